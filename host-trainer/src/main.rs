@@ -1,0 +1,2 @@
+//! The host-trainer binary.
+fn main() {}

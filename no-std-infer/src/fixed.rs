@@ -1,0 +1,144 @@
+//! Fixed-point arithmetic: the only definition of rounding.
+//!
+//! The semantics are those of gemmlowp and of LiteRT's reference kernels ("double rounding").
+
+use serde::{Deserialize, Serialize};
+
+/// A positive real factor `mantissa · 2^(shift − 31)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Multiplier {
+    /// Q31 mantissa: 0, or 2^30 and above.
+    pub mantissa: i32,
+    /// −31..=30; positive shifts left, before the multiplication.
+    pub shift: i8,
+}
+
+impl Multiplier {
+    /// True when mantissa and shift are in their ranges.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        (self.mantissa == 0 || self.mantissa >= 1 << 30) && self.shift >= -31 && self.shift <= 30
+    }
+
+    /// `x` times the factor, rounded as TFLite's `MultiplyByQuantizedMultiplier`: `x` is shifted left (saturating),
+    /// multiplied by the mantissa ([`high_mul`]), then shifted right ([`rounding_shift_right`]).
+    #[must_use]
+    #[inline]
+    pub const fn apply(self, x: i32) -> i32 {
+        let (left, right) = if self.shift > 0 { (self.shift as u32, 0) } else { (0, self.shift.unsigned_abs() as u32) };
+        rounding_shift_right(high_mul(shift_left(x, left), self.mantissa), right)
+    }
+}
+
+/// `x · 2^exponent`, saturating; `exponent` up to 31.
+#[must_use]
+#[inline]
+pub const fn shift_left(x: i32, exponent: u32) -> i32 {
+    if exponent == 0 {
+        return x;
+    }
+    let wide = (x as i64) << (exponent & 31);
+    if wide > i32::MAX as i64 {
+        i32::MAX
+    } else if wide < i32::MIN as i64 {
+        i32::MIN
+    } else {
+        wide as i32
+    }
+}
+
+/// High half of `2 · a · b`, rounded to nearest, ties away from zero towards +∞ of the magnitude as gemmlowp's
+/// `SaturatingRoundingDoublingHighMul`; `i32::MIN · i32::MIN` saturates.
+#[must_use]
+#[inline]
+pub const fn high_mul(a: i32, b: i32) -> i32 {
+    if a == i32::MIN && b == i32::MIN {
+        return i32::MAX;
+    }
+    let product = a as i64 * b as i64;
+    let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
+    ((product + nudge) / (1 << 31)) as i32
+}
+
+/// `x / 2^exponent`, rounded to nearest, ties away from zero (gemmlowp's `RoundingDivideByPOT`); `exponent` 0..=31.
+#[must_use]
+#[inline]
+pub const fn rounding_shift_right(x: i32, exponent: u32) -> i32 {
+    let exponent = exponent & 31;
+    let mask = ((1_i64 << exponent) - 1) as i32;
+    let remainder = x & mask;
+    let threshold = (mask >> 1) + (x < 0) as i32;
+    (x >> exponent).wrapping_add((remainder > threshold) as i32)
+}
+
+/// Clamps to `min..=max`, which lie in i8, without a panic when `min > max`.
+#[must_use]
+#[inline]
+pub const fn clamp_i8(x: i32, min: i8, max: i8) -> i8 {
+    if x < min as i32 {
+        min
+    } else if x > max as i32 {
+        max
+    } else {
+        x as i8
+    }
+}
+
+/// Number of integer bits of the scaled differences that [`exp_on_negative_values`] takes (TFLite's value).
+pub const SOFTMAX_DIFF_BITS: u32 = 5;
+
+/// `e^x` for `x ≤ 0` given as a fixed-point number with 5 integer bits (Q5.26); the result is Q0.31
+/// (gemmlowp's `exp_on_negative_values`).
+#[must_use]
+pub const fn exp_on_negative_values(x: i32) -> i32 {
+    const FRACTION_BITS: u32 = 31 - SOFTMAX_DIFF_BITS;
+    const QUARTER: i32 = 1 << (FRACTION_BITS - 2);
+    if x == 0 {
+        return i32::MAX;
+    }
+    let minus_quarter_or_more = (x & (QUARTER - 1)).wrapping_sub(QUARTER);
+    let mut result = exp_on_interval_between_negative_quarter_and_zero(minus_quarter_or_more << SOFTMAX_DIFF_BITS);
+    let remainder = minus_quarter_or_more.wrapping_sub(x);
+    // e^(-2^k) in Q0.31 for k = -2..=4.
+    const FACTORS: [i32; 7] = [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
+    let mut k = 0;
+    while k < FACTORS.len() {
+        if remainder & (QUARTER << k) != 0 {
+            result = high_mul(result, FACTORS[k]);
+        }
+        k += 1;
+    }
+    result
+}
+
+/// `e^a` for `a` in [−1/4, 0) in Q0.31, by the Taylor series around −1/8 (gemmlowp).
+const fn exp_on_interval_between_negative_quarter_and_zero(a: i32) -> i32 {
+    const EXP_MINUS_EIGHTH: i32 = 1_895_147_668;
+    const ONE_THIRD: i32 = 715_827_883;
+    let x = a.wrapping_add(1 << 28);
+    let x2 = high_mul(x, x);
+    let x3 = high_mul(x2, x);
+    let x4 = high_mul(x2, x2);
+    let x4_over_4 = rounding_shift_right(x4, 2);
+    let inner = rounding_shift_right(high_mul(x4_over_4.wrapping_add(x3), ONE_THIRD).wrapping_add(x2), 1);
+    EXP_MINUS_EIGHTH.wrapping_add(high_mul(EXP_MINUS_EIGHTH, x.wrapping_add(inner)))
+}
+
+/// `1 / (1 + x)` for `x` in [0, 1), both Q0.31, by three Newton-Raphson steps (gemmlowp).
+#[must_use]
+pub const fn one_over_one_plus_x(x: i32) -> i32 {
+    // Q2.29 constants: 48/17 and -32/17.
+    const FORTY_EIGHT_SEVENTEENTHS: i32 = 1_515_870_810;
+    const MINUS_THIRTY_TWO_SEVENTEENTHS: i32 = -1_010_580_540;
+    const ONE_Q2: i32 = 1 << 29;
+    let sum = x as i64 + i32::MAX as i64;
+    let half_denominator = ((sum + if sum >= 0 { 1 } else { -1 }) / 2) as i32;
+    let mut y = FORTY_EIGHT_SEVENTEENTHS.wrapping_add(high_mul(half_denominator, MINUS_THIRTY_TWO_SEVENTEENTHS));
+    let mut step = 0;
+    while step < 3 {
+        let error = ONE_Q2.wrapping_sub(high_mul(half_denominator, y));
+        y = y.wrapping_add(shift_left(high_mul(y, error), 2));
+        step += 1;
+    }
+    shift_left(y, 1)
+}
