@@ -79,7 +79,7 @@ impl Expression {
             .then(|| Lids { cover: dice.within([0.22, 0.42]), slant: sign * dice.within([0.7, 1.0]) });
         let eyes = if lids.is_none() && dice.chance(0.2) { Eyes::Asleep } else { Eyes::Open };
         let frown = -dice.within([0.6, 1.0]);
-        let (line, flat) = (Mouth::Line(frown), Mouth::Line(dice.around_zero(0.12)));
+        let (line, flat) = (Mouth::Line(frown), Mouth::Line(dice.around_zero(0.08)));
         let open = Mouth::Open(frown, dice.chance(0.5));
         let angry =
             [(0.45, line), (0.2, flat), (0.1, Mouth::Bared), (0.15, open), (0.05, Mouth::Wavy), (0.05, Mouth::Round)];
@@ -90,9 +90,9 @@ impl Expression {
     }
 
     fn happy(dice: &mut Dice) -> Self {
-        let smile = dice.within([0.6, 1.0]);
+        let smile = dice.within([0.7, 1.0]);
         Self {
-            brows: dice.chance(BROWS_SHOWN).then(|| dice.around_zero(CALM_SLANT * 1.5)),
+            brows: dice.chance(BROWS_SHOWN).then(|| dice.around_zero(CALM_SLANT * 2.0)),
             raise: dice.within([0.0, 0.1]),
             lids: dice.chance(0.2).then(|| Lids { cover: dice.within([0.1, 0.3]), slant: dice.around_zero(0.3) }),
             cheeks: if dice.chance(0.4) { dice.within([0.1, 0.35]) } else { 0.0 },
@@ -108,7 +108,7 @@ impl Expression {
 
     /// Neutral, surprised, bored or asleep.
     fn calm(dice: &mut Dice) -> Self {
-        let flat = Mouth::Line(dice.around_zero(0.12));
+        let flat = Mouth::Line(dice.around_zero(0.08));
         Self {
             brows: dice.chance(BROWS_SHOWN).then(|| dice.around_zero(CALM_SLANT)),
             raise: dice.within([0.0, 0.14]),
@@ -166,7 +166,7 @@ impl Expression {
             if let Some(lids) = self.lids {
                 let middle = y - ry + 2.0 * ry * lids.cover;
                 let reach = 1.3 * rx;
-                let drop = 0.75 * ry * lids.slant;
+                let drop = ry * lids.slant;
                 let [inner, outer] = [[x - side * reach, middle + drop], [x + side * reach, middle - drop]];
                 let top = y - 3.0 * ry;
                 canvas.fill(&polygon(&[inner, outer, [outer[0], top], [inner[0], top]]), coat.lid);
@@ -223,7 +223,7 @@ impl Expression {
                 }
             }
             Mouth::Round => {
-                let hole = ellipse([x, y + 0.02], [dice.within([0.3, 0.5]) * w, dice.within([0.35, 0.6]) * w]);
+                let hole = ellipse([x, y + 0.02], [dice.within([0.25, 0.4]) * w, dice.within([0.35, 0.55]) * w]);
                 canvas.shape(&hole, inside, coat.mouth_ink, face.line * 0.7);
             }
             Mouth::Wavy => {
