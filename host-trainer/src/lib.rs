@@ -1,5 +1,6 @@
 //! Trains an image classifier on a laptop, quantises it and emits the blob that `no-std-infer` runs.
 
+pub mod aligned;
 pub mod augment;
 pub mod calibrate;
 pub mod config;
@@ -8,6 +9,7 @@ pub mod device;
 pub mod emit;
 pub mod evaluate;
 pub mod faces;
+pub mod files;
 pub mod graph;
 pub mod metrics;
 pub mod model;
@@ -15,4 +17,5 @@ pub mod plan;
 pub mod plateau;
 pub mod plots;
 pub mod quantise;
+pub mod sqnr;
 pub mod training;
