@@ -1,56 +1,52 @@
-//! Memory on the host at the alignment that blobs and arenas need.
+//! Heap memory at a multiple of 16 bytes, for blobs and arenas on the host.
 
 use std::ops::{Deref, DerefMut};
 
 use no_std_infer::format::ALIGN;
 
-/// A slice that starts at a multiple of 16 bytes: a blob (`u8`) or an arena (`i8`).
+/// A fixed-length buffer whose first element lies at a multiple of [`ALIGN`] bytes.
 #[derive(Debug)]
-pub struct AlignedVec<T> {
+pub struct Aligned<T> {
     memory: Vec<T>,
     start: usize,
     len: usize,
 }
 
-/// A blob in memory.
-pub type AlignedBytes = AlignedVec<u8>;
-
-impl<T: Copy + Default> AlignedVec<T> {
-    /// `len` zeros. `T` is one byte large.
+impl<T: Copy + Default> Aligned<T> {
+    /// A buffer of default values.
     #[must_use]
-    pub fn zeroed(len: usize) -> Self {
-        const { assert!(size_of::<T>() == 1) };
-        let memory = vec![T::default(); len + ALIGN - 1];
-        let start = memory.as_ptr().addr().wrapping_neg() % ALIGN;
+    pub fn new(len: usize) -> Self {
+        let memory = vec![T::default(); len + ALIGN];
+        let start = memory.as_ptr().align_offset(ALIGN);
         Self { memory, start, len }
     }
 
-    /// A copy of `content`.
+    /// A copy of `values`.
     #[must_use]
-    pub fn copy_of(content: &[T]) -> Self {
-        let mut copy = Self::zeroed(content.len());
-        copy.copy_from_slice(content);
-        copy
+    pub fn copy_of(values: &[T]) -> Self {
+        let mut buffer = Self::new(values.len());
+        buffer.copy_from_slice(values);
+        buffer
     }
 }
 
-impl<T: Copy + Default> Clone for AlignedVec<T> {
-    fn clone(&self) -> Self {
-        Self::copy_of(self)
-    }
-}
-
-impl<T> Deref for AlignedVec<T> {
+impl<T> Deref for Aligned<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.memory[self.start..][..self.len]
+        &self.memory[self.start..self.start + self.len]
     }
 }
 
-impl<T> DerefMut for AlignedVec<T> {
+impl<T> DerefMut for Aligned<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        &mut self.memory[self.start..][..self.len]
+        &mut self.memory[self.start..self.start + self.len]
+    }
+}
+
+impl<T: Copy + Default> Clone for Aligned<T> {
+    fn clone(&self) -> Self {
+        Self::copy_of(self)
     }
 }
 
@@ -59,14 +55,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn copies_and_clones_are_aligned() {
-        for len in 0..40 {
-            let content: Vec<u8> = (0..len).collect();
-            let copy = AlignedBytes::copy_of(&content);
-            for buffer in [&copy, &copy.clone()] {
-                assert_eq!(&**buffer, content);
-                assert!(buffer.as_ptr().addr().is_multiple_of(ALIGN));
-            }
+    fn every_length_is_aligned() {
+        for len in 0..70 {
+            let buffer = Aligned::copy_of(&vec![7_u8; len]);
+            assert_eq!(buffer.as_ptr() as usize % ALIGN, 0);
+            assert_eq!(&*buffer, vec![7_u8; len].as_slice());
+            assert_eq!(&*buffer.clone(), &*buffer);
         }
     }
 }

@@ -390,7 +390,8 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, is not TOML, or has an unknown or impossible entry.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the configuration {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
         let config: Self =
             toml::from_str(&text).with_context(|| format!("the configuration {} is not valid", path.display()))?;
         Ok(config)

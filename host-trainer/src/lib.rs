@@ -2,6 +2,7 @@
 
 pub mod aligned;
 pub mod augment;
+pub mod blob;
 pub mod calibrate;
 pub mod config;
 pub mod dataset;
