@@ -104,18 +104,20 @@ fn histograms<I: AsRef<[i8]> + Sync>(graph: &Graph, inputs: &[I], ranges: &[Rang
 fn percentile_range(range: Range, histogram: &Histogram) -> Range {
     let total = histogram.zeros + histogram.bins.iter().sum::<u64>();
     let spare = (total as f64 * OUTLIERS) as u64;
-    // Outermost bin of the values that stay, from one side.
-    let kept = |bins: &mut dyn Iterator<Item = &u64>| {
-        let mut seen = 0;
-        bins.position(|count| {
-            seen += count;
-            seen > spare
-        })
-    };
     let width = bin_width(range);
-    let below = kept(&mut histogram.bins.iter()).map_or(0.0, |bin| range.min + bin as f32 * width);
-    let above = kept(&mut histogram.bins.iter().rev()).map_or(0.0, |bin| range.max - bin as f32 * width);
-    Range::new(below.max(range.min), above.min(range.max))
+    let below = left_out(histogram.bins.iter(), spare) as f32 * width;
+    let above = left_out(histogram.bins.iter().rev(), spare) as f32 * width;
+    Range::new(range.min + below, range.max - above)
+}
+
+/// How many of the first bins hold no more than `spare` values together.
+fn left_out<'b>(bins: impl Iterator<Item = &'b u64>, spare: u64) -> usize {
+    let mut seen = 0;
+    let leaves = |count: &&u64| {
+        seen += **count;
+        seen <= spare
+    };
+    bins.take_while(leaves).count()
 }
 
 /// The range whose quantisation has the least squared error: first the best upper end, then the best lower end, then the

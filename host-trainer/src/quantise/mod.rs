@@ -1,6 +1,8 @@
 //! From a float graph and ranges of activations to an int8 model, in the arithmetic of the LiteRT quantisation spec.
 
 mod scale;
+#[cfg(test)]
+pub(crate) mod tests;
 mod weights;
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +10,7 @@ use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{
     ADD_SHIFT, Activation, Add, Conv2d, Dense, Layout, Lookup, Op, Pool2d, Softmax, Tensor, Weights,
 };
+use no_std_infer::ops::ChannelParams;
 
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape};
 
@@ -156,9 +159,7 @@ impl Builder {
             let channel = quantise_channel(&row, bias, quantisation(&input), quantisation(&output))
                 .with_context(|| format!("output channel {c}"))?;
             channel.weights.iter().enumerate().for_each(|(tap, &weight)| bytes[index(c, tap)] = weight as u8);
-            parameters.extend(channel.bias.to_le_bytes());
-            parameters.extend(channel.multiplier.mantissa.to_le_bytes());
-            parameters.extend(i32::from(channel.multiplier.shift).to_le_bytes());
+            parameters.extend(ChannelParams { bias: channel.bias, multiplier: channel.multiplier }.to_bytes());
             doublings = doublings.max(channel.doublings);
         }
         if doublings > 0 {
