@@ -10,7 +10,6 @@ pub mod device;
 pub mod emit;
 pub mod evaluate;
 pub mod faces;
-pub mod files;
 pub mod graph;
 pub mod metrics;
 pub mod model;
