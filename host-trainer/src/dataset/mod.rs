@@ -144,9 +144,25 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// A data set whose samples are known already: train, valid and test.
+    #[must_use]
+    pub fn from_samples(root: &Path, classes: Vec<String>, [train, valid, test]: [Vec<Sample>; 3]) -> Self {
+        Self { classes, train, valid, test, ..Self::empty(root.to_path_buf(), Vec::new(), false) }
+    }
+
     fn empty(root: PathBuf, notes: Vec<String>, skip_bad: bool) -> Self {
         let [train, valid, test] = Default::default();
-        Self { root, classes: Vec::new(), train, valid, test, skipped: Vec::new(), notes, skip_bad, for_training: false }
+        Self {
+            root,
+            classes: Vec::new(),
+            train,
+            valid,
+            test,
+            skipped: Vec::new(),
+            notes,
+            skip_bad,
+            for_training: false,
+        }
     }
 
     /// The training classes' names, when there are at least two and each has an image.

@@ -11,9 +11,10 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 
 use super::batch::{Use, generator, order, pixels};
-use super::checkpoint::{Checkpoint, fingerprint, write_atomically};
+use super::checkpoint::{Checkpoint, fingerprint};
 use super::loss::Criterion;
 use super::{CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData};
+use crate::atomic;
 use crate::config::{Config, Monitor};
 use crate::model::{Net, Task};
 use crate::plateau::{EarlyStopping, Plateau, Verdict};
@@ -80,22 +81,23 @@ impl<'a> Run<'a> {
         let shown = self.run_dir.display();
         std::fs::create_dir_all(&self.run_dir)
             .with_context(|| format!("cannot create the run folder {shown}: choose one that may be written"))?;
-        ensure!(
-            !Checkpoint::exists(&self.run_dir),
-            "{shown} holds a run already: resume it, choose another folder, or remove it"
-        );
-        write_atomically(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
+        super::check_new(&self.run_dir)?;
+        atomic::write(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
     }
 
     fn restore(&mut self) -> Result<()> {
         let Some(mut saved) = Checkpoint::load(&self.run_dir)? else { return Ok(()) };
         let shown = self.run_dir.display();
-        ensure!(saved.config == self.state.config, "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}");
+        ensure!(
+            saved.config == self.state.config,
+            "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}"
+        );
         ensure!(
             saved.images == self.state.images,
             "the images are not those that the run in {shown} started with: restore them, or start a new run"
         );
-        let damaged = || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
+        let damaged =
+            || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
         self.net = load(self.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
         let optimizer = Bytes::from_bytes_vec(std::mem::take(&mut saved.optimizer));
         self.optimizer = optimizer_with(self.config, optimizer).with_context(damaged)?;
@@ -133,8 +135,7 @@ impl<'a> Run<'a> {
         state.weights = record;
         state.optimizer = self.optimizer.into_bytes()?.to_vec();
         let seconds = start.elapsed().as_secs_f64();
-        let measured =
-            Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
+        let measured = Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
         state.epochs.push(measured);
         state.save(&self.run_dir)?;
         self.write_metrics()?;
@@ -194,13 +195,13 @@ impl<'a> Run<'a> {
         for epoch in &self.state.epochs {
             writer.serialize(epoch)?;
         }
-        write_atomically(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
+        atomic::write(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
     }
 
     /// Writes the graph of the best weights.
     pub fn finish(self) -> Result<Outcome> {
         let graph = load(self.net.valid(), self.state.best_weights)?.graph();
-        write_atomically(&self.run_dir.join(GRAPH_FILE), &postcard::to_stdvec(&graph)?)?;
+        atomic::write(&self.run_dir.join(GRAPH_FILE), &postcard::to_stdvec(&graph)?)?;
         Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })
     }
 }
@@ -231,8 +232,7 @@ fn evaluate(net: &Net, data: &TrainingData, images: Labelled) -> (f64, f64) {
     let (mut loss_sum, mut correct) = (0.0, 0);
     for (batch, labels) in images.labels.chunks(VALIDATION_BATCH).enumerate() {
         let first = batch * VALIDATION_BATCH;
-        let input =
-            pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
+        let input = pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
         let logits = net.forward(input, None);
         let (loss, weight) = criterion.loss(logits.clone(), labels);
         loss_sum += f64::from(loss.into_scalar::<f32>()) * weight;
