@@ -201,7 +201,7 @@ impl<'a> Run<'a> {
     /// Writes the graph of the best weights.
     pub fn finish(self) -> Result<Outcome> {
         let graph = load(self.net.valid(), self.state.best_weights)?.graph();
-        atomic::write(&self.run_dir.join(GRAPH_FILE), &postcard::to_stdvec(&graph)?)?;
+        graph.save(&self.run_dir.join(GRAPH_FILE))?;
         Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })
     }
 }
