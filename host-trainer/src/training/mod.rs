@@ -11,14 +11,14 @@ mod run;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::graph::{Graph, Shape};
 
-pub use checkpoint::write_atomically;
+use checkpoint::Checkpoint;
 pub use progress::{Console, Moment, Observer, Silent};
 
 /// Name of the configuration's copy in a run folder.
@@ -134,6 +134,19 @@ pub struct Outcome {
     pub epochs: Vec<Epoch>,
 }
 
+/// Refuses a folder that holds a run already.
+///
+/// # Errors
+/// When there is one, names the folder.
+pub fn check_new(run_dir: &Path) -> Result<()> {
+    ensure!(
+        !run_dir.join(CONFIG_FILE).exists() && !Checkpoint::exists(run_dir),
+        "{} holds a run already: resume it, choose another folder, or remove it",
+        run_dir.display()
+    );
+    Ok(())
+}
+
 /// Trains a network and leaves `config.toml`, `metrics.csv`, `graph.postcard` and a checkpoint in `run_dir`.
 ///
 /// # Errors
@@ -157,3 +170,6 @@ pub fn train(
     observer.finish();
     outcome
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,10 +11,14 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 
 use super::batch::{Use, generator, order, pixels};
-use super::checkpoint::{Checkpoint, fingerprint, write_atomically};
+use super::checkpoint::{Checkpoint, fingerprint};
 use super::loss::Criterion;
-use super::{CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData};
+use super::{
+    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData, check_new,
+};
+use crate::augment::{Key, augment};
 use crate::config::{Config, Monitor};
+use crate::files::write_atomically;
 use crate::model::{Net, Task};
 use crate::plateau::{EarlyStopping, Plateau, Verdict};
 
@@ -38,6 +42,7 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     /// A new run, or the one in `run_dir` as its last epoch left it.
     pub fn start(data: &'a TrainingData, config: &'a Config, run_dir: &Path, options: Options) -> Result<Self> {
+        config.validate()?;
         let TrainingData { train, valid, shape, classes, mean, std } = *data;
         for (name, images) in [("training", train), ("validation", valid)] {
             ensure!(!images.labels.is_empty(), "there are no {name} images: add some, or change the split");
@@ -80,22 +85,26 @@ impl<'a> Run<'a> {
         let shown = self.run_dir.display();
         std::fs::create_dir_all(&self.run_dir)
             .with_context(|| format!("cannot create the run folder {shown}: choose one that may be written"))?;
-        ensure!(
-            !Checkpoint::exists(&self.run_dir),
-            "{shown} holds a run already: resume it, choose another folder, or remove it"
-        );
+        check_new(&self.run_dir)?;
         write_atomically(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
     }
 
     fn restore(&mut self) -> Result<()> {
-        let Some(mut saved) = Checkpoint::load(&self.run_dir)? else { return Ok(()) };
         let shown = self.run_dir.display();
-        ensure!(saved.config == self.state.config, "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}");
+        let Some(mut saved) = Checkpoint::load(&self.run_dir)? else {
+            ensure!(self.run_dir.join(CONFIG_FILE).exists(), "there is no run to resume in {shown}: start a new one");
+            return Ok(());
+        };
+        ensure!(
+            saved.config == self.state.config,
+            "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}"
+        );
         ensure!(
             saved.images == self.state.images,
             "the images are not those that the run in {shown} started with: restore them, or start a new run"
         );
-        let damaged = || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
+        let damaged =
+            || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
         self.net = load(self.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
         let optimizer = Bytes::from_bytes_vec(std::mem::take(&mut saved.optimizer));
         self.optimizer = optimizer_with(self.config, optimizer).with_context(damaged)?;
@@ -133,8 +142,7 @@ impl<'a> Run<'a> {
         state.weights = record;
         state.optimizer = self.optimizer.into_bytes()?.to_vec();
         let seconds = start.elapsed().as_secs_f64();
-        let measured =
-            Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
+        let measured = Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
         state.epochs.push(measured);
         state.save(&self.run_dir)?;
         self.write_metrics()?;
@@ -176,8 +184,9 @@ impl<'a> Run<'a> {
         Ok((loss_sum / weight_sum, correct as f64 / seen as f64))
     }
 
-    fn augmented(&self, _epoch: usize, image: usize) -> &[u8] {
-        self.data.train.image(image, self.data.shape)
+    fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
+        let key = Key { seed: self.config.seed, epoch: epoch as u64, index: image as u64 };
+        augment(self.data.train.image(image, self.data.shape), self.data.shape, &self.config.augment, key)
     }
 
     fn diverged(&self, epoch: usize, which: &str) -> String {
@@ -200,7 +209,7 @@ impl<'a> Run<'a> {
     /// Writes the graph of the best weights.
     pub fn finish(self) -> Result<Outcome> {
         let graph = load(self.net.valid(), self.state.best_weights)?.graph();
-        write_atomically(&self.run_dir.join(GRAPH_FILE), &postcard::to_stdvec(&graph)?)?;
+        graph.save(&self.run_dir.join(GRAPH_FILE))?;
         Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })
     }
 }
@@ -231,8 +240,7 @@ fn evaluate(net: &Net, data: &TrainingData, images: Labelled) -> (f64, f64) {
     let (mut loss_sum, mut correct) = (0.0, 0);
     for (batch, labels) in images.labels.chunks(VALIDATION_BATCH).enumerate() {
         let first = batch * VALIDATION_BATCH;
-        let input =
-            pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
+        let input = pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
         let logits = net.forward(input, None);
         let (loss, weight) = criterion.loss(logits.clone(), labels);
         loss_sum += f64::from(loss.into_scalar::<f32>()) * weight;
