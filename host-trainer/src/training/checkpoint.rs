@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use crc::{CRC_32_ISO_HDLC, Crc};
 use serde::{Deserialize, Serialize};
 
 use super::Epoch;
@@ -11,7 +10,7 @@ use crate::atomic;
 use crate::plateau::{EarlyStopping, Plateau};
 
 const FILE: &str = "checkpoint.postcard";
-const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 
 /// State of a run after an epoch.
 #[derive(Clone, Serialize, Deserialize)]

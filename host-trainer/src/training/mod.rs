@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::graph::{Graph, Shape};
 
 pub use crate::metrics::Epoch;
+use checkpoint::Checkpoint;
 pub use progress::{Console, Moment, Observer, Silent};
 
 /// Name of the configuration's copy in a run folder.
@@ -117,10 +118,10 @@ pub struct Outcome {
 /// Refuses a folder that holds a run already.
 ///
 /// # Errors
-/// When it does.
+/// When there is one, names the folder.
 pub fn check_new(run_dir: &Path) -> Result<()> {
     ensure!(
-        !checkpoint::Checkpoint::exists(run_dir),
+        !run_dir.join(CONFIG_FILE).exists() && !Checkpoint::exists(run_dir),
         "{0} holds a run already: go on with it by `host-trainer train --resume {0}`, choose another folder, or remove it",
         run_dir.display()
     );
@@ -150,3 +151,6 @@ pub fn train(
     observer.finish();
     outcome
 }
+
+#[cfg(test)]
+mod tests;
