@@ -16,9 +16,9 @@ use super::loss::Criterion;
 use super::{
     CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData, check_new,
 };
+use crate::atomic;
 use crate::augment::{Key, augment};
 use crate::config::{Config, Monitor};
-use crate::atomic;
 use crate::model::{Net, Task};
 use crate::plateau::{EarlyStopping, Plateau, Verdict};
 
