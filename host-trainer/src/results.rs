@@ -264,7 +264,8 @@ cargo run -- demo
         own.save(&path).unwrap();
         assert_eq!(Results::load(&path).unwrap(), own);
 
-        let spoil: [(&str, fn(&mut Results)); 7] = [
+        type Spoil = fn(&mut Results);
+        let spoils: [(&str, Spoil); 7] = [
             ("commit", |r| r.provenance.commit.clear()),
             ("cpu", |r| r.provenance.cpu.clear()),
             ("command", |r| r.results[0].command.clear()),
@@ -273,7 +274,7 @@ cargo run -- demo
             ("twice", |r| r.results.push(r.results[0].clone())),
             ("letters", |r| r.results[0].id = "a b".into()),
         ];
-        for (word, spoil) in spoil {
+        for (word, spoil) in spoils {
             let mut spoilt = results();
             spoil(&mut spoilt);
             let error = spoilt.save(&path).unwrap_err().to_string();
