@@ -12,7 +12,6 @@ use no_std_infer::format::{Activation, Add, Pool2d, Softmax, Tensor, Window};
 use no_std_infer::kernels::{Kernels, Portable};
 use no_std_infer::reference::Reference;
 use serde_json::Value;
-use tests::needing::trial;
 
 fn folder() -> PathBuf {
     let shared = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/mlperf-tiny");
@@ -21,8 +20,11 @@ fn folder() -> PathBuf {
 
 fn main() {
     let found = folder().join("resnet8/manifest.json").exists();
-    let missing = (!found).then(|| "the MLPerf Tiny models: set MLPERF_TINY to their folder".to_owned());
-    let test = |name: &str, test: fn() -> Result<()>| trial(name, &missing, test);
+    let test = |name: &str, test: fn() -> Result<()>| {
+        let trial = Trial::test(name, move || test().map_err(|error| format!("{error:?}").into()));
+        let kind = if found { "" } else { "needs the MLPerf Tiny models: set MLPERF_TINY to their folder" };
+        trial.with_ignored_flag(!found).with_kind(kind)
+    };
     let trials: Vec<Trial> = vec![
         test("resnet8_additions", || additions::<Portable>().and_then(|()| additions::<Reference>())),
         test("average_pools", || average_pools::<Portable>().and_then(|()| average_pools::<Reference>())),

@@ -82,10 +82,10 @@ impl Expression {
         let (line, flat) = (Mouth::Line(frown), Mouth::Line(dice.around_zero(0.12)));
         let open = Mouth::Open(frown, dice.chance(0.5));
         let angry =
-            [(0.35, line), (0.2, flat), (0.2, Mouth::Bared), (0.15, open), (0.05, Mouth::Wavy), (0.05, Mouth::Round)];
+            [(0.45, line), (0.2, flat), (0.1, Mouth::Bared), (0.15, open), (0.05, Mouth::Wavy), (0.05, Mouth::Round)];
         let sad = [(0.5, line), (0.1, flat), (0.15, open), (0.15, Mouth::Wavy), (0.1, Mouth::Round)];
         let mouth = if sign > 0.0 { dice.weighted(&angry) } else { dice.weighted(&sad) };
-        let tear = sign < 0.0 && dice.chance(0.25);
+        let tear = sign < 0.0 && dice.chance(0.15);
         Self { brows, raise: dice.within([-0.02, 0.05]), lids, cheeks: 0.0, eyes, mouth, tear }
     }
 

@@ -1,5 +1,6 @@
 //! The animals: heads, ears, markings and muzzles. Nothing here depends on the expression.
 
+use super::STROKES;
 use super::canvas::{Canvas, Colour, Dice, curve, ellipse, polygon, polyline, smooth};
 
 #[derive(Clone, Copy, Debug)]
@@ -228,6 +229,7 @@ impl Head {
             canvas.fill(&skull, self.coat.fur);
             self.draw_marking(canvas, dice);
             self.draw_muzzle(canvas);
+            self.draw_strokes(canvas, dice);
             let shade = [(Colour::WHITE, 0.22), (Colour::BLACK, 0.22)];
             canvas.fill_radial(&skull, self.light, 1.8, shade);
         });
@@ -371,6 +373,20 @@ impl Head {
         }
     }
 
+    /// Pairs of strokes on forehead and cheeks, of any slant, that look like brows to whoever does not see the eyes.
+    fn draw_strokes(&self, canvas: &mut Canvas, dice: &mut Dice) {
+        for place in [[0.34, -0.82], [0.72, 0.14]] {
+            let (colour, width) = (dice.pick(&[self.coat.brow, self.coat.second]), dice.within([0.08, 0.14]));
+            let (half, drop) = (dice.within([0.12, 0.2]), dice.around_zero(0.16));
+            if dice.chance(STROKES) {
+                for side in [-1.0, 1.0] {
+                    let [inner, outer] = [[place[0] - half, place[1] + drop], [place[0] + half, place[1] - drop]];
+                    canvas.line(&polyline(&[inner, outer].map(|[x, y]| [side * x, y])), colour, width);
+                }
+            }
+        }
+    }
+
     fn draw_muzzle(&self, canvas: &mut Canvas) {
         let pale = self.coat.muzzle;
         match self.species.muzzle {
@@ -423,7 +439,7 @@ impl Coat {
         let pale = fur.mix(Colour::WHITE, dice.within([0.45, 0.8]));
         let muzzle = if matches!(species.muzzle, Muzzle::Snout) { fur.mix(PINK, 0.6) } else { pale };
         let below_mouth = if matches!(species.muzzle, Muzzle::None | Muzzle::Snout) { fur } else { muzzle };
-        let brow_share = dice.within([0.75, 1.0]);
+        let brow_share = dice.within([0.85, 1.0]);
         Self {
             fur,
             second,
