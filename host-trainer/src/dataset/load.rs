@@ -110,6 +110,13 @@ pub struct Loaded {
     pub hash: String,
 }
 
+impl Loaded {
+    /// Each split with its name.
+    pub fn splits(&self) -> impl Iterator<Item = (&'static str, &Images)> {
+        [("train", &self.train), ("validation", &self.valid), ("test", &self.test)].into_iter()
+    }
+}
+
 /// Files that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", report(.files))]
@@ -192,7 +199,10 @@ impl Dataset {
     pub fn load(&mut self, input: &InputConfig, view: View, progress: Progress) -> Result<Loaded> {
         let samples: Vec<_> = [&self.train, &self.valid, &self.test].into_iter().flatten().collect();
         let reads = read_all(&samples, input, view, progress);
-        let bad = samples.iter().zip(&reads).filter_map(|(sample, read)| Some((sample.path.clone(), read.as_ref().err()?.clone())));
+        let bad = samples
+            .iter()
+            .zip(&reads)
+            .filter_map(|(sample, read)| Some((sample.path.clone(), read.as_ref().err()?.clone())));
         let mut files: Vec<_> = bad.collect();
         if !self.skip_bad && !files.is_empty() {
             return Err(BadFiles { files }.into());
@@ -211,7 +221,11 @@ impl Dataset {
             });
             images
         });
-        ensure!(!by_name.is_empty(), "no image of {} can be decoded: give JPEG, PNG, BMP or WebP files", self.root.display());
+        ensure!(
+            !by_name.is_empty(),
+            "no image of {} can be decoded: give JPEG, PNG, BMP or WebP files",
+            self.root.display()
+        );
         if self.for_training {
             self.check_complete()?;
         }

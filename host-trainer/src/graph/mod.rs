@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_window};
 pub use run::pixels_to_input;
 
-use crate::files::write_atomically;
+use crate::atomic;
 
 static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 
@@ -225,7 +225,7 @@ impl Graph {
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let bytes = postcard::to_stdvec_crc32(self, CRC.digest()).context("the float graph cannot be encoded")?;
-        write_atomically(path, &bytes)
+        atomic::write(path, &bytes)
     }
 
     /// Reads a graph that [`save`](Self::save) wrote.
@@ -317,9 +317,11 @@ mod tests {
         assert!(spoil(|g| g.input.channels = 4).contains("weights"));
         assert!(spoil(|g| g.nodes.truncate(1)).contains("logits"));
         assert!(spoil(|g| g.nodes.clear()).contains("no layers"));
-        assert!(spoil(|g| if let FloatOp::Dense { bias, .. } = &mut g.nodes[1].op {
-            bias[0] = f32::NAN
-        })
-        .contains("diverged"));
+        assert!(
+            spoil(|g| if let FloatOp::Dense { bias, .. } = &mut g.nodes[1].op {
+                bias[0] = f32::NAN
+            })
+            .contains("diverged")
+        );
     }
 }

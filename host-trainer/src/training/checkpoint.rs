@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Epoch;
-use crate::files::write_atomically;
+use crate::atomic;
 use crate::plateau::{EarlyStopping, Plateau};
 
 const FILE: &str = "checkpoint.postcard";
@@ -40,7 +40,7 @@ impl Checkpoint {
     /// Replaces the checkpoint of `run_dir`.
     pub fn save(&self, run_dir: &Path) -> Result<()> {
         let bytes = postcard::to_stdvec_crc32(self, CRC.digest())?;
-        write_atomically(&run_dir.join(FILE), &bytes)
+        atomic::write(&run_dir.join(FILE), &bytes)
     }
 
     /// True when `run_dir` has a checkpoint.

@@ -13,12 +13,11 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::graph::{Graph, Shape};
 
-use checkpoint::Checkpoint;
+pub use crate::metrics::Epoch;
 pub use progress::{Console, Moment, Observer, Silent};
 
 /// Name of the configuration's copy in a run folder.
@@ -59,25 +58,6 @@ pub struct TrainingData<'a> {
     pub mean: [f32; 3],
     /// Standard deviation of the training pixels by channel.
     pub std: [f32; 3],
-}
-
-/// One row of `metrics.csv`: what training measured in one epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// Learning rate of the epoch's steps.
-    pub learning_rate: f64,
-    /// Mean loss of the (augmented) training images, nats.
-    pub train_loss: f64,
-    /// Accuracy on the (augmented) training images, 0 to 1.
-    pub train_accuracy: f64,
-    /// Mean loss of the validation images, nats.
-    pub valid_loss: f64,
-    /// Accuracy on the validation images, 0 to 1.
-    pub valid_accuracy: f64,
-    /// Wall time of the epoch.
-    pub seconds: f64,
 }
 
 /// What computes.
@@ -137,11 +117,11 @@ pub struct Outcome {
 /// Refuses a folder that holds a run already.
 ///
 /// # Errors
-/// When there is one, names the folder.
+/// When it does.
 pub fn check_new(run_dir: &Path) -> Result<()> {
     ensure!(
-        !run_dir.join(CONFIG_FILE).exists() && !Checkpoint::exists(run_dir),
-        "{} holds a run already: resume it, choose another folder, or remove it",
+        !checkpoint::Checkpoint::exists(run_dir),
+        "{0} holds a run already: go on with it by `host-trainer train --resume {0}`, choose another folder, or remove it",
         run_dir.display()
     );
     Ok(())

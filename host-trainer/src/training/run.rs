@@ -16,9 +16,9 @@ use super::loss::Criterion;
 use super::{
     CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData, check_new,
 };
+use crate::atomic;
 use crate::augment::{Key, augment};
 use crate::config::{Config, Monitor};
-use crate::files::write_atomically;
 use crate::model::{Net, Task};
 use crate::plateau::{EarlyStopping, Plateau, Verdict};
 
@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
         std::fs::create_dir_all(&self.run_dir)
             .with_context(|| format!("cannot create the run folder {shown}: choose one that may be written"))?;
         check_new(&self.run_dir)?;
-        write_atomically(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
+        atomic::write(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
     }
 
     fn restore(&mut self) -> Result<()> {
@@ -203,7 +203,7 @@ impl<'a> Run<'a> {
         for epoch in &self.state.epochs {
             writer.serialize(epoch)?;
         }
-        write_atomically(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
+        atomic::write(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
     }
 
     /// Writes the graph of the best weights.
