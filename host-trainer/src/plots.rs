@@ -50,7 +50,7 @@ pub fn curves(path: &Path, epochs: &[Epoch]) -> anyhow::Result<()> {
             Series::new("validation", BLUE, series(|e| e.valid_loss)).with_best("lowest", f64::min),
         ];
         let range = padded(extent(&losses));
-        panel(&panels[0], "Loss (nats)", &losses, epochs, range, &|y| format!("{y}"))?;
+        panel(&panels[0], "Loss (nats)", &losses, epochs, range, &|y| format!("{}", (y * 1e4).round() / 1e4))?;
 
         let accuracies = [
             Series::new("training", VERMILION, series(|e| e.train_accuracy)),
@@ -60,10 +60,14 @@ pub fn curves(path: &Path, epochs: &[Epoch]) -> anyhow::Result<()> {
 
         let mut rates = series(|e| e.learning_rate);
         rates.retain(|&(_, rate)| rate > 0.0);
+        let ends = rates.first().copied().zip(rates.last().copied());
+        let title = ends.map_or("Learning rate".to_owned(), |((_, first), (_, last))| {
+            format!("Learning rate (first {first:.2e}, last {last:.2e})")
+        });
         let rates = [Series::new("", BLUE, rates)];
-        let Range { start, end } = if rates[0].points.is_empty() { 1e-4..1e-3 } else { extent(&rates) };
-        let range = (start / 2.0..end * 2.0).log_scale();
-        panel(&panels[2], "Learning rate", &rates, epochs, range, &|y| format!("{y:.0e}"))
+        let Range { start, end } = if ends.is_none() { 1e-4..1e-3 } else { extent(&rates) };
+        let range = (10_f64.powf(start.log10().floor()) / 1.3..10_f64.powf(end.log10().ceil()) * 1.3).log_scale();
+        panel(&panels[2], &title, &rates, epochs, range, &|y| format!("{y:.0e}"))
     })
 }
 
@@ -125,7 +129,10 @@ impl Series {
 
     /// Adds the best value and its first epoch to the name.
     fn with_best(mut self, word: &str, better: fn(f64, f64) -> f64) -> Self {
-        let Some(best) = self.points.iter().map(|&(_, y)| y).reduce(better) else { return self };
+        let Some(best) = self.points.iter().map(|&(_, y)| y).reduce(better) else {
+            self.name += " (not finite)";
+            return self;
+        };
         if let Some((epoch, y)) = self.points.iter().find(|&&(_, y)| y == best) {
             self.name += &format!(" ({word} {y:.3}, epoch {epoch})");
         }
@@ -333,6 +340,7 @@ mod tests {
             (epoch.train_loss, epoch.valid_loss, epoch.learning_rate) = (f64::NAN, f64::INFINITY, 0.0);
         }
         let svg = drawn("curves-diverged.svg", |path| curves(path, &diverged).unwrap());
+        assert!(svg.contains("validation (not finite)"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
         assert!(curves(Path::new("never.svg"), &[]).is_err());
     }
