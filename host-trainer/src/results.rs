@@ -155,25 +155,28 @@ const OPEN: &str = "<!-- results:";
 const CLOSE: &str = "<!-- /results -->";
 
 /// `markdown` with everything between its results markers replaced by the rendering from `results`; nothing else
-/// changes, and a text that is up to date comes back as it was.
+/// changes, and a text that is up to date comes back as it was. A marker stands on a line of its own.
 ///
 /// # Errors
-/// When a marker names no result, or is not closed.
+/// When a marker names no result, or has no partner.
 pub fn update(markdown: &str, results: &Results) -> anyhow::Result<String> {
     let mut updated = String::new();
-    let mut rest = markdown;
-    while let Some(start) = rest.find(OPEN) {
-        let (id, after) =
-            rest[start + OPEN.len()..].split_once(" -->").with_context(|| format!("`{OPEN}` without `-->`"))?;
-        let (body, tail) = after.split_once(CLOSE).with_context(|| format!("the block `{id}` has no `{CLOSE}`"))?;
-        ensure!(!body.contains(OPEN), "the block `{id}` has no `{CLOSE}`");
-        let rendered = results.markdown(id)?;
-        updated += &rest[..start];
-        write!(updated, "{OPEN}{id} -->\n\n{rendered}\n{CLOSE}")?;
-        rest = tail;
+    let mut open = None;
+    for line in markdown.split_inclusive('\n') {
+        let marker = line.trim_end();
+        if let Some(rest) = marker.strip_prefix(OPEN) {
+            let id = rest.strip_suffix(" -->").with_context(|| format!("`{marker}` does not end in ` -->`"))?;
+            ensure!(open.replace(id).is_none(), "there is no `{CLOSE}` before `{marker}`");
+            write!(updated, "{line}\n{}\n", results.markdown(id)?)?;
+        } else if marker == CLOSE {
+            ensure!(open.take().is_some(), "there is no `{OPEN}ID -->` before a `{CLOSE}`");
+            updated += line;
+        } else if open.is_none() {
+            updated += line;
+        }
     }
-    ensure!(!rest.contains(CLOSE), "a `{CLOSE}` has no `{OPEN}ID -->` before it");
-    Ok(updated + rest)
+    ensure!(open.is_none(), "the block `{}` has no `{CLOSE}`", open.unwrap_or_default());
+    Ok(updated)
 }
 
 #[cfg(test)]
@@ -228,7 +231,9 @@ cargo run -- demo
         assert!(after.ends_with("</sub>\n\n<!-- /results -->\ntail\n"), "{after}");
         assert!(!after.contains("old"));
         assert_eq!(update(&after, &results()).unwrap(), after);
-        assert_eq!(update("no block", &results()).unwrap(), "no block");
+        for prose in ["no block", "a marker, `<!-- results:ID -->`, in a line\n"] {
+            assert_eq!(update(prose, &results()).unwrap(), prose);
+        }
     }
 
     #[test]
@@ -237,7 +242,7 @@ cargo run -- demo
             ("<!-- results:cats -->\n<!-- /results -->", "cats"),
             ("<!-- results:faces -->\n", "faces"),
             ("<!-- results:faces -->\n<!-- results:faces -->\n<!-- /results -->", "faces"),
-            ("<!-- results:faces", "-->"),
+            ("<!-- results:faces", "does not end"),
             ("<!-- /results -->", "before"),
         ] {
             let error = update(text, &results()).unwrap_err().to_string();
@@ -259,7 +264,8 @@ cargo run -- demo
         own.save(&path).unwrap();
         assert_eq!(Results::load(&path).unwrap(), own);
 
-        let spoil: [(&str, fn(&mut Results)); 7] = [
+        type Spoil = fn(&mut Results);
+        let spoils: [(&str, Spoil); 7] = [
             ("commit", |r| r.provenance.commit.clear()),
             ("cpu", |r| r.provenance.cpu.clear()),
             ("command", |r| r.results[0].command.clear()),
@@ -268,7 +274,7 @@ cargo run -- demo
             ("twice", |r| r.results.push(r.results[0].clone())),
             ("letters", |r| r.results[0].id = "a b".into()),
         ];
-        for (word, spoil) in spoil {
+        for (word, spoil) in spoils {
             let mut spoilt = results();
             spoil(&mut spoilt);
             let error = spoilt.save(&path).unwrap_err().to_string();
