@@ -18,7 +18,6 @@ use crate::config::Config;
 use crate::graph::{Graph, Shape};
 
 pub use crate::metrics::Epoch;
-use checkpoint::Checkpoint;
 pub use progress::{Console, Moment, Observer, Silent};
 
 /// Name of the configuration's copy in a run folder.
@@ -118,10 +117,10 @@ pub struct Outcome {
 /// Refuses a folder that holds a run already.
 ///
 /// # Errors
-/// When there is one, names the folder.
+/// When it does.
 pub fn check_new(run_dir: &Path) -> Result<()> {
     ensure!(
-        !run_dir.join(CONFIG_FILE).exists() && !Checkpoint::exists(run_dir),
+        !checkpoint::Checkpoint::exists(run_dir),
         "{0} holds a run already: go on with it by `host-trainer train --resume {0}`, choose another folder, or remove it",
         run_dir.display()
     );
