@@ -1,0 +1,96 @@
+//! The self-test: a model with a golden vector proves on the device that it computes what the host computed.
+
+use core::fmt;
+
+use crate::error::Error;
+use crate::format::Generator;
+use crate::interpreter::Interpreter;
+use crate::kernels::{Kernels, Portable};
+use crate::model::{Model, tensor_crc};
+
+/// Why a self-test failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SelfTestError {
+    /// The blob holds no golden vector.
+    NoGolden,
+    /// The arena does not fit.
+    Arena(Error),
+    /// This operator's output differs from the host's, the first to do so.
+    Layer(u16),
+    /// The layers agree but the logits do not.
+    Logits,
+}
+
+impl fmt::Display for SelfTestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            SelfTestError::NoGolden => f.write_str("the blob holds no golden vector"),
+            SelfTestError::Arena(error) => error.fmt(f),
+            SelfTestError::Layer(index) => write!(f, "operator {index} gives other bytes than on the host"),
+            SelfTestError::Logits => f.write_str("the logits are not those of the host"),
+        }
+    }
+}
+
+impl core::error::Error for SelfTestError {}
+
+/// Fills a test input from a seed.
+pub fn generate(generator: Generator, seed: u32, input: &mut [i8]) {
+    match generator {
+        Generator::Xorshift32 => {
+            let mut state = seed;
+            for value in input {
+                state ^= state << 13;
+                state ^= state >> 17;
+                state ^= state << 5;
+                *value = (state >> 24) as u8 as i8;
+            }
+        }
+    }
+}
+
+/// Runs the model on the generated input and calls `layer(index, CRC-32 of the operator's output)` after each operator;
+/// `logits` gets the final scores. What a golden vector is made of, and compared with.
+///
+/// # Errors
+/// Those of [`Interpreter::new`].
+pub fn trace<K: Kernels>(
+    model: &Model<'_>,
+    arena: &mut [i8],
+    generator: Generator,
+    seed: u32,
+    mut layer: impl FnMut(usize, u32),
+    logits: impl FnOnce(&[i8]),
+) -> Result<(), Error> {
+    let mut interpreter = Interpreter::<K>::with_kernels(model, arena)?;
+    generate(generator, seed, interpreter.input_mut());
+    interpreter.run_profiled(|index, _, output| layer(index, tensor_crc(output)));
+    logits(interpreter.logits());
+    Ok(())
+}
+
+/// Runs the golden vector and compares every layer; overwrites the arena.
+///
+/// # Errors
+/// Names the first operator whose output differs.
+pub fn self_test(model: &Model<'_>, arena: &mut [i8]) -> Result<(), SelfTestError> {
+    let golden = *model.golden().ok_or(SelfTestError::NoGolden)?;
+    let (expected, _) = golden.layers.as_chunks::<4>();
+    let mut differs = None;
+    let mut logits_agree = false;
+    let layer = |index: usize, crc| {
+        let expected = expected.get(index).map(|bytes| u32::from_le_bytes(*bytes));
+        if differs.is_none() && expected != Some(crc) {
+            differs = Some(index as u16);
+        }
+    };
+    let logits = |logits: &[i8]| {
+        logits_agree = logits.iter().map(|&value| value as u8).eq(golden.logits.iter().copied());
+    };
+    trace::<Portable>(model, arena, golden.generator, golden.seed, layer, logits).map_err(SelfTestError::Arena)?;
+    match differs {
+        Some(index) => Err(SelfTestError::Layer(index)),
+        None if logits_agree => Ok(()),
+        None => Err(SelfTestError::Logits),
+    }
+}

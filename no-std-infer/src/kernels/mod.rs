@@ -1,0 +1,41 @@
+//! The narrow waist: one trait that every kernel set implements.
+//!
+//! A kernel gets the whole arena, the layer and a range of output rows. It may read the layer's inputs, write those rows
+//! of its output and use its scratch, at the planned offsets and nowhere else. [`Model::parse`](crate::Model::parse) has
+//! proved that offsets and constants are in range, that no sum overflows, and where regions may overlap.
+//! Every set gives the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
+
+mod portable;
+mod window;
+
+use core::ops::Range;
+
+pub use portable::Portable;
+pub(crate) use window::{Taps, taps};
+
+use crate::format::{Add, Clamp, Lookup, Pool2d, Reshape, Softmax};
+use crate::ops::{ConvLayer, DenseLayer};
+
+/// A set of kernels. The methods correspond to the variants of [`Op`](crate::format::Op), where the semantics stand.
+pub trait Kernels {
+    /// Output rows `rows` of a convolution.
+    fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
+    /// Output rows `rows` of a depthwise convolution.
+    fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
+    /// A fully connected layer.
+    fn dense(arena: &mut [i8], layer: &DenseLayer<'_>);
+    /// Output rows `rows` of a max pooling.
+    fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>);
+    /// Output rows `rows` of an average pooling.
+    fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>);
+    /// Output rows `rows` of a sum.
+    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>);
+    /// Output rows `rows` of a clamp.
+    fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>);
+    /// Output rows `rows` of a table look-up; entry `x + 128` of `table` is the value for `x`.
+    fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>);
+    /// A softmax.
+    fn softmax(arena: &mut [i8], op: &Softmax);
+    /// A reshape.
+    fn reshape(arena: &mut [i8], op: &Reshape);
+}

@@ -1,0 +1,314 @@
+//! [`Model::parse`]: everything about a blob is checked here, once.
+
+use crate::CRC32;
+use crate::error::{Error, OpError};
+use crate::format::{
+    ALIGN, FIRST_ANCILLARY, Golden, HEADER_LEN, Info, MAGIC, Op, SECTION_LEN, Section, Tensor, VERSION, arena_len,
+    blob_crc, section, total_len,
+};
+use crate::ops::{check, check_tensor};
+
+/// Longest arena in bytes that a model may ask for.
+const ARENA_MAX: u32 = 1 << 30;
+
+/// A checked model: a view of a blob, some hundred bytes large. Its operators are decoded from flash as they run.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    info: Info<'a>,
+    labels: &'a [u8],
+    ops: &'a [u8],
+    weights: &'a [u8],
+    golden: Option<Golden<'a>>,
+    arena_len: usize,
+    crc: u32,
+}
+
+impl<'a> Model<'a> {
+    /// Checks a blob: checksum, structure, every operator's geometry and constants, absence of overflow, and that each
+    /// operator reads what an earlier one wrote. Afterwards nothing can fail.
+    ///
+    /// Takes time proportional to the blob's length and to the square of the number of operators.
+    ///
+    /// # Errors
+    /// Names what is wrong. Never panics, whatever the bytes.
+    pub fn parse(blob: &'a [u8]) -> Result<Self, Error> {
+        let crc = check_frame(blob)?;
+        let sections = Sections::find(blob)?;
+        let (info, rest) = take::<Info>(sections.manifest)?;
+        let (labels, rest) = skip::<&str>(rest, info.labels)?;
+        let (ops, rest) = skip::<Op>(rest, info.ops).map_err(|error| match error {
+            SkipError::Message(index) => Error::Op { index, why: OpError::Undecodable },
+        })?;
+        if !rest.is_empty() {
+            return Err(Error::BadManifest);
+        }
+        let model =
+            Self { info, labels, ops, weights: sections.weights, golden: None, arena_len: arena_len(blob), crc };
+        model.check_info()?;
+        model.check_ops()?;
+        Ok(Self { golden: model.check_golden(sections.golden)?, ..model })
+    }
+
+    /// What the model is.
+    #[must_use]
+    pub fn info(&self) -> &Info<'a> {
+        &self.info
+    }
+
+    /// Names of the classes, in the order of the logits.
+    pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        Messages::<&str>::new(self.labels)
+    }
+
+    /// The operators in execution order.
+    pub fn ops(&self) -> impl Iterator<Item = Op> + use<'a> {
+        Messages::<Op>::new(self.ops)
+    }
+
+    /// The weights section, which operators address by offset.
+    #[must_use]
+    pub fn weights(&self) -> &'a [u8] {
+        self.weights
+    }
+
+    /// The test vector, where the blob has one.
+    #[must_use]
+    pub fn golden(&self) -> Option<&Golden<'a>> {
+        self.golden.as_ref()
+    }
+
+    /// Bytes of arena that [`Interpreter::new`](crate::Interpreter::new) needs.
+    #[must_use]
+    pub fn arena_len(&self) -> usize {
+        self.arena_len
+    }
+
+    /// CRC-32 of the blob: tells models apart.
+    #[must_use]
+    pub fn crc(&self) -> u32 {
+        self.crc
+    }
+
+    /// The tensor that the last operator makes: probabilities, or the logits when there is no softmax or sigmoid.
+    #[must_use]
+    pub fn output(&self) -> Tensor {
+        self.ops().last().map_or(self.info.logits, |op| *op.output())
+    }
+
+    fn check_info(&self) -> Result<(), Error> {
+        let Info { input, logits, labels, temperature, .. } = &self.info;
+        check_tensor(&input.tensor).map_err(|_| Error::BadInfo)?;
+        check_tensor(logits).map_err(|_| Error::BadInfo)?;
+        let channels = input.tensor.channels as usize == input.image.color.channels();
+        let classes = logits.height == 1 && logits.width == 1 && logits.channels == u32::from(*labels);
+        let temperature = temperature.is_finite() && *temperature > 0.0;
+        if channels && classes && temperature && self.info.ops > 0 { Ok(()) } else { Err(Error::BadInfo) }
+    }
+
+    fn check_ops(&self) -> Result<(), Error> {
+        let input = self.info.input.tensor;
+        let mut needed = end(input.offset, input.len() as u32);
+        for (index, op) in (0..).zip(self.ops()) {
+            let fail = |why| Error::Op { index, why };
+            check(&op, self.weights).map_err(fail)?;
+            check_overlap(&op).map_err(fail)?;
+            let (a, b) = op.inputs();
+            let intact = self.is_intact(a, index) && b.is_none_or(|b| self.is_intact(b, index));
+            intact.then_some(()).ok_or(fail(OpError::Dataflow))?;
+            let output = op.output();
+            needed = needed.max(end(output.offset, output.len() as u32));
+            needed = needed.max(end(op.scratch_offset(), op.scratch_len()));
+        }
+        if !self.is_intact(&self.info.logits, self.info.ops) {
+            return Err(Error::BadInfo);
+        }
+        let needed = needed.checked_next_multiple_of(ALIGN as u32).unwrap_or(u32::MAX);
+        if needed as usize != self.arena_len || needed > ARENA_MAX {
+            return Err(Error::ArenaMismatch { needed });
+        }
+        Ok(())
+    }
+
+    /// True when `tensor` is the network's input or an output of one of the first `before` operators and none of its
+    /// bytes has been overwritten since, by an output or by scratch.
+    fn is_intact(&self, tensor: &Tensor, before: u16) -> bool {
+        let mut intact = *tensor == self.info.input.tensor;
+        for op in self.ops().take(usize::from(before)) {
+            let scratch = (op.scratch_offset(), op.scratch_len());
+            if overlaps(region(tensor), region(op.output())) || overlaps(region(tensor), scratch) {
+                intact = tensor == op.output();
+            }
+        }
+        intact
+    }
+
+    fn check_golden(&self, bytes: Option<&'a [u8]>) -> Result<Option<Golden<'a>>, Error> {
+        let Some(bytes) = bytes else { return Ok(None) };
+        let (golden, rest) = postcard::take_from_bytes::<Golden>(bytes).map_err(|_| Error::BadGolden)?;
+        let fits = golden.seed != 0
+            && golden.logits.len() == self.info.logits.len()
+            && golden.layers.len() == usize::from(self.info.ops) * 4;
+        if fits && rest.is_empty() { Ok(Some(golden)) } else { Err(Error::BadGolden) }
+    }
+}
+
+/// Checks everything that needs no decoding; gives the CRC.
+fn check_frame(blob: &[u8]) -> Result<u32, Error> {
+    if !(blob.as_ptr() as usize).is_multiple_of(ALIGN) {
+        return Err(Error::Misaligned);
+    }
+    let Some((header, _)) = blob.split_first_chunk::<HEADER_LEN>() else {
+        return Err(Error::Truncated);
+    };
+    let [m0, m1, m2, m3, v0, v1, _, _, _, _, _, _, c0, c1, c2, c3, ..] = *header;
+    if [m0, m1, m2, m3] != MAGIC {
+        return Err(Error::BadMagic);
+    }
+    let version = u16::from_le_bytes([v0, v1]);
+    if version != VERSION {
+        return Err(Error::Version(version));
+    }
+    let len = total_len(blob);
+    if blob.len() < len {
+        return Err(Error::Truncated);
+    }
+    if blob.len() > len {
+        return Err(Error::TrailingBytes);
+    }
+    let crc = u32::from_le_bytes([c0, c1, c2, c3]);
+    if blob_crc(blob) != crc {
+        return Err(Error::BadCrc);
+    }
+    if header.iter().skip(20).any(|&byte| byte != 0) {
+        return Err(Error::BadHeader);
+    }
+    Ok(crc)
+}
+
+struct Sections<'a> {
+    manifest: &'a [u8],
+    weights: &'a [u8],
+    golden: Option<&'a [u8]>,
+}
+
+impl<'a> Sections<'a> {
+    fn find(blob: &'a [u8]) -> Result<Self, Error> {
+        let count = match blob {
+            [_, _, _, _, _, _, low, high, ..] => usize::from(u16::from_le_bytes([*low, *high])),
+            _ => 0,
+        };
+        let table = blob.get(HEADER_LEN..HEADER_LEN + count * SECTION_LEN).ok_or(Error::Truncated)?;
+        let (entries, _) = table.as_chunks::<SECTION_LEN>();
+        let (mut manifest, mut weights, mut golden) = (None, None, None);
+        for entry in entries {
+            let entry = Section::from_bytes(entry);
+            let bytes = section_bytes(blob, entry).ok_or(Error::BadSection(entry.id))?;
+            let slot = match entry.id {
+                section::MANIFEST => &mut manifest,
+                section::WEIGHTS => &mut weights,
+                section::GOLDEN => &mut golden,
+                id if id >= FIRST_ANCILLARY => continue,
+                id => return Err(Error::UnknownSection(id)),
+            };
+            if slot.replace(bytes).is_some() {
+                return Err(Error::DuplicateSection(entry.id));
+            }
+        }
+        Ok(Self {
+            manifest: manifest.ok_or(Error::MissingSection(section::MANIFEST))?,
+            weights: weights.ok_or(Error::MissingSection(section::WEIGHTS))?,
+            golden,
+        })
+    }
+}
+
+fn section_bytes(blob: &[u8], entry: Section) -> Option<&[u8]> {
+    let start = entry.offset as usize;
+    if !start.is_multiple_of(ALIGN) {
+        return None;
+    }
+    blob.get(start..start.checked_add(entry.len as usize)?)
+}
+
+fn end(offset: u32, len: u32) -> u32 {
+    offset.saturating_add(len)
+}
+
+fn region(tensor: &Tensor) -> (u32, u32) {
+    (tensor.offset, tensor.len() as u32)
+}
+
+/// True when two regions, each (offset, length), share a byte.
+fn overlaps(a: (u32, u32), b: (u32, u32)) -> bool {
+    a.1 > 0 && b.1 > 0 && a.0 < end(b.0, b.1) && b.0 < end(a.0, a.1)
+}
+
+fn check_overlap(op: &Op) -> Result<(), OpError> {
+    let output = region(op.output());
+    let scratch = (op.scratch_offset(), op.scratch_len());
+    let (a, b) = op.inputs();
+    let allowed = |input: &Tensor| {
+        let input = region(input);
+        let apart = !overlaps(input, output) || (op.in_place() && input == output);
+        apart && !overlaps(input, scratch)
+    };
+    let fine = allowed(a) && b.is_none_or(allowed) && !overlaps(output, scratch);
+    if fine { Ok(()) } else { Err(OpError::Overlap) }
+}
+
+fn take<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), Error> {
+    postcard::take_from_bytes(bytes).map_err(|_| Error::BadManifest)
+}
+
+/// The message with this index cannot be decoded.
+enum SkipError {
+    Message(u16),
+}
+
+impl From<SkipError> for Error {
+    fn from(_: SkipError) -> Self {
+        Error::BadManifest
+    }
+}
+
+/// Splits off the bytes of the first `count` messages.
+fn skip<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], count: u16) -> Result<(&'a [u8], &'a [u8]), SkipError> {
+    let mut rest = bytes;
+    for index in 0..count {
+        let (_, after) = postcard::take_from_bytes::<T>(rest).map_err(|_| SkipError::Message(index))?;
+        rest = after;
+    }
+    let taken = bytes.len().wrapping_sub(rest.len());
+    bytes.split_at_checked(taken).ok_or(SkipError::Message(0))
+}
+
+/// Decodes messages one after the other until the bytes end.
+struct Messages<'a, T> {
+    rest: &'a [u8],
+    kind: core::marker::PhantomData<T>,
+}
+
+impl<'a, T> Messages<'a, T> {
+    fn new(rest: &'a [u8]) -> Self {
+        Self { rest, kind: core::marker::PhantomData }
+    }
+}
+
+impl<'a, T: serde::Deserialize<'a>> Iterator for Messages<'a, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        let (message, rest) = postcard::take_from_bytes(self.rest).ok()?;
+        self.rest = rest;
+        Some(message)
+    }
+}
+
+/// CRC-32 of a tensor's bytes, as the golden vector holds it.
+pub(crate) fn tensor_crc(values: &[i8]) -> u32 {
+    let mut digest = CRC32.digest();
+    for &value in values {
+        digest.update(&[value as u8]);
+    }
+    digest.finalize()
+}

@@ -1,0 +1,152 @@
+//! What must hold of an operator by itself before it may run.
+
+use super::{Channels, ConvLayer, DenseLayer};
+use crate::error::OpError;
+use crate::format::{
+    Activation, Add, Clamp, Conv2d, Dense, Lookup, Op, Pool2d, Reshape, Softmax, Tensor, Weights, Window,
+};
+
+/// Most classes that the fixed-point sum of [`Op::Softmax`] can hold.
+const SOFTMAX_MAX: u32 = 4095;
+
+/// Checks everything about `op` that does not depend on other operators; `section` is the weights section.
+pub(crate) fn check(op: &Op, section: &[u8]) -> Result<(), OpError> {
+    let (a, b) = op.inputs();
+    check_tensor(a)?;
+    b.map_or(Ok(()), check_tensor)?;
+    check_tensor(op.output())?;
+    match op {
+        Op::Conv2d(op) => check_conv2d(op, section),
+        Op::DepthwiseConv2d(op) => check_depthwise(op, section),
+        Op::Dense(op) => check_dense(op, section),
+        Op::MaxPool2d(op) | Op::AveragePool2d(op) => check_pool(op),
+        Op::Add(op) => check_add(op),
+        Op::Clamp(op) => check_clamp(op),
+        Op::Lookup(op) => check_lookup(op, section),
+        Op::Softmax(op) => check_softmax(op),
+        Op::Reshape(op) => check_reshape(op),
+    }
+}
+
+pub(crate) fn check_tensor(tensor: &Tensor) -> Result<(), OpError> {
+    let end = tensor.checked_len().and_then(|len| if len == 0 { None } else { tensor.offset.checked_add(len) });
+    let scale_ok = tensor.scale.is_finite() && tensor.scale > 0.0;
+    if scale_ok && end.is_some_and(|end| end <= i32::MAX as u32) { Ok(()) } else { Err(OpError::BadTensor) }
+}
+
+fn ensure(holds: bool, why: OpError) -> Result<(), OpError> {
+    if holds { Ok(()) } else { Err(why) }
+}
+
+fn check_activation(activation: Activation) -> Result<(), OpError> {
+    ensure(activation.min <= activation.max, OpError::Activation)
+}
+
+fn same_shape(a: &Tensor, b: &Tensor) -> bool {
+    (a.height, a.width, a.channels) == (b.height, b.width, b.channels)
+}
+
+fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
+    a.scale == b.scale && a.zero_point == b.zero_point
+}
+
+/// Kernel, stride and dilation are positive; the last window starts inside the input.
+fn check_window(window: &Window, input: &Tensor, output: &Tensor) -> Result<(), OpError> {
+    let w = window;
+    let positive = w.kernel_h.min(w.kernel_w).min(w.stride_h).min(w.stride_w).min(w.dilation_h).min(w.dilation_w) > 0;
+    ensure(positive, OpError::Window)?;
+    let fits = |outputs: u16, stride: u8, pad: u8, inputs: u16, kernel: u8, dilation: u8| {
+        let last_start = (i32::from(outputs) - 1) * i32::from(stride) - i32::from(pad);
+        let reach = (i32::from(kernel) - 1) * i32::from(dilation);
+        last_start < i32::from(inputs) && i32::from(pad) <= reach
+    };
+    let rows = fits(output.height, w.stride_h, w.pad_top, input.height, w.kernel_h, w.dilation_h);
+    let columns = fits(output.width, w.stride_w, w.pad_left, input.width, w.kernel_w, w.dilation_w);
+    ensure(rows && columns, OpError::Window)
+}
+
+fn check_weights(weights: Weights, channels: Channels<'_>) -> Result<(), OpError> {
+    ensure(weights.channels.is_multiple_of(4), OpError::Constants)?;
+    ensure(channels.iter().all(|channel| channel.multiplier.is_valid()), OpError::Multiplier)
+}
+
+/// Proves that no order of adding the bias and the products `w · x`, −128 ≤ x ≤ 127, leaves i32.
+fn check_sum<'w>(bias: i32, weights: impl Iterator<Item = &'w u8>) -> Result<(), OpError> {
+    let magnitude: u64 = weights.map(|&w| u64::from((w as i8).unsigned_abs())).sum();
+    ensure(u64::from(bias.unsigned_abs()) + magnitude * 128 <= i32::MAX as u64, OpError::Overflow)
+}
+
+fn check_rows(weights: &[u8], row: usize, channels: Channels<'_>) -> Result<(), OpError> {
+    let mut rows = weights.chunks_exact(row.max(1)).zip(channels.iter());
+    rows.try_for_each(|(row, channel)| check_sum(channel.bias, row.iter()))
+}
+
+fn check_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_window(&op.window, &op.input, &op.output)?;
+    check_activation(op.activation)?;
+    let layer = ConvLayer::conv2d(op, section).ok_or(OpError::Constants)?;
+    check_weights(op.weights, layer.channels)?;
+    check_rows(layer.weights, op.window.taps() * op.input.channels as usize, layer.channels)
+}
+
+fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_window(&op.window, &op.input, &op.output)?;
+    check_activation(op.activation)?;
+    ensure(op.output.channels.is_multiple_of(op.input.channels), OpError::Shape)?;
+    let layer = ConvLayer::depthwise(op, section).ok_or(OpError::Constants)?;
+    check_weights(op.weights, layer.channels)?;
+    let outputs = (op.output.channels as usize).max(1);
+    let mut channels = layer.channels.iter().enumerate();
+    channels.try_for_each(|(c, channel)| check_sum(channel.bias, layer.weights.iter().skip(c).step_by(outputs)))
+}
+
+fn check_dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {
+    ensure(op.output.height == 1 && op.output.width == 1, OpError::Shape)?;
+    check_activation(op.activation)?;
+    let layer = DenseLayer::new(op, section).ok_or(OpError::Constants)?;
+    check_weights(op.weights, layer.channels)?;
+    check_rows(layer.weights, op.input.len(), layer.channels)
+}
+
+fn check_pool(op: &Pool2d) -> Result<(), OpError> {
+    check_window(&op.window, &op.input, &op.output)?;
+    check_activation(op.activation)?;
+    ensure(op.window.dilation_h == 1 && op.window.dilation_w == 1, OpError::Window)?;
+    ensure(op.input.channels == op.output.channels, OpError::Shape)?;
+    ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
+}
+
+fn check_add(op: &Add) -> Result<(), OpError> {
+    ensure(same_shape(&op.a, &op.b) && same_shape(&op.a, &op.output), OpError::Shape)?;
+    check_activation(op.activation)?;
+    // A summand is below 2^28 before its multiplier; with no left shift the sum stays below 2^29.
+    let summands = [op.a_multiplier, op.b_multiplier];
+    ensure(summands.iter().all(|m| m.is_valid() && m.shift <= 0), OpError::Multiplier)?;
+    ensure(op.output_multiplier.is_valid(), OpError::Multiplier)
+}
+
+fn check_clamp(op: &Clamp) -> Result<(), OpError> {
+    check_activation(op.activation)?;
+    ensure(same_shape(&op.input, &op.output), OpError::Shape)?;
+    ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
+}
+
+fn check_lookup(op: &Lookup, section: &[u8]) -> Result<(), OpError> {
+    ensure(same_shape(&op.input, &op.output), OpError::Shape)?;
+    let start = op.table as usize;
+    let table = start.checked_add(256).and_then(|end| section.get(start..end));
+    ensure(table.is_some(), OpError::Constants)
+}
+
+fn check_softmax(op: &Softmax) -> Result<(), OpError> {
+    let vector = op.input.height == 1 && op.input.width == 1 && op.input.channels <= SOFTMAX_MAX;
+    ensure(vector && same_shape(&op.input, &op.output), OpError::Shape)?;
+    ensure(op.output.scale == 1.0 / 256.0 && op.output.zero_point == -128, OpError::Quantisation)?;
+    let positive = op.multiplier.is_valid() && op.multiplier.mantissa > 0 && op.multiplier.shift >= 0;
+    ensure(positive && op.diff_min <= 0, OpError::Multiplier)
+}
+
+fn check_reshape(op: &Reshape) -> Result<(), OpError> {
+    ensure(op.input.len() == op.output.len(), OpError::Shape)?;
+    ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
+}

@@ -1,0 +1,100 @@
+//! The operators' geometry: what [`Model::parse`](crate::Model::parse) proves about each and kernels rely on.
+
+mod check;
+mod layer;
+
+pub(crate) use check::{check, check_tensor};
+pub use layer::{ChannelParams, Channels, ConvLayer, DenseLayer};
+
+use crate::format::{Op, Tensor};
+
+impl Op {
+    /// The tensors that the operator reads.
+    #[must_use]
+    pub fn inputs(&self) -> (&Tensor, Option<&Tensor>) {
+        match self {
+            Op::Conv2d(op) | Op::DepthwiseConv2d(op) => (&op.input, None),
+            Op::Dense(op) => (&op.input, None),
+            Op::MaxPool2d(op) | Op::AveragePool2d(op) => (&op.input, None),
+            Op::Add(op) => (&op.a, Some(&op.b)),
+            Op::Clamp(op) => (&op.input, None),
+            Op::Lookup(op) => (&op.input, None),
+            Op::Softmax(op) => (&op.input, None),
+            Op::Reshape(op) => (&op.input, None),
+        }
+    }
+
+    /// The tensor that the operator makes.
+    #[must_use]
+    pub fn output(&self) -> &Tensor {
+        match self {
+            Op::Conv2d(op) | Op::DepthwiseConv2d(op) => &op.output,
+            Op::Dense(op) => &op.output,
+            Op::MaxPool2d(op) | Op::AveragePool2d(op) => &op.output,
+            Op::Add(op) => &op.output,
+            Op::Clamp(op) => &op.output,
+            Op::Lookup(op) => &op.output,
+            Op::Softmax(op) => &op.output,
+            Op::Reshape(op) => &op.output,
+        }
+    }
+
+    /// Bytes of scratch that the operator needs with any kernel set.
+    ///
+    /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
+    /// rounded up to a multiple of 16. The other operators need none.
+    #[must_use]
+    pub fn scratch_len(&self) -> u32 {
+        match self {
+            Op::Conv2d(op) => {
+                let patch = (op.window.taps() as u32).saturating_mul(op.input.channels);
+                patch.checked_next_multiple_of(16).unwrap_or(u32::MAX)
+            }
+            _ => 0,
+        }
+    }
+
+    /// First byte of the scratch in the arena.
+    #[must_use]
+    pub fn scratch_offset(&self) -> u32 {
+        match self {
+            Op::Conv2d(op) => op.scratch,
+            _ => 0,
+        }
+    }
+
+    /// True when the output may lie exactly where an input lies.
+    #[must_use]
+    pub fn in_place(&self) -> bool {
+        matches!(self, Op::Add(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_))
+    }
+
+    /// Multiply-accumulates of one inference, taps in the padding included.
+    #[must_use]
+    pub fn macs(&self) -> u64 {
+        let outputs = self.output().len() as u64;
+        match self {
+            Op::Conv2d(op) => outputs * op.window.taps() as u64 * u64::from(op.input.channels),
+            Op::DepthwiseConv2d(op) => outputs * op.window.taps() as u64,
+            Op::Dense(op) => outputs * op.input.len() as u64,
+            _ => 0,
+        }
+    }
+
+    /// The operator's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Op::Conv2d(_) => "conv2d",
+            Op::DepthwiseConv2d(_) => "depthwise_conv2d",
+            Op::Dense(_) => "dense",
+            Op::MaxPool2d(_) => "max_pool2d",
+            Op::AveragePool2d(_) => "average_pool2d",
+            Op::Add(_) => "add",
+            Op::Clamp(_) => "clamp",
+            Op::Lookup(_) => "lookup",
+            Op::Softmax(_) => "softmax",
+            Op::Reshape(_) => "reshape",
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Each operator as naive loops: the specification, and the oracle of the tests. Slow, and may use more stack.
+//!
+//! Written independently of the kernels: a value is read by its coordinates, a sum is taken in 64 bits, and padding is
+//! decided for every tap.
+
+use core::ops::Range;
+
+use crate::fixed;
+use crate::format::{ADD_SHIFT, Activation, Add, Clamp, Conv2d, Lookup, Pool2d, Reshape, Softmax, Tensor};
+use crate::kernels::Kernels;
+use crate::ops::{ChannelParams, ConvLayer, DenseLayer};
+
+/// The oracle as a kernel set.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reference;
+
+fn index(t: &Tensor, y: usize, x: usize, c: usize) -> usize {
+    t.offset as usize + (y * usize::from(t.width) + x) * t.channels as usize + c
+}
+
+/// The element at these coordinates, or `None` in the padding.
+fn at(arena: &[i8], t: &Tensor, y: i64, x: i64, c: usize) -> Option<i8> {
+    let inside = (0..i64::from(t.height)).contains(&y) && (0..i64::from(t.width)).contains(&x);
+    inside.then(|| arena[index(t, y as usize, x as usize, c)])
+}
+
+/// Position in the input of a tap of an output's window.
+fn position(output: usize, stride: u8, tap: usize, dilation: u8, pad: u8) -> i64 {
+    output as i64 * i64::from(stride) + tap as i64 * i64::from(dilation) - i64::from(pad)
+}
+
+fn clamp(value: i64, activation: Activation) -> i8 {
+    value.max(i64::from(activation.min)).min(i64::from(activation.max)) as i8
+}
+
+fn requantise(sum: i64, channel: ChannelParams, zero_point: i8, activation: Activation) -> i8 {
+    let sum = i32::try_from(sum + i64::from(channel.bias)).expect("parse proved that no sum overflows");
+    clamp(i64::from(channel.multiplier.apply(sum)) + i64::from(zero_point), activation)
+}
+
+fn for_each_output(t: &Tensor, rows: Range<usize>, mut f: impl FnMut(usize, usize, usize)) {
+    for y in rows {
+        for x in 0..usize::from(t.width) {
+            for c in 0..t.channels as usize {
+                f(y, x, c);
+            }
+        }
+    }
+}
+
+fn channel(layer: &ConvLayer<'_>, c: usize) -> ChannelParams {
+    layer.channels.iter().nth(c).expect("one entry an output channel")
+}
+
+/// Sum over the window of `weight(ky, kx, ci) · input(ci)`, the padding being the input's zero point.
+fn convolve(
+    arena: &[i8],
+    op: &Conv2d,
+    (y, x): (usize, usize),
+    channels: Range<usize>,
+    weight: impl Fn(usize, usize, usize) -> u8,
+) -> i64 {
+    let w = &op.window;
+    let mut sum = 0;
+    for ky in 0..usize::from(w.kernel_h) {
+        for kx in 0..usize::from(w.kernel_w) {
+            for c in channels.clone() {
+                let iy = position(y, w.stride_h, ky, w.dilation_h, w.pad_top);
+                let ix = position(x, w.stride_w, kx, w.dilation_w, w.pad_left);
+                let value = at(arena, &op.input, iy, ix, c).unwrap_or(op.input.zero_point);
+                sum += i64::from(value) * i64::from(weight(ky, kx, c) as i8);
+            }
+        }
+    }
+    sum
+}
+
+/// The values under a window that lie in the input.
+fn under_window(arena: &[i8], op: &Pool2d, y: usize, x: usize, c: usize, mut f: impl FnMut(i8)) {
+    let w = &op.window;
+    for ky in 0..usize::from(w.kernel_h) {
+        for kx in 0..usize::from(w.kernel_w) {
+            let iy = position(y, w.stride_h, ky, 1, w.pad_top);
+            let ix = position(x, w.stride_w, kx, 1, w.pad_left);
+            if let Some(value) = at(arena, &op.input, iy, ix, c) {
+                f(value);
+            }
+        }
+    }
+}
+
+impl Kernels for Reference {
+    fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
+        let op = layer.op;
+        let inputs = op.input.channels as usize;
+        let (kernel_h, kernel_w) = (usize::from(op.window.kernel_h), usize::from(op.window.kernel_w));
+        for_each_output(&op.output, rows, |y, x, c| {
+            let sum = convolve(arena, op, (y, x), 0..inputs, |ky, kx, ci| {
+                layer.weights[((c * kernel_h + ky) * kernel_w + kx) * inputs + ci]
+            });
+            arena[index(&op.output, y, x, c)] = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);
+        });
+    }
+
+    fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
+        let op = layer.op;
+        let outputs = op.output.channels as usize;
+        let multiplier = outputs / op.input.channels as usize;
+        let kernel_w = usize::from(op.window.kernel_w);
+        for_each_output(&op.output, rows, |y, x, c| {
+            let source = c / multiplier;
+            let sum = convolve(arena, op, (y, x), source..source + 1, |ky, kx, _| {
+                layer.weights[(ky * kernel_w + kx) * outputs + c]
+            });
+            arena[index(&op.output, y, x, c)] = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);
+        });
+    }
+
+    fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
+        let op = layer.op;
+        for (o, channel) in layer.channels.iter().enumerate() {
+            let mut sum = 0;
+            for i in 0..op.input.len() {
+                let weight = layer.weights[o * op.input.len() + i] as i8;
+                sum += i64::from(arena[op.input.offset as usize + i]) * i64::from(weight);
+            }
+            arena[op.output.offset as usize + o] = requantise(sum, channel, op.output.zero_point, op.activation);
+        }
+    }
+
+    fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
+        for_each_output(&op.output, rows, |y, x, c| {
+            let mut largest = i8::MIN;
+            under_window(arena, op, y, x, c, |value| largest = largest.max(value));
+            arena[index(&op.output, y, x, c)] = clamp(i64::from(largest), op.activation);
+        });
+    }
+
+    fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
+        for_each_output(&op.output, rows, |y, x, c| {
+            let (mut sum, mut count) = (0_i64, 0_i64);
+            under_window(arena, op, y, x, c, |value| {
+                sum += i64::from(value);
+                count += 1;
+            });
+            let mean = if sum > 0 { (sum + count / 2) / count } else { (sum - count / 2) / count };
+            arena[index(&op.output, y, x, c)] = clamp(mean, op.activation);
+        });
+    }
+
+    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
+        for_each_output(&op.output, rows, |y, x, c| {
+            let scaled = |t: &Tensor, multiplier: fixed::Multiplier| {
+                let value = i32::from(arena[index(t, y, x, c)]) - i32::from(t.zero_point);
+                multiplier.apply(value * (1 << ADD_SHIFT))
+            };
+            let sum = scaled(&op.a, op.a_multiplier) + scaled(&op.b, op.b_multiplier);
+            let value = i64::from(op.output_multiplier.apply(sum)) + i64::from(op.output.zero_point);
+            arena[index(&op.output, y, x, c)] = clamp(value, op.activation);
+        });
+    }
+
+    fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
+        for_each_output(&op.output, rows, |y, x, c| {
+            let value = arena[index(&op.input, y, x, c)];
+            arena[index(&op.output, y, x, c)] = clamp(i64::from(value), op.activation);
+        });
+    }
+
+    fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
+        for_each_output(&op.output, rows, |y, x, c| {
+            let value = arena[index(&op.input, y, x, c)];
+            arena[index(&op.output, y, x, c)] = table[(i32::from(value) + 128) as usize] as i8;
+        });
+    }
+
+    fn softmax(arena: &mut [i8], op: &Softmax) {
+        let classes = op.input.channels as usize;
+        let value = |arena: &[i8], c: usize| i32::from(arena[op.input.offset as usize + c]);
+        let largest = (0..classes).map(|c| value(arena, c)).max().expect("parse refuses empty tensors");
+        let mut sum = 0;
+        for c in 0..classes {
+            let difference = value(arena, c) - largest;
+            if difference >= op.diff_min {
+                let e = fixed::exp_on_negative_values(op.multiplier.apply(difference));
+                sum += fixed::rounding_shift_right(e, 12);
+            }
+        }
+        let headroom = sum.leading_zeros();
+        let one_over = fixed::one_over_one_plus_x((((sum as u32) << headroom) - (1 << 31)) as i32);
+        let shift = 35 - headroom;
+        for c in 0..classes {
+            let difference = value(arena, c) - largest;
+            let mut share = 0;
+            if difference >= op.diff_min && shift <= 31 {
+                let e = fixed::exp_on_negative_values(op.multiplier.apply(difference));
+                share = fixed::rounding_shift_right(fixed::high_mul(one_over, e), shift);
+            }
+            arena[op.output.offset as usize + c] = clamp(i64::from(share) - 128, Activation::NONE);
+        }
+    }
+
+    fn reshape(arena: &mut [i8], op: &Reshape) {
+        arena.copy_within(op.input.range(), op.output.offset as usize);
+    }
+}
