@@ -1,6 +1,8 @@
 //! Trains an image classifier on a laptop, quantises it and emits the blob that `no-std-infer` runs.
 
+pub mod aligned;
 pub mod augment;
+pub mod blob;
 pub mod calibrate;
 pub mod config;
 pub mod dataset;

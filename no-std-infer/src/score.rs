@@ -14,7 +14,7 @@ pub fn probabilities(info: &Info<'_>, logits: &[i8], out: &mut [f32]) {
     let step = info.logits.scale / info.temperature;
     let mut sum = 0.0;
     for (out, &logit) in out.iter_mut().zip(logits) {
-        *out = (step * f32::from(i16::from(logit) - i16::from(largest))).exp();
+        *out = F32Ext::exp(step * f32::from(i16::from(logit) - i16::from(largest)));
         sum += *out;
     }
     for out in out.iter_mut().take(logits.len()) {

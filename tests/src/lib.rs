@@ -1,1 +1,19 @@
-//! Cross-crate tests live in `tests/`.
+//! What the cross-crate tests share: random models of one operator, and whole small networks.
+
+pub mod networks;
+pub mod operators;
+
+use host_trainer::aligned::Aligned;
+use no_std_infer::kernels::Kernels;
+use no_std_infer::{Interpreter, Model};
+
+/// Every operator's output of one run, in order.
+#[must_use]
+pub fn outputs<K: Kernels>(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
+    let mut arena = Aligned::new(model.arena_len());
+    let mut interpreter = Interpreter::<K>::with_kernels(model, &mut arena).expect("the arena has the length asked for");
+    interpreter.input_mut().copy_from_slice(input);
+    let mut outputs = Vec::new();
+    interpreter.run_profiled(|_, _, output| outputs.push(output.to_vec()));
+    outputs
+}

@@ -1,0 +1,267 @@
+//! Random models of a single operator, shapes with height ≠ width ≠ channels.
+
+use host_trainer::aligned::Aligned;
+use host_trainer::blob::{Parts, write};
+use no_std_infer::fixed::Multiplier;
+use no_std_infer::format::{
+    Activation, Add, Clamp, Color, Conv2d, Dense, Fit, ImageInput, Info, Input, Layout, Lookup, Op, Pool2d, Provenance,
+    Reshape, Softmax, Tensor, Weights, Window,
+};
+use no_std_infer::ops::ChannelParams;
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Operators that [`random`] can make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Kind {
+    Conv2d,
+    DepthwiseConv2d,
+    Dense,
+    MaxPool2d,
+    AveragePool2d,
+    Add,
+    Clamp,
+    Lookup,
+    Softmax,
+    Reshape,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Kind; 10] = [
+        Kind::Conv2d,
+        Kind::DepthwiseConv2d,
+        Kind::Dense,
+        Kind::MaxPool2d,
+        Kind::AveragePool2d,
+        Kind::Add,
+        Kind::Clamp,
+        Kind::Lookup,
+        Kind::Softmax,
+        Kind::Reshape,
+    ];
+}
+
+/// A model whose operator 2 is the one asked for. Operator 0 widens the image to the operator's input and operator 1
+/// makes a second tensor of that shape; after it a dense layer gives two logits.
+pub struct Case {
+    /// The model.
+    pub blob: Aligned<u8>,
+    /// Bytes for its input.
+    pub input: Vec<i8>,
+}
+
+/// Makes the case of a seed.
+#[must_use]
+pub fn random(kind: Kind, seed: u64) -> Case {
+    let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), weights: Vec::new(), end: 0 };
+    maker.case(kind)
+}
+
+struct Maker {
+    rng: ChaCha8Rng,
+    weights: Vec<u8>,
+    end: u32,
+}
+
+impl Maker {
+    fn case(&mut self, kind: Kind) -> Case {
+        let vector = matches!(kind, Kind::Softmax);
+        let (height, width) = if vector { (1, 1) } else { self.two_different(1, 9) };
+        let channels = self.third_different(height, width);
+        let image = self.tensor(height, width, 3, 1.0, 0);
+        let (scale, zero_point) = (0.05, self.any_i8());
+        let a = self.tensor(height, width, channels, scale, zero_point);
+        let zero_point = self.any_i8();
+        let b = self.tensor(height, width, channels, scale, zero_point);
+        let ops = [self.pointwise(image, a), self.pointwise(image, b)];
+        let tested = self.operator(kind, a, b);
+        let logits = self.tensor(1, 1, 2, 0.1, 3);
+        let dense = self.dense(*tested.output(), logits);
+        let ops = [ops[0], ops[1], tested, dense];
+        let info = info(image, logits);
+        let labels = [String::from("no"), String::from("yes")];
+        let blob = write(&Parts { info, labels: &labels, ops: &ops, weights: &self.weights });
+        let mut input = vec![0_u8; image.len()];
+        self.rng.fill_bytes(&mut input);
+        Case { blob, input: input.into_iter().map(|byte| byte as i8).collect() }
+    }
+
+    fn operator(&mut self, kind: Kind, a: Tensor, b: Tensor) -> Op {
+        match kind {
+            Kind::Conv2d => {
+                let channels = self.third_different(a.height, a.width);
+                let (output, window) = self.windowed(a, channels, true);
+                self.conv2d(a, output, window)
+            }
+            Kind::DepthwiseConv2d => {
+                let multiplier = self.rng.random_range(1..=3);
+                let (output, window) = self.windowed(a, a.channels * multiplier, true);
+                let taps = window.taps() as u32;
+                let weights = self.constants(taps * output.channels, output.channels, taps);
+                let activation = self.activation();
+                Op::DepthwiseConv2d(Conv2d { input: a, output, window, weights, activation, scratch: 0 })
+            }
+            Kind::Dense => {
+                let channels = self.rng.random_range(1..40);
+                let output = self.tensor(1, 1, channels, 0.1, -5);
+                self.dense(a, output)
+            }
+            Kind::MaxPool2d => Op::MaxPool2d(self.pool(a)),
+            Kind::AveragePool2d => Op::AveragePool2d(self.pool(a)),
+            Kind::Add => self.add(a, b),
+            Kind::Clamp => {
+                Op::Clamp(Clamp { input: a, output: self.like_or_in_place(a), activation: self.activation() })
+            }
+            Kind::Lookup => {
+                let table = self.bytes(256);
+                let output = self.like_or_in_place(a);
+                Op::Lookup(Lookup { input: a, output: Tensor { scale: 0.3, zero_point: 9, ..output }, table })
+            }
+            Kind::Softmax => {
+                let shift = self.rng.random_range(10..28);
+                let multiplier = Multiplier { mantissa: self.rng.random_range(1 << 30..=i32::MAX), shift };
+                let diff_min = -self.rng.random_range(0..300);
+                let output = self.tensor(1, 1, a.channels, 1.0 / 256.0, -128);
+                Op::Softmax(Softmax { input: a, output, multiplier, diff_min })
+            }
+            Kind::Reshape => {
+                let output = self.like_or_in_place(a);
+                let flat = Tensor { height: 1, width: 1, channels: a.len() as u32, ..output };
+                Op::Reshape(Reshape { input: a, output: flat })
+            }
+        }
+    }
+
+    fn tensor(&mut self, height: u16, width: u16, channels: u32, scale: f32, zero_point: i8) -> Tensor {
+        let tensor = Tensor { offset: self.end, height, width, channels, scale, zero_point };
+        self.end += tensor.len() as u32 + self.rng.random_range(0..5);
+        tensor
+    }
+
+    fn any_i8(&mut self) -> i8 {
+        *[i8::MIN, -1, 0, 1, i8::MAX, self.rng.random()].get(self.rng.random_range(0..6)).expect("six choices")
+    }
+
+    fn two_different(&mut self, from: u16, to: u16) -> (u16, u16) {
+        let first = self.rng.random_range(from..=to);
+        let second = self.rng.random_range(from..to);
+        (first, if second >= first { second + 1 } else { second })
+    }
+
+    fn third_different(&mut self, height: u16, width: u16) -> u32 {
+        loop {
+            let channels = self.rng.random_range(1..40);
+            if channels != u32::from(height) && channels != u32::from(width) {
+                return channels;
+            }
+        }
+    }
+
+    fn activation(&mut self) -> Activation {
+        let (a, b) = (self.any_i8(), self.any_i8());
+        if self.rng.random() { Activation::NONE } else { Activation { min: a.min(b), max: a.max(b) } }
+    }
+
+    fn bytes(&mut self, len: u32) -> u32 {
+        let start = self.weights.len().next_multiple_of(4);
+        self.weights.resize(start + len as usize, 0);
+        self.rng.fill_bytes(&mut self.weights[start..]);
+        start as u32
+    }
+
+    /// Weights over all of i8 and parameters that keep most outputs in range but reach every branch of the rounding.
+    fn constants(&mut self, len: u32, outputs: u32, products: u32) -> Weights {
+        let weights = self.bytes(len);
+        let channels = self.weights.len().next_multiple_of(4);
+        self.weights.resize(channels, 0);
+        let spread = (f64::from(products).sqrt() * 5000.0) as i32;
+        for _ in 0..outputs {
+            let mantissa = self.rng.random_range(1 << 30..=i32::MAX);
+            let usual = -((spread as f64 / 100.0).log2() as i8);
+            let shift = if self.rng.random_ratio(1, 8) { self.rng.random_range(-31..=30) } else { usual };
+            let multiplier = Multiplier { mantissa, shift };
+            let channel = ChannelParams { bias: self.rng.random_range(-spread..=spread), multiplier };
+            self.weights.extend(channel.to_bytes());
+        }
+        Weights { layout: Layout::Plain, weights, channels: channels as u32 }
+    }
+
+    fn pointwise(&mut self, input: Tensor, output: Tensor) -> Op {
+        self.conv2d(input, output, Window::square(1, 1))
+    }
+
+    fn conv2d(&mut self, input: Tensor, output: Tensor, window: Window) -> Op {
+        let products = window.taps() as u32 * input.channels;
+        let weights = self.constants(products * output.channels, output.channels, products);
+        let activation = if window.taps() == 1 { Activation::NONE } else { self.activation() };
+        let scratch = self.end.next_multiple_of(16);
+        let op = Op::Conv2d(Conv2d { input, output, window, weights, activation, scratch });
+        self.end = scratch + op.scratch_len();
+        op
+    }
+
+    fn dense(&mut self, input: Tensor, output: Tensor) -> Op {
+        let products = input.len() as u32;
+        let weights = self.constants(products * output.channels, output.channels, products);
+        Op::Dense(Dense { input, output, weights, activation: Activation::NONE })
+    }
+
+    fn windowed(&mut self, input: Tensor, channels: u32, dilated: bool) -> (Tensor, Window) {
+        let (height, kernel_h, stride_h, dilation_h, pad_top) = self.axis(input.height, dilated);
+        let (width, kernel_w, stride_w, dilation_w, pad_left) = self.axis(input.width, dilated);
+        let window = Window { kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left };
+        let zero_point = if dilated { self.any_i8() } else { input.zero_point };
+        let scale = if dilated { 0.02 } else { input.scale };
+        (self.tensor(height, width, channels, scale, zero_point), window)
+    }
+
+    /// Output size, kernel, stride, dilation and leading padding along one axis.
+    fn axis(&mut self, inputs: u16, dilated: bool) -> (u16, u8, u8, u8, u8) {
+        let kernel: u8 = self.rng.random_range(1..=4);
+        let stride: u8 = self.rng.random_range(1..=3);
+        let dilation: u8 = if dilated { self.rng.random_range(1..=2) } else { 1 };
+        let pad = self.rng.random_range(0..=(kernel - 1) * dilation);
+        let most = (inputs + u16::from(pad) - 1) / u16::from(stride) + 1;
+        (self.rng.random_range(1..=most), kernel, stride, dilation, pad)
+    }
+
+    fn pool(&mut self, input: Tensor) -> Pool2d {
+        let (output, window) = self.windowed(input, input.channels, false);
+        Pool2d { input, output, window, activation: self.activation() }
+    }
+
+    fn add(&mut self, a: Tensor, b: Tensor) -> Op {
+        let output = if self.rng.random() { a } else { self.tensor(a.height, a.width, a.channels, 0.07, 0) };
+        let zero_point = self.any_i8();
+        let mut multiplier = |shift| Multiplier { mantissa: self.rng.random_range(1 << 30..=i32::MAX), shift };
+        let (a_multiplier, b_multiplier, output_multiplier) = (multiplier(0), multiplier(-3), multiplier(-18));
+        let activation = self.activation();
+        let output = Tensor { scale: 0.07, zero_point, ..output };
+        Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
+    }
+
+    fn like_or_in_place(&mut self, input: Tensor) -> Tensor {
+        if self.rng.random() {
+            input
+        } else {
+            self.tensor(input.height, input.width, input.channels, input.scale, input.zero_point)
+        }
+    }
+}
+
+/// A manifest for a colour image.
+#[must_use]
+pub fn info(image: Tensor, logits: Tensor) -> Info<'static> {
+    let input = ImageInput { color: Color::Rgb, fit: Fit::Stretch, mean: [0.5; 3], std: [0.25; 3] };
+    Info {
+        name: "test",
+        input: Input { tensor: image, image: input },
+        logits,
+        labels: 0,
+        ops: 0,
+        temperature: 1.0,
+        provenance: Provenance::default(),
+    }
+}

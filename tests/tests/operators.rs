@@ -1,0 +1,105 @@
+//! Rung 4 of the parity ladder: every kernel gives the oracle's bytes.
+
+use std::ops::Range;
+
+use no_std_infer::Model;
+use no_std_infer::format::{Add, Clamp, Lookup, Op, Pool2d, Reshape, Softmax};
+use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::ops::{ConvLayer, DenseLayer};
+use no_std_infer::reference::Reference;
+use proptest::prelude::*;
+use tests::operators::{Kind, random};
+use tests::outputs;
+
+const CASES: u32 = 2000;
+
+/// The portable kernels, one output row a call, last row first: rows must not depend on one another.
+struct RowByRow;
+
+fn reversed(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    rows.rev().map(|row| row..row + 1)
+}
+
+impl Kernels for RowByRow {
+    fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::conv2d(arena, layer, row));
+    }
+    fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::depthwise_conv2d(arena, layer, row));
+    }
+    fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
+        Portable::dense(arena, layer);
+    }
+    fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::max_pool2d(arena, op, row));
+    }
+    fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::average_pool2d(arena, op, row));
+    }
+    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::add(arena, op, row));
+    }
+    fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::clamp(arena, op, row));
+    }
+    fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::lookup(arena, op, table, row));
+    }
+    fn softmax(arena: &mut [i8], op: &Softmax) {
+        Portable::softmax(arena, op);
+    }
+    fn reshape(arena: &mut [i8], op: &Reshape) {
+        Portable::reshape(arena, op);
+    }
+}
+
+fn conforms(kind: Kind, seed: u64) -> Result<(), TestCaseError> {
+    let case = random(kind, seed);
+    let model = Model::parse(&case.blob).map_err(|error| TestCaseError::fail(format!("{kind:?}: {error}")))?;
+    let expected = outputs::<Reference>(&model, &case.input);
+    prop_assert_eq!(&outputs::<Portable>(&model, &case.input), &expected);
+    prop_assert_eq!(&outputs::<RowByRow>(&model, &case.input), &expected);
+    Ok(())
+}
+
+macro_rules! conformance {
+    ($($test:ident: $kind:ident,)*) => {
+        proptest! {
+            #![proptest_config(ProptestConfig::with_cases(CASES))]
+            $(#[test] fn $test(seed: u64) { conforms(Kind::$kind, seed)?; })*
+        }
+    };
+}
+
+conformance! {
+    conv2d: Conv2d,
+    depthwise_conv2d: DepthwiseConv2d,
+    dense: Dense,
+    max_pool2d: MaxPool2d,
+    average_pool2d: AveragePool2d,
+    add: Add,
+    clamp: Clamp,
+    lookup: Lookup,
+    softmax: Softmax,
+    reshape: Reshape,
+}
+
+/// The generator must not make trivial cases: outputs spread over i8, and padding, stride and dilation all occur.
+#[test]
+fn random_cases_are_not_trivial() {
+    let mut values = [0_u32; 256];
+    let (mut padded, mut strided, mut dilated) = (0, 0, 0);
+    for seed in 0..200 {
+        let case = random(Kind::Conv2d, seed);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        let Some(Op::Conv2d(conv)) = model.ops().nth(2) else { panic!("operator 2 is the convolution") };
+        padded += u32::from(conv.window.pad_top > 0);
+        strided += u32::from(conv.window.stride_h > 1);
+        dilated += u32::from(conv.window.dilation_h > 1);
+        for &value in &outputs::<Portable>(&model, &case.input)[2] {
+            values[(i32::from(value) + 128) as usize] += 1;
+        }
+    }
+    assert!(values.iter().filter(|&&count| count > 0).count() == 256, "{values:?}");
+    assert!(padded > 50 && strided > 50 && dilated > 50, "{padded} {strided} {dilated}");
+}
