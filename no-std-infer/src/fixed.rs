@@ -47,8 +47,8 @@ pub const fn shift_left(x: i32, exponent: u32) -> i32 {
     }
 }
 
-/// High half of `2 · a · b`, rounded to nearest, ties away from zero towards +∞ of the magnitude as gemmlowp's
-/// `SaturatingRoundingDoublingHighMul`; `i32::MIN · i32::MIN` saturates.
+/// High half of `2 · a · b`, rounded to nearest, ties towards +∞ (gemmlowp's `SaturatingRoundingDoublingHighMul`);
+/// `i32::MIN · i32::MIN` saturates.
 #[must_use]
 #[inline]
 pub const fn high_mul(a: i32, b: i32) -> i32 {

@@ -1,0 +1,93 @@
+//! One axis of the resize: which source pixels make an output pixel, with which weights.
+
+use core::num::{NonZeroU32, NonZeroU64};
+
+/// A part of one side of the frame and the output's length along it, 1 to 65535 pixels each.
+pub(super) struct Axis {
+    /// First source pixel.
+    origin: u32,
+    /// Number of source pixels.
+    source: u32,
+    /// Number of output pixels.
+    output: NonZeroU32,
+}
+
+/// Source pixels `first..=last` of one output pixel. All between the two ends weigh the same;
+/// the weights of both ends add up when they are one pixel.
+pub(super) struct Taps {
+    pub(super) first: u32,
+    pub(super) last: u32,
+    pub(super) first_weight: u32,
+    pub(super) middle_weight: u32,
+    pub(super) last_weight: u32,
+}
+
+impl Axis {
+    /// The middle `source` pixels of `length`, resampled to `output` pixels.
+    pub(super) fn centred(length: u32, source: u32, output: NonZeroU32) -> Self {
+        Self { origin: length.saturating_sub(source) / 2, source, output }
+    }
+
+    fn shrinks(&self) -> bool {
+        self.source >= self.output.get()
+    }
+
+    /// Sum of the weights of every output pixel: at most 131070.
+    pub(super) fn total(&self) -> u32 {
+        if self.shrinks() { self.source } else { 2 * self.output.get() }
+    }
+
+    /// Taps of output pixel `index`, which is below the output's length.
+    pub(super) fn taps(&self, index: u32) -> Taps {
+        if self.shrinks() { self.area(index) } else { self.bilinear(index) }
+    }
+
+    /// In units of 1/output of a source pixel: the part of each source pixel that lies under the output pixel.
+    fn area(&self, index: u32) -> Taps {
+        let (start, end) = (index * self.source, (index + 1) * self.source);
+        let (first, last) = (start / self.output, (end - 1) / self.output);
+        let width = self.output.get();
+        Taps {
+            first: self.origin + first,
+            last: self.origin + last,
+            first_weight: (first + 1) * width - start,
+            middle_weight: width,
+            last_weight: if last > first { end - last * width } else { 0 },
+        }
+    }
+
+    /// In units of 1/(2 · output) of a source pixel: the two source pixels around the output pixel's centre.
+    fn bilinear(&self, index: u32) -> Taps {
+        let output = NonZeroU64::from(self.output);
+        let unit = output.saturating_add(output.get());
+        let centre = u64::from(2 * index + 1) * u64::from(self.source);
+        let position = centre.saturating_sub(output.get());
+        let first = divide(position, unit);
+        let fraction = (position - first * unit.get()) as u32;
+        let first = first as u32;
+        Taps {
+            first: self.origin + first,
+            last: self.origin + (first + 1).min(self.source - 1),
+            first_weight: self.total() - fraction,
+            middle_weight: 0,
+            last_weight: fraction,
+        }
+    }
+}
+
+impl Taps {
+    /// Every source index with its weight.
+    pub(super) fn weighted(&self) -> impl Iterator<Item = (u32, u32)> {
+        let middle = (self.first + 1..self.last).map(|index| (index, self.middle_weight));
+        let last = (self.last_weight > 0).then_some((self.last, self.last_weight));
+        core::iter::once((self.first, self.first_weight)).chain(middle).chain(last)
+    }
+}
+
+/// `⌊numerator / denominator⌋`, in 32 bits where both fit: microcontrollers divide those in hardware.
+pub(super) fn divide(numerator: u64, denominator: NonZeroU64) -> u64 {
+    match (u32::try_from(numerator), NonZeroU32::try_from(denominator)) {
+        (Ok(numerator), Ok(denominator)) => u64::from(numerator / denominator),
+        _ => numerator / denominator,
+    }
+}

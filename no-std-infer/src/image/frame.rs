@@ -1,0 +1,206 @@
+//! A picture as a camera or a decoder delivers it.
+
+use core::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::axis::Taps;
+use super::color;
+
+/// How the bytes of a [`Frame`] encode its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PixelFormat {
+    /// Three bytes: red, green, blue.
+    Rgb888,
+    /// Two bytes, the high one first: 5 bits red, 6 green, 5 blue. What most camera sensors send.
+    Rgb565Be,
+    /// Two bytes, the low one first: 5 bits red, 6 green, 5 blue.
+    Rgb565Le,
+    /// Four bytes for two pixels side by side: Y of the left, U, Y of the right, V (YUYV); full range.
+    Yuv422,
+    /// One byte: grey.
+    Grey8,
+}
+
+impl PixelFormat {
+    /// Bytes of one pixel.
+    #[must_use]
+    pub const fn bytes_per_pixel(self) -> usize {
+        match self {
+            Self::Rgb888 => 3,
+            Self::Rgb565Be | Self::Rgb565Le | Self::Yuv422 => 2,
+            Self::Grey8 => 1,
+        }
+    }
+}
+
+/// A picture in memory, rows from the top; width and height lie in 1..=65535.
+#[derive(Clone, Copy, Debug)]
+pub struct Frame<'a> {
+    format: PixelFormat,
+    width: u16,
+    height: u16,
+    /// Bytes from the start of one row to the next.
+    stride: usize,
+    bytes: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// A frame of `width` × `height` pixels whose rows follow each other without a gap.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::EmptyFrame`], [`ImageError::TooLarge`], [`ImageError::OddWidth`]; [`ImageError::FrameLength`] when
+    /// `bytes` is shorter or longer than the picture.
+    pub fn new(format: PixelFormat, width: u32, height: u32, bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let stride = (width as usize).saturating_mul(format.bytes_per_pixel());
+        let frame = Self::with_stride(format, width, height, stride, bytes)?;
+        let expected = frame.min_len();
+        if bytes.len() == expected { Ok(frame) } else { Err(ImageError::FrameLength { expected, found: bytes.len() }) }
+    }
+
+    /// A frame whose rows start `stride` bytes apart: lines with padding, or a window of a larger picture.
+    /// What follows the last row is ignored.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::EmptyFrame`], [`ImageError::TooLarge`], [`ImageError::OddWidth`]; [`ImageError::Stride`] when rows
+    /// would overlap; [`ImageError::FrameLength`] when `bytes` ends before the last row does.
+    pub fn with_stride(
+        format: PixelFormat,
+        width: u32,
+        height: u32,
+        stride: usize,
+        bytes: &'a [u8],
+    ) -> Result<Self, ImageError> {
+        let (Ok(width), Ok(height)) = (u16::try_from(width), u16::try_from(height)) else {
+            return Err(ImageError::TooLarge);
+        };
+        if width == 0 || height == 0 {
+            return Err(ImageError::EmptyFrame);
+        }
+        if format == PixelFormat::Yuv422 && width % 2 == 1 {
+            return Err(ImageError::OddWidth);
+        }
+        let frame = Self { format, width, height, stride, bytes };
+        if stride < frame.row_len() {
+            return Err(ImageError::Stride);
+        }
+        let expected = frame.min_len();
+        if bytes.len() < expected { Err(ImageError::FrameLength { expected, found: bytes.len() }) } else { Ok(frame) }
+    }
+
+    fn row_len(&self) -> usize {
+        usize::from(self.width) * self.format.bytes_per_pixel()
+    }
+
+    /// Bytes up to the end of the last row.
+    fn min_len(&self) -> usize {
+        usize::from(self.height - 1).saturating_mul(self.stride).saturating_add(self.row_len())
+    }
+
+    pub(super) fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    pub(super) fn width(&self) -> u32 {
+        u32::from(self.width)
+    }
+
+    pub(super) fn height(&self) -> u32 {
+        u32::from(self.height)
+    }
+
+    /// Weighted sums of the three components over the pixels of one row; the weights' sum is at most 131070.
+    pub(super) fn row_sums(&self, row: u32, columns: &Taps) -> [u32; 3] {
+        let bytes = self.bytes.get(row as usize * self.stride..).unwrap_or_default();
+        match self.format {
+            PixelFormat::Rgb888 => {
+                let (pixels, _) = bytes.as_chunks::<3>();
+                weighted_sums(columns, |x| pixels.get(x).copied())
+            }
+            PixelFormat::Rgb565Be => {
+                let (pixels, _) = bytes.as_chunks::<2>();
+                weighted_sums(columns, |x| pixels.get(x).map(|&pixel| color::rgb565(u16::from_be_bytes(pixel))))
+            }
+            PixelFormat::Rgb565Le => {
+                let (pixels, _) = bytes.as_chunks::<2>();
+                weighted_sums(columns, |x| pixels.get(x).map(|&pixel| color::rgb565(u16::from_le_bytes(pixel))))
+            }
+            PixelFormat::Yuv422 => {
+                let (pairs, _) = bytes.as_chunks::<4>();
+                weighted_sums(columns, |x| {
+                    pairs.get(x / 2).map(|&[left, u, right, v]| [if x % 2 == 0 { left } else { right }, u, v])
+                })
+            }
+            PixelFormat::Grey8 => weighted_sums(columns, |x| bytes.get(x).map(|&grey| [grey; 3])),
+        }
+    }
+}
+
+/// Weighted sums of the components of the pixels that `pixel` gives for each column.
+fn weighted_sums(columns: &Taps, pixel: impl Fn(usize) -> Option<[u8; 3]>) -> [u32; 3] {
+    let add = |sums: &mut [u32; 3], column: u32, weight: u32| {
+        for (sum, component) in sums.iter_mut().zip(pixel(column as usize).unwrap_or_default()) {
+            *sum += weight * u32::from(component);
+        }
+    };
+    let mut sums = [0; 3];
+    for column in columns.first + 1..columns.last {
+        add(&mut sums, column, 1);
+    }
+    sums = sums.map(|sum| sum * columns.middle_weight);
+    add(&mut sums, columns.first, columns.first_weight);
+    add(&mut sums, columns.last, columns.last_weight);
+    sums
+}
+
+/// Why a picture cannot become an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageError {
+    /// The frame's width or height is 0.
+    EmptyFrame,
+    /// The frame's width or height is above 65535.
+    TooLarge,
+    /// A frame of [`PixelFormat::Yuv422`], whose pixels come in pairs, has an odd width.
+    OddWidth,
+    /// The stride is shorter than a row of pixels.
+    Stride,
+    /// The frame's bytes do not have the length that its size and format ask for.
+    FrameLength {
+        /// Bytes of such a frame.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// The output's width or height is 0.
+    EmptyOutput,
+    /// The output does not have height × width × channels bytes.
+    OutputLength {
+        /// Bytes of such an output.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+}
+
+impl fmt::Display for ImageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::EmptyFrame => f.write_str("the picture has no pixels: its width or height is 0"),
+            Self::TooLarge => f.write_str("the picture is wider or higher than 65535 pixels; scale it down first"),
+            Self::OddWidth => f.write_str("the width of a YUV422 frame must be even"),
+            Self::Stride => f.write_str("the stride is shorter than a row of pixels"),
+            Self::FrameLength { expected, found } => {
+                write!(f, "the frame has {found} bytes where its size and pixel format ask for {expected}")
+            }
+            Self::EmptyOutput => f.write_str("the input of the network has no pixels: its width or height is 0"),
+            Self::OutputLength { expected, found } => {
+                write!(f, "the output has {found} bytes where height x width x channels is {expected}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ImageError {}

@@ -1,0 +1,138 @@
+//! The blob against truncation, damage and hostile bytes.
+
+use host_trainer::aligned::Aligned;
+use host_trainer::blob::repair_crc;
+use no_std_infer::format::{HEADER_LEN, arena_len, total_len};
+use no_std_infer::kernels::Portable;
+use no_std_infer::reference::Reference;
+use no_std_infer::{Arena, Error, Interpreter, Model};
+use proptest::prelude::*;
+use tests::operators::{Kind, random};
+use tests::outputs;
+
+/// Longest arena that the tests give to a damaged blob; a longer one counts as refused by the caller.
+const ARENA_MAX: usize = 1 << 20;
+
+/// A damaged blob gives an error, or runs and gives the oracle's bytes. Says whether it ran.
+fn refused_or_defined(blob: &[u8]) -> bool {
+    let Ok(model) = Model::parse(blob) else { return false };
+    let input = vec![17; model.info().input.tensor.len()];
+    let work: u64 = model.ops().map(|op| op.macs() + op.output().len() as u64).sum();
+    if model.arena_len() > ARENA_MAX || work > 10_000_000 {
+        return false;
+    }
+    assert_eq!(outputs::<Portable>(&model, &input), outputs::<Reference>(&model, &input));
+    model.labels().for_each(drop);
+    true
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    for kind in Kind::ALL {
+        let case = random(kind, 5);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        assert_eq!(model.labels().collect::<Vec<_>>(), ["no", "yes"]);
+        assert_eq!(model.ops().count(), 4);
+        assert_eq!(model.info().labels, 2);
+        assert_eq!(model.arena_len(), arena_len(&case.blob));
+        assert_eq!(total_len(&case.blob), case.blob.len());
+    }
+}
+
+#[test]
+fn every_truncation_is_an_error() {
+    let blob = random(Kind::Add, 1).blob;
+    for len in 0..blob.len() {
+        assert_eq!(Model::parse(&blob[..len]).err(), Some(Error::Truncated), "{len} bytes");
+    }
+    let longer = Aligned::copy_of(&[&blob[..], &[0]].concat());
+    assert_eq!(Model::parse(&longer).err(), Some(Error::TrailingBytes));
+}
+
+#[test]
+fn every_truncation_with_repaired_length_and_checksum_is_refused_or_defined() {
+    let blob = random(Kind::Conv2d, 1).blob;
+    for len in HEADER_LEN..blob.len() {
+        let mut shorter = Aligned::copy_of(&blob[..len]);
+        shorter[8..12].copy_from_slice(&(len as u32).to_le_bytes());
+        repair_crc(&mut shorter);
+        refused_or_defined(&shorter);
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_an_error() {
+    let mut blob = random(Kind::Add, 1).blob;
+    for bit in 0..blob.len() * 8 {
+        blob[bit / 8] ^= 1 << (bit % 8);
+        assert!(Model::parse(&blob).is_err(), "bit {bit}");
+        blob[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn every_changed_byte_with_repaired_checksum_is_refused_or_defined() {
+    let (mut ran, mut refused) = (0, 0);
+    for kind in Kind::ALL {
+        let mut blob = random(kind, 3).blob;
+        for at in 0..blob.len().min(600) {
+            let good = blob[at];
+            for change in [0x01, 0x80, 0xff, 0x7f] {
+                blob[at] = good ^ change;
+                repair_crc(&mut blob);
+                *if refused_or_defined(&blob) { &mut ran } else { &mut refused } += 1;
+            }
+            blob[at] = good;
+        }
+    }
+    assert!(ran > 1000 && refused > 1000, "the test reaches both outcomes: {ran} ran, {refused} refused");
+}
+
+#[test]
+fn a_misaligned_blob_is_refused() {
+    let blob = random(Kind::Add, 1).blob;
+    let mut shifted = Aligned::new(blob.len() + 1);
+    shifted[1..].copy_from_slice(&blob);
+    assert_eq!(Model::parse(&shifted[1..]).err(), Some(Error::Misaligned));
+}
+
+#[test]
+fn another_version_is_named() {
+    let mut blob = random(Kind::Add, 1).blob;
+    blob[4] = 2;
+    repair_crc(&mut blob);
+    assert_eq!(Model::parse(&blob).err(), Some(Error::Version(2)));
+}
+
+#[test]
+fn a_short_or_misaligned_arena_is_refused() {
+    let blob = random(Kind::Add, 1).blob;
+    let model = Model::parse(&blob).expect("the generator makes valid models");
+    let needed = model.arena_len() as u32;
+    let mut short = Aligned::new(model.arena_len() - 1);
+    assert_eq!(Interpreter::new(&model, &mut short).err(), Some(Error::ArenaTooSmall { needed }));
+    let mut long = Aligned::new(model.arena_len() + 1);
+    assert_eq!(Interpreter::new(&model, &mut long[1..]).err(), Some(Error::ArenaMisaligned));
+    let mut fixed = Arena::<{ 1 << 16 }>::new();
+    assert!(Interpreter::new(&model, &mut fixed).is_ok());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// Several bytes changed at once, checksum repaired.
+    #[test]
+    fn damage_is_refused_or_defined(
+        seed in 0_u64..50,
+        kind in 0_usize..Kind::ALL.len(),
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let mut blob = random(Kind::ALL[kind], seed).blob;
+        for (at, value) in changes {
+            let at = at.index(blob.len());
+            blob[at] = value;
+        }
+        repair_crc(&mut blob);
+        refused_or_defined(&blob);
+    }
+}
