@@ -1,1 +1,98 @@
-//! To be written by its owner.
+//! From a quantised model to the blob.
+
+use anyhow::{Context, Result, ensure};
+use no_std_infer::format::{ImageInput, Info, Input, Provenance};
+
+use crate::aligned::Aligned;
+use crate::blob::{Parts, write_with_golden};
+use crate::plan::Plan;
+use crate::quantise::QuantModel;
+
+/// Seed of the golden vector's input.
+const GOLDEN_SEED: u32 = 0x2545_F491;
+
+/// What the blob says about a model besides its operators.
+#[derive(Clone, Copy, Debug)]
+pub struct Description<'a> {
+    /// Name of the model.
+    pub name: &'a str,
+    /// Names of the classes, in the order of the logits.
+    pub labels: &'a [String],
+    /// How a picture becomes the input.
+    pub image: ImageInput,
+    /// Where the model comes from.
+    pub provenance: Provenance<'a>,
+}
+
+/// A blob and how its arena was planned.
+#[derive(Clone, Debug)]
+pub struct Emitted {
+    /// The blob, 16-byte aligned, ready for `Model::parse`.
+    pub blob: Aligned<u8>,
+    /// The arena.
+    pub plan: Plan,
+}
+
+/// Plans the arena, lays out the blob and adds a golden vector made by running it. The same model gives the same bytes.
+///
+/// # Errors
+/// When the labels or the colour do not fit the model, or the blob does not pass `Model::parse`.
+pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted> {
+    let Description { name, labels, image, provenance } = *description;
+    let classes = model.logits.channels;
+    ensure!(labels.len() == classes as usize, "there are {} class names for {classes} logits", labels.len());
+    let channels = model.input.channels;
+    ensure!(channels as usize == image.color.channels(), "the network reads {channels} channels, not {:?}", image.color);
+    let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(model.ops.len()).is_ok();
+    ensure!(counts, "the format holds at most {} classes and as many operators", u16::MAX);
+    let plan = Plan::new(model);
+    let info = Info {
+        name,
+        input: Input { tensor: plan.place(model.input), image },
+        logits: plan.place(model.logits),
+        labels: 0,
+        ops: 0,
+        temperature: model.temperature,
+        provenance,
+    };
+    let ops = plan.apply(&model.ops);
+    let parts = Parts { info, labels, ops: &ops, weights: &model.constants };
+    let blob = write_with_golden(&parts, GOLDEN_SEED).context("the blob that was made is not valid")?;
+    Ok(Emitted { blob, plan })
+}
+
+#[cfg(test)]
+mod tests {
+    use no_std_infer::golden::self_test;
+    use no_std_infer::{Model, format};
+
+    use super::*;
+    use crate::calibrate::calibrate;
+    use crate::config::Method;
+    use crate::quantise::quantise;
+    use crate::quantise::tests::{description, inputs, residual_network};
+
+    fn emitted(labels: usize) -> Result<Emitted> {
+        let graph = residual_network();
+        let ranges = calibrate(&graph, &inputs(&graph, 8), Method::MinMax)?;
+        let labels: Vec<String> = (0..labels).map(|i| format!("class {i}")).collect();
+        emit(&quantise(&graph, &ranges, 1.5)?, &description(&labels))
+    }
+
+    #[test]
+    fn the_same_graph_gives_the_same_bytes_which_parse_and_pass_the_self_test() {
+        let [first, second] = [emitted(5).unwrap(), emitted(5).unwrap()];
+        assert_eq!(*first.blob, *second.blob);
+        let model = Model::parse(&first.blob).unwrap();
+        assert_eq!(model.labels().collect::<Vec<_>>(), ["class 0", "class 1", "class 2", "class 3", "class 4"]);
+        assert_eq!(model.info().temperature, 1.5);
+        assert_eq!(format::arena_len(&first.blob), first.plan.arena_len as usize);
+        let mut arena = Aligned::new(model.arena_len());
+        self_test(&model, &mut arena).unwrap();
+    }
+
+    #[test]
+    fn labels_must_fit_the_logits() {
+        assert!(emitted(4).unwrap_err().to_string().contains("4 class names for 5 logits"));
+    }
+}

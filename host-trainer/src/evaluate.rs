@@ -1,1 +1,102 @@
-//! To be written by its owner.
+//! Runs models over images: the float graph, and the int8 model through `no-std-infer` itself.
+
+use anyhow::{Context, Result};
+use no_std_infer::{Interpreter, Model, argmax};
+use rayon::prelude::*;
+
+use crate::aligned::Aligned;
+use crate::config::InputConfig;
+use crate::dataset::Images;
+use crate::graph::Graph;
+
+/// Reads a blob from a file.
+///
+/// # Errors
+/// When the file cannot be read. Whether it is a model, `Model::parse` says.
+pub fn read_blob(path: &std::path::Path) -> Result<Aligned<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the blob {}", path.display()))?;
+    Ok(Aligned::copy_of(&bytes))
+}
+
+/// Checks a blob that was read from `path`.
+///
+/// # Errors
+/// When it is no valid model.
+pub fn parse<'a>(blob: &'a Aligned<u8>, path: &std::path::Path) -> Result<Model<'a>> {
+    Model::parse(blob).with_context(|| {
+        format!("{} cannot be used: make it again with `host-trainer quantize RUN_DIR`", path.display())
+    })
+}
+
+/// How pictures become a model's input.
+#[must_use]
+pub fn input_config(model: &Model<'_>) -> InputConfig {
+    let input = &model.info().input;
+    InputConfig {
+        width: input.tensor.width,
+        height: input.tensor.height,
+        color: input.image.color,
+        fit: input.image.fit,
+    }
+}
+
+/// The float network's logits of each image.
+#[must_use]
+pub fn float_logits(graph: &Graph, images: &Images) -> Vec<Vec<f32>> {
+    (0..images.len()).into_par_iter().map(|index| graph.logits(&images.input(index))).collect()
+}
+
+/// The int8 model's logits and final outputs (probabilities) of each image.
+///
+/// # Panics
+/// When the images do not have the size of the model's input.
+#[must_use]
+pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
+    let arena = || Aligned::<i8>::new(model.arena_len());
+    (0..images.len()).into_par_iter().map_init(arena, |arena, index| infer(model, arena, &images.input(index))).collect()
+}
+
+/// What the int8 model makes of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Int8Output {
+    /// Scores before softmax.
+    pub logits: Vec<i8>,
+    /// The last operator's output.
+    pub output: Vec<i8>,
+}
+
+/// Runs the int8 model on one input.
+///
+/// # Panics
+/// When `input` has another length than the model's input, or `arena` is shorter than the model needs.
+pub fn infer(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8]) -> Int8Output {
+    let mut interpreter = Interpreter::new(model, arena).expect("the arena has the length that the model asks for");
+    interpreter.input_mut().copy_from_slice(input);
+    interpreter.run();
+    Int8Output { logits: interpreter.logits().to_vec(), output: interpreter.output().to_vec() }
+}
+
+/// The class of each image by the float logits; the first of equals.
+#[must_use]
+pub fn float_classes(logits: &[Vec<f32>]) -> Vec<usize> {
+    let class = |scores: &Vec<f32>| (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
+    logits.iter().map(class).collect()
+}
+
+/// The class of each image by the int8 logits; the first of equals.
+#[must_use]
+pub fn int8_classes(outputs: &[Int8Output]) -> Vec<usize> {
+    outputs.iter().map(|output| argmax(&output.logits)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_first_class_on_both_sides() {
+        assert_eq!(float_classes(&[vec![1.0, 3.0, 3.0], vec![2.0, 2.0, 0.0]]), [1, 0]);
+        let output = |logits: &[i8]| Int8Output { logits: logits.to_vec(), output: Vec::new() };
+        assert_eq!(int8_classes(&[output(&[1, 3, 3]), output(&[2, 2, 0])]), [1, 0]);
+    }
+}

@@ -1,8 +1,7 @@
 //! The training configuration: one TOML file, every entry optional, unknown entries refused.
 
-use std::path::Path;
+mod validate;
 
-use anyhow::Context;
 use no_std_infer::format::{Color, Fit};
 use serde::{Deserialize, Serialize};
 
@@ -284,7 +283,7 @@ impl Default for TrainConfig {
 
 /// Weight of each class in the loss.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected `none`, `balanced` or a list of one weight a class")]
 pub enum ClassWeights {
     /// `none` or `balanced`.
     Named(NamedWeights),
@@ -382,18 +381,4 @@ pub enum Method {
     Percentile,
     /// The range with the least mean squared quantisation error.
     Mse,
-}
-
-impl Config {
-    /// Reads a configuration.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is not TOML, or has an unknown or impossible entry.
-    pub fn load(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration {}", path.display()))?;
-        let config: Self =
-            toml::from_str(&text).with_context(|| format!("the configuration {} is not valid", path.display()))?;
-        Ok(config)
-    }
 }

@@ -1,0 +1,57 @@
+//! `demo`: the whole path on the built-in drawings.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::{DemoArgs, train};
+use crate::config::Config;
+use crate::dataset::{Dataset, Options};
+use crate::faces::{PerClass, generate};
+use crate::run_dir::RunDir;
+use crate::training;
+
+/// Seed of the drawings and of the training.
+const SEED: u64 = 1;
+/// Drawings of each class.
+const PER_CLASS: PerClass = PerClass { train: 400, valid: 60, test: 125 };
+/// Width and height of the drawings in pixels.
+const SIZE: u32 = 96;
+/// The configuration, a file that can be used with `train` as well.
+const CONFIG: &str = include_str!("../../../data/faces.toml");
+
+pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
+    let drawings = args.out.join("faces");
+    let run = RunDir::new(&args.out.join(args.preset.name()));
+    training::check_new(run.path())?;
+    println!("Drawing {} faces in {}", 4 * (PER_CLASS.train + PER_CLASS.valid + PER_CLASS.test), drawings.display());
+    generate(&drawings, SEED, &PER_CLASS, SIZE)?;
+
+    let mut config: Config = toml::from_str(CONFIG)?;
+    config.model.preset = args.preset;
+    let dataset = Dataset::open(&drawings, &Options::default())?;
+    let compute = training::Options { threads: args.threads, ..training::Options::default() };
+    let report = train::train_new(&run, &config, dataset, compute)?;
+    print!("{}", report.to_text());
+
+    let (blob, image) = (run.blob(), drawings.join("test/happy/0000.png"));
+    println!("\nThe drawings are in {}, the run in {}.", drawings.display(), run.path().display());
+    println!("See what is in the blob:        cargo run -- inspect {}", blob.display());
+    println!("Classify a drawing:             cargo run -- predict {} {}", blob.display(), image.display());
+    println!(
+        "Run it on a Cortex-M4 in QEMU:  cargo run -- parity {} --data {}/test --link qemu --limit 50",
+        run.path().display(),
+        drawings.display()
+    );
+    Ok(args.min_accuracy.map_or(ExitCode::SUCCESS, |bound| check_accuracy(&report, bound)))
+}
+
+fn check_accuracy(report: &crate::export::Report, percent: f64) -> ExitCode {
+    let test = report.comparison.splits.last();
+    let lowest = test.into_iter().flat_map(|split| &split.engines).map(|engine| engine.accuracy.value);
+    if lowest.fold(f64::INFINITY, f64::min) * 100.0 >= percent {
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("error: fewer than {percent} of 100 test drawings were classified right");
+    ExitCode::FAILURE
+}

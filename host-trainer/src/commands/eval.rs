@@ -1,0 +1,30 @@
+//! `eval`: accuracy of a blob on a folder of images.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::EvalArgs;
+use crate::comparison::{Comparison, Split};
+use crate::dataset::Dataset;
+use crate::evaluate::{input_config, int8_classes, int8_outputs, parse, read_blob};
+use crate::progress;
+
+pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
+    let blob = read_blob(&args.blob)?;
+    let model = parse(&blob, &args.blob)?;
+    let labels: Vec<String> = model.labels().map(str::to_owned).collect();
+    let mut dataset = Dataset::open_for(&args.data, &labels, args.skip_bad)?;
+    let loaded = progress::load(&mut dataset, &input_config(&model), args.view)?;
+    let mut comparison = Comparison { labels, splits: Vec::new() };
+    for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
+        let classes = int8_classes(&int8_outputs(&model, images));
+        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &[("int8", &classes)]));
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&comparison)?);
+    } else {
+        print!("{}", comparison.to_text());
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,143 @@
+//! `inspect`: shows what is in a blob.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use no_std_infer::Model;
+use no_std_infer::format::{HEADER_LEN, Op, Tensor};
+use serde::Serialize;
+
+use super::InspectArgs;
+use crate::comparison::text_table;
+use crate::evaluate::{parse, read_blob};
+
+#[derive(Serialize)]
+struct Inspection {
+    name: String,
+    labels: Vec<String>,
+    input: String,
+    flash_bytes: usize,
+    weights_bytes: usize,
+    arena_bytes: usize,
+    macs: u64,
+    temperature: f32,
+    producer: String,
+    config_sha256: String,
+    dataset_sha256: String,
+    measured_on_images: u32,
+    float_accuracy: f32,
+    int8_accuracy: f32,
+    golden_vector: bool,
+    crc32: String,
+    layers: Vec<Layer>,
+}
+
+#[derive(Serialize)]
+struct Layer {
+    index: usize,
+    op: &'static str,
+    output: String,
+    kernel: String,
+    macs: u64,
+    arena_offset: u32,
+    scale: f32,
+    zero_point: i8,
+}
+
+pub(super) fn run(args: &InspectArgs) -> Result<ExitCode> {
+    let blob = read_blob(&args.blob)?;
+    let model = parse(&blob, &args.blob)?;
+    let inspection = Inspection::new(&model, blob.len());
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&inspection)?);
+    } else {
+        inspection.print();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn shape(tensor: &Tensor) -> String {
+    format!("{}x{}x{}", tensor.height, tensor.width, tensor.channels)
+}
+
+fn kernel(op: &Op) -> String {
+    match op {
+        Op::Conv2d(conv) | Op::DepthwiseConv2d(conv) => {
+            format!("{}x{} / {}", conv.window.kernel_h, conv.window.kernel_w, conv.window.stride_h)
+        }
+        Op::MaxPool2d(pool) | Op::AveragePool2d(pool) => {
+            format!("{}x{} / {}", pool.window.kernel_h, pool.window.kernel_w, pool.window.stride_h)
+        }
+        _ => String::new(),
+    }
+}
+
+impl Inspection {
+    fn new(model: &Model<'_>, len: usize) -> Self {
+        let info = model.info();
+        let layer = |(index, op): (usize, Op)| {
+            let output = op.output();
+            Layer {
+                index,
+                op: op.name(),
+                output: shape(output),
+                kernel: kernel(&op),
+                macs: op.macs(),
+                arena_offset: output.offset,
+                scale: output.scale,
+                zero_point: output.zero_point,
+            }
+        };
+        Self {
+            name: info.name.to_owned(),
+            labels: model.labels().map(str::to_owned).collect(),
+            input: format!("{} {:?}, {:?}", shape(&info.input.tensor), info.input.image.color, info.input.image.fit),
+            flash_bytes: len.max(HEADER_LEN),
+            weights_bytes: model.weights().len(),
+            arena_bytes: model.arena_len(),
+            macs: model.ops().map(|op| op.macs()).sum(),
+            temperature: info.temperature,
+            producer: info.provenance.producer.to_owned(),
+            config_sha256: info.provenance.config.to_owned(),
+            dataset_sha256: info.provenance.dataset.to_owned(),
+            measured_on_images: info.provenance.images,
+            float_accuracy: info.provenance.float_accuracy,
+            int8_accuracy: info.provenance.int8_accuracy,
+            golden_vector: model.golden().is_some(),
+            crc32: format!("{:08x}", model.crc()),
+            layers: model.ops().enumerate().map(layer).collect(),
+        }
+    }
+
+    fn print(&self) {
+        println!("{}: {} -> {}", self.name, self.input, self.labels.join(", "));
+        println!(
+            "flash {} bytes (constants {}), arena {} bytes, {} MACs, CRC-32 {}",
+            self.flash_bytes, self.weights_bytes, self.arena_bytes, self.macs, self.crc32
+        );
+        println!(
+            "accuracy on {} images: float {:.3}, int8 {:.3}; temperature {:.3}; golden vector: {}",
+            self.measured_on_images,
+            self.float_accuracy,
+            self.int8_accuracy,
+            self.temperature,
+            if self.golden_vector { "yes" } else { "no" }
+        );
+        println!("made by {}; configuration {}; data {}\n", self.producer, self.config_sha256, self.dataset_sha256);
+        let header = ["#", "operator", "kernel", "output", "MACs", "arena at", "scale", "zero point"];
+        let mut table = text_table(&header, 4);
+        for layer in &self.layers {
+            table.add_row([
+                layer.index.to_string(),
+                layer.op.to_owned(),
+                layer.kernel.clone(),
+                layer.output.clone(),
+                layer.macs.to_string(),
+                layer.arena_offset.to_string(),
+                format!("{:.6}", layer.scale),
+                layer.zero_point.to_string(),
+            ]);
+        }
+        println!("{}", table.trim_fmt());
+    }
+}

@@ -1,0 +1,224 @@
+//! The program's commands: what each takes; one file a command does it.
+
+mod demo;
+mod eval;
+mod faces;
+mod inspect;
+mod parity;
+mod predict;
+mod quantize;
+mod train;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Method, Preset};
+use crate::dataset::View;
+use crate::training::DeviceKind;
+
+/// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything in five minutes: draws pictures, trains on them, quantises, checks parity.
+    Demo(DemoArgs),
+    /// Trains on a folder of images and writes the blob.
+    Train(TrainArgs),
+    /// Quantises a trained run again and writes the blob.
+    Quantize(QuantizeArgs),
+    /// Compares float, int8 on this machine and int8 on the device, image by image.
+    Parity(ParityArgs),
+    /// Accuracy of a blob on a folder of images.
+    Eval(EvalArgs),
+    /// Classifies images.
+    Predict(PredictArgs),
+    /// Shows what is in a blob.
+    Inspect(InspectArgs),
+    /// Draws the built-in data set.
+    Faces(FacesArgs),
+}
+
+/// Does what the command line says. The exit code is a failure when a bound is missed.
+///
+/// # Errors
+/// When it cannot be done.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Train(args) => train::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
+        Command::Parity(args) => parity::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Faces(args) => faces::run(&args),
+    }
+}
+
+#[derive(Debug, Args)]
+struct DemoArgs {
+    /// Folder for the drawings and the run.
+    #[arg(long, default_value = "runs/demo")]
+    out: PathBuf,
+    /// Network.
+    #[arg(long, value_enum, default_value = "resnet8")]
+    preset: Preset,
+    /// Threads; 0 is one for each core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Fail when fewer of 100 test drawings are classified right.
+    #[arg(long, value_name = "PERCENT")]
+    min_accuracy: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+struct TrainArgs {
+    /// Folder of images: `train`, `valid` and `test` folders of class folders, or class folders alone.
+    #[arg(long, required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// Configuration; without it every entry has its default.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Folder for everything that the run makes.
+    #[arg(long, value_name = "RUN_DIR", required_unless_present = "resume")]
+    out: Option<PathBuf>,
+    /// CSV file with the columns `path` and `group`: images of a group stay on one side of the split.
+    #[arg(long, value_name = "FILE.csv")]
+    groups: Option<PathBuf>,
+    /// Go on without files that cannot be read.
+    #[arg(long)]
+    skip_bad: bool,
+    /// Go on with a run that was interrupted, from its last epoch.
+    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["data", "config", "out", "groups", "skip_bad"])]
+    resume: Option<PathBuf>,
+    /// What computes.
+    #[arg(long, value_enum, default_value = "flex")]
+    device: DeviceKind,
+    /// Threads; 0 is one for each core. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+#[derive(Debug, Args)]
+struct QuantizeArgs {
+    /// Folder that `train` made.
+    run_dir: PathBuf,
+    /// Where the images are now, if they moved.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// How activation ranges are chosen, in place of the run's configuration.
+    #[arg(long, value_enum)]
+    method: Option<Method>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ParityArgs {
+    /// Folder that `train` made.
+    run_dir: PathBuf,
+    /// Folder of images in the model's classes.
+    #[arg(long)]
+    data: PathBuf,
+    /// Where the int8 model runs besides this process.
+    #[arg(long, value_enum, default_value = "host")]
+    link: Link,
+    /// Fail when fewer of 100 int8 answers equal the float answer.
+    #[arg(long, value_name = "PERCENT")]
+    min_agreement: Option<f64>,
+    /// Compare at most this many images of each split, spread over it.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// What the network sees of each image.
+    #[arg(long = "as", value_enum, default_value = "rgb888")]
+    view: View,
+    /// Go on without files that cannot be read.
+    #[arg(long)]
+    skip_bad: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Where the int8 model runs besides this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Link {
+    /// Nowhere.
+    Host,
+    /// On a Cortex-M4 in QEMU.
+    Qemu,
+}
+
+#[derive(Debug, Args)]
+struct EvalArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// Folder of images in the model's classes.
+    #[arg(long)]
+    data: PathBuf,
+    /// What the network sees of each image.
+    #[arg(long = "as", value_enum, default_value = "rgb888")]
+    view: View,
+    /// Go on without files that cannot be read.
+    #[arg(long)]
+    skip_bad: bool,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct PredictArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// Image files.
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    /// Classes to show for each image, the likeliest first.
+    #[arg(long, default_value_t = 3)]
+    top: usize,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct InspectArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct FacesArgs {
+    /// Folder for the drawings.
+    #[arg(long)]
+    out: PathBuf,
+    /// Width and height in pixels.
+    #[arg(long, default_value_t = 96)]
+    size: u32,
+    /// Seed of the drawings.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Training drawings of each class.
+    #[arg(long, default_value_t = 400)]
+    train: usize,
+    /// Validation drawings of each class.
+    #[arg(long, default_value_t = 60)]
+    valid: usize,
+    /// Test drawings of each class.
+    #[arg(long, default_value_t = 125)]
+    test: usize,
+}

@@ -1,0 +1,60 @@
+//! `predict`: classifies images.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use no_std_infer::score::probabilities;
+use serde::Serialize;
+
+use super::PredictArgs;
+use crate::aligned::Aligned;
+use crate::dataset::{View, input_for};
+use crate::evaluate::{infer, input_config, parse, read_blob};
+
+#[derive(Serialize)]
+struct Prediction {
+    image: String,
+    class: String,
+    top: Vec<Score>,
+    logits: Vec<i8>,
+}
+
+#[derive(Serialize)]
+struct Score {
+    class: String,
+    probability: f32,
+}
+
+pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
+    let blob = read_blob(&args.blob)?;
+    let model = parse(&blob, &args.blob)?;
+    let labels: Vec<&str> = model.labels().collect();
+    let mut arena = Aligned::new(model.arena_len());
+    let mut predictions = Vec::new();
+    for image in &args.images {
+        let input = input_for(image, &input_config(&model), View::Rgb888)?;
+        let output = infer(&model, &mut arena, &input);
+        let mut shares = vec![0.0; labels.len()];
+        probabilities(model.info(), &output.logits, &mut shares);
+        let mut order: Vec<usize> = (0..labels.len()).collect();
+        order.sort_by_key(|&class| std::cmp::Reverse(output.logits[class]));
+        let score = |&class: &usize| Score { class: labels[class].to_owned(), probability: shares[class] };
+        predictions.push(Prediction {
+            image: image.display().to_string(),
+            class: labels[order[0]].to_owned(),
+            top: order.iter().take(args.top).map(score).collect(),
+            logits: output.logits,
+        });
+    }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&predictions)?);
+    } else {
+        predictions.iter().for_each(print);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print(prediction: &Prediction) {
+    let scores = prediction.top.iter().map(|score| format!("{} {:.1} %", score.class, 100.0 * score.probability));
+    println!("{}: {}", prediction.image, scores.collect::<Vec<_>>().join(", "));
+}

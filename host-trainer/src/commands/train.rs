@@ -1,0 +1,114 @@
+//! `train`: from a folder of images to the blob.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::TrainArgs;
+use crate::config::Config;
+use crate::dataset::{Dataset, Loaded, Options, View};
+use crate::export::{Report, export};
+use crate::graph::Shape;
+use crate::progress;
+use crate::run_dir::{Record, RunDir};
+use crate::training::{self, Console, DeviceKind, Labelled, TrainingData, train};
+
+pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
+    let (run, report) = match &args.resume {
+        Some(run_dir) => resume(&RunDir::new(run_dir), args)?,
+        None => start(args)?,
+    };
+    print!("{}", report.to_text());
+    println!("\nThe run is in {}: model.blob, report.json, curves.svg, confusion-*.svg, metrics.csv", run.path().display());
+    println!("Next: host-trainer inspect {}", run.blob().display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn start(args: &TrainArgs) -> Result<(RunDir, Report)> {
+    let data = args.data.as_deref().context("`--data DIR` is missing")?;
+    let run = RunDir::new(args.out.as_deref().context("`--out RUN_DIR` is missing")?);
+    let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let options = Options {
+        data: config.data.clone(),
+        seed: config.seed,
+        groups: args.groups.as_deref(),
+        skip_bad: args.skip_bad,
+    };
+    let dataset = Dataset::open(data, &options)?;
+    let report = train_new(&run, &config, dataset, compute(args, false))?;
+    Ok((run, report))
+}
+
+/// Trains on a data set in a new run folder and exports.
+pub(super) fn train_new(
+    run: &RunDir,
+    config: &Config,
+    mut dataset: Dataset,
+    compute: training::Options,
+) -> Result<Report> {
+    let images = progress::load(&mut dataset, &config.input, View::Rgb888)?;
+    let record = Record::new(&dataset, &images)?;
+    training::check_new(run.path())?;
+    run.create()?;
+    run.save_record(&record)?;
+    train_and_export(run, config, &record, &images, compute)
+}
+
+fn resume(run: &RunDir, args: &TrainArgs) -> Result<(RunDir, Report)> {
+    let config = run.config()?;
+    let record = run.record()?;
+    let images = progress::load(&mut record.dataset(&record.root), &config.input, View::Rgb888)?;
+    record.check_same(&images)?;
+    let report = train_and_export(run, &config, &record, &images, compute(args, true))?;
+    Ok((run.clone(), report))
+}
+
+fn compute(args: &TrainArgs, resume: bool) -> training::Options {
+    training::Options { device: args.device, threads: args.threads, resume }
+}
+
+impl DeviceKind {
+    fn name(self) -> &'static str {
+        match self {
+            DeviceKind::Flex => "burn-flex",
+            DeviceKind::Ndarray => "burn-ndarray",
+            #[cfg(feature = "wgpu")]
+            DeviceKind::Wgpu => "wgpu",
+            #[cfg(feature = "cuda")]
+            DeviceKind::Cuda => "CUDA",
+        }
+    }
+}
+
+fn train_and_export(
+    run: &RunDir,
+    config: &Config,
+    record: &Record,
+    images: &Loaded,
+    compute: training::Options,
+) -> Result<Report> {
+    let (mean, std) = record.mean_std();
+    let data = TrainingData {
+        train: Labelled { pixels: &images.train.pixels, labels: &images.train.labels },
+        valid: Labelled { pixels: &images.valid.pixels, labels: &images.valid.labels },
+        shape: Shape {
+            height: config.input.height.into(),
+            width: config.input.width.into(),
+            channels: config.input.color.channels(),
+        },
+        classes: record.classes.len(),
+        mean,
+        std,
+    };
+    eprintln!(
+        "training on {} images of {} classes, {} for validation, {} for the test, with {}",
+        images.train.len(),
+        record.classes.len(),
+        images.valid.len(),
+        images.test.len(),
+        compute.device.name()
+    );
+    let outcome = train(&data, config, run.path(), compute, &Console::new())?;
+    eprintln!("the best of {} epochs is epoch {}", outcome.epochs.len(), outcome.best_epoch);
+    export(run, config, record, images, config.quantize.method)
+}

@@ -1,0 +1,249 @@
+//! Reading a configuration, and refusing one that makes no sense before any work is done.
+
+use std::fmt::Display;
+use std::ops::RangeBounds;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::{
+    AugmentConfig, ClassWeights, Config, DataConfig, EarlyStoppingConfig, InputConfig, PlateauConfig, QuantizeConfig,
+    TrainConfig,
+};
+
+/// Largest width and height of the network's input in pixels.
+const MAX_INPUT: u16 = 1024;
+
+impl Config {
+    /// Reads a configuration and checks it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not TOML, or has an unknown or impossible entry.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the configuration {}: give the path of a TOML file", path.display()))?;
+        Self::from_toml(&text).with_context(|| format!("the configuration {} cannot be used", path.display()))
+    }
+
+    /// Takes a configuration from the text of a TOML file and checks it.
+    ///
+    /// # Errors
+    /// When the text is not TOML, or has an unknown or impossible entry; the message names the line.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        let config: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
+            anyhow::anyhow!("line {line}: {}", error.message())
+        })?;
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks every entry but the model's, whose shapes are checked when the network is built.
+    ///
+    /// # Errors
+    /// The first entry out of range, with its value and the range.
+    pub fn validate(&self) -> Result<()> {
+        self.data.validate()?;
+        self.input.validate()?;
+        self.augment.validate()?;
+        self.train.validate()?;
+        self.plateau.validate()?;
+        self.early_stopping.validate()?;
+        self.quantize.validate()
+    }
+}
+
+/// Refuses a value outside of `range`, which `allowed` puts into words; NaN is outside of every range.
+fn check<T: Display + PartialOrd>(entry: &str, value: &T, range: impl RangeBounds<T>, allowed: &str) -> Result<()> {
+    ensure!(range.contains(value), "`{entry}` is {value}, but must be {allowed}");
+    Ok(())
+}
+
+/// Refuses a pair that is not ascending or reaches out of `range`.
+fn check_pair(entry: &str, [low, high]: [f32; 2], range: impl RangeBounds<f32>, allowed: &str) -> Result<()> {
+    ensure!(
+        range.contains(&low) && range.contains(&high) && low <= high,
+        "`{entry}` is [{low}, {high}], but must be the smaller and the larger end of a range, each {allowed}"
+    );
+    Ok(())
+}
+
+impl DataConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// A share that leaves nothing to train on, or nothing to validate with.
+    pub fn validate(&self) -> Result<()> {
+        check("data.valid", &self.valid, 1e-6..1.0, "more than 0 and less than 1: validation images are needed")?;
+        check("data.test", &self.test, 0.0..1.0, "from 0 to less than 1")?;
+        check("data.valid + data.test", &(self.valid + self.test), 0.0..1.0, "less than 1, to leave images to train on")
+    }
+}
+
+impl InputConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// A side of 0 or of more than 1024 pixels.
+    pub fn validate(&self) -> Result<()> {
+        let allowed = format!("1 to {MAX_INPUT} pixels");
+        check("input.width", &self.width, 1..=MAX_INPUT, &allowed)?;
+        check("input.height", &self.height, 1..=MAX_INPUT, &allowed)
+    }
+}
+
+impl AugmentConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// An entry out of the range that its documentation states.
+    pub fn validate(&self) -> Result<()> {
+        let amount = "0 (off) to 1";
+        let degrees = "0 (off) to 180 degrees";
+        check("augment.horizontal_flip", &self.horizontal_flip, 0.0..=1.0, "a probability, 0 (off) to 1")?;
+        check("augment.brightness", &self.brightness, 0.0..=1.0, amount)?;
+        check("augment.contrast", &self.contrast, 0.0..=1.0, amount)?;
+        check("augment.saturation", &self.saturation, 0.0..=1.0, amount)?;
+        check("augment.hue", &self.hue, 0.0..=180.0, degrees)?;
+        check("augment.rotation", &self.rotation, 0.0..=180.0, degrees)?;
+        check_pair("augment.crop_area", self.crop_area, 0.01..=1.0, "from 0.01 to 1 (the whole image)")?;
+        check_pair("augment.crop_aspect", self.crop_aspect, 0.1..=10.0, "from 0.1 to 10 (1 keeps the aspect ratio)")
+    }
+}
+
+impl TrainConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// An entry with which no training is possible. How many class weights are needed is known with the data only.
+    pub fn validate(&self) -> Result<()> {
+        check("train.epochs", &self.epochs, 1.., "at least 1")?;
+        check("train.batch_size", &self.batch_size, 1..=65_536, "1 to 65536")?;
+        check("train.learning_rate", &self.learning_rate, f64::MIN_POSITIVE..=10.0, "more than 0 and at most 10")?;
+        check("train.epsilon", &self.epsilon, f32::MIN_POSITIVE..=1.0, "more than 0 and at most 1")?;
+        check("train.weight_decay", &self.weight_decay, 0.0..=1.0, "0 (none) to 1")?;
+        check("train.label_smoothing", &self.label_smoothing, 0.0..1.0, "from 0 (none) to less than 1")?;
+        if let ClassWeights::Each(weights) = &self.class_weights {
+            for weight in weights {
+                check("train.class_weights", weight, f32::MIN_POSITIVE..=1e6, "a list of weights above 0")?;
+            }
+            if weights.is_empty() {
+                bail!("`train.class_weights` is an empty list, but must be `none`, `balanced` or one weight a class");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PlateauConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// A factor that does not reduce, or a negative threshold.
+    pub fn validate(&self) -> Result<()> {
+        check("plateau.factor", &self.factor, f64::MIN_POSITIVE..1.0, "more than 0 and less than 1")?;
+        check("plateau.min_delta", &self.min_delta, 0.0..=f64::MAX, "0 or more")?;
+        check("plateau.min_lr", &self.min_lr, 0.0..=f64::MAX, "0 or more")
+    }
+}
+
+impl EarlyStoppingConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// A negative threshold, or a patience of 0, which would stop at the first epoch that is no better.
+    pub fn validate(&self) -> Result<()> {
+        check("early_stopping.patience", &self.patience, 1.., "at least 1")?;
+        check("early_stopping.min_delta", &self.min_delta, 0.0..=f64::MAX, "0 or more")
+    }
+}
+
+impl QuantizeConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// No image to calibrate on.
+    pub fn validate(&self) -> Result<()> {
+        check("quantize.images", &self.images, 1.., "at least 1")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        format!("{:#}", Config::from_toml(text).expect_err("this configuration must be refused"))
+    }
+
+    #[test]
+    fn an_empty_file_is_the_default() {
+        assert_eq!(Config::from_toml("").unwrap(), Config::default());
+    }
+
+    #[test]
+    fn a_configuration_survives_being_written_and_read() {
+        let mut config = Config { seed: 7, ..Config::default() };
+        config.train.class_weights = ClassWeights::Each(vec![1.0, 2.5]);
+        config.augment = AugmentConfig::none();
+        assert_eq!(Config::from_toml(&toml::to_string(&config).unwrap()).unwrap(), config);
+    }
+
+    #[test]
+    fn unknown_entries_are_named_with_their_line_and_the_known_ones() {
+        let message = refusal("seed = 1\n\n[train]\nepoch = 3\n");
+        assert!(message.contains("line 4") && message.contains("`epoch`") && message.contains("`epochs`"), "{message}");
+        assert!(!message.contains('\n'), "{message}");
+        assert!(refusal("sed = 1").contains("`sed`"));
+        assert!(refusal("seed = \"one\"").contains("line 1"));
+        assert!(refusal("seed = ").contains("line 1"));
+    }
+
+    #[test]
+    fn class_weights_of_another_kind_are_explained() {
+        let message = refusal("[train]\nclass_weights = \"even\"");
+        assert!(message.contains("`balanced`") && message.contains("line 2"), "{message}");
+    }
+
+    #[test]
+    fn values_out_of_range_are_named_with_value_and_range() {
+        let cases = [
+            ("[data]\nvalid = 0.0", "data.valid", "0"),
+            ("[data]\nvalid = 0.6\ntest = 0.5", "data.valid + data.test", "1.1"),
+            ("[input]\nwidth = 0", "input.width", "0"),
+            ("[input]\nheight = 2000", "input.height", "2000"),
+            ("[augment]\nhorizontal_flip = 1.5", "augment.horizontal_flip", "1.5"),
+            ("[augment]\nbrightness = -0.1", "augment.brightness", "-0.1"),
+            ("[augment]\ncontrast = 2.0", "augment.contrast", "2"),
+            ("[augment]\nsaturation = nan", "augment.saturation", "NaN"),
+            ("[augment]\nhue = 200.0", "augment.hue", "200"),
+            ("[augment]\nrotation = 270.0", "augment.rotation", "270"),
+            ("[augment]\ncrop_area = [0.0, 1.0]", "augment.crop_area", "[0, 1]"),
+            ("[augment]\ncrop_aspect = [1.2, 0.8]", "augment.crop_aspect", "[1.2, 0.8]"),
+            ("[train]\nepochs = 0", "train.epochs", "0"),
+            ("[train]\nbatch_size = 0", "train.batch_size", "0"),
+            ("[train]\nlearning_rate = 0.0", "train.learning_rate", "0"),
+            ("[train]\nepsilon = 0.0", "train.epsilon", "0"),
+            ("[train]\nweight_decay = -1.0", "train.weight_decay", "-1"),
+            ("[train]\nlabel_smoothing = 1.0", "train.label_smoothing", "1"),
+            ("[train]\nclass_weights = [1.0, 0.0]", "train.class_weights", "0"),
+            ("[train]\nclass_weights = []", "train.class_weights", "empty"),
+            ("[plateau]\nfactor = 1.0", "plateau.factor", "1"),
+            ("[plateau]\nmin_lr = -1.0", "plateau.min_lr", "-1"),
+            ("[early_stopping]\npatience = 0", "early_stopping.patience", "0"),
+            ("[early_stopping]\nmin_delta = inf", "early_stopping.min_delta", "inf"),
+            ("[quantize]\nimages = 0", "quantize.images", "0"),
+        ];
+        for (text, entry, value) in cases {
+            let message = refusal(text);
+            assert!(message.contains(&format!("`{entry}` is")) && message.contains(value), "{text}: {message}");
+            assert!(message.contains("must be"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Config::load(Path::new("no/such.toml")).unwrap_err();
+        assert!(format!("{error:#}").contains("no/such.toml"));
+    }
+}

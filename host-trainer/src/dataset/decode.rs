@@ -1,0 +1,301 @@
+//! From a file to the network's input.
+
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result, bail, ensure};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use no_std_infer::image::{Frame, PixelFormat, preprocess};
+use sha2::{Digest, Sha256};
+
+use crate::config::InputConfig;
+
+/// Transparent parts of an image show this colour.
+const BACKGROUND: u8 = 255;
+/// Largest file in bytes.
+const MAX_FILE: u64 = 256 << 20;
+/// Largest decoded image in bytes: 178 megapixels of RGB8.
+const MAX_DECODED: u64 = 512 << 20;
+/// Images larger than this when decoded, in bytes, are decoded one at a time, which bounds the memory.
+const LARGE: u64 = 64 << 20;
+
+/// What a picture passes through before it is reduced to the network's input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum View {
+    /// Nothing: 8 bits a channel.
+    #[default]
+    Rgb888,
+    /// The 5, 6 and 5 bits a channel that most cameras send.
+    Rgb565,
+}
+
+/// The network's input for one file, `pixel − 128`, and the SHA-256 of the file's bytes.
+pub(super) fn read(path: &Path, input: &InputConfig, view: View) -> Result<(Vec<i8>, [u8; 32])> {
+    let length = std::fs::metadata(path).context("cannot be read")?.len();
+    ensure!(length <= MAX_FILE, "is larger than {} MiB", MAX_FILE >> 20);
+    let bytes = std::fs::read(path).context("cannot be read")?;
+    let reduced = decode(&bytes, |picture| reduce(&picture, input, view))??;
+    Ok((reduced, Sha256::digest(&bytes).into()))
+}
+
+/// Decodes by content, whatever the file is called, upright by its EXIF orientation, to 8 bits of red, green and blue;
+/// transparency is put on white, colour profiles are ignored. `then` runs before another large image is decoded.
+fn decode<T>(bytes: &[u8], then: impl FnOnce(RgbImage) -> T) -> Result<T> {
+    ensure!(!bytes.is_empty(), "is empty");
+    let format = image::guess_format(bytes).ok().context("is not an image that can be read (JPEG, PNG, BMP or WebP)")?;
+    match format {
+        ImageFormat::Jpeg => ensure!(jpeg_is_complete(bytes), "is truncated: its end-of-image marker is missing"),
+        ImageFormat::Png | ImageFormat::Bmp | ImageFormat::WebP => {}
+        other => bail!("is a {other:?} image: convert it to JPEG, PNG, BMP or WebP"),
+    }
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(MAX_DECODED);
+    reader.limits(limits);
+    let mut decoder = reader.into_decoder().context("cannot be decoded")?;
+    let (width, height) = decoder.dimensions();
+    let size = decoder.total_bytes();
+    ensure!(
+        size <= MAX_DECODED,
+        "has {width} x {height} pixels, {} MiB when decoded: reduce it to {} MiB",
+        size >> 20,
+        MAX_DECODED >> 20
+    );
+
+    static ONE_LARGE: Mutex<()> = Mutex::new(());
+    let _turn = (size > LARGE).then(|| ONE_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
+    let orientation = decoder.orientation().context("cannot be decoded")?;
+    let mut picture = DynamicImage::from_decoder(decoder).context("cannot be decoded")?;
+    picture.apply_orientation(orientation);
+    Ok(then(to_rgb8(picture)))
+}
+
+fn to_rgb8(picture: DynamicImage) -> RgbImage {
+    if !picture.color().has_alpha() {
+        return picture.into_rgb8();
+    }
+    let picture = picture.into_rgba8();
+    let (width, height) = picture.dimensions();
+    let over = |color: u8, alpha: u8| {
+        let (color, alpha) = (u32::from(color), u32::from(alpha));
+        ((color * alpha + u32::from(BACKGROUND) * (255 - alpha) + 127) / 255) as u8
+    };
+    let rgb = picture.pixels().flat_map(|&image::Rgba([r, g, b, a])| [over(r, a), over(g, a), over(b, a)]).collect();
+    RgbImage::from_raw(width, height, rgb).expect("three bytes a pixel")
+}
+
+fn reduce(picture: &RgbImage, input: &InputConfig, view: View) -> Result<Vec<i8>> {
+    let (format, packed) = match view {
+        View::Rgb888 => (PixelFormat::Rgb888, None),
+        View::Rgb565 => (PixelFormat::Rgb565Le, Some(rgb565(picture))),
+    };
+    let bytes = packed.as_deref().unwrap_or(picture.as_raw());
+    let (width, height) = picture.dimensions();
+    let frame = Frame::new(format, width, height, bytes)
+        .map_err(|error| anyhow::anyhow!("{width} x {height} pixels are not possible: {error}"))?;
+    let mut output = vec![0; usize::from(input.width) * usize::from(input.height) * input.color.channels()];
+    preprocess(&frame, input.fit, &mut output, input.width, input.height, input.color)
+        .map_err(|error| anyhow::anyhow!("cannot be reduced to {} x {}: {error}", input.width, input.height))?;
+    Ok(output)
+}
+
+/// The upper 5, 6 and 5 bits of each pixel, the low byte first.
+fn rgb565(picture: &RgbImage) -> Vec<u8> {
+    let pack = |&image::Rgb([r, g, b]): &image::Rgb<u8>| {
+        (u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3)).to_le_bytes()
+    };
+    picture.pixels().flat_map(pack).collect()
+}
+
+/// Whether a JPEG file goes on to its end-of-image marker. Its decoder fills what a truncated file lacks with grey.
+fn jpeg_is_complete(bytes: &[u8]) -> bool {
+    let mut at = 2;
+    // Between segments and in the coded data of a scan, FF and a byte other than 00 and FF is a marker.
+    while let Some(&[first, marker]) = bytes.get(at..at + 2) {
+        at += match (first, marker) {
+            (0xFF, 0xD9) => return true,
+            (0xFF, 0x01 | 0xC0..=0xCF | 0xDA..=0xFE) if marker != 0x01 => match bytes.get(at + 2..at + 4) {
+                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])),
+                _ => return false,
+            },
+            _ => 1,
+        };
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use image::codecs::jpeg::JpegEncoder;
+    use image::{GrayAlphaImage, ImageBuffer, ImageEncoder, Luma, LumaA, Rgb, Rgba, RgbaImage};
+    use no_std_infer::format::{Color, Fit};
+
+    use super::*;
+
+    fn decoded(bytes: &[u8]) -> Result<RgbImage> {
+        decode(bytes, |picture| picture)
+    }
+
+    fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
+        let mut bytes = Cursor::new(Vec::new());
+        picture.into().write_to(&mut bytes, format).unwrap();
+        bytes.into_inner()
+    }
+
+    /// Smooth, so that JPEG changes it little; no two corners alike.
+    fn gradient(width: u32, height: u32) -> RgbImage {
+        RgbImage::from_fn(width, height, |x, y| Rgb([(x * 255 / width) as u8, (y * 255 / height) as u8, 60]))
+    }
+
+    fn input(width: u16, height: u16, color: Color) -> InputConfig {
+        InputConfig { width, height, color, fit: Fit::Stretch }
+    }
+
+    #[test]
+    fn lossless_formats_come_back_byte_for_byte() {
+        let picture = gradient(13, 7);
+        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP] {
+            assert_eq!(decoded(&encoded(picture.clone(), format)).unwrap(), picture, "{format:?}");
+        }
+    }
+
+    #[test]
+    fn truncated_files_of_every_format_are_refused() {
+        let picture = RgbImage::from_fn(64, 48, |x, y| Rgb([(x * y) as u8, (x * 37 + y * 91) as u8, (x ^ y) as u8]));
+        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP, ImageFormat::Jpeg] {
+            let bytes = encoded(picture.clone(), format);
+            assert!(decoded(&bytes).is_ok(), "{format:?}");
+            for length in [bytes.len() / 4, bytes.len() / 2, bytes.len() * 9 / 10] {
+                assert!(decoded(&bytes[..length]).is_err(), "{format:?}, {length} bytes of {}", bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn every_truncation_of_a_jpeg_is_noticed() {
+        let bytes = encoded(gradient(24, 16), ImageFormat::Jpeg);
+        assert!(jpeg_is_complete(&bytes));
+        assert!((0..bytes.len()).all(|length| !jpeg_is_complete(&bytes[..length])));
+    }
+
+    #[test]
+    fn an_end_marker_inside_a_thumbnail_does_not_count() {
+        let jpeg = encoded(gradient(24, 16), ImageFormat::Jpeg);
+        let mut bytes = vec![0xFF, 0xD8, 0xFF, 0xE1, 0, 6, 0xFF, 0xD8, 0xFF, 0xD9];
+        bytes.extend(&jpeg[2..]);
+        assert!(jpeg_is_complete(&bytes));
+        assert!(!jpeg_is_complete(&bytes[..bytes.len() - 2]));
+    }
+
+    #[test]
+    fn sixteen_bits_and_grey_become_eight_bits_of_rgb() {
+        let deep = ImageBuffer::from_pixel(3, 2, Rgb([0xFFFF_u16, 0x8080, 0]));
+        assert_eq!(decoded(&encoded(deep, ImageFormat::Png)).unwrap(), RgbImage::from_pixel(3, 2, Rgb([255, 128, 0])));
+        let grey = ImageBuffer::from_pixel(3, 2, Luma([0x4040_u16]));
+        assert_eq!(decoded(&encoded(grey, ImageFormat::Png)).unwrap(), RgbImage::from_pixel(3, 2, Rgb([64; 3])));
+    }
+
+    #[test]
+    fn transparency_shows_white() {
+        let clear = RgbaImage::from_fn(2, 1, |x, _| Rgba([200, 100, 0, if x == 0 { 0 } else { 51 }]));
+        for format in [ImageFormat::Png, ImageFormat::WebP] {
+            let rgb = decoded(&encoded(clear.clone(), format)).unwrap();
+            assert_eq!((rgb[(0, 0)], rgb[(1, 0)]), (Rgb([255; 3]), Rgb([244, 224, 204])), "{format:?}");
+        }
+        let grey = GrayAlphaImage::from_pixel(1, 1, LumaA([10, 255]));
+        assert_eq!(decoded(&encoded(grey, ImageFormat::Png)).unwrap()[(0, 0)], Rgb([10; 3]));
+    }
+
+    #[test]
+    fn exif_orientation_turns_the_picture_upright() {
+        let picture = gradient(32, 16);
+        let mut bytes = Vec::new();
+        let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
+        // Big-endian TIFF header, one entry: tag 0x0112 (orientation), type SHORT, 1 value, 6 (turn clockwise).
+        encoder.set_exif_metadata(b"MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec()).unwrap();
+        encoder.encode_image(&picture).unwrap();
+        let upright = decoded(&bytes).unwrap();
+        assert_eq!(upright.dimensions(), (16, 32));
+        let expected = image::imageops::rotate90(&picture);
+        let worst = upright.iter().zip(expected.iter()).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(worst < 12, "worst difference {worst}");
+    }
+
+    /// A baseline JPEG of one 8 x 8 block in four components with no coded detail: each component is 128 + 8 · its level.
+    fn cmyk_jpeg(adobe: bool) -> Vec<u8> {
+        let mut bytes = vec![0xFF, 0xD8];
+        if adobe {
+            bytes.extend(b"\xFF\xEE\0\x0EAdobe\0\x64\0\0\0\0\0");
+        }
+        bytes.extend(b"\xFF\xDB\0\x43\0");
+        bytes.extend([1; 64]);
+        bytes.extend(b"\xFF\xC0\0\x14\x08\0\x08\0\x08\x04\x01\x11\0\x02\x11\0\x03\x11\0\x04\x11\0");
+        // One DC code and one AC code, both the bit 0: no difference, end of block.
+        for table in [0x00, 0x10] {
+            bytes.extend([0xFF, 0xC4, 0, 20, table, 1]);
+            bytes.extend([0; 15]);
+            bytes.push(0);
+        }
+        bytes.extend(b"\xFF\xDA\0\x0E\x04\x01\0\x02\0\x03\0\x04\0\0\x3F\0");
+        bytes.extend([0, 0xFF, 0xD9]);
+        bytes
+    }
+
+    #[test]
+    fn cmyk_jpegs_become_rgb() {
+        for adobe in [true, false] {
+            let rgb = decoded(&cmyk_jpeg(adobe)).unwrap();
+            // All four inks at half: half of half the light.
+            assert_eq!(rgb, RgbImage::from_pixel(8, 8, Rgb([64; 3])), "Adobe marker: {adobe}");
+        }
+    }
+
+    #[test]
+    fn other_files_are_refused_with_the_reason() {
+        let cases: [(&[u8], &str); 3] =
+            [(b"", "empty"), (b"these are words", "not an image"), (b"GIF89a and more of it", "Gif")];
+        for (bytes, reason) in cases {
+            let message = format!("{:#}", decoded(bytes).unwrap_err());
+            assert!(message.contains(reason), "{message}");
+        }
+    }
+
+    #[test]
+    fn an_enormous_size_in_the_header_is_refused_before_memory_is_taken() {
+        let mut bytes = Vec::new();
+        image::codecs::bmp::BmpEncoder::new(&mut bytes)
+            .write_image(&[0; 12], 2, 2, image::ExtendedColorType::Rgb8)
+            .unwrap();
+        bytes[18..22].copy_from_slice(&60_000_u32.to_le_bytes());
+        bytes[22..26].copy_from_slice(&60_000_u32.to_le_bytes());
+        assert!(decoded(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_single_pixel_and_a_large_picture_fill_the_input() {
+        let one = RgbImage::from_pixel(1, 1, Rgb([255, 128, 0]));
+        let bytes = encoded(one, ImageFormat::Png);
+        let reduced = decode(&bytes, |picture| reduce(&picture, &input(3, 2, Color::Rgb), View::Rgb888)).unwrap().unwrap();
+        assert_eq!(reduced, [127, 0, -128].repeat(6));
+
+        let large = ImageBuffer::from_pixel(5000, 4200, Luma([99_u8]));
+        let bytes = encoded(large, ImageFormat::Png);
+        let reduced = decode(&bytes, |picture| reduce(&picture, &input(4, 4, Color::Grey), View::Rgb888)).unwrap().unwrap();
+        assert_eq!(reduced, [99 - 128; 16]);
+    }
+
+    #[test]
+    fn rgb565_keeps_the_upper_bits() {
+        let picture = gradient(40, 30);
+        let shape = input(40, 30, Color::Rgb);
+        let full = reduce(&picture, &shape, View::Rgb888).unwrap();
+        let camera = reduce(&picture, &shape, View::Rgb565).unwrap();
+        assert_ne!(full, camera);
+        for (i, (full, camera)) in full.iter().zip(&camera).enumerate() {
+            let bits = if i % 3 == 1 { 6 } else { 5 };
+            let value = (*full as u8 ^ 0x80) >> (8 - bits) << (8 - bits);
+            assert_eq!(*camera as u8 ^ 0x80, value | value >> bits);
+        }
+    }
+}

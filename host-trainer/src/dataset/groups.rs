@@ -1,0 +1,78 @@
+//! The groups file: which images are copies of one photograph.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{Sample, scan};
+
+/// Groups by image path, `/` between the parts.
+pub(super) struct Groups {
+    file: PathBuf,
+    of: BTreeMap<String, String>,
+}
+
+impl Groups {
+    /// Reads a CSV file with a header line and the columns `path` and `group`; other columns are ignored.
+    pub(super) fn read(file: &Path) -> Result<Self> {
+        let shown = file.display();
+        let unreadable = || format!("cannot read the groups file {shown}");
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file).with_context(unreadable)?;
+        let header = reader.headers().with_context(unreadable)?;
+        let column = |name: &str| header.iter().position(|title| title.eq_ignore_ascii_case(name));
+        let (path, group) = column("path").zip(column("group")).with_context(|| {
+            format!("the groups file {shown} has no columns `path` and `group`: name them in its first line")
+        })?;
+        let mut of = BTreeMap::new();
+        for record in reader.records() {
+            let record = record.with_context(unreadable)?;
+            if record[group].is_empty() {
+                continue;
+            }
+            let name = normal(&record[path]);
+            if let Some(first) = of.insert(name.clone(), record[group].to_owned()) {
+                ensure!(
+                    first == record[group],
+                    "the groups file {shown} puts {name} into two groups, {first} and {}: keep one",
+                    &record[group]
+                );
+            }
+        }
+        Ok(Self { file: file.to_owned(), of })
+    }
+
+    /// Gives each image its group. The file's paths may be relative to the data set's root, to `dir`, to the folder of
+    /// the groups file, or absolute. Returns a note about images that the file does not list.
+    pub(super) fn assign<'a>(
+        &self,
+        samples: impl Iterator<Item = &'a mut Sample>,
+        dir: &Path,
+    ) -> Result<Option<String>> {
+        let beside = self.file.parent().unwrap_or(Path::new(""));
+        let (mut found, mut unlisted) = (0_usize, 0_usize);
+        for sample in samples {
+            let names = [
+                sample.name.clone(),
+                scan::name_of(&sample.path, dir),
+                scan::name_of(&sample.path, beside),
+                normal(&sample.path.to_string_lossy()),
+            ];
+            sample.group = names.iter().find_map(|name| self.of.get(name)).cloned();
+            *if sample.group.is_some() { &mut found } else { &mut unlisted } += 1;
+        }
+        let shown = self.file.display();
+        ensure!(
+            found > 0,
+            "the groups file {shown} names no image of {}: its paths must be relative to that folder, as in `{}`",
+            dir.display(),
+            self.of.keys().next().map_or("train/cat/1.jpg", String::as_str)
+        );
+        Ok((unlisted > 0).then(|| format!("{unlisted} images are not in {shown}: each is a group of its own")))
+    }
+}
+
+fn normal(path: &str) -> String {
+    let path = path.replace('\\', "/");
+    path.strip_prefix("./").unwrap_or(&path).to_owned()
+}

@@ -1,0 +1,218 @@
+//! Finds class folders and the image files in them.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use image::ImageFormat;
+
+use super::listed;
+
+/// The image files of each class.
+pub(super) type Classes = BTreeMap<String, Vec<PathBuf>>;
+
+/// What a folder holds.
+pub(super) struct Folder {
+    /// The folder that holds the splits or the classes.
+    pub root: PathBuf,
+    pub layout: Layout,
+    pub notes: Vec<String>,
+}
+
+pub(super) enum Layout {
+    /// Class folders.
+    Flat(Classes),
+    /// Class folders in split folders; a split without a folder is empty.
+    Split { train: Classes, valid: Classes, test: Classes },
+}
+
+/// Files that say by their name that they are images, readable here or not.
+const IMAGE_EXTENSIONS: [&str; 17] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp", "gif", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "tga",
+    "ico",
+];
+
+/// Class folders deeper than this are taken for a loop of links.
+const MAX_DEPTH: usize = 16;
+
+/// Reads the structure of `dir`.
+pub(super) fn scan(dir: &Path) -> Result<Folder> {
+    ensure!(dir.exists(), "the data folder {} does not exist: give the path of a folder of images", dir.display());
+    ensure!(dir.is_dir(), "{} is a file: give the path of a folder of images", dir.display());
+    let root = find_root(dir)?;
+    let mut other = Other::default();
+    let splits = split_folders(&root)?;
+    let layout = if splits.is_empty() {
+        let classes = classes(&root, &mut other)?;
+        ensure!(
+            !classes.is_empty(),
+            "{} has no folder with images in it: give a folder that holds one folder of images for each class",
+            dir.display()
+        );
+        Layout::Flat(classes)
+    } else {
+        let mut read = |name: &str| splits.get(name).map_or(Ok(Classes::new()), |folder| classes(folder, &mut other));
+        Layout::Split { train: read("train")?, valid: read("valid")?, test: read("test")? }
+    };
+    let images = match &layout {
+        Layout::Flat(classes) => classes.values().flatten().count(),
+        Layout::Split { train, valid, test } => [train, valid, test].into_iter().flat_map(|c| c.values()).flatten().count(),
+    };
+    ensure!(
+        images > 0,
+        "{} holds no image: put JPEG, PNG, BMP or WebP files into a folder for each class",
+        dir.display()
+    );
+    Ok(Folder { root, layout, notes: other.notes() })
+}
+
+/// Files that are no part of the data set.
+#[derive(Default)]
+struct Other {
+    no_image: usize,
+    no_class: usize,
+}
+
+impl Other {
+    fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.no_image > 0 {
+            notes.push(format!("{} files that are not images were ignored", self.no_image));
+        }
+        if self.no_class > 0 {
+            notes.push(format!("{} images outside of the class folders were ignored", self.no_class));
+        }
+        notes
+    }
+}
+
+/// The folder with the splits or classes: `dir` itself or, as archives have it, the one folder inside.
+fn find_root(dir: &Path) -> Result<PathBuf> {
+    if !split_folders(dir)?.is_empty() {
+        return Ok(dir.to_owned());
+    }
+    let inside = folders(dir)?;
+    let mut split = Vec::new();
+    for folder in inside.values() {
+        if !split_folders(folder)?.is_empty() {
+            split.push(folder.clone());
+        }
+    }
+    match (split.as_slice(), inside.values().next()) {
+        ([root], _) => Ok(root.clone()),
+        ([], Some(only)) if inside.len() == 1 && is_folder_of_folders(only)? => Ok(only.clone()),
+        ([], _) => Ok(dir.to_owned()),
+        (several, _) => bail!(
+            "{} holds several data sets, {}: give the path of one of them",
+            dir.display(),
+            listed(&several.iter().map(|path| path.display().to_string()).collect::<Vec<_>>())
+        ),
+    }
+}
+
+/// The folders of `dir` that hold a split, under the names `train`, `valid` and `test`. A folder of images called
+/// `train` is a class, of vehicles perhaps.
+fn split_folders(dir: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
+    let mut splits = BTreeMap::new();
+    for (name, folder) in folders(dir)? {
+        let split = match name.to_lowercase().as_str() {
+            "train" => "train",
+            "valid" | "val" | "validation" => "valid",
+            "test" => "test",
+            _ => continue,
+        };
+        if is_folder_of_folders(&folder)?
+            && let Some(twin) = splits.insert(split, folder.clone())
+        {
+            bail!("{} and {} are the same split: merge or remove one of them", twin.display(), folder.display());
+        }
+    }
+    Ok(splits)
+}
+
+/// Whether `dir` has folders but no images.
+fn is_folder_of_folders(dir: &Path) -> Result<bool> {
+    if folders(dir)?.is_empty() {
+        return Ok(false);
+    }
+    for entry in entries(dir)? {
+        if entry.is_file() && is_image(&entry)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The class folders of `dir` and the images in each, at any depth.
+fn classes(dir: &Path, other: &mut Other) -> Result<Classes> {
+    for entry in entries(dir)? {
+        if !entry.is_dir() {
+            *if is_image(&entry)? { &mut other.no_class } else { &mut other.no_image } += 1;
+        }
+    }
+    folders(dir)?
+        .into_iter()
+        .map(|(name, folder)| {
+            let mut files = Vec::new();
+            collect_images(&folder, 0, &mut files, other)?;
+            Ok((name, files))
+        })
+        .collect()
+}
+
+fn collect_images(dir: &Path, depth: usize, files: &mut Vec<PathBuf>, other: &mut Other) -> Result<()> {
+    ensure!(depth < MAX_DEPTH, "{} lies too deep: is there a link to a folder above it?", dir.display());
+    for entry in entries(dir)? {
+        if entry.is_dir() {
+            collect_images(&entry, depth + 1, files, other)?;
+        } else if is_image(&entry)? {
+            files.push(entry);
+        } else {
+            other.no_image += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file is meant to be an image: by its name, or by its first bytes where the name says nothing.
+fn is_image(path: &Path) -> Result<bool> {
+    let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+    if extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension.as_str())) {
+        return Ok(true);
+    }
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(16).read_to_end(&mut start))
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    let format = image::guess_format(&start).ok();
+    Ok(matches!(format, Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)))
+}
+
+/// The folders in `dir` by name.
+fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>> {
+    let entries = entries(dir)?.into_iter().filter(|path| path.is_dir());
+    Ok(entries.map(|path| (name_of(&path, dir), path)).collect())
+}
+
+/// What `dir` holds, sorted, without hidden entries and the leftovers of macOS archives.
+fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    let context = || format!("cannot list the folder {}: check its permissions", dir.display());
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        let name = entry.file_name();
+        if !name.to_string_lossy().starts_with('.') && name != "__MACOSX" {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+/// `path` relative to `root` with `/` between the parts.
+pub(super) fn name_of(path: &Path, root: &Path) -> String {
+    let inside = path.strip_prefix(root).unwrap_or(path);
+    inside.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/")
+}

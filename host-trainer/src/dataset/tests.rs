@@ -1,0 +1,307 @@
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use image::{Rgb, RgbImage};
+use no_std_infer::format::{Color, Fit};
+use tempfile::TempDir;
+
+use super::*;
+use crate::config::InputConfig;
+
+/// Writes images whose colour tells their number.
+fn images(dir: &Path, class: &str, numbers: std::ops::Range<u8>) {
+    let folder = dir.join(class);
+    fs::create_dir_all(&folder).unwrap();
+    for number in numbers {
+        RgbImage::from_pixel(4, 3, Rgb([number, 10, 200])).save(folder.join(format!("{number:03}.png"))).unwrap();
+    }
+}
+
+fn flat(classes: &[(&str, u8)]) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for (class, count) in classes {
+        images(dir.path(), class, 0..*count);
+    }
+    dir
+}
+
+fn open(dir: &Path) -> Result<Dataset> {
+    Dataset::open(dir, &Options::default())
+}
+
+fn refusal(dir: &Path) -> String {
+    format!("{:#}", open(dir).expect_err("this folder must be refused"))
+}
+
+fn input() -> InputConfig {
+    InputConfig { width: 2, height: 2, color: Color::Rgb, fit: Fit::Stretch }
+}
+
+fn quiet(_: usize, _: usize) {}
+
+fn names(samples: &[Sample]) -> Vec<&str> {
+    samples.iter().map(|sample| sample.name.as_str()).collect()
+}
+
+#[test]
+fn a_folder_of_classes_is_split_by_class_and_seed() {
+    let dir = flat(&[("dog", 40), ("cat", 20), ("Ant", 10)]);
+    let dataset = open(dir.path()).unwrap();
+    assert_eq!(dataset.classes, ["Ant", "cat", "dog"]);
+    let counts = |split: &[Sample]| [0, 1, 2].map(|label| split.iter().filter(|s| s.label == label).count());
+    assert_eq!([&dataset.train, &dataset.valid, &dataset.test].map(|s| counts(s)), [[6, 14, 28], [2, 3, 6], [2, 3, 6]]);
+    assert_eq!(dataset.train, open(dir.path()).unwrap().train);
+    let other = Dataset::open(dir.path(), &Options { seed: 1, ..Options::default() }).unwrap();
+    assert_ne!(dataset.valid, other.valid);
+    assert!(dataset.train.iter().all(|s| s.name.starts_with(&dataset.classes[s.label])));
+}
+
+#[test]
+fn given_splits_are_kept_under_all_their_names_and_one_folder_deeper() {
+    for (valid, inside) in [("valid", ""), ("val", ""), ("validation", "archive"), ("Valid", "archive/")] {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join(inside);
+        for class in ["a", "b"] {
+            images(&root.join("train"), class, 0..3);
+            images(&root.join(valid), class, 3..5);
+        }
+        images(&root.join("test"), "b", 5..6);
+        fs::write(dir.path().join("about.txt"), "words").unwrap();
+        let dataset = open(dir.path()).unwrap();
+        assert_eq!((dataset.train.len(), dataset.valid.len()), (6, 4), "{valid}");
+        assert_eq!(names(&dataset.test), ["test/b/005.png"]);
+        assert_eq!(dataset.test[0].label, 1);
+    }
+}
+
+#[test]
+fn validation_images_are_taken_from_the_training_images_where_they_are_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["a", "b"] {
+        images(&dir.path().join("train"), class, 0..20);
+        images(&dir.path().join("test"), class, 20..25);
+    }
+    let dataset = open(dir.path()).unwrap();
+    assert_eq!((dataset.train.len(), dataset.valid.len(), dataset.test.len()), (34, 6, 10));
+    assert!(dataset.valid.iter().all(|sample| sample.name.starts_with("train/")));
+    assert!(dataset.notes.iter().any(|note| note.contains("6 of the training images")), "{:?}", dataset.notes);
+}
+
+#[test]
+fn a_class_may_be_called_train() {
+    let dir = flat(&[("bus", 4), ("train", 4)]);
+    assert_eq!(open(dir.path()).unwrap().classes, ["bus", "train"]);
+}
+
+#[test]
+fn folders_without_the_right_classes_are_refused_with_the_remedy() {
+    let missing = Path::new("no/such/folder");
+    assert!(refusal(missing).contains("no/such/folder does not exist"));
+    assert!(refusal(tempfile::tempdir().unwrap().path()).contains("one folder of images for each class"));
+    assert!(refusal(flat(&[("only", 5)]).path()).contains("one class only, only"));
+    assert!(refusal(flat(&[("a", 5), ("b", 1), ("c", 1)]).path()).contains("the class b, c has one image only"));
+    assert!(refusal(flat(&[("a", 5), ("b", 0)]).path()).contains("no training image of the class b"));
+    let hollow = flat(&[("a", 0), ("b", 0)]);
+    assert!(refusal(hollow.path()).contains("holds no image"));
+
+    let file = hollow.path().join("file.png");
+    fs::write(&file, "").unwrap();
+    assert!(refusal(&file).contains("is a file"));
+
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["a", "b"] {
+        images(&dir.path().join("train"), class, 0..3);
+    }
+    images(&dir.path().join("test"), "zebra", 0..1);
+    let message = refusal(dir.path());
+    assert!(message.contains("zebra") && message.contains("are a, b"), "{message}");
+    fs::rename(dir.path().join("train"), dir.path().join("valid")).unwrap();
+    assert!(refusal(dir.path()).contains("no `train` folder"));
+    images(&dir.path().join("val"), "a", 0..1);
+    assert!(refusal(dir.path()).contains("the same split"));
+}
+
+#[test]
+fn two_data_sets_in_one_folder_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for set in ["one", "two"] {
+        images(&dir.path().join(set).join("train"), "a", 0..1);
+    }
+    let message = refusal(dir.path());
+    assert!(message.contains("several data sets") && message.contains("two"), "{message}");
+}
+
+#[test]
+fn other_files_are_ignored_and_images_are_known_by_content() {
+    let dir = flat(&[("a", 4), ("b", 4)]);
+    for name in ["a/.DS_Store", "a/Thumbs.db", "b/notes.txt", "list.csv"] {
+        fs::write(dir.path().join(name), "words").unwrap();
+    }
+    fs::create_dir(dir.path().join(".git")).unwrap();
+    fs::rename(dir.path().join("a/000.png"), dir.path().join("a/000.jpg")).unwrap();
+    fs::rename(dir.path().join("a/001.png"), dir.path().join("a/001")).unwrap();
+    let mut dataset = open(dir.path()).unwrap();
+    assert_eq!(dataset.classes, ["a", "b"]);
+    assert_eq!(dataset.notes, ["3 files that are not images were ignored"]);
+    let loaded = dataset.load(&input(), View::Rgb888, &quiet).unwrap();
+    assert_eq!(loaded.train.len() + loaded.valid.len() + loaded.test.len(), 8);
+}
+
+fn groups_file(dir: &Path, lines: &str) -> PathBuf {
+    let file = dir.join("groups.csv");
+    fs::write(&file, lines).unwrap();
+    file
+}
+
+#[test]
+fn groups_keep_copies_on_one_side() {
+    let dir = flat(&[("a", 12), ("b", 12)]);
+    let mut lines = "note,Group,path\n".to_owned();
+    for number in 0..12 {
+        lines += &format!("x,{},a/{number:03}.png\nx,{},./b\\{number:03}.png\n", number / 3, number / 3 + 10);
+    }
+    let file = groups_file(dir.path(), &lines);
+    let dataset = Dataset::open(dir.path(), &Options { groups: Some(&file), ..Options::default() }).unwrap();
+    let of = |split: &[Sample]| split.iter().map(|s| s.group.clone().unwrap()).collect::<BTreeSet<_>>();
+    let [train, valid, test] = [&dataset.train, &dataset.valid, &dataset.test].map(|split| of(split));
+    assert_eq!(train.len() + valid.len() + test.len(), 8);
+    assert!(!valid.is_empty() && dataset.train.len() >= 12);
+}
+
+#[test]
+fn unusable_groups_files_are_refused() {
+    let dir = flat(&[("a", 4), ("b", 4)]);
+    let refusal = |lines: &str| {
+        let file = groups_file(dir.path(), lines);
+        let options = Options { groups: Some(&file), ..Options::default() };
+        let error = Dataset::open(dir.path(), &options).expect_err("this groups file must be refused");
+        format!("{error:#}")
+    };
+    assert!(refusal("file,group\na/000.png,1\n").contains("columns `path` and `group`"));
+    assert!(refusal("path,group\nelsewhere/000.png,1\n").contains("names no image"));
+    assert!(refusal("path,group\na/000.png,1\na/000.png,2\n").contains("two groups, 1 and 2"));
+    assert!(refusal("path,group\na/000.png\n").contains("groups.csv"));
+    let copies: String = (0..4).map(|number| format!("b/{number:03}.png,7\n")).collect();
+    let message = refusal(&format!("path,group\n{copies}"));
+    assert!(message.contains("the class b has one image only (or copies of one"), "{message}");
+}
+
+#[test]
+fn a_given_split_that_shares_a_photograph_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["a", "b"] {
+        images(&dir.path().join("train"), class, 0..4);
+        images(&dir.path().join("valid"), class, 4..6);
+        images(&dir.path().join("test"), class, 6..8);
+    }
+    let file = groups_file(dir.path(), "path,group\ntrain/a/001.png,77\ntest/a/006.png,77\nvalid/b/004.png,5\n");
+    let error = Dataset::open(dir.path(), &Options { groups: Some(&file), ..Options::default() }).unwrap_err();
+    assert!(error.to_string().contains("group 77 (train, test)"), "{error}");
+}
+
+#[test]
+fn all_bad_files_are_listed_or_left_out() {
+    let dir = flat(&[("a", 6), ("b", 6)]);
+    fs::write(dir.path().join("a/words.jpg"), "these are words").unwrap();
+    fs::write(dir.path().join("b/empty.png"), "").unwrap();
+    let whole = fs::read(dir.path().join("b/000.png")).unwrap();
+    fs::write(dir.path().join("b/cut.png"), &whole[..whole.len() / 2]).unwrap();
+
+    let mut dataset = open(dir.path()).unwrap();
+    let before = dataset.clone();
+    let error = dataset.load(&input(), View::Rgb888, &quiet).unwrap_err();
+    let bad = error.downcast_ref::<BadFiles>().unwrap();
+    assert_eq!(bad.files.len(), 3);
+    let message = error.to_string();
+    for part in ["words.jpg is not an image", "empty.png is empty", "cut.png cannot be decoded", "--skip-bad"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(dataset.train, before.train);
+
+    let mut dataset = Dataset::open(dir.path(), &Options { skip_bad: true, ..Options::default() }).unwrap();
+    let loaded = dataset.load(&input(), View::Rgb888, &quiet).unwrap();
+    assert_eq!(dataset.skipped.len(), 3);
+    assert_eq!(loaded.train.len() + loaded.valid.len() + loaded.test.len(), 12);
+    for (samples, images) in [(&dataset.train, &loaded.train), (&dataset.valid, &loaded.valid)] {
+        assert_eq!(samples.iter().map(|sample| sample.label).collect::<Vec<_>>(), images.labels);
+    }
+}
+
+#[test]
+fn a_long_list_of_bad_files_is_cut_and_counted() {
+    let files = (0..25).map(|number| (PathBuf::from(format!("{number}.jpg")), "is empty".to_owned())).collect();
+    let message = BadFiles { files }.to_string();
+    assert!(message.starts_with("25 image files"), "{message}");
+    assert!(message.contains("19.jpg") && !message.contains("20.jpg") && message.contains("and 5 more"), "{message}");
+}
+
+#[test]
+fn leaving_bad_files_out_must_leave_images_of_every_class() {
+    let dir = flat(&[("a", 4), ("b", 0)]);
+    for name in ["1.jpg", "2.jpg", "3.jpg"] {
+        fs::write(dir.path().join("b").join(name), "these are words").unwrap();
+    }
+    let mut dataset = Dataset::open(dir.path(), &Options { skip_bad: true, ..Options::default() }).unwrap();
+    let error = dataset.load(&input(), View::Rgb888, &quiet).unwrap_err();
+    assert!(error.to_string().contains("no training image of the class b"), "{error}");
+}
+
+#[test]
+fn images_come_in_the_order_of_their_samples_with_progress() {
+    let dir = flat(&[("a", 30), ("b", 30)]);
+    let mut dataset = open(dir.path()).unwrap();
+    let calls = AtomicUsize::new(0);
+    let progress = |done: usize, all: usize| {
+        assert!(done <= all && all == 60);
+        calls.fetch_add(1, Ordering::Relaxed);
+    };
+    let loaded = dataset.load(&input(), View::Rgb888, &progress).unwrap();
+    assert_eq!(calls.into_inner(), 60);
+    for (index, sample) in dataset.train.iter().enumerate() {
+        let number: u8 = sample.name[2..5].parse().unwrap();
+        assert_eq!(loaded.train.image(index), [number, 10, 200].repeat(4));
+        assert_eq!(loaded.train.labels[index], sample.label);
+        assert_eq!(input_for(&sample.path, &input(), View::Rgb888).unwrap(), loaded.train.input(index));
+    }
+    assert_eq!(load(&dataset.valid, &input(), View::Rgb888, &quiet).unwrap(), loaded.valid);
+}
+
+#[test]
+fn the_hash_names_the_data_and_nothing_else() {
+    let dir = flat(&[("a", 5), ("b", 5)]);
+    let hash = |dir: &Path, seed| {
+        let mut dataset = Dataset::open(dir, &Options { seed, ..Options::default() }).unwrap();
+        dataset.load(&input(), View::Rgb888, &quiet).unwrap().hash
+    };
+    let first = hash(dir.path(), 1);
+    assert_eq!(first.len(), 64);
+    assert_eq!(first, hash(dir.path(), 2));
+    assert_eq!(first, hash(flat(&[("b", 5), ("a", 5)]).path(), 1));
+    fs::rename(dir.path().join("a/000.png"), dir.path().join("a/900.png")).unwrap();
+    let renamed = hash(dir.path(), 1);
+    fs::copy(dir.path().join("a/001.png"), dir.path().join("a/900.png")).unwrap();
+    assert_eq!(BTreeSet::from([first, renamed, hash(dir.path(), 1)]).len(), 3);
+}
+
+#[test]
+fn statistics_are_those_of_the_pixels() {
+    let shape = crate::graph::Shape { height: 1, width: 2, channels: 3 };
+    let images = Images { shape, pixels: vec![0, 7, 255, 255, 7, 255, 0, 7, 255, 255, 7, 255], labels: vec![0, 1] };
+    let [first, second, third] = images.statistics()[..] else { panic!("three channels") };
+    assert_eq!(first, ChannelStatistics { mean: 0.5, std: 0.5 });
+    assert_eq!(second, ChannelStatistics { mean: 7.0 / 255.0, std: 1.0 / 255.0 });
+    assert_eq!(third.mean, 1.0);
+}
+
+#[test]
+fn a_model_that_exists_decides_about_labels() {
+    let labels = ["z", "b", "a"].map(str::to_owned);
+    let dir = flat(&[("a", 1), ("b", 2)]);
+    let mut dataset = Dataset::open_for(dir.path(), &labels, false).unwrap();
+    assert_eq!(dataset.test.iter().map(|sample| sample.label).collect::<Vec<_>>(), [2, 1, 1]);
+    assert!(dataset.train.is_empty());
+    assert_eq!(dataset.load(&input(), View::Rgb888, &quiet).unwrap().test.len(), 3);
+    let error = Dataset::open_for(dir.path(), &labels[..2], false).unwrap_err();
+    assert!(error.to_string().contains("does not know the class a"), "{error}");
+}

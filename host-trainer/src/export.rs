@@ -1,0 +1,219 @@
+//! The end of a run: quantises the trained network, writes the blob and reports how it compares with the float network.
+
+use anyhow::{Context, Result};
+use no_std_infer::Model;
+use no_std_infer::format::{ImageInput, Provenance};
+use serde::{Deserialize, Serialize};
+
+use crate::calibrate::{calibrate, temperature};
+use crate::comparison::{Comparison, Split, text_table};
+use crate::config::{Config, Method};
+use crate::dataset::{Images, Loaded};
+use crate::emit::{Description, Emitted, emit};
+use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
+use crate::graph::Graph;
+use crate::quantise::quantise;
+use crate::run_dir::{Record, RunDir};
+use crate::sqnr::{LayerSqnr, layer_sqnr};
+use crate::{atomic, plots};
+
+/// Fewest validation images that a temperature is fitted on.
+const TEMPERATURE_IMAGES: usize = 200;
+
+/// What the end of a run measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// Float and int8 on each split.
+    pub comparison: Comparison,
+    /// How the ranges of activations were chosen.
+    pub method: Method,
+    /// Every method tried, with the SQNR of the logits on the calibration images in dB.
+    pub methods: Vec<(Method, Option<f64>)>,
+    /// Number of calibration images.
+    pub calibration_images: usize,
+    /// SQNR of each layer on the calibration images.
+    pub layers: Vec<LayerSqnr>,
+    /// Temperature of the probabilities; 1 where the validation images are too few to fit one.
+    pub temperature: f32,
+    /// Length of the blob in bytes.
+    pub flash: usize,
+    /// Length of the arena in bytes.
+    pub arena: usize,
+    /// Bytes that the activations alive at one time need in any plan.
+    pub arena_lower_bound: usize,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// What quantisation had to change, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Quantises the run's network, with `method` or else the best of all, and writes `model.blob`, `report.json` and the
+/// pictures into the run folder.
+///
+/// # Errors
+/// When the network cannot be quantised or a file cannot be written.
+pub fn export(
+    run: &RunDir,
+    config: &Config,
+    record: &Record,
+    images: &Loaded,
+    method: Option<Method>,
+) -> Result<Report> {
+    let graph = run.graph()?;
+    let calibration = calibration_inputs(&images.train, config.quantize.images);
+    let valid_logits = float_logits(&graph, &images.valid);
+    let temperature =
+        if images.valid.len() < TEMPERATURE_IMAGES { 1.0 } else { temperature(&valid_logits, &images.valid.labels) };
+    let source = Source { run, config, record, graph: &graph, temperature };
+
+    let candidates = method.map_or(vec![Method::MinMax, Method::Percentile, Method::Mse], |method| vec![method]);
+    let mut tried = Vec::new();
+    for method in candidates {
+        let emitted = source.emit(&calibration, method, Provenance::default())?.0;
+        let layers = layer_sqnr(&graph, &Model::parse(&emitted.blob)?, &calibration)?;
+        tried.push((method, logits_sqnr(&layers), layers));
+    }
+    let methods: Vec<_> = tried.iter().map(|(method, db, _)| (*method, *db)).collect();
+    let exact = |db: &Option<f64>| db.unwrap_or(f64::INFINITY);
+    let best = tried.into_iter().max_by(|(_, a, _), (_, b, _)| exact(a).total_cmp(&exact(b)));
+    let (method, _, layers) = best.context("no quantisation method was tried")?;
+
+    let (plain, _) = source.emit(&calibration, method, Provenance::default())?;
+    let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
+    let hash = run.config_hash()?;
+    let provenance = source.provenance(&comparison, &hash);
+    let (emitted, notes) = source.emit(&calibration, method, provenance)?;
+    let model = Model::parse(&emitted.blob)?;
+    let report = Report {
+        comparison,
+        method,
+        methods,
+        calibration_images: calibration.len(),
+        layers,
+        temperature,
+        flash: emitted.blob.len(),
+        arena: model.arena_len(),
+        arena_lower_bound: emitted.plan.lower_bound as usize,
+        macs: model.ops().map(|op| op.macs()).sum(),
+        notes,
+    };
+    write(run, &emitted, &report)?;
+    Ok(report)
+}
+
+struct Source<'a> {
+    run: &'a RunDir,
+    config: &'a Config,
+    record: &'a Record,
+    graph: &'a Graph,
+    temperature: f32,
+}
+
+impl<'a> Source<'a> {
+    fn emit(
+        &self,
+        calibration: &[Vec<i8>],
+        method: Method,
+        provenance: Provenance<'_>,
+    ) -> Result<(Emitted, Vec<String>)> {
+        let ranges = calibrate(self.graph, calibration, method)?;
+        let model = quantise(self.graph, &ranges, self.temperature)?;
+        let (mean, std) = self.record.mean_std();
+        let image = ImageInput { color: self.config.input.color, fit: self.config.input.fit, mean, std };
+        let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
+        let description = Description { name: &name, labels: &self.record.classes, image, provenance };
+        Ok((emit(&model, &description)?, model.notes))
+    }
+
+    /// The accuracy is that on the test images, or on the validation images where there are no others.
+    fn provenance(&self, comparison: &Comparison, config: &'a str) -> Provenance<'a> {
+        let shares = |split: &Split| split.engines.iter().map(|engine| engine.accuracy.clone()).collect::<Vec<_>>();
+        let shares = comparison.splits.last().map(shares).unwrap_or_default();
+        let value = |engine: usize| shares.get(engine).map_or(0.0, |share| share.value as f32);
+        Provenance {
+            config,
+            dataset: &self.record.hash,
+            producer: concat!("host-trainer ", env!("CARGO_PKG_VERSION")),
+            images: shares.first().map_or(0, |share| share.total as u32),
+            float_accuracy: value(0),
+            int8_accuracy: value(1),
+        }
+    }
+}
+
+/// Every n-th training image, at most `most`: the images are in the order of their classes, so all classes take part.
+fn calibration_inputs(train: &Images, most: usize) -> Vec<Vec<i8>> {
+    let count = most.min(train.len());
+    (0..count).map(|index| train.input(index * train.len() / count)).collect()
+}
+
+/// Float and int8 predictions on the splits that have images, validation before test.
+#[must_use]
+pub fn compare(graph: &Graph, model: &Model<'_>, labels: &[String], images: &Loaded) -> Comparison {
+    let splits = [("validation", &images.valid), ("test", &images.test)];
+    let split = |(name, images): (&str, &Images)| {
+        let float = float_classes(&float_logits(graph, images));
+        let int8 = int8_classes(&int8_outputs(model, images));
+        Split::new(name, labels.len(), &images.labels, &[("float", &float), ("int8", &int8)])
+    };
+    let splits = splits.into_iter().filter(|(_, images)| !images.is_empty()).map(split).collect();
+    Comparison { labels: labels.to_vec(), splits }
+}
+
+/// SQNR of the logits: of the last layer but the softmax.
+fn logits_sqnr(layers: &[LayerSqnr]) -> Option<f64> {
+    layers.iter().rev().nth(1).and_then(|layer| layer.db)
+}
+
+fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
+    atomic::write(&run.blob(), &emitted.blob)?;
+    plots::curves(&run.file("curves.svg"), &run.epochs()?)?;
+    for split in &report.comparison.splits {
+        for engine in &split.engines {
+            let (split, engine_name) = (&split.name, &engine.name);
+            let path = run.file(&format!("confusion-{split}-{engine_name}.svg"));
+            let title = format!("{split}, {engine_name}");
+            plots::confusion(&path, &title, &report.comparison.labels, &engine.confusion)?;
+        }
+    }
+    atomic::write(&run.file("report.json"), serde_json::to_string_pretty(report)?.as_bytes())
+}
+
+impl Report {
+    /// The report for people: tables of 100 columns.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = self.comparison.to_text();
+        text += &format!("\nQuantisation: {} calibration images\n", self.calibration_images);
+        for (method, db) in &self.methods {
+            let chosen = if *method == self.method { " (chosen)" } else { "" };
+            text += &format!("  {method:?}: SQNR of the logits {}{chosen}\n", decibels(*db));
+        }
+        self.notes.iter().for_each(|note| text += &format!("  note: {note}\n"));
+        text += &format!("\n{}\n", layers_text(&self.layers));
+        text += &format!(
+            "\nflash {} bytes, arena {} bytes (lower bound {}), {:.2} M MACs, temperature {:.3}\n",
+            self.flash,
+            self.arena,
+            self.arena_lower_bound,
+            self.macs as f64 / 1e6,
+            self.temperature
+        );
+        text
+    }
+}
+
+fn decibels(db: Option<f64>) -> String {
+    db.map_or("exact".to_owned(), |db| format!("{db:.1} dB"))
+}
+
+/// The table of SQNR by layer.
+#[must_use]
+pub fn layers_text(layers: &[LayerSqnr]) -> String {
+    let mut table = text_table(&["layer", "operator", "output", "SQNR"], 2);
+    for layer in layers {
+        let shape = format!("{}x{}x{}", layer.shape.height, layer.shape.width, layer.shape.channels);
+        table.add_row([layer.name.clone(), layer.op.clone(), shape, decibels(layer.db)]);
+    }
+    format!("Signal to quantisation noise by layer\n{}", table.trim_fmt())
+}

@@ -1,0 +1,325 @@
+//! The trained network as a float graph with batch-norm and normalisation folded: what quantisation starts from.
+//!
+//! Activations are HWC, convolution weights OHWI, depthwise weights HWC, dense weights `[out][in]`, as in the blob.
+//! The input is `pixel − 128`, so that padding by 0 is padding by mid-grey, here and on the device.
+
+mod fold;
+mod run;
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use no_std_infer::format::Window;
+use serde::{Deserialize, Serialize};
+
+pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_window};
+pub use run::pixels_to_input;
+
+use crate::files::write_atomically;
+
+static CRC: crc::Crc<u32> = no_std_infer::CRC32;
+
+/// Rows, columns and channels of a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shape {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Channels.
+    pub channels: usize,
+}
+
+impl Shape {
+    /// Number of elements.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.height * self.width * self.channels
+    }
+
+    /// True when there are no elements.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl std::fmt::Display for Shape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}x{}x{}", self.height, self.width, self.channels)
+    }
+}
+
+/// A float network. Tensor 0 is the input; node `i` makes tensor `i + 1`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Graph {
+    /// Shape of tensor 0.
+    pub input: Shape,
+    /// In execution order; every input of a node is an earlier tensor. The last node makes the logits.
+    pub nodes: Vec<Node>,
+}
+
+/// One operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Node {
+    /// For people: `features.2.conv1`.
+    pub name: String,
+    /// What is computed.
+    pub op: FloatOp,
+    /// Tensors that it reads.
+    pub inputs: Vec<usize>,
+    /// Shape of the tensor that it makes.
+    pub output: Shape,
+}
+
+/// What a node computes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FloatOp {
+    /// Convolution; weights OHWI.
+    Conv2d {
+        /// Kernel, stride and padding.
+        window: Window,
+        /// `[out][kernel_h][kernel_w][in]`.
+        weights: Vec<f32>,
+        /// `[out]`.
+        bias: Vec<f32>,
+        /// Fused clamp.
+        clamp: Clamp,
+    },
+    /// Depthwise convolution with multiplier 1.
+    DepthwiseConv2d {
+        /// Kernel, stride and padding.
+        window: Window,
+        /// `[kernel_h][kernel_w][channels]`.
+        weights: Vec<f32>,
+        /// `[channels]`.
+        bias: Vec<f32>,
+        /// Fused clamp.
+        clamp: Clamp,
+    },
+    /// Fully connected; the input is flattened in HWC order.
+    Dense {
+        /// `[out][in]`.
+        weights: Vec<f32>,
+        /// `[out]`.
+        bias: Vec<f32>,
+        /// Fused clamp.
+        clamp: Clamp,
+    },
+    /// Max pooling.
+    MaxPool2d {
+        /// Kernel, stride and padding.
+        window: Window,
+    },
+    /// Average pooling over the part of the window inside the input.
+    AveragePool2d {
+        /// Kernel, stride and padding.
+        window: Window,
+    },
+    /// Sum of two tensors.
+    Add {
+        /// Fused clamp.
+        clamp: Clamp,
+    },
+    /// 1 / (1 + e^−x), element by element.
+    Sigmoid,
+}
+
+/// A fused activation function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Clamp {
+    /// None.
+    None,
+    /// max(x, 0).
+    Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+}
+
+impl Clamp {
+    /// The range that it leaves, infinite where open.
+    #[must_use]
+    pub fn range(self) -> (f32, f32) {
+        match self {
+            Clamp::None => (f32::NEG_INFINITY, f32::INFINITY),
+            Clamp::Relu => (0.0, f32::INFINITY),
+            Clamp::Relu6 => (0.0, 6.0),
+        }
+    }
+}
+
+impl Graph {
+    /// Shape of a tensor: 0 is the input, `i + 1` what node `i` makes.
+    #[must_use]
+    pub fn shape(&self, tensor: usize) -> Shape {
+        if tensor == 0 { self.input } else { self.nodes[tensor - 1].output }
+    }
+
+    /// Number of classes: the channels of the last node's output.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        self.shape(self.nodes.len()).channels
+    }
+
+    /// Checks that the nodes fit together, so that [`run`](Self::run) cannot fail.
+    ///
+    /// # Errors
+    /// Names the first node with a wrong input, shape, window or constant, or says that the last node makes no
+    /// vector of logits.
+    pub fn validate(&self) -> Result<()> {
+        ensure!(!self.input.is_empty(), "the network's input {} is empty", self.input);
+        for (index, node) in self.nodes.iter().enumerate() {
+            self.check_node(index, node).with_context(|| format!("layer {index} ({}) is not valid", node.name))?;
+        }
+        let Some(last) = self.nodes.last() else { bail!("the network has no layers") };
+        ensure!(
+            last.output.height == 1 && last.output.width == 1,
+            "the last layer ({}) makes {} values, but logits are 1x1xclasses",
+            last.name,
+            last.output
+        );
+        Ok(())
+    }
+
+    fn check_node(&self, index: usize, node: &Node) -> Result<()> {
+        let arity = if matches!(node.op, FloatOp::Add { .. }) { 2 } else { 1 };
+        ensure!(node.inputs.len() == arity, "it has {} inputs instead of {arity}", node.inputs.len());
+        ensure!(node.inputs.iter().all(|&tensor| tensor <= index), "it reads a tensor that a later layer makes");
+        ensure!(!node.output.is_empty(), "its output {} is empty", node.output);
+        let (input, output) = (self.shape(node.inputs[0]), node.output);
+        match &node.op {
+            FloatOp::Conv2d { window, weights, bias, .. } => {
+                check_window(window, input, output)?;
+                check_constants(weights, output.channels * window.taps() * input.channels, bias, output.channels)
+            }
+            FloatOp::DepthwiseConv2d { window, weights, bias, .. } => {
+                check_window(window, input, output)?;
+                ensure!(input.channels == output.channels, "{} channels become {}", input.channels, output.channels);
+                check_constants(weights, window.taps() * output.channels, bias, output.channels)
+            }
+            FloatOp::Dense { weights, bias, .. } => {
+                ensure!(output.height == 1 && output.width == 1, "its output {output} is no vector");
+                check_constants(weights, output.channels * input.len(), bias, output.channels)
+            }
+            FloatOp::MaxPool2d { window } | FloatOp::AveragePool2d { window } => {
+                check_window(window, input, output)?;
+                ensure!(window.dilation_h == 1 && window.dilation_w == 1, "a pooling window has no dilation");
+                ensure!(input.channels == output.channels, "{} channels become {}", input.channels, output.channels);
+                Ok(())
+            }
+            FloatOp::Add { .. } => {
+                let other = self.shape(node.inputs[1]);
+                ensure!(input == other && input == output, "{input} and {other} cannot make {output}");
+                Ok(())
+            }
+            FloatOp::Sigmoid => {
+                ensure!(input == output, "{input} becomes {output}");
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes the graph to a file, whole or not at all.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let bytes = postcard::to_stdvec_crc32(self, CRC.digest()).context("the float graph cannot be encoded")?;
+        write_atomically(path, &bytes)
+    }
+
+    /// Reads a graph that [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is damaged or holds a graph that is not valid.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = std::fs::read(path).with_context(|| format!("cannot read the float graph {}", path.display()))?;
+        let graph: Self = postcard::from_bytes_crc32(&bytes, CRC.digest()).with_context(|| {
+            format!("the float graph {} is damaged or of another version: train again to make it anew", path.display())
+        })?;
+        graph.validate().with_context(|| format!("the float graph {} is not valid", path.display()))?;
+        Ok(graph)
+    }
+}
+
+/// Every window touches the input, and padding is narrower than the window.
+fn check_window(window: &Window, input: Shape, output: Shape) -> Result<()> {
+    let w = window;
+    let fits = |outputs: usize, inputs: usize, [kernel, stride, dilation, pad]: [u8; 4]| {
+        kernel > 0
+            && stride > 0
+            && dilation > 0
+            && usize::from(pad) <= usize::from(kernel - 1) * usize::from(dilation)
+            && (outputs - 1) * usize::from(stride) < inputs + usize::from(pad)
+    };
+    ensure!(
+        fits(output.height, input.height, [w.kernel_h, w.stride_h, w.dilation_h, w.pad_top])
+            && fits(output.width, input.width, [w.kernel_w, w.stride_w, w.dilation_w, w.pad_left]),
+        "its window {window:?} cannot make {output} from {input}"
+    );
+    Ok(())
+}
+
+fn check_constants(weights: &[f32], weights_len: usize, bias: &[f32], bias_len: usize) -> Result<()> {
+    ensure!(weights.len() == weights_len, "it has {} weights instead of {weights_len}", weights.len());
+    ensure!(bias.len() == bias_len, "it has {} biases instead of {bias_len}", bias.len());
+    ensure!(
+        weights.iter().chain(bias).all(|value| value.is_finite()),
+        "a weight is not a finite number: training diverged; lower train.learning_rate"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn small() -> Graph {
+        let input = Shape { height: 5, width: 4, channels: 3 };
+        let (window, output) = same_window(input, 3, 2);
+        let conv = FloatOp::Conv2d { window, weights: vec![0.5; 2 * 27], bias: vec![1.0; 2], clamp: Clamp::Relu };
+        let conv_output = Shape { channels: 2, ..output };
+        let dense = FloatOp::Dense { weights: vec![0.1; 4 * 12], bias: vec![0.0; 4], clamp: Clamp::None };
+        let output = Shape { height: 1, width: 1, channels: 4 };
+        Graph {
+            input,
+            nodes: vec![
+                Node { name: "conv".into(), op: conv, inputs: vec![0], output: conv_output },
+                Node { name: "head".into(), op: dense, inputs: vec![1], output },
+            ],
+        }
+    }
+
+    #[test]
+    fn files_round_trip_and_damage_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("graph.postcard");
+        let graph = small();
+        graph.save(&path).unwrap();
+        assert_eq!(Graph::load(&path).unwrap(), graph);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[20] ^= 1;
+        std::fs::write(&path, &bytes).unwrap();
+        assert!(Graph::load(&path).unwrap_err().to_string().contains("graph.postcard"));
+    }
+
+    #[test]
+    fn a_wrong_graph_is_refused_by_the_layer_s_name() {
+        small().validate().unwrap();
+        let spoil = |change: fn(&mut Graph)| {
+            let mut graph = small();
+            change(&mut graph);
+            format!("{:#}", graph.validate().unwrap_err())
+        };
+        assert!(spoil(|g| g.nodes[1].inputs = vec![2]).contains("head"));
+        assert!(spoil(|g| g.nodes[0].output.height = 4).contains("conv"));
+        assert!(spoil(|g| g.nodes[0].inputs.clear()).contains("0 inputs"));
+        assert!(spoil(|g| g.input.channels = 4).contains("weights"));
+        assert!(spoil(|g| g.nodes.truncate(1)).contains("logits"));
+        assert!(spoil(|g| g.nodes.clear()).contains("no layers"));
+        assert!(spoil(|g| if let FloatOp::Dense { bias, .. } = &mut g.nodes[1].op {
+            bias[0] = f32::NAN
+        })
+        .contains("diverged"));
+    }
+}

@@ -1,0 +1,298 @@
+//! What networks are made of: convolutions with batch-norm and activation, blocks of them, dense layers.
+
+use anyhow::{Result, ensure};
+use burn::module::{Module, Param};
+use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
+use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{Activation, Block};
+use crate::graph::Shape;
+
+/// Rows or columns that TFLite's SAME padding adds before and after an input of `size`.
+pub(super) fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
+    let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
+    (total / 2, total - total / 2)
+}
+
+/// Applies an activation function.
+pub(super) fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
+    match activation {
+        Activation::Linear => x,
+        Activation::Relu => relu(x),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::Sigmoid => sigmoid(x),
+    }
+}
+
+/// Draws initial weights from a generator of its own, so that they depend on the seed alone.
+pub(super) struct Initialiser<'a> {
+    rng: ChaCha8Rng,
+    device: &'a Device,
+}
+
+impl<'a> Initialiser<'a> {
+    /// Weights on `device` that follow from `seed`.
+    pub fn new(seed: u64, device: &'a Device) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), device }
+    }
+
+    /// He et al. 2015: uniform with variance 2 / `fan_in`.
+    fn he<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Param<Tensor<D>> {
+        let limit = (6.0 / fan_in as f32).sqrt();
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| self.rng.random_range(-limit..limit)).collect();
+        Param::from_data(TensorData::new(values, shape), self.device)
+    }
+
+    fn zeros(&self, len: usize) -> Param<Tensor<1>> {
+        Param::from_data(TensorData::new(vec![0.0f32; len], [len]), self.device)
+    }
+
+    fn norm(&self, channels: usize) -> BatchNorm {
+        BatchNormConfig::new(channels).init(self.device)
+    }
+}
+
+/// Convolution with SAME padding, then batch-norm or bias, then activation.
+#[derive(Module, Debug)]
+pub(super) struct Conv {
+    /// `[out][in / groups][kernel][kernel]`.
+    pub weight: Param<Tensor<4>>,
+    /// `[out]`; absent where batch-norm follows.
+    pub bias: Option<Param<Tensor<1>>>,
+    pub norm: Option<BatchNorm>,
+    pub stride: usize,
+    pub depthwise: bool,
+    #[module(skip)]
+    pub activation: Activation,
+}
+
+/// How a [`Conv`] differs from the others.
+struct ConvShape {
+    inputs: usize,
+    outputs: usize,
+    kernel: usize,
+    stride: usize,
+    depthwise: bool,
+    batch_norm: bool,
+    activation: Activation,
+}
+
+impl Conv {
+    fn new(shape: ConvShape, init: &mut Initialiser) -> Self {
+        let ConvShape { inputs, outputs, kernel, stride, depthwise, batch_norm, activation } = shape;
+        let per_group = if depthwise { 1 } else { inputs };
+        Self {
+            weight: init.he([outputs, per_group, kernel, kernel], per_group * kernel * kernel),
+            bias: (!batch_norm).then(|| init.zeros(outputs)),
+            norm: batch_norm.then(|| init.norm(outputs)),
+            stride,
+            depthwise,
+            activation,
+        }
+    }
+
+    pub fn kernel(&self) -> usize {
+        self.weight.dims()[2]
+    }
+
+    /// Padding above and below, left and right of an input.
+    pub fn padding(&self, height: usize, width: usize) -> [(usize, usize); 2] {
+        [height, width].map(|size| same_padding(size, self.kernel(), self.stride))
+    }
+
+    fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let [_, _, height, width] = x.dims();
+        let padding = self.padding(height, width);
+        self.convolve(x, padding)
+    }
+
+    /// Pads the pixels with 0 first and normalises the result, so that the padding is mid-grey.
+    fn forward_pixels(&self, pixels: Tensor<4>, normalise: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
+        let [_, _, height, width] = pixels.dims();
+        let padded = pixels.pad(self.padding(height, width), PadMode::Constant(0.0));
+        self.convolve(normalise(padded), [(0, 0); 2])
+    }
+
+    fn convolve(&self, x: Tensor<4>, padding: [(usize, usize); 2]) -> Tensor<4> {
+        let groups = if self.depthwise { self.weight.dims()[0] } else { 1 };
+        let options = ConvOptions::new_with_padding([self.stride; 2], padding, [1, 1], groups);
+        let x = conv2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options);
+        let x = match &self.norm {
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
+        activate(x, self.activation)
+    }
+}
+
+/// One [`Block`] with its weights.
+#[derive(Module, Debug)]
+pub(super) struct Layer {
+    /// In the order of [`Layer::unit_names`].
+    pub units: Vec<Conv>,
+    #[module(skip)]
+    pub block: Block,
+}
+
+impl Layer {
+    /// The layer for an input of `shape`, and the shape of its output.
+    pub fn new(block: &Block, shape: Shape, init: &mut Initialiser) -> Result<(Self, Shape)> {
+        let output = output_shape(block, shape)?;
+        let inputs = shape.channels;
+        let conv = |inputs, outputs, kernel, stride, batch_norm, activation| ConvShape {
+            inputs,
+            outputs,
+            kernel,
+            stride,
+            depthwise: false,
+            batch_norm,
+            activation,
+        };
+        let shapes = match *block {
+            Block::Conv { channels, kernel, stride, batch_norm, activation } => {
+                vec![conv(inputs, channels, kernel, stride, batch_norm, activation)]
+            }
+            Block::Separable { channels, stride, activation } => vec![
+                ConvShape { depthwise: true, ..conv(inputs, inputs, 3, stride, true, activation) },
+                conv(inputs, channels, 1, 1, true, activation),
+            ],
+            Block::Residual { channels, stride } => {
+                let mut shapes = vec![
+                    conv(inputs, channels, 3, stride, true, Activation::Relu),
+                    conv(channels, channels, 3, 1, true, Activation::Linear),
+                ];
+                if output != shape {
+                    shapes.push(conv(inputs, channels, 1, stride, false, Activation::Linear));
+                }
+                shapes
+            }
+            Block::MaxPool { .. } | Block::AveragePool { .. } | Block::GlobalAveragePool => Vec::new(),
+        };
+        let units = shapes.into_iter().map(|shape| Conv::new(shape, init)).collect();
+        Ok((Self { units, block: block.clone() }, output))
+    }
+
+    /// Names of [`Layer::units`].
+    pub fn unit_names(&self) -> &'static [&'static str] {
+        match self.block {
+            Block::Conv { .. } => &["conv"],
+            Block::Separable { .. } => &["depthwise", "pointwise"],
+            Block::Residual { .. } => &["conv1", "conv2", "shortcut"],
+            Block::MaxPool { .. } | Block::AveragePool { .. } | Block::GlobalAveragePool => &[],
+        }
+    }
+
+    /// True when one convolution alone reads the input, so that normalisation can be folded into it.
+    pub fn starts_with_convolution(&self) -> bool {
+        matches!(self.block, Block::Conv { .. } | Block::Separable { .. })
+    }
+
+    /// [`Layer::forward`] of a layer that [starts with a convolution](Layer::starts_with_convolution), for pixels.
+    pub fn forward_pixels(&self, pixels: Tensor<4>, normalise: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
+        let first = self.units[0].forward_pixels(pixels, normalise);
+        self.units[1..].iter().fold(first, |x, unit| unit.forward(x))
+    }
+
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        match self.block {
+            Block::Conv { .. } | Block::Separable { .. } => self.units.iter().fold(x, |x, unit| unit.forward(x)),
+            Block::Residual { .. } => {
+                let main = self.units[1].forward(self.units[0].forward(x.clone()));
+                let shortcut = match self.units.get(2) {
+                    Some(unit) => unit.forward(x),
+                    None => x,
+                };
+                relu(main + shortcut)
+            }
+            Block::MaxPool { size } => max_pool2d(x, MaxPoolOptions::new([size; 2])),
+            Block::AveragePool { size } => avg_pool2d(x, AvgPoolOptions::new([size; 2])),
+            Block::GlobalAveragePool => {
+                let [images, channels, height, width] = x.dims();
+                x.reshape([images, channels, height * width]).mean_dim(2).reshape([images, channels, 1, 1])
+            }
+        }
+    }
+}
+
+fn output_shape(block: &Block, shape: Shape) -> Result<Shape> {
+    let strided = |channels: usize, kernel: usize, stride: usize| {
+        ensure!(channels > 0, "a block of the model has 0 channels: give it 1 or more");
+        ensure!((1..256).contains(&kernel), "a convolution's kernel is {kernel}: choose 1 to 255");
+        ensure!((1..256).contains(&stride), "a block's stride is {stride}: choose 1 to 255");
+        Ok(Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(stride), channels })
+    };
+    match *block {
+        Block::Conv { channels, kernel, stride, .. } => strided(channels, kernel, stride),
+        Block::Separable { channels, stride, .. } | Block::Residual { channels, stride } => strided(channels, 3, stride),
+        Block::MaxPool { size } | Block::AveragePool { size } => {
+            ensure!((1..256).contains(&size), "a pooling's size is {size}: choose 1 to 255");
+            ensure!(
+                size <= shape.height && size <= shape.width,
+                "a pooling of size {size} meets a feature map of only {} x {}: make the input larger or the poolings \
+                 and strides before it smaller",
+                shape.width,
+                shape.height
+            );
+            Ok(Shape { height: shape.height / size, width: shape.width / size, ..shape })
+        }
+        Block::GlobalAveragePool => {
+            ensure!(
+                shape.height < 256 && shape.width < 256,
+                "global average pooling meets a feature map of {} x {}, at most 255 x 255 is possible: reduce it with \
+                 a stride or a pooling first",
+                shape.width,
+                shape.height
+            );
+            Ok(Shape { height: 1, width: 1, ..shape })
+        }
+    }
+}
+
+/// Fully connected layer.
+#[derive(Module, Debug)]
+pub(super) struct Dense {
+    /// `[in][out]`.
+    pub weight: Param<Tensor<2>>,
+    /// `[out]`.
+    pub bias: Param<Tensor<1>>,
+    #[module(skip)]
+    pub activation: Activation,
+}
+
+impl Dense {
+    pub fn new(inputs: usize, outputs: usize, activation: Activation, init: &mut Initialiser) -> Self {
+        Self { weight: init.he([inputs, outputs], inputs), bias: init.zeros(outputs), activation }
+    }
+
+    pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        activate(linear(x, self.weight.val(), Some(self.bias.val())), self.activation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_puts_the_odd_row_after() {
+        assert_eq!(same_padding(32, 3, 1), (1, 1));
+        assert_eq!(same_padding(32, 3, 2), (0, 1));
+        assert_eq!(same_padding(33, 3, 2), (1, 1));
+        assert_eq!(same_padding(7, 1, 2), (0, 0));
+        assert_eq!(same_padding(5, 4, 1), (1, 2));
+    }
+
+    #[test]
+    fn pooling_larger_than_the_map_is_refused() {
+        let shape = Shape { height: 3, width: 9, channels: 2 };
+        let error = output_shape(&Block::MaxPool { size: 4 }, shape).unwrap_err().to_string();
+        assert!(error.contains("9 x 3"), "{error}");
+        let output = output_shape(&Block::MaxPool { size: 2 }, shape).unwrap();
+        assert_eq!(output, Shape { height: 1, width: 4, channels: 2 });
+    }
+}

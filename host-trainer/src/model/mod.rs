@@ -1,0 +1,167 @@
+//! The float network: built from the configuration, trained with burn, exported as a [`Graph`](crate::graph::Graph).
+
+mod blocks;
+mod export;
+
+use anyhow::{Context, Result, ensure};
+use burn::module::Module;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{Activation, Block, Head, ModelConfig, Preset};
+use crate::graph::Shape;
+use blocks::{Dense, Initialiser, Layer};
+
+impl ModelConfig {
+    /// The convolutional part, block by block: the configuration's own, or the preset's.
+    #[must_use]
+    pub fn blocks(&self) -> Vec<Block> {
+        if let Some(features) = &self.features {
+            return features.clone();
+        }
+        let conv = |channels, batch_norm| Block::Conv {
+            channels,
+            kernel: 3,
+            stride: 1,
+            batch_norm,
+            activation: Activation::Relu,
+        };
+        match self.preset {
+            Preset::Shallow => {
+                vec![conv(16, false), Block::MaxPool { size: 4 }, conv(32, false), Block::MaxPool { size: 4 }]
+            }
+            Preset::Resnet8 => vec![
+                conv(16, true),
+                Block::Residual { channels: 16, stride: 1 },
+                Block::Residual { channels: 32, stride: 2 },
+                Block::Residual { channels: 64, stride: 2 },
+                Block::GlobalAveragePool,
+            ],
+        }
+    }
+
+    /// The MLP: the configuration's own, or the preset's.
+    #[must_use]
+    pub fn mlp(&self) -> Head {
+        match (&self.head, &self.features, self.preset) {
+            (Some(head), ..) => head.clone(),
+            (None, None, Preset::Shallow) => Head { hidden: vec![64], ..Head::default() },
+            _ => Head::default(),
+        }
+    }
+}
+
+/// What a network reads and answers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Task {
+    /// Size of the input images.
+    pub input: Shape,
+    /// Number of classes.
+    pub classes: usize,
+    /// Mean of the training pixels by channel, 0 to 1.
+    pub mean: [f32; 3],
+    /// Standard deviation of the training pixels by channel, above 0; one below 1/255 counts as 1/255.
+    pub std: [f32; 3],
+}
+
+/// A network with its weights. It reads pixels less 128 and answers logits.
+///
+/// Pixels outside the image count as 128, mid-grey; only then are pixels normalised by mean and deviation.
+#[derive(Module, Debug)]
+pub struct Net {
+    features: Vec<Layer>,
+    head: Vec<Dense>,
+    dropout: f64,
+    #[module(skip)]
+    task: Task,
+    /// Shape that the head flattens.
+    #[module(skip)]
+    flat: Shape,
+}
+
+impl Net {
+    /// A network with He-initialised weights that depend on `seed` alone.
+    ///
+    /// # Errors
+    /// When a block does not fit its input, or a size is out of range.
+    pub fn new(config: &ModelConfig, task: Task, seed: u64, device: &Device) -> Result<Self> {
+        let Shape { height, width, channels } = task.input;
+        ensure!(height > 0 && width > 0, "the network's input is {width} x {height}: both must be 1 or more");
+        ensure!((1..=3).contains(&channels), "the network's input has {channels} channels: 1 to 3 are possible");
+        ensure!(task.classes >= 2, "a classifier needs 2 classes or more, not {}", task.classes);
+        let mlp = config.mlp();
+        ensure!((0.0..1.0).contains(&mlp.dropout), "the head's dropout is {}: choose 0 up to below 1", mlp.dropout);
+        ensure!(!mlp.hidden.contains(&0), "a hidden layer of the head has width 0: choose 1 or more");
+
+        let mut init = Initialiser::new(seed, device);
+        let mut shape = task.input;
+        let mut features = Vec::new();
+        for (index, block) in config.blocks().iter().enumerate() {
+            let (layer, output) =
+                Layer::new(block, shape, &mut init).with_context(|| format!("model.features[{index}] does not fit"))?;
+            features.push(layer);
+            shape = output;
+        }
+        let widths: Vec<usize> = [shape.height * shape.width * shape.channels].into_iter().chain(mlp.hidden).collect();
+        let mut head: Vec<Dense> =
+            widths.windows(2).map(|pair| Dense::new(pair[0], pair[1], mlp.activation, &mut init)).collect();
+        head.push(Dense::new(widths[widths.len() - 1], task.classes, Activation::Linear, &mut init));
+        Ok(Self { features, head, dropout: mlp.dropout, task, flat: shape })
+    }
+
+    /// What the network reads and answers.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// Where the weights are.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.head[0].bias.device()
+    }
+
+    /// Logits `[images][classes]` of pixels less 128, `[images][channels][height][width]`.
+    ///
+    /// `dropout` makes the masks of a training step; without it nothing is dropped. Batch-norm uses the
+    /// batch's statistics on an autodiff device and the running ones elsewhere.
+    #[must_use]
+    pub fn forward(&self, pixels: Tensor<4>, mut dropout: Option<&mut ChaCha8Rng>) -> Tensor<2> {
+        let (x, rest) = match self.features.split_first() {
+            Some((first, rest)) if first.starts_with_convolution() => {
+                (first.forward_pixels(pixels, |x| self.normalise(x)), rest)
+            }
+            _ => (self.normalise(pixels), &self.features[..]),
+        };
+        let x = rest.iter().fold(x, |x, layer| layer.forward(x)).flatten(1, 3);
+        self.head.iter().fold(x, |x, dense| dense.forward(self.drop(x, dropout.as_deref_mut())))
+    }
+
+    /// `((pixel / 255) − mean) / std`, given pixels less 128.
+    fn normalise(&self, pixels: Tensor<4>) -> Tensor<4> {
+        let channels = self.task.input.channels;
+        let [scale, offset] = self.normalisation().map(|values| {
+            Tensor::<1>::from_floats(&values[..channels], &pixels.device()).reshape([1, channels, 1, 1])
+        });
+        pixels * scale + offset
+    }
+
+    /// Scale and offset by channel that normalise pixels less 128.
+    fn normalisation(&self) -> [[f32; 3]; 2] {
+        let Task { mean, std, .. } = self.task;
+        let std = std.map(|std| std.max(1.0 / 255.0));
+        let offset = std::array::from_fn(|c| (128.0 / 255.0 - mean[c]) / std[c]);
+        [std.map(|std| 1.0 / (255.0 * std)), offset]
+    }
+
+    fn drop(&self, x: Tensor<2>, rng: Option<&mut ChaCha8Rng>) -> Tensor<2> {
+        let Some(rng) = rng.filter(|_| self.dropout > 0.0) else { return x };
+        let keep = 1.0 - self.dropout;
+        let dims = x.dims();
+        let mask: Vec<f32> =
+            (0..dims[0] * dims[1]).map(|_| if rng.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 }).collect();
+        let mask = Tensor::from_data(TensorData::new(mask, dims), &x.device());
+        x * mask
+    }
+}

@@ -1,0 +1,217 @@
+//! From a float graph and ranges of activations to an int8 model, in the arithmetic of the LiteRT quantisation spec.
+
+mod scale;
+#[cfg(test)]
+pub(crate) mod tests;
+mod weights;
+
+use anyhow::{Context, Result, ensure};
+use no_std_infer::fixed::Multiplier;
+use no_std_infer::format::{
+    ADD_SHIFT, Activation, Add, Conv2d, Dense, Layout, Lookup, Op, Pool2d, Softmax, Tensor, Weights,
+};
+use no_std_infer::ops::ChannelParams;
+
+use crate::graph::{Clamp, FloatOp, Graph, Node, Shape};
+
+pub use scale::{Quantisation, Range, multiplier, softmax_parameters};
+pub use weights::{Channel, quantise_channel};
+
+/// Where constants start in the weights section: multiples of this.
+const CONSTANT_ALIGN: usize = 16;
+
+/// An int8 model whose tensors have no place in the arena yet.
+///
+/// Until [`Plan::apply`](crate::plan::Plan::apply) gives them one, a tensor's `offset` is its index: 0 is the input,
+/// `i + 1` the output of operator `i`. The last operator is the softmax over the logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantModel {
+    /// In execution order, one for each node of the graph, then the softmax.
+    pub ops: Vec<Op>,
+    /// Names of the operators, for people.
+    pub names: Vec<String>,
+    /// The weights section.
+    pub constants: Vec<u8>,
+    /// The network's input.
+    pub input: Tensor,
+    /// The scores before softmax.
+    pub logits: Tensor,
+    /// Temperature folded into the softmax.
+    pub temperature: f32,
+    /// Layers whose weights had to be made coarser, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// Quantises a graph. `ranges` are those of [`calibrate`](crate::calibrate::calibrate), one a tensor; those of the input,
+/// of sigmoids and of poolings (which keep their input's quantisation) are not used. Probabilities are
+/// softmax(logits / `temperature`).
+///
+/// # Errors
+/// When the graph is not valid or too large for the format, or a layer's numbers cannot be represented.
+pub fn quantise(graph: &Graph, ranges: &[Range], temperature: f32) -> Result<QuantModel> {
+    graph.validate()?;
+    ensure!(ranges.len() == graph.nodes.len() + 1, "there are {} ranges for {} tensors", ranges.len(), graph.nodes.len() + 1);
+    ensure!(temperature.is_finite() && temperature > 0.0, "the temperature {temperature} is not a positive number");
+    let mut builder = Builder { tensors: vec![tensor(0, graph.input, Quantisation::INPUT)?], ..Builder::default() };
+    for (node, &range) in graph.nodes.iter().zip(&ranges[1..]) {
+        builder.add(node, range).with_context(|| format!("layer {} cannot be quantised", node.name))?;
+    }
+    builder.finish(temperature)
+}
+
+/// What has been quantised so far.
+#[derive(Default)]
+struct Builder {
+    tensors: Vec<Tensor>,
+    ops: Vec<Op>,
+    names: Vec<String>,
+    constants: Vec<u8>,
+    notes: Vec<String>,
+}
+
+impl Builder {
+    fn add(&mut self, node: &Node, range: Range) -> Result<()> {
+        let input = self.tensors[node.inputs[0]];
+        let quantisation = match &node.op {
+            FloatOp::MaxPool2d { .. } | FloatOp::AveragePool2d { .. } => quantisation(&input),
+            FloatOp::Sigmoid => Quantisation::PROBABILITY,
+            _ => Quantisation::of_range(range),
+        };
+        let output = tensor(self.tensors.len(), node.output, quantisation)?;
+        let op = match &node.op {
+            FloatOp::Conv2d { window, weights, bias, clamp } | FloatOp::DepthwiseConv2d { window, weights, bias, clamp } => {
+                let depthwise = matches!(node.op, FloatOp::DepthwiseConv2d { .. });
+                let weights = self.add_weights(node, weights, bias, depthwise, [input, output])?;
+                let activation = activation(*clamp, quantisation);
+                let op = Conv2d { input, output, window: *window, weights, activation, scratch: 0 };
+                if depthwise { Op::DepthwiseConv2d(op) } else { Op::Conv2d(op) }
+            }
+            FloatOp::Dense { weights, bias, clamp } => {
+                let weights = self.add_weights(node, weights, bias, false, [input, output])?;
+                Op::Dense(Dense { input, output, weights, activation: activation(*clamp, quantisation) })
+            }
+            FloatOp::MaxPool2d { window } => {
+                Op::MaxPool2d(Pool2d { input, output, window: *window, activation: Activation::NONE })
+            }
+            FloatOp::AveragePool2d { window } => {
+                Op::AveragePool2d(Pool2d { input, output, window: *window, activation: Activation::NONE })
+            }
+            FloatOp::Add { clamp } => {
+                let [a_multiplier, b_multiplier, output_multiplier] =
+                    add_multipliers(input.scale, self.tensors[node.inputs[1]].scale, output.scale)?;
+                let (b, activation) = (self.tensors[node.inputs[1]], activation(*clamp, quantisation));
+                Op::Add(Add { a: input, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
+            }
+            FloatOp::Sigmoid => {
+                let table = self.add_constant(&lookup_table(&input, &output, |x| 1.0 / (1.0 + (-x).exp())));
+                Op::Lookup(Lookup { input, output, table })
+            }
+        };
+        self.push(op, node.name.clone());
+        Ok(())
+    }
+
+    fn push(&mut self, op: Op, name: String) {
+        self.tensors.push(*op.output());
+        self.ops.push(op);
+        self.names.push(name);
+    }
+
+    fn finish(mut self, temperature: f32) -> Result<QuantModel> {
+        let (input, logits) = (self.tensors[0], self.tensors[self.tensors.len() - 1]);
+        let output = Tensor {
+            offset: self.tensors.len() as u32,
+            scale: Quantisation::PROBABILITY.scale,
+            zero_point: Quantisation::PROBABILITY.zero_point,
+            ..logits
+        };
+        let (multiplier, diff_min) = softmax_parameters(logits.scale, temperature)
+            .with_context(|| format!("the logits' scale {} is too small for the softmax", logits.scale))?;
+        self.push(Op::Softmax(Softmax { input: logits, output, multiplier, diff_min }), "softmax".into());
+        let Self { ops, names, constants, notes, .. } = self;
+        Ok(QuantModel { ops, names, constants, input, logits, temperature, notes })
+    }
+
+    /// Appends bytes to the weights section and gives their offset.
+    fn add_constant(&mut self, bytes: &[u8]) -> u32 {
+        self.constants.resize(self.constants.len().next_multiple_of(CONSTANT_ALIGN), 0);
+        let offset = self.constants.len() as u32;
+        self.constants.extend_from_slice(bytes);
+        offset
+    }
+
+    fn add_weights(
+        &mut self,
+        node: &Node,
+        weights: &[f32],
+        bias: &[f32],
+        depthwise: bool,
+        [input, output]: [Tensor; 2],
+    ) -> Result<Weights> {
+        let (outputs, taps) = (bias.len(), weights.len() / bias.len());
+        // Index of a channel's tap in the layer's weights, float and int8 alike.
+        let index = |channel: usize, tap: usize| if depthwise { tap * outputs + channel } else { channel * taps + tap };
+        let mut bytes = vec![0_u8; weights.len()];
+        let mut parameters = Vec::new();
+        let mut doublings = 0;
+        for (c, &bias) in bias.iter().enumerate() {
+            let row: Vec<f32> = (0..taps).map(|tap| weights[index(c, tap)]).collect();
+            let channel = quantise_channel(&row, bias, quantisation(&input), quantisation(&output))
+                .with_context(|| format!("output channel {c}"))?;
+            channel.weights.iter().enumerate().for_each(|(tap, &weight)| bytes[index(c, tap)] = weight as u8);
+            parameters.extend(ChannelParams { bias: channel.bias, multiplier: channel.multiplier }.to_bytes());
+            doublings = doublings.max(channel.doublings);
+        }
+        if doublings > 0 {
+            let factor = 2.0_f64.powi(doublings as i32);
+            self.notes.push(format!("{}: weights up to {factor} times coarser, or sums would overflow", node.name));
+        }
+        let weights = self.add_constant(&bytes);
+        Ok(Weights { layout: Layout::Plain, weights, channels: self.add_constant(&parameters) })
+    }
+}
+
+fn tensor(index: usize, shape: Shape, quantisation: Quantisation) -> Result<Tensor> {
+    let too_large = || format!("a tensor of {shape} is too large for the format");
+    Ok(Tensor {
+        offset: index as u32,
+        height: u16::try_from(shape.height).ok().with_context(too_large)?,
+        width: u16::try_from(shape.width).ok().with_context(too_large)?,
+        channels: u32::try_from(shape.channels).ok().with_context(too_large)?,
+        scale: quantisation.scale,
+        zero_point: quantisation.zero_point,
+    })
+}
+
+/// How a tensor's bytes stand for real numbers.
+#[must_use]
+pub fn quantisation(tensor: &Tensor) -> Quantisation {
+    Quantisation { scale: tensor.scale, zero_point: tensor.zero_point }
+}
+
+/// The int8 values that a fused clamp leaves.
+fn activation(clamp: Clamp, output: Quantisation) -> Activation {
+    let (min, max) = clamp.range();
+    Activation { min: output.quantise(min), max: output.quantise(max) }
+}
+
+/// Multipliers of both summands and of the sum, as TFLite's: the summands share twice the larger input scale.
+fn add_multipliers(a: f32, b: f32, output: f32) -> Result<[Multiplier; 3]> {
+    let twice_largest = 2.0 * f64::from(a.max(b));
+    let real = [
+        f64::from(a) / twice_largest,
+        f64::from(b) / twice_largest,
+        twice_largest / (f64::from(1_u32 << ADD_SHIFT) * f64::from(output)),
+    ];
+    ensure!(real[2] < 1.0, "the sum's range is out of all proportion to the summands'");
+    let multipliers = real.map(multiplier);
+    let [Some(a), Some(b), Some(sum)] = multipliers else { anyhow::bail!("a multiplier of {real:?} is out of range") };
+    Ok([a, b, sum])
+}
+
+/// The 256 outputs of `function` for the inputs −128..=127.
+fn lookup_table(input: &Tensor, output: &Tensor, function: impl Fn(f64) -> f64) -> Vec<u8> {
+    (i8::MIN..=i8::MAX)
+        .map(|q| quantisation(output).quantise(function(f64::from(quantisation(input).real(q))) as f32) as u8)
+        .collect()
+}

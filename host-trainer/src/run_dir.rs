@@ -1,0 +1,196 @@
+//! The files of a training run, and what it remembers about its images.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::dataset::{ChannelStatistics, Dataset, Loaded, Sample};
+use crate::graph::Graph;
+use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
+use crate::{atomic, metrics};
+
+/// A folder that `train` makes.
+#[derive(Clone, Debug)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// Names a folder; nothing is read or made.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_path_buf())
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The blob.
+    #[must_use]
+    pub fn blob(&self) -> PathBuf {
+        self.file("model.blob")
+    }
+
+    /// Makes the folder and its parents.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create(&self) -> Result<()> {
+        let why = || format!("cannot make the run folder {}: choose another place with `--out`", self.0.display());
+        std::fs::create_dir_all(&self.0).with_context(why)
+    }
+
+    /// The configuration of the run.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn config(&self) -> Result<Config> {
+        Config::load(&self.file(CONFIG_FILE)).with_context(|| self.no_run())
+    }
+
+    /// SHA-256 of the configuration file, in hexadecimal.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn config_hash(&self) -> Result<String> {
+        let bytes = std::fs::read(self.file(CONFIG_FILE)).with_context(|| self.no_run())?;
+        Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The trained float network.
+    ///
+    /// # Errors
+    /// When the run has not ended.
+    pub fn graph(&self) -> Result<Graph> {
+        Graph::load(&self.file(GRAPH_FILE)).with_context(|| {
+            format!("{} holds no trained network: run `host-trainer train --resume {0}`", self.0.display())
+        })
+    }
+
+    /// What was measured in each epoch.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn epochs(&self) -> Result<Vec<metrics::Epoch>> {
+        metrics::read_csv(&self.file(METRICS_FILE))
+    }
+
+    /// What the run remembers about its images.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn record(&self) -> Result<Record> {
+        let path = self.file("dataset.json");
+        let text = std::fs::read_to_string(&path).with_context(|| self.no_run())?;
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged: train again", path.display()))
+    }
+
+    /// Remembers the images.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_record(&self, record: &Record) -> Result<()> {
+        atomic::write(&self.file("dataset.json"), serde_json::to_string_pretty(record)?.as_bytes())
+    }
+
+    fn no_run(&self) -> String {
+        format!("{} is not a run folder: give the folder that `host-trainer train --out` made", self.0.display())
+    }
+}
+
+/// What a run remembers about its images.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The folder that names are relative to.
+    pub root: PathBuf,
+    /// Class names in the order of the labels.
+    pub classes: Vec<String>,
+    /// Identifies names and contents of all images.
+    pub hash: String,
+    /// Mean and standard deviation of the training pixels by channel.
+    pub statistics: Vec<ChannelStatistics>,
+    /// Images by split.
+    pub train: Vec<Entry>,
+    /// Images by split.
+    pub valid: Vec<Entry>,
+    /// Images by split.
+    pub test: Vec<Entry>,
+}
+
+/// One image of a [`Record`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Path below the root.
+    pub name: String,
+    /// Index of its class.
+    pub label: usize,
+    /// Images of one group show the same photograph.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub group: Option<String>,
+}
+
+impl Record {
+    /// What there is to remember.
+    ///
+    /// # Errors
+    /// When the folder's absolute path cannot be found.
+    pub fn new(dataset: &Dataset, loaded: &Loaded) -> Result<Self> {
+        let entries = |samples: &[Sample]| {
+            let entry = |s: &Sample| Entry { name: s.name.clone(), label: s.label, group: s.group.clone() };
+            samples.iter().map(entry).collect()
+        };
+        let root = std::path::absolute(&dataset.root);
+        Ok(Self {
+            root: root.with_context(|| format!("cannot find {}", dataset.root.display()))?,
+            classes: dataset.classes.clone(),
+            hash: loaded.hash.clone(),
+            statistics: loaded.train.statistics(),
+            train: entries(&dataset.train),
+            valid: entries(&dataset.valid),
+            test: entries(&dataset.test),
+        })
+    }
+
+    /// The images again, below `root`.
+    #[must_use]
+    pub fn dataset(&self, root: &Path) -> Dataset {
+        let samples = |entries: &[Entry]| {
+            let sample = |e: &Entry| Sample {
+                path: root.join(&e.name),
+                name: e.name.clone(),
+                label: e.label,
+                group: e.group.clone(),
+            };
+            entries.iter().map(sample).collect()
+        };
+        let splits = [samples(&self.train), samples(&self.valid), samples(&self.test)];
+        Dataset::from_samples(root, self.classes.clone(), splits)
+    }
+
+    /// Refuses images that are not those of the run.
+    ///
+    /// # Errors
+    /// When names or contents differ.
+    pub fn check_same(&self, images: &Loaded) -> Result<()> {
+        let root = self.root.display();
+        ensure!(images.hash == self.hash, "the images in {root} have changed since the run began: train again");
+        Ok(())
+    }
+
+    /// Mean and standard deviation for three channels; a single channel's stand in all three places.
+    #[must_use]
+    pub fn mean_std(&self) -> ([f32; 3], [f32; 3]) {
+        let channel = |c: usize| self.statistics[c.min(self.statistics.len() - 1)];
+        ([0, 1, 2].map(|c| channel(c).mean as f32), [0, 1, 2].map(|c| channel(c).std as f32))
+    }
+}

@@ -1,0 +1,85 @@
+//! Signal-to-quantisation-noise ratio of each layer.
+
+use anyhow::{Result, ensure};
+use no_std_infer::{Interpreter, Model};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::aligned::Aligned;
+use crate::graph::{Graph, Shape};
+use crate::quantise::quantisation;
+
+/// How close one layer's int8 output is to the float graph's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LayerSqnr {
+    /// Name of the graph's node, or `softmax`.
+    pub name: String,
+    /// Name of the operator.
+    pub op: String,
+    /// Shape of the output.
+    pub shape: Shape,
+    /// Energy of the float output over energy of the difference, over all inputs, in dB; `None` when either is 0.
+    pub db: Option<f64>,
+}
+
+/// Runs the float graph and the int8 model that was made from it side by side on some inputs (`pixel − 128`, HWC); one
+/// entry an operator. Each layer's difference contains those of the layers before it.
+///
+/// The result does not depend on the number of threads.
+///
+/// # Errors
+/// When the model was not made from this graph, or an input has the wrong length.
+pub fn layer_sqnr<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<Vec<LayerSqnr>> {
+    let ops: Vec<_> = model.ops().collect();
+    let shapes = ops.iter().map(|op| op.output().len()).eq(graph
+        .nodes
+        .iter()
+        .map(|node| node.output.len())
+        .chain([graph.classes()]));
+    ensure!(shapes && model.info().input.tensor.len() == graph.input.len(), "the blob was not made from this float graph");
+    ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), "an input has not the network's length");
+
+    let energies: Vec<Vec<[f64; 2]>> = inputs.par_iter().map(|input| layer_energies(graph, model, input.as_ref())).collect();
+    let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(["softmax"]);
+    let layers = ops.iter().zip(names).enumerate().map(|(index, (op, name))| {
+        let [signal, noise] = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum::<f64>());
+        let output = op.output();
+        LayerSqnr {
+            name: name.to_owned(),
+            op: op.name().to_owned(),
+            shape: Shape {
+                height: output.height.into(),
+                width: output.width.into(),
+                channels: output.channels as usize,
+            },
+            db: (signal > 0.0 && noise > 0.0).then(|| 10.0 * (signal / noise).log10()),
+        }
+    });
+    Ok(layers.collect())
+}
+
+/// Energy of signal and noise in each operator's output for one input.
+fn layer_energies(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<[f64; 2]> {
+    let mut float = graph.run(input);
+    float.push(softmax(float.last().map_or(&[], Vec::as_slice), model.info().temperature));
+    let mut arena = Aligned::new(model.arena_len());
+    let mut interpreter = Interpreter::new(model, &mut arena).expect("the arena has the model's length and alignment");
+    interpreter.input_mut().copy_from_slice(input);
+    let mut energies = Vec::new();
+    interpreter.run_profiled(|index, op, bytes| {
+        let quantisation = quantisation(op.output());
+        let pairs = float[index + 1].iter().zip(bytes);
+        energies.push(pairs.fold([0.0, 0.0], |[signal, noise], (&real, &byte)| {
+            let difference = f64::from(real) - f64::from(quantisation.real(byte));
+            [signal + f64::from(real).powi(2), noise + difference * difference]
+        }));
+    });
+    energies
+}
+
+fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|logit| ((logit - largest) / temperature).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.iter().map(|power| power / sum).collect()
+}

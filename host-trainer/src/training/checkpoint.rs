@@ -1,0 +1,136 @@
+//! What a run needs to go on after it was killed, in one file that is replaced atomically.
+
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use crc::{CRC_32_ISO_HDLC, Crc};
+use serde::{Deserialize, Serialize};
+
+use super::Epoch;
+use crate::plateau::{EarlyStopping, Plateau};
+
+const FILE: &str = "checkpoint.postcard";
+const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// State of a run after an epoch.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Checkpoint {
+    /// The configuration as TOML.
+    pub config: String,
+    /// [`fingerprint`] of the images.
+    pub images: u32,
+    /// burn's record of the network, batch-norm's statistics included.
+    pub weights: Vec<u8>,
+    /// burn's record of the optimiser.
+    pub optimizer: Vec<u8>,
+    /// `weights` of the best epoch.
+    pub best_weights: Vec<u8>,
+    /// Counted from 1.
+    pub best_epoch: usize,
+    /// Learning rate of the next epoch.
+    pub learning_rate: f64,
+    pub plateau: Plateau,
+    pub stopping: EarlyStopping,
+    /// True when early stopping has ended the run.
+    pub stopped: bool,
+    pub epochs: Vec<Epoch>,
+}
+
+impl Checkpoint {
+    /// Replaces the checkpoint of `run_dir`.
+    pub fn save(&self, run_dir: &Path) -> Result<()> {
+        let bytes = postcard::to_stdvec_crc32(self, CRC.digest())?;
+        write_atomically(&run_dir.join(FILE), &bytes)
+    }
+
+    /// True when `run_dir` has a checkpoint.
+    pub fn exists(run_dir: &Path) -> bool {
+        run_dir.join(FILE).exists()
+    }
+
+    /// The checkpoint of `run_dir`, or `None` when the run did not finish its first epoch.
+    pub fn load(run_dir: &Path) -> Result<Option<Self>> {
+        let path = run_dir.join(FILE);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => bail!("cannot read the checkpoint {}: {error}", path.display()),
+        };
+        let checkpoint = postcard::from_bytes_crc32(&bytes, CRC.digest()).with_context(|| {
+            format!(
+                "the checkpoint {} is damaged or of another version: remove it, and the run starts over",
+                path.display()
+            )
+        })?;
+        Ok(Some(checkpoint))
+    }
+}
+
+/// A number that changes when images or labels do.
+pub(super) fn fingerprint<'a>(parts: impl IntoIterator<Item = (&'a [u8], &'a [usize])>) -> u32 {
+    let mut digest = CRC.digest();
+    for (pixels, labels) in parts {
+        digest.update(&(labels.len() as u64).to_le_bytes());
+        digest.update(pixels);
+        labels.iter().for_each(|&label| digest.update(&(label as u64).to_le_bytes()));
+    }
+    digest.finalize()
+}
+
+/// Writes a file so that at any moment either the old or the new content is there in full.
+///
+/// # Errors
+/// When the folder cannot be written or the disk is full; nothing is left behind then.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| {
+        format!("cannot write {}: check that the folder may be written and that the disk has space", path.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_writes_name_the_path_and_leave_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("missing").join("file");
+        let error = format!("{:#}", write_atomically(&path, b"x").unwrap_err());
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        // A folder in the way makes the last step fail.
+        let path = dir.path().join("taken");
+        std::fs::create_dir(&path).unwrap();
+        assert!(write_atomically(&path, b"x").is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn damaged_checkpoints_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Checkpoint::load(dir.path()).unwrap().is_none());
+        std::fs::write(dir.path().join(FILE), [1, 2, 3, 4, 5, 6, 7, 8]).unwrap();
+        let error = format!("{:#}", Checkpoint::load(dir.path()).map(|_| ()).unwrap_err());
+        assert!(error.contains(FILE), "{error}");
+    }
+
+    #[test]
+    fn fingerprints_see_pixels_labels_and_the_border_between_splits() {
+        let parts: [[(&[u8], &[usize]); 2]; 4] = [
+            [(&[1, 2], &[0, 1]), (&[3], &[0])],
+            [(&[1, 9], &[0, 1]), (&[3], &[0])],
+            [(&[1, 2], &[1, 1]), (&[3], &[0])],
+            [(&[1], &[0]), (&[2, 3], &[1, 0])],
+        ];
+        let prints: std::collections::HashSet<u32> = parts.into_iter().map(fingerprint).collect();
+        assert_eq!(prints.len(), 4);
+    }
+}

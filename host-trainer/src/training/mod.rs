@@ -1,0 +1,159 @@
+//! Training: the loop over epochs, its schedule, its checkpoints.
+//!
+//! A run is determined by configuration, images and back end: it is bit-identical from run to run, with any number
+//! of threads, and when it is killed and resumed.
+
+mod batch;
+mod checkpoint;
+mod loss;
+mod progress;
+mod run;
+
+use std::path::Path;
+
+use anyhow::Result;
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+use crate::graph::{Graph, Shape};
+
+pub use checkpoint::write_atomically;
+pub use progress::{Console, Moment, Observer, Silent};
+
+/// Name of the configuration's copy in a run folder.
+pub const CONFIG_FILE: &str = "config.toml";
+/// Name of the metrics' file in a run folder: one row an epoch.
+pub const METRICS_FILE: &str = "metrics.csv";
+/// Name of the trained float graph's file in a run folder, in postcard.
+pub const GRAPH_FILE: &str = "graph.postcard";
+
+/// Images at the network's input size and their classes.
+#[derive(Clone, Copy, Debug)]
+pub struct Labelled<'a> {
+    /// HWC, one image after the other.
+    pub pixels: &'a [u8],
+    /// One a image.
+    pub labels: &'a [usize],
+}
+
+impl Labelled<'_> {
+    fn image(&self, index: usize, shape: Shape) -> &[u8] {
+        let len = shape.height * shape.width * shape.channels;
+        &self.pixels[index * len..][..len]
+    }
+}
+
+/// What a run learns from.
+#[derive(Clone, Copy, Debug)]
+pub struct TrainingData<'a> {
+    /// To be learnt.
+    pub train: Labelled<'a>,
+    /// To watch how well.
+    pub valid: Labelled<'a>,
+    /// Size of an image.
+    pub shape: Shape,
+    /// Number of classes.
+    pub classes: usize,
+    /// Mean of the training pixels by channel, 0 to 1.
+    pub mean: [f32; 3],
+    /// Standard deviation of the training pixels by channel.
+    pub std: [f32; 3],
+}
+
+/// One row of `metrics.csv`: what training measured in one epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Learning rate of the epoch's steps.
+    pub learning_rate: f64,
+    /// Mean loss of the (augmented) training images, nats.
+    pub train_loss: f64,
+    /// Accuracy on the (augmented) training images, 0 to 1.
+    pub train_accuracy: f64,
+    /// Mean loss of the validation images, nats.
+    pub valid_loss: f64,
+    /// Accuracy on the validation images, 0 to 1.
+    pub valid_accuracy: f64,
+    /// Wall time of the epoch.
+    pub seconds: f64,
+}
+
+/// What computes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum DeviceKind {
+    /// burn-flex, on the CPU.
+    #[default]
+    Flex,
+    /// burn-ndarray, on the CPU, slower.
+    Ndarray,
+    /// Any graphics card.
+    #[cfg(feature = "wgpu")]
+    Wgpu,
+    /// An NVIDIA graphics card.
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+impl DeviceKind {
+    /// burn's handle.
+    #[must_use]
+    #[expect(deprecated, reason = "burn deprecates ndarray in favour of flex; it stays the choice that is compared")]
+    pub fn device(self) -> Device {
+        match self {
+            DeviceKind::Flex => Device::flex(),
+            DeviceKind::Ndarray => Device::ndarray(),
+            #[cfg(feature = "wgpu")]
+            DeviceKind::Wgpu => Device::wgpu(Default::default()),
+            #[cfg(feature = "cuda")]
+            DeviceKind::Cuda => Device::cuda(0),
+        }
+    }
+}
+
+/// How a run is computed, which does not change what it computes (up to the back end's rounding).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// What computes.
+    pub device: DeviceKind,
+    /// Number of threads; 0 is one for each core.
+    pub threads: usize,
+    /// Go on from the last epoch of the run folder's previous run.
+    pub resume: bool,
+}
+
+/// What a run leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The network of the best epoch.
+    pub graph: Graph,
+    /// That epoch, counted from 1.
+    pub best_epoch: usize,
+    /// What was measured in each epoch.
+    pub epochs: Vec<Epoch>,
+}
+
+/// Trains a network and leaves `config.toml`, `metrics.csv`, `graph.postcard` and a checkpoint in `run_dir`.
+///
+/// # Errors
+/// When the configuration is impossible, `run_dir` cannot be written, holds another run (without `resume`) or one
+/// of other images or another configuration (with it), or when the loss is no longer finite.
+pub fn train(
+    data: &TrainingData,
+    config: &Config,
+    run_dir: &Path,
+    options: Options,
+    observer: &dyn Observer,
+) -> Result<Outcome> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
+    let outcome = pool.install(|| {
+        let mut run = run::Run::start(data, config, run_dir, options)?;
+        while !run.finished() {
+            observer.epoch(run.epoch(observer)?, config.train.epochs);
+        }
+        run.finish()
+    });
+    observer.finish();
+    outcome
+}

@@ -1,0 +1,129 @@
+//! What a run tells while it is going on.
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Epoch;
+
+/// A moment in a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Moment {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Largest number of epochs.
+    pub epochs: usize,
+    /// Steps of this epoch that are done.
+    pub step: usize,
+    /// Steps of an epoch.
+    pub steps: usize,
+    /// Learning rate of this epoch.
+    pub learning_rate: f64,
+    /// Mean training loss of this epoch so far.
+    pub loss: f64,
+    /// Training accuracy of this epoch so far, 0 to 1.
+    pub accuracy: f64,
+}
+
+/// Is told what a run does.
+pub trait Observer: Sync {
+    /// A step is done.
+    fn step(&self, _moment: &Moment) {}
+    /// An epoch is done and saved.
+    fn epoch(&self, _epoch: &Epoch, _epochs: usize) {}
+    /// The run is over.
+    fn finish(&self) {}
+}
+
+/// Tells nobody.
+#[derive(Clone, Copy, Debug)]
+pub struct Silent;
+
+impl Observer for Silent {}
+
+/// A progress bar and a line an epoch on the standard error; the lines alone when that is not a terminal.
+#[derive(Debug)]
+pub struct Console {
+    bar: ProgressBar,
+}
+
+impl Console {
+    /// Nothing is shown before the first step.
+    #[must_use]
+    pub fn new() -> Self {
+        let style = ProgressStyle::with_template("{wide_bar} {msg}  {eta} left at most").expect("a valid template");
+        Self { bar: ProgressBar::new(0).with_style(style) }
+    }
+}
+
+impl Default for Console {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Observer for Console {
+    fn step(&self, moment: &Moment) {
+        let Moment { epoch, epochs, step, steps, learning_rate, loss, accuracy } = *moment;
+        let done = ((epoch - 1) * steps + step) as u64;
+        if self.bar.length() == Some(0) {
+            // The speed is that of this session, also when it resumes a run.
+            self.bar.set_length((epochs * steps) as u64);
+            self.bar.set_position(done - 1);
+            self.bar.reset_eta();
+        }
+        self.bar.set_position(done);
+        let percent = 100.0 * accuracy;
+        self.bar.set_message(format!(
+            "epoch {epoch}/{epochs}  loss {loss:.4}  accuracy {percent:.1} %  learning rate {learning_rate:.1e}"
+        ));
+    }
+
+    fn epoch(&self, epoch: &Epoch, epochs: usize) {
+        let line = epoch_line(epoch, epochs);
+        if self.bar.is_hidden() {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn epoch_line(epoch: &Epoch, epochs: usize) -> String {
+    format!(
+        "epoch {:3}/{epochs}  train: loss {:.4}, accuracy {:5.1} %  valid: loss {:.4}, accuracy {:5.1} %  \
+         learning rate {:.1e}  {:.1} s",
+        epoch.epoch,
+        epoch.train_loss,
+        100.0 * epoch.train_accuracy,
+        epoch.valid_loss,
+        100.0 * epoch.valid_accuracy,
+        epoch.learning_rate,
+        epoch.seconds
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_hold_what_was_measured() {
+        let epoch = Epoch {
+            epoch: 3,
+            learning_rate: 5e-4,
+            train_loss: 0.5,
+            train_accuracy: 0.875,
+            valid_loss: 0.75,
+            valid_accuracy: 0.5,
+            seconds: 1.25,
+        };
+        assert_eq!(
+            epoch_line(&epoch, 60),
+            "epoch   3/60  train: loss 0.5000, accuracy  87.5 %  valid: loss 0.7500, accuracy  50.0 %  \
+             learning rate 5.0e-4  1.2 s"
+        );
+    }
+}

@@ -1,0 +1,254 @@
+//! One run: its state between epochs, and an epoch.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use burn::module::Module;
+use burn::optim::decay::WeightDecayConfig;
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::store::ModuleRecord;
+use burn::tensor::{Bytes, Device, Tensor};
+
+use super::batch::{Use, generator, order, pixels};
+use super::checkpoint::{Checkpoint, fingerprint, write_atomically};
+use super::loss::Criterion;
+use super::{CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData};
+use crate::config::{Config, Monitor};
+use crate::model::{Net, Task};
+use crate::plateau::{EarlyStopping, Plateau, Verdict};
+
+/// Images that validation runs through the network at once.
+const VALIDATION_BATCH: usize = 64;
+
+/// A run between two epochs.
+pub(super) struct Run<'a> {
+    data: &'a TrainingData<'a>,
+    config: &'a Config,
+    run_dir: PathBuf,
+    /// With autodiff.
+    device: Device,
+    criterion: Criterion,
+    net: Net,
+    optimizer: ModuleOptimizer,
+    /// All that a checkpoint holds but the weights and the optimiser, which are those of its epoch.
+    state: Checkpoint,
+}
+
+impl<'a> Run<'a> {
+    /// A new run, or the one in `run_dir` as its last epoch left it.
+    pub fn start(data: &'a TrainingData, config: &'a Config, run_dir: &Path, options: Options) -> Result<Self> {
+        let TrainingData { train, valid, shape, classes, mean, std } = *data;
+        for (name, images) in [("training", train), ("validation", valid)] {
+            ensure!(!images.labels.is_empty(), "there are no {name} images: add some, or change the split");
+        }
+        let device = options.device.device().autodiff();
+        let task = Task { input: shape, classes, mean, std };
+        let net = Net::new(&config.model, task, config.seed, &device)?;
+        let criterion = Criterion::new(&config.train, train.labels, classes)?;
+        let mut run = Self {
+            optimizer: optimizer(config),
+            state: Checkpoint {
+                config: toml::to_string(config).context("cannot write the configuration as TOML")?,
+                images: fingerprint([train, valid].map(|images| (images.pixels, images.labels))),
+                weights: Vec::new(),
+                optimizer: Vec::new(),
+                best_weights: Vec::new(),
+                best_epoch: 0,
+                learning_rate: config.train.learning_rate,
+                plateau: Plateau::new(&config.plateau),
+                stopping: EarlyStopping::new(&config.early_stopping),
+                stopped: false,
+                epochs: Vec::new(),
+            },
+            data,
+            config,
+            run_dir: run_dir.to_owned(),
+            device,
+            criterion,
+            net,
+        };
+        if options.resume {
+            run.restore()?;
+        } else {
+            run.claim_folder()?;
+        }
+        Ok(run)
+    }
+
+    fn claim_folder(&self) -> Result<()> {
+        let shown = self.run_dir.display();
+        std::fs::create_dir_all(&self.run_dir)
+            .with_context(|| format!("cannot create the run folder {shown}: choose one that may be written"))?;
+        ensure!(
+            !Checkpoint::exists(&self.run_dir),
+            "{shown} holds a run already: resume it, choose another folder, or remove it"
+        );
+        write_atomically(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
+    }
+
+    fn restore(&mut self) -> Result<()> {
+        let Some(mut saved) = Checkpoint::load(&self.run_dir)? else { return Ok(()) };
+        let shown = self.run_dir.display();
+        ensure!(saved.config == self.state.config, "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}");
+        ensure!(
+            saved.images == self.state.images,
+            "the images are not those that the run in {shown} started with: restore them, or start a new run"
+        );
+        let damaged = || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
+        self.net = load(self.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
+        let optimizer = Bytes::from_bytes_vec(std::mem::take(&mut saved.optimizer));
+        self.optimizer = optimizer_with(self.config, optimizer).with_context(damaged)?;
+        self.state = saved;
+        self.write_metrics()
+    }
+
+    pub fn finished(&self) -> bool {
+        self.state.stopped || self.state.epochs.len() >= self.config.train.epochs
+    }
+
+    /// Trains an epoch, measures it, and adjusts the schedule.
+    pub fn epoch(&mut self, observer: &dyn Observer) -> Result<&Epoch> {
+        let start = Instant::now();
+        let epoch = self.state.epochs.len() + 1;
+        let (train_loss, train_accuracy) = self.steps(epoch, observer)?;
+        let net = self.net.valid();
+        let (valid_loss, valid_accuracy) = evaluate(&net, self.data, self.data.valid);
+        ensure!(valid_loss.is_finite(), self.diverged(epoch, "validation"));
+        let record = save(net)?;
+
+        let state = &mut self.state;
+        let value = |monitor| match monitor {
+            Monitor::ValidLoss => valid_loss,
+            Monitor::ValidAccuracy => valid_accuracy,
+            Monitor::TrainLoss => train_loss,
+        };
+        let learning_rate = state.learning_rate;
+        state.learning_rate = state.plateau.step(value(self.config.plateau.monitor), learning_rate);
+        match state.stopping.step(value(self.config.early_stopping.monitor)) {
+            Verdict::Best => (state.best_epoch, state.best_weights) = (epoch, record.clone()),
+            Verdict::Continue => {}
+            Verdict::Stop => state.stopped = true,
+        }
+        state.weights = record;
+        state.optimizer = self.optimizer.into_bytes()?.to_vec();
+        let seconds = start.elapsed().as_secs_f64();
+        let measured =
+            Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
+        state.epochs.push(measured);
+        state.save(&self.run_dir)?;
+        self.write_metrics()?;
+        Ok(&self.state.epochs[epoch - 1])
+    }
+
+    /// Trains on every image once; loss and accuracy on the way.
+    fn steps(&mut self, epoch: usize, observer: &dyn Observer) -> Result<(f64, f64)> {
+        let TrainingData { train, shape, .. } = *self.data;
+        let settings = &self.config.train;
+        let order = order(self.config.seed, epoch, train.labels.len());
+        let mut dropout = generator(self.config.seed, epoch, Use::Dropout);
+        let steps = order.len().div_ceil(settings.batch_size);
+        let (mut loss_sum, mut weight_sum, mut correct, mut seen) = (0.0, 0.0, 0, 0);
+        for (step, batch) in order.chunks(settings.batch_size).enumerate() {
+            let labels: Vec<usize> = batch.iter().map(|&image| train.labels[image]).collect();
+            let input = pixels(batch.len(), shape, &self.device, |index| self.augmented(epoch, batch[index]));
+            let logits = self.net.forward(input, Some(&mut dropout));
+            let (loss, weight) = self.criterion.loss(logits.clone(), &labels);
+            let value = f64::from(loss.clone().into_scalar::<f32>());
+            ensure!(value.is_finite(), self.diverged(epoch, "training"));
+            let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
+            self.net = self.optimizer.step(self.state.learning_rate, self.net.clone(), gradients);
+
+            loss_sum += value * weight;
+            weight_sum += weight;
+            correct += hits(logits, &labels);
+            seen += labels.len();
+            observer.step(&Moment {
+                epoch,
+                epochs: settings.epochs,
+                step: step + 1,
+                steps,
+                learning_rate: self.state.learning_rate,
+                loss: loss_sum / weight_sum,
+                accuracy: correct as f64 / seen as f64,
+            });
+        }
+        Ok((loss_sum / weight_sum, correct as f64 / seen as f64))
+    }
+
+    fn augmented(&self, _epoch: usize, image: usize) -> &[u8] {
+        self.data.train.image(image, self.data.shape)
+    }
+
+    fn diverged(&self, epoch: usize, which: &str) -> String {
+        format!(
+            "the {which} loss is no longer a finite number in epoch {epoch}: the learning rate {:e} is too high; \
+             start again with a lower train.learning_rate, for example {:e}",
+            self.state.learning_rate,
+            self.config.train.learning_rate / 10.0
+        )
+    }
+
+    fn write_metrics(&self) -> Result<()> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        for epoch in &self.state.epochs {
+            writer.serialize(epoch)?;
+        }
+        write_atomically(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
+    }
+
+    /// Writes the graph of the best weights.
+    pub fn finish(self) -> Result<Outcome> {
+        let graph = load(self.net.valid(), self.state.best_weights)?.graph();
+        write_atomically(&self.run_dir.join(GRAPH_FILE), &postcard::to_stdvec(&graph)?)?;
+        Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })
+    }
+}
+
+fn optimizer(config: &Config) -> ModuleOptimizer {
+    let decay = config.train.weight_decay;
+    AdamConfig::new()
+        .with_epsilon(config.train.epsilon)
+        .with_weight_decay((decay > 0.0).then(|| WeightDecayConfig::new(decay)))
+        .init()
+}
+
+fn optimizer_with(config: &Config, state: Bytes) -> Result<ModuleOptimizer> {
+    Ok(optimizer(config).from_bytes(state)?)
+}
+
+fn save(net: Net) -> Result<Vec<u8>> {
+    Ok(net.into_record().into_bytes()?.to_vec())
+}
+
+fn load(net: Net, record: Vec<u8>) -> Result<Net> {
+    Ok(net.try_load_record(ModuleRecord::from_bytes(Bytes::from_bytes_vec(record))?)?)
+}
+
+/// Plain cross-entropy and accuracy of a network without autodiff.
+fn evaluate(net: &Net, data: &TrainingData, images: Labelled) -> (f64, f64) {
+    let criterion = Criterion::plain(data.classes);
+    let (mut loss_sum, mut correct) = (0.0, 0);
+    for (batch, labels) in images.labels.chunks(VALIDATION_BATCH).enumerate() {
+        let first = batch * VALIDATION_BATCH;
+        let input =
+            pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
+        let logits = net.forward(input, None);
+        let (loss, weight) = criterion.loss(logits.clone(), labels);
+        loss_sum += f64::from(loss.into_scalar::<f32>()) * weight;
+        correct += hits(logits, labels);
+    }
+    let count = images.labels.len() as f64;
+    (loss_sum / count, correct as f64 / count)
+}
+
+/// Images whose label has the largest logit; the first of several equal ones counts.
+fn hits(logits: Tensor<2>, labels: &[usize]) -> usize {
+    let classes = logits.dims()[1];
+    let values: Vec<f32> = logits.into_data().try_to_vec().expect("logits are f32");
+    values.chunks_exact(classes).zip(labels).filter(|(row, label)| argmax(row) == **label).count()
+}
+
+fn argmax(row: &[f32]) -> usize {
+    (1..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best })
+}
