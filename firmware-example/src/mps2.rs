@@ -4,7 +4,9 @@ use core::panic::PanicInfo;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use cortex_m::peripheral::{SYST, syst::SystClkSource};
+use cortex_m::asm;
+use cortex_m::interrupt::{self, InterruptNumber};
+use cortex_m::peripheral::{NVIC, SYST, syst::SystClkSource};
 use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::debug;
 use no_std_infer::link::Unit;
@@ -16,10 +18,12 @@ const UART: usize = 0x4000_4000;
 const DATA: usize = 0x0;
 const STATE: usize = 0x4;
 const CONTROL: usize = 0x8;
+const INTERRUPT: usize = 0xC;
 const BAUD_DIVIDER: usize = 0x10;
 const SEND_FULL: u32 = 1;
 const RECEIVE_FULL: u32 = 2;
 const SEND_AND_RECEIVE: u32 = 3;
+const RECEIVE_INTERRUPT: u32 = 8;
 const SMALLEST_DIVIDER: u32 = 16;
 
 /// The clock runs at 25 MHz, and `-icount shift=0` lets an instruction take a nanosecond.
@@ -38,6 +42,17 @@ unsafe extern "C" {
     static _stack_end: u32;
 }
 
+/// UART 0's interrupt for a received byte.
+#[derive(Clone, Copy)]
+struct ReceiveInterrupt;
+
+// SAFETY: the board has more than one interrupt line, and this one is number 0.
+unsafe impl InterruptNumber for ReceiveInterrupt {
+    fn number(self) -> u16 {
+        0
+    }
+}
+
 /// The board; it owns UART 0 and SysTick.
 pub struct Mps2(());
 
@@ -51,7 +66,7 @@ impl Mps2 {
         clock.enable_interrupt();
         clock.enable_counter();
         write(BAUD_DIVIDER, SMALLEST_DIVIDER);
-        write(CONTROL, SEND_AND_RECEIVE);
+        write(CONTROL, SEND_AND_RECEIVE | RECEIVE_INTERRUPT);
         Self(())
     }
 }
@@ -61,7 +76,9 @@ impl Board for Mps2 {
     const UNIT: Unit = Unit::Instructions;
 
     fn receive(&mut self) -> u8 {
-        while read(STATE) & RECEIVE_FULL == 0 {}
+        while read(STATE) & RECEIVE_FULL == 0 {
+            interrupt::free(|_| sleep_until_a_byte_arrives());
+        }
         read(DATA) as u8
     }
 
@@ -88,6 +105,19 @@ impl Board for Mps2 {
         let painted = (0..words).take_while(|&word| unsafe { ptr::read_volatile(low.add(word)) } == PAINT).count();
         ((words - painted) * size_of::<u32>()) as u32
     }
+}
+
+/// To be called with interrupts masked: then the one that wakes the core is not taken, and one that comes before the core
+/// sleeps wakes it all the same. Another interrupt wakes it too.
+fn sleep_until_a_byte_arrives() {
+    write(INTERRUPT, RECEIVE_FULL);
+    NVIC::unpend(ReceiveInterrupt);
+    // SAFETY: the interrupt is never taken, since it is enabled only here.
+    unsafe { NVIC::unmask(ReceiveInterrupt) };
+    if read(STATE) & RECEIVE_FULL == 0 {
+        asm::wfi();
+    }
+    NVIC::mask(ReceiveInterrupt);
 }
 
 fn read(register: usize) -> u32 {

@@ -184,9 +184,7 @@ mod tests {
     /// Two classes: the pixel as it is, and a hundredth of it. The first layer passes the pixel on.
     fn graph() -> Graph {
         let vector = |channels| Shape { height: 1, width: 1, channels };
-        let dense = |weights: Vec<f32>| {
-            FloatOp::Dense { bias: vec![0.0; weights.len()], weights, clamp: Clamp::None }
-        };
+        let dense = |weights: Vec<f32>| FloatOp::Dense { bias: vec![0.0; weights.len()], weights, clamp: Clamp::None };
         let node = |op, input, output| Node { name: "n".into(), op, inputs: vec![input], output };
         Graph {
             input: vector(1),

@@ -42,7 +42,11 @@ pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted
     let classes = model.logits.channels;
     ensure!(labels.len() == classes as usize, "there are {} class names for {classes} logits", labels.len());
     let channels = model.input.channels;
-    ensure!(channels as usize == image.color.channels(), "the network reads {channels} channels, not {:?}", image.color);
+    ensure!(
+        channels as usize == image.color.channels(),
+        "the network reads {channels} channels, not {:?}",
+        image.color
+    );
     let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(model.ops.len()).is_ok();
     ensure!(counts, "the format holds at most {} classes and as many operators", u16::MAX);
     let plan = Plan::new(model);

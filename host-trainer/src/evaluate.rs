@@ -53,7 +53,10 @@ pub fn float_logits(graph: &Graph, images: &Images) -> Vec<Vec<f32>> {
 #[must_use]
 pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
     let arena = || Aligned::<i8>::new(model.arena_len());
-    (0..images.len()).into_par_iter().map_init(arena, |arena, index| infer(model, arena, &images.input(index))).collect()
+    (0..images.len())
+        .into_par_iter()
+        .map_init(arena, |arena, index| infer(model, arena, &images.input(index)))
+        .collect()
 }
 
 /// What the int8 model makes of one image.
@@ -79,7 +82,8 @@ pub fn infer(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8]) -> Int8Ou
 /// The class of each image by the float logits; the first of equals.
 #[must_use]
 pub fn float_classes(logits: &[Vec<f32>]) -> Vec<usize> {
-    let class = |scores: &Vec<f32>| (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
+    let class =
+        |scores: &Vec<f32>| (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
     logits.iter().map(class).collect()
 }
 

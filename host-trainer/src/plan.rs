@@ -132,7 +132,11 @@ fn regions(model: &QuantModel) -> (Vec<Region>, Vec<usize>) {
         groups.push(group);
     }
     let scratch = ops.iter().enumerate().filter(|(_, op)| op.scratch_len() > 0);
-    regions.extend(scratch.map(|(step, op)| Region { first: step, last: step, len: aligned(op.scratch_len() as usize) }));
+    regions.extend(scratch.map(|(step, op)| Region {
+        first: step,
+        last: step,
+        len: aligned(op.scratch_len() as usize),
+    }));
     (regions, groups)
 }
 
@@ -211,8 +215,8 @@ fn first_fit(regions: &[Region], order: &[usize]) -> (Vec<u32>, u32) {
 
 #[cfg(test)]
 mod tests {
-    use no_std_infer::format::{Activation, Add, Clamp, Conv2d, Layout, Pool2d, Reshape, Weights, Window};
     use no_std_infer::fixed::Multiplier;
+    use no_std_infer::format::{Activation, Add, Clamp, Conv2d, Layout, Pool2d, Reshape, Weights, Window};
     use proptest::prelude::*;
 
     use super::*;

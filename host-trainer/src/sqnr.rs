@@ -36,10 +36,14 @@ pub fn layer_sqnr<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, input
         .iter()
         .map(|node| node.output.len())
         .chain([graph.classes()]));
-    ensure!(shapes && model.info().input.tensor.len() == graph.input.len(), "the blob was not made from this float graph");
+    ensure!(
+        shapes && model.info().input.tensor.len() == graph.input.len(),
+        "the blob was not made from this float graph"
+    );
     ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), "an input has not the network's length");
 
-    let energies: Vec<Vec<[f64; 2]>> = inputs.par_iter().map(|input| layer_energies(graph, model, input.as_ref())).collect();
+    let energies: Vec<Vec<[f64; 2]>> =
+        inputs.par_iter().map(|input| layer_energies(graph, model, input.as_ref())).collect();
     let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(["softmax"]);
     let layers = ops.iter().zip(names).enumerate().map(|(index, (op, name))| {
         let [signal, noise] = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum::<f64>());

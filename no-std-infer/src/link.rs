@@ -388,8 +388,16 @@ mod tests {
     #[test]
     fn layer_costs_are_little_endian_words() {
         let layers = [1, 0, 0, 0, 0, 1, 0, 0];
-        let inference =
-            Inference { id: 0, class: 0, logits: &[], output: &[], layers: &layers, preprocessing: 0, total: 257, stack: 0 };
+        let inference = Inference {
+            id: 0,
+            class: 0,
+            logits: &[],
+            output: &[],
+            layers: &layers,
+            preprocessing: 0,
+            total: 257,
+            stack: 0,
+        };
         assert!(inference.layer_costs().eq([1, 256]));
     }
 

@@ -1,7 +1,9 @@
 //! What the cross-crate tests share: random models of one operator, and whole small networks.
 
+pub mod needing;
 pub mod networks;
 pub mod operators;
+pub mod residual;
 
 use host_trainer::aligned::Aligned;
 use no_std_infer::kernels::Kernels;
@@ -11,7 +13,8 @@ use no_std_infer::{Interpreter, Model};
 #[must_use]
 pub fn outputs<K: Kernels>(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
     let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::<K>::with_kernels(model, &mut arena).expect("the arena has the length asked for");
+    let mut interpreter =
+        Interpreter::<K>::with_kernels(model, &mut arena).expect("the arena has the length asked for");
     interpreter.input_mut().copy_from_slice(input);
     let mut outputs = Vec::new();
     interpreter.run_profiled(|_, _, output| outputs.push(output.to_vec()));

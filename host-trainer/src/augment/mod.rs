@@ -104,10 +104,7 @@ impl Draw {
         let [across, down] = self.crop;
         let matrix = [[across * mirror * cos, across * mirror * sin], [-down * sin, down * cos]];
         let (x, y) = ((width - 1.0) / 2.0, (height - 1.0) / 2.0);
-        let centre = [
-            (self.corner[0] + across / 2.0) * width - 0.5,
-            (self.corner[1] + down / 2.0) * height - 0.5,
-        ];
+        let centre = [(self.corner[0] + across / 2.0) * width - 0.5, (self.corner[1] + down / 2.0) * height - 0.5];
         let origin = [0, 1].map(|row: usize| centre[row] - matrix[row][0] * x - matrix[row][1] * y);
         Affine { matrix, origin }
     }
@@ -216,8 +213,7 @@ mod tests {
         let square = noise(shape);
         let quarter = Draw { rotation: std::f32::consts::FRAC_PI_2, ..still() };
         let turned = warped(quarter, &square, shape);
-        let expected: Vec<u8> =
-            (0..side * side).map(|i| square[(side - 1 - i % side) * side + i / side]).collect();
+        let expected: Vec<u8> = (0..side * side).map(|i| square[(side - 1 - i % side) * side + i / side]).collect();
         assert_eq!(turned, expected);
     }
 

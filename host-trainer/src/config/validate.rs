@@ -20,8 +20,9 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, is not TOML, or has an unknown or impossible entry.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the configuration {}: give the path of a TOML file", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| {
+            format!("cannot read the configuration {}: give the path of a TOML file", path.display())
+        })?;
         Self::from_toml(&text).with_context(|| format!("the configuration {} cannot be used", path.display()))
     }
 

@@ -43,7 +43,8 @@ pub(super) fn read(path: &Path, input: &InputConfig, view: View) -> Result<(Vec<
 /// transparency is put on white, colour profiles are ignored. `then` runs before another large image is decoded.
 fn decode<T>(bytes: &[u8], then: impl FnOnce(RgbImage) -> T) -> Result<T> {
     ensure!(!bytes.is_empty(), "is empty");
-    let format = image::guess_format(bytes).ok().context("is not an image that can be read (JPEG, PNG, BMP or WebP)")?;
+    let format =
+        image::guess_format(bytes).ok().context("is not an image that can be read (JPEG, PNG, BMP or WebP)")?;
     match format {
         ImageFormat::Jpeg => ensure!(jpeg_is_complete(bytes), "is truncated: its end-of-image marker is missing"),
         ImageFormat::Png | ImageFormat::Bmp | ImageFormat::WebP => {}
@@ -213,7 +214,9 @@ mod tests {
         let mut bytes = Vec::new();
         let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 100);
         // Big-endian TIFF header, one entry: tag 0x0112 (orientation), type SHORT, 1 value, 6 (turn clockwise).
-        encoder.set_exif_metadata(b"MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec()).unwrap();
+        encoder
+            .set_exif_metadata(b"MM\0\x2A\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0".to_vec())
+            .unwrap();
         encoder.encode_image(&picture).unwrap();
         let upright = decoded(&bytes).unwrap();
         assert_eq!(upright.dimensions(), (16, 32));
@@ -276,12 +279,14 @@ mod tests {
     fn a_single_pixel_and_a_large_picture_fill_the_input() {
         let one = RgbImage::from_pixel(1, 1, Rgb([255, 128, 0]));
         let bytes = encoded(one, ImageFormat::Png);
-        let reduced = decode(&bytes, |picture| reduce(&picture, &input(3, 2, Color::Rgb), View::Rgb888)).unwrap().unwrap();
+        let reduced =
+            decode(&bytes, |picture| reduce(&picture, &input(3, 2, Color::Rgb), View::Rgb888)).unwrap().unwrap();
         assert_eq!(reduced, [127, 0, -128].repeat(6));
 
         let large = ImageBuffer::from_pixel(5000, 4200, Luma([99_u8]));
         let bytes = encoded(large, ImageFormat::Png);
-        let reduced = decode(&bytes, |picture| reduce(&picture, &input(4, 4, Color::Grey), View::Rgb888)).unwrap().unwrap();
+        let reduced =
+            decode(&bytes, |picture| reduce(&picture, &input(4, 4, Color::Grey), View::Rgb888)).unwrap().unwrap();
         assert_eq!(reduced, [99 - 128; 16]);
     }
 

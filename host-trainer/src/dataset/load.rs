@@ -192,7 +192,10 @@ impl Dataset {
     pub fn load(&mut self, input: &InputConfig, view: View, progress: Progress) -> Result<Loaded> {
         let samples: Vec<_> = [&self.train, &self.valid, &self.test].into_iter().flatten().collect();
         let reads = read_all(&samples, input, view, progress);
-        let bad = samples.iter().zip(&reads).filter_map(|(sample, read)| Some((sample.path.clone(), read.as_ref().err()?.clone())));
+        let bad = samples
+            .iter()
+            .zip(&reads)
+            .filter_map(|(sample, read)| Some((sample.path.clone(), read.as_ref().err()?.clone())));
         let mut files: Vec<_> = bad.collect();
         if !self.skip_bad && !files.is_empty() {
             return Err(BadFiles { files }.into());
@@ -211,7 +214,11 @@ impl Dataset {
             });
             images
         });
-        ensure!(!by_name.is_empty(), "no image of {} can be decoded: give JPEG, PNG, BMP or WebP files", self.root.display());
+        ensure!(
+            !by_name.is_empty(),
+            "no image of {} can be decoded: give JPEG, PNG, BMP or WebP files",
+            self.root.display()
+        );
         if self.for_training {
             self.check_complete()?;
         }

@@ -146,7 +146,17 @@ impl Dataset {
 
     fn empty(root: PathBuf, notes: Vec<String>, skip_bad: bool) -> Self {
         let [train, valid, test] = Default::default();
-        Self { root, classes: Vec::new(), train, valid, test, skipped: Vec::new(), notes, skip_bad, for_training: false }
+        Self {
+            root,
+            classes: Vec::new(),
+            train,
+            valid,
+            test,
+            skipped: Vec::new(),
+            notes,
+            skip_bad,
+            for_training: false,
+        }
     }
 
     /// The training classes' names, when there are at least two and each has an image.

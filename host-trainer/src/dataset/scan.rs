@@ -30,8 +30,8 @@ pub(super) enum Layout {
 
 /// Files that say by their name that they are images, readable here or not.
 const IMAGE_EXTENSIONS: [&str; 17] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp", "gif", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "tga",
-    "ico",
+    "jpg", "jpeg", "jpe", "jfif", "png", "bmp", "webp", "gif", "tif", "tiff", "heic", "heif", "avif", "jxl", "jp2",
+    "tga", "ico",
 ];
 
 /// Class folders deeper than this are taken for a loop of links.
@@ -58,7 +58,9 @@ pub(super) fn scan(dir: &Path) -> Result<Folder> {
     };
     let images = match &layout {
         Layout::Flat(classes) => classes.values().flatten().count(),
-        Layout::Split { train, valid, test } => [train, valid, test].into_iter().flat_map(|c| c.values()).flatten().count(),
+        Layout::Split { train, valid, test } => {
+            [train, valid, test].into_iter().flat_map(|c| c.values()).flatten().count()
+        }
     };
     ensure!(
         images > 0,

@@ -36,7 +36,8 @@ pub(super) fn split(samples: Vec<Sample>, classes: usize, shares: [f64; 3], seed
             *of_class.entry(member.label).or_insert(0.0) += 1.0;
         }
         let gain = |side: usize| -> f64 {
-            let class_gain = |(&class, &n): (&usize, &f64)| (2.0 * open[class][side] - n) * n / wanted[class][side].max(0.5);
+            let class_gain =
+                |(&class, &n): (&usize, &f64)| (2.0 * open[class][side] - n) * n / wanted[class][side].max(0.5);
             of_class.iter().map(class_gain).sum()
         };
         let sides_in_use = (0..3).filter(|&side| side == 0 || shares[side] > 0.0);

@@ -122,8 +122,13 @@ mod tests {
     fn folded_batch_norm_gives_the_same_numbers() {
         let input = Shape { height: 4, width: 5, channels: 3 };
         let (weights, bias) = (wave(2 * 9 * 3, 0.7), vec![0.3, -0.2]);
-        let norm =
-            BatchNorm { gamma: &[1.5, -0.5], beta: &[0.1, 0.2], mean: &[2.0, -3.0], variance: &[4.0, 0.25], epsilon: 1e-5 };
+        let norm = BatchNorm {
+            gamma: &[1.5, -0.5],
+            beta: &[0.1, 0.2],
+            mean: &[2.0, -3.0],
+            variance: &[4.0, 0.25],
+            epsilon: 1e-5,
+        };
         let pixels: Vec<i8> = (0..60).map(|i| (i * 37 % 251 - 125) as i8).collect();
         let plain = one_conv(weights.clone(), bias.clone(), input).run(&pixels).pop().unwrap();
         let (mut folded_weights, mut folded_bias) = (weights, bias);
@@ -144,7 +149,8 @@ mod tests {
         let pixels: Vec<u8> = (0..60).map(|i| (i * 37 % 256) as u8).collect();
         let (mut folded_weights, mut folded_bias) = (weights.clone(), bias.clone());
         fold_normalisation(&mut folded_weights, &mut folded_bias, WeightOrder::OutputFirst, &mean, &std);
-        let folded = one_conv(folded_weights, folded_bias, input).run(&super::super::pixels_to_input(&pixels)).pop().unwrap();
+        let folded =
+            one_conv(folded_weights, folded_bias, input).run(&super::super::pixels_to_input(&pixels)).pop().unwrap();
         for (index, folded) in folded.iter().enumerate() {
             let (y, x, o) = (index / 10, index / 2 % 5, index % 2);
             let mut expected = bias[o];
@@ -161,7 +167,8 @@ mod tests {
     #[test]
     fn depthwise_weights_fold_by_their_last_index() {
         let (mut weights, mut bias) = (vec![1.0; 6], vec![1.0, 2.0]);
-        let norm = BatchNorm { gamma: &[2.0, 3.0], beta: &[0.0; 2], mean: &[0.0; 2], variance: &[1.0; 2], epsilon: 0.0 };
+        let norm =
+            BatchNorm { gamma: &[2.0, 3.0], beta: &[0.0; 2], mean: &[0.0; 2], variance: &[1.0; 2], epsilon: 0.0 };
         fold_batch_norm(&mut weights, &mut bias, WeightOrder::ChannelLast, &norm);
         assert_eq!((weights, bias), (vec![2.0, 3.0, 2.0, 3.0, 2.0, 3.0], vec![2.0, 6.0]));
     }

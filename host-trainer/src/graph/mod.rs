@@ -317,9 +317,11 @@ mod tests {
         assert!(spoil(|g| g.input.channels = 4).contains("weights"));
         assert!(spoil(|g| g.nodes.truncate(1)).contains("logits"));
         assert!(spoil(|g| g.nodes.clear()).contains("no layers"));
-        assert!(spoil(|g| if let FloatOp::Dense { bias, .. } = &mut g.nodes[1].op {
-            bias[0] = f32::NAN
-        })
-        .contains("diverged"));
+        assert!(
+            spoil(|g| if let FloatOp::Dense { bias, .. } = &mut g.nodes[1].op {
+                bias[0] = f32::NAN
+            })
+            .contains("diverged")
+        );
     }
 }

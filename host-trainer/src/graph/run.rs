@@ -96,14 +96,7 @@ fn pack(weights: &[f32], outputs: usize) -> Vec<[f32; CHANNELS]> {
     packed
 }
 
-fn conv2d(
-    input: &[f32],
-    shape: Shape,
-    window: &Window,
-    weights: &[f32],
-    bias: &[f32],
-    output: Shape,
-) -> Vec<f32> {
+fn conv2d(input: &[f32], shape: Shape, window: &Window, weights: &[f32], bias: &[f32], output: Shape) -> Vec<f32> {
     let depth = window.taps() * shape.channels;
     let packed = pack(weights, output.channels);
     let mut patches = vec![[0.0; PIXELS]; depth];
@@ -142,14 +135,7 @@ fn block_sums(patches: &[[f32; PIXELS]], weights: &[[f32; CHANNELS]]) -> [[f32; 
     sums
 }
 
-fn depthwise(
-    input: &[f32],
-    shape: Shape,
-    window: &Window,
-    weights: &[f32],
-    bias: &[f32],
-    output: Shape,
-) -> Vec<f32> {
+fn depthwise(input: &[f32], shape: Shape, window: &Window, weights: &[f32], bias: &[f32], output: Shape) -> Vec<f32> {
     let mut result = bias.repeat(output.height * output.width);
     for (pixel, sums) in result.chunks_exact_mut(output.channels).enumerate() {
         for_taps(window, shape, pixel / output.width, pixel % output.width, |tap, source| {
@@ -230,7 +216,9 @@ mod tests {
                 index % output.channels,
             );
             let mut sum = f64::from(bias[o]);
-            for (tap, weight) in weights[o * w.taps() * shape.channels..][..w.taps() * shape.channels].iter().enumerate() {
+            for (tap, weight) in
+                weights[o * w.taps() * shape.channels..][..w.taps() * shape.channels].iter().enumerate()
+            {
                 let (tap, c) = (tap / shape.channels, tap % shape.channels);
                 let (tap_y, tap_x) = ((tap / w.kernel_w as usize) as i64, (tap % w.kernel_w as usize) as i64);
                 let row = y as i64 * w.stride_h as i64 + tap_y * w.dilation_h as i64 - w.pad_top as i64;
@@ -248,7 +236,10 @@ mod tests {
     fn assert_close(actual: &[f32], expected: &[f64]) {
         assert_eq!(actual.len(), expected.len());
         for (index, (actual, expected)) in actual.iter().zip(expected).enumerate() {
-            assert!((f64::from(*actual) - expected).abs() < 1e-3 * (1.0 + expected.abs()), "{index}: {actual} {expected}");
+            assert!(
+                (f64::from(*actual) - expected).abs() < 1e-3 * (1.0 + expected.abs()),
+                "{index}: {actual} {expected}"
+            );
         }
     }
 
@@ -279,8 +270,7 @@ mod tests {
     fn depthwise_equals_a_convolution_with_a_diagonal() {
         let output = Shape { height: 4, width: 7, channels: 3 };
         let (weights, bias) = (wave(6 * 3, 0.9), wave(3, 3.0));
-        let diagonal: Vec<f32> =
-            (0..3 * 6 * 3).map(|i| if i / 18 == i % 3 { weights[i % 18] } else { 0.0 }).collect();
+        let diagonal: Vec<f32> = (0..3 * 6 * 3).map(|i| if i / 18 == i % 3 { weights[i % 18] } else { 0.0 }).collect();
         let expected = naive_conv(INPUT, &WINDOW, &diagonal, &bias, output);
         let op = FloatOp::DepthwiseConv2d { window: WINDOW, weights, bias, clamp: Clamp::None };
         assert_close(&run_one(INPUT, op, output), &expected);

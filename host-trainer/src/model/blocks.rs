@@ -228,7 +228,9 @@ fn output_shape(block: &Block, shape: Shape) -> Result<Shape> {
     };
     match *block {
         Block::Conv { channels, kernel, stride, .. } => strided(channels, kernel, stride),
-        Block::Separable { channels, stride, .. } | Block::Residual { channels, stride } => strided(channels, 3, stride),
+        Block::Separable { channels, stride, .. } | Block::Residual { channels, stride } => {
+            strided(channels, 3, stride)
+        }
         Block::MaxPool { size } | Block::AveragePool { size } => {
             ensure!((1..256).contains(&size), "a pooling's size is {size}: choose 1 to 255");
             ensure!(

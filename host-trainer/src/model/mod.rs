@@ -141,9 +141,9 @@ impl Net {
     /// `((pixel / 255) − mean) / std`, given pixels less 128.
     fn normalise(&self, pixels: Tensor<4>) -> Tensor<4> {
         let channels = self.task.input.channels;
-        let [scale, offset] = self.normalisation().map(|values| {
-            Tensor::<1>::from_floats(&values[..channels], &pixels.device()).reshape([1, channels, 1, 1])
-        });
+        let [scale, offset] = self
+            .normalisation()
+            .map(|values| Tensor::<1>::from_floats(&values[..channels], &pixels.device()).reshape([1, channels, 1, 1]));
         pixels * scale + offset
     }
 

@@ -50,7 +50,12 @@ pub struct QuantModel {
 /// When the graph is not valid or too large for the format, or a layer's numbers cannot be represented.
 pub fn quantise(graph: &Graph, ranges: &[Range], temperature: f32) -> Result<QuantModel> {
     graph.validate()?;
-    ensure!(ranges.len() == graph.nodes.len() + 1, "there are {} ranges for {} tensors", ranges.len(), graph.nodes.len() + 1);
+    ensure!(
+        ranges.len() == graph.nodes.len() + 1,
+        "there are {} ranges for {} tensors",
+        ranges.len(),
+        graph.nodes.len() + 1
+    );
     ensure!(temperature.is_finite() && temperature > 0.0, "the temperature {temperature} is not a positive number");
     let mut builder = Builder { tensors: vec![tensor(0, graph.input, Quantisation::INPUT)?], ..Builder::default() };
     for (node, &range) in graph.nodes.iter().zip(&ranges[1..]) {
@@ -79,7 +84,8 @@ impl Builder {
         };
         let output = tensor(self.tensors.len(), node.output, quantisation)?;
         let op = match &node.op {
-            FloatOp::Conv2d { window, weights, bias, clamp } | FloatOp::DepthwiseConv2d { window, weights, bias, clamp } => {
+            FloatOp::Conv2d { window, weights, bias, clamp }
+            | FloatOp::DepthwiseConv2d { window, weights, bias, clamp } => {
                 let depthwise = matches!(node.op, FloatOp::DepthwiseConv2d { .. });
                 let weights = self.add_weights(node, weights, bias, depthwise, [input, output])?;
                 let activation = activation(*clamp, quantisation);

@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn multipliers_worked_out_by_hand() {
-        let expect = |real, mantissa, shift| assert_eq!(multiplier(real), Some(Multiplier { mantissa, shift }), "{real}");
+        let expect =
+            |real, mantissa, shift| assert_eq!(multiplier(real), Some(Multiplier { mantissa, shift }), "{real}");
         expect(0.0, 0, 0);
         expect(0.5, 1 << 30, 0);
         expect(1.0, 1 << 30, 1);

@@ -137,7 +137,14 @@ fn assert_first_node(mut network: Network, steps: f32) -> std::result::Result<()
         let (int8, scale) = &run_int8(&model, input)[0];
         prop_assert_eq!(float[1].len(), int8.len());
         for (index, (float, int8)) in float[1].iter().zip(int8).enumerate() {
-            prop_assert!((float - int8).abs() <= steps * scale, "element {}: {} {}, step {}", index, float, int8, scale);
+            prop_assert!(
+                (float - int8).abs() <= steps * scale,
+                "element {}: {} {}, step {}",
+                index,
+                float,
+                int8,
+                scale
+            );
         }
     }
     Ok(())

@@ -39,7 +39,9 @@ pub fn quantise_channel(weights: &[f32], bias: f32, input: Quantisation, output:
         if let Some(bias) = fold_bias(&quantised, f64::from(bias) / step, input.zero_point) {
             let real = step / output_scale;
             let Some(multiplier) = multiplier(real) else {
-                bail!("its multiplier {real:e} is out of range: the layer before and this one differ too much in scale");
+                bail!(
+                    "its multiplier {real:e} is out of range: the layer before and this one differ too much in scale"
+                );
             };
             return Ok(Channel { weights: quantised, bias, multiplier, doublings });
         }

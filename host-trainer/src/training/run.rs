@@ -90,12 +90,16 @@ impl<'a> Run<'a> {
     fn restore(&mut self) -> Result<()> {
         let Some(mut saved) = Checkpoint::load(&self.run_dir)? else { return Ok(()) };
         let shown = self.run_dir.display();
-        ensure!(saved.config == self.state.config, "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}");
+        ensure!(
+            saved.config == self.state.config,
+            "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}"
+        );
         ensure!(
             saved.images == self.state.images,
             "the images are not those that the run in {shown} started with: restore them, or start a new run"
         );
-        let damaged = || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
+        let damaged =
+            || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
         self.net = load(self.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
         let optimizer = Bytes::from_bytes_vec(std::mem::take(&mut saved.optimizer));
         self.optimizer = optimizer_with(self.config, optimizer).with_context(damaged)?;
@@ -133,8 +137,7 @@ impl<'a> Run<'a> {
         state.weights = record;
         state.optimizer = self.optimizer.into_bytes()?.to_vec();
         let seconds = start.elapsed().as_secs_f64();
-        let measured =
-            Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
+        let measured = Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
         state.epochs.push(measured);
         state.save(&self.run_dir)?;
         self.write_metrics()?;
@@ -231,8 +234,7 @@ fn evaluate(net: &Net, data: &TrainingData, images: Labelled) -> (f64, f64) {
     let (mut loss_sum, mut correct) = (0.0, 0);
     for (batch, labels) in images.labels.chunks(VALIDATION_BATCH).enumerate() {
         let first = batch * VALIDATION_BATCH;
-        let input =
-            pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
+        let input = pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
         let logits = net.forward(input, None);
         let (loss, weight) = criterion.loss(logits.clone(), labels);
         loss_sum += f64::from(loss.into_scalar::<f32>()) * weight;
