@@ -192,10 +192,14 @@ mod tests {
         }
     }
 
-    /// 10,000 values of −10..=10, then three outliers of 100.
-    fn inputs() -> Vec<Vec<i8>> {
+    /// 10,000 values of −10..=10, then outliers of 100.
+    fn inputs_with(outliers: usize) -> Vec<Vec<i8>> {
         let common = (0..10_000).map(|i| vec![(i % 21 - 10) as i8]);
-        common.chain(std::iter::repeat_n(vec![100], 3)).collect()
+        common.chain(std::iter::repeat_n(vec![100], outliers)).collect()
+    }
+
+    fn inputs() -> Vec<Vec<i8>> {
+        inputs_with(5)
     }
 
     #[test]
@@ -205,6 +209,8 @@ mod tests {
         let ranges = calibrate(&graph(), &inputs(), Method::Percentile).unwrap();
         assert!(ranges[1].min == -10.0 && (10.0..10.1).contains(&ranges[1].max), "{:?}", ranges[1]);
         assert_eq!(ranges[2], Range::new(-10.0, 100.0), "the logits keep their whole range");
+        let ranges = calibrate(&graph(), &inputs_with(6), Method::Percentile).unwrap();
+        assert_eq!(ranges[1], Range::new(-10.0, 100.0), "6 of 10,006 are more than 0.05 %");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Loads images and shows how far it is.
+//! Progress bars on the standard error; nothing where that is not a terminal.
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -6,14 +6,24 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::config::InputConfig;
 use crate::dataset::{Dataset, Loaded, View};
 
+/// A bar over `len` of `what`.
+///
+/// # Panics
+/// When `what` holds braces.
+#[must_use]
+pub fn bar(len: usize, what: &str) -> ProgressBar {
+    let template = format!("{{wide_bar}} {{pos}}/{{len}} {what}  {{eta}} left");
+    let style = ProgressStyle::with_template(&template).expect("the template has no braces of its own");
+    ProgressBar::new(len as u64).with_style(style)
+}
+
 /// Reads all images of a data set behind a progress bar; tells on the standard error what the user should know about the
 /// folder and which files were left out.
 ///
 /// # Errors
 /// Those of [`Dataset::load`].
 pub fn load(dataset: &mut Dataset, input: &InputConfig, view: View) -> Result<Loaded> {
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} images  {eta} left").expect("a valid template");
-    let bar = ProgressBar::new(0).with_style(style);
+    let bar = bar(0, "images");
     let loaded = dataset.load(input, view, &|done, all| {
         bar.set_length(all as u64);
         bar.set_position(done as u64);

@@ -72,9 +72,13 @@ impl RunDir {
     /// # Errors
     /// When the run has not ended.
     pub fn graph(&self) -> Result<Graph> {
-        Graph::load(&self.file(GRAPH_FILE)).with_context(|| {
-            format!("{} holds no trained network: run `host-trainer train --resume {0}`", self.0.display())
-        })
+        let path = self.file(GRAPH_FILE);
+        let shown = self.0.display();
+        ensure!(
+            path.exists(),
+            "{shown} holds no trained network: finish the run by `host-trainer train --resume {shown}`"
+        );
+        Graph::load(&path)
     }
 
     /// What was measured in each epoch.

@@ -19,7 +19,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
         None => start(args)?,
     };
     print!("{}", report.to_text());
-    println!("\nThe run is in {}: model.blob, report.json, curves.svg, confusion-*.svg, metrics.csv", run.path().display());
+    println!(
+        "\nThe run is in {}: model.blob, report.json, curves.svg, confusion-*.svg, metrics.csv",
+        run.path().display()
+    );
     println!("Next: host-trainer inspect {}", run.blob().display());
     Ok(ExitCode::SUCCESS)
 }

@@ -138,14 +138,26 @@ impl Default for ModelConfig {
 }
 
 /// Networks by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// Two convolutions with large max-pools and an MLP.
     Shallow,
     /// MLPerf Tiny's ResNet8: residual blocks of 16, 32 and 64 channels with batch-norm.
     #[serde(alias = "deep")]
+    #[value(alias = "deep")]
     Resnet8,
+}
+
+impl Preset {
+    /// The name in configurations and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Preset::Shallow => "shallow",
+            Preset::Resnet8 => "resnet8",
+        }
+    }
 }
 
 /// One block of the convolutional part. Padding is TFLite's SAME.
@@ -359,15 +371,15 @@ impl Default for EarlyStoppingConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuantizeConfig {
-    /// How activation ranges are chosen.
-    pub method: Method,
+    /// How activation ranges are chosen; when absent, the best of all on the calibration images.
+    pub method: Option<Method>,
     /// Largest number of training images to calibrate on.
     pub images: usize,
 }
 
 impl Default for QuantizeConfig {
     fn default() -> Self {
-        Self { method: Method::Percentile, images: 256 }
+        Self { method: None, images: 256 }
     }
 }
 

@@ -131,6 +131,7 @@ mod tests {
     use image::codecs::jpeg::JpegEncoder;
     use image::{GrayAlphaImage, ImageBuffer, ImageEncoder, Luma, LumaA, Rgb, Rgba, RgbaImage};
     use no_std_infer::format::{Color, Fit};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -287,7 +288,7 @@ mod tests {
         let bytes = encoded(large, ImageFormat::Png);
         let reduced =
             decode(&bytes, |picture| reduce(&picture, &input(4, 4, Color::Grey), View::Rgb888)).unwrap().unwrap();
-        assert_eq!(reduced, [99 - 128; 16]);
+        assert_eq!(reduced, [-29; 16]);
     }
 
     #[test]
@@ -301,6 +302,23 @@ mod tests {
             let bits = if i % 3 == 1 { 6 } else { 5 };
             let value = (*full as u8 ^ 0x80) >> (8 - bits) << (8 - bits);
             assert_eq!(*camera as u8 ^ 0x80, value | value >> bits);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn damaged_files_are_decoded_or_refused_without_a_panic(
+            format in prop::sample::select(vec![ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Bmp, ImageFormat::WebP]),
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        ) {
+            let mut bytes = encoded(gradient(19, 11), format);
+            for (at, value) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if let Ok(picture) = decoded(&bytes) {
+                prop_assert!(picture.width() > 0 && picture.height() > 0);
+            }
         }
     }
 }

@@ -110,6 +110,13 @@ pub struct Loaded {
     pub hash: String,
 }
 
+impl Loaded {
+    /// Each split with its name.
+    pub fn splits(&self) -> impl Iterator<Item = (&'static str, &Images)> {
+        [("train", &self.train), ("validation", &self.valid), ("test", &self.test)].into_iter()
+    }
+}
+
 /// Files that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", report(.files))]

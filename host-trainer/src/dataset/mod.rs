@@ -144,6 +144,12 @@ impl Dataset {
         Ok(dataset)
     }
 
+    /// A data set whose samples are known already: train, valid and test.
+    #[must_use]
+    pub fn from_samples(root: &Path, classes: Vec<String>, [train, valid, test]: [Vec<Sample>; 3]) -> Self {
+        Self { classes, train, valid, test, ..Self::empty(root.to_path_buf(), Vec::new(), false) }
+    }
+
     fn empty(root: PathBuf, notes: Vec<String>, skip_bad: bool) -> Self {
         let [train, valid, test] = Default::default();
         Self {
@@ -242,13 +248,13 @@ impl Dataset {
     fn check_divisible(&self) -> Result<()> {
         let mut units = vec![std::collections::BTreeSet::new(); self.classes.len()];
         for sample in &self.train {
-            units[sample.label].insert(sample.group.as_deref().map_or(Err(&sample.name), Ok));
+            units[sample.label].insert(sample.group.as_deref().ok_or(&sample.name));
         }
         let single: Vec<_> = self.classes.iter().zip(&units).filter(|(_, u)| u.len() < 2).map(|(c, _)| c).collect();
         ensure!(
             single.is_empty(),
-            "{} cannot be split: the class {} has one image only (or copies of one, by the groups file), and training \
-             and validation need one each: add images or remove the folder",
+            "{} cannot be split, since training and validation need an image each and there is only one (or copies of \
+             one, by the groups file) of the class {}: add images or remove the folder",
             self.root.display(),
             listed(&single)
         );

@@ -140,7 +140,7 @@ fn is_folder_of_folders(dir: &Path) -> Result<bool> {
         return Ok(false);
     }
     for entry in entries(dir)? {
-        if entry.is_file() && is_image(&entry)? {
+        if entry.is_file() && is_image(&entry) {
             return Ok(false);
         }
     }
@@ -151,7 +151,7 @@ fn is_folder_of_folders(dir: &Path) -> Result<bool> {
 fn classes(dir: &Path, other: &mut Other) -> Result<Classes> {
     for entry in entries(dir)? {
         if !entry.is_dir() {
-            *if is_image(&entry)? { &mut other.no_class } else { &mut other.no_image } += 1;
+            *if is_image(&entry) { &mut other.no_class } else { &mut other.no_image } += 1;
         }
     }
     folders(dir)?
@@ -169,7 +169,7 @@ fn collect_images(dir: &Path, depth: usize, files: &mut Vec<PathBuf>, other: &mu
     for entry in entries(dir)? {
         if entry.is_dir() {
             collect_images(&entry, depth + 1, files, other)?;
-        } else if is_image(&entry)? {
+        } else if is_image(&entry) {
             files.push(entry);
         } else {
             other.no_image += 1;
@@ -179,17 +179,15 @@ fn collect_images(dir: &Path, depth: usize, files: &mut Vec<PathBuf>, other: &mu
 }
 
 /// Whether a file is meant to be an image: by its name, or by its first bytes where the name says nothing.
-fn is_image(path: &Path) -> Result<bool> {
+fn is_image(path: &Path) -> bool {
     let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
     if extension.is_some_and(|extension| IMAGE_EXTENSIONS.contains(&extension.as_str())) {
-        return Ok(true);
+        return true;
     }
     let mut start = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(16).read_to_end(&mut start))
-        .with_context(|| format!("cannot read {}", path.display()))?;
+    let read = path.is_file() && File::open(path).is_ok_and(|file| file.take(16).read_to_end(&mut start).is_ok());
     let format = image::guess_format(&start).ok();
-    Ok(matches!(format, Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP)))
+    read && matches!(format, Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP))
 }
 
 /// The folders in `dir` by name.

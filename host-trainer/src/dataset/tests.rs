@@ -100,7 +100,10 @@ fn folders_without_the_right_classes_are_refused_with_the_remedy() {
     assert!(refusal(missing).contains("no/such/folder does not exist"));
     assert!(refusal(tempfile::tempdir().unwrap().path()).contains("one folder of images for each class"));
     assert!(refusal(flat(&[("only", 5)]).path()).contains("one class only, only"));
-    assert!(refusal(flat(&[("a", 5), ("b", 1), ("c", 1)]).path()).contains("the class b, c has one image only"));
+    assert!(
+        refusal(flat(&[("a", 5), ("b", 1), ("c", 1)]).path())
+            .contains("only one (or copies of one, by the groups file) of the class b, c")
+    );
     assert!(refusal(flat(&[("a", 5), ("b", 0)]).path()).contains("no training image of the class b"));
     let hollow = flat(&[("a", 0), ("b", 0)]);
     assert!(refusal(hollow.path()).contains("holds no image"));
@@ -184,7 +187,7 @@ fn unusable_groups_files_are_refused() {
     assert!(refusal("path,group\na/000.png\n").contains("groups.csv"));
     let copies: String = (0..4).map(|number| format!("b/{number:03}.png,7\n")).collect();
     let message = refusal(&format!("path,group\n{copies}"));
-    assert!(message.contains("the class b has one image only (or copies of one"), "{message}");
+    assert!(message.contains("copies of one, by the groups file) of the class b"), "{message}");
 }
 
 #[test]

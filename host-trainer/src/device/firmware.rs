@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::blob_crc;
 
-use crate::files::write_atomically;
+use crate::atomic;
 
 /// The target that the firmware is compiled for.
 pub const TARGET: &str = "thumbv7em-none-eabihf";
@@ -102,7 +102,7 @@ pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
     let blob_path = images.join(&name).with_extension("blob");
     // Cargo goes by the file's time and would build again.
     if fs::read(&blob_path).ok().as_deref() != Some(blob) {
-        write_atomically(&blob_path, blob)?;
+        atomic::write(&blob_path, blob)?;
     }
     let mut command = cargo(&folder);
     command.args(["build", "--release", "--bin", program.name()]);

@@ -19,8 +19,6 @@ use no_std_infer::link::{
 
 pub use firmware::{Program, QEMU, TARGET, build, cargo, folder, missing, missing_target};
 
-use crate::evaluate::Int8Output;
-
 /// Longest time that QEMU may take to start and connect.
 const START_TIME: Duration = Duration::from_secs(20);
 /// Longest time that an answer may take.
@@ -50,8 +48,10 @@ pub struct Description {
 pub struct DeviceResult {
     /// Index of the largest logit.
     pub class: usize,
-    /// Logits and probabilities.
-    pub scores: Int8Output,
+    /// Logits, one a class.
+    pub logits: Vec<i8>,
+    /// The last operator's output: probabilities `(q + 128) / 256` when that is a softmax.
+    pub output: Vec<i8>,
     /// Cost of each operator.
     pub layers: Vec<u32>,
     /// Cost of turning a camera's frame into the input; 0 when the input was sent as it is.
@@ -59,7 +59,7 @@ pub struct DeviceResult {
     /// Cost of the network.
     pub total: u64,
     /// Most bytes of stack in use since the device started.
-    pub stack: usize,
+    pub stack: u32,
 }
 
 impl DeviceResult {
@@ -67,11 +67,12 @@ impl DeviceResult {
         let int8 = |bytes: &[u8]| bytes.iter().map(|&byte| byte as i8).collect();
         Self {
             class: usize::from(inference.class),
-            scores: Int8Output { logits: int8(inference.logits), output: int8(inference.output) },
+            logits: int8(inference.logits),
+            output: int8(inference.output),
             layers: inference.layer_costs().collect(),
             preprocessing: inference.preprocessing,
             total: inference.total,
-            stack: inference.stack as usize,
+            stack: inference.stack,
         }
     }
 }

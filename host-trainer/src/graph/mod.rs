@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_window};
 pub use run::pixels_to_input;
 
-use crate::files::write_atomically;
+use crate::atomic;
 
 static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 
@@ -225,7 +225,7 @@ impl Graph {
     /// When the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
         let bytes = postcard::to_stdvec_crc32(self, CRC.digest()).context("the float graph cannot be encoded")?;
-        write_atomically(path, &bytes)
+        atomic::write(path, &bytes)
     }
 
     /// Reads a graph that [`save`](Self::save) wrote.

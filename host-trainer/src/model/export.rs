@@ -4,10 +4,12 @@ use burn::module::Param;
 use burn::tensor::Tensor;
 use no_std_infer::format::Window;
 
-use super::Net;
 use super::blocks::{Conv, Dense, Layer};
+use super::{Net, Task};
 use crate::config::{Activation, Block};
-use crate::graph::{Clamp, FloatOp, Graph, Node, Shape};
+use crate::graph::{
+    BatchNorm, Clamp, FloatOp, Graph, Node, Shape, WeightOrder, fold_batch_norm, fold_normalisation, same_window,
+};
 
 impl Net {
     /// The network as a float graph that computes the same logits as [`Net::forward`] without dropout and with
@@ -16,9 +18,9 @@ impl Net {
     pub fn graph(&self) -> Graph {
         let input = self.task.input;
         let mut builder = Builder { nodes: Vec::new(), tensor: 0, shape: input };
-        let mut pixels = Some(self.normalisation());
+        let mut pixels = Some(&self.task);
         if !self.features.first().is_some_and(Layer::starts_with_convolution) {
-            builder.normalise(self.normalisation());
+            builder.normalise(&self.task);
             pixels = None;
         }
         for (index, layer) in self.features.iter().enumerate() {
@@ -48,18 +50,15 @@ impl Builder {
         self.shape = output;
     }
 
-    fn normalise(&mut self, [scale, offset]: [[f32; 3]; 2]) {
+    fn normalise(&mut self, task: &Task) {
         let channels = self.shape.channels;
-        let op = FloatOp::DepthwiseConv2d {
-            window: Window::square(1, 1),
-            weights: scale[..channels].to_vec(),
-            bias: offset[..channels].to_vec(),
-            clamp: Clamp::None,
-        };
+        let (mut weights, mut bias) = (vec![1.0; channels], vec![0.0; channels]);
+        fold_pixels(&mut weights, &mut bias, WeightOrder::ChannelLast, task);
+        let op = FloatOp::DepthwiseConv2d { window: Window::square(1, 1), weights, bias, clamp: Clamp::None };
         self.push("normalise".into(), op, vec![self.tensor], self.shape);
     }
 
-    fn layer(&mut self, name: &str, layer: &Layer, mut pixels: Option<[[f32; 3]; 2]>) {
+    fn layer(&mut self, name: &str, layer: &Layer, mut pixels: Option<&Task>) {
         let (input, input_shape) = (self.tensor, self.shape);
         let mut branches = Vec::new();
         for (unit, unit_name) in layer.units.iter().zip(layer.unit_names()) {
@@ -103,29 +102,33 @@ impl Builder {
         self.push(name, op(window), vec![self.tensor], output);
     }
 
-    fn conv(&mut self, name: String, conv: &Conv, pixels: Option<[[f32; 3]; 2]>) {
-        let [(pad_top, _), (pad_left, _)] = conv.padding(self.shape.height, self.shape.width);
-        let window = Window {
-            pad_top: byte(pad_top),
-            pad_left: byte(pad_left),
-            ..Window::square(byte(conv.kernel()), byte(conv.stride))
-        };
+    /// With `pixels` the convolution reads pixels less 128.
+    fn conv(&mut self, name: String, conv: &Conv, pixels: Option<&Task>) {
+        let (window, output) = same_window(self.shape, byte(conv.kernel()), byte(conv.stride));
         let [outputs, inputs, kernel, _] = conv.weight.dims();
-        let (oihw, bias) = folded(conv, pixels);
+        let (order, axes) = match conv.depthwise {
+            true => (WeightOrder::ChannelLast, [2, 3, 0, 1]),
+            false => (WeightOrder::OutputFirst, [0, 2, 3, 1]),
+        };
+        let mut weights = permute(&values(&conv.weight), [outputs, inputs, kernel, kernel], axes);
+        let mut bias = conv.bias.as_ref().map_or_else(|| vec![0.0; outputs], values);
+        if let Some(norm) = &conv.norm {
+            let [mean, variance] = [&norm.running_mean, &norm.running_var].map(|state| to_vec(state.value_sync()));
+            let [gamma, beta] = [&norm.gamma, &norm.beta].map(values);
+            let epsilon = norm.epsilon;
+            let norm = BatchNorm { gamma: &gamma, beta: &beta, mean: &mean, variance: &variance, epsilon };
+            fold_batch_norm(&mut weights, &mut bias, order, &norm);
+        }
+        if let Some(task) = pixels {
+            fold_pixels(&mut weights, &mut bias, order, task);
+        }
         let clamp = clamp(conv.activation);
         let op = if conv.depthwise {
-            let weights = permute(&oihw, [outputs, 1, kernel, kernel], [2, 3, 0, 1]);
             FloatOp::DepthwiseConv2d { window, weights, bias, clamp }
         } else {
-            let weights = permute(&oihw, [outputs, inputs, kernel, kernel], [0, 2, 3, 1]);
             FloatOp::Conv2d { window, weights, bias, clamp }
         };
-        let output = Shape {
-            height: self.shape.height.div_ceil(conv.stride),
-            width: self.shape.width.div_ceil(conv.stride),
-            channels: outputs,
-        };
-        self.push(name.clone(), op, vec![self.tensor], output);
+        self.push(name.clone(), op, vec![self.tensor], Shape { channels: outputs, ..output });
         self.sigmoid(&name, conv.activation);
     }
 
@@ -149,31 +152,9 @@ impl Builder {
     }
 }
 
-/// Weights (OIHW) and bias of a convolution with its batch-norm folded in, and the normalisation of its
-/// input's pixels where given.
-fn folded(conv: &Conv, pixels: Option<[[f32; 3]; 2]>) -> (Vec<f32>, Vec<f32>) {
-    let [outputs, inputs, kernel, _] = conv.weight.dims();
-    let mut weights = values(&conv.weight);
-    let mut bias = conv.bias.as_ref().map_or_else(|| vec![0.0; outputs], values);
-    let per_output = weights.len() / outputs;
-    if let Some(norm) = &conv.norm {
-        let [gamma, beta] = [&norm.gamma, &norm.beta].map(values);
-        let [mean, variance] = [&norm.running_mean, &norm.running_var].map(|state| to_vec(state.value_sync()));
-        for (out, weights) in weights.chunks_exact_mut(per_output).enumerate() {
-            let scale = f64::from(gamma[out]) / (f64::from(variance[out]) + norm.epsilon).sqrt();
-            weights.iter_mut().for_each(|weight| *weight = (f64::from(*weight) * scale) as f32);
-            bias[out] = (f64::from(bias[out] - mean[out]) * scale) as f32 + beta[out];
-        }
-    }
-    if let Some([scale, offset]) = pixels {
-        for (index, taps) in weights.chunks_exact_mut(kernel * kernel).enumerate() {
-            let out = index / inputs;
-            let channel = if conv.depthwise { out } else { index % inputs };
-            bias[out] += taps.iter().sum::<f32>() * offset[channel];
-            taps.iter_mut().for_each(|tap| *tap *= scale[channel]);
-        }
-    }
-    (weights, bias)
+fn fold_pixels(weights: &mut [f32], bias: &mut [f32], order: WeightOrder, task: &Task) {
+    let channels = task.input.channels;
+    fold_normalisation(weights, bias, order, &task.mean[..channels], &task.std[..channels]);
 }
 
 /// Reorders a row-major array: axis `i` of the result is axis `axes[i]` of `values`.
@@ -210,4 +191,92 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 /// Sizes are checked when the network is built.
 fn byte(size: usize) -> u8 {
     u8::try_from(size).expect("sizes of windows are below 256")
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::module::{Module, ModuleMapper};
+    use burn::tensor::{Device, TensorData};
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::Task;
+    use super::*;
+    use crate::config::{Head, ModelConfig, Preset};
+    use crate::graph::pixels_to_input;
+
+    /// Changes every parameter and statistic, so that none keeps a value that would hide a mistake.
+    struct Shake(ChaCha8Rng);
+
+    impl ModuleMapper for Shake {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let mut values = values(&param);
+            for value in &mut values {
+                *value = *value * self.0.random_range(0.6..1.4) + self.0.random_range(-0.1..0.1);
+            }
+            let dims = param.dims();
+            param.map(|tensor| Tensor::from_data(TensorData::new(values, dims), &tensor.device()))
+        }
+    }
+
+    /// Compares graph and network on random images.
+    fn check(config: &ModelConfig, height: usize, width: usize, channels: usize) -> Graph {
+        let input = Shape { height, width, channels };
+        let task = Task { input, classes: 3, mean: [0.3, 0.5, 0.6], std: [0.2, 0.3, 0.1] };
+        let device = Device::flex();
+        let net = Net::new(config, task, 1, &device).unwrap().map(&mut Shake(ChaCha8Rng::seed_from_u64(2)));
+        let graph = net.graph();
+        graph.validate().unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(3);
+        for _ in 0..4 {
+            let image: Vec<u8> = (0..input.len()).map(|_| rng.random()).collect();
+            let planes: Vec<f32> = (0..channels)
+                .flat_map(|c| image[c..].iter().step_by(channels).map(|&pixel| f32::from(pixel) - 128.0))
+                .collect();
+            let pixels = Tensor::from_data(TensorData::new(planes, [1, channels, height, width]), &device);
+            let expected = to_vec(net.forward(pixels, None));
+            let logits = graph.logits(&pixels_to_input(&image));
+            let scale = expected.iter().fold(0.0f32, |max, logit| max.max(logit.abs()));
+            assert!(scale > 0.01, "{expected:?}");
+            for (logit, expected) in logits.iter().zip(&expected) {
+                assert!((logit - expected).abs() < 1e-4 * scale, "{logits:?} {expected:?}");
+            }
+        }
+        graph
+    }
+
+    #[test]
+    fn presets_and_their_graphs_agree() {
+        for (height, width, channels) in [(21, 14, 3), (14, 22, 1)] {
+            let graph =
+                check(&ModelConfig { preset: Preset::Resnet8, ..ModelConfig::default() }, height, width, channels);
+            assert!(graph.nodes.iter().any(|node| node.name == "features.2.shortcut"));
+        }
+        check(&ModelConfig { preset: Preset::Shallow, ..ModelConfig::default() }, 35, 17, 3);
+    }
+
+    #[test]
+    fn every_block_and_its_graph_agree() {
+        let features = vec![
+            Block::Separable { channels: 6, stride: 2, activation: Activation::Relu6 },
+            Block::Conv { channels: 5, kernel: 4, stride: 1, batch_norm: false, activation: Activation::Sigmoid },
+            Block::MaxPool { size: 2 },
+            Block::Residual { channels: 5, stride: 1 },
+            Block::Conv { channels: 7, kernel: 5, stride: 2, batch_norm: true, activation: Activation::Linear },
+            Block::AveragePool { size: 2 },
+        ];
+        let head = Head { hidden: vec![9, 4], activation: Activation::Sigmoid, dropout: 0.5 };
+        let config = ModelConfig { features: Some(features), head: Some(head), ..ModelConfig::default() };
+        check(&config, 33, 26, 3);
+    }
+
+    #[test]
+    fn networks_that_start_without_a_convolution_normalise_in_a_layer_of_its_own() {
+        for first in [Block::AveragePool { size: 2 }, Block::Residual { channels: 3, stride: 1 }] {
+            let config = ModelConfig { features: Some(vec![first]), ..ModelConfig::default() };
+            assert_eq!(check(&config, 5, 6, 3).nodes[0].name, "normalise");
+        }
+        let config = ModelConfig { features: Some(Vec::new()), ..ModelConfig::default() };
+        assert_eq!(check(&config, 2, 3, 3).nodes.len(), 2);
+    }
 }

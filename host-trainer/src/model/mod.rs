@@ -61,7 +61,7 @@ pub struct Task {
     pub classes: usize,
     /// Mean of the training pixels by channel, 0 to 1.
     pub mean: [f32; 3],
-    /// Standard deviation of the training pixels by channel, above 0; one below 1/255 counts as 1/255.
+    /// Standard deviation of the training pixels by channel; one below 1/255 counts as 1/255.
     pub std: [f32; 3],
 }
 
@@ -90,6 +90,7 @@ impl Net {
         ensure!(height > 0 && width > 0, "the network's input is {width} x {height}: both must be 1 or more");
         ensure!((1..=3).contains(&channels), "the network's input has {channels} channels: 1 to 3 are possible");
         ensure!(task.classes >= 2, "a classifier needs 2 classes or more, not {}", task.classes);
+        let task = Task { std: task.std.map(|std| std.max(1.0 / 255.0)), ..task };
         let mlp = config.mlp();
         ensure!((0.0..1.0).contains(&mlp.dropout), "the head's dropout is {}: choose 0 up to below 1", mlp.dropout);
         ensure!(!mlp.hidden.contains(&0), "a hidden layer of the head has width 0: choose 1 or more");
@@ -140,19 +141,14 @@ impl Net {
 
     /// `((pixel / 255) − mean) / std`, given pixels less 128.
     fn normalise(&self, pixels: Tensor<4>) -> Tensor<4> {
-        let channels = self.task.input.channels;
-        let [scale, offset] = self
-            .normalisation()
-            .map(|values| Tensor::<1>::from_floats(&values[..channels], &pixels.device()).reshape([1, channels, 1, 1]));
+        let Task { input, mean, std, .. } = self.task;
+        let by_channel = |value: &dyn Fn(usize) -> f32| {
+            let values: Vec<f32> = (0..input.channels).map(value).collect();
+            Tensor::from_data(TensorData::new(values, [1, input.channels, 1, 1]), &pixels.device())
+        };
+        let scale = by_channel(&|c| 1.0 / (255.0 * std[c]));
+        let offset = by_channel(&|c| (128.0 / 255.0 - mean[c]) / std[c]);
         pixels * scale + offset
-    }
-
-    /// Scale and offset by channel that normalise pixels less 128.
-    fn normalisation(&self) -> [[f32; 3]; 2] {
-        let Task { mean, std, .. } = self.task;
-        let std = std.map(|std| std.max(1.0 / 255.0));
-        let offset = std::array::from_fn(|c| (128.0 / 255.0 - mean[c]) / std[c]);
-        [std.map(|std| 1.0 / (255.0 * std)), offset]
     }
 
     fn drop(&self, x: Tensor<2>, rng: Option<&mut ChaCha8Rng>) -> Tensor<2> {
@@ -163,5 +159,52 @@ impl Net {
             (0..dims[0] * dims[1]).map(|_| if rng.random_bool(keep) { (1.0 / keep) as f32 } else { 0.0 }).collect();
         let mask = Tensor::from_data(TensorData::new(mask, dims), &x.device());
         x * mask
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+
+    use super::*;
+
+    fn task(classes: usize) -> Task {
+        Task { input: Shape { height: 8, width: 6, channels: 3 }, classes, mean: [0.5; 3], std: [0.2; 3] }
+    }
+
+    #[test]
+    fn initial_weights_follow_from_the_seed_alone() {
+        let graph = |seed| Net::new(&ModelConfig::default(), task(4), seed, &Device::flex()).unwrap().graph();
+        let first = graph(7);
+        Device::flex().seed(1);
+        assert_eq!(graph(7), first);
+        assert_ne!(graph(8), first);
+    }
+
+    #[test]
+    fn networks_that_do_not_fit_are_refused() {
+        let refusal = |config: &ModelConfig, classes| {
+            format!("{:#}", Net::new(config, task(classes), 0, &Device::flex()).map(|_| ()).unwrap_err())
+        };
+        let shallow = ModelConfig { preset: Preset::Shallow, ..ModelConfig::default() };
+        let message = refusal(&shallow, 4);
+        assert!(message.contains("model.features[3]") && message.contains("1 x 2"), "{message}");
+        assert!(refusal(&ModelConfig::default(), 1).contains("2 classes"));
+        let head = Some(Head { hidden: vec![0], ..Head::default() });
+        assert!(refusal(&ModelConfig { head, ..ModelConfig::default() }, 2).contains("width 0"));
+    }
+
+    #[test]
+    fn dropout_keeps_the_mean_and_drops_its_share() {
+        let head = Some(Head { dropout: 0.25, ..Head::default() });
+        let net = Net::new(&ModelConfig { head, ..ModelConfig::default() }, task(2), 0, &Device::flex()).unwrap();
+        let ones = || Tensor::ones([100, 100], &Device::flex());
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        let dropped: Vec<f32> = net.drop(ones(), Some(&mut rng)).into_data().try_to_vec().unwrap();
+        let zeros = dropped.iter().filter(|&&value| value == 0.0).count();
+        assert!((2300..2700).contains(&zeros), "{zeros}");
+        assert!(dropped.iter().all(|&value| value == 0.0 || (value - 4.0 / 3.0).abs() < 1e-6));
+        let kept: Vec<f32> = net.drop(ones(), None).into_data().try_to_vec().unwrap();
+        assert!(kept.iter().all(|&value| value == 1.0));
     }
 }

@@ -202,7 +202,7 @@ fn activation(clamp: Clamp, output: Quantisation) -> Activation {
 }
 
 /// Multipliers of both summands and of the sum, as TFLite's: the summands share twice the larger input scale.
-fn add_multipliers(a: f32, b: f32, output: f32) -> Result<[Multiplier; 3]> {
+pub fn add_multipliers(a: f32, b: f32, output: f32) -> Result<[Multiplier; 3]> {
     let twice_largest = 2.0 * f64::from(a.max(b));
     let real = [
         f64::from(a) / twice_largest,

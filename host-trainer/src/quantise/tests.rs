@@ -105,7 +105,11 @@ impl Network {
 
 /// A small residual network with every operator.
 pub fn residual_network() -> Graph {
-    let (mut network, mut noise) = (Network::new(13, 10, 3), Noise(5));
+    random_residual_network(13, 10, 5)
+}
+
+fn random_residual_network(height: usize, width: usize, seed: u32) -> Graph {
+    let (mut network, mut noise) = (Network::new(height, width, 3), Noise(seed));
     let stem = network.conv(&mut noise, 0, 6, 1, Clamp::Relu6);
     let left = network.conv(&mut noise, stem, 8, 2, Clamp::Relu);
     let left = network.conv(&mut noise, left, 8, 1, Clamp::None);
@@ -115,7 +119,7 @@ pub fn residual_network() -> Graph {
     let (window, shape) = same_window(shape, 3, 1);
     let (weights, bias) = (noise.values(9 * 8, 0.6), noise.values(8, 0.3));
     network.push(FloatOp::DepthwiseConv2d { window, weights, bias, clamp: Clamp::Relu }, vec![network.last()], shape);
-    let output = Shape { height: 3, width: 2, channels: 8 };
+    let output = Shape { height: shape.height / 2, width: shape.width / 2, channels: 8 };
     network.push(FloatOp::MaxPool2d { window: Window::square(2, 2) }, vec![network.last()], output);
     network.global_average();
     network.dense(&mut noise, 7, Clamp::None);
@@ -125,26 +129,22 @@ pub fn residual_network() -> Graph {
     network.0
 }
 
-/// Checks that the first node, which reads the exact input, is everywhere within `steps` of float.
-fn assert_first_node(mut network: Network, steps: f32) -> std::result::Result<(), TestCaseError> {
+/// Checks that each of the first nodes, the first of which reads the exact input, is everywhere within so many of its
+/// steps of float.
+fn assert_nodes(mut network: Network, steps: &[f32]) -> std::result::Result<(), TestCaseError> {
     network.global_average();
     let graph = network.0;
     let inputs = inputs(&graph, 4);
     let blob = blob(&graph, &inputs, Method::MinMax);
     let model = Model::parse(&blob).unwrap();
     for input in &inputs {
-        let float = graph.run(input);
-        let (int8, scale) = &run_int8(&model, input)[0];
-        prop_assert_eq!(float[1].len(), int8.len());
-        for (index, (float, int8)) in float[1].iter().zip(int8).enumerate() {
-            prop_assert!(
-                (float - int8).abs() <= steps * scale,
-                "element {}: {} {}, step {}",
-                index,
-                float,
-                int8,
-                scale
-            );
+        let (float, int8) = (graph.run(input), run_int8(&model, input));
+        for ((float, (int8, scale)), steps) in float[1..].iter().zip(&int8).zip(steps) {
+            prop_assert_eq!(float.len(), int8.len());
+            for (index, (float, int8)) in float.iter().zip(int8).enumerate() {
+                let near = (float - int8).abs() <= steps * scale;
+                prop_assert!(near, "element {}: {} {}, step {}", index, float, int8, scale);
+            }
         }
     }
     Ok(())
@@ -188,7 +188,7 @@ proptest! {
         let weights = noise.exact_weights(channels * depth, channels, |channel| channel * depth);
         let op = FloatOp::Conv2d { window, weights, bias: noise.values(channels, 40.0), clamp };
         network.push(op, vec![0], largest_output(&window, height, width, channels));
-        assert_first_node(network, 1.0)?;
+        assert_nodes(network, &[1.0])?;
     }
 
     #[test]
@@ -199,7 +199,7 @@ proptest! {
         let weights = noise.exact_weights(window.taps() * 3, 3, |channel| channel);
         let op = FloatOp::DepthwiseConv2d { window, weights, bias: noise.values(3, 40.0), clamp };
         network.push(op, vec![0], largest_output(&window, height, width, 3));
-        assert_first_node(network, 1.0)?;
+        assert_nodes(network, &[1.0])?;
     }
 
     #[test]
@@ -211,7 +211,7 @@ proptest! {
         let weights = noise.exact_weights(channels * inputs, channels, |channel| channel * inputs);
         let op = FloatOp::Dense { weights, bias: noise.values(channels, 40.0), clamp };
         network.push(op, vec![0], Shape { height: 1, width: 1, channels });
-        assert_first_node(network, 1.0)?;
+        assert_nodes(network, &[1.0])?;
     }
 
     #[test]
@@ -221,24 +221,46 @@ proptest! {
         let output = largest_output(&window, height, width, 3);
         let mut network = Network::new(height, width, 3);
         network.push(FloatOp::MaxPool2d { window }, vec![0], output);
-        assert_first_node(network, 0.0)?;
+        assert_nodes(network, &[0.0])?;
         let mut network = Network::new(height, width, 3);
         network.push(FloatOp::AveragePool2d { window }, vec![0], output);
-        assert_first_node(network, 0.501)?;
+        assert_nodes(network, &[0.501])?;
     }
 
     #[test]
-    fn add_is_within_one_step(height in 1_usize..9, width in 1_usize..9, clamp in clamps()) {
+    fn add_is_within_one_step_of_summands_of_different_scales(
+        height in 1_usize..9, width in 1_usize..9, weight in 1_u8..100, swap: bool, relu: bool,
+    ) {
+        let shape = Shape { height, width, channels: 3 };
         let mut network = Network::new(height, width, 3);
-        network.push(FloatOp::Add { clamp }, vec![0, 0], Shape { height, width, channels: 3 });
-        assert_first_node(network, 1.0)?;
+        let weights = vec![f32::from(weight) / 100.0; 3];
+        let op = FloatOp::DepthwiseConv2d { window: Window::square(1, 1), weights, bias: vec![0.0; 3], clamp: Clamp::None };
+        network.push(op, vec![0], shape);
+        let clamp = if relu { Clamp::Relu } else { Clamp::None };
+        network.push(FloatOp::Add { clamp }, if swap { vec![1, 0] } else { vec![0, 1] }, shape);
+        // The summand's own error and the sum's rounding.
+        assert_nodes(network, &[1.0, 1.5])?;
     }
 
     #[test]
     fn sigmoid_is_within_one_step(height in 1_usize..9, width in 1_usize..9) {
         let mut network = Network::new(height, width, 3);
         network.push(FloatOp::Sigmoid, vec![0], Shape { height, width, channels: 3 });
-        assert_first_node(network, 1.0)?;
+        assert_nodes(network, &[1.0])?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn residual_networks_of_any_size_stay_close_to_float(height in 3_usize..20, width in 3_usize..20, seed: u32) {
+        let graph = random_residual_network(height, width, seed);
+        let inputs = inputs(&graph, 6);
+        let blob = blob(&graph, &inputs, Method::MinMax);
+        for layer in layer_sqnr(&graph, &Model::parse(&blob).unwrap(), &inputs).unwrap() {
+            prop_assert!(layer.db.is_none_or(|db| db > 18.0), "{layer:?}");
+        }
     }
 }
 

@@ -1,17 +1,16 @@
 //! What a run needs to go on after it was killed, in one file that is replaced atomically.
 
-use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use crc::{CRC_32_ISO_HDLC, Crc};
 use serde::{Deserialize, Serialize};
 
 use super::Epoch;
+use crate::atomic;
 use crate::plateau::{EarlyStopping, Plateau};
 
 const FILE: &str = "checkpoint.postcard";
-const CRC: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 
 /// State of a run after an epoch.
 #[derive(Clone, Serialize, Deserialize)]
@@ -41,7 +40,7 @@ impl Checkpoint {
     /// Replaces the checkpoint of `run_dir`.
     pub fn save(&self, run_dir: &Path) -> Result<()> {
         let bytes = postcard::to_stdvec_crc32(self, CRC.digest())?;
-        write_atomically(&run_dir.join(FILE), &bytes)
+        atomic::write(&run_dir.join(FILE), &bytes)
     }
 
     /// True when `run_dir` has a checkpoint.
@@ -78,40 +77,9 @@ pub(super) fn fingerprint<'a>(parts: impl IntoIterator<Item = (&'a [u8], &'a [us
     digest.finalize()
 }
 
-/// Writes a file so that at any moment either the old or the new content is there in full.
-///
-/// # Errors
-/// When the folder cannot be written or the disk is full; nothing is left behind then.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| {
-        format!("cannot write {}: check that the folder may be written and that the disk has space", path.display())
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn failed_writes_name_the_path_and_leave_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("missing").join("file");
-        let error = format!("{:#}", write_atomically(&path, b"x").unwrap_err());
-        assert!(error.contains(&path.display().to_string()), "{error}");
-        // A folder in the way makes the last step fail.
-        let path = dir.path().join("taken");
-        std::fs::create_dir(&path).unwrap();
-        assert!(write_atomically(&path, b"x").is_err());
-        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
 
     #[test]
     fn damaged_checkpoints_are_refused() {

@@ -11,14 +11,13 @@ mod run;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use burn::tensor::Device;
-use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::graph::{Graph, Shape};
 
-pub use checkpoint::write_atomically;
+pub use crate::metrics::Epoch;
 pub use progress::{Console, Moment, Observer, Silent};
 
 /// Name of the configuration's copy in a run folder.
@@ -59,25 +58,6 @@ pub struct TrainingData<'a> {
     pub mean: [f32; 3],
     /// Standard deviation of the training pixels by channel.
     pub std: [f32; 3],
-}
-
-/// One row of `metrics.csv`: what training measured in one epoch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Epoch {
-    /// Counted from 1.
-    pub epoch: usize,
-    /// Learning rate of the epoch's steps.
-    pub learning_rate: f64,
-    /// Mean loss of the (augmented) training images, nats.
-    pub train_loss: f64,
-    /// Accuracy on the (augmented) training images, 0 to 1.
-    pub train_accuracy: f64,
-    /// Mean loss of the validation images, nats.
-    pub valid_loss: f64,
-    /// Accuracy on the validation images, 0 to 1.
-    pub valid_accuracy: f64,
-    /// Wall time of the epoch.
-    pub seconds: f64,
 }
 
 /// What computes.
@@ -134,6 +114,19 @@ pub struct Outcome {
     pub epochs: Vec<Epoch>,
 }
 
+/// Refuses a folder that holds a run already.
+///
+/// # Errors
+/// When it does.
+pub fn check_new(run_dir: &Path) -> Result<()> {
+    ensure!(
+        !checkpoint::Checkpoint::exists(run_dir),
+        "{0} holds a run already: go on with it by `host-trainer train --resume {0}`, choose another folder, or remove it",
+        run_dir.display()
+    );
+    Ok(())
+}
+
 /// Trains a network and leaves `config.toml`, `metrics.csv`, `graph.postcard` and a checkpoint in `run_dir`.
 ///
 /// # Errors
@@ -157,3 +150,6 @@ pub fn train(
     observer.finish();
     outcome
 }
+
+#[cfg(test)]
+mod tests;

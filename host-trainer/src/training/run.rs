@@ -11,9 +11,13 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 
 use super::batch::{Use, generator, order, pixels};
-use super::checkpoint::{Checkpoint, fingerprint, write_atomically};
+use super::checkpoint::{Checkpoint, fingerprint};
 use super::loss::Criterion;
-use super::{CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData};
+use super::{
+    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData, check_new,
+};
+use crate::atomic;
+use crate::augment::{Key, augment};
 use crate::config::{Config, Monitor};
 use crate::model::{Net, Task};
 use crate::plateau::{EarlyStopping, Plateau, Verdict};
@@ -38,6 +42,7 @@ pub(super) struct Run<'a> {
 impl<'a> Run<'a> {
     /// A new run, or the one in `run_dir` as its last epoch left it.
     pub fn start(data: &'a TrainingData, config: &'a Config, run_dir: &Path, options: Options) -> Result<Self> {
+        config.validate()?;
         let TrainingData { train, valid, shape, classes, mean, std } = *data;
         for (name, images) in [("training", train), ("validation", valid)] {
             ensure!(!images.labels.is_empty(), "there are no {name} images: add some, or change the split");
@@ -80,16 +85,16 @@ impl<'a> Run<'a> {
         let shown = self.run_dir.display();
         std::fs::create_dir_all(&self.run_dir)
             .with_context(|| format!("cannot create the run folder {shown}: choose one that may be written"))?;
-        ensure!(
-            !Checkpoint::exists(&self.run_dir),
-            "{shown} holds a run already: resume it, choose another folder, or remove it"
-        );
-        write_atomically(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
+        check_new(&self.run_dir)?;
+        atomic::write(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
     }
 
     fn restore(&mut self) -> Result<()> {
-        let Some(mut saved) = Checkpoint::load(&self.run_dir)? else { return Ok(()) };
         let shown = self.run_dir.display();
+        let Some(mut saved) = Checkpoint::load(&self.run_dir)? else {
+            ensure!(self.run_dir.join(CONFIG_FILE).exists(), "there is no run to resume in {shown}: start a new one");
+            return Ok(());
+        };
         ensure!(
             saved.config == self.state.config,
             "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}"
@@ -179,8 +184,9 @@ impl<'a> Run<'a> {
         Ok((loss_sum / weight_sum, correct as f64 / seen as f64))
     }
 
-    fn augmented(&self, _epoch: usize, image: usize) -> &[u8] {
-        self.data.train.image(image, self.data.shape)
+    fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
+        let key = Key { seed: self.config.seed, epoch: epoch as u64, index: image as u64 };
+        augment(self.data.train.image(image, self.data.shape), self.data.shape, &self.config.augment, key)
     }
 
     fn diverged(&self, epoch: usize, which: &str) -> String {
@@ -197,13 +203,13 @@ impl<'a> Run<'a> {
         for epoch in &self.state.epochs {
             writer.serialize(epoch)?;
         }
-        write_atomically(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
+        atomic::write(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
     }
 
     /// Writes the graph of the best weights.
     pub fn finish(self) -> Result<Outcome> {
         let graph = load(self.net.valid(), self.state.best_weights)?.graph();
-        write_atomically(&self.run_dir.join(GRAPH_FILE), &postcard::to_stdvec(&graph)?)?;
+        graph.save(&self.run_dir.join(GRAPH_FILE))?;
         Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })
     }
 }

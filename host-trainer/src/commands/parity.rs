@@ -1,0 +1,162 @@
+//! `parity`: float, int8 on this machine and int8 on the device, image by image.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use super::{Link, ParityArgs};
+use crate::comparison::{Comparison, Split};
+use crate::dataset::{Dataset, Images};
+use crate::device::Device;
+use crate::evaluate::{
+    Int8Output, float_classes, float_logits, input_config, int8_classes, int8_outputs, parse, read_blob,
+};
+use crate::export::layers_text;
+use crate::progress;
+use crate::run_dir::RunDir;
+use crate::sqnr::{LayerSqnr, layer_sqnr};
+
+#[derive(Serialize)]
+struct Parity {
+    comparison: Comparison,
+    layers: Vec<LayerSqnr>,
+    images: usize,
+    agreement: f64,
+    device: Option<DeviceParity>,
+}
+
+#[derive(Default, Serialize)]
+struct DeviceParity {
+    board: String,
+    compared_bytes: usize,
+    differing_bytes: usize,
+    instructions: u64,
+    stack_bytes: u32,
+}
+
+pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
+    let run = RunDir::new(&args.run_dir);
+    let graph = run.graph()?;
+    let blob = read_blob(&run.blob())?;
+    let model = parse(&blob, &run.blob())?;
+    let labels: Vec<String> = model.labels().map(str::to_owned).collect();
+    let mut dataset = Dataset::open_for(&args.data, &labels, args.skip_bad)?;
+    if let Some(limit) = args.limit {
+        for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
+            thin(split, limit);
+        }
+    }
+    let loaded = progress::load(&mut dataset, &input_config(&model), args.view)?;
+    let mut device = match args.link {
+        Link::Host => None,
+        Link::Qemu => {
+            let device = Device::start(&blob)?;
+            let board = device.description().board.clone();
+            Some((device, DeviceParity { board, ..DeviceParity::default() }))
+        }
+    };
+
+    let mut comparison = Comparison { labels, splits: Vec::new() };
+    let (mut inputs, mut same) = (Vec::new(), 0);
+    for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
+        let float = float_classes(&float_logits(&graph, images));
+        let outputs = int8_outputs(&model, images);
+        let host = int8_classes(&outputs);
+        same += float.iter().zip(&host).filter(|(a, b)| a == b).count();
+        let mut engines = vec![("float", &float[..]), ("int8", &host[..])];
+        let on_device = device.as_mut().map(|(device, parity)| parity.run(device, images, &outputs)).transpose()?;
+        engines.extend(on_device.as_ref().map(|classes| ("device", &classes[..])));
+        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &engines));
+        inputs.extend((0..images.len()).map(|index| images.input(index)));
+    }
+    let parity = Parity {
+        layers: layer_sqnr(&graph, &model, &inputs)?,
+        images: inputs.len(),
+        agreement: same as f64 / inputs.len() as f64,
+        device: device.map(|(_, parity)| parity),
+        comparison,
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&parity)?);
+    } else {
+        parity.print();
+    }
+    Ok(parity.verdict(args.min_agreement))
+}
+
+/// Keeps at most `limit` elements, spread over all.
+fn thin<T>(items: &mut Vec<T>, limit: usize) {
+    let len = items.len();
+    if len > limit {
+        let mut index = 0;
+        items.retain(|_| {
+            let kept = (index + 1) * limit / len > index * limit / len;
+            index += 1;
+            kept
+        });
+    }
+}
+
+impl DeviceParity {
+    /// Runs the images on the device; gives its classes.
+    fn run(&mut self, device: &mut Device, images: &Images, expected: &[Int8Output]) -> Result<Vec<usize>> {
+        let bar = progress::bar(images.len(), "images on the device");
+        let mut classes = Vec::new();
+        for (index, expected) in expected.iter().enumerate() {
+            let result = device.infer(&images.input(index))?;
+            ensure!(result.logits.len() == expected.logits.len(), "the device runs another model");
+            let pairs = result.logits.iter().zip(&expected.logits).chain(result.output.iter().zip(&expected.output));
+            self.compared_bytes += pairs.clone().count();
+            self.differing_bytes += pairs.filter(|(a, b)| a != b).count();
+            self.instructions = result.total;
+            self.stack_bytes = self.stack_bytes.max(result.stack);
+            classes.push(result.class);
+            bar.inc(1);
+        }
+        bar.finish_and_clear();
+        Ok(classes)
+    }
+}
+
+impl Parity {
+    fn print(&self) {
+        print!("{}", self.comparison.to_text());
+        println!("\n{}", layers_text(&self.layers));
+        println!("\n{} images: float and int8 give the same class for {:.1} %", self.images, 100.0 * self.agreement);
+        if let Some(device) = &self.device {
+            println!(
+                "{}: {} of {} bytes differ from the host's; {} instructions an inference, {} bytes of stack",
+                device.board, device.differing_bytes, device.compared_bytes, device.instructions, device.stack_bytes
+            );
+        }
+    }
+
+    fn verdict(&self, min_agreement: Option<f64>) -> ExitCode {
+        let mut code = ExitCode::SUCCESS;
+        if let Some(bound) = min_agreement.filter(|bound| self.agreement * 100.0 < *bound) {
+            eprintln!("error: float and int8 agree on fewer than {bound} of 100 images");
+            code = ExitCode::FAILURE;
+        }
+        if self.device.as_ref().is_some_and(|device| device.differing_bytes > 0) {
+            eprintln!("error: the device's bytes differ from the host's");
+            code = ExitCode::FAILURE;
+        }
+        code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::thin;
+
+    #[test]
+    fn thinning_keeps_the_number_asked_for_and_spreads_it() {
+        for (len, limit) in [(10, 3), (100, 7), (5, 5), (5, 9), (4, 0)] {
+            let mut items: Vec<usize> = (0..len).collect();
+            thin(&mut items, limit);
+            assert_eq!(items.len(), limit.min(len), "{limit} of {len}");
+            assert!(items.windows(2).all(|pair| pair[1] - pair[0] <= len.div_ceil(limit)), "{items:?}");
+        }
+    }
+}

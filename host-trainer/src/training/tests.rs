@@ -1,0 +1,245 @@
+//! Runs on images made here: what they learn, that they are reproducible, and that they survive being killed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::config::{Activation, AugmentConfig, Block, Head, Monitor};
+
+/// Images of horizontal (class 0) and vertical (class 1) stripes with noise.
+struct Stripes {
+    shape: Shape,
+    pixels: Vec<u8>,
+    labels: Vec<usize>,
+}
+
+impl Stripes {
+    fn new(count: usize, height: usize, width: usize) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(11);
+        let shape = Shape { height, width, channels: 3 };
+        let labels: Vec<usize> = (0..count).map(|index| index % 2).collect();
+        let mut pixels = Vec::new();
+        for &label in &labels {
+            let phase = rng.random_range(0..4);
+            for (y, x) in (0..height).flat_map(|y| (0..width).map(move |x| (y, x))) {
+                let along = if label == 0 { y } else { x };
+                let base = if (along + phase) % 4 < 2 { 90 } else { 160 };
+                pixels.extend([(); 3].map(|()| base + rng.random_range(0..60)));
+            }
+        }
+        Self { shape, pixels, labels }
+    }
+
+    /// The last `valid` images watch, the others are learnt.
+    fn data(&self, valid: usize) -> TrainingData<'_> {
+        let count = self.labels.len() - valid;
+        let (pixels, valid_pixels) = self.pixels.split_at(count * self.shape.len());
+        let (labels, valid_labels) = self.labels.split_at(count);
+        TrainingData {
+            train: Labelled { pixels, labels },
+            valid: Labelled { pixels: valid_pixels, labels: valid_labels },
+            shape: self.shape,
+            classes: 2,
+            mean: [0.6; 3],
+            std: [0.2; 3],
+        }
+    }
+}
+
+/// A small network with everything that has a state: batch-norm, dropout, a shortcut.
+fn small(epochs: usize) -> Config {
+    let mut config = Config { seed: 3, ..Config::default() };
+    config.model.features = Some(vec![
+        Block::Conv { channels: 4, kernel: 3, stride: 1, batch_norm: true, activation: Activation::Relu },
+        Block::Residual { channels: 6, stride: 2 },
+        Block::GlobalAveragePool,
+    ]);
+    config.model.head = Some(Head { hidden: vec![8], activation: Activation::Relu, dropout: 0.2 });
+    config.train.epochs = epochs;
+    config.train.batch_size = 8;
+    config.train.learning_rate = 0.01;
+    config.train.label_smoothing = 0.1;
+    config.plateau.patience = 1;
+    config
+}
+
+fn options(threads: usize) -> Options {
+    Options { threads, ..Options::default() }
+}
+
+/// Without the wall time.
+fn timeless(outcome: &Outcome) -> Outcome {
+    let epochs = outcome.epochs.iter().map(|epoch| Epoch { seconds: 0.0, ..*epoch }).collect();
+    Outcome { epochs, ..outcome.clone() }
+}
+
+fn refusal(outcome: Result<Outcome>) -> String {
+    format!("{:#}", outcome.map(|outcome| outcome.epochs).unwrap_err())
+}
+
+#[test]
+fn a_tiny_network_learns_stripes_and_leaves_its_files() {
+    let images = Stripes::new(120, 9, 11);
+    let dir = tempfile::tempdir().unwrap();
+    let run_dir = dir.path().join("runs").join("one");
+    let mut config = small(8);
+    config.augment = AugmentConfig { horizontal_flip: 0.5, brightness: 0.2, ..AugmentConfig::none() };
+    let outcome = train(&images.data(40), &config, &run_dir, options(0), &Console::new()).unwrap();
+    let best = outcome.epochs[outcome.best_epoch - 1];
+    assert!(best.valid_accuracy >= 0.95, "{:?}", outcome.epochs);
+    assert!(outcome.epochs.iter().all(|epoch| epoch.valid_loss >= best.valid_loss));
+
+    // The graph is that of the best epoch: its own accuracy and loss are those measured then.
+    let graph = Graph::load(&run_dir.join(GRAPH_FILE)).unwrap();
+    assert_eq!(graph, outcome.graph);
+    let valid = images.data(40).valid;
+    let mut loss = 0.0;
+    for (index, &label) in valid.labels.iter().enumerate() {
+        let logits = graph.logits(&crate::graph::pixels_to_input(valid.image(index, images.shape)));
+        loss += f64::from((1.0 + (logits[1 - label] - logits[label]).exp()).ln()) / valid.labels.len() as f64;
+    }
+    assert!((loss - best.valid_loss).abs() < 1e-3, "{loss} {best:?}");
+
+    assert_eq!(Config::load(&run_dir.join(CONFIG_FILE)).unwrap(), config);
+    let mut rows = csv::Reader::from_path(run_dir.join(METRICS_FILE)).unwrap();
+    assert_eq!(rows.deserialize().collect::<Result<Vec<Epoch>, _>>().unwrap(), outcome.epochs);
+    let message = refusal(train(&images.data(40), &config, &run_dir, options(0), &Silent));
+    assert!(message.contains("holds a run already") && message.contains("one"), "{message}");
+}
+
+#[test]
+fn runs_are_bit_identical_with_any_number_of_threads() {
+    let images = Stripes::new(90, 32, 32);
+    let config =
+        Config { train: crate::config::TrainConfig { epochs: 1, ..Config::default().train }, ..Config::default() };
+    let outcomes = [1, 2, 2].map(|threads| {
+        let dir = tempfile::tempdir().unwrap();
+        timeless(&train(&images.data(20), &config, dir.path(), options(threads), &Silent).unwrap())
+    });
+    assert_eq!(outcomes[0], outcomes[1]);
+    assert_eq!(outcomes[1], outcomes[2]);
+}
+
+/// Panics in the given step, as if the process were killed there.
+struct Killer {
+    epoch: usize,
+    step: usize,
+}
+
+impl Observer for Killer {
+    fn step(&self, moment: &Moment) {
+        assert!((moment.epoch, moment.step) != (self.epoch, self.step), "killed on purpose");
+    }
+}
+
+#[test]
+fn killed_runs_resume_to_the_same_end() {
+    let images = Stripes::new(44, 8, 10);
+    let data = images.data(14);
+    let config = small(4);
+    let whole_dir = tempfile::tempdir().unwrap();
+    let whole = train(&data, &config, whole_dir.path(), options(1), &Silent).unwrap();
+    assert_eq!(whole.epochs.len(), 4);
+
+    for (epoch, step) in [(1, 2), (2, 1), (3, 4)] {
+        let dir = tempfile::tempdir().unwrap();
+        let killer = Killer { epoch, step };
+        let killed = catch_unwind(AssertUnwindSafe(|| train(&data, &config, dir.path(), options(2), &killer)));
+        assert!(killed.is_err());
+        std::fs::write(dir.path().join(".tmpHalf"), b"half a checkpoint").unwrap();
+        let resume = Options { resume: true, ..options(2) };
+        let resumed = train(&data, &config, dir.path(), resume, &Silent).unwrap();
+        assert_eq!(timeless(&resumed), timeless(&whole));
+        let again = train(&data, &config, dir.path(), resume, &Killer { epoch: 5, step: 1 }).unwrap();
+        assert_eq!(again, resumed);
+        for name in [GRAPH_FILE, CONFIG_FILE] {
+            let read = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
+            assert_eq!(read(dir.path()), read(whole_dir.path()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn only_the_same_run_is_resumed() {
+    let images = Stripes::new(30, 8, 10);
+    let dir = tempfile::tempdir().unwrap();
+    let resume = Options { resume: true, ..options(1) };
+    let message = refusal(train(&images.data(10), &small(1), dir.path(), resume, &Silent));
+    assert!(message.contains("no run to resume"), "{message}");
+    train(&images.data(10), &small(1), dir.path(), options(1), &Silent).unwrap();
+    let message = refusal(train(&images.data(10), &small(2), dir.path(), resume, &Silent));
+    assert!(message.contains("another configuration"), "{message}");
+    let message = refusal(train(&images.data(12), &small(1), dir.path(), resume, &Silent));
+    assert!(message.contains("the images are not those"), "{message}");
+}
+
+#[test]
+fn early_stopping_restores_the_best_epoch() {
+    let images = Stripes::new(40, 8, 10);
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = small(20);
+    // Nothing improves by 2, so the first epoch stays the best.
+    config.early_stopping.monitor = Monitor::ValidAccuracy;
+    config.early_stopping.min_delta = 2.0;
+    config.early_stopping.patience = 3;
+    let outcome = train(&images.data(10), &config, dir.path(), options(1), &Silent).unwrap();
+    assert_eq!((outcome.best_epoch, outcome.epochs.len()), (1, 4));
+    config.train.epochs = 1;
+    let first_dir = tempfile::tempdir().unwrap();
+    let first = train(&images.data(10), &config, first_dir.path(), options(1), &Silent).unwrap();
+    assert_eq!(first.graph, outcome.graph);
+}
+
+/// Notes the loss of every step.
+#[derive(Default)]
+struct Losses(Mutex<Vec<f64>>);
+
+impl Observer for Losses {
+    fn step(&self, moment: &Moment) {
+        self.0.lock().unwrap().push(moment.loss);
+    }
+}
+
+#[test]
+fn flex_and_ndarray_have_the_same_losses_for_20_steps() {
+    let images = Stripes::new(170, 16, 12);
+    let [flex, ndarray] = [DeviceKind::Flex, DeviceKind::Ndarray].map(|device| {
+        let dir = tempfile::tempdir().unwrap();
+        let losses = Losses::default();
+        train(&images.data(10), &small(1), dir.path(), Options { device, ..options(2) }, &losses).unwrap();
+        losses.0.into_inner().unwrap()
+    });
+    assert_eq!((flex.len(), ndarray.len()), (20, 20));
+    for (flex, ndarray) in flex.iter().zip(&ndarray) {
+        assert!((flex - ndarray).abs() < 1e-4 * flex, "{flex} {ndarray}");
+    }
+    assert!(flex[19] < flex[0]);
+}
+
+#[test]
+fn losses_that_are_not_finite_end_the_run_with_the_remedy() {
+    let images = Stripes::new(40, 4, 5);
+    let dir = tempfile::tempdir().unwrap();
+    let conv = Block::Conv { channels: 4, kernel: 1, stride: 1, batch_norm: false, activation: Activation::Linear };
+    let mut config = small(3);
+    config.model.features = Some(vec![conv; 40]);
+    config.train.learning_rate = 10.0;
+    let message = refusal(train(&images.data(10), &config, dir.path(), options(1), &Silent));
+    assert!(message.contains("lower train.learning_rate") && message.contains("epoch 1"), "{message}");
+    assert!(!dir.path().join(GRAPH_FILE).exists());
+}
+
+#[test]
+fn unusable_folders_and_splits_are_named() {
+    let images = Stripes::new(20, 4, 5);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("file");
+    std::fs::write(&file, b"").unwrap();
+    let message = refusal(train(&images.data(5), &small(1), &file.join("run"), options(1), &Silent));
+    assert!(message.contains(&file.display().to_string()), "{message}");
+    let message = refusal(train(&images.data(0), &small(1), dir.path(), options(1), &Silent));
+    assert!(message.contains("no validation images"), "{message}");
+}

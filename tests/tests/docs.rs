@@ -1,0 +1,221 @@
+//! The documentation against the tree: measured tables, links, the code map, and the invariants that text can check.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use host_trainer::results::{Results, update};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
+}
+
+/// Path relative to the root, with `/`.
+fn relative(path: &Path) -> String {
+    path.strip_prefix(root())
+        .unwrap()
+        .components()
+        .map(|c| c.as_os_str().to_string_lossy())
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+/// Files with an extension below a folder, build outputs, runs and hidden folders left out.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && !["target", "runs"].contains(&name.as_str()) {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn measured_tables_are_those_of_results_json() {
+    let results = Results::load(&root().join("results.json")).unwrap();
+    let rewrite = std::env::var_os("UPDATE_DOCS").is_some();
+    let mut wrong = Vec::new();
+    for path in files(&root(), "md") {
+        let text = read(&path);
+        match update(&text, &results) {
+            Ok(updated) if updated == text => {}
+            Ok(updated) if rewrite => fs::write(&path, updated).unwrap(),
+            Ok(updated) => {
+                wrong.push(format!("{}: the block of `{}` is old", relative(&path), first_old(&text, &updated)))
+            }
+            Err(error) => wrong.push(format!("{}: {error}", relative(&path))),
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{}\nChange results.json, not the blocks; then `UPDATE_DOCS=1 cargo test -p tests --test docs` renders them again.",
+        wrong.join("\n")
+    );
+}
+
+/// Id of the block that holds the first line that differs.
+fn first_old(text: &str, updated: &str) -> String {
+    let mut id = String::new();
+    let mut lines = text.lines();
+    for new in updated.lines() {
+        if lines.next() != Some(new) {
+            break;
+        }
+        if let Some(found) = new.split("<!-- results:").nth(1) {
+            id = found.trim_end_matches(" -->").to_owned();
+        }
+    }
+    id
+}
+
+/// The text without code blocks and code spans.
+fn prose(markdown: &str) -> String {
+    let mut fenced = false;
+    let mut prose = String::new();
+    for line in markdown.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            prose.extend(line.split('`').step_by(2));
+            prose.push('\n');
+        }
+    }
+    prose
+}
+
+/// Targets of links and pictures.
+fn targets(markdown: &str) -> Vec<String> {
+    let prose = prose(markdown);
+    let mut targets = Vec::new();
+    for (open, close) in [("](", ')'), ("src=\"", '"'), ("href=\"", '"')] {
+        let parts = prose.split(open).skip(1);
+        targets.extend(parts.filter_map(|part| part.split_once(close)).map(|(target, _)| target.trim().to_owned()));
+    }
+    targets
+}
+
+/// The names that headings have in links: lower case, spaces as `-`, punctuation dropped.
+fn anchors(markdown: &str) -> BTreeSet<String> {
+    let mut fenced = false;
+    let mut anchors = BTreeSet::new();
+    for line in markdown.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        if let (false, Some(heading)) =
+            (fenced, line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with('#')))
+        {
+            let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+            anchors.insert(kept.collect::<String>().to_lowercase().replace(' ', "-"));
+        }
+    }
+    anchors
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut broken = Vec::new();
+    for path in files(&root(), "md") {
+        let text = read(&path);
+        for target in targets(&text) {
+            if target.contains("://") || target.starts_with("mailto:") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let linked = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let there = linked.exists()
+                && (anchor.is_empty()
+                    || linked.extension().is_none_or(|extension| extension != "md")
+                    || anchors(&read(&linked)).contains(anchor));
+            if !there {
+                broken.push(format!("{}: `{target}`", relative(&path)));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links without a file or heading:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn links_are_found() {
+    let text = "# A `b` c, d!\n[x](one.md) `[y](not.md)` ![`p`](two.svg#z)\n```\n[z](not.md)\n# no\n```\n<img src=\"three.png\">";
+    assert_eq!(targets(text), ["one.md", "two.svg#z", "three.png"]);
+    assert_eq!(anchors(text), BTreeSet::from(["a-b-c-d".to_owned()]));
+}
+
+/// Everything in a text that looks like the path of a Rust file.
+fn rust_paths(text: &str) -> BTreeSet<&str> {
+    let path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
+    text.split(|c| !path(c)).filter(|word| word.ends_with(".rs") && *word != ".rs").collect()
+}
+
+/// The modules right below a crate's root, as paths from the repository's root: `x.rs` or `x/mod.rs`.
+fn modules(source: &str) -> BTreeSet<String> {
+    let mut modules = BTreeSet::new();
+    let Ok(entries) = fs::read_dir(root().join(source)) else { return modules };
+    for entry in entries {
+        let path = entry.unwrap().path();
+        if path.join("mod.rs").exists() {
+            modules.insert(relative(&path) + "/mod.rs");
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("lib.rs") {
+            modules.insert(relative(&path));
+        }
+    }
+    modules
+}
+
+#[test]
+fn the_code_map_is_the_tree() {
+    let map = read(&root().join("ARCHITECTURE.md"));
+    let mentioned = rust_paths(&map);
+    let gone: Vec<_> = mentioned.iter().filter(|path| !root().join(path).is_file()).collect();
+    assert!(gone.is_empty(), "ARCHITECTURE.md mentions files that do not exist (paths count from the root): {gone:?}");
+
+    let crates = ["no-std-infer/src", "host-trainer/src", "firmware-example/src", "firmware-example/src/bin"];
+    let missing: Vec<_> = crates.iter().flat_map(|source| modules(source)).collect();
+    assert!(missing.len() > 20, "the modules were not found: {missing:?}");
+    let missing: Vec<_> = missing.into_iter().filter(|module| !mentioned.contains(module.as_str())).collect();
+    assert!(missing.is_empty(), "the code map of ARCHITECTURE.md lacks a line for {missing:?}");
+}
+
+#[test]
+fn dependencies_point_one_way() {
+    for (manifest, above) in [
+        ("no-std-infer/Cargo.toml", &["host-trainer", "firmware-example", "burn"][..]),
+        ("host-trainer/Cargo.toml", &["firmware-example"]),
+        ("firmware-example/Cargo.toml", &["host-trainer"]),
+    ] {
+        let path = root().join(manifest);
+        if !path.exists() {
+            continue;
+        }
+        let text = read(&path);
+        let names: Vec<&str> = text.lines().filter_map(|line| line.split(['=', '.', ' ']).next()).collect();
+        for name in above {
+            assert!(
+                !names.contains(name),
+                "{manifest} depends on {name}; the arrows of ARCHITECTURE.md never point back"
+            );
+        }
+    }
+}
+
+#[test]
+fn burn_stays_above_the_graph() {
+    for path in files(&root().join("host-trainer/src"), "rs") {
+        let name = relative(&path);
+        let above = ["model", "training"].iter().any(|part| name.starts_with(&format!("host-trainer/src/{part}")));
+        let uses = read(&path).lines().any(|line| !line.trim_start().starts_with("//") && line.contains("burn::"));
+        assert!(
+            above || !uses,
+            "{name} uses burn; only the model and the training may, everything else starts from the graph"
+        );
+    }
+}
