@@ -1,7 +1,9 @@
 //! What the cross-crate tests share: random models of one operator, and whole small networks.
 
+pub mod needing;
 pub mod networks;
 pub mod operators;
+pub mod residual;
 
 use host_trainer::aligned::Aligned;
 use no_std_infer::kernels::Kernels;

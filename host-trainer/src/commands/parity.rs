@@ -50,7 +50,11 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let loaded = progress::load(&mut dataset, &input_config(&model), args.view)?;
     let mut device = match args.link {
         Link::Host => None,
-        Link::Qemu => Some((Device::start(&blob)?, DeviceParity::default())),
+        Link::Qemu => {
+            let device = Device::start(&blob)?;
+            let board = device.description().board.clone();
+            Some((device, DeviceParity { board, ..DeviceParity::default() }))
+        }
     };
 
     let mut comparison = Comparison { labels, splits: Vec::new() };

@@ -1,0 +1,69 @@
+//! Classifies the built-in picture, prints class, probabilities and costs, and ends QEMU.
+#![no_std]
+#![no_main]
+
+use core::fmt::{self, Write};
+
+use cortex_m::Peripherals;
+use cortex_m_rt::entry;
+use firmware_example::mps2::{Mps2, exit};
+use firmware_example::{ARENA_LEN, Board, Costs, MODEL, infer};
+use no_std_infer::image::PixelFormat;
+use no_std_infer::link::Picture;
+use no_std_infer::{Arena, Interpreter, Model};
+
+/// A camera's frame.
+const PICTURE: Picture<'_> =
+    Picture::Frame { format: PixelFormat::Rgb565Be, width: 96, height: 96, bytes: include_bytes!("demo.rgb565") };
+/// Most operators whose cost is printed.
+const LAYERS: usize = 64;
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+    let Some(peripherals) = Peripherals::take() else { exit(false) };
+    let mut board = Mps2::start(peripherals.SYST);
+    exit(demo(&mut board, ARENA).is_ok())
+}
+
+fn demo(board: &mut impl Board, arena: &mut [i8]) -> fmt::Result {
+    let model = match Model::parse(MODEL) {
+        Ok(model) => model,
+        Err(error) => {
+            writeln!(board.console(), "the blob cannot be run: {error}")?;
+            return Err(fmt::Error);
+        }
+    };
+    let mut layers = [0; LAYERS];
+    let outcome = infer(board, &model, arena, PICTURE, |index, cost| {
+        if let Some(slot) = layers.get_mut(index) {
+            *slot = cost;
+        }
+    });
+    match outcome {
+        Ok((interpreter, costs)) => print(board, &interpreter, &layers, costs),
+        Err(failure) => {
+            writeln!(board.console(), "the built-in picture cannot be classified: {failure}")?;
+            Err(fmt::Error)
+        }
+    }
+}
+
+fn print<B: Board>(board: &mut B, interpreter: &Interpreter<'_, '_>, layers: &[u32], costs: Costs) -> fmt::Result {
+    let (model, stack) = (interpreter.model(), board.stack_used());
+    let mut console = board.console();
+    writeln!(console, "board {}", B::NAME)?;
+    writeln!(console, "model {} {:08x}", model.info().name, model.crc())?;
+    writeln!(console, "flash {} bytes, arena {} bytes, stack {stack} bytes", MODEL.len(), model.arena_len())?;
+    for (class, (label, &score)) in model.labels().zip(interpreter.output()).enumerate() {
+        // Of 1000, rounded; a softmax's output is (q + 128) / 256.
+        let permille = ((i32::from(score) + 128) * 1000 + 128) / 256;
+        let mark = if class == interpreter.class() { '>' } else { ' ' };
+        writeln!(console, "{mark} {:3}.{} % {label}", permille / 10, permille % 10)?;
+    }
+    for (op, cost) in model.ops().zip(layers) {
+        writeln!(console, "{cost:>12} {} {}", B::UNIT, op.name())?;
+    }
+    writeln!(console, "{:>12} {} in all", costs.network, B::UNIT)?;
+    writeln!(console, "{:>12} {} for preprocessing", costs.preprocessing, B::UNIT)
+}

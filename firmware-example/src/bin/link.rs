@@ -1,0 +1,28 @@
+//! Answers a host over UART 0; the host's side is `host_trainer::device`.
+#![no_std]
+#![no_main]
+
+use cortex_m::Peripherals;
+use cortex_m_rt::entry;
+use firmware_example::mps2::{Mps2, exit};
+use firmware_example::{ARENA_LEN, MODEL, Memory, serve};
+use no_std_infer::Arena;
+
+/// Longest request: a camera's frame of 320x240 RGB888 fits.
+const REQUEST_LEN: usize = 256 * 1024;
+/// Operators, classes and outputs of 16 KiB in all fit.
+const RESULTS_LEN: usize = 16 * 1024;
+/// Room for all results as a frame.
+const FRAME_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+    static mut REQUEST: [u8; REQUEST_LEN] = [0; REQUEST_LEN];
+    static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
+    static mut FRAME: [u8; FRAME_LEN] = [0; FRAME_LEN];
+
+    let Some(peripherals) = Peripherals::take() else { exit(false) };
+    let mut board = Mps2::start(peripherals.SYST);
+    serve(&mut board, MODEL, Memory { arena: ARENA, request: REQUEST, results: RESULTS, frame: FRAME })
+}

@@ -1,0 +1,62 @@
+//! One picture through the network, with the cost of each step.
+
+use no_std_infer::image::{Frame, preprocess};
+use no_std_infer::link::{Failure, Picture};
+use no_std_infer::{Interpreter, Model};
+
+use crate::Board;
+
+/// What one inference cost in the board's units.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Costs {
+    /// From the camera's frame to the input; 0 when the input came as it is.
+    pub preprocessing: u64,
+    /// The network.
+    pub network: u64,
+}
+
+/// Runs the model on a picture and calls `layer(index, cost)` after each operator.
+///
+/// # Errors
+/// [`Failure::InputLength`], [`Failure::Picture`]; [`Failure::Model`] when the arena does not fit.
+pub fn infer<'m, 'a>(
+    board: &impl Board,
+    model: &'m Model<'m>,
+    arena: &'a mut [i8],
+    picture: Picture<'_>,
+    mut layer: impl FnMut(usize, u32),
+) -> Result<(Interpreter<'m, 'a>, Costs), Failure> {
+    let mut interpreter = Interpreter::new(model, arena).map_err(|_| Failure::Model)?;
+    let start = board.now();
+    load(model, picture, interpreter.input_mut())?;
+    let loaded = board.now();
+    let mut before = loaded;
+    interpreter.run_profiled(|index, _, _| {
+        let now = board.now();
+        layer(index, now.saturating_sub(before) as u32);
+        before = board.now();
+    });
+    let preprocessing = if let Picture::Input(_) = picture { 0 } else { loaded - start };
+    Ok((interpreter, Costs { preprocessing, network: before - loaded }))
+}
+
+/// Turns a picture into the network's input.
+fn load(model: &Model<'_>, picture: Picture<'_>, input: &mut [i8]) -> Result<(), Failure> {
+    match picture {
+        Picture::Input(bytes) => {
+            if bytes.len() != input.len() {
+                return Err(Failure::InputLength { expected: input.len() as u32, found: bytes.len() as u32 });
+            }
+            for (slot, &byte) in input.iter_mut().zip(bytes) {
+                *slot = byte as i8;
+            }
+            Ok(())
+        }
+        Picture::Frame { format, width, height, bytes } => {
+            let frame = Frame::new(format, width.into(), height.into(), bytes).map_err(|_| Failure::Picture)?;
+            let want = &model.info().input;
+            let (tensor, image) = (&want.tensor, &want.image);
+            preprocess(&frame, image.fit, input, tensor.width, tensor.height, image.color).map_err(|_| Failure::Picture)
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Builds the firmware, and says what is missing for that.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+use no_std_infer::format::blob_crc;
+
+use crate::atomic;
+
+/// The target that the firmware is compiled for.
+pub const TARGET: &str = "thumbv7em-none-eabihf";
+/// The emulator that the firmware runs in.
+pub const QEMU: &str = "qemu-system-arm";
+
+/// The programs of `firmware-example`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// Classifies a built-in picture and prints what it found.
+    Demo,
+    /// Answers a host.
+    Link,
+}
+
+impl Program {
+    fn name(self) -> &'static str {
+        match self {
+            Program::Demo => "demo",
+            Program::Link => "link",
+        }
+    }
+}
+
+/// What must be installed before firmware can be built and run; `None` when nothing is missing.
+#[must_use]
+pub fn missing() -> Option<String> {
+    missing_emulator().or_else(|| missing_target(TARGET))
+}
+
+pub(super) fn missing_emulator() -> Option<String> {
+    let found = Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let works = found.is_ok_and(|status| status.success());
+    (!works).then(|| format!("install {QEMU} (Debian: apt install {QEMU}; macOS: brew install qemu)"))
+}
+
+/// What must be installed before anything can be compiled for `target`; `None` when nothing is missing.
+/// A cargo named by `FIRMWARE_CARGO` is trusted to have every target.
+#[must_use]
+pub fn missing_target(target: &str) -> Option<String> {
+    if std::env::var_os("FIRMWARE_CARGO").is_some() {
+        return None;
+    }
+    let library = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
+    let path = library.ok().and_then(|output| String::from_utf8(output.stdout).ok());
+    let installed = path.is_some_and(|path| Path::new(path.trim()).is_dir());
+    (!installed).then(|| format!("install the target: rustup target add {target}"))
+}
+
+/// A cargo for microcontrollers: `FIRMWARE_CARGO`, or else `cargo`. It runs in `folder`, and what the environment
+/// says about building for the host does not reach it.
+#[must_use]
+pub fn cargo(folder: &Path) -> Command {
+    let program = std::env::var_os("FIRMWARE_CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(program);
+    command.current_dir(folder).stdin(Stdio::null());
+    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
+        command.env_remove(variable);
+    }
+    command
+}
+
+/// The folder of the firmware's sources: `FIRMWARE_DIR`, or else `firmware-example` in the repository that this
+/// program was compiled in.
+///
+/// # Errors
+/// When it does not exist.
+pub fn folder() -> Result<PathBuf> {
+    let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware-example"));
+    let folder = std::env::var_os("FIRMWARE_DIR").map_or_else(default, PathBuf::from);
+    folder.canonicalize().with_context(|| {
+        format!("the firmware's sources are not at {}: name their folder in FIRMWARE_DIR", folder.display())
+    })
+}
+
+/// Builds a program with a blob in it; gives the path of the ELF file, which other blobs' builds leave alone.
+///
+/// # Errors
+/// When the compiler fails; says what to install when a target or cargo is missing.
+pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
+    let folder = folder()?;
+    let target_dir = folder.join("target");
+    let images = target_dir.join("images");
+    fs::create_dir_all(&images).with_context(|| format!("cannot create the folder {}", images.display()))?;
+    let lock = target_dir.join("build.lock");
+    let lock = File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
+    lock.lock().context("cannot wait for another build of the firmware to end")?;
+
+    let name = format!("{:08x}-{}", blob_crc(blob), program.name());
+    let blob_path = images.join(&name).with_extension("blob");
+    // Cargo goes by the file's time and would build again.
+    if fs::read(&blob_path).ok().as_deref() != Some(blob) {
+        atomic::write(&blob_path, blob)?;
+    }
+    let mut command = cargo(&folder);
+    command.args(["build", "--release", "--bin", program.name()]);
+    command.arg("--target-dir").arg(&target_dir).env("MODEL_BLOB", &blob_path);
+    run(&mut command)?;
+    let built = target_dir.join(TARGET).join("release").join(program.name());
+    let elf = images.join(&name).with_extension("elf");
+    fs::copy(&built, &elf).with_context(|| format!("cannot copy {} to {}", built.display(), elf.display()))?;
+    Ok(elf)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            bail!("{program} is not installed: get it from https://rustup.rs, or name another cargo in FIRMWARE_CARGO")
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot run {program}")),
+    };
+    let text = String::from_utf8_lossy(&output.stderr);
+    let no_target = text.contains("can't find crate for `core`") || text.contains("target may not be installed");
+    ensure!(!no_target, "the target is not installed: rustup target add {TARGET}");
+    ensure!(output.status.success(), "the firmware does not compile ({program}: {}):\n{text}", output.status);
+    Ok(())
+}

@@ -1,0 +1,192 @@
+//! The device against the host: every byte equal, damage survived.
+
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result, ensure};
+use host_trainer::aligned::Aligned;
+use host_trainer::blob::repair_crc;
+use host_trainer::device::{Device, DeviceResult, Program, build, folder, missing, run_demo};
+use host_trainer::evaluate::{Int8Output, infer};
+use libtest_mimic::{Arguments, Trial};
+use no_std_infer::Model;
+use no_std_infer::image::{Frame, PixelFormat, preprocess};
+use no_std_infer::link::{Failure, FrameError, Picture, Request, Response, SelfTest, encode};
+use tests::needing::trial;
+use tests::residual;
+
+/// Images that go through the device.
+const IMAGES: u64 = 200;
+/// Share by which another compiler may change the demo's counts.
+const COUNT_TOLERANCE: f64 = 0.15;
+
+static BLOB: LazyLock<Aligned<u8>> = LazyLock::new(|| residual::blob(1).expect("a small network can be exported"));
+
+fn main() {
+    let missing = missing();
+    let test = |name: &str, test: fn() -> Result<()>| trial(name, &missing, test);
+    let trials: Vec<Trial> = vec![
+        test("every_byte_of_every_image_is_the_hosts", every_byte_of_every_image_is_the_hosts),
+        test("camera_frames_give_the_hosts_bytes", camera_frames_give_the_hosts_bytes),
+        test("the_self_test_passes_and_finds_a_changed_weight", the_self_test_passes_and_finds_a_changed_weight),
+        test("costs_are_reproducible_and_add_up", costs_are_reproducible_and_add_up),
+        test(
+            "damaged_frames_are_refused_and_the_next_is_answered",
+            damaged_frames_are_refused_and_the_next_is_answered,
+        ),
+        test("impossible_pictures_are_refused", impossible_pictures_are_refused),
+        test("a_damaged_blob_is_refused", a_damaged_blob_is_refused),
+        test("the_demo_prints_what_is_expected", the_demo_prints_what_is_expected),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn input(model: &Model<'_>, seed: u64) -> Vec<i8> {
+    residual::picture(seed, model.info().input.tensor.len())
+}
+
+fn same(device: &DeviceResult, host: &Int8Output) -> bool {
+    device.logits == host.logits && device.output == host.output
+}
+
+fn every_byte_of_every_image_is_the_hosts() -> Result<()> {
+    let model = Model::parse(&BLOB)?;
+    let mut arena = Aligned::new(model.arena_len());
+    let mut device = Device::start(&BLOB)?;
+    let mut classes = vec![0; usize::from(model.info().labels)];
+    for seed in 0..IMAGES {
+        let input = input(&model, seed);
+        let host = infer(&model, &mut arena, &input);
+        let device = device.infer(&input)?;
+        ensure!(same(&device, &host), "image {seed}: {device:?} on the device, {host:?} on the host");
+        ensure!(device.class == no_std_infer::argmax(&host.logits), "image {seed}: class {}", device.class);
+        classes[device.class] += 1;
+    }
+    ensure!(classes.iter().filter(|&&count| count > 0).count() > 1, "the images are all of one class: {classes:?}");
+    Ok(())
+}
+
+fn camera_frames_give_the_hosts_bytes() -> Result<()> {
+    let model = Model::parse(&BLOB)?;
+    let want = &model.info().input;
+    let mut arena = Aligned::new(model.arena_len());
+    let mut device = Device::start(&BLOB)?;
+    let formats =
+        [PixelFormat::Rgb888, PixelFormat::Rgb565Be, PixelFormat::Rgb565Le, PixelFormat::Yuv422, PixelFormat::Grey8];
+    for (seed, format) in (0..).zip(formats) {
+        for (width, height) in [(96_u16, 64_u16), (20, 24), (14, 9)] {
+            let len = usize::from(width) * usize::from(height) * format.bytes_per_pixel();
+            let bytes: Vec<u8> = residual::picture(seed, len).iter().map(|&value| value as u8).collect();
+            let frame = Frame::new(format, width.into(), height.into(), &bytes)?;
+            let mut input = vec![0; want.tensor.len()];
+            preprocess(&frame, want.image.fit, &mut input, want.tensor.width, want.tensor.height, want.image.color)?;
+            let host = infer(&model, &mut arena, &input);
+            let device = device.infer_picture(Picture::Frame { format, width, height, bytes: &bytes })?;
+            ensure!(same(&device, &host), "{format:?} {width}x{height}: {device:?} on the device, {host:?} on the host");
+            ensure!(device.preprocessing > 0, "preprocessing costs something");
+        }
+    }
+    Ok(())
+}
+
+fn the_self_test_passes_and_finds_a_changed_weight() -> Result<()> {
+    ensure!(Device::start(&BLOB)?.self_test()? == SelfTest::Passed);
+    let mut changed = BLOB.clone();
+    let weights = Model::parse(&BLOB)?.weights().as_ptr() as usize - BLOB.as_ptr() as usize;
+    changed[weights] ^= 2;
+    repair_crc(&mut changed);
+    let outcome = Device::start(&changed)?.self_test()?;
+    ensure!(outcome == SelfTest::Layer(0), "{outcome:?} where the first operator's weights were changed");
+    Ok(())
+}
+
+fn costs_are_reproducible_and_add_up() -> Result<()> {
+    let model = Model::parse(&BLOB)?;
+    let mut device = Device::start(&BLOB)?;
+    let [first, second] = [device.infer(&input(&model, 3))?, device.infer(&input(&model, 3))?];
+    ensure!(first.layers.len() == model.ops().count(), "{} layers", first.layers.len());
+    let sum: u64 = first.layers.iter().map(|&cost| u64::from(cost)).sum();
+    ensure!(sum <= first.total && first.total < sum + sum / 20, "{} in all, {sum} over the layers", first.total);
+    ensure!(first.preprocessing == 0, "an input needs no preprocessing");
+    // The clock's tick is 40 instructions, and both ends of an interval may fall anywhere in one.
+    ensure!(first.total.abs_diff(second.total) <= 80, "{} and {}", first.total, second.total);
+    let macs: u64 = model.ops().map(|op| op.macs()).sum();
+    ensure!(first.total > macs, "{} instructions for {macs} multiply-accumulates", first.total);
+    ensure!((512..32 * 1024).contains(&first.stack), "{} bytes of stack", first.stack);
+    Ok(())
+}
+
+fn damaged_frames_are_refused_and_the_next_is_answered() -> Result<()> {
+    let mut device = Device::start(&BLOB)?;
+    let mut memory = [0; 64];
+    let request = Request::Infer { id: 1, picture: Picture::Input(&[1, 2, 0, 4]) };
+    let frame = encode(&request, &mut memory)?.to_vec();
+    // Byte 4 is no length of COBS's, which would make the frame end early.
+    let flipped = [&frame[..4], &[frame[4] ^ 0x10], &frame[5..]].concat();
+    let cut = [&frame[..6], &[0]].concat();
+    let mut memory = [0; 64];
+    let unknown = encode(&200_u8, &mut memory)?.to_vec();
+    let long = [&[0xFF; 300_000][..], &[0]].concat();
+    let cases = [
+        (flipped, FrameError::BadCrc),
+        (cut, FrameError::Truncated),
+        (unknown, FrameError::BadMessage),
+        (long, FrameError::TooLong),
+    ];
+    for (bytes, expected) in cases {
+        device.exchange(&bytes, |answer| {
+            ensure!(answer == Response::Error(Failure::Frame(expected)), "{answer:?} where {expected:?} was expected");
+            Ok(())
+        })?;
+        ensure!(device.self_test()? == SelfTest::Passed, "no answer after {expected:?}");
+    }
+    Ok(())
+}
+
+fn impossible_pictures_are_refused() -> Result<()> {
+    let mut device = Device::start(&BLOB)?;
+    let error = device.infer(&[0; 7]).err().context("7 bytes are no input")?.to_string();
+    ensure!(error.contains("7 bytes") && error.contains("1440"), "{error}");
+    let picture = Picture::Frame { format: PixelFormat::Rgb888, width: 5, height: 5, bytes: &[0; 74] };
+    let error = device.infer_picture(picture).err().context("a byte is missing")?.to_string();
+    ensure!(error.contains("frame"), "{error}");
+    let error = device.infer(&[0; 300_000]).err().context("300,000 bytes are too many")?.to_string();
+    ensure!(error.contains("longer"), "{error}");
+    ensure!(device.self_test()? == SelfTest::Passed, "no answer after refused pictures");
+    Ok(())
+}
+
+fn a_damaged_blob_is_refused() -> Result<()> {
+    let mut damaged = BLOB.clone();
+    let last = damaged.len() - 1;
+    damaged[last] ^= 1;
+    let error = Device::start(&damaged).err().context("the checksum does not match")?.to_string();
+    ensure!(error.contains("cannot run its blob"), "{error}");
+    Ok(())
+}
+
+/// Compares the demo's output with the file beside its source; `UPDATE_EXPECTED=1` writes the file instead.
+fn the_demo_prints_what_is_expected() -> Result<()> {
+    let blob = std::fs::read(repository().join("data/faces.blob")).context("data/faces.blob")?;
+    let printed = run_demo(&build(Program::Demo, &blob)?)?;
+    let path = folder()?.join("src/bin/demo.expected");
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        std::fs::write(&path, &printed)?;
+    }
+    let expected = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    let same = words(&printed).len() == words(&expected).len()
+        && words(&printed).iter().zip(&words(&expected)).all(|(a, b)| a == b || same_count(a, b));
+    ensure!(same, "the demo printed\n{printed}\nwhere {} has\n{expected}", path.display());
+    Ok(())
+}
+
+/// True when both are counts of at least three digits and nearly equal.
+fn same_count(a: &str, b: &str) -> bool {
+    let count = |text: &str| text.parse::<f64>().ok().filter(|&count| count >= 100.0);
+    matches!((count(a), count(b)), (Some(a), Some(b)) if (a - b).abs() <= COUNT_TOLERANCE * b)
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}

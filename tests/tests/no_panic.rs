@@ -1,0 +1,48 @@
+//! No panic path from `parse` and `run`: `tests/no-panic` links only then. A panic added on purpose must be found.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use host_trainer::device::{cargo, missing_target};
+use libtest_mimic::{Arguments, Trial};
+use tests::needing::trial;
+
+const TARGETS: [&str; 4] =
+    ["thumbv6m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabi", "riscv32imac-unknown-none-elf"];
+
+fn main() {
+    let tests = |target: &'static str| {
+        let missing = missing_target(target);
+        [
+            trial(&format!("no_path_to_a_panic::{target}"), &missing, move || no_path_to_a_panic(target)),
+            trial(&format!("a_deliberate_panic_is_found::{target}"), &missing, move || {
+                a_deliberate_panic_is_found(target)
+            }),
+        ]
+    };
+    let trials: Vec<Trial> = TARGETS.into_iter().flat_map(tests).collect();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// Whether the check links for `target`, and what the compiler and the linker said.
+fn link(target: &str, arguments: &[&str]) -> Result<(bool, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("no-panic");
+    let mut command = cargo(&folder);
+    // A folder for each target, so that the targets need not wait for one another.
+    command.args(["build", "--release", "--target", target, "--target-dir"]).arg(folder.join("target").join(target));
+    let output = command.args(arguments).output().context("cargo cannot be run")?;
+    Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
+}
+
+fn no_path_to_a_panic(target: &str) -> Result<()> {
+    let (linked, text) = link(target, &[])?;
+    ensure!(linked, "a path to a panic is left, or the check does not compile:\n{text}");
+    Ok(())
+}
+
+fn a_deliberate_panic_is_found(target: &str) -> Result<()> {
+    let (linked, text) = link(target, &["--features", "deliberate"])?;
+    ensure!(!linked, "the check links although there is a panic");
+    ensure!(text.contains("a_panic_path_is_left"), "the check fails for another reason than the panic:\n{text}");
+    Ok(())
+}
