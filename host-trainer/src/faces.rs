@@ -12,7 +12,7 @@ mod species;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
@@ -21,6 +21,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::atomic;
 use canvas::{Canvas, Dice};
 use expression::{Expression, Mood};
 use head::Head;
@@ -134,14 +135,14 @@ pub fn generate(dir: &Path, seed: u64, per_class: &PerClass, size: u32) -> anyho
     let files = drawings.par_iter().map(|drawing| {
         let mut png = Cursor::new(Vec::new());
         draw(drawing.seed, drawing.class, size).write_to(&mut png, ImageFormat::Png)?;
-        write_atomically(&dir.join(&drawing.path), png.get_ref())?;
+        atomic::write(&dir.join(&drawing.path), png.get_ref())?;
         Ok((drawing.path.clone(), hex(&Sha256::digest(png.get_ref()))))
     });
     let files = files.collect::<anyhow::Result<_>>()?;
     let summary = Summary { seed, size, per_class: *per_class, files };
     let mut text = serde_json::to_string_pretty(&summary)?;
     text.push('\n');
-    write_atomically(&dir.join(MANIFEST), text.as_bytes())?;
+    atomic::write(&dir.join(MANIFEST), text.as_bytes())?;
     Ok(summary)
 }
 
@@ -175,8 +176,9 @@ fn prepare_folders(dir: &Path, drawings: &[Drawing]) -> anyhow::Result<()> {
         let entries = fs::read_dir(&folder).with_context(|| format!("cannot list {}", folder.display()))?;
         for entry in entries {
             let path = entry.with_context(|| format!("cannot list {}", folder.display()))?.path();
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
             ensure!(
-                ours.contains(&path),
+                hidden || ours.contains(&path),
                 "{} is not one of the drawings to be written and would mix with them: choose an empty folder",
                 path.display()
             );
@@ -186,17 +188,6 @@ fn prepare_folders(dir: &Path, drawings: &[Drawing]) -> anyhow::Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     Ok(())
-}
-
-fn write_atomically(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().context("a file in a folder")?;
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.persist(path)?;
-        Ok(())
-    };
-    write().with_context(|| format!("cannot write {}: is there space, and may you write there?", path.display()))
 }
 
 fn hex(bytes: &[u8]) -> String {
