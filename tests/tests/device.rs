@@ -82,7 +82,10 @@ fn camera_frames_give_the_hosts_bytes() -> Result<()> {
             preprocess(&frame, want.image.fit, &mut input, want.tensor.width, want.tensor.height, want.image.color)?;
             let host = infer(&model, &mut arena, &input);
             let device = device.infer_picture(Picture::Frame { format, width, height, bytes: &bytes })?;
-            ensure!(same(&device, &host), "{format:?} {width}x{height}: {device:?} on the device, {host:?} on the host");
+            ensure!(
+                same(&device, &host),
+                "{format:?} {width}x{height}: {device:?} on the device, {host:?} on the host"
+            );
             ensure!(device.preprocessing > 0, "preprocessing costs something");
         }
     }

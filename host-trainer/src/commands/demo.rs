@@ -14,9 +14,9 @@ use crate::training;
 /// Seed of the drawings and of the training.
 const SEED: u64 = 1;
 /// Drawings of each class.
-const PER_CLASS: PerClass = PerClass { train: 400, valid: 60, test: 125 };
+const PER_CLASS: PerClass = PerClass { train: 1000, valid: 100, test: 150 };
 /// Width and height of the drawings in pixels.
-const SIZE: u32 = 96;
+const SIZE: u32 = 64;
 /// The configuration, a file that can be used with `train` as well.
 const CONFIG: &str = include_str!("../../../data/faces.toml");
 
@@ -39,7 +39,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
     println!("See what is in the blob:        cargo run -- inspect {}", blob.display());
     println!("Classify a drawing:             cargo run -- predict {} {}", blob.display(), image.display());
     println!(
-        "Run it on a Cortex-M4 in QEMU:  cargo run -- parity {} --data {}/test --link qemu --limit 50",
+        "Run it on a Cortex-M4 in QEMU:  cargo run -- parity {} --data {}/test --link qemu --limit 200",
         run.path().display(),
         drawings.display()
     );

@@ -207,18 +207,18 @@ struct FacesArgs {
     #[arg(long)]
     out: PathBuf,
     /// Width and height in pixels.
-    #[arg(long, default_value_t = 96)]
+    #[arg(long, default_value_t = 64)]
     size: u32,
     /// Seed of the drawings.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Training drawings of each class.
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 1000)]
     train: usize,
     /// Validation drawings of each class.
-    #[arg(long, default_value_t = 60)]
+    #[arg(long, default_value_t = 100)]
     valid: usize,
     /// Test drawings of each class.
-    #[arg(long, default_value_t = 125)]
+    #[arg(long, default_value_t = 150)]
     test: usize,
 }
