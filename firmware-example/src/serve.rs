@@ -1,10 +1,10 @@
 //! Answers a host.
 
+use no_std_infer::Model;
 use no_std_infer::golden::{SelfTestError, self_test};
 use no_std_infer::link::{
     Failure, Hello, Inference, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response, SelfTest, encode,
 };
-use no_std_infer::{Interpreter, Model};
 
 use crate::{Board, infer};
 

@@ -1,13 +1,14 @@
 //! The device against the host: every byte equal, damage survived.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::repair_crc;
 use host_trainer::device::{Device, DeviceResult, Program, build, folder, missing, run_demo};
-use host_trainer::evaluate::{Int8Output, infer};
+use host_trainer::evaluate::{Int8Output, infer, read_blob};
+use host_trainer::faces::{CLASSES, draw};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::Model;
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
@@ -17,8 +18,16 @@ use tests::residual;
 
 /// Images that go through the device.
 const IMAGES: u64 = 200;
+/// Images that go through the device with the shipped model.
+const SHIPPED_IMAGES: u64 = 12;
+/// The demo's picture.
+const DEMO_SEED: u64 = 1;
+const DEMO_CLASS: usize = 1;
+const DEMO_SIZE: u32 = 96;
 /// Share by which another compiler may change the demo's counts.
 const COUNT_TOLERANCE: f64 = 0.15;
+
+const REMEDY: &str = "`UPDATE_EXPECTED=1 cargo test -p tests --test device` writes the new one";
 
 static BLOB: LazyLock<Aligned<u8>> = LazyLock::new(|| residual::blob(1).expect("a small network can be exported"));
 
@@ -36,6 +45,7 @@ fn main() {
         ),
         test("impossible_pictures_are_refused", impossible_pictures_are_refused),
         test("a_damaged_blob_is_refused", a_damaged_blob_is_refused),
+        test("the_shipped_model_gives_the_hosts_bytes", the_shipped_model_gives_the_hosts_bytes),
         test("the_demo_prints_what_is_expected", the_demo_prints_what_is_expected),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -43,6 +53,20 @@ fn main() {
 
 fn input(model: &Model<'_>, seed: u64) -> Vec<i8> {
     residual::picture(seed, model.info().input.tensor.len())
+}
+
+/// A drawn face as the model's input; the seed decides its class too.
+fn drawing(model: &Model<'_>, seed: u64) -> Result<Vec<i8>> {
+    let picture = draw(seed, seed as usize % CLASSES.len(), 64);
+    let frame = Frame::new(PixelFormat::Rgb888, picture.width(), picture.height(), picture.as_raw())?;
+    model_input(model, &frame)
+}
+
+fn model_input(model: &Model<'_>, frame: &Frame<'_>) -> Result<Vec<i8>> {
+    let want = &model.info().input;
+    let mut input = vec![0; want.tensor.len()];
+    preprocess(frame, want.image.fit, &mut input, want.tensor.width, want.tensor.height, want.image.color)?;
+    Ok(input)
 }
 
 fn same(device: &DeviceResult, host: &Int8Output) -> bool {
@@ -55,7 +79,7 @@ fn every_byte_of_every_image_is_the_hosts() -> Result<()> {
     let mut device = Device::start(&BLOB)?;
     let mut classes = vec![0; usize::from(model.info().labels)];
     for seed in 0..IMAGES {
-        let input = input(&model, seed);
+        let input = drawing(&model, seed)?;
         let host = infer(&model, &mut arena, &input);
         let device = device.infer(&input)?;
         ensure!(same(&device, &host), "image {seed}: {device:?} on the device, {host:?} on the host");
@@ -68,7 +92,6 @@ fn every_byte_of_every_image_is_the_hosts() -> Result<()> {
 
 fn camera_frames_give_the_hosts_bytes() -> Result<()> {
     let model = Model::parse(&BLOB)?;
-    let want = &model.info().input;
     let mut arena = Aligned::new(model.arena_len());
     let mut device = Device::start(&BLOB)?;
     let formats =
@@ -78,9 +101,7 @@ fn camera_frames_give_the_hosts_bytes() -> Result<()> {
             let len = usize::from(width) * usize::from(height) * format.bytes_per_pixel();
             let bytes: Vec<u8> = residual::picture(seed, len).iter().map(|&value| value as u8).collect();
             let frame = Frame::new(format, width.into(), height.into(), &bytes)?;
-            let mut input = vec![0; want.tensor.len()];
-            preprocess(&frame, want.image.fit, &mut input, want.tensor.width, want.tensor.height, want.image.color)?;
-            let host = infer(&model, &mut arena, &input);
+            let host = infer(&model, &mut arena, &model_input(&model, &frame)?);
             let device = device.infer_picture(Picture::Frame { format, width, height, bytes: &bytes })?;
             ensure!(
                 same(&device, &host),
@@ -168,20 +189,56 @@ fn a_damaged_blob_is_refused() -> Result<()> {
     Ok(())
 }
 
-/// Compares the demo's output with the file beside its source; `UPDATE_EXPECTED=1` writes the file instead.
+fn the_shipped_model_gives_the_hosts_bytes() -> Result<()> {
+    let blob = shipped_blob()?;
+    let model = Model::parse(&blob)?;
+    let mut arena = Aligned::new(model.arena_len());
+    let mut device = Device::start(&blob)?;
+    ensure!(device.self_test()? == SelfTest::Passed);
+    for seed in 0..SHIPPED_IMAGES {
+        let input = drawing(&model, seed)?;
+        let (device, host) = (device.infer(&input)?, infer(&model, &mut arena, &input));
+        ensure!(same(&device, &host), "drawing {seed}: {device:?} on the device, {host:?} on the host");
+    }
+    Ok(())
+}
+
+/// Compares the demo's picture and output with the files beside its source; `UPDATE_EXPECTED=1` writes them instead.
 fn the_demo_prints_what_is_expected() -> Result<()> {
-    let blob = std::fs::read(repository().join("data/faces.blob")).context("data/faces.blob")?;
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let bytes = demo_picture();
+    let picture = folder()?.join("src/bin/demo.rgb565");
+    if update {
+        std::fs::write(&picture, &bytes)?;
+    }
+    ensure!(std::fs::read(&picture)? == bytes, "{} is not the drawing that it was; {REMEDY}", picture.display());
+
+    let blob = shipped_blob()?;
     let printed = run_demo(&build(Program::Demo, &blob)?)?;
+    let model = Model::parse(&blob)?;
+    let input = model_input(&model, &Frame::new(PixelFormat::Rgb565Be, DEMO_SIZE, DEMO_SIZE, &bytes)?)?;
+    let host = infer(&model, &mut Aligned::new(model.arena_len()), &input);
+    let label = model.labels().nth(no_std_infer::argmax(&host.logits)).context("a class has a label")?;
+    let line = printed.lines().find(|line| line.starts_with('>')).context("the demo names a class")?;
+    ensure!(line.ends_with(label), "the host finds {label} and the demo printed\n{printed}");
+
     let path = folder()?.join("src/bin/demo.expected");
-    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+    if update {
         std::fs::write(&path, &printed)?;
     }
     let expected = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let same = words(&printed).len() == words(&expected).len()
         && words(&printed).iter().zip(&words(&expected)).all(|(a, b)| a == b || same_count(a, b));
-    ensure!(same, "the demo printed\n{printed}\nwhere {} has\n{expected}", path.display());
+    ensure!(same, "the demo printed\n{printed}\nwhere {} has\n{expected}\n{REMEDY}", path.display());
     Ok(())
+}
+
+/// A drawn face as a camera would deliver it: RGB565, high byte first.
+fn demo_picture() -> Vec<u8> {
+    let pixels = draw(DEMO_SEED, DEMO_CLASS, DEMO_SIZE);
+    let rgb565 = |[r, g, b]: [u8; 3]| u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3);
+    pixels.pixels().flat_map(|pixel| rgb565(pixel.0).to_be_bytes()).collect()
 }
 
 /// True when both are counts of at least three digits and nearly equal.
@@ -190,6 +247,6 @@ fn same_count(a: &str, b: &str) -> bool {
     matches!((count(a), count(b)), (Some(a), Some(b)) if (a - b).abs() <= COUNT_TOLERANCE * b)
 }
 
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+fn shipped_blob() -> Result<Aligned<u8>> {
+    read_blob(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"))
 }
