@@ -1,0 +1,206 @@
+//! The commands as a user calls them: what they refuse, how they say it, and that nothing is left half-written.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use host_trainer::blob::repair_crc;
+use host_trainer::commands::{Cli, run};
+use host_trainer::config::Preset;
+use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use tempfile::{TempDir, tempdir};
+use tests::networks::preset;
+
+fn call(arguments: &[&str]) -> anyhow::Result<ExitCode> {
+    let all = ["host-trainer"].into_iter().chain(arguments.iter().copied());
+    run(Cli::try_parse_from(all)?)
+}
+
+/// The error of a command that must fail, checked to be one paragraph.
+fn refusal(arguments: &[&str]) -> String {
+    let error = call(arguments).expect_err("the command must fail");
+    let text = format!("{error:#}");
+    assert!(!text.contains("\n\n"), "more than a paragraph: {text}");
+    text
+}
+
+fn picture(seed: u8, width: u32, height: u32) -> RgbImage {
+    RgbImage::from_fn(width, height, |x, y| Rgb([seed, (x * 3) as u8 ^ seed, (y * 5) as u8]))
+}
+
+/// Two classes with ten pictures each.
+fn pictures() -> TempDir {
+    let dir = tempdir().expect("a temporary folder");
+    for (class, seed) in [("cat", 20), ("dog", 200)] {
+        fs::create_dir(dir.path().join(class)).expect("a folder");
+        for index in 0..10 {
+            let path = dir.path().join(class).join(format!("{index}.png"));
+            picture(seed + index, 12, 9).save(path).expect("a picture");
+        }
+    }
+    dir
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
+
+/// Trains on `data`, which must fail, name `named`, and leave no run folder.
+fn training_refuses(data: &Path, named: &[&str]) {
+    let out = tempdir().expect("a temporary folder");
+    let run_dir = out.path().join("run");
+    let error = refusal(&["train", "--data", text(data), "--out", text(&run_dir)]);
+    for name in named {
+        assert!(error.contains(name), "{name} is not in: {error}");
+    }
+    assert!(!run_dir.exists(), "a run folder was left behind");
+}
+
+#[test]
+fn an_empty_or_missing_folder() {
+    let empty = tempdir().expect("a temporary folder");
+    training_refuses(empty.path(), &[text(empty.path())]);
+    training_refuses(Path::new("no/such/folder"), &["no/such/folder"]);
+}
+
+#[test]
+fn one_class() {
+    let data = pictures();
+    fs::remove_dir_all(data.path().join("dog")).expect("removed");
+    training_refuses(data.path(), &["one class", "cat"]);
+}
+
+#[test]
+fn a_class_with_one_image() {
+    let data = pictures();
+    for index in 1..10 {
+        fs::remove_file(data.path().join(format!("dog/{index}.png"))).expect("removed");
+    }
+    training_refuses(data.path(), &["dog"]);
+}
+
+#[test]
+fn every_bad_file_is_listed() {
+    let data = pictures();
+    fs::write(data.path().join("cat/text.jpg"), "no picture").expect("written");
+    let mut jpeg = std::io::Cursor::new(Vec::new());
+    picture(1, 64, 64).write_to(&mut jpeg, ImageFormat::Jpeg).expect("encoded");
+    let half = jpeg.get_ref().len() / 2;
+    fs::write(data.path().join("dog/half.jpg"), &jpeg.get_ref()[..half]).expect("written");
+    training_refuses(data.path(), &["text.jpg", "half.jpg", "--skip-bad"]);
+}
+
+#[test]
+fn an_unknown_or_impossible_entry_of_the_configuration() {
+    let data = pictures();
+    let config = data.path().join("config.toml");
+    let out = data.path().join("run");
+    for (line, named) in
+        [("[train]\nepoch = 3", "epoch"), ("[train]\nepochs = 0", "epochs"), ("nonsense", "config.toml")]
+    {
+        fs::write(&config, line).expect("written");
+        let error = refusal(&["train", "--data", text(data.path()), "--config", text(&config), "--out", text(&out)]);
+        assert!(error.contains(named), "{named} is not in: {error}");
+        assert!(!out.exists());
+    }
+}
+
+#[test]
+fn a_run_folder_that_cannot_be_made() {
+    let data = pictures();
+    let file = data.path().join("file");
+    fs::write(&file, "in the way").expect("written");
+    let out = file.join("run");
+    let error = refusal(&["train", "--data", text(data.path()), "--out", text(&out)]);
+    assert!(error.contains(text(&out)) && error.contains("--out"), "{error}");
+    assert_eq!(fs::read_to_string(&file).expect("still a file"), "in the way");
+}
+
+fn blob(dir: &TempDir) -> PathBuf {
+    let path = dir.path().join("model.blob");
+    fs::write(&path, &*preset(Preset::Shallow, 16, 20, 3).blob).expect("written");
+    path
+}
+
+#[test]
+fn a_blob_that_is_none() {
+    let dir = tempdir().expect("a temporary folder");
+    let path = blob(&dir);
+    let good = fs::read(&path).expect("readable");
+    let mut newer = good.clone();
+    newer[4] = 2;
+    repair_crc(&mut newer);
+    let mut damaged = good.clone();
+    damaged[100] ^= 1;
+    let cases = [(&newer[..], "version 2"), (&damaged, "damaged"), (&good[..99], "cut off"), (b"text", "cut off")];
+    for (bytes, named) in cases {
+        fs::write(&path, bytes).expect("written");
+        let error = refusal(&["inspect", text(&path)]);
+        assert!(error.contains(named) && error.contains("model.blob"), "{named} is not in: {error}");
+    }
+}
+
+#[test]
+fn any_kind_of_picture_is_classified() {
+    let dir = tempdir().expect("a temporary folder");
+    let blob = blob(&dir);
+    let big = DynamicImage::from(picture(3, 300, 200));
+    let kinds = [
+        ("one-pixel.png", DynamicImage::from(picture(9, 1, 1))),
+        ("grey.png", big.to_luma8().into()),
+        ("sixteen-bit.png", big.to_rgb16().into()),
+        ("alpha.png", big.to_rgba8().into()),
+        ("large.bmp", DynamicImage::from(picture(7, 5200, 4000))),
+    ];
+    let paths: Vec<PathBuf> = kinds
+        .iter()
+        .map(|(name, picture)| {
+            let path = dir.path().join(name);
+            picture.save(&path).expect("written");
+            path
+        })
+        .collect();
+    let mut arguments = vec!["predict", text(&blob)];
+    arguments.extend(paths.iter().map(|path| text(path)));
+    call(&arguments).expect("all are pictures");
+    call(&["inspect", text(&blob), "--json"]).expect("the blob is good");
+
+    let missing = dir.path().join("missing.png");
+    assert!(refusal(&["predict", text(&blob), text(&missing)]).contains("missing.png"));
+}
+
+/// The whole path on a task that any network learns, then the commands that read a run folder.
+#[test]
+fn from_pictures_to_parity() {
+    let data = pictures();
+    let out = data.path().join("out");
+    let config = data.path().join("config.toml");
+    fs::write(&config, "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\n[train]\nepochs = 2\n")
+        .expect("written");
+    let pictures = tempdir().expect("a temporary folder");
+    for class in ["cat", "dog"] {
+        fs::rename(data.path().join(class), pictures.path().join(class)).expect("moved");
+    }
+    let folder = text(pictures.path());
+    call(&["train", "--data", folder, "--config", text(&config), "--out", text(&out)]).expect("it trains");
+    for name in ["model.blob", "report.json", "metrics.csv", "curves.svg", "dataset.json", "config.toml"] {
+        assert!(out.join(name).exists(), "{name}");
+    }
+    let first = fs::read(out.join("model.blob")).expect("readable");
+    call(&["quantize", text(&out), "--json"]).expect("it quantises again");
+    assert_eq!(fs::read(out.join("model.blob")).expect("readable"), first, "the same run gives the same blob");
+
+    let success = format!("{:?}", ExitCode::SUCCESS);
+    let parity = |bound| {
+        let arguments = ["parity", text(&out), "--data", folder, "--min-agreement", bound];
+        format!("{:?}", call(&arguments).expect("it compares"))
+    };
+    assert_eq!(parity("0"), success);
+    assert_ne!(parity("101"), success, "a bound that cannot be met fails");
+    call(&["eval", text(&out.join("model.blob")), "--data", folder, "--as", "rgb565"]).expect("it evaluates");
+
+    let again = refusal(&["train", "--data", folder, "--out", text(&out)]);
+    assert!(again.contains("holds a run already"), "{again}");
+    assert!(refusal(&["quantize", folder]).contains("not a run folder"));
+}
