@@ -32,17 +32,17 @@ pub const CLASSES: [&str; 4] = ["angry", "happy", "other", "sad"];
 // Difficulty. Lengths are shares of the frame's side, or of the head's radius where they say so.
 
 /// Width of the head.
-const HEAD_WIDTH: [f32; 2] = [0.62, 0.95];
+const HEAD_WIDTH: [f32; 2] = [0.6, 0.95];
 /// Tangent of half the largest turn of the head to either side: 25 degrees.
 const MAX_TILT: f32 = 0.2217;
 /// How far the inner end of a fully slanted brow lies from its middle, in head radii.
-const BROW_SLANT: f32 = 0.16;
+const BROW_SLANT: f32 = 0.15;
 /// Largest slant of the brows in the class `other`, as a share of [`BROW_SLANT`].
 const CALM_SLANT: f32 = 0.12;
 /// Share of the faces with brows; the eyelids slant in the others.
 const BROWS_SHOWN: f32 = 0.9;
 /// Depth of the strongest smile, in head radii.
-const MOUTH_CURVE: f32 = 0.155;
+const MOUTH_CURVE: f32 = 0.145;
 /// Share of the foreheads, and of the cheeks, with strokes that look like brows.
 const STROKES: f32 = 0.12;
 /// Largest number of shapes in the background.
