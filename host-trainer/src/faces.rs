@@ -146,7 +146,7 @@ pub fn generate(dir: &Path, seed: u64, per_class: &PerClass, size: u32) -> anyho
     Ok(summary)
 }
 
-/// Every drawing's path and seed. A split and an index make a seed's offset from one start, so no seed comes twice.
+/// Every drawing's path and seed. Split and index give the offset from one start, so no class has a seed twice.
 fn plan(seed: u64, per_class: &PerClass) -> anyhow::Result<Vec<Drawing>> {
     let start = Dice::new(seed, 0).bits();
     let mut drawings = Vec::new();
