@@ -11,7 +11,7 @@ use crate::aligned::Aligned;
 /// The parts of a blob.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'a> {
-    /// The manifest's first message; its counts of labels and operators are set by [`write`].
+    /// The manifest's first message; its counts of labels and operators are set by [`write()`].
     pub info: Info<'a>,
     /// Names of the classes.
     pub labels: &'a [String],
@@ -37,7 +37,7 @@ pub fn write(parts: &Parts<'_>) -> Aligned<u8> {
     assemble(parts, None)
 }
 
-/// Like [`write`], with a golden vector made by running the model.
+/// Like [`write()`], with a golden vector made by running the model.
 ///
 /// # Errors
 /// Those of `Model::parse`.

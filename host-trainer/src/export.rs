@@ -127,7 +127,7 @@ impl<'a> Source<'a> {
 
     /// The accuracy is that on the test images, or on the validation images where there are no others.
     fn provenance(&self, comparison: &Comparison, config: &'a str) -> Provenance<'a> {
-        let shares = |split: &Split| split.engines.iter().map(|engine| engine.accuracy.clone()).collect::<Vec<_>>();
+        let shares = |split: &Split| split.engines.iter().map(|engine| engine.accuracy).collect::<Vec<_>>();
         let shares = comparison.splits.last().map(shares).unwrap_or_default();
         let value = |engine: usize| shares.get(engine).map_or(0.0, |share| share.value as f32);
         Provenance {

@@ -32,19 +32,19 @@ pub const CLASSES: [&str; 4] = ["angry", "happy", "other", "sad"];
 // Difficulty. Lengths are shares of the frame's side, or of the head's radius where they say so.
 
 /// Width of the head.
-const HEAD_WIDTH: [f32; 2] = [0.6, 0.95];
+const HEAD_WIDTH: [f32; 2] = [0.58, 0.95];
 /// Tangent of half the largest turn of the head to either side: 25 degrees.
 const MAX_TILT: f32 = 0.2217;
 /// How far the inner end of a fully slanted brow lies from its middle, in head radii.
-const BROW_SLANT: f32 = 0.15;
+const BROW_SLANT: f32 = 0.145;
 /// Largest slant of the brows in the class `other`, as a share of [`BROW_SLANT`].
-const CALM_SLANT: f32 = 0.12;
+const CALM_SLANT: f32 = 0.15;
 /// Share of the faces with brows; the eyelids slant in the others.
-const BROWS_SHOWN: f32 = 0.9;
+const BROWS_SHOWN: f32 = 0.85;
 /// Depth of the strongest smile, in head radii.
-const MOUTH_CURVE: f32 = 0.145;
+const MOUTH_CURVE: f32 = 0.14;
 /// Share of the foreheads, and of the cheeks, with strokes that look like brows.
-const STROKES: f32 = 0.12;
+const STROKES: f32 = 0.25;
 /// Largest number of shapes in the background.
 const CLUTTER: usize = 8;
 /// Share of the faces behind a hat, glasses, a paw or grass.
@@ -56,9 +56,9 @@ const EXPOSURE: f32 = 0.2;
 /// Largest change of a colour channel.
 const CAST: f32 = 0.15;
 /// Largest amplitude of the noise, as a share of full scale.
-const NOISE: f32 = 0.03;
+const NOISE: f32 = 0.035;
 /// Largest blur radius.
-const BLUR: f32 = 0.004;
+const BLUR: f32 = 0.005;
 
 /// Draws one face of the class [`CLASSES`]`[class]`, `size` by `size` pixels. The same arguments give the same bytes.
 ///

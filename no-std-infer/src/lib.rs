@@ -16,7 +16,7 @@
 //! ```
 //!
 //! No allocation, no float between the input bytes and the int8 logits, no panic: [`Model::parse`] checks everything,
-//! and afterwards nothing can fail. [`format`](mod@format) is the file, [`fixed`] the rounding, [`reference`] the meaning of each
+//! and afterwards nothing can fail. [`format`](mod@format) is the file, [`fixed`] the rounding, [`reference`](mod@reference) the meaning of each
 //! operator.
 #![no_std]
 
