@@ -226,7 +226,7 @@ fn the_demo_prints_what_is_expected() -> Result<()> {
     if update {
         std::fs::write(&path, &printed)?;
     }
-    let expected = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let expected = std::fs::read_to_string(&path).with_context(|| format!("{}; {REMEDY}", path.display()))?;
     let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let same = words(&printed).len() == words(&expected).len()
         && words(&printed).iter().zip(&words(&expected)).all(|(a, b)| a == b || same_count(a, b));

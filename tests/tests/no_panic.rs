@@ -13,11 +13,11 @@ const TARGETS: [&str; 4] =
 fn main() {
     let tests = |target: &'static str| {
         let missing = missing_target(target);
+        let name = |test: &str| format!("{test}::{target}");
         [
-            trial(&format!("no_path_to_a_panic::{target}"), &missing, move || no_path_to_a_panic(target)),
-            trial(&format!("a_deliberate_panic_is_found::{target}"), &missing, move || {
-                a_deliberate_panic_is_found(target)
-            }),
+            trial(&name("no_path_to_a_panic"), &missing, move || no_path_to_a_panic(target, "3")),
+            trial(&name("no_path_to_a_panic_in_small_code"), &missing, move || no_path_to_a_panic(target, "s")),
+            trial(&name("a_deliberate_panic_is_found"), &missing, move || a_deliberate_panic_is_found(target)),
         ]
     };
     let trials: Vec<Trial> = TARGETS.into_iter().flat_map(tests).collect();
@@ -25,23 +25,24 @@ fn main() {
 }
 
 /// Whether the check links for `target`, and what the compiler and the linker said.
-fn link(target: &str, arguments: &[&str]) -> Result<(bool, String)> {
+fn link(target: &str, opt_level: &str, arguments: &[&str]) -> Result<(bool, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("no-panic");
     let mut command = cargo(&folder);
     // A folder for each target, so that the targets need not wait for one another.
     command.args(["build", "--release", "--target", target, "--target-dir"]).arg(folder.join("target").join(target));
+    command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", opt_level);
     let output = command.args(arguments).output().context("cargo cannot be run")?;
     Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
-fn no_path_to_a_panic(target: &str) -> Result<()> {
-    let (linked, text) = link(target, &[])?;
+fn no_path_to_a_panic(target: &str, opt_level: &str) -> Result<()> {
+    let (linked, text) = link(target, opt_level, &[])?;
     ensure!(linked, "a path to a panic is left, or the check does not compile:\n{text}");
     Ok(())
 }
 
 fn a_deliberate_panic_is_found(target: &str) -> Result<()> {
-    let (linked, text) = link(target, &["--features", "deliberate"])?;
+    let (linked, text) = link(target, "3", &["--features", "deliberate"])?;
     ensure!(!linked, "the check links although there is a panic");
     ensure!(text.contains("a_panic_path_is_left"), "the check fails for another reason than the panic:\n{text}");
     Ok(())
