@@ -65,7 +65,7 @@ impl Observer for Console {
         let Moment { epoch, epochs, step, steps, learning_rate, loss, accuracy } = *moment;
         let done = ((epoch - 1) * steps + step) as u64;
         if self.bar.length() == Some(0) {
-            // The speed is that of this session, also when it resumes a run.
+            // The speed is measured from here, also when it resumes a run.
             self.bar.set_length((epochs * steps) as u64);
             self.bar.set_position(done - 1);
             self.bar.reset_eta();
