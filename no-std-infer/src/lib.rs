@@ -1,18 +1,15 @@
 //! Integer neural-network inference for microcontrollers: one blob, the same bytes on every target.
 //!
-//! ```
-//! # fn main() {}
-//! # #[cfg(any())] {
-//! use no_std_infer::{Arena, Interpreter, Model, format::arena_len, include_model};
+//! ```ignore
+//! use no_std_infer::{Arena, Interpreter, Model, format::arena_len, image, include_model};
 //!
 //! const MODEL: &[u8] = include_model!("faces.blob");
 //! let mut arena = Arena::<{ arena_len(MODEL) }>::new();
 //! let model = Model::parse(MODEL)?;
 //! let mut interpreter = Interpreter::new(&model, &mut arena)?;
-//! no_std_infer::image::preprocess(&frame, &model.info().input, interpreter.input_mut())?;
+//! image::preprocess(&frame, fit, interpreter.input_mut(), width, height, color)?;
 //! interpreter.run();
 //! let label = model.labels().nth(interpreter.class());
-//! # }
 //! ```
 //!
 //! No allocation, no float between the input bytes and the int8 logits, no panic: [`Model::parse`] checks everything,
