@@ -12,7 +12,7 @@ use crate::dataset::{Images, Loaded};
 use crate::emit::{Description, Emitted, emit};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
-use crate::quantise::quantise;
+use crate::quantise::{QuantModel, quantise};
 use crate::run_dir::{Record, RunDir};
 use crate::sqnr::{LayerSqnr, layer_sqnr};
 use crate::{atomic, plots};
@@ -64,25 +64,24 @@ pub fn export(
     let valid_logits = float_logits(&graph, &images.valid);
     let temperature =
         if images.valid.len() < TEMPERATURE_IMAGES { 1.0 } else { temperature(&valid_logits, &images.valid.labels) };
-    let source = Source { run, config, record, graph: &graph, temperature };
+    let source = Source { run, config, record };
 
     let candidates = method.map_or(vec![Method::MinMax, Method::Percentile, Method::Mse], |method| vec![method]);
     let mut tried = Vec::new();
     for method in candidates {
-        let emitted = source.emit(&calibration, method, Provenance::default())?.0;
-        let layers = layer_sqnr(&graph, &Model::parse(&emitted.blob)?, &calibration)?;
-        tried.push((method, logits_sqnr(&layers), layers));
+        let model = quantise(&graph, &calibrate(&graph, &calibration, method)?, temperature)?;
+        let plain = source.emit(&model, Provenance::default())?;
+        let layers = layer_sqnr(&graph, &Model::parse(&plain.blob)?, &calibration)?;
+        tried.push(Candidate { method, model, plain, layers });
     }
-    let methods: Vec<_> = tried.iter().map(|(method, db, _)| (*method, *db)).collect();
-    let exact = |db: &Option<f64>| db.unwrap_or(f64::INFINITY);
-    let best = tried.into_iter().max_by(|(_, a, _), (_, b, _)| exact(a).total_cmp(&exact(b)));
-    let (method, _, layers) = best.context("no quantisation method was tried")?;
+    let methods: Vec<_> = tried.iter().map(|candidate| (candidate.method, candidate.decibels())).collect();
+    let exact = |candidate: &Candidate| candidate.decibels().unwrap_or(f64::INFINITY);
+    let best = tried.into_iter().max_by(|a, b| exact(a).total_cmp(&exact(b)));
+    let Candidate { method, model: quantised, plain, layers } = best.context("no quantisation method was tried")?;
 
-    let (plain, _) = source.emit(&calibration, method, Provenance::default())?;
     let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
     let hash = run.config_hash()?;
-    let provenance = source.provenance(&comparison, &hash);
-    let (emitted, notes) = source.emit(&calibration, method, provenance)?;
+    let emitted = source.emit(&quantised, source.provenance(&comparison, &hash))?;
     let model = Model::parse(&emitted.blob)?;
     let report = Report {
         comparison,
@@ -95,7 +94,7 @@ pub fn export(
         arena: model.arena_len(),
         arena_lower_bound: emitted.plan.lower_bound as usize,
         macs: model.ops().map(|op| op.macs()).sum(),
-        notes,
+        notes: quantised.notes,
     };
     write(run, &emitted, &report)?;
     Ok(report)
@@ -105,24 +104,31 @@ struct Source<'a> {
     run: &'a RunDir,
     config: &'a Config,
     record: &'a Record,
-    graph: &'a Graph,
-    temperature: f32,
+}
+
+/// One method's outcome.
+struct Candidate {
+    method: Method,
+    model: QuantModel,
+    /// Without provenance, which needs the accuracy of the method that is chosen.
+    plain: Emitted,
+    layers: Vec<LayerSqnr>,
+}
+
+impl Candidate {
+    /// SQNR of the logits: of the last layer but the softmax.
+    fn decibels(&self) -> Option<f64> {
+        self.layers.iter().rev().nth(1).and_then(|layer| layer.db)
+    }
 }
 
 impl<'a> Source<'a> {
-    fn emit(
-        &self,
-        calibration: &[Vec<i8>],
-        method: Method,
-        provenance: Provenance<'_>,
-    ) -> Result<(Emitted, Vec<String>)> {
-        let ranges = calibrate(self.graph, calibration, method)?;
-        let model = quantise(self.graph, &ranges, self.temperature)?;
+    fn emit(&self, model: &QuantModel, provenance: Provenance<'_>) -> Result<Emitted> {
         let (mean, std) = self.record.mean_std();
         let image = ImageInput { color: self.config.input.color, fit: self.config.input.fit, mean, std };
         let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
         let description = Description { name: &name, labels: &self.record.classes, image, provenance };
-        Ok((emit(&model, &description)?, model.notes))
+        emit(model, &description)
     }
 
     /// The accuracy is that on the test images, or on the validation images where there are no others.
@@ -158,11 +164,6 @@ pub fn compare(graph: &Graph, model: &Model<'_>, labels: &[String], images: &Loa
     };
     let splits = splits.into_iter().filter(|(_, images)| !images.is_empty()).map(split).collect();
     Comparison { labels: labels.to_vec(), splits }
-}
-
-/// SQNR of the logits: of the last layer but the softmax.
-fn logits_sqnr(layers: &[LayerSqnr]) -> Option<f64> {
-    layers.iter().rev().nth(1).and_then(|layer| layer.db)
 }
 
 fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
