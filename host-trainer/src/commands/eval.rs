@@ -14,8 +14,8 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
     let labels: Vec<String> = model.labels().map(str::to_owned).collect();
-    let mut dataset = Dataset::open_for(&args.data, &labels, args.skip_bad)?;
-    let loaded = progress::load(&mut dataset, &input_config(&model), args.view)?;
+    let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
+    let loaded = progress::load(&mut dataset, &input_config(&model), args.images.view)?;
     let mut comparison = Comparison { labels, splits: Vec::new() };
     for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
         let classes = int8_classes(&int8_outputs(&model, images));

@@ -1,5 +1,6 @@
 //! The program's commands: what each takes; one file a command does it.
 
+mod bench;
 mod demo;
 mod eval;
 mod faces;
@@ -43,6 +44,8 @@ enum Command {
     Predict(PredictArgs),
     /// Shows what is in a blob.
     Inspect(InspectArgs),
+    /// Measures the time of an inference.
+    Bench(BenchArgs),
     /// Draws the built-in data set.
     Faces(FacesArgs),
 }
@@ -60,6 +63,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Faces(args) => faces::run(&args),
     }
 }
@@ -123,13 +127,26 @@ struct QuantizeArgs {
     json: bool,
 }
 
+/// Images that a model is tried on.
+#[derive(Debug, Args)]
+struct ImageArgs {
+    /// Folder of images in the model's classes.
+    #[arg(long)]
+    data: PathBuf,
+    /// What the network sees of each image.
+    #[arg(long = "as", value_enum, default_value = "rgb888")]
+    view: View,
+    /// Go on without files that cannot be read.
+    #[arg(long)]
+    skip_bad: bool,
+}
+
 #[derive(Debug, Args)]
 struct ParityArgs {
     /// Folder that `train` made.
     run_dir: PathBuf,
-    /// Folder of images in the model's classes.
-    #[arg(long)]
-    data: PathBuf,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Where the int8 model runs besides this process.
     #[arg(long, value_enum, default_value = "host")]
     link: Link,
@@ -139,12 +156,6 @@ struct ParityArgs {
     /// Compare at most this many images of each split, spread over it.
     #[arg(long)]
     limit: Option<usize>,
-    /// What the network sees of each image.
-    #[arg(long = "as", value_enum, default_value = "rgb888")]
-    view: View,
-    /// Go on without files that cannot be read.
-    #[arg(long)]
-    skip_bad: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -163,15 +174,8 @@ enum Link {
 struct EvalArgs {
     /// The blob.
     blob: PathBuf,
-    /// Folder of images in the model's classes.
-    #[arg(long)]
-    data: PathBuf,
-    /// What the network sees of each image.
-    #[arg(long = "as", value_enum, default_value = "rgb888")]
-    view: View,
-    /// Go on without files that cannot be read.
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -196,6 +200,25 @@ struct PredictArgs {
 struct InspectArgs {
     /// The blob.
     blob: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// Blobs.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// Rounds; the median counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Length of a round in seconds.
+    #[arg(long, default_value_t = 0.5)]
+    seconds: f64,
+    /// Count the instructions there too.
+    #[arg(long, value_enum, default_value = "host")]
+    link: Link,
     /// Print JSON.
     #[arg(long)]
     json: bool,
