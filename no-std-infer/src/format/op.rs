@@ -155,7 +155,7 @@ impl Dense {
     #[must_use]
     pub fn inputs(&self) -> usize {
         let vectors = usize::from(self.output.height) * usize::from(self.output.width);
-        self.input.len() / vectors.max(1)
+        self.input.len().checked_div(vectors).unwrap_or(0)
     }
 }
 
