@@ -14,7 +14,7 @@ use no_std_infer::ops::{ChannelParams, DenseParams};
 
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape};
 
-pub use scale::{Quantisation, Range, multiplier, softmax_parameters};
+pub use scale::{Quantisation, Range, mean_multiplier, multiplier, softmax_parameters, softmax_parameters_of_step};
 pub use weights::{Channel, quantise_channel};
 
 /// Where constants start in the weights section: multiples of this.
