@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod export;
 pub mod faces;
 pub mod graph;
+pub mod import;
 pub mod metrics;
 pub mod model;
 pub mod plan;
