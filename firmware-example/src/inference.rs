@@ -18,7 +18,7 @@ pub struct Costs {
 /// Runs the model on a picture and calls `layer(index, cost)` after each operator.
 ///
 /// # Errors
-/// [`Failure::InputLength`], [`Failure::Picture`]; [`Failure::Model`] when the arena does not fit.
+/// [`Failure::InputLength`], [`Failure::Picture`], [`Failure::NoPictures`]; [`Failure::Model`] when the arena does not fit.
 pub fn infer<'m, 'a>(
     board: &impl Board,
     model: &'m Model<'m>,
@@ -55,7 +55,7 @@ fn load(model: &Model<'_>, picture: Picture<'_>, input: &mut [i8]) -> Result<(),
         Picture::Frame { format, width, height, bytes } => {
             let frame = Frame::new(format, width.into(), height.into(), bytes).map_err(|_| Failure::Picture)?;
             let want = &model.info().input;
-            let (tensor, image) = (&want.tensor, &want.image);
+            let (tensor, image) = (&want.tensor, want.kind.image().ok_or(Failure::NoPictures)?);
             preprocess(&frame, image.fit, input, tensor.width, tensor.height, image.color).map_err(|_| Failure::Picture)
         }
     }

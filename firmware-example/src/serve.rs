@@ -50,7 +50,7 @@ fn hello<B: Board>(_: &B, model: Option<&Model<'_>>, blob: &[u8], max_message: u
             blob_len: blob.len() as u32,
             arena_len: model.arena_len() as u32,
             input_len: info.input.tensor.len() as u32,
-            classes: info.labels,
+            classes: info.logits.channels,
             ops: info.ops,
         }
     });
@@ -77,7 +77,7 @@ fn answer<'r>(
     let (output, _) = copy(results, interpreter.output())?;
     Ok(Response::Inference(Inference {
         id,
-        class: interpreter.class() as u16,
+        class: interpreter.class() as u32,
         logits,
         output,
         layers,

@@ -1,7 +1,7 @@
 //! From a quantised model to the blob.
 
 use anyhow::{Context, Result, ensure};
-use no_std_infer::format::{ImageInput, Info, Input, Provenance};
+use no_std_infer::format::{Info, Input, InputKind, Provenance};
 
 use crate::aligned::Aligned;
 use crate::blob::{Parts, write_with_golden};
@@ -16,10 +16,10 @@ const GOLDEN_SEED: u32 = 0x2545_F491;
 pub struct Description<'a> {
     /// Name of the model.
     pub name: &'a str,
-    /// Names of the classes, in the order of the logits.
+    /// Names of the classes, in the order of the logits' channels; none when they have no names.
     pub labels: &'a [String],
-    /// How a picture becomes the input.
-    pub image: ImageInput,
+    /// What the bytes of the input mean.
+    pub input: InputKind,
     /// Where the model comes from.
     pub provenance: Provenance<'a>,
 }
@@ -36,23 +36,25 @@ pub struct Emitted {
 /// Plans the arena, lays out the blob and adds a golden vector made by running it. The same model gives the same bytes.
 ///
 /// # Errors
-/// When the labels or the colour do not fit the model, or the blob does not pass `Model::parse`.
+/// When the labels or the colours do not fit the model, or the blob does not pass `Model::parse`.
 pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted> {
-    let Description { name, labels, image, provenance } = *description;
+    let Description { name, labels, input, provenance } = *description;
     let classes = model.logits.channels;
-    ensure!(labels.len() == classes as usize, "there are {} class names for {classes} logits", labels.len());
-    let channels = model.input.channels;
     ensure!(
-        channels as usize == image.color.channels(),
-        "the network reads {channels} channels, not {:?}",
-        image.color
+        labels.is_empty() || labels.len() == classes as usize,
+        "there are {} class names for {classes} logits",
+        labels.len()
     );
+    if let InputKind::Image(image) = input {
+        let (channels, color) = (model.input.channels, image.color);
+        ensure!(channels as usize == color.channels(), "the network reads {channels} channels, not {color:?}");
+    }
     let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(model.ops.len()).is_ok();
     ensure!(counts, "the format holds at most {} classes and as many operators", u16::MAX);
     let plan = Plan::new(model);
     let info = Info {
         name,
-        input: Input { tensor: plan.place(model.input), image },
+        input: Input { tensor: plan.place(model.input), kind: input },
         logits: plan.place(model.logits),
         labels: 0,
         ops: 0,

@@ -1,6 +1,7 @@
 //! Runs models over images: the float graph, and the int8 model through `no-std-infer` itself.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use no_std_infer::format::{Info, Tensor};
 use no_std_infer::{Interpreter, Model, argmax};
 use rayon::prelude::*;
 
@@ -28,15 +29,35 @@ pub fn parse<'a>(blob: &'a Aligned<u8>, path: &std::path::Path) -> Result<Model<
     })
 }
 
-/// How pictures become a model's input.
+/// How pictures become the input of a model that gives one score a class.
+///
+/// # Errors
+/// When the model reads no pictures, or its logits are of several rows or columns.
+pub fn input_config(model: &Model<'_>) -> Result<InputConfig> {
+    let Info { input, logits, .. } = model.info();
+    let remedy = "use `host-trainer run`";
+    let image = input.kind.image();
+    let image = image.with_context(|| {
+        format!("this model reads a tensor of {} int8 values, not pictures: {remedy}", shape(&input.tensor))
+    })?;
+    let classifies = logits.height == 1 && logits.width == 1;
+    ensure!(classifies, "this model gives {} values for a picture, not one score a class: {remedy}", shape(logits));
+    Ok(InputConfig { width: input.tensor.width, height: input.tensor.height, color: image.color, fit: image.fit })
+}
+
+/// Names of a model's classes: its labels, or their indices where it has none.
 #[must_use]
-pub fn input_config(model: &Model<'_>) -> InputConfig {
-    let input = &model.info().input;
-    InputConfig {
-        width: input.tensor.width,
-        height: input.tensor.height,
-        color: input.image.color,
-        fit: input.image.fit,
+pub fn class_names(model: &Model<'_>) -> Vec<String> {
+    let labels: Vec<String> = model.labels().map(str::to_owned).collect();
+    if labels.is_empty() { (0..model.info().logits.channels).map(|class| class.to_string()).collect() } else { labels }
+}
+
+/// A tensor's sides for people: `height x width x channels`, without leading sides of 1 for a vector.
+#[must_use]
+pub fn shape(tensor: &Tensor) -> String {
+    match (tensor.height, tensor.width, tensor.channels) {
+        (1, 1, channels) => format!("1x{channels}"),
+        (height, width, channels) => format!("{height}x{width}x{channels}"),
     }
 }
 

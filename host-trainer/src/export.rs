@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use no_std_infer::Model;
-use no_std_infer::format::{ImageInput, Provenance};
+use no_std_infer::format::{ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::{calibrate, temperature};
@@ -127,7 +127,8 @@ impl<'a> Source<'a> {
         let (mean, std) = self.record.mean_std();
         let image = ImageInput { color: self.config.input.color, fit: self.config.input.fit, mean, std };
         let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
-        let description = Description { name: &name, labels: &self.record.classes, image, provenance };
+        let description =
+            Description { name: &name, labels: &self.record.classes, input: InputKind::Image(image), provenance };
         emit(model, &description)
     }
 

@@ -75,6 +75,11 @@ impl Plan {
                 Op::Lookup(op) => [Some(&mut op.input), Some(&mut op.output), None],
                 Op::Softmax(op) => [Some(&mut op.input), Some(&mut op.output), None],
                 Op::Reshape(op) => [Some(&mut op.input), Some(&mut op.output), None],
+                Op::Mul(op) => [Some(&mut op.a), Some(&mut op.b), Some(&mut op.output)],
+                Op::Mean(op) => [Some(&mut op.input), Some(&mut op.output), None],
+                Op::Pad(op) => [Some(&mut op.input), Some(&mut op.output), None],
+                Op::Concat(op) => [Some(&mut op.a), Some(&mut op.b), Some(&mut op.output)],
+                Op::Constant(op) => [Some(&mut op.output), None, None],
             };
             tensors.into_iter().flatten().for_each(|tensor| *tensor = self.place(*tensor));
         }
@@ -97,8 +102,7 @@ impl Region {
 }
 
 fn input_indices(op: &Op) -> impl Iterator<Item = usize> {
-    let (a, b) = op.inputs();
-    [Some(a), b].into_iter().flatten().map(|tensor| tensor.offset as usize)
+    op.inputs().map(|tensor| tensor.offset as usize)
 }
 
 fn aligned(len: usize) -> u32 {
@@ -118,13 +122,12 @@ fn regions(model: &QuantModel) -> (Vec<Region>, Vec<usize>) {
     let mut regions = vec![Region { first: 0, last: last_use[0], len: aligned(model.input.len()) }];
     let mut groups = vec![0];
     for (step, op) in ops.iter().enumerate() {
-        let len = aligned(op.output().len());
-        let dies_here = |tensor: &usize| last_use[*tensor] == step && regions[groups[*tensor]].len == len;
-        let reused = input_indices(op).find(dies_here).filter(|_| op.in_place());
-        let group = match reused {
-            Some(tensor) => groups[tensor],
+        let len = op.output().len();
+        let reused = op.inputs().find(|input| last_use[input.offset as usize] == step && input.len() == len);
+        let group = match reused.filter(|_| op.in_place()) {
+            Some(tensor) => groups[tensor.offset as usize],
             None => {
-                regions.push(Region { first: step, last: step, len });
+                regions.push(Region { first: step, last: step, len: aligned(len) });
                 regions.len() - 1
             }
         };

@@ -30,15 +30,26 @@
 //!   The bias already contains `−zero_point_in · Σw`, so a kernel adds plain products `w · x` for every tap,
 //!   taps in the padding included, where `x` is the input's zero point.
 //! * Lookup tables: 256 int8 entries, indexed by `x + 128`.
+//! * Constant tensors: int8, HWC.
+//!
+//! # Versions
+//!
+//! Version 2 added inputs that are not pictures, models without labels, logits of any shape, `Mul`, `Mean`, `Pad`,
+//! `Concat` and `Constant`, summands of different shapes, and softmax over several pixels.
+
+mod op;
 
 use serde::{Deserialize, Serialize};
 
-use crate::fixed::Multiplier;
+pub use op::{
+    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d,
+    Reshape, Softmax, Weights, Window,
+};
 
 /// The first four bytes of every blob.
 pub const MAGIC: [u8; 4] = *b"NSIM";
 /// The version of the format that this crate reads and writes.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Length of the fixed header in bytes.
 pub const HEADER_LEN: usize = 32;
 /// Length of one entry of the section table in bytes.
@@ -56,7 +67,7 @@ pub mod section {
     pub const MANIFEST: u32 = 1;
     /// Weights, channel parameters and tables, required.
     pub const WEIGHTS: u32 = 2;
-    /// Reserved: inputs that are not images.
+    /// Reserved: more about the input than the manifest says.
     pub const INPUT: u32 = 3;
     /// Reserved: how layers are cut into tiles.
     pub const TILE_PLAN: u32 = 4;
@@ -172,9 +183,10 @@ pub struct Info<'a> {
     pub name: &'a str,
     /// What the network reads.
     pub input: Input,
-    /// The scores before softmax or sigmoid, one channel a class; intact in the arena after a run.
+    /// What the network is asked for, of any shape; intact in the arena after a run. A classifier's are the scores before
+    /// softmax or sigmoid: 1 x 1 x classes.
     pub logits: Tensor,
-    /// Number of labels that follow; equals the channels of `logits`.
+    /// Number of labels that follow: the channels of `logits`, or 0 when the channels have no names.
     pub labels: u16,
     /// Number of operators that follow the labels.
     pub ops: u16,
@@ -206,8 +218,28 @@ pub struct Provenance<'a> {
 pub struct Input {
     /// Where the caller puts the input, and how its bytes are quantised.
     pub tensor: Tensor,
-    /// How a picture becomes the input.
-    pub image: ImageInput,
+    /// What its bytes mean.
+    pub kind: InputKind,
+}
+
+/// What the bytes of the input mean.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum InputKind {
+    /// A picture.
+    Image(ImageInput),
+    /// Anything else: a vector, a spectrogram. The caller quantises it with the tensor's scale and zero point.
+    Tensor,
+}
+
+impl InputKind {
+    /// How a picture becomes the input; `None` when the input is no picture.
+    #[must_use]
+    pub const fn image(&self) -> Option<&ImageInput> {
+        match self {
+            InputKind::Image(image) => Some(image),
+            InputKind::Tensor => None,
+        }
+    }
 }
 
 /// How a picture becomes the input: resized to the tensor's height and width, each byte `pixel − 128`.
@@ -296,218 +328,6 @@ impl Tensor {
         let start = self.offset as usize;
         start..start.saturating_add(self.len())
     }
-}
-
-/// The window of a convolution or pooling. The output's size is the output tensor's;
-/// rows and columns outside the input are padding, so bottom and right padding follow from the sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Window {
-    /// Kernel height, 1 or more.
-    pub kernel_h: u8,
-    /// Kernel width, 1 or more.
-    pub kernel_w: u8,
-    /// Vertical stride, 1 or more.
-    pub stride_h: u8,
-    /// Horizontal stride, 1 or more.
-    pub stride_w: u8,
-    /// Vertical distance of taps, 1 or more.
-    pub dilation_h: u8,
-    /// Horizontal distance of taps, 1 or more.
-    pub dilation_w: u8,
-    /// Rows of padding above the input.
-    pub pad_top: u8,
-    /// Columns of padding left of the input.
-    pub pad_left: u8,
-}
-
-impl Window {
-    /// A square kernel without padding or dilation.
-    #[must_use]
-    pub const fn square(kernel: u8, stride: u8) -> Self {
-        Self {
-            kernel_h: kernel,
-            kernel_w: kernel,
-            stride_h: stride,
-            stride_w: stride,
-            dilation_h: 1,
-            dilation_w: 1,
-            pad_top: 0,
-            pad_left: 0,
-        }
-    }
-
-    /// Number of taps.
-    #[must_use]
-    pub const fn taps(&self) -> usize {
-        self.kernel_h as usize * self.kernel_w as usize
-    }
-}
-
-/// Range to which an output is clamped: a fused ReLU or ReLU6, or −128..=127 for none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Activation {
-    /// Smallest output.
-    pub min: i8,
-    /// Largest output; not below `min`.
-    pub max: i8,
-}
-
-impl Activation {
-    /// No activation function.
-    pub const NONE: Self = Self { min: i8::MIN, max: i8::MAX };
-}
-
-/// How the weights of a layer lie in the weights section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Layout {
-    /// int8 in the order given in the [module's documentation](self); channel parameters of [`CHANNEL_LEN`] bytes.
-    Plain,
-}
-
-/// Constants of a layer with weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Weights {
-    /// How they lie in flash.
-    pub layout: Layout,
-    /// First weight, counted from the start of the weights section.
-    pub weights: u32,
-    /// First channel parameter, counted from the start of the weights section; a multiple of 4.
-    pub channels: u32,
-}
-
-/// One operator. Tensors are named by value: two operators share one when all its fields are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Op {
-    /// Convolution over all input channels.
-    Conv2d(Conv2d),
-    /// Convolution of each channel by itself; output channels are a multiple of the input's.
-    DepthwiseConv2d(Conv2d),
-    /// Every input element times a weight for every output.
-    Dense(Dense),
-    /// Largest value in a window; padding never wins.
-    MaxPool2d(Pool2d),
-    /// Mean of the values in a window that lie in the input, rounded half away from zero.
-    AveragePool2d(Pool2d),
-    /// Sum of two tensors of one shape.
-    Add(Add),
-    /// ReLU, ReLU6 or any other clamp, in the input's quantisation.
-    Clamp(Clamp),
-    /// A function of one element by a table of 256 entries: sigmoid and others.
-    Lookup(Lookup),
-    /// Softmax over the channels; the output's scale is 1/256 and its zero point −128.
-    Softmax(Softmax),
-    /// The same bytes under another shape.
-    Reshape(Reshape),
-}
-
-/// Parameters of [`Op::Conv2d`] and [`Op::DepthwiseConv2d`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Conv2d {
-    /// Input, HWC.
-    pub input: Tensor,
-    /// Output, HWC.
-    pub output: Tensor,
-    /// Kernel, stride, dilation and padding.
-    pub window: Window,
-    /// Constants.
-    pub weights: Weights,
-    /// Fused clamp.
-    pub activation: Activation,
-    /// First byte of the scratch in the arena; its length is [`Op::scratch_len`].
-    pub scratch: u32,
-}
-
-/// Parameters of [`Op::Dense`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Dense {
-    /// Input, taken as one vector in HWC order.
-    pub input: Tensor,
-    /// Output: 1 x 1 x channels.
-    pub output: Tensor,
-    /// Constants.
-    pub weights: Weights,
-    /// Fused clamp.
-    pub activation: Activation,
-}
-
-/// Parameters of the poolings. Input and output share scale and zero point.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pool2d {
-    /// Input, HWC.
-    pub input: Tensor,
-    /// Output, HWC.
-    pub output: Tensor,
-    /// Kernel, stride and padding; dilation is 1.
-    pub window: Window,
-    /// Fused clamp.
-    pub activation: Activation,
-}
-
-/// Parameters of [`Op::Add`], as TFLite's: each input, less its zero point and shifted left by [`ADD_SHIFT`], is
-/// scaled by its multiplier; the sum is scaled by `output_multiplier`.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Add {
-    /// First summand.
-    pub a: Tensor,
-    /// Second summand.
-    pub b: Tensor,
-    /// Sum; may lie where either summand lies.
-    pub output: Tensor,
-    /// Multiplier of `a`, at most 1.
-    pub a_multiplier: Multiplier,
-    /// Multiplier of `b`, at most 1.
-    pub b_multiplier: Multiplier,
-    /// Multiplier of the sum, below 1.
-    pub output_multiplier: Multiplier,
-    /// Fused clamp.
-    pub activation: Activation,
-}
-
-/// Left shift of both summands in [`Op::Add`] (TFLite's value for int8).
-pub const ADD_SHIFT: u32 = 20;
-
-/// Parameters of [`Op::Clamp`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Clamp {
-    /// Input.
-    pub input: Tensor,
-    /// Output of the same shape, scale and zero point; may lie where the input lies.
-    pub output: Tensor,
-    /// The range.
-    pub activation: Activation,
-}
-
-/// Parameters of [`Op::Lookup`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Lookup {
-    /// Input.
-    pub input: Tensor,
-    /// Output of the same shape; may lie where the input lies.
-    pub output: Tensor,
-    /// First entry of the table, counted from the start of the weights section.
-    pub table: u32,
-}
-
-/// Parameters of [`Op::Softmax`], as TFLite's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Softmax {
-    /// Logits: 1 x 1 x classes.
-    pub input: Tensor,
-    /// Probabilities of the same shape.
-    pub output: Tensor,
-    /// `input scale · 2^26 / temperature` as a multiplier of 1 or more.
-    pub multiplier: Multiplier,
-    /// Differences to the largest logit below this one count as probability 0.
-    pub diff_min: i32,
-}
-
-/// Parameters of [`Op::Reshape`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Reshape {
-    /// Input.
-    pub input: Tensor,
-    /// Output with as many elements, the same scale and zero point; may lie where the input lies.
-    pub output: Tensor,
 }
 
 /// Test vector that a device can run by itself.

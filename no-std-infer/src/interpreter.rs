@@ -40,7 +40,7 @@ impl<'m, 'a, K: Kernels> Interpreter<'m, 'a, K> {
         Ok(Self { model, arena, kernels: PhantomData })
     }
 
-    /// The network's input, HWC; [`preprocess`](crate::image::preprocess) writes it. A run may overwrite it.
+    /// The network's input, HWC; [`preprocess`](crate::image::preprocess) makes it of a picture. A run may overwrite it.
     pub fn input_mut(&mut self) -> &mut [i8] {
         self.arena.get_mut(self.model.info().input.tensor.range()).unwrap_or_default()
     }
@@ -58,8 +58,8 @@ impl<'m, 'a, K: Kernels> Interpreter<'m, 'a, K> {
         }
     }
 
-    /// The scores before softmax or sigmoid, one a class; `real = scale · (q − zero_point)` of
-    /// [`Info::logits`](crate::format::Info::logits).
+    /// What the network is asked for: a classifier's scores before softmax or sigmoid, one a class;
+    /// `real = scale · (q − zero_point)` of [`Info::logits`](crate::format::Info::logits).
     #[must_use]
     pub fn logits(&self) -> &[i8] {
         tensor(self.arena, &self.model.info().logits)
@@ -71,7 +71,8 @@ impl<'m, 'a, K: Kernels> Interpreter<'m, 'a, K> {
         tensor(self.arena, &self.model.output())
     }
 
-    /// Index of the largest logit, the first of equals.
+    /// Index of the largest logit, the first of equals: a classifier's class. Logits of several rows and columns count
+    /// in HWC order.
     #[must_use]
     pub fn class(&self) -> usize {
         argmax(self.logits())
@@ -128,7 +129,17 @@ fn execute<K: Kernels>(arena: &mut [i8], op: &Op, weights: &[u8]) {
                 K::lookup(arena, op, table, rows);
             }
         }
-        Op::Softmax(op) => K::softmax(arena, op),
+        Op::Softmax(op) => K::softmax(arena, op, rows),
         Op::Reshape(op) => K::reshape(arena, op),
+        Op::Mul(op) => K::mul(arena, op, rows),
+        Op::Mean(op) => K::mean(arena, op, rows),
+        Op::Pad(op) => K::pad(arena, op, rows),
+        Op::Concat(op) => K::concat(arena, op, rows),
+        Op::Constant(op) => {
+            let start = op.values as usize;
+            if let Some(values) = weights.get(start..).and_then(|rest| rest.get(..op.output.len())) {
+                K::constant(arena, op, values);
+            }
+        }
     }
 }

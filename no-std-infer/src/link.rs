@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use crate::image::PixelFormat;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 1;
+pub const PROTOCOL: u16 = 2;
 
 /// Length of a frame's checksum in bytes.
 const CRC_LEN: usize = 4;
@@ -117,8 +117,8 @@ pub struct ModelInfo {
     pub arena_len: u32,
     /// Length of the network's input in bytes.
     pub input_len: u32,
-    /// Number of classes.
-    pub classes: u16,
+    /// Number of the logits' channels: a classifier's classes.
+    pub classes: u32,
     /// Number of operators.
     pub ops: u16,
 }
@@ -147,8 +147,8 @@ pub struct Inference<'a> {
     /// The request's.
     pub id: u32,
     /// Index of the largest logit.
-    pub class: u16,
-    /// Logits, int8, one a class.
+    pub class: u32,
+    /// Logits, int8: a classifier's are one a class.
     pub logits: &'a [u8],
     /// The last operator's output, int8: probabilities `(q + 128) / 256` when that is a softmax.
     pub output: &'a [u8],
@@ -200,6 +200,8 @@ pub enum Failure {
     Picture,
     /// The answer is longer than the device's memory for it.
     AnswerTooLong,
+    /// A camera's frame was sent, and the model's input is no picture.
+    NoPictures,
 }
 
 impl fmt::Display for Failure {
@@ -212,6 +214,7 @@ impl fmt::Display for Failure {
             }
             Failure::Picture => f.write_str("the camera frame's bytes do not fit its size and pixel format"),
             Failure::AnswerTooLong => f.write_str("the answer is longer than the device's memory for it"),
+            Failure::NoPictures => f.write_str("the model reads a tensor of int8 values, not pictures"),
         }
     }
 }

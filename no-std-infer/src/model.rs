@@ -3,8 +3,8 @@
 use crate::CRC32;
 use crate::error::{Error, OpError};
 use crate::format::{
-    ALIGN, FIRST_ANCILLARY, Golden, HEADER_LEN, Info, MAGIC, Op, SECTION_LEN, Section, Tensor, VERSION, arena_len,
-    blob_crc, section, total_len,
+    ALIGN, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, SECTION_LEN, Section, Tensor, VERSION,
+    arena_len, blob_crc, section, total_len,
 };
 use crate::ops::{check, check_tensor};
 
@@ -55,7 +55,7 @@ impl<'a> Model<'a> {
         &self.info
     }
 
-    /// Names of the classes, in the order of the logits.
+    /// Names of the logits' channels, in their order; none when they have no names.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         Messages::<&str>::new(self.labels)
     }
@@ -99,8 +99,9 @@ impl<'a> Model<'a> {
         let Info { input, logits, labels, temperature, .. } = &self.info;
         check_tensor(&input.tensor).map_err(|_| Error::BadInfo)?;
         check_tensor(logits).map_err(|_| Error::BadInfo)?;
-        let channels = input.tensor.channels as usize == input.image.color.channels();
-        let classes = logits.height == 1 && logits.width == 1 && logits.channels == u32::from(*labels);
+        let channels = |image: &ImageInput| input.tensor.channels as usize == image.color.channels();
+        let channels = input.kind.image().is_none_or(channels);
+        let classes = *labels == 0 || logits.channels == u32::from(*labels);
         let temperature = temperature.is_finite() && *temperature > 0.0;
         if channels && classes && temperature && self.info.ops > 0 { Ok(()) } else { Err(Error::BadInfo) }
     }
@@ -112,8 +113,7 @@ impl<'a> Model<'a> {
             let fail = |why| Error::Op { index, why };
             check(&op, self.weights).map_err(fail)?;
             check_overlap(&op).map_err(fail)?;
-            let (a, b) = op.inputs();
-            let intact = self.is_intact(a, index) && b.is_none_or(|b| self.is_intact(b, index));
+            let intact = op.inputs().all(|input| self.is_intact(input, index));
             intact.then_some(()).ok_or(fail(OpError::Dataflow))?;
             let output = op.output();
             needed = needed.max(end(output.offset, output.len() as u32));
@@ -246,13 +246,12 @@ fn overlaps(a: (u32, u32), b: (u32, u32)) -> bool {
 fn check_overlap(op: &Op) -> Result<(), OpError> {
     let output = region(op.output());
     let scratch = (op.scratch_offset(), op.scratch_len());
-    let (a, b) = op.inputs();
     let allowed = |input: &Tensor| {
         let input = region(input);
         let apart = !overlaps(input, output) || (op.in_place() && input == output);
         apart && !overlaps(input, scratch)
     };
-    let fine = allowed(a) && b.is_none_or(allowed) && !overlaps(output, scratch);
+    let fine = op.inputs().all(allowed) && !overlaps(output, scratch);
     if fine { Ok(()) } else { Err(OpError::Overlap) }
 }
 

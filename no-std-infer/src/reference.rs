@@ -6,7 +6,10 @@
 use core::ops::Range;
 
 use crate::fixed;
-use crate::format::{ADD_SHIFT, Activation, Add, Clamp, Conv2d, Lookup, Pool2d, Reshape, Softmax, Tensor};
+use crate::format::{
+    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax,
+    Tensor,
+};
 use crate::kernels::Kernels;
 use crate::ops::{ChannelParams, ConvLayer, DenseLayer};
 
@@ -22,6 +25,14 @@ fn index(t: &Tensor, y: usize, x: usize, c: usize) -> usize {
 fn at(arena: &[i8], t: &Tensor, y: i64, x: i64, c: usize) -> Option<i8> {
     let inside = (0..i64::from(t.height)).contains(&y) && (0..i64::from(t.width)).contains(&x);
     inside.then(|| arena[index(t, y as usize, x as usize, c)])
+}
+
+/// The element at these coordinates of the output less the zero point; along sides of 1 there is one for all of them.
+fn broadcast(arena: &[i8], t: &Tensor, y: usize, x: usize, c: usize) -> i32 {
+    let y = if t.height == 1 { 0 } else { y };
+    let x = if t.width == 1 { 0 } else { x };
+    let c = if t.channels == 1 { 0 } else { c };
+    i32::from(arena[index(t, y, x, c)]) - i32::from(t.zero_point)
 }
 
 /// Position in the input of a tap of an output's window.
@@ -151,8 +162,7 @@ impl Kernels for Reference {
     fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
         for_each_output(&op.output, rows, |y, x, c| {
             let scaled = |t: &Tensor, multiplier: fixed::Multiplier| {
-                let value = i32::from(arena[index(t, y, x, c)]) - i32::from(t.zero_point);
-                multiplier.apply(value * (1 << ADD_SHIFT))
+                multiplier.apply(broadcast(arena, t, y, x, c) * (1 << ADD_SHIFT))
             };
             let sum = scaled(&op.a, op.a_multiplier) + scaled(&op.b, op.b_multiplier);
             let value = i64::from(op.output_multiplier.apply(sum)) + i64::from(op.output.zero_point);
@@ -174,33 +184,89 @@ impl Kernels for Reference {
         });
     }
 
-    fn softmax(arena: &mut [i8], op: &Softmax) {
-        let classes = op.input.channels as usize;
-        let value = |arena: &[i8], c: usize| i32::from(arena[op.input.offset as usize + c]);
-        let largest = (0..classes).map(|c| value(arena, c)).max().expect("parse refuses empty tensors");
-        let mut sum = 0;
-        for c in 0..classes {
-            let difference = value(arena, c) - largest;
-            if difference >= op.diff_min {
-                let e = fixed::exp_on_negative_values(op.multiplier.apply(difference));
-                sum += fixed::rounding_shift_right(e, 12);
+    fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
+        let channels = op.input.channels as usize;
+        for (y, x) in rows.flat_map(|y| (0..usize::from(op.input.width)).map(move |x| (y, x))) {
+            let value = |arena: &[i8], c: usize| i32::from(arena[index(&op.input, y, x, c)]);
+            let largest = (0..channels).map(|c| value(arena, c)).max().expect("parse refuses empty tensors");
+            let mut sum = 0;
+            for c in 0..channels {
+                let difference = value(arena, c) - largest;
+                if difference >= op.diff_min {
+                    let e = fixed::exp_on_negative_values(op.multiplier.apply(difference));
+                    sum += fixed::rounding_shift_right(e, 12);
+                }
             }
-        }
-        let headroom = sum.leading_zeros();
-        let one_over = fixed::one_over_one_plus_x((((sum as u32) << headroom) - (1 << 31)) as i32);
-        let shift = 35 - headroom;
-        for c in 0..classes {
-            let difference = value(arena, c) - largest;
-            let mut share = 0;
-            if difference >= op.diff_min && shift <= 31 {
-                let e = fixed::exp_on_negative_values(op.multiplier.apply(difference));
-                share = fixed::rounding_shift_right(fixed::high_mul(one_over, e), shift);
+            let headroom = sum.leading_zeros();
+            let one_over = fixed::one_over_one_plus_x((((sum as u32) << headroom) - (1 << 31)) as i32);
+            let shift = 35 - headroom;
+            for c in 0..channels {
+                let difference = value(arena, c) - largest;
+                let mut share = 0;
+                if difference >= op.diff_min && shift <= 31 {
+                    let e = fixed::exp_on_negative_values(op.multiplier.apply(difference));
+                    share = fixed::rounding_shift_right(fixed::high_mul(one_over, e), shift);
+                }
+                arena[index(&op.output, y, x, c)] = clamp(i64::from(share) - 128, Activation::NONE);
             }
-            arena[op.output.offset as usize + c] = clamp(i64::from(share) - 128, Activation::NONE);
         }
     }
 
     fn reshape(arena: &mut [i8], op: &Reshape) {
         arena.copy_within(op.input.range(), op.output.offset as usize);
+    }
+
+    fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
+        for_each_output(&op.output, rows, |y, x, c| {
+            let product = broadcast(arena, &op.a, y, x, c) * broadcast(arena, &op.b, y, x, c);
+            let value = i64::from(op.multiplier.apply(product)) + i64::from(op.output.zero_point);
+            arena[index(&op.output, y, x, c)] = clamp(value, op.activation);
+        });
+    }
+
+    fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
+        for_each_output(&op.output, rows, |y, x, c| {
+            let mut sum = 0_i64;
+            for from_y in (0..usize::from(op.input.height)).filter(|&from| op.output.height == 1 || from == y) {
+                for from_x in (0..usize::from(op.input.width)).filter(|&from| op.output.width == 1 || from == x) {
+                    let value = arena[index(&op.input, from_y, from_x, c)];
+                    sum += i64::from(value) - i64::from(op.input.zero_point);
+                }
+            }
+            let sum = i32::try_from(sum).expect("parse proved that no sum overflows");
+            let value = i64::from(op.multiplier.apply(sum)) + i64::from(op.output.zero_point);
+            arena[index(&op.output, y, x, c)] = clamp(value, Activation::NONE);
+        });
+    }
+
+    fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
+        for_each_output(&op.output, rows, |y, x, c| {
+            let (from_y, from_x) = (y as i64 - i64::from(op.top), x as i64 - i64::from(op.left));
+            let inside = (op.front as usize..(op.front + op.input.channels) as usize).contains(&c);
+            let value = if inside { at(arena, &op.input, from_y, from_x, c - op.front as usize) } else { None };
+            arena[index(&op.output, y, x, c)] = value.unwrap_or(op.value);
+        });
+    }
+
+    fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
+        let (a, b) = (&op.a, &op.b);
+        for_each_output(&op.output, rows, |y, x, c| {
+            let (height, width, channels) = (usize::from(a.height), usize::from(a.width), a.channels as usize);
+            arena[index(&op.output, y, x, c)] = if y < height && x < width && c < channels {
+                arena[index(a, y, x, c)]
+            } else if op.output.height > a.height {
+                arena[index(b, y - height, x, c)]
+            } else if op.output.width > a.width {
+                arena[index(b, y, x - width, c)]
+            } else {
+                arena[index(b, y, x, c - channels)]
+            };
+        });
+    }
+
+    fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
+        for i in 0..op.output.len() {
+            arena[op.output.offset as usize + i] = values[i] as i8;
+        }
     }
 }

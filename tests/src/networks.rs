@@ -8,7 +8,7 @@ use host_trainer::graph::{Graph, Shape};
 use host_trainer::model::{Net, Task};
 use host_trainer::quantise::quantise;
 use host_trainer::training::DeviceKind;
-use no_std_infer::format::{Color, Fit, ImageInput, Provenance};
+use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -70,7 +70,12 @@ fn network(config: &ModelConfig, input: Shape, classes: usize, seed: u64) -> Net
     let model = quantise(&graph, &ranges, 1.0).expect("the network can be quantised");
     let labels: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
     let image = ImageInput { color: Color::Rgb, fit: Fit::Stretch, mean: task.mean, std: task.std };
-    let description = Description { name: "test", labels: &labels, image, provenance: Provenance::default() };
+    let description = Description {
+        name: "test",
+        labels: &labels,
+        input: InputKind::Image(image),
+        provenance: Provenance::default(),
+    };
     let blob = emit(&model, &description).expect("the blob is valid").blob;
     Network { graph, blob, inputs }
 }

@@ -4,8 +4,8 @@ use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
 use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{
-    Activation, Add, Clamp, Color, Conv2d, Dense, Fit, ImageInput, Info, Input, Layout, Lookup, Op, Pool2d, Provenance,
-    Reshape, Softmax, Tensor, Weights, Window,
+    Activation, Add, Clamp, Color, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout, Lookup, Op, Pool2d,
+    Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
 use no_std_infer::ops::ChannelParams;
 use rand::{Rng, RngExt, SeedableRng};
@@ -257,7 +257,7 @@ pub fn info(image: Tensor, logits: Tensor) -> Info<'static> {
     let input = ImageInput { color: Color::Rgb, fit: Fit::Stretch, mean: [0.5; 3], std: [0.25; 3] };
     Info {
         name: "test",
-        input: Input { tensor: image, image: input },
+        input: Input { tensor: image, kind: InputKind::Image(input) },
         logits,
         labels: 0,
         ops: 0,

@@ -7,7 +7,7 @@ use host_trainer::config::Method;
 use host_trainer::emit::{Description, emit};
 use host_trainer::graph::{Clamp, FloatOp, Graph, Node, Shape, same_window};
 use host_trainer::quantise::quantise;
-use no_std_infer::format::{Color, Fit, ImageInput, Provenance, Window};
+use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance, Window};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -39,7 +39,12 @@ pub fn blob(seed: u64) -> Result<Aligned<u8>> {
     let ranges = calibrate(&maker.graph, &inputs, Method::MinMax)?;
     let labels: Vec<String> = (0..CLASSES).map(|class| format!("class {class}")).collect();
     let image = ImageInput { color: Color::Rgb, fit: Fit::Crop, mean: [0.5; 3], std: [0.25; 3] };
-    let description = Description { name: "random", labels: &labels, image, provenance: Provenance::default() };
+    let description = Description {
+        name: "random",
+        labels: &labels,
+        input: InputKind::Image(image),
+        provenance: Provenance::default(),
+    };
     Ok(emit(&quantise(&maker.graph, &ranges, 1.0)?, &description)?.blob)
 }
 

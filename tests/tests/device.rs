@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::repair_crc;
 use host_trainer::device::{Device, DeviceResult, Program, build, folder, missing, run_demo};
-use host_trainer::evaluate::{Int8Output, infer, read_blob};
+use host_trainer::evaluate::{Int8Output, infer, input_config, read_blob};
 use host_trainer::faces::{CLASSES, draw};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::Model;
@@ -63,9 +63,9 @@ fn drawing(model: &Model<'_>, seed: u64) -> Result<Vec<i8>> {
 }
 
 fn model_input(model: &Model<'_>, frame: &Frame<'_>) -> Result<Vec<i8>> {
-    let want = &model.info().input;
-    let mut input = vec![0; want.tensor.len()];
-    preprocess(frame, want.image.fit, &mut input, want.tensor.width, want.tensor.height, want.image.color)?;
+    let want = input_config(model)?;
+    let mut input = vec![0; model.info().input.tensor.len()];
+    preprocess(frame, want.fit, &mut input, want.width, want.height, want.color)?;
     Ok(input)
 }
 

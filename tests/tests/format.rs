@@ -99,9 +99,9 @@ fn a_misaligned_blob_is_refused() {
 #[test]
 fn another_version_is_named() {
     let mut blob = random(Kind::Add, 1).blob;
-    blob[4] = 2;
+    blob[4] = 3;
     repair_crc(&mut blob);
-    assert_eq!(Model::parse(&blob).err(), Some(Error::Version(2)));
+    assert_eq!(Model::parse(&blob).err(), Some(Error::Version(3)));
 }
 
 #[test]

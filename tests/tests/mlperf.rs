@@ -114,7 +114,7 @@ fn softmaxes<K: Kernels>() -> Result<()> {
         let [input, output] = [layer(model, softmax - 1)?, layer(model, softmax)?];
         let (multiplier, diff_min) = softmax_parameters(input.tensor.scale, 1.0).context("the scale is in range")?;
         compare(&[&input], &output, |arena, inputs, output| {
-            K::softmax(arena, &Softmax { input: inputs[0], output, multiplier, diff_min });
+            K::softmax(arena, &Softmax { input: inputs[0], output, multiplier, diff_min }, 0..1);
         })
         .with_context(|| model.to_owned())?;
     }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use no_std_infer::Model;
-use no_std_infer::format::{Add, Clamp, Lookup, Op, Pool2d, Reshape, Softmax};
+use no_std_infer::format::{Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax};
 use no_std_infer::kernels::{Kernels, Portable};
 use no_std_infer::ops::{ConvLayer, DenseLayer};
 use no_std_infer::reference::Reference;
@@ -45,11 +45,26 @@ impl Kernels for RowByRow {
     fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
         reversed(rows).for_each(|row| Portable::lookup(arena, op, table, row));
     }
-    fn softmax(arena: &mut [i8], op: &Softmax) {
-        Portable::softmax(arena, op);
+    fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::softmax(arena, op, row));
     }
     fn reshape(arena: &mut [i8], op: &Reshape) {
         Portable::reshape(arena, op);
+    }
+    fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::mul(arena, op, row));
+    }
+    fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::mean(arena, op, row));
+    }
+    fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::pad(arena, op, row));
+    }
+    fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
+        reversed(rows).for_each(|row| Portable::concat(arena, op, row));
+    }
+    fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
+        Portable::constant(arena, op, values);
     }
 }
 

@@ -28,8 +28,7 @@ fn check(network: &Network) {
     for (index, op) in model.ops().enumerate() {
         let last = [index];
         let sources = network.graph.nodes.get(index).map_or(&last[..], |node| &node.inputs[..]);
-        let (a, b) = op.inputs();
-        let inputs = [Some(a), b].into_iter().flatten();
+        let inputs = op.inputs();
         let start = op.scratch_offset() as usize;
         shadow[start..start + op.scratch_len() as usize].fill(Writer::Scratch(index));
         assert_eq!(inputs.clone().count(), sources.len(), "operator {index}");

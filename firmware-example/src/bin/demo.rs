@@ -55,11 +55,16 @@ fn print<B: Board>(board: &mut B, interpreter: &Interpreter<'_, '_>, layers: &[u
     writeln!(console, "board {}", B::NAME)?;
     writeln!(console, "model {} {:08x}", model.info().name, model.crc())?;
     writeln!(console, "flash {} bytes, arena {} bytes, stack {stack} bytes", MODEL.len(), model.arena_len())?;
-    for (class, (label, &score)) in model.labels().zip(interpreter.output()).enumerate() {
+    let mut labels = model.labels();
+    for (class, &score) in interpreter.output().iter().enumerate() {
         // Of 1000, rounded; a softmax's output is (q + 128) / 256.
         let permille = ((i32::from(score) + 128) * 1000 + 128) / 256;
         let mark = if class == interpreter.class() { '>' } else { ' ' };
-        writeln!(console, "{mark} {:3}.{} % {label}", permille / 10, permille % 10)?;
+        write!(console, "{mark} {:3}.{} % ", permille / 10, permille % 10)?;
+        match labels.next() {
+            Some(label) => writeln!(console, "{label}")?,
+            None => writeln!(console, "{class}")?,
+        }
     }
     for (op, cost) in model.ops().zip(layers) {
         writeln!(console, "{cost:>12} {} {}", B::UNIT, op.name())?;

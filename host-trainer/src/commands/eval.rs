@@ -7,15 +7,16 @@ use anyhow::Result;
 use super::EvalArgs;
 use crate::comparison::{Comparison, Split};
 use crate::dataset::Dataset;
-use crate::evaluate::{input_config, int8_classes, int8_outputs, parse, read_blob};
+use crate::evaluate::{class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
 use crate::progress;
 
 pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
-    let labels: Vec<String> = model.labels().map(str::to_owned).collect();
+    let input = input_config(&model)?;
+    let labels = class_names(&model);
     let mut dataset = Dataset::open_for(&args.data, &labels, args.skip_bad)?;
-    let loaded = progress::load(&mut dataset, &input_config(&model), args.view)?;
+    let loaded = progress::load(&mut dataset, &input, args.view)?;
     let mut comparison = Comparison { labels, splits: Vec::new() };
     for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
         let classes = int8_classes(&int8_outputs(&model, images));

@@ -4,18 +4,19 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use no_std_infer::Model;
-use no_std_infer::format::{HEADER_LEN, Op, Tensor};
+use no_std_infer::format::{HEADER_LEN, Input, InputKind, Op};
 use serde::Serialize;
 
 use super::InspectArgs;
 use crate::comparison::text_table;
-use crate::evaluate::{parse, read_blob};
+use crate::evaluate::{parse, read_blob, shape};
 
 #[derive(Serialize)]
 struct Inspection {
     name: String,
     labels: Vec<String>,
     input: String,
+    logits: String,
     flash_bytes: usize,
     weights_bytes: usize,
     arena_bytes: usize,
@@ -56,8 +57,12 @@ pub(super) fn run(args: &InspectArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn shape(tensor: &Tensor) -> String {
-    format!("{}x{}x{}", tensor.height, tensor.width, tensor.channels)
+fn input(input: &Input) -> String {
+    let shape = shape(&input.tensor);
+    match input.kind {
+        InputKind::Image(image) => format!("{shape} {:?}, {:?}", image.color, image.fit),
+        InputKind::Tensor => format!("{shape} int8 values"),
+    }
 }
 
 fn kernel(op: &Op) -> String {
@@ -91,7 +96,8 @@ impl Inspection {
         Self {
             name: info.name.to_owned(),
             labels: model.labels().map(str::to_owned).collect(),
-            input: format!("{} {:?}, {:?}", shape(&info.input.tensor), info.input.image.color, info.input.image.fit),
+            logits: shape(&info.logits),
+            input: input(&info.input),
             flash_bytes: len.max(HEADER_LEN),
             weights_bytes: model.weights().len(),
             arena_bytes: model.arena_len(),
@@ -110,7 +116,8 @@ impl Inspection {
     }
 
     fn print(&self) {
-        println!("{}: {} -> {}", self.name, self.input, self.labels.join(", "));
+        let logits = if self.labels.is_empty() { self.logits.clone() } else { self.labels.join(", ") };
+        println!("{}: {} -> {logits}", self.name, self.input);
         println!(
             "flash {} bytes (constants {}), arena {} bytes, {} MACs, CRC-32 {}",
             self.flash_bytes, self.weights_bytes, self.arena_bytes, self.macs, self.crc32

@@ -10,7 +10,7 @@ use crate::comparison::{Comparison, Split};
 use crate::dataset::{Dataset, Images};
 use crate::device::Device;
 use crate::evaluate::{
-    Int8Output, float_classes, float_logits, input_config, int8_classes, int8_outputs, parse, read_blob,
+    Int8Output, class_names, float_classes, float_logits, input_config, int8_classes, int8_outputs, parse, read_blob,
 };
 use crate::export::layers_text;
 use crate::progress;
@@ -40,14 +40,15 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let graph = run.graph()?;
     let blob = read_blob(&run.blob())?;
     let model = parse(&blob, &run.blob())?;
-    let labels: Vec<String> = model.labels().map(str::to_owned).collect();
+    let input = input_config(&model)?;
+    let labels = class_names(&model);
     let mut dataset = Dataset::open_for(&args.data, &labels, args.skip_bad)?;
     if let Some(limit) = args.limit {
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             thin(split, limit);
         }
     }
-    let loaded = progress::load(&mut dataset, &input_config(&model), args.view)?;
+    let loaded = progress::load(&mut dataset, &input, args.view)?;
     let mut device = match args.link {
         Link::Host => None,
         Link::Qemu => {

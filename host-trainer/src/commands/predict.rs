@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::PredictArgs;
 use crate::aligned::Aligned;
 use crate::dataset::{View, input_for};
-use crate::evaluate::{infer, input_config, parse, read_blob};
+use crate::evaluate::{class_names, infer, input_config, parse, read_blob};
 
 #[derive(Serialize)]
 struct Prediction {
@@ -28,20 +28,21 @@ struct Score {
 pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
-    let labels: Vec<&str> = model.labels().collect();
+    let config = input_config(&model)?;
+    let labels = class_names(&model);
     let mut arena = Aligned::new(model.arena_len());
     let mut predictions = Vec::new();
     for image in &args.images {
-        let input = input_for(image, &input_config(&model), View::Rgb888)?;
+        let input = input_for(image, &config, View::Rgb888)?;
         let output = infer(&model, &mut arena, &input);
         let mut shares = vec![0.0; labels.len()];
         probabilities(model.info(), &output.logits, &mut shares);
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.sort_by_key(|&class| std::cmp::Reverse(output.logits[class]));
-        let score = |&class: &usize| Score { class: labels[class].to_owned(), probability: shares[class] };
+        let score = |&class: &usize| Score { class: labels[class].clone(), probability: shares[class] };
         predictions.push(Prediction {
             image: image.display().to_string(),
-            class: labels[order[0]].to_owned(),
+            class: labels[order[0]].clone(),
             top: order.iter().take(args.top).map(score).collect(),
             logits: output.logits,
         });

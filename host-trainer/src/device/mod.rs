@@ -48,7 +48,7 @@ pub struct Description {
 pub struct DeviceResult {
     /// Index of the largest logit.
     pub class: usize,
-    /// Logits, one a class.
+    /// Logits: a classifier's are one a class.
     pub logits: Vec<i8>,
     /// The last operator's output: probabilities `(q + 128) / 256` when that is a softmax.
     pub output: Vec<i8>,
@@ -66,7 +66,7 @@ impl DeviceResult {
     fn new(inference: &Inference<'_>) -> Self {
         let int8 = |bytes: &[u8]| bytes.iter().map(|&byte| byte as i8).collect();
         Self {
-            class: usize::from(inference.class),
+            class: inference.class as usize,
             logits: int8(inference.logits),
             output: int8(inference.output),
             layers: inference.layer_costs().collect(),

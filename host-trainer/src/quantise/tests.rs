@@ -1,6 +1,6 @@
 //! Float graphs against the int8 models made from them, run by `no-std-infer`.
 
-use no_std_infer::format::{Color, Fit, ImageInput, Provenance, Window};
+use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance, Window};
 use no_std_infer::{Interpreter, Model, argmax};
 use proptest::prelude::*;
 
@@ -41,7 +41,7 @@ pub fn inputs(graph: &Graph, count: usize) -> Vec<Vec<i8>> {
 
 pub fn description(labels: &[String]) -> Description<'_> {
     let image = ImageInput { color: Color::Rgb, fit: Fit::Stretch, mean: [0.5; 3], std: [0.25; 3] };
-    Description { name: "test", labels, image, provenance: Provenance::default() }
+    Description { name: "test", labels, input: InputKind::Image(image), provenance: Provenance::default() }
 }
 
 fn blob(graph: &Graph, inputs: &[Vec<i8>], method: Method) -> Aligned<u8> {

@@ -13,7 +13,7 @@ use core::ops::Range;
 pub use portable::Portable;
 pub(crate) use window::{Taps, taps};
 
-use crate::format::{Add, Clamp, Lookup, Pool2d, Reshape, Softmax};
+use crate::format::{Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
 use crate::ops::{ConvLayer, DenseLayer};
 
 /// A set of kernels. The methods correspond to the variants of [`Op`](crate::format::Op), where the semantics stand.
@@ -34,8 +34,18 @@ pub trait Kernels {
     fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>);
     /// Output rows `rows` of a table look-up; entry `x + 128` of `table` is the value for `x`.
     fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>);
-    /// A softmax.
-    fn softmax(arena: &mut [i8], op: &Softmax);
+    /// Output rows `rows` of a softmax.
+    fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>);
     /// A reshape.
     fn reshape(arena: &mut [i8], op: &Reshape);
+    /// Output rows `rows` of a product.
+    fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>);
+    /// Output rows `rows` of a mean.
+    fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>);
+    /// Output rows `rows` of a padded tensor.
+    fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>);
+    /// Output rows `rows` of two tensors side by side.
+    fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>);
+    /// A constant; `values` holds as many bytes as the output.
+    fn constant(arena: &mut [i8], op: &Constant, values: &[u8]);
 }

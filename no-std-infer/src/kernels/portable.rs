@@ -1,14 +1,17 @@
 //! Kernels for any target: safe Rust without panics, written so that compilers vectorise the inner loops.
 
+mod walk;
+
 use core::ops::Range;
 
+use self::walk::{BLOCK, copy, map, pixel, pixel_values, place, row_len, sum_channels, zip_map};
 use super::{Kernels, Taps, taps};
 use crate::fixed::{self, clamp_i8};
-use crate::format::{ADD_SHIFT, Activation, Add, Clamp, Lookup, Pool2d, Reshape, Softmax, Tensor, Window};
+use crate::format::{
+    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax, Tensor,
+    Window,
+};
 use crate::ops::{ChannelParams, ConvLayer, DenseLayer};
-
-/// Channels that are accumulated side by side.
-const BLOCK: usize = 16;
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,8 +61,8 @@ impl Kernels for Portable {
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
         pool(arena, op, rows, |input, output, vertical, horizontal| {
             output.fill(i8::MIN);
-            for tap in window_pixels(input, &op.input, vertical, horizontal) {
-                for (out, &value) in output.iter_mut().zip(tap) {
+            for values in pixel_values(input, &op.input, window_pixels(vertical, horizontal)) {
+                for (out, &value) in output.iter_mut().zip(values) {
                     *out = value.max(*out);
                 }
             }
@@ -72,37 +75,20 @@ impl Kernels for Portable {
     fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
         pool(arena, op, rows, |input, output, vertical, horizontal| {
             let count = (vertical.inside().len() * horizontal.inside().len()) as i32;
-            for (block, outputs) in output.chunks_mut(BLOCK).enumerate() {
-                let mut sums = [0_i32; BLOCK];
-                for tap in window_pixels(input, &op.input, vertical, horizontal) {
-                    let values = tap.get(block * BLOCK..).unwrap_or_default();
-                    for (sum, &value) in sums.iter_mut().zip(values) {
-                        *sum = sum.wrapping_add(i32::from(value));
-                    }
-                }
-                for (out, &sum) in outputs.iter_mut().zip(&sums) {
-                    *out = clamp_i8(rounded_mean(sum, count), op.activation.min, op.activation.max);
-                }
-            }
+            let pixels = window_pixels(vertical, horizontal);
+            sum_channels(input, &op.input, pixels, output, |sum| {
+                clamp_i8(rounded_mean(sum, count), op.activation.min, op.activation.max)
+            });
         });
     }
 
     fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
-        let sum = |a: i8, b: i8| {
+        zip_map(arena, [&op.a, &op.b], &op.output, rows, |a, b| {
             let a = op.a_multiplier.apply((i32::from(a) - i32::from(op.a.zero_point)) << ADD_SHIFT);
             let b = op.b_multiplier.apply((i32::from(b) - i32::from(op.b.zero_point)) << ADD_SHIFT);
             let sum = op.output_multiplier.apply(a.wrapping_add(b));
             clamp_i8(sum.saturating_add(i32::from(op.output.zero_point)), op.activation.min, op.activation.max)
-        };
-        let len = row_len(&op.output) * rows.len();
-        let start = row_len(&op.output) * rows.start;
-        let (a, b) = (op.a.offset as usize + start, op.b.offset as usize + start);
-        let output = op.output.offset as usize + start;
-        for i in 0..len {
-            let (Some(&a), Some(&b)) = (arena.get(a + i), arena.get(b + i)) else { return };
-            let Some(out) = arena.get_mut(output + i) else { return };
-            *out = sum(a, b);
-        }
+        });
     }
 
     fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
@@ -114,27 +100,13 @@ impl Kernels for Portable {
         map(arena, &op.input, &op.output, rows, |value| table[usize::from(value as u8 ^ 0x80)] as i8);
     }
 
-    fn softmax(arena: &mut [i8], op: &Softmax) {
-        let regions = arena.get_disjoint_mut([op.input.range(), op.output.range()]);
-        let Ok([input, output]) = regions else { return };
-        let largest = input.iter().copied().max().unwrap_or(0);
-        let exponential = |value: i8| {
-            let difference = i32::from(value) - i32::from(largest);
-            (difference >= op.diff_min).then(|| fixed::exp_on_negative_values(op.multiplier.apply(difference)))
-        };
-        let sum = input.iter().filter_map(|&value| exponential(value));
-        let sum = sum.fold(0_i32, |sum, e| sum.wrapping_add(fixed::rounding_shift_right(e, 12)));
-        let headroom = sum.leading_zeros();
-        let mantissa = ((sum as u32).checked_shl(headroom).unwrap_or(0)).wrapping_sub(1 << 31) as i32;
-        let scale = fixed::one_over_one_plus_x(mantissa);
-        // From Q0.31 to 8 bits, times the power of two that normalised the sum (12 integer bits).
-        let shift = (12 + 23_u32).wrapping_sub(headroom);
-        for (out, &value) in output.iter_mut().zip(input.iter()) {
-            let share = match exponential(value) {
-                Some(e) if shift <= 31 => fixed::rounding_shift_right(fixed::high_mul(scale, e), shift),
-                _ => 0,
-            };
-            *out = clamp_i8(share.saturating_sub(128), i8::MIN, i8::MAX);
+    fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
+        for y in rows {
+            for x in 0..usize::from(op.output.width) {
+                let regions = arena.get_disjoint_mut([pixel(&op.input, y, x), pixel(&op.output, y, x)]);
+                let Ok([input, output]) = regions else { return };
+                softmax_pixel(op, input, output);
+            }
         }
     }
 
@@ -142,6 +114,81 @@ impl Kernels for Portable {
         // Regions that are not apart are one and the same, and there is nothing to do.
         let input = op.input.range();
         copy(arena, input.start, op.output.offset as usize, input.len());
+    }
+
+    fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
+        zip_map(arena, [&op.a, &op.b], &op.output, rows, |a, b| {
+            let a = i32::from(a) - i32::from(op.a.zero_point);
+            let b = i32::from(b) - i32::from(op.b.zero_point);
+            let product = op.multiplier.apply(a * b).saturating_add(i32::from(op.output.zero_point));
+            clamp_i8(product, op.activation.min, op.activation.max)
+        });
+    }
+
+    fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
+        let zero_points = (op.count() as i32).wrapping_mul(i32::from(op.input.zero_point));
+        let under =
+            |at: usize, input: u16, output: u16| if input == output { at..at + 1 } else { 0..usize::from(input) };
+        for y in rows {
+            for x in 0..usize::from(op.output.width) {
+                let regions = arena.get_disjoint_mut([op.input.range(), pixel(&op.output, y, x)]);
+                let Ok([input, output]) = regions else { return };
+                let rows = under(y, op.input.height, op.output.height);
+                let columns = under(x, op.input.width, op.output.width);
+                let pixels = rows.flat_map(|y| columns.clone().map(move |x| (y, x)));
+                sum_channels(input, &op.input, pixels, output, |sum| {
+                    let mean = op.multiplier.apply(sum.wrapping_sub(zero_points));
+                    clamp_i8(mean.saturating_add(i32::from(op.output.zero_point)), i8::MIN, i8::MAX)
+                });
+            }
+        }
+    }
+
+    fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
+        let row = row_len(&op.output);
+        let start = op.output.offset as usize + row * rows.start;
+        arena.get_mut(start..start + row * rows.len()).unwrap_or_default().fill(op.value);
+        let corner = [usize::from(op.top), usize::from(op.left), op.front as usize];
+        place(arena, &op.input, &op.output, corner, rows);
+    }
+
+    fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
+        let corner = [
+            usize::from(op.output.height.saturating_sub(op.b.height)),
+            usize::from(op.output.width.saturating_sub(op.b.width)),
+            op.output.channels.saturating_sub(op.b.channels) as usize,
+        ];
+        place(arena, &op.a, &op.output, [0; 3], rows.clone());
+        place(arena, &op.b, &op.output, corner, rows);
+    }
+
+    fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
+        let output = arena.get_mut(op.output.range()).unwrap_or_default();
+        for (out, &value) in output.iter_mut().zip(values) {
+            *out = value as i8;
+        }
+    }
+}
+
+fn softmax_pixel(op: &Softmax, input: &[i8], output: &mut [i8]) {
+    let largest = input.iter().copied().max().unwrap_or(0);
+    let exponential = |value: i8| {
+        let difference = i32::from(value) - i32::from(largest);
+        (difference >= op.diff_min).then(|| fixed::exp_on_negative_values(op.multiplier.apply(difference)))
+    };
+    let sum = input.iter().filter_map(|&value| exponential(value));
+    let sum = sum.fold(0_i32, |sum, e| sum.wrapping_add(fixed::rounding_shift_right(e, 12)));
+    let headroom = sum.leading_zeros();
+    let mantissa = ((sum as u32).checked_shl(headroom).unwrap_or(0)).wrapping_sub(1 << 31) as i32;
+    let scale = fixed::one_over_one_plus_x(mantissa);
+    // From Q0.31 to 8 bits, times the power of two that normalised the sum (12 integer bits).
+    let shift = (12 + 23_u32).wrapping_sub(headroom);
+    for (out, &value) in output.iter_mut().zip(input.iter()) {
+        let share = match exponential(value) {
+            Some(e) if shift <= 31 => fixed::rounding_shift_right(fixed::high_mul(scale, e), shift),
+            _ => 0,
+        };
+        *out = clamp_i8(share.saturating_sub(128), i8::MIN, i8::MAX);
     }
 }
 
@@ -151,17 +198,6 @@ fn vertical_taps(window: &Window, y: usize, input: &Tensor) -> Taps {
 
 fn horizontal_taps(window: &Window, x: usize, input: &Tensor) -> Taps {
     taps(x, window.stride_w, window.pad_left, window.kernel_w, window.dilation_w, input.width)
-}
-
-fn row_len(tensor: &Tensor) -> usize {
-    usize::from(tensor.width) * tensor.channels as usize
-}
-
-/// Where in the arena the channels of one pixel lie.
-fn pixel(tensor: &Tensor, y: usize, x: usize) -> Range<usize> {
-    let channels = tensor.channels as usize;
-    let start = tensor.offset as usize + (y * usize::from(tensor.width) + x) * channels;
-    start..start + channels
 }
 
 fn dot(values: &[i8], weights: &[u8]) -> i32 {
@@ -196,14 +232,6 @@ fn gather(arena: &mut [i8], layer: &ConvLayer<'_>, scratch: usize, vertical: Tap
         for tap_x in inside {
             let x = horizontal.position(tap_x, op.window.dilation_w);
             copy(arena, pixel(&op.input, y, x).start, row + tap_x * channels, channels);
-        }
-    }
-}
-
-fn copy(arena: &mut [i8], from: usize, to: usize, len: usize) {
-    if let Ok([source, target]) = arena.get_disjoint_mut([from..from + len, to..to + len]) {
-        for (target, &source) in target.iter_mut().zip(source.iter()) {
-            *target = source;
         }
     }
 }
@@ -258,18 +286,10 @@ fn pool(arena: &mut [i8], op: &Pool2d, rows: Range<usize>, reduce: impl Fn(&[i8]
     }
 }
 
-/// The pixels under a window that lie in the input.
-fn window_pixels<'t>(
-    input: &'t [i8],
-    tensor: &Tensor,
-    vertical: Taps,
-    horizontal: Taps,
-) -> impl Iterator<Item = &'t [i8]> {
-    let relative = Tensor { offset: 0, ..*tensor };
-    vertical.inside().flat_map(move |tap_y| {
-        let y = vertical.position(tap_y, 1);
-        horizontal.inside().filter_map(move |tap_x| input.get(pixel(&relative, y, horizontal.position(tap_x, 1))))
-    })
+/// Row and column of each tap of a window that lies in the input.
+fn window_pixels(vertical: Taps, horizontal: Taps) -> impl Iterator<Item = (usize, usize)> + Clone {
+    let rows = vertical.inside().map(move |tap| vertical.position(tap, 1));
+    rows.flat_map(move |y| horizontal.inside().map(move |tap| (y, horizontal.position(tap, 1))))
 }
 
 /// `sum / count`, rounded half away from zero.
@@ -277,14 +297,4 @@ fn rounded_mean(sum: i32, count: i32) -> i32 {
     let half = count / 2;
     let rounded = if sum > 0 { sum.wrapping_add(half) } else { sum.wrapping_sub(half) };
     rounded.checked_div(count).unwrap_or(0)
-}
-
-/// Applies `f` to each element of some rows; input and output may be the same region.
-fn map(arena: &mut [i8], input: &Tensor, output: &Tensor, rows: Range<usize>, f: impl Fn(i8) -> i8) {
-    let start = row_len(output) * rows.start;
-    for i in start..start + row_len(output) * rows.len() {
-        let Some(&value) = arena.get(input.offset as usize + i) else { return };
-        let Some(out) = arena.get_mut(output.offset as usize + i) else { return };
-        *out = f(value);
-    }
 }

@@ -3,17 +3,19 @@
 use super::{Channels, ConvLayer, DenseLayer};
 use crate::error::OpError;
 use crate::format::{
-    Activation, Add, Clamp, Conv2d, Dense, Lookup, Op, Pool2d, Reshape, Softmax, Tensor, Weights, Window,
+    Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
+    Tensor, Weights, Window,
 };
+
+/// Most elements whose sum of differences to their zero point [`Op::Mean`] can hold.
+const MEAN_MAX: u32 = 1 << 23;
 
 /// Most classes that the fixed-point sum of [`Op::Softmax`] can hold.
 const SOFTMAX_MAX: u32 = 4095;
 
 /// Checks everything about `op` that does not depend on other operators; `section` is the weights section.
 pub(crate) fn check(op: &Op, section: &[u8]) -> Result<(), OpError> {
-    let (a, b) = op.inputs();
-    check_tensor(a)?;
-    b.map_or(Ok(()), check_tensor)?;
+    op.inputs().try_for_each(check_tensor)?;
     check_tensor(op.output())?;
     match op {
         Op::Conv2d(op) => check_conv2d(op, section),
@@ -25,6 +27,11 @@ pub(crate) fn check(op: &Op, section: &[u8]) -> Result<(), OpError> {
         Op::Lookup(op) => check_lookup(op, section),
         Op::Softmax(op) => check_softmax(op),
         Op::Reshape(op) => check_reshape(op),
+        Op::Mul(op) => check_mul(op),
+        Op::Mean(op) => check_mean(op),
+        Op::Pad(op) => check_pad(op),
+        Op::Concat(op) => check_concat(op),
+        Op::Constant(op) => check_constant(op, section),
     }
 }
 
@@ -48,6 +55,18 @@ fn same_shape(a: &Tensor, b: &Tensor) -> bool {
 
 fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
     a.scale == b.scale && a.zero_point == b.zero_point
+}
+
+fn sides(tensor: &Tensor) -> [u32; 3] {
+    [tensor.height.into(), tensor.width.into(), tensor.channels]
+}
+
+/// Each of an operand's sides is the output's or 1, and the output's is that of an operand.
+fn check_broadcast(a: &Tensor, b: &Tensor, output: &Tensor) -> Result<(), OpError> {
+    let mut axes = sides(a).into_iter().zip(sides(b)).zip(sides(output));
+    let fits =
+        |((a, b), output): ((u32, u32), u32)| (a == output && (b == output || b == 1)) || (a == 1 && b == output);
+    ensure(axes.all(fits), OpError::Shape)
 }
 
 /// Kernel, stride and dilation are positive; the last window starts inside the input.
@@ -117,7 +136,7 @@ fn check_pool(op: &Pool2d) -> Result<(), OpError> {
 }
 
 fn check_add(op: &Add) -> Result<(), OpError> {
-    ensure(same_shape(&op.a, &op.b) && same_shape(&op.a, &op.output), OpError::Shape)?;
+    check_broadcast(&op.a, &op.b, &op.output)?;
     check_activation(op.activation)?;
     // A summand is below 2^28 before its multiplier; with no left shift the sum stays below 2^29.
     let summands = [op.a_multiplier, op.b_multiplier];
@@ -139,8 +158,7 @@ fn check_lookup(op: &Lookup, section: &[u8]) -> Result<(), OpError> {
 }
 
 fn check_softmax(op: &Softmax) -> Result<(), OpError> {
-    let vector = op.input.height == 1 && op.input.width == 1 && op.input.channels <= SOFTMAX_MAX;
-    ensure(vector && same_shape(&op.input, &op.output), OpError::Shape)?;
+    ensure(op.input.channels <= SOFTMAX_MAX && same_shape(&op.input, &op.output), OpError::Shape)?;
     ensure(op.output.scale == 1.0 / 256.0 && op.output.zero_point == -128, OpError::Quantisation)?;
     let positive = op.multiplier.is_valid() && op.multiplier.mantissa > 0 && op.multiplier.shift >= 0;
     ensure(positive && op.diff_min <= 0, OpError::Multiplier)
@@ -149,4 +167,43 @@ fn check_softmax(op: &Softmax) -> Result<(), OpError> {
 fn check_reshape(op: &Reshape) -> Result<(), OpError> {
     ensure(op.input.len() == op.output.len(), OpError::Shape)?;
     ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
+}
+
+fn check_mul(op: &Mul) -> Result<(), OpError> {
+    check_broadcast(&op.a, &op.b, &op.output)?;
+    check_activation(op.activation)?;
+    ensure(op.multiplier.is_valid(), OpError::Multiplier)
+}
+
+fn check_mean(op: &Mean) -> Result<(), OpError> {
+    let (input, output) = (&op.input, &op.output);
+    let sides = [(input.height, output.height), (input.width, output.width)];
+    let kept = sides.iter().all(|(input, output)| output == input || *output == 1);
+    ensure(kept && input.channels == output.channels, OpError::Shape)?;
+    ensure(op.count() <= MEAN_MAX, OpError::Overflow)?;
+    ensure(op.multiplier.mantissa >= 0 && (-31..=30).contains(&op.multiplier.shift), OpError::Multiplier)
+}
+
+fn check_pad(op: &Pad) -> Result<(), OpError> {
+    let before = [op.top.into(), op.left.into(), op.front];
+    let mut axes = sides(&op.input).into_iter().zip(before).zip(sides(&op.output));
+    let fits =
+        |((input, before), output): ((u32, u32), u32)| input.checked_add(before).is_some_and(|end| end <= output);
+    ensure(axes.all(fits), OpError::Shape)?;
+    ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
+}
+
+fn check_concat(op: &Concat) -> Result<(), OpError> {
+    let axes = || sides(&op.a).into_iter().zip(sides(&op.b)).zip(sides(&op.output));
+    let joined = |&((a, b), output): &((u32, u32), u32)| a.checked_add(b) == Some(output);
+    let kept = |&((a, b), output): &((u32, u32), u32)| a == b && a == output;
+    ensure(axes().filter(joined).count() == 1 && axes().filter(kept).count() == 2, OpError::Shape)?;
+    let alike = same_quantisation(&op.a, &op.output) && same_quantisation(&op.b, &op.output);
+    ensure(alike, OpError::Quantisation)
+}
+
+fn check_constant(op: &Constant, section: &[u8]) -> Result<(), OpError> {
+    let start = op.values as usize;
+    let values = start.checked_add(op.output.len()).and_then(|end| section.get(start..end));
+    ensure(values.is_some(), OpError::Constants)
 }

@@ -9,19 +9,25 @@ pub use layer::{ChannelParams, Channels, ConvLayer, DenseLayer};
 use crate::format::{Op, Tensor};
 
 impl Op {
-    /// The tensors that the operator reads.
+    /// The tensors that the operator reads: none to two.
     #[must_use]
-    pub fn inputs(&self) -> (&Tensor, Option<&Tensor>) {
-        match self {
-            Op::Conv2d(op) | Op::DepthwiseConv2d(op) => (&op.input, None),
-            Op::Dense(op) => (&op.input, None),
-            Op::MaxPool2d(op) | Op::AveragePool2d(op) => (&op.input, None),
-            Op::Add(op) => (&op.a, Some(&op.b)),
-            Op::Clamp(op) => (&op.input, None),
-            Op::Lookup(op) => (&op.input, None),
-            Op::Softmax(op) => (&op.input, None),
-            Op::Reshape(op) => (&op.input, None),
-        }
+    pub fn inputs(&self) -> impl Iterator<Item = &Tensor> + Clone {
+        let (first, second) = match self {
+            Op::Conv2d(op) | Op::DepthwiseConv2d(op) => (Some(&op.input), None),
+            Op::Dense(op) => (Some(&op.input), None),
+            Op::MaxPool2d(op) | Op::AveragePool2d(op) => (Some(&op.input), None),
+            Op::Add(op) => (Some(&op.a), Some(&op.b)),
+            Op::Clamp(op) => (Some(&op.input), None),
+            Op::Lookup(op) => (Some(&op.input), None),
+            Op::Softmax(op) => (Some(&op.input), None),
+            Op::Reshape(op) => (Some(&op.input), None),
+            Op::Mul(op) => (Some(&op.a), Some(&op.b)),
+            Op::Mean(op) => (Some(&op.input), None),
+            Op::Pad(op) => (Some(&op.input), None),
+            Op::Concat(op) => (Some(&op.a), Some(&op.b)),
+            Op::Constant(_) => (None, None),
+        };
+        first.into_iter().chain(second)
     }
 
     /// The tensor that the operator makes.
@@ -36,6 +42,11 @@ impl Op {
             Op::Lookup(op) => &op.output,
             Op::Softmax(op) => &op.output,
             Op::Reshape(op) => &op.output,
+            Op::Mul(op) => &op.output,
+            Op::Mean(op) => &op.output,
+            Op::Pad(op) => &op.output,
+            Op::Concat(op) => &op.output,
+            Op::Constant(op) => &op.output,
         }
     }
 
@@ -66,7 +77,7 @@ impl Op {
     /// True when the output may lie exactly where an input lies.
     #[must_use]
     pub fn in_place(&self) -> bool {
-        matches!(self, Op::Add(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_))
+        matches!(self, Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_))
     }
 
     /// Multiply-accumulates of one inference, taps in the padding included.
@@ -95,6 +106,11 @@ impl Op {
             Op::Lookup(_) => "lookup",
             Op::Softmax(_) => "softmax",
             Op::Reshape(_) => "reshape",
+            Op::Mul(_) => "mul",
+            Op::Mean(_) => "mean",
+            Op::Pad(_) => "pad",
+            Op::Concat(_) => "concat",
+            Op::Constant(_) => "constant",
         }
     }
 }

@@ -1,0 +1,310 @@
+//! The operators' records.
+
+use serde::{Deserialize, Serialize};
+
+use super::Tensor;
+use crate::fixed::Multiplier;
+
+/// The window of a convolution or pooling. The output's size is the output tensor's;
+/// rows and columns outside the input are padding, so bottom and right padding follow from the sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// Kernel height, 1 or more.
+    pub kernel_h: u8,
+    /// Kernel width, 1 or more.
+    pub kernel_w: u8,
+    /// Vertical stride, 1 or more.
+    pub stride_h: u8,
+    /// Horizontal stride, 1 or more.
+    pub stride_w: u8,
+    /// Vertical distance of taps, 1 or more.
+    pub dilation_h: u8,
+    /// Horizontal distance of taps, 1 or more.
+    pub dilation_w: u8,
+    /// Rows of padding above the input.
+    pub pad_top: u8,
+    /// Columns of padding left of the input.
+    pub pad_left: u8,
+}
+
+impl Window {
+    /// A square kernel without padding or dilation.
+    #[must_use]
+    pub const fn square(kernel: u8, stride: u8) -> Self {
+        Self {
+            kernel_h: kernel,
+            kernel_w: kernel,
+            stride_h: stride,
+            stride_w: stride,
+            dilation_h: 1,
+            dilation_w: 1,
+            pad_top: 0,
+            pad_left: 0,
+        }
+    }
+
+    /// Number of taps.
+    #[must_use]
+    pub const fn taps(&self) -> usize {
+        self.kernel_h as usize * self.kernel_w as usize
+    }
+}
+
+/// Range to which an output is clamped: a fused ReLU or ReLU6, or −128..=127 for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Activation {
+    /// Smallest output.
+    pub min: i8,
+    /// Largest output; not below `min`.
+    pub max: i8,
+}
+
+impl Activation {
+    /// No activation function.
+    pub const NONE: Self = Self { min: i8::MIN, max: i8::MAX };
+}
+
+/// How the weights of a layer lie in the weights section.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layout {
+    /// int8 in the order given in the [module's documentation](super); channel parameters of [`CHANNEL_LEN`](super::CHANNEL_LEN) bytes.
+    Plain,
+}
+
+/// Constants of a layer with weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Weights {
+    /// How they lie in flash.
+    pub layout: Layout,
+    /// First weight, counted from the start of the weights section.
+    pub weights: u32,
+    /// First channel parameter, counted from the start of the weights section; a multiple of 4.
+    pub channels: u32,
+}
+
+/// One operator. Tensors are named by value: two operators share one when all its fields are equal.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// Convolution over all input channels.
+    Conv2d(Conv2d),
+    /// Convolution of each channel by itself; output channels are a multiple of the input's.
+    DepthwiseConv2d(Conv2d),
+    /// Every input element times a weight for every output.
+    Dense(Dense),
+    /// Largest value in a window; padding never wins.
+    MaxPool2d(Pool2d),
+    /// Mean of the values in a window that lie in the input, rounded half away from zero.
+    AveragePool2d(Pool2d),
+    /// Sum of two tensors.
+    Add(Add),
+    /// ReLU, ReLU6 or any other clamp, in the input's quantisation.
+    Clamp(Clamp),
+    /// A function of one element by a table of 256 entries: sigmoid and others.
+    Lookup(Lookup),
+    /// Softmax over the channels of every pixel; the output's scale is 1/256 and its zero point −128.
+    Softmax(Softmax),
+    /// The same bytes under another shape.
+    Reshape(Reshape),
+    /// Product of two tensors.
+    Mul(Mul),
+    /// Mean over height, width or both, in another quantisation.
+    Mean(Mean),
+    /// The input with a border of one value.
+    Pad(Pad),
+    /// Two tensors side by side.
+    Concat(Concat),
+    /// A tensor from the weights section.
+    Constant(Constant),
+}
+
+/// Parameters of [`Op::Conv2d`] and [`Op::DepthwiseConv2d`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conv2d {
+    /// Input, HWC.
+    pub input: Tensor,
+    /// Output, HWC.
+    pub output: Tensor,
+    /// Kernel, stride, dilation and padding.
+    pub window: Window,
+    /// Constants.
+    pub weights: Weights,
+    /// Fused clamp.
+    pub activation: Activation,
+    /// First byte of the scratch in the arena; its length is [`Op::scratch_len`].
+    pub scratch: u32,
+}
+
+/// Parameters of [`Op::Dense`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dense {
+    /// Input, taken as one vector in HWC order.
+    pub input: Tensor,
+    /// Output: 1 x 1 x channels.
+    pub output: Tensor,
+    /// Constants.
+    pub weights: Weights,
+    /// Fused clamp.
+    pub activation: Activation,
+}
+
+/// Parameters of the poolings. Input and output share scale and zero point.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pool2d {
+    /// Input, HWC.
+    pub input: Tensor,
+    /// Output, HWC.
+    pub output: Tensor,
+    /// Kernel, stride and padding; dilation is 1.
+    pub window: Window,
+    /// Fused clamp.
+    pub activation: Activation,
+}
+
+/// Parameters of [`Op::Add`], as TFLite's: each input, less its zero point and shifted left by [`ADD_SHIFT`], is
+/// scaled by its multiplier; the sum is scaled by `output_multiplier`.
+///
+/// Each of a summand's sides is the sum's or 1; where it is 1, its elements count for every row, column or channel.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Add {
+    /// First summand.
+    pub a: Tensor,
+    /// Second summand.
+    pub b: Tensor,
+    /// Sum; may lie where a summand of its shape lies.
+    pub output: Tensor,
+    /// Multiplier of `a`, at most 1.
+    pub a_multiplier: Multiplier,
+    /// Multiplier of `b`, at most 1.
+    pub b_multiplier: Multiplier,
+    /// Multiplier of the sum, below 1.
+    pub output_multiplier: Multiplier,
+    /// Fused clamp.
+    pub activation: Activation,
+}
+
+/// Left shift of both summands in [`Op::Add`] (TFLite's value for int8).
+pub const ADD_SHIFT: u32 = 20;
+
+/// Parameters of [`Op::Clamp`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Clamp {
+    /// Input.
+    pub input: Tensor,
+    /// Output of the same shape, scale and zero point; may lie where the input lies.
+    pub output: Tensor,
+    /// The range.
+    pub activation: Activation,
+}
+
+/// Parameters of [`Op::Lookup`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// Input.
+    pub input: Tensor,
+    /// Output of the same shape; may lie where the input lies.
+    pub output: Tensor,
+    /// First entry of the table, counted from the start of the weights section.
+    pub table: u32,
+}
+
+/// Parameters of [`Op::Softmax`], as TFLite's.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Softmax {
+    /// Logits: one vector of channels a pixel.
+    pub input: Tensor,
+    /// Probabilities of the same shape.
+    pub output: Tensor,
+    /// `input scale · 2^26 / temperature` as a multiplier of 1 or more.
+    pub multiplier: Multiplier,
+    /// Differences to the largest logit below this one count as probability 0.
+    pub diff_min: i32,
+}
+
+/// Parameters of [`Op::Reshape`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reshape {
+    /// Input.
+    pub input: Tensor,
+    /// Output with as many elements, the same scale and zero point; may lie where the input lies.
+    pub output: Tensor,
+}
+
+/// Parameters of [`Op::Mul`], as TFLite's: the product of both factors less their zero points is scaled by `multiplier`.
+///
+/// Each of a factor's sides is the product's or 1, as in [`Add`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mul {
+    /// First factor.
+    pub a: Tensor,
+    /// Second factor.
+    pub b: Tensor,
+    /// Product; may lie where a factor of its shape lies.
+    pub output: Tensor,
+    /// `a scale · b scale / output scale`.
+    pub multiplier: Multiplier,
+    /// Fused clamp.
+    pub activation: Activation,
+}
+
+/// Parameters of [`Op::Mean`]: the sum of `count` elements less their zero points is scaled by `multiplier`, which
+/// holds the division, so that there is one rounding for it and the requantisation.
+///
+/// LiteRT's reference kernel (2.3.0) does this for int8 whether or not the scales are equal and dimensions are kept.
+/// Its multiplier is that of `input scale / output scale`, mantissa `m` and shift `e`, divided without rounding:
+/// mantissa `⌊m · 2^s / count⌋` and shift `e − s` with `s = min(⌊log2 count⌋, 31 + e)`.
+/// The mantissa may thus be smaller than 2^30, and must not be normalised: that would change the rounding.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Mean {
+    /// Input.
+    pub input: Tensor,
+    /// Output with the input's channels; its height and its width are the input's, or 1 where the mean is taken.
+    pub output: Tensor,
+    /// `input scale / output scale / count`.
+    pub multiplier: Multiplier,
+}
+
+impl Mean {
+    /// Number of elements that each mean is taken over.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        let side = |input: u16, output: u16| if input == output { 1 } else { u32::from(input) };
+        side(self.input.height, self.output.height) * side(self.input.width, self.output.width)
+    }
+}
+
+/// Parameters of [`Op::Pad`]. Rows below, columns to the right and channels after the input follow from the sizes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pad {
+    /// Input.
+    pub input: Tensor,
+    /// Output of the same scale and zero point.
+    pub output: Tensor,
+    /// Rows above the input.
+    pub top: u16,
+    /// Columns left of the input.
+    pub left: u16,
+    /// Channels before the input's.
+    pub front: u32,
+    /// What the border is filled with: the zero point, where a real 0 is meant.
+    pub value: i8,
+}
+
+/// Parameters of [`Op::Concat`]. All three tensors have the same scale and zero point.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Concat {
+    /// What comes first.
+    pub a: Tensor,
+    /// What comes after it.
+    pub b: Tensor,
+    /// Both: one side is the sum of the inputs', the other two are the inputs'.
+    pub output: Tensor,
+}
+
+/// Parameters of [`Op::Constant`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Constant {
+    /// Output.
+    pub output: Tensor,
+    /// Its first byte, counted from the start of the weights section.
+    pub values: u32,
+}
