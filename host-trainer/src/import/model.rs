@@ -1,12 +1,13 @@
 //! A TensorFlow Lite model as plain data: every index is in range, every number is checked where it is read.
 
 use anyhow::{Context, Result, bail, ensure};
+use planus::errors::ErrorKind;
 
+pub use super::tflite::tflite::{ActivationFunctionType, BuiltinOperator, TensorType};
 use super::tflite::tflite::{
     BufferRef, BuiltinOptionsRef, ModelRef, OperatorCodeRef, OperatorRef, Padding, QuantizationParametersRef,
     SubGraphRef, TensorRef,
 };
-pub use super::tflite::tflite::{ActivationFunctionType, BuiltinOperator, TensorType};
 
 /// Most sides of a tensor.
 const RANK_MAX: usize = 8;
@@ -306,8 +307,11 @@ fn read_operator(
         kind,
         inputs: inputs.collect::<Result<_>>()?,
         outputs: outputs.collect::<Result<_>>()?,
-        // The options of an operator that is not understood need not be known.
-        options: operator.builtin_options().map_or(Ok(Options::default()), read_options)?,
+        options: match operator.builtin_options() {
+            // Those of an operator that is not supported.
+            Err(error) if matches!(error.error_kind, ErrorKind::UnknownUnionTag { .. }) => Options::default(),
+            options => read_options(options?)?,
+        },
     })
 }
 
