@@ -14,6 +14,7 @@ pub mod emit;
 pub mod evaluate;
 pub mod export;
 pub mod faces;
+pub mod gallery;
 pub mod graph;
 pub mod import;
 pub mod metrics;

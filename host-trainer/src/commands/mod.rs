@@ -1,5 +1,6 @@
 //! The program's commands: what each takes; one file a command does it.
 
+mod bench;
 mod demo;
 mod eval;
 mod faces;
@@ -50,6 +51,8 @@ enum Command {
     Import(ImportArgs),
     /// Runs a blob on raw int8 tensors.
     Run(RunArgs),
+    /// Measures the time of an inference.
+    Bench(BenchArgs),
     /// Draws the built-in data set.
     Faces(FacesArgs),
 }
@@ -69,6 +72,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Faces(args) => faces::run(&args),
     }
 }
@@ -132,13 +136,26 @@ struct QuantizeArgs {
     json: bool,
 }
 
+/// Images that a model is tried on.
+#[derive(Debug, Args)]
+struct ImageArgs {
+    /// Folder of images in the model's classes.
+    #[arg(long)]
+    data: PathBuf,
+    /// What the network sees of each image.
+    #[arg(long = "as", value_enum, default_value = "rgb888")]
+    view: View,
+    /// Go on without files that cannot be read.
+    #[arg(long)]
+    skip_bad: bool,
+}
+
 #[derive(Debug, Args)]
 struct ParityArgs {
     /// Folder that `train` made.
     run_dir: PathBuf,
-    /// Folder of images in the model's classes.
-    #[arg(long)]
-    data: PathBuf,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Where the int8 model runs besides this process.
     #[arg(long, value_enum, default_value = "host")]
     link: Link,
@@ -148,12 +165,6 @@ struct ParityArgs {
     /// Compare at most this many images of each split, spread over it.
     #[arg(long)]
     limit: Option<usize>,
-    /// What the network sees of each image.
-    #[arg(long = "as", value_enum, default_value = "rgb888")]
-    view: View,
-    /// Go on without files that cannot be read.
-    #[arg(long)]
-    skip_bad: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -172,15 +183,8 @@ enum Link {
 struct EvalArgs {
     /// The blob.
     blob: PathBuf,
-    /// Folder of images in the model's classes.
-    #[arg(long)]
-    data: PathBuf,
-    /// What the network sees of each image.
-    #[arg(long = "as", value_enum, default_value = "rgb888")]
-    view: View,
-    /// Go on without files that cannot be read.
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -242,6 +246,25 @@ struct RunArgs {
     /// Folder for what each layer makes of the first input: `NN_operator.i8`.
     #[arg(long, value_name = "DIR")]
     layers: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// Blobs.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// Rounds; the median counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Length of a round in seconds.
+    #[arg(long, default_value_t = 0.5)]
+    seconds: f64,
+    /// Count the instructions there too.
+    #[arg(long, value_enum, default_value = "host")]
+    link: Link,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
