@@ -16,6 +16,7 @@ pub mod export;
 pub mod faces;
 pub mod gallery;
 pub mod graph;
+pub mod import;
 pub mod metrics;
 pub mod model;
 pub mod plan;

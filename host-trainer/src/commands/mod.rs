@@ -4,10 +4,12 @@ mod bench;
 mod demo;
 mod eval;
 mod faces;
+mod import;
 mod inspect;
 mod parity;
 mod predict;
 mod quantize;
+mod run;
 mod train;
 
 use std::path::PathBuf;
@@ -18,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Method, Preset};
 use crate::dataset::View;
+use crate::import::kind::InputChoice;
 use crate::training::DeviceKind;
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
@@ -44,6 +47,10 @@ enum Command {
     Predict(PredictArgs),
     /// Shows what is in a blob.
     Inspect(InspectArgs),
+    /// Turns a TensorFlow Lite model into a blob.
+    Import(ImportArgs),
+    /// Runs a blob on raw int8 tensors.
+    Run(RunArgs),
     /// Measures the time of an inference.
     Bench(BenchArgs),
     /// Draws the built-in data set.
@@ -63,6 +70,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Faces(args) => faces::run(&args),
     }
@@ -203,6 +212,40 @@ struct InspectArgs {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ImportArgs {
+    /// The model, int8.
+    #[arg(value_name = "MODEL.tflite")]
+    model: PathBuf,
+    /// The blob to write.
+    #[arg(long, value_name = "FILE.blob")]
+    out: PathBuf,
+    /// Names of the classes, one a line, in the order of the outputs.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// What the input is; guessed from its shape and scale when left out.
+    #[arg(long, value_enum)]
+    input: Option<InputChoice>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// Inputs, one after the other: int8, height by width by channels.
+    #[arg(long, value_name = "FILE.i8")]
+    input: PathBuf,
+    /// Where the outputs of the last layer go, one after the other.
+    #[arg(long, value_name = "FILE.i8")]
+    output: PathBuf,
+    /// Folder for what each layer makes of the first input: `NN_operator.i8`.
+    #[arg(long, value_name = "DIR")]
+    layers: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

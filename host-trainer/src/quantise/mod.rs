@@ -92,14 +92,15 @@ impl Kind {
     }
 }
 
-/// What has been quantised so far.
+/// An int8 model while it is made.
 #[derive(Default)]
-struct Builder {
-    tensors: Vec<Tensor>,
-    ops: Vec<Op>,
-    names: Vec<String>,
-    constants: Vec<u8>,
-    notes: Vec<String>,
+pub(crate) struct Builder {
+    /// The input, then what each operator makes.
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) names: Vec<String>,
+    pub(crate) constants: Vec<u8>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Builder {
@@ -146,7 +147,7 @@ impl Builder {
         Ok(())
     }
 
-    fn push(&mut self, op: Op, name: String) {
+    pub(crate) fn push(&mut self, op: Op, name: String) {
         self.tensors.push(*op.output());
         self.ops.push(op);
         self.names.push(name);
@@ -160,7 +161,7 @@ impl Builder {
             zero_point: Quantisation::PROBABILITY.zero_point,
             ..logits
         };
-        let (multiplier, diff_min) = softmax_parameters(logits.scale, temperature)
+        let (multiplier, diff_min) = softmax_parameters(f64::from(logits.scale) / f64::from(temperature))
             .with_context(|| format!("the logits' scale {} is too small for the softmax", logits.scale))?;
         self.push(Op::Softmax(Softmax { input: logits, output, multiplier, diff_min }), "softmax".into());
         let Self { ops, names, constants, notes, .. } = self;
@@ -168,7 +169,7 @@ impl Builder {
     }
 
     /// Appends bytes to the weights section and gives their offset.
-    fn add_constant(&mut self, bytes: &[u8]) -> u32 {
+    pub(crate) fn add_constant(&mut self, bytes: &[u8]) -> u32 {
         self.constants.resize(self.constants.len().next_multiple_of(CONSTANT_ALIGN), 0);
         let offset = self.constants.len() as u32;
         self.constants.extend_from_slice(bytes);

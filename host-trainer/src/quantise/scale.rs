@@ -104,12 +104,12 @@ fn frexp(real: f64) -> (f64, i32) {
     (f64::from_bits(bits & !(0x7ff << 52) | BIAS << 52), exponent)
 }
 
-/// Multiplier and smallest difference of TFLite's integer softmax for logits of this scale, divided by `temperature`;
-/// `None` when `scale / temperature` is below 2^−26.
+/// Multiplier and smallest difference of TFLite's integer softmax for logits of this scale (divided by the temperature,
+/// or times TFLite's beta); `None` when it is below 2^−26.
 #[must_use]
-pub fn softmax_parameters(scale: f32, temperature: f32) -> Option<(Multiplier, i32)> {
+pub fn softmax_parameters(scale: f64) -> Option<(Multiplier, i32)> {
     let fraction_bits = 31 - SOFTMAX_DIFF_BITS;
-    let real = f64::from(scale) / f64::from(temperature) * f64::from(1_u32 << fraction_bits);
+    let real = scale * f64::from(1_u32 << fraction_bits);
     // LiteRT's cap is twice as large, a shift that the format has no room for; at either cap a logit one step below the
     // largest has probability 0.
     let multiplier = multiplier(real.min(f64::from((1_u32 << 30) - 1)))?;
@@ -186,12 +186,11 @@ mod tests {
     #[test]
     fn softmax_parameters_are_litert_s() {
         // scale 0.1: 0.1 · 2^26 = 6,710,886.4 = 0.8 · 2^23; radius floor(31 · 2^26 / 2^23) = 248.
-        let (multiplier, diff_min) = softmax_parameters(0.1, 1.0).unwrap();
+        let (multiplier, diff_min) = softmax_parameters(f64::from(0.1_f32)).unwrap();
         assert_eq!((multiplier.shift, diff_min), (23, -248));
         assert!((value(multiplier) / 6_710_886.4 - 1.0).abs() < 1e-7);
         // A temperature of 2 is half the scale.
-        assert_eq!(softmax_parameters(0.2, 2.0), softmax_parameters(0.1, 1.0));
-        assert!(softmax_parameters(1e6, 1.0).unwrap().0.is_valid());
-        assert_eq!(softmax_parameters(1e-9, 1.0), None);
+        assert!(softmax_parameters(1e6).unwrap().0.is_valid());
+        assert_eq!(softmax_parameters(1e-9), None);
     }
 }
