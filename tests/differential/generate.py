@@ -6,9 +6,9 @@ See README.md. The same seed and versions give the same bytes.
 
 import argparse
 import collections
+import gzip
 import importlib.metadata
 import json
-import zipfile
 
 import numpy as np
 
@@ -51,26 +51,23 @@ def generate(seed, count, tally):
 
 def entry(model):
     return {
-        "name": model.name, "made_by": model.made_by, "samples": len(model.inputs),
+        "name": model.name, "made_by": model.made_by, "bytes": len(model.data), "samples": len(model.inputs),
         "input": list(model.inputs[0].shape), "output": list(model.outputs[0].shape), "operators": model.options,
     }
 
 
 def write(path, models, about):
-    """One zip file; fixed dates, so that the same models give the same bytes."""
-    def put(archive, name, data):
-        info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-        info.compress_type = zipfile.ZIP_DEFLATED
-        archive.writestr(info, data, compresslevel=9)
-    index = []
-    with zipfile.ZipFile(path, "w") as archive:
-        for number, model in enumerate(models):
-            stem = f"{number:03}"
-            index.append({"file": stem, **entry(model)})
-            put(archive, f"{stem}.tflite", model.data)
-            put(archive, f"{stem}.in.i8", b"".join(a.tobytes() for a in model.inputs))
-            put(archive, f"{stem}.out.i8", b"".join(a.tobytes() for a in model.outputs))
-        put(archive, "index.json", json.dumps({**about, "models": index}, separators=(",", ":")))
+    """A gzip stream: a line of JSON that lists the models, then each model's file, inputs and outputs.
+
+    It has no date, so that the same models give the same bytes.
+    """
+    index = json.dumps({**about, "models": [entry(model) for model in models]}, separators=(",", ":"))
+    with open(path, "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as archive:
+        archive.write(index.encode() + b"\n")
+        for model in models:
+            archive.write(model.data)
+            for tensor in model.inputs + model.outputs:
+                archive.write(tensor.tobytes())
 
 
 def report(tally):
@@ -85,9 +82,9 @@ def report(tally):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=600, help="models drawn operator by operator")
-    parser.add_argument("--keras", type=int, default=48, help="models made by Keras and TFLiteConverter")
-    parser.add_argument("--out", default="corpus.zip")
+    parser.add_argument("--count", type=int, default=900, help="models drawn operator by operator")
+    parser.add_argument("--keras", type=int, default=72, help="models made by Keras and TFLiteConverter")
+    parser.add_argument("--out", default="corpus.gz")
     arguments = parser.parse_args()
     tally = collections.Counter()
     models = list(generate(arguments.seed, arguments.count, tally))
