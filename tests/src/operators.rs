@@ -4,8 +4,8 @@ use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
-    Activation, Add, Clamp, Color, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout, Lookup, Op, Pool2d,
-    Provenance, Reshape, Softmax, Tensor, Weights, Window,
+    Activation, Add, Clamp, Color, Concat, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
+    Lookup, Mean, Mul, Op, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 use rand::{Rng, RngExt, SeedableRng};
@@ -25,11 +25,16 @@ pub enum Kind {
     Lookup,
     Softmax,
     Reshape,
+    Mul,
+    Mean,
+    Pad,
+    Concat,
+    Constant,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 15] = [
         Kind::Conv2d,
         Kind::DepthwiseConv2d,
         Kind::Dense,
@@ -40,11 +45,17 @@ impl Kind {
         Kind::Lookup,
         Kind::Softmax,
         Kind::Reshape,
+        Kind::Mul,
+        Kind::Mean,
+        Kind::Pad,
+        Kind::Concat,
+        Kind::Constant,
     ];
 }
 
 /// A model whose operator 2 is the one asked for. Operator 0 widens the image to the operator's input and operator 1
-/// makes a second tensor of that shape; after it a dense layer gives two logits.
+/// makes a second input, by a convolution when it has the first's shape, or else a constant; after it a dense layer gives
+/// two logits.
 pub struct Case {
     /// The model.
     pub blob: Aligned<u8>,
@@ -67,15 +78,16 @@ struct Maker {
 
 impl Maker {
     fn case(&mut self, kind: Kind) -> Case {
-        let vector = matches!(kind, Kind::Softmax);
-        let (height, width) = if vector { (1, 1) } else { self.two_different(1, 9) };
+        let (height, width) = self.two_different(1, 9);
         let channels = self.third_different(height, width);
         let image = self.tensor(height, width, 3, 1.0, 0);
         let (scale, zero_point) = (0.05, self.any_i8());
         let a = self.tensor(height, width, channels, scale, zero_point);
-        let zero_point = self.any_i8();
-        let b = self.tensor(height, width, channels, scale, zero_point);
-        let ops = [self.pointwise(image, a), self.pointwise(image, b)];
+        let b = self.second(kind, a);
+        let even = (b.height, b.width, b.channels) == (height, width, channels);
+        let second = if even { self.pointwise(image, b) } else { self.constant(b) };
+        let ops = [self.pointwise(image, a), second];
+        let (a, b) = if self.rng.random() { (a, b) } else { (b, a) };
         let tested = self.operator(kind, a, b);
         let logits = self.tensor(1, 1, 2, 0.1, 3);
         let dense = self.dense(*tested.output(), logits);
@@ -124,13 +136,27 @@ impl Maker {
                 let shift = self.rng.random_range(10..28);
                 let multiplier = Multiplier { mantissa: self.rng.random_range(1 << 30..=i32::MAX), shift };
                 let diff_min = -self.rng.random_range(0..300);
-                let output = self.tensor(1, 1, a.channels, 1.0 / 256.0, -128);
+                let output = self.tensor(a.height, a.width, a.channels, 1.0 / 256.0, -128);
                 Op::Softmax(Softmax { input: a, output, multiplier, diff_min })
             }
             Kind::Reshape => {
                 let output = self.like_or_in_place(a);
                 let flat = Tensor { height: 1, width: 1, channels: a.len() as u32, ..output };
                 Op::Reshape(Reshape { input: a, output: flat })
+            }
+            Kind::Mul => {
+                let output = self.broadcast(a, b);
+                let (multiplier, activation) = (self.multiplier(-8), self.activation());
+                Op::Mul(Mul { a, b, output, multiplier, activation })
+            }
+            Kind::Mean => self.mean(a),
+            Kind::Pad => self.pad(a),
+            Kind::Concat => Op::Concat(self.concat(a, b)),
+            Kind::Constant => {
+                let (height, width) = self.two_different(1, 9);
+                let channels = self.third_different(height, width);
+                let output = self.tensor(height, width, channels, 0.4, -7);
+                self.constant(output)
             }
         }
     }
@@ -251,14 +277,87 @@ impl Maker {
         Pool2d { input, output, window, activation: self.activation() }
     }
 
+    /// A second input that fits the operator: its sides may differ from those of the first where the operator allows it.
+    fn second(&mut self, kind: Kind, a: Tensor) -> Tensor {
+        let mut sides = [u32::from(a.height), u32::from(a.width), a.channels];
+        let mut zero_point = self.any_i8();
+        match kind {
+            Kind::Add | Kind::Mul => {
+                for side in &mut sides {
+                    let other = if *side == 1 { self.rng.random_range(1..7) } else { 1 };
+                    *side = if self.rng.random() { *side } else { other };
+                }
+            }
+            Kind::Concat => {
+                zero_point = a.zero_point;
+                sides[self.rng.random_range(0..3)] = self.rng.random_range(1..12);
+            }
+            _ => {}
+        }
+        self.tensor(sides[0] as u16, sides[1] as u16, sides[2], a.scale, zero_point)
+    }
+
+    /// An output with the larger sides of both; often where an operand of its shape lies.
+    fn broadcast(&mut self, a: Tensor, b: Tensor) -> Tensor {
+        let (height, width, channels) = (a.height.max(b.height), a.width.max(b.width), a.channels.max(b.channels));
+        let len = usize::from(height) * usize::from(width) * channels as usize;
+        let in_place = [a, b].into_iter().find(|operand| operand.len() == len).filter(|_| self.rng.random());
+        let output = in_place.unwrap_or_else(|| self.tensor(height, width, channels, 0.07, 0));
+        Tensor { scale: 0.07, zero_point: self.any_i8(), ..output }
+    }
+
+    /// Mostly the usual shift, sometimes any.
+    fn multiplier(&mut self, usual: i8) -> Multiplier {
+        let shift = if self.rng.random_ratio(1, 8) { self.rng.random_range(-31..=30) } else { usual };
+        let mantissa = self.rng.random_range(1 << 30..=i32::MAX);
+        Multiplier { mantissa: if self.rng.random_ratio(1, 16) { 0 } else { mantissa }, shift }
+    }
+
     fn add(&mut self, a: Tensor, b: Tensor) -> Op {
-        let output = if self.rng.random() { a } else { self.tensor(a.height, a.width, a.channels, 0.07, 0) };
-        let zero_point = self.any_i8();
-        let mut multiplier = |shift| Multiplier { mantissa: self.rng.random_range(1 << 30..=i32::MAX), shift };
-        let (a_multiplier, b_multiplier, output_multiplier) = (multiplier(0), multiplier(-3), multiplier(-18));
-        let activation = self.activation();
-        let output = Tensor { scale: 0.07, zero_point, ..output };
+        let output = self.broadcast(a, b);
+        let mut summand = |usual| {
+            let multiplier = self.multiplier(usual);
+            Multiplier { shift: multiplier.shift.min(0), ..multiplier }
+        };
+        let (a_multiplier, b_multiplier) = (summand(0), summand(-3));
+        let (output_multiplier, activation) = (self.multiplier(-18), self.activation());
         Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
+    }
+
+    fn mean(&mut self, input: Tensor) -> Op {
+        let (over_rows, over_columns) = (self.rng.random_ratio(3, 4), self.rng.random_ratio(3, 4));
+        let (height, width) = (if over_rows { 1 } else { input.height }, if over_columns { 1 } else { input.width });
+        let zero_point = self.any_i8();
+        let output = self.tensor(height, width, input.channels, 0.03, zero_point);
+        let op = Mean { input, output, multiplier: Multiplier { mantissa: 0, shift: 0 } };
+        let multiplier = self.multiplier(1 - op.count().ilog2() as i8);
+        // The division by the number of elements leaves mantissas below 2^30.
+        Op::Mean(Mean { multiplier: Multiplier { mantissa: multiplier.mantissa / 3 * 2, ..multiplier }, ..op })
+    }
+
+    fn pad(&mut self, input: Tensor) -> Op {
+        let mut side = |most: u16| if self.rng.random() { 0 } else { self.rng.random_range(0..=most) };
+        let (top, left, front) = (side(3), side(4), u32::from(side(5)));
+        let (bottom, right, back) = (side(4), side(3), u32::from(side(6)));
+        let (height, width) = (top + input.height + bottom, left + input.width + right);
+        let output = self.tensor(height, width, front + input.channels + back, input.scale, input.zero_point);
+        Op::Pad(Pad { input, output, top, left, front, value: self.any_i8() })
+    }
+
+    fn concat(&mut self, a: Tensor, b: Tensor) -> Concat {
+        let (mut height, mut width, mut channels) = (a.height, a.width, a.channels);
+        if height != b.height {
+            height += b.height;
+        } else if width != b.width {
+            width += b.width;
+        } else {
+            channels += b.channels;
+        }
+        Concat { a, b, output: self.tensor(height, width, channels, a.scale, a.zero_point) }
+    }
+
+    fn constant(&mut self, output: Tensor) -> Op {
+        Op::Constant(Constant { output, values: self.bytes(output.len() as u32) })
     }
 
     fn like_or_in_place(&mut self, input: Tensor) -> Tensor {
@@ -270,13 +369,25 @@ impl Maker {
     }
 }
 
+/// How a colour picture of any size becomes the input.
+pub const ANY_IMAGE: ImageInput = ImageInput { color: Color::Rgb, fit: Fit::Stretch, mean: [0.5; 3], std: [0.25; 3] };
+
+/// A model without labels that clamps its input to 0 and more, in the input's shape: height, width, channels.
+#[must_use]
+pub fn without_names(kind: InputKind, [height, width, channels]: [u16; 3]) -> Aligned<u8> {
+    let input = Tensor { offset: 0, height, width, channels: channels.into(), scale: 0.5, zero_point: 0 };
+    let output = Tensor { offset: input.len() as u32, ..input };
+    let ops = [Op::Clamp(Clamp { input, output, activation: Activation { min: 0, max: i8::MAX } })];
+    let info = Info { input: Input { tensor: input, kind }, ..info(input, output) };
+    write(&Parts { info, labels: &[], ops: &ops, weights: &[] })
+}
+
 /// A manifest for a colour image.
 #[must_use]
 pub fn info(image: Tensor, logits: Tensor) -> Info<'static> {
-    let input = ImageInput { color: Color::Rgb, fit: Fit::Stretch, mean: [0.5; 3], std: [0.25; 3] };
     Info {
         name: "test",
-        input: Input { tensor: image, kind: InputKind::Image(input) },
+        input: Input { tensor: image, kind: InputKind::Image(ANY_IMAGE) },
         logits,
         labels: 0,
         ops: 0,

@@ -9,8 +9,10 @@ use host_trainer::blob::repair_crc;
 use host_trainer::commands::{Cli, run};
 use host_trainer::config::Preset;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use no_std_infer::format::InputKind;
 use tempfile::{TempDir, tempdir};
 use tests::networks::preset;
+use tests::operators::{ANY_IMAGE, without_names};
 
 fn call(arguments: &[&str]) -> anyhow::Result<ExitCode> {
     let all = ["host-trainer"].into_iter().chain(arguments.iter().copied());
@@ -129,15 +131,37 @@ fn a_blob_that_is_none() {
     let path = blob(&dir);
     let good = fs::read(&path).expect("readable");
     let mut newer = good.clone();
-    newer[4] = 2;
+    newer[4] = 3;
     repair_crc(&mut newer);
     let mut damaged = good.clone();
     damaged[100] ^= 1;
-    let cases = [(&newer[..], "version 2"), (&damaged, "damaged"), (&good[..99], "cut off"), (b"text", "cut off")];
+    let cases = [(&newer[..], "version 3"), (&damaged, "damaged"), (&good[..99], "cut off"), (b"text", "cut off")];
     for (bytes, named) in cases {
         fs::write(&path, bytes).expect("written");
         let error = refusal(&["inspect", text(&path)]);
         assert!(error.contains(named) && error.contains("model.blob"), "{named} is not in: {error}");
+    }
+}
+
+#[test]
+fn a_model_that_reads_no_pictures_or_does_not_classify_them() {
+    let dir = tempdir().expect("a temporary folder");
+    let path = dir.path().join("model.blob");
+    let folder = text(dir.path());
+    let tensor = without_names(InputKind::Tensor, [1, 1, 490]);
+    let image = without_names(InputKind::Image(ANY_IMAGE), [6, 8, 3]);
+    let cases = [
+        (tensor, "reads a tensor of 1x490 int8 values, not pictures: use `host-trainer run`"),
+        (image, "gives 6x8x3 values for a picture, not one score a class: use `host-trainer run`"),
+    ];
+    for (blob, named) in cases {
+        fs::write(&path, &*blob).expect("written");
+        for arguments in [["predict", text(&path), "x.png"].to_vec(), ["eval", text(&path), "--data", folder].to_vec()]
+        {
+            let error = refusal(&arguments);
+            assert!(error.contains(named), "{named} is not in: {error}");
+        }
+        call(&["inspect", text(&path)]).expect("a blob need not read pictures");
     }
 }
 
@@ -165,6 +189,11 @@ fn any_kind_of_picture_is_classified() {
     arguments.extend(paths.iter().map(|path| text(path)));
     call(&arguments).expect("all are pictures");
     call(&["inspect", text(&blob), "--json"]).expect("the blob is good");
+
+    let unnamed = dir.path().join("unnamed.blob");
+    fs::write(&unnamed, &*without_names(InputKind::Image(ANY_IMAGE), [1, 1, 3])).expect("written");
+    arguments[1] = text(&unnamed);
+    call(&arguments).expect("classes need no names");
 
     let missing = dir.path().join("missing.png");
     assert!(refusal(&["predict", text(&blob), text(&missing)]).contains("missing.png"));

@@ -1,13 +1,14 @@
 //! The blob against truncation, damage and hostile bytes.
 
 use host_trainer::aligned::Aligned;
-use host_trainer::blob::repair_crc;
-use no_std_infer::format::{HEADER_LEN, arena_len, total_len};
+use host_trainer::blob::{Parts, repair_crc, write};
+use no_std_infer::format::{HEADER_LEN, InputKind, arena_len, total_len};
 use no_std_infer::kernels::Portable;
 use no_std_infer::reference::Reference;
 use no_std_infer::{Arena, Error, Interpreter, Model};
 use proptest::prelude::*;
-use tests::operators::{Kind, random};
+use tests::networks::noise;
+use tests::operators::{ANY_IMAGE, Kind, random, without_names};
 use tests::outputs;
 
 /// Longest arena that the tests give to a damaged blob; a longer one counts as refused by the caller.
@@ -36,6 +37,37 @@ fn what_is_written_is_read_back() {
         assert_eq!(model.info().labels, 2);
         assert_eq!(model.arena_len(), arena_len(&case.blob));
         assert_eq!(total_len(&case.blob), case.blob.len());
+    }
+}
+
+#[test]
+fn inputs_and_logits_may_be_any_tensors_without_names() {
+    let blob = without_names(InputKind::Tensor, [6, 5, 7]);
+    let model = Model::parse(&blob).expect("a model need not read pictures or name classes");
+    assert_eq!((model.info().input.kind, model.labels().count()), (InputKind::Tensor, 0));
+    let mut arena = Aligned::new(model.arena_len());
+    let mut interpreter = Interpreter::new(&model, &mut arena).expect("the arena has the length asked for");
+    interpreter.input_mut().copy_from_slice(&noise(3, 210));
+    interpreter.input_mut()[123] = 127;
+    interpreter.input_mut()[124] = 127;
+    let expected: Vec<i8> = interpreter.input_mut().iter().map(|&value| value.max(0)).collect();
+    interpreter.run();
+    assert_eq!(interpreter.logits(), expected);
+    let first = expected.iter().position(|&value| value == 127);
+    assert_eq!(Some(interpreter.class()), first, "the class is the first of the largest logits in HWC order");
+}
+
+#[test]
+fn names_and_colours_must_fit() {
+    let blob = without_names(InputKind::Image(ANY_IMAGE), [6, 5, 4]);
+    assert_eq!(Model::parse(&blob).err(), Some(Error::BadInfo), "a picture has not 4 channels");
+    let blob = without_names(InputKind::Tensor, [6, 5, 4]);
+    let model = Model::parse(&blob).expect("a good model");
+    let ops: Vec<_> = model.ops().collect();
+    for (count, outcome) in [(0, None), (3, Some(Error::BadInfo)), (4, None), (120, Some(Error::BadInfo))] {
+        let labels = vec![String::from("name"); count];
+        let blob = write(&Parts { info: *model.info(), labels: &labels, ops: &ops, weights: &[] });
+        assert_eq!(Model::parse(&blob).err(), outcome, "{count} names for 4 channels");
     }
 }
 

@@ -1,9 +1,12 @@
 //! Rung 4 of the parity ladder: every kernel gives the oracle's bytes.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use no_std_infer::Model;
-use no_std_infer::format::{Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax};
+use no_std_infer::format::{
+    Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax, Tensor,
+};
 use no_std_infer::kernels::{Kernels, Portable};
 use no_std_infer::ops::{ConvLayer, DenseLayer};
 use no_std_infer::reference::Reference;
@@ -97,6 +100,40 @@ conformance! {
     lookup: Lookup,
     softmax: Softmax,
     reshape: Reshape,
+    mul: Mul,
+    mean: Mean,
+    pad: Pad,
+    concat: Concat,
+    constant: Constant,
+}
+
+/// What the random cases of the operators with two inputs, and of the mean, must reach.
+#[test]
+fn random_cases_broadcast_and_join_along_every_axis() {
+    let sides = |tensor: &Tensor| [u32::from(tensor.height), u32::from(tensor.width), tensor.channels];
+    let mut seen = BTreeSet::new();
+    for (seed, kind) in
+        (0..300).flat_map(|seed| [Kind::Add, Kind::Mul, Kind::Concat, Kind::Mean].map(|kind| (seed, kind)))
+    {
+        let case = random(kind, seed);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        let op = model.ops().nth(2).expect("operator 2 is the one asked for");
+        for (input, tensor) in op.inputs().enumerate() {
+            let in_place = tensor.offset == op.output().offset;
+            for axis in (0..3).filter(|&axis| sides(tensor)[axis] != sides(op.output())[axis]) {
+                seen.insert((op.name(), input, Some(axis)));
+            }
+            if in_place {
+                seen.insert((op.name(), input, None));
+            }
+        }
+    }
+    let pairs = ["add", "mul"].into_iter().flat_map(|op| [0, 1].map(|input| (op, input)));
+    let mut expected: BTreeSet<_> =
+        pairs.flat_map(|(op, input)| [None, Some(0), Some(1), Some(2)].map(|axis| (op, input, axis))).collect();
+    expected.extend([0, 1].into_iter().flat_map(|input| [0, 1, 2].map(|axis| ("concat", input, Some(axis)))));
+    expected.extend([0, 1].map(|axis| ("mean", 0, Some(axis))));
+    assert_eq!(seen, expected);
 }
 
 /// The generator must not make trivial cases: outputs spread over i8, and padding, stride and dilation all occur.

@@ -14,7 +14,7 @@ use no_std_infer::ops::{ChannelParams, DenseParams};
 
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape};
 
-pub use scale::{Quantisation, Range, multiplier, softmax_parameters};
+pub use scale::{Quantisation, Range, mean_multiplier, multiplier, softmax_parameters, softmax_parameters_of_step};
 pub use weights::{Channel, quantise_channel};
 
 /// Where constants start in the weights section: multiples of this.
@@ -161,7 +161,7 @@ impl Builder {
             zero_point: Quantisation::PROBABILITY.zero_point,
             ..logits
         };
-        let (multiplier, diff_min) = softmax_parameters(f64::from(logits.scale) / f64::from(temperature))
+        let (multiplier, diff_min) = softmax_parameters(logits.scale, temperature)
             .with_context(|| format!("the logits' scale {} is too small for the softmax", logits.scale))?;
         self.push(Op::Softmax(Softmax { input: logits, output, multiplier, diff_min }), "softmax".into());
         let Self { ops, names, constants, notes, .. } = self;

@@ -104,18 +104,35 @@ fn frexp(real: f64) -> (f64, i32) {
     (f64::from_bits(bits & !(0x7ff << 52) | BIAS << 52), exponent)
 }
 
-/// Multiplier and smallest difference of TFLite's integer softmax for logits of this scale (divided by the temperature,
-/// or times TFLite's beta); `None` when it is below 2^−26.
+/// The multiplier of a [`Mean`](no_std_infer::format::Mean) of `count` elements, where `ratio` is the input's scale over
+/// the output's; `None` when [`multiplier`] has none for `ratio`, or `count` is 0.
 #[must_use]
-pub fn softmax_parameters(scale: f64) -> Option<(Multiplier, i32)> {
+pub fn mean_multiplier(ratio: f64, count: u32) -> Option<Multiplier> {
+    let undivided = multiplier(ratio)?;
+    let shift = count.checked_ilog2()?.min(u32::try_from(31 + i32::from(undivided.shift)).ok()?);
+    let mantissa = (i64::from(undivided.mantissa) << shift) / i64::from(count);
+    Some(Multiplier { mantissa: i32::try_from(mantissa).ok()?, shift: undivided.shift - shift as i8 })
+}
+
+/// Multiplier and smallest difference of TFLite's integer softmax for logits of this scale, divided by `temperature`;
+/// `None` when `scale / temperature` is below 2^−26.
+#[must_use]
+pub fn softmax_parameters(scale: f32, temperature: f32) -> Option<(Multiplier, i32)> {
+    softmax_parameters_of_step(f64::from(scale) / f64::from(temperature))
+}
+
+/// Like [`softmax_parameters`] for exponents that are `step` apart: TFLite's is the logits' scale times `beta`.
+#[must_use]
+pub fn softmax_parameters_of_step(step: f64) -> Option<(Multiplier, i32)> {
     let fraction_bits = 31 - SOFTMAX_DIFF_BITS;
-    let real = scale * f64::from(1_u32 << fraction_bits);
-    // LiteRT's cap is twice as large, a shift that the format has no room for; at either cap a logit one step below the
-    // largest has probability 0.
-    let multiplier = multiplier(real.min(f64::from((1_u32 << 30) - 1)))?;
-    if real < 1.0 {
+    let real = step * f64::from(1_u32 << fraction_bits);
+    if real.is_nan() || real < 1.0 {
         return None;
     }
+    let Some(multiplier) = multiplier(real) else {
+        // Only the largest logits count, whose difference is 0 with any multiplier.
+        return Some((Multiplier { mantissa: i32::MAX, shift: 30 }, 0));
+    };
     // LiteRT's CalculateInputRadius.
     let largest = f64::from((1_u32 << SOFTMAX_DIFF_BITS) - 1) * f64::from(1_u32 << fraction_bits);
     let radius = (largest / 2.0_f64.powi(i32::from(multiplier.shift))).floor();
@@ -186,11 +203,32 @@ mod tests {
     #[test]
     fn softmax_parameters_are_litert_s() {
         // scale 0.1: 0.1 · 2^26 = 6,710,886.4 = 0.8 · 2^23; radius floor(31 · 2^26 / 2^23) = 248.
-        let (multiplier, diff_min) = softmax_parameters(f64::from(0.1_f32)).unwrap();
+        let (multiplier, diff_min) = softmax_parameters(0.1, 1.0).unwrap();
         assert_eq!((multiplier.shift, diff_min), (23, -248));
         assert!((value(multiplier) / 6_710_886.4 - 1.0).abs() < 1e-7);
         // A temperature of 2 is half the scale.
-        assert!(softmax_parameters(1e6).unwrap().0.is_valid());
-        assert_eq!(softmax_parameters(1e-9), None);
+        assert_eq!(softmax_parameters(0.2, 2.0), softmax_parameters(0.1, 1.0));
+        assert_eq!(softmax_parameters(1e-9, 1.0), None);
+        // From 2^30 on LiteRT's shift is 31 and the radius 31 · 2^26 / 2^31, less than 1.
+        assert_eq!(softmax_parameters(15.9, 1.0).unwrap().1, -1);
+        for step in [16.0, 16.0 - 1e-12, 1e6, f64::INFINITY] {
+            let (multiplier, diff_min) = softmax_parameters_of_step(step).unwrap();
+            assert!(multiplier.is_valid() && diff_min == 0, "{step}");
+        }
+    }
+
+    #[test]
+    fn the_multiplier_of_a_mean_is_divided_without_rounding() {
+        let expect = |ratio, count, mantissa, shift| {
+            assert_eq!(mean_multiplier(ratio, count), Some(Multiplier { mantissa, shift }), "{ratio} / {count}");
+        };
+        expect(1.0, 1, 1 << 30, 1);
+        expect(1.0, 4, 1 << 30, -1);
+        // 2^30 · 2^1 / 3, a shift of 1 − 1.
+        expect(1.0, 3, 715_827_882, 0);
+        // The mantissa takes what the shift has no room for.
+        expect(2.0_f64.powi(-31), 4, 1 << 29, -31);
+        assert_eq!(mean_multiplier(1.0, 0), None);
+        assert_eq!(mean_multiplier(f64::NAN, 1), None);
     }
 }

@@ -155,7 +155,7 @@ impl Dense {
     #[must_use]
     pub fn inputs(&self) -> usize {
         let vectors = usize::from(self.output.height) * usize::from(self.output.width);
-        self.input.len() / vectors.max(1)
+        self.input.len().checked_div(vectors).unwrap_or(0)
     }
 }
 
@@ -243,7 +243,8 @@ pub struct Reshape {
 
 /// Parameters of [`Op::Mul`], as TFLite's: the product of both factors less their zero points is scaled by `multiplier`.
 ///
-/// Each of a factor's sides is the product's or 1, as in [`Add`].
+/// Each of a factor's sides is the product's or 1, as in [`Add`]. Where a product shifted left by the multiplier leaves 32
+/// bits it saturates (LiteRT's wraps), which takes a shift of 16 or more.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Mul {
     /// First factor.

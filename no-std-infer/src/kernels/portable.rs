@@ -51,9 +51,11 @@ impl Kernels for Portable {
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
         let op = layer.op;
         let regions = arena.get_disjoint_mut([op.input.range(), op.output.range()]);
-        let Ok([input, output]) = regions else { return };
+        let Ok([mut rest, output]) = regions else { return };
         let (inputs, outputs) = (op.inputs().max(1), (op.output.channels as usize).max(1));
-        for (input, output) in input.chunks_exact(inputs).zip(output.chunks_exact_mut(outputs)) {
+        for output in output.chunks_exact_mut(outputs) {
+            let Some((input, after)) = rest.split_at_mut_checked(inputs) else { return };
+            rest = after;
             let rows = layer.weights.chunks_exact(inputs);
             for ((out, weights), channel) in output.iter_mut().zip(rows).zip(layer.channels.iter()) {
                 *out = epilogue(dot(input, weights), &channel, op.output.zero_point, op.activation);

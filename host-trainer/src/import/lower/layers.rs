@@ -2,11 +2,10 @@
 
 use anyhow::{Context, Result, ensure};
 use no_std_infer::format::{Conv2d, Dense, Layout, Op, Pool2d, Tensor, Weights, Window};
-use no_std_infer::ops::ChannelParams;
 
 use super::{Lowering, shapes::Padding};
 use crate::import::model::{self, BuiltinOperator, Operator, Options, TensorType, type_name};
-use crate::quantise::{Quantisation, multiplier};
+use crate::quantise::{Kind, Quantisation};
 
 /// Most by which the scales of a pooling's input and output may differ (LiteRT's limit).
 const POOL_SCALE_TOLERANCE: f32 = 1e-6;
@@ -36,15 +35,17 @@ impl<'n> Constants<'n> {
 
 /// How a layer's weights lie in the blob.
 struct Rows {
+    kind: Kind,
     outputs: usize,
     taps: usize,
-    /// Weights of one output lie apart by the number of outputs.
-    interleaved: bool,
 }
 
 impl Rows {
     fn index(&self, channel: usize, tap: usize) -> usize {
-        if self.interleaved { tap * self.outputs + channel } else { channel * self.taps + tap }
+        match self.kind {
+            Kind::Depthwise => tap * self.outputs + channel,
+            Kind::Convolution | Kind::Dense => channel * self.taps + tap,
+        }
     }
 }
 
@@ -73,7 +74,7 @@ impl<'n> Lowering<'n> {
             spread = spread_groups(constants.values, [outputs, kernel_h * kernel_w, depth], groups);
             &spread
         };
-        let rows = Rows { outputs, taps: kernel_h * kernel_w * channels, interleaved: false };
+        let rows = Rows { kind: Kind::Convolution, outputs, taps: kernel_h * kernel_w * channels };
         let window = window(&op.options, [kernel_h, kernel_w], &input, &output, padding)?;
         self.add_convolution(op, index, [input, output], window, &constants, (values, &rows))
     }
@@ -91,7 +92,7 @@ impl<'n> Lowering<'n> {
             constants.shape,
             constants.name
         );
-        let rows = Rows { outputs, taps: kernel_h * kernel_w, interleaved: true };
+        let rows = Rows { kind: Kind::Depthwise, outputs, taps: kernel_h * kernel_w };
         let window = window(&op.options, [kernel_h, kernel_w], &input, &output, padding)?;
         self.add_convolution(op, index, [input, output], window, &constants, (constants.values, &rows))
     }
@@ -113,11 +114,10 @@ impl<'n> Lowering<'n> {
             output.channels
         );
         let [from, to] = self.quantisations(op)?;
-        let real = |scale: f32| f64::from(from.scale) * f64::from(scale) / f64::from(to.scale);
-        let weights = self.add_weights(constants, (values, rows), from, real)?;
+        let weights = self.add_weights(constants, (values, rows), [from, to])?;
         let activation = self.clamp(op.options.activation, to)?;
         let conv = Conv2d { input, output, window, weights, activation, scratch: 0 };
-        let conv = if rows.interleaved { Op::DepthwiseConv2d(conv) } else { Op::Conv2d(conv) };
+        let conv = if rows.kind == Kind::Depthwise { Op::DepthwiseConv2d(conv) } else { Op::Conv2d(conv) };
         self.push(index, conv, self.network.tensors[index].name);
         Ok(())
     }
@@ -137,27 +137,12 @@ impl<'n> Lowering<'n> {
             constants.shape,
             output.len()
         );
-        let rows = Rows { outputs, taps: depth, interleaved: false };
+        let rows = Rows { kind: Kind::Dense, outputs, taps: depth };
         let [from, to] = self.quantisations(op)?;
         let activation = self.clamp(op.options.activation, to)?;
-        // LiteRT multiplies both scales as floats when the weights have one scale.
-        let per_channel = constants.scales.len() > 1;
-        let real = |scale: f32| {
-            let product =
-                if per_channel { f64::from(from.scale) * f64::from(scale) } else { f64::from(from.scale * scale) };
-            product / f64::from(to.scale)
-        };
-        let weights = self.add_weights(&constants, (constants.values, &rows), from, real)?;
-        let name = self.network.tensors[index].name;
-        if vectors == 1 {
-            self.push(index, Op::Dense(Dense { input, output, weights, activation }), name);
-            return Ok(());
-        }
-        self.changes.push(format!("{name}: {vectors} vectors through one dense layer, a 1x1 convolution"));
-        let input = self.reshaped(input, [output.height, output.width], depth as u32, name);
-        let output = Tensor { offset: self.builder.tensors.len() as u32, ..output };
-        let window = Window::square(1, 1);
-        self.push(index, Op::Conv2d(Conv2d { input, output, window, weights, activation, scratch: 0 }), name);
+        let weights = self.add_weights(&constants, (constants.values, &rows), [from, to])?;
+        let dense = Op::Dense(Dense { input, output, weights, activation });
+        self.push(index, dense, self.network.tensors[index].name);
         Ok(())
     }
 
@@ -231,26 +216,25 @@ impl<'n> Lowering<'n> {
         Ok(Constants { name, shape, values, scales, bias })
     }
 
-    /// Puts weights and channel parameters into the weights section. `real` makes a multiplier from a channel's scale.
+    /// Puts weights and channel parameters into the weights section.
     fn add_weights(
         &mut self,
         constants: &Constants<'_>,
         (values, rows): (&[u8], &Rows),
-        input: Quantisation,
-        real: impl Fn(f32) -> f64,
+        [from, to]: [Quantisation; 2],
     ) -> Result<Weights> {
         let mut parameters = Vec::new();
         for channel in 0..rows.outputs {
             let weights = (0..rows.taps).filter_map(|tap| values.get(rows.index(channel, tap)));
             let sum: i64 = weights.map(|&weight| i64::from(weight as i8)).sum();
-            let folded = i64::from(constants.bias(channel)) - i64::from(input.zero_point) * sum;
+            let folded = i64::from(constants.bias(channel)) - i64::from(from.zero_point) * sum;
             let bias = i32::try_from(folded).ok().with_context(|| {
                 format!("the sums of its output channel {channel} could overflow 32 bits: make the layer smaller")
             })?;
-            let real = real(constants.scale(channel));
-            let multiplier = multiplier(real)
-                .with_context(|| format!("the multiplier {real:e} of its output channel {channel} is out of range"))?;
-            parameters.extend(ChannelParams { bias, multiplier }.to_bytes());
+            let factor = f64::from(from.scale) * f64::from(constants.scale(channel)) / f64::from(to.scale);
+            let entry = rows.kind.parameters(bias, factor);
+            let out_of_range = || format!("the multiplier {factor:e} of its output channel {channel} is out of range");
+            parameters.extend(entry.with_context(out_of_range)?);
         }
         let weights = self.builder.add_constant(values);
         Ok(Weights { layout: Layout::Plain, weights, channels: self.builder.add_constant(&parameters) })

@@ -6,7 +6,7 @@ use no_std_infer::format::{Concat, Mean, Op, Pad, Reshape, Softmax, Tensor};
 
 use super::Lowering;
 use crate::import::model::{BuiltinOperator, Operator};
-use crate::quantise::{multiplier, softmax_parameters};
+use crate::quantise::{mean_multiplier, softmax_parameters_of_step};
 
 /// Zeros around a tensor that a convolution's window takes in.
 #[derive(Clone, Copy, Debug, Default)]
@@ -125,17 +125,6 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Our tensor under another shape of as many elements.
-    pub(super) fn reshaped(&mut self, input: Tensor, [height, width]: [u16; 2], channels: u32, name: &str) -> Tensor {
-        let offset = self.builder.tensors.len() as u32;
-        let output = Tensor { offset, height, width, channels, ..input };
-        if (input.height, input.width, input.channels) == (height, width, channels) {
-            return input;
-        }
-        self.builder.push(Op::Reshape(Reshape { input, output }), format!("{name} (reshaped)"));
-        output
-    }
-
     pub(super) fn add_concatenation(&mut self, op: &Operator) -> Result<()> {
         let index = self.output(op)?;
         self.check_int8(index)?;
@@ -199,9 +188,10 @@ impl Lowering<'_> {
         let [height, width, channels] = sides;
         let output = self.place(index, sides, to)?;
         let real = f64::from(from.scale) / f64::from(to.scale);
-        let multiplier = multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
-        let mean = Mean { input, output, multiplier };
-        let mean = Mean { multiplier: divided(multiplier, mean.count()), ..mean };
+        let mean = Mean { input, output, multiplier: Multiplier { mantissa: 0, shift: 0 } };
+        let multiplier = mean_multiplier(real, mean.count());
+        let multiplier = multiplier.with_context(|| format!("its multiplier {real:e} is out of range"))?;
+        let mean = Mean { multiplier, ..mean };
         let name = self.network.tensors[index].name;
         self.push(index, Op::Mean(mean), name);
         let kept = self.sides(index)?;
@@ -225,7 +215,7 @@ impl Lowering<'_> {
             to.zero_point
         );
         let scale = f64::from(op.options.beta) * f64::from(from.scale);
-        let parameters = softmax_parameters(scale);
+        let parameters = softmax_parameters_of_step(scale);
         let (multiplier, diff_min) =
             parameters.with_context(|| format!("the scale {scale:e} of its input is out of range"))?;
         let output = self.declare(index)?;
@@ -236,11 +226,4 @@ impl Lowering<'_> {
         );
         Ok(())
     }
-}
-
-/// A multiplier over a number of elements, as LiteRT divides it: without rounding, and not normalised.
-fn divided(multiplier: Multiplier, count: u32) -> Multiplier {
-    let shift = count.max(1).ilog2().min((31 + i32::from(multiplier.shift)).max(0) as u32);
-    let mantissa = (i64::from(multiplier.mantissa) << shift) / i64::from(count.max(1));
-    Multiplier { mantissa: mantissa as i32, shift: multiplier.shift - shift as i8 }
 }
