@@ -142,6 +142,7 @@ fn SysTick() {
     WRAPS.fetch_add(1, Ordering::SeqCst);
 }
 
+// `unsafe` because cortex-m-rt asks for it; nothing here relies on the processor's state.
 #[exception]
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
     exit(false)

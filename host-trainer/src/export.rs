@@ -15,7 +15,7 @@ use crate::graph::Graph;
 use crate::quantise::{QuantModel, quantise};
 use crate::run_dir::{Record, RunDir};
 use crate::sqnr::{LayerSqnr, layer_sqnr};
-use crate::{atomic, plots};
+use crate::{atomic, gallery, plots};
 
 /// Fewest validation images that a temperature is fitted on.
 const TEMPERATURE_IMAGES: usize = 200;
@@ -97,6 +97,7 @@ pub fn export(
         notes: quantised.notes,
     };
     write(run, &emitted, &report)?;
+    show(run, &model, images, &report)?;
     Ok(report)
 }
 
@@ -179,6 +180,15 @@ fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
         }
     }
     atomic::write(&run.file("report.json"), serde_json::to_string_pretty(report)?.as_bytes())
+}
+
+/// Draws the answers to test images, or to validation images where there are no others.
+fn show(run: &RunDir, model: &Model<'_>, images: &Loaded, report: &Report) -> Result<()> {
+    let images = if images.test.is_empty() { &images.valid } else { &images.test };
+    let Some(split) = report.comparison.splits.last() else { return Ok(()) };
+    let accuracy = split.engines.last().map_or_else(String::new, |engine| format!("{}", engine.accuracy));
+    let title = format!("Answers of the int8 model, {} images: accuracy {accuracy}", split.name);
+    gallery::predictions(&run.file("predictions.svg"), &title, model, images)
 }
 
 impl Report {

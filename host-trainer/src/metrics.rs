@@ -1,6 +1,7 @@
 //! What is counted about predictions: accuracy with its interval, the confusion matrix and what follows from it,
 //! agreement between two engines; and the rows of `metrics.csv`.
 
+use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -22,6 +23,12 @@ pub struct Share {
     pub low: f64,
     /// Upper end of the interval, 0 to 1.
     pub high: f64,
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3} ({} of {}; {:.3} to {:.3})", self.value, self.count, self.total, self.low, self.high)
+    }
 }
 
 impl Share {

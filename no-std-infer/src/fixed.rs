@@ -30,6 +30,57 @@ impl Multiplier {
     }
 }
 
+/// A positive real factor with the 53 bits of an IEEE 754 double, applied in integers.
+///
+/// LiteRT's reference kernel (2.3.0) scales the sums of FULLY_CONNECTED in double precision, those of the other
+/// operators by a [`Multiplier`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DoubleMultiplier {
+    /// The double's bits. Positive and normal.
+    pub bits: u64,
+}
+
+impl DoubleMultiplier {
+    const FRACTION_BITS: u32 = 52;
+
+    /// True when the factor is 2^-1000 or more and below 2^1000.
+    #[must_use]
+    pub const fn is_valid(self) -> bool {
+        let biased = self.bits >> Self::FRACTION_BITS;
+        biased >= 23 && biased < 2023
+    }
+
+    /// `x` times the factor as doubles multiply, then rounded to an integer, ties away from zero, saturating.
+    #[must_use]
+    pub const fn apply(self, x: i32) -> i32 {
+        let fraction = self.bits & ((1 << Self::FRACTION_BITS) - 1);
+        let mantissa = fraction | 1 << Self::FRACTION_BITS;
+        let exponent = (self.bits >> Self::FRACTION_BITS) as i32 - 1075;
+        let (product, dropped) = round_to_53_bits(x.unsigned_abs() as u128 * mantissa as u128);
+        let magnitude = match exponent.saturating_add(dropped as i32) {
+            // Less than a half, since the product is below 2^54.
+            ..-54 => 0,
+            shift @ -54..0 => (product + (1 << (-shift - 1))) >> -shift,
+            _ if product == 0 => 0,
+            _ => u64::MAX,
+        };
+        let magnitude = if magnitude > i32::MAX as u64 { i32::MAX } else { magnitude as i32 };
+        if x < 0 { -magnitude } else { magnitude }
+    }
+}
+
+/// The nearest number with 53 significant bits, ties to even, as mantissa and number of bits dropped.
+const fn round_to_53_bits(x: u128) -> (u64, u32) {
+    let dropped = (128 - x.leading_zeros()).saturating_sub(53);
+    if dropped == 0 {
+        return (x as u64, 0);
+    }
+    let (kept, half) = ((x >> dropped) as u64, 1 << (dropped - 1));
+    let rest = x & ((1 << dropped) - 1);
+    let up = rest > half || (rest == half && kept & 1 == 1);
+    (kept + up as u64, dropped)
+}
+
 /// `x · 2^exponent`, saturating; `exponent` up to 31.
 #[must_use]
 #[inline]

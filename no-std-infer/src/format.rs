@@ -29,13 +29,16 @@
 //! * Channel parameters: [`CHANNEL_LEN`] bytes an output channel: bias (i32), multiplier mantissa (i32), shift (i32).
 //!   The bias already contains `−zero_point_in · Σw`, so a kernel adds plain products `w · x` for every tap,
 //!   taps in the padding included, where `x` is the input's zero point.
+//!   Those of a dense layer: bias (i32), and the factor as an IEEE 754 double, whose bits
+//!   [`DoubleMultiplier`](crate::fixed::DoubleMultiplier) uses in integers.
 //! * Lookup tables: 256 int8 entries, indexed by `x + 128`.
 //! * Constant tensors: int8, HWC.
 //!
 //! # Versions
 //!
 //! Version 2 added inputs that are not pictures, models without labels, logits of any shape, `Mul`, `Mean`, `Pad`,
-//! `Concat` and `Constant`, summands of different shapes, and softmax over several pixels.
+//! `Concat` and `Constant`, summands of different shapes, softmax over several
+//! pixels, dense layers over several vectors and their factors in double precision.
 
 mod op;
 

@@ -49,6 +49,12 @@ fn requantise(sum: i64, channel: ChannelParams, zero_point: i8, activation: Acti
     clamp(i64::from(channel.multiplier.apply(sum)) + i64::from(zero_point), activation)
 }
 
+/// The nearest integer, saturating; ties away from zero.
+fn round_half_away(x: f64) -> i64 {
+    let whole = x as i64;
+    whole.saturating_add((2.0 * (x - whole as f64)) as i64)
+}
+
 fn for_each_output(t: &Tensor, rows: Range<usize>, mut f: impl FnMut(usize, usize, usize)) {
     for y in rows {
         for x in 0..usize::from(t.width) {
@@ -129,14 +135,17 @@ impl Kernels for Reference {
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
         let op = layer.op;
-        for (o, channel) in layer.channels.iter().enumerate() {
-            let mut sum = 0;
-            for i in 0..op.input.len() {
-                let weight = layer.weights[o * op.input.len() + i] as i8;
-                sum += i64::from(arena[op.input.offset as usize + i]) * i64::from(weight);
-            }
-            arena[op.output.offset as usize + o] = requantise(sum, channel, op.output.zero_point, op.activation);
-        }
+        let inputs = op.inputs();
+        for_each_output(&op.output, 0..usize::from(op.output.height), |y, x, c| {
+            let vector = op.input.offset as usize + (y * usize::from(op.output.width) + x) * inputs;
+            let sum: i64 = (0..inputs)
+                .map(|i| i64::from(arena[vector + i]) * i64::from(layer.weights[c * inputs + i] as i8))
+                .sum();
+            let channel = layer.channels.iter().nth(c).expect("one entry an output");
+            let scaled = (sum + i64::from(channel.bias)) as f64 * f64::from_bits(channel.multiplier.bits);
+            let value = round_half_away(scaled).saturating_add(i64::from(op.output.zero_point));
+            arena[index(&op.output, y, x, c)] = clamp(value, op.activation);
+        });
     }
 
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {

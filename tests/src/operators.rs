@@ -2,12 +2,12 @@
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
-use no_std_infer::fixed::Multiplier;
+use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, Add, Clamp, Color, Concat, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
     Lookup, Mean, Mul, Op, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
-use no_std_infer::ops::ChannelParams;
+use no_std_infer::ops::{ChannelParams, DenseParams};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -117,7 +117,8 @@ impl Maker {
             }
             Kind::Dense => {
                 let channels = self.rng.random_range(1..40);
-                let output = self.tensor(1, 1, channels, 0.1, -5);
+                let height = if self.rng.random() { a.height } else { 1 };
+                let output = self.tensor(height, 1, channels, 0.1, -5);
                 self.dense(a, output)
             }
             Kind::MaxPool2d => Op::MaxPool2d(self.pool(a)),
@@ -214,6 +215,24 @@ impl Maker {
         Weights { layout: Layout::Plain, weights, channels: channels as u32 }
     }
 
+    fn dense_constants(&mut self, len: u32, outputs: u32, products: u32) -> Weights {
+        let weights = self.bytes(len);
+        let channels = self.weights.len().next_multiple_of(4);
+        self.weights.resize(channels, 0);
+        let spread = (f64::from(products).sqrt() * 5000.0) as i32;
+        for _ in 0..outputs {
+            // Whole divisors make ties.
+            let usual = 100.0 / f64::from(spread);
+            let divisor = 24.0 * f64::from(self.rng.random_range(1..10));
+            let far = self.rng.random_range(1.0..2.0) * 2_f64.powi(self.rng.random_range(-70..70));
+            let factor = [usual * self.rng.random_range(0.5..1.0), 1.0 / divisor, far][self.rng.random_range(0..3)];
+            let multiplier = DoubleMultiplier { bits: factor.to_bits() };
+            let channel = DenseParams { bias: self.rng.random_range(-spread..=spread), multiplier };
+            self.weights.extend(channel.to_bytes());
+        }
+        Weights { layout: Layout::Plain, weights, channels: channels as u32 }
+    }
+
     fn pointwise(&mut self, input: Tensor, output: Tensor) -> Op {
         self.conv2d(input, output, Window::square(1, 1))
     }
@@ -229,8 +248,8 @@ impl Maker {
     }
 
     fn dense(&mut self, input: Tensor, output: Tensor) -> Op {
-        let products = input.len() as u32;
-        let weights = self.constants(products * output.channels, output.channels, products);
+        let products = input.len() as u32 / u32::from(output.height);
+        let weights = self.dense_constants(products * output.channels, output.channels, products);
         Op::Dense(Dense { input, output, weights, activation: Activation::NONE })
     }
 

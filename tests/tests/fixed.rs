@@ -1,6 +1,8 @@
 //! The rounding against an independent statement in wide integers.
 
-use no_std_infer::fixed::{Multiplier, exp_on_negative_values, high_mul, one_over_one_plus_x, rounding_shift_right};
+use no_std_infer::fixed::{
+    DoubleMultiplier, Multiplier, exp_on_negative_values, high_mul, one_over_one_plus_x, rounding_shift_right,
+};
 use proptest::prelude::*;
 
 /// `numerator / 2^exponent` rounded to nearest, ties away from zero.
@@ -21,6 +23,12 @@ fn saturate(x: i128) -> i32 {
 fn accumulator() -> impl Strategy<Value = i32> {
     let edge = prop::sample::select(vec![i32::MIN, i32::MIN + 1, -1, 0, 1, i32::MAX - 1, i32::MAX]);
     prop_oneof![any::<i32>(), -100_000..100_000, edge]
+}
+
+/// Ordinary factors, whole divisors (ties), and any that are valid.
+fn factors() -> impl Strategy<Value = f64> {
+    let any = (-1000_i32..999, 1.0..2.0).prop_map(|(exponent, mantissa)| mantissa * 2_f64.powi(exponent));
+    prop_oneof![1e-5..1.0, (1_u32..5000).prop_map(|divisor| 1.0 / f64::from(divisor)), 1e-12..1e3, any]
 }
 
 proptest! {
@@ -44,6 +52,13 @@ proptest! {
         let high = half_up(i128::from(left) * i128::from(mantissa), 31);
         let expected = half_away(high, u32::from((-shift).max(0).unsigned_abs()));
         prop_assert_eq!(i128::from(multiplier.apply(x)), expected);
+    }
+
+    #[test]
+    fn doubles_are_multiplied_as_the_processor_does(x in accumulator(), factor in factors()) {
+        let multiplier = DoubleMultiplier { bits: factor.to_bits() };
+        prop_assert!(multiplier.is_valid());
+        prop_assert_eq!(multiplier.apply(x), ((f64::from(x) * factor).round() as i32).max(-i32::MAX));
     }
 
     #[test]

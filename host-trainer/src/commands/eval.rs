@@ -15,8 +15,8 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let model = parse(&blob, &args.blob)?;
     let input = input_config(&model)?;
     let labels = class_names(&model);
-    let mut dataset = Dataset::open_for(&args.data, &labels, args.skip_bad)?;
-    let loaded = progress::load(&mut dataset, &input, args.view)?;
+    let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
+    let loaded = progress::load(&mut dataset, &input, args.images.view)?;
     let mut comparison = Comparison { labels, splits: Vec::new() };
     for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
         let classes = int8_classes(&int8_outputs(&model, images));

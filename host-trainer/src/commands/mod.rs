@@ -1,12 +1,15 @@
 //! The program's commands: what each takes; one file a command does it.
 
+mod bench;
 mod demo;
 mod eval;
 mod faces;
+mod import;
 mod inspect;
 mod parity;
 mod predict;
 mod quantize;
+mod run;
 mod train;
 
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Method, Preset};
 use crate::dataset::View;
+use crate::import::kind::InputChoice;
 use crate::training::DeviceKind;
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
@@ -43,6 +47,12 @@ enum Command {
     Predict(PredictArgs),
     /// Shows what is in a blob.
     Inspect(InspectArgs),
+    /// Turns a TensorFlow Lite model into a blob.
+    Import(ImportArgs),
+    /// Runs a blob on raw int8 tensors.
+    Run(RunArgs),
+    /// Measures the time of an inference.
+    Bench(BenchArgs),
     /// Draws the built-in data set.
     Faces(FacesArgs),
 }
@@ -60,6 +70,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Faces(args) => faces::run(&args),
     }
 }
@@ -123,13 +136,26 @@ struct QuantizeArgs {
     json: bool,
 }
 
+/// Images that a model is tried on.
+#[derive(Debug, Args)]
+struct ImageArgs {
+    /// Folder of images in the model's classes.
+    #[arg(long)]
+    data: PathBuf,
+    /// What the network sees of each image.
+    #[arg(long = "as", value_enum, default_value = "rgb888")]
+    view: View,
+    /// Go on without files that cannot be read.
+    #[arg(long)]
+    skip_bad: bool,
+}
+
 #[derive(Debug, Args)]
 struct ParityArgs {
     /// Folder that `train` made.
     run_dir: PathBuf,
-    /// Folder of images in the model's classes.
-    #[arg(long)]
-    data: PathBuf,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Where the int8 model runs besides this process.
     #[arg(long, value_enum, default_value = "host")]
     link: Link,
@@ -139,12 +165,6 @@ struct ParityArgs {
     /// Compare at most this many images of each split, spread over it.
     #[arg(long)]
     limit: Option<usize>,
-    /// What the network sees of each image.
-    #[arg(long = "as", value_enum, default_value = "rgb888")]
-    view: View,
-    /// Go on without files that cannot be read.
-    #[arg(long)]
-    skip_bad: bool,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -163,15 +183,8 @@ enum Link {
 struct EvalArgs {
     /// The blob.
     blob: PathBuf,
-    /// Folder of images in the model's classes.
-    #[arg(long)]
-    data: PathBuf,
-    /// What the network sees of each image.
-    #[arg(long = "as", value_enum, default_value = "rgb888")]
-    view: View,
-    /// Go on without files that cannot be read.
-    #[arg(long)]
-    skip_bad: bool,
+    #[command(flatten)]
+    images: ImageArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -196,6 +209,59 @@ struct PredictArgs {
 struct InspectArgs {
     /// The blob.
     blob: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ImportArgs {
+    /// The model, int8.
+    #[arg(value_name = "MODEL.tflite")]
+    model: PathBuf,
+    /// The blob to write.
+    #[arg(long, value_name = "FILE.blob")]
+    out: PathBuf,
+    /// Names of the classes, one a line, in the order of the outputs.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// What the input is; guessed from its shape and scale when left out.
+    #[arg(long, value_enum)]
+    input: Option<InputChoice>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// Inputs, one after the other: int8, height by width by channels.
+    #[arg(long, value_name = "FILE.i8")]
+    input: PathBuf,
+    /// Where the outputs of the last layer go, one after the other.
+    #[arg(long, value_name = "FILE.i8")]
+    output: PathBuf,
+    /// Folder for what each layer makes of the first input: `NN_operator.i8`.
+    #[arg(long, value_name = "DIR")]
+    layers: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct BenchArgs {
+    /// Blobs.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// Rounds; the median counts.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Length of a round in seconds.
+    #[arg(long, default_value_t = 0.5)]
+    seconds: f64,
+    /// Count the instructions there too.
+    #[arg(long, value_enum, default_value = "host")]
+    link: Link,
     /// Print JSON.
     #[arg(long)]
     json: bool,

@@ -42,13 +42,13 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let model = parse(&blob, &run.blob())?;
     let input = input_config(&model)?;
     let labels = class_names(&model);
-    let mut dataset = Dataset::open_for(&args.data, &labels, args.skip_bad)?;
+    let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
     if let Some(limit) = args.limit {
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             thin(split, limit);
         }
     }
-    let loaded = progress::load(&mut dataset, &input, args.view)?;
+    let loaded = progress::load(&mut dataset, &input, args.images.view)?;
     let mut device = match args.link {
         Link::Host => None,
         Link::Qemu => {

@@ -6,11 +6,11 @@ pub(crate) mod tests;
 mod weights;
 
 use anyhow::{Context, Result, ensure};
-use no_std_infer::fixed::Multiplier;
+use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
-    ADD_SHIFT, Activation, Add, Conv2d, Dense, Layout, Lookup, Op, Pool2d, Softmax, Tensor, Weights,
+    ADD_SHIFT, Activation, Add, CHANNEL_LEN, Conv2d, Dense, Layout, Lookup, Op, Pool2d, Softmax, Tensor, Weights,
 };
-use no_std_infer::ops::ChannelParams;
+use no_std_infer::ops::{ChannelParams, DenseParams};
 
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape};
 
@@ -64,14 +64,43 @@ pub fn quantise(graph: &Graph, ranges: &[Range], temperature: f32) -> Result<Qua
     builder.finish(temperature)
 }
 
-/// What has been quantised so far.
+/// Layers with weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// [`Op::Conv2d`].
+    Convolution,
+    /// [`Op::DepthwiseConv2d`].
+    Depthwise,
+    /// [`Op::Dense`].
+    Dense,
+}
+
+impl Kind {
+    /// One output channel's entry in the blob: `factor` is input scale · weight scale / output scale, in double precision.
+    /// `None` when the factor is out of the format's range.
+    #[must_use]
+    pub fn parameters(self, bias: i32, factor: f64) -> Option<[u8; CHANNEL_LEN]> {
+        match self {
+            Kind::Convolution | Kind::Depthwise => {
+                multiplier(factor).map(|multiplier| ChannelParams { bias, multiplier }.to_bytes())
+            }
+            Kind::Dense => {
+                let multiplier = DoubleMultiplier { bits: factor.to_bits() };
+                multiplier.is_valid().then(|| DenseParams { bias, multiplier }.to_bytes())
+            }
+        }
+    }
+}
+
+/// An int8 model while it is made.
 #[derive(Default)]
-struct Builder {
-    tensors: Vec<Tensor>,
-    ops: Vec<Op>,
-    names: Vec<String>,
-    constants: Vec<u8>,
-    notes: Vec<String>,
+pub(crate) struct Builder {
+    /// The input, then what each operator makes.
+    pub(crate) tensors: Vec<Tensor>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) names: Vec<String>,
+    pub(crate) constants: Vec<u8>,
+    pub(crate) notes: Vec<String>,
 }
 
 impl Builder {
@@ -87,13 +116,14 @@ impl Builder {
             FloatOp::Conv2d { window, weights, bias, clamp }
             | FloatOp::DepthwiseConv2d { window, weights, bias, clamp } => {
                 let depthwise = matches!(node.op, FloatOp::DepthwiseConv2d { .. });
-                let weights = self.add_weights(node, weights, bias, depthwise, [input, output])?;
+                let kind = if depthwise { Kind::Depthwise } else { Kind::Convolution };
+                let weights = self.add_weights(node, weights, bias, kind, [input, output])?;
                 let activation = activation(*clamp, quantisation);
                 let op = Conv2d { input, output, window: *window, weights, activation, scratch: 0 };
                 if depthwise { Op::DepthwiseConv2d(op) } else { Op::Conv2d(op) }
             }
             FloatOp::Dense { weights, bias, clamp } => {
-                let weights = self.add_weights(node, weights, bias, false, [input, output])?;
+                let weights = self.add_weights(node, weights, bias, Kind::Dense, [input, output])?;
                 Op::Dense(Dense { input, output, weights, activation: activation(*clamp, quantisation) })
             }
             FloatOp::MaxPool2d { window } => {
@@ -117,7 +147,7 @@ impl Builder {
         Ok(())
     }
 
-    fn push(&mut self, op: Op, name: String) {
+    pub(crate) fn push(&mut self, op: Op, name: String) {
         self.tensors.push(*op.output());
         self.ops.push(op);
         self.names.push(name);
@@ -139,7 +169,7 @@ impl Builder {
     }
 
     /// Appends bytes to the weights section and gives their offset.
-    fn add_constant(&mut self, bytes: &[u8]) -> u32 {
+    pub(crate) fn add_constant(&mut self, bytes: &[u8]) -> u32 {
         self.constants.resize(self.constants.len().next_multiple_of(CONSTANT_ALIGN), 0);
         let offset = self.constants.len() as u32;
         self.constants.extend_from_slice(bytes);
@@ -151,12 +181,15 @@ impl Builder {
         node: &Node,
         weights: &[f32],
         bias: &[f32],
-        depthwise: bool,
+        kind: Kind,
         [input, output]: [Tensor; 2],
     ) -> Result<Weights> {
         let (outputs, taps) = (bias.len(), weights.len() / bias.len());
         // Index of a channel's tap in the layer's weights, float and int8 alike.
-        let index = |channel: usize, tap: usize| if depthwise { tap * outputs + channel } else { channel * taps + tap };
+        let index = |channel: usize, tap: usize| match kind {
+            Kind::Depthwise => tap * outputs + channel,
+            Kind::Convolution | Kind::Dense => channel * taps + tap,
+        };
         let mut bytes = vec![0_u8; weights.len()];
         let mut parameters = Vec::new();
         let mut doublings = 0;
@@ -165,7 +198,7 @@ impl Builder {
             let channel = quantise_channel(&row, bias, quantisation(&input), quantisation(&output))
                 .with_context(|| format!("output channel {c}"))?;
             channel.weights.iter().enumerate().for_each(|(tap, &weight)| bytes[index(c, tap)] = weight as u8);
-            parameters.extend(ChannelParams { bias: channel.bias, multiplier: channel.multiplier }.to_bytes());
+            parameters.extend(kind.parameters(channel.bias, channel.factor).context("its multiplier is out of range")?);
             doublings = doublings.max(channel.doublings);
         }
         if doublings > 0 {

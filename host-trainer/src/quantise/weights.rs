@@ -1,7 +1,6 @@
 //! Weights, biases and multipliers of one output channel.
 
 use anyhow::{Result, bail};
-use no_std_infer::fixed::Multiplier;
 
 use super::scale::{Quantisation, multiplier};
 
@@ -18,8 +17,8 @@ pub struct Channel {
     pub weights: Vec<i8>,
     /// With `−zero_point_in · Σw` folded in.
     pub bias: i32,
-    /// From accumulator to output.
-    pub multiplier: Multiplier,
+    /// Input scale · weight scale / output scale, within what a `Multiplier` holds.
+    pub factor: f64,
     /// How many times the weights' scale had to be doubled to keep the accumulator in range; 0 as a rule.
     pub doublings: u32,
 }
@@ -37,13 +36,13 @@ pub fn quantise_channel(weights: &[f32], bias: f32, input: Quantisation, output:
         let quantised: Vec<i8> = weights.iter().map(|&w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
         let step = input_scale * f64::from(scale);
         if let Some(bias) = fold_bias(&quantised, f64::from(bias) / step, input.zero_point) {
-            let real = step / output_scale;
-            let Some(multiplier) = multiplier(real) else {
+            let factor = step / output_scale;
+            if multiplier(factor).is_none() {
                 bail!(
-                    "its multiplier {real:e} is out of range: the layer before and this one differ too much in scale"
+                    "its multiplier {factor:e} is out of range: the layer before and this one differ too much in scale"
                 );
-            };
-            return Ok(Channel { weights: quantised, bias, multiplier, doublings });
+            }
+            return Ok(Channel { weights: quantised, bias, factor, doublings });
         }
         scale *= 2.0;
     }
@@ -67,10 +66,14 @@ mod tests {
     const INPUT: Quantisation = Quantisation { scale: 0.5, zero_point: -128 };
     const OUTPUT: Quantisation = Quantisation { scale: 0.25, zero_point: 3 };
 
+    fn apply(channel: &Channel, sum: i32) -> i32 {
+        multiplier(channel.factor).unwrap().apply(sum)
+    }
+
     /// The real output for a constant input.
     fn output(channel: &Channel, x: i8) -> f32 {
         let sum: i32 = channel.weights.iter().map(|&w| i32::from(w) * i32::from(x)).sum::<i32>() + channel.bias;
-        channel.multiplier.apply(sum) as f32 * OUTPUT.scale
+        apply(channel, sum) as f32 * OUTPUT.scale
     }
 
     #[test]
@@ -79,7 +82,7 @@ mod tests {
         assert_eq!(channel.weights, [127, -50, 0]);
         // Step 0.5 · 0.01: bias 2 / 0.005 = 400; 400 + 128 · 77.
         assert_eq!(channel.bias, 400 + 128 * 77);
-        assert_eq!(channel.multiplier, multiplier(f64::from(1.27_f32 / 127.0) * 0.5 / 0.25).unwrap());
+        assert_eq!(channel.factor, f64::from(1.27_f32 / 127.0) * 0.5 / 0.25);
         assert_eq!(channel.doublings, 0);
         // x = 28 is the real number 78: 1.27 · 78 − 0.5 · 78 + 2 = 62.06.
         assert!((output(&channel, 28) - 62.06).abs() <= OUTPUT.scale / 2.0 + 1e-3);
@@ -89,7 +92,7 @@ mod tests {
     fn a_channel_without_weights_gives_its_bias() {
         let channel = quantise_channel(&[0.0; 5], -7.3, INPUT, OUTPUT).unwrap();
         assert_eq!(channel.weights, [0; 5]);
-        assert!(channel.multiplier.is_valid() && channel.multiplier.mantissa > 0);
+        assert!(multiplier(channel.factor).is_some_and(|multiplier| multiplier.mantissa > 0));
         assert_eq!(output(&channel, 100), -7.25);
         let channel = quantise_channel(&[1e-30; 5], 7.3, INPUT, OUTPUT).unwrap();
         assert_eq!(output(&channel, 100), 7.25);
@@ -99,7 +102,7 @@ mod tests {
     fn a_bias_far_above_the_weights_raises_their_scale() {
         let wide = Quantisation { scale: 1000.0, zero_point: 0 };
         let channel = quantise_channel(&[1e-5, -1e-5], 20_000.0, INPUT, wide).unwrap();
-        assert!(channel.multiplier.apply(channel.bias) == 20);
+        assert!(apply(&channel, channel.bias) == 20);
         let channel = quantise_channel(&[1e-3, -1e-3], 1e7, INPUT, OUTPUT).unwrap();
         assert!(channel.doublings > 0);
         assert_eq!(output(&channel, -128), 1e7);

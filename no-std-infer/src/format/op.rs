@@ -135,16 +135,28 @@ pub struct Conv2d {
 }
 
 /// Parameters of [`Op::Dense`].
+///
+/// The input is taken as as many vectors as the output has pixels, each multiplied with the same weights; for an output
+/// of 1 x 1 the whole input is one vector.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Dense {
-    /// Input, taken as one vector in HWC order.
+    /// Input, taken as vectors in HWC order.
     pub input: Tensor,
-    /// Output: 1 x 1 x channels.
+    /// Output.
     pub output: Tensor,
     /// Constants.
     pub weights: Weights,
     /// Fused clamp.
     pub activation: Activation,
+}
+
+impl Dense {
+    /// Length of each vector that is multiplied.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        let vectors = usize::from(self.output.height) * usize::from(self.output.width);
+        self.input.len().checked_div(vectors).unwrap_or(0)
+    }
 }
 
 /// Parameters of the poolings. Input and output share scale and zero point.

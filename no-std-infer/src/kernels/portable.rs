@@ -11,7 +11,7 @@ use crate::format::{
     ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax, Tensor,
     Window,
 };
-use crate::ops::{ChannelParams, ConvLayer, DenseLayer};
+use crate::ops::{ConvLayer, DenseLayer, OutputParams};
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -31,7 +31,7 @@ impl Kernels for Portable {
                 let Ok([patch, output]) = regions else { return };
                 let rows = layer.weights.chunks_exact(patch_len.max(1));
                 for ((out, weights), channel) in output.iter_mut().zip(rows).zip(layer.channels.iter()) {
-                    *out = epilogue(dot(patch, weights), channel, op.output.zero_point, op.activation);
+                    *out = epilogue(dot(patch, weights), &channel, op.output.zero_point, op.activation);
                 }
             }
         }
@@ -51,10 +51,15 @@ impl Kernels for Portable {
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
         let op = layer.op;
         let regions = arena.get_disjoint_mut([op.input.range(), op.output.range()]);
-        let Ok([input, output]) = regions else { return };
-        let rows = layer.weights.chunks_exact(input.len().max(1));
-        for ((out, weights), channel) in output.iter_mut().zip(rows).zip(layer.channels.iter()) {
-            *out = epilogue(dot(input, weights), channel, op.output.zero_point, op.activation);
+        let Ok([mut rest, output]) = regions else { return };
+        let (inputs, outputs) = (op.inputs().max(1), (op.output.channels as usize).max(1));
+        for output in output.chunks_exact_mut(outputs) {
+            let Some((input, after)) = rest.split_at_mut_checked(inputs) else { return };
+            rest = after;
+            let rows = layer.weights.chunks_exact(inputs);
+            for ((out, weights), channel) in output.iter_mut().zip(rows).zip(layer.channels.iter()) {
+                *out = epilogue(dot(input, weights), &channel, op.output.zero_point, op.activation);
+            }
         }
     }
 
@@ -205,8 +210,8 @@ fn dot(values: &[i8], weights: &[u8]) -> i32 {
     products.fold(0, i32::wrapping_add)
 }
 
-fn epilogue(sum: i32, channel: ChannelParams, zero_point: i8, activation: Activation) -> i8 {
-    let scaled = channel.multiplier.apply(sum.wrapping_add(channel.bias));
+fn epilogue(sum: i32, channel: &impl OutputParams, zero_point: i8, activation: Activation) -> i8 {
+    let scaled = channel.scale(sum.wrapping_add(channel.bias()));
     clamp_i8(scaled.saturating_add(i32::from(zero_point)), activation.min, activation.max)
 }
 
@@ -262,7 +267,7 @@ fn depthwise_pixel(arena: &mut [i8], layer: &ConvLayer<'_>, out: Range<usize>, v
         }
         let output = arena.get_mut(out.clone()).and_then(|out| out.get_mut(first..)).unwrap_or_default();
         for ((out, &sum), channel) in output.iter_mut().zip(&sums).zip(layer.channels.skip(first).iter()) {
-            *out = epilogue(sum, channel, op.output.zero_point, op.activation);
+            *out = epilogue(sum, &channel, op.output.zero_point, op.activation);
         }
     }
 }

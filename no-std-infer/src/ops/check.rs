@@ -1,6 +1,6 @@
 //! What must hold of an operator by itself before it may run.
 
-use super::{Channels, ConvLayer, DenseLayer};
+use super::{Channels, ConvLayer, DenseLayer, OutputParams};
 use crate::error::OpError;
 use crate::format::{
     Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
@@ -84,9 +84,9 @@ fn check_window(window: &Window, input: &Tensor, output: &Tensor) -> Result<(), 
     ensure(rows && columns, OpError::Window)
 }
 
-fn check_weights(weights: Weights, channels: Channels<'_>) -> Result<(), OpError> {
+fn check_weights<P: OutputParams>(weights: Weights, channels: Channels<'_, P>) -> Result<(), OpError> {
     ensure(weights.channels.is_multiple_of(4), OpError::Constants)?;
-    ensure(channels.iter().all(|channel| channel.multiplier.is_valid()), OpError::Multiplier)
+    ensure(channels.iter().all(|channel| channel.is_valid()), OpError::Multiplier)
 }
 
 /// Proves that no order of adding the bias and the products `w · x`, −128 ≤ x ≤ 127, leaves i32.
@@ -95,9 +95,9 @@ fn check_sum<'w>(bias: i32, weights: impl Iterator<Item = &'w u8>) -> Result<(),
     ensure(u64::from(bias.unsigned_abs()) + magnitude * 128 <= i32::MAX as u64, OpError::Overflow)
 }
 
-fn check_rows(weights: &[u8], row: usize, channels: Channels<'_>) -> Result<(), OpError> {
+fn check_rows<P: OutputParams>(weights: &[u8], row: usize, channels: Channels<'_, P>) -> Result<(), OpError> {
     let mut rows = weights.chunks_exact(row.max(1)).zip(channels.iter());
-    rows.try_for_each(|(row, channel)| check_sum(channel.bias, row.iter()))
+    rows.try_for_each(|(row, channel)| check_sum(channel.bias(), row.iter()))
 }
 
 fn check_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
@@ -120,11 +120,12 @@ fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
 }
 
 fn check_dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {
-    ensure(op.output.height == 1 && op.output.width == 1, OpError::Shape)?;
+    let vectors = usize::from(op.output.height) * usize::from(op.output.width);
+    ensure(op.inputs() > 0 && op.inputs() * vectors == op.input.len(), OpError::Shape)?;
     check_activation(op.activation)?;
     let layer = DenseLayer::new(op, section).ok_or(OpError::Constants)?;
     check_weights(op.weights, layer.channels)?;
-    check_rows(layer.weights, op.input.len(), layer.channels)
+    check_rows(layer.weights, op.inputs(), layer.channels)
 }
 
 fn check_pool(op: &Pool2d) -> Result<(), OpError> {

@@ -1,6 +1,8 @@
 //! A layer's record together with its constants in flash.
 
-use crate::fixed::Multiplier;
+use core::marker::PhantomData;
+
+use crate::fixed::{DoubleMultiplier, Multiplier};
 use crate::format::{CHANNEL_LEN, Conv2d, Dense, Weights};
 
 /// What turns one output channel's sum of products into an int8 value.
@@ -13,20 +15,6 @@ pub struct ChannelParams {
 }
 
 impl ChannelParams {
-    /// Reads one entry; see [`format`](crate::format) for its layout.
-    #[must_use]
-    #[inline]
-    pub fn from_bytes(bytes: &[u8; CHANNEL_LEN]) -> Self {
-        let [b0, b1, b2, b3, m0, m1, m2, m3, s0, s1, s2, s3] = *bytes;
-        Self {
-            bias: i32::from_le_bytes([b0, b1, b2, b3]),
-            multiplier: Multiplier {
-                mantissa: i32::from_le_bytes([m0, m1, m2, m3]),
-                shift: i32::from_le_bytes([s0, s1, s2, s3]).clamp(-128, 127) as i8,
-            },
-        }
-    }
-
     /// Writes one entry.
     #[must_use]
     pub fn to_bytes(self) -> [u8; CHANNEL_LEN] {
@@ -39,32 +27,117 @@ impl ChannelParams {
     }
 }
 
+impl OutputParams for ChannelParams {
+    #[inline]
+    fn from_bytes(bytes: &[u8; CHANNEL_LEN]) -> Self {
+        let [b0, b1, b2, b3, m0, m1, m2, m3, s0, s1, s2, s3] = *bytes;
+        Self {
+            bias: i32::from_le_bytes([b0, b1, b2, b3]),
+            multiplier: Multiplier {
+                mantissa: i32::from_le_bytes([m0, m1, m2, m3]),
+                shift: i32::from_le_bytes([s0, s1, s2, s3]).clamp(-128, 127) as i8,
+            },
+        }
+    }
+
+    #[inline]
+    fn bias(&self) -> i32 {
+        self.bias
+    }
+
+    #[inline]
+    fn scale(&self, sum: i32) -> i32 {
+        self.multiplier.apply(sum)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.multiplier.is_valid()
+    }
+}
+
+/// What turns one output's sum of products into an int8 value, in a dense layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenseParams {
+    /// Bias with the input's zero point folded in.
+    pub bias: i32,
+    /// Input scale · weight scale / output scale.
+    pub multiplier: DoubleMultiplier,
+}
+
+impl DenseParams {
+    /// Writes one entry.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; CHANNEL_LEN] {
+        let mut bytes = [0; CHANNEL_LEN];
+        let fields = self.bias.to_le_bytes().into_iter().chain(self.multiplier.bits.to_le_bytes());
+        bytes.iter_mut().zip(fields).for_each(|(slot, byte)| *slot = byte);
+        bytes
+    }
+}
+
+impl OutputParams for DenseParams {
+    fn from_bytes(bytes: &[u8; CHANNEL_LEN]) -> Self {
+        let [b0, b1, b2, b3, bits @ ..] = *bytes;
+        Self {
+            bias: i32::from_le_bytes([b0, b1, b2, b3]),
+            multiplier: DoubleMultiplier { bits: u64::from_le_bytes(bits) },
+        }
+    }
+
+    fn bias(&self) -> i32 {
+        self.bias
+    }
+
+    fn scale(&self, sum: i32) -> i32 {
+        self.multiplier.apply(sum)
+    }
+
+    fn is_valid(&self) -> bool {
+        self.multiplier.is_valid()
+    }
+}
+
+/// Parameters of one output channel.
+pub trait OutputParams {
+    /// Reads one entry; see [`format`](crate::format) for its layout.
+    fn from_bytes(bytes: &[u8; CHANNEL_LEN]) -> Self;
+    /// What is added to the sum of products.
+    fn bias(&self) -> i32;
+    /// The sum in steps of the output.
+    fn scale(&self, sum: i32) -> i32;
+    /// True when [`scale`](Self::scale) is defined.
+    fn is_valid(&self) -> bool;
+}
+
 /// The parameters of a layer's output channels, in order.
 #[derive(Clone, Copy, Debug)]
-pub struct Channels<'a>(&'a [u8]);
+pub struct Channels<'a, P = ChannelParams>(&'a [u8], PhantomData<P>);
 
-impl<'a> Channels<'a> {
+impl<'a, P: OutputParams> Channels<'a, P> {
     /// One item an output channel.
     #[inline]
-    pub fn iter(self) -> impl Iterator<Item = ChannelParams> + 'a {
+    pub fn iter(self) -> impl Iterator<Item = P> + 'a
+    where
+        P: 'a,
+    {
         let (entries, _) = self.0.as_chunks::<CHANNEL_LEN>();
-        entries.iter().map(ChannelParams::from_bytes)
+        entries.iter().map(P::from_bytes)
     }
 
     /// The channels from `first` on.
     #[must_use]
     #[inline]
     pub fn skip(self, first: usize) -> Self {
-        Self(self.0.get(first.saturating_mul(CHANNEL_LEN)..).unwrap_or(&[]))
+        Self(self.0.get(first.saturating_mul(CHANNEL_LEN)..).unwrap_or(&[]), PhantomData)
     }
 }
 
-fn constants(section: &[u8], weights: Weights, len: usize, channels: usize) -> Option<(&[u8], Channels<'_>)> {
+fn constants<P>(section: &[u8], weights: Weights, len: usize, channels: usize) -> Option<(&[u8], Channels<'_, P>)> {
     let start = weights.weights as usize;
     let values = section.get(start..start.checked_add(len)?)?;
     let start = weights.channels as usize;
     let params = section.get(start..start.checked_add(channels.checked_mul(CHANNEL_LEN)?)?)?;
-    Some((values, Channels(params)))
+    Some((values, Channels(params, PhantomData)))
 }
 
 /// A convolution or depthwise convolution with its constants.
@@ -106,7 +179,7 @@ pub struct DenseLayer<'a> {
     /// Weights as two's complement bytes, `[out][in]`.
     pub weights: &'a [u8],
     /// One entry an output.
-    pub channels: Channels<'a>,
+    pub channels: Channels<'a, DenseParams>,
 }
 
 impl<'a> DenseLayer<'a> {
@@ -114,7 +187,7 @@ impl<'a> DenseLayer<'a> {
     #[must_use]
     pub fn new(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
         let outputs = op.output.channels as usize;
-        let (weights, channels) = constants(section, op.weights, op.input.len().checked_mul(outputs)?, outputs)?;
+        let (weights, channels) = constants(section, op.weights, op.inputs().checked_mul(outputs)?, outputs)?;
         Some(Self { op, weights, channels })
     }
 }

@@ -4,7 +4,7 @@ mod check;
 mod layer;
 
 pub(crate) use check::{check, check_tensor};
-pub use layer::{ChannelParams, Channels, ConvLayer, DenseLayer};
+pub use layer::{ChannelParams, Channels, ConvLayer, DenseLayer, DenseParams, OutputParams};
 
 use crate::format::{Op, Tensor};
 
@@ -87,7 +87,7 @@ impl Op {
         match self {
             Op::Conv2d(op) => outputs * op.window.taps() as u64 * u64::from(op.input.channels),
             Op::DepthwiseConv2d(op) => outputs * op.window.taps() as u64,
-            Op::Dense(op) => outputs * op.input.len() as u64,
+            Op::Dense(op) => outputs * op.inputs() as u64,
             _ => 0,
         }
     }

@@ -1,0 +1,70 @@
+//! `run`: a blob on raw int8 tensors.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use no_std_infer::{Interpreter, Model};
+use rayon::prelude::*;
+
+use super::RunArgs;
+use crate::aligned::Aligned;
+use crate::atomic;
+use crate::evaluate::{infer, parse, read_blob};
+
+pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
+    let blob = read_blob(&args.blob)?;
+    let model = parse(&blob, &args.blob)?;
+    let len = model.info().input.tensor.len();
+    let name = args.input.display();
+    let bytes = std::fs::read(&args.input).with_context(|| format!("cannot read the input {name}"))?;
+    ensure!(
+        !bytes.is_empty() && bytes.len().is_multiple_of(len),
+        "{name} has {} bytes, but inputs of the model take {len} each, one after the other",
+        bytes.len()
+    );
+    let inputs: Vec<Vec<i8>> = bytes.chunks_exact(len).map(signed).collect();
+    let arena = || Aligned::<i8>::new(model.arena_len());
+    let outputs: Vec<Vec<i8>> =
+        inputs.par_iter().map_init(arena, |arena, input| infer(&model, arena, input).output).collect();
+    let outputs: Vec<u8> = outputs.iter().flatten().map(|&value| value as u8).collect();
+    atomic::write(&args.output, &outputs)?;
+    let tensor = model.output();
+    println!(
+        "{} x {} bytes are in {}: {}x{}x{}, real = {} * (byte - {})",
+        inputs.len(),
+        tensor.len(),
+        args.output.display(),
+        tensor.height,
+        tensor.width,
+        tensor.channels,
+        tensor.scale,
+        tensor.zero_point
+    );
+    if let (Some(folder), Some(first)) = (&args.layers, inputs.first()) {
+        let layers = write_layers(&model, first, folder)?;
+        println!("{layers} tensors of the first input are in {}", folder.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn signed(bytes: &[u8]) -> Vec<i8> {
+    bytes.iter().map(|&byte| byte as i8).collect()
+}
+
+/// Writes what each operator makes of one input; gives the number of operators.
+fn write_layers(model: &Model<'_>, input: &[i8], folder: &Path) -> Result<usize> {
+    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let mut arena = Aligned::new(model.arena_len());
+    let mut interpreter = Interpreter::new(model, &mut arena).context("the arena does not fit the model")?;
+    interpreter.input_mut().copy_from_slice(input);
+    let mut layers = Vec::new();
+    interpreter.run_profiled(|index, op, bytes| {
+        let bytes: Vec<u8> = bytes.iter().map(|&value| value as u8).collect();
+        layers.push((format!("{index:02}_{}.i8", op.name()), bytes));
+    });
+    for (name, bytes) in &layers {
+        atomic::write(&folder.join(name), bytes)?;
+    }
+    Ok(layers.len())
+}

@@ -1,0 +1,155 @@
+//! Sums, products, and functions of one element, which become tables.
+
+use anyhow::{Context, Result, bail, ensure};
+use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
+use no_std_infer::kernels::{Kernels, Portable};
+
+use super::Lowering;
+use crate::import::model::{BuiltinOperator, Operator};
+use crate::quantise::{Quantisation, add_multipliers, multiplier};
+
+/// The outputs for the inputs −128..=127.
+pub(super) type Table = [i8; 256];
+
+impl Lowering<'_> {
+    pub(super) fn add_sum_or_product(&mut self, op: &Operator) -> Result<()> {
+        let (a, b, index) = (self.input(op, 0)?, self.input(op, 1)?, self.output(op)?);
+        self.check_int8(index)?;
+        let scalar = |tensor: usize| {
+            let tensor = &self.network.tensors[tensor];
+            tensor.data.filter(|data| data.len() == 1).and_then(|data| data.first()).map(|&value| value as i8)
+        };
+        match (scalar(a), scalar(b)) {
+            (None, Some(value)) => return self.add_with_scalar(op, 0, (b, value)),
+            (Some(value), None) => return self.add_with_scalar(op, 1, (a, value)),
+            _ => {}
+        }
+        let (a, b) = (self.activation(op, 0)?, self.activation(op, 1)?);
+        let output = self.declare(index)?;
+        let made = self.sum_or_product(op, a, b, output)?;
+        self.push(index, made, self.network.tensors[index].name);
+        Ok(())
+    }
+
+    /// The operator on tensors of ours, which are given in the order of its inputs.
+    fn sum_or_product(&self, op: &Operator, a: Tensor, b: Tensor, output: Tensor) -> Result<Op> {
+        let to = self.quantisation(self.output(op)?)?;
+        let a_scale = self.quantisation(self.input(op, 0)?)?.scale;
+        let b_scale = self.quantisation(self.input(op, 1)?)?.scale;
+        let activation = self.clamp(op.options.activation, to)?;
+        if op.code == BuiltinOperator::Mul {
+            // As LiteRT: in floats.
+            let real = f64::from(a_scale * b_scale / to.scale);
+            let multiplier = multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
+            return Ok(Op::Mul(Mul { a, b, output, multiplier, activation }));
+        }
+        let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a_scale, b_scale, to.scale)?;
+        Ok(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation }))
+    }
+
+    /// A sum or product whose other input is one constant: a table, made by running the operator on all inputs.
+    fn add_with_scalar(&mut self, op: &Operator, at: usize, (scalar, value): (usize, i8)) -> Result<()> {
+        let vector = |offset, channels, index| {
+            let Quantisation { scale, zero_point } = self.quantisation(index)?;
+            anyhow::Ok(Tensor { offset, height: 1, width: 1, channels, scale, zero_point })
+        };
+        let index = self.output(op)?;
+        self.check_int8(scalar)?;
+        let input = vector(0, 256, self.input(op, at)?)?;
+        let (output, scalar) = (vector(256, 256, index)?, vector(512, 1, scalar)?);
+        let [a, b] = if at == 0 { [input, scalar] } else { [scalar, input] };
+        let mut arena: Vec<i8> = (i8::MIN..=i8::MAX).chain([0; 256]).chain([value]).collect();
+        match self.sum_or_product(op, a, b, output)? {
+            Op::Add(op) => Portable::add(&mut arena, &op, 0..1),
+            Op::Mul(op) => Portable::mul(&mut arena, &op, 0..1),
+            _ => bail!("it is neither a sum nor a product"),
+        }
+        let made = arena.get(output.range()).and_then(|values| values.first_chunk());
+        let table = *made.context("the table has 256 entries")?;
+        self.add_table(op, at, &table)
+    }
+
+    pub(super) fn add_function(&mut self, op: &Operator) -> Result<()> {
+        let index = self.output(op)?;
+        self.check_int8(index)?;
+        let [from, to] = self.quantisations(op)?;
+        let table = match op.code {
+            BuiltinOperator::Logistic => {
+                check_output(to, 1.0 / 256.0, -128)?;
+                float_table(from, to, |x| 1.0 / (1.0 + (-x).exp()))
+            }
+            BuiltinOperator::Tanh => {
+                check_output(to, 1.0 / 128.0, 0)?;
+                float_table(from, to, f32::tanh)
+            }
+            // LiteRT divides the scales as floats here, and as doubles in QUANTIZE.
+            _ => requantisation(from, to, f64::from(from.scale / to.scale), relu(self, op, to)?)?,
+        };
+        self.add_table(op, 0, &table)
+    }
+
+    /// A function of input `at`'s elements: a clamp where that is what it does, else a look-up.
+    pub(super) fn add_table(&mut self, op: &Operator, at: usize, table: &Table) -> Result<()> {
+        let input = self.activation(op, at)?;
+        self.add_table_of(op, input, table)
+    }
+
+    /// [`add_table`](Self::add_table) of a tensor of ours.
+    pub(super) fn add_table_of(&mut self, op: &Operator, input: Tensor, table: &Table) -> Result<()> {
+        let index = self.output(op)?;
+        let output = self.declare(index)?;
+        let shape = |tensor: &Tensor| (tensor.height, tensor.width, tensor.channels);
+        ensure!(shape(&input) == shape(&output), "its output has another shape than its input: the file is damaged");
+        let activation = Activation { min: table[0], max: table[255] };
+        let clamps = (i8::MIN..=i8::MAX).zip(table).all(|(x, &y)| y == x.max(activation.min).min(activation.max));
+        let made = if clamps && (input.scale, input.zero_point) == (output.scale, output.zero_point) {
+            Op::Clamp(Clamp { input, output, activation })
+        } else {
+            let table = self.builder.add_constant(&table.map(|value| value as u8));
+            Op::Lookup(Lookup { input, output, table })
+        };
+        self.push(index, made, self.network.tensors[index].name);
+        Ok(())
+    }
+}
+
+fn check_output(output: Quantisation, scale: f32, zero_point: i8) -> Result<()> {
+    ensure!(
+        output == Quantisation { scale, zero_point },
+        "its output has scale {} and zero point {}, but LiteRT asks for {scale} and {zero_point}",
+        output.scale,
+        output.zero_point
+    );
+    Ok(())
+}
+
+/// The clamp of a rectifier.
+fn relu(lowering: &Lowering<'_>, op: &Operator, output: Quantisation) -> Result<Activation> {
+    use crate::import::model::ActivationFunctionType as Function;
+    let function = match op.code {
+        BuiltinOperator::Relu => Function::Relu,
+        BuiltinOperator::Relu6 => Function::Relu6,
+        BuiltinOperator::ReluN1To1 => Function::ReluN1To1,
+        _ => Function::None,
+    };
+    lowering.clamp(function, output)
+}
+
+/// The table of a change of scale and zero point by the factor `real`, followed by a clamp.
+pub(super) fn requantisation(from: Quantisation, to: Quantisation, real: f64, activation: Activation) -> Result<Table> {
+    let multiplier = multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
+    Ok(std::array::from_fn(|index| {
+        let steps = index as i32 - 128 - i32::from(from.zero_point);
+        let scaled = multiplier.apply(steps).saturating_add(i32::from(to.zero_point));
+        scaled.clamp(-128, 127).max(activation.min.into()).min(activation.max.into()) as i8
+    }))
+}
+
+/// The table of a real function, computed in floats as LiteRT's reference kernels do.
+fn float_table(from: Quantisation, to: Quantisation, function: impl Fn(f32) -> f32) -> Table {
+    std::array::from_fn(|index| {
+        let steps = index as i32 - 128 - i32::from(from.zero_point);
+        let real = function(from.scale * steps as f32);
+        ((real * (1.0 / to.scale)).round() + f32::from(to.zero_point)).clamp(-128.0, 127.0) as i8
+    })
+}

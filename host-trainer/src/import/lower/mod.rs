@@ -1,0 +1,250 @@
+//! From an int8 network of TensorFlow Lite to our operators, one by one, with LiteRT's arithmetic.
+
+mod edges;
+mod elementwise;
+mod layers;
+mod shapes;
+
+use anyhow::{Context, Result, bail, ensure};
+use no_std_infer::format::{Activation, Constant, Op, Tensor};
+
+use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
+use crate::quantise::{Builder, QuantModel, Quantisation};
+
+/// An int8 model and what became of the network's operators.
+#[derive(Clone, Debug)]
+pub struct Lowered {
+    /// The model.
+    pub model: QuantModel,
+    /// Operators that were left out, joined or added, a sentence each.
+    pub changes: Vec<String>,
+}
+
+/// Translates a network whose activations are int8.
+///
+/// # Errors
+/// Names the first operator that cannot be translated, its place, what it makes, and what to do instead.
+pub fn lower(network: &Network<'_>) -> Result<Lowered> {
+    let live = live(network);
+    let operators: Vec<&Operator> = network.operators.iter().filter(|op| live[op.index]).collect();
+    let mut lowering = Lowering {
+        network,
+        operators: &operators,
+        values: vec![None; network.tensors.len()],
+        paddings: vec![None; network.tensors.len()],
+        builder: Builder::default(),
+        changes: Vec::new(),
+    };
+    lowering.add_input()?;
+    for operator in &operators {
+        lowering.add(operator).with_context(|| refusal(network, operator))?;
+    }
+    lowering.finish()
+}
+
+/// How an error about an operator starts.
+#[must_use]
+pub fn refusal(network: &Network<'_>, operator: &Operator) -> String {
+    let output = operator.outputs.first().map_or("nothing", |&tensor| network.tensors[tensor].name);
+    format!("operator {} ({}, which makes {output}) cannot be imported", operator.index, operator.kind)
+}
+
+/// For each operator, whether the output depends on it. The shape that a reshape is given counts for nothing: its output
+/// has one in the file.
+#[must_use]
+pub fn live(network: &Network<'_>) -> Vec<bool> {
+    let mut needed = vec![false; network.tensors.len()];
+    needed[network.output] = true;
+    let mut live = vec![false; network.operators.len()];
+    for operator in network.operators.iter().rev() {
+        live[operator.index] = operator.outputs.iter().any(|&tensor| needed[tensor]);
+        if live[operator.index] {
+            let inputs = operator.inputs.iter().take(if reshapes(operator.code) { 1 } else { usize::MAX });
+            inputs.flatten().for_each(|&tensor| needed[tensor] = true);
+        }
+    }
+    live
+}
+
+fn reshapes(code: BuiltinOperator) -> bool {
+    matches!(code, BuiltinOperator::Reshape | BuiltinOperator::Squeeze | BuiltinOperator::ExpandDims)
+}
+
+/// What has been translated so far.
+struct Lowering<'n> {
+    network: &'n Network<'n>,
+    /// The operators that the output depends on.
+    operators: &'n [&'n Operator],
+    /// For each of the network's tensors, ours.
+    values: Vec<Option<Tensor>>,
+    /// For each of the network's tensors that only a convolution reads, the padding that makes it.
+    paddings: Vec<Option<shapes::Padding>>,
+    builder: Builder,
+    changes: Vec<String>,
+}
+
+impl Lowering<'_> {
+    fn add(&mut self, op: &Operator) -> Result<()> {
+        use BuiltinOperator as Code;
+        match op.code {
+            Code::Conv2d => self.add_conv2d(op),
+            Code::DepthwiseConv2d => self.add_depthwise(op),
+            Code::FullyConnected => self.add_fully_connected(op),
+            Code::MaxPool2d | Code::AveragePool2d => self.add_pool(op),
+            Code::Add | Code::Mul => self.add_sum_or_product(op),
+            Code::Relu | Code::Relu6 | Code::ReluN1To1 | Code::Logistic | Code::Tanh => self.add_function(op),
+            Code::Quantize => self.add_quantize(op),
+            Code::Dequantize => self.add_dequantize(op),
+            Code::Softmax => self.add_softmax(op),
+            Code::Mean => self.add_mean(op),
+            Code::Pad | Code::Padv2 => self.add_pad(op),
+            Code::Concatenation => self.add_concatenation(op),
+            Code::Reshape | Code::Squeeze | Code::ExpandDims => self.add_reshape(op),
+            _ => bail!(
+                "this operator is not supported: replace it in the model by supported ones (convolutions, dense \
+                 layers, poolings, ADD, MUL, MEAN, PAD, CONCATENATION, RESHAPE, SOFTMAX, LOGISTIC, TANH, RELU), or \
+                 leave it to the program that calls the network"
+            ),
+        }
+    }
+
+    /// The network's tensor in a role of an operator: `inputs[at]`.
+    fn input(&self, op: &Operator, at: usize) -> Result<usize> {
+        let tensor = op.inputs.get(at).copied().flatten();
+        tensor.with_context(|| format!("it has no input {at}: the file is damaged"))
+    }
+
+    /// The network's tensor that an operator makes.
+    fn output(&self, op: &Operator) -> Result<usize> {
+        let [output] = op.outputs.as_slice() else { bail!("it has {} outputs instead of one", op.outputs.len()) };
+        Ok(*output)
+    }
+
+    /// Our tensor for an int8 activation that an operator reads; constants are put into the arena first.
+    fn activation(&mut self, op: &Operator, at: usize) -> Result<Tensor> {
+        let index = self.input(op, at)?;
+        self.check_int8(index)?;
+        if let Some(value) = self.values[index] {
+            return Ok(value);
+        }
+        let tensor = &self.network.tensors[index];
+        let data = tensor.data.with_context(|| format!("{} is read before it is made", tensor.name))?;
+        let output = self.declare(index)?;
+        let values = self.builder.add_constant(data);
+        self.push(index, Op::Constant(Constant { output, values }), tensor.name);
+        Ok(output)
+    }
+
+    fn check_int8(&self, index: usize) -> Result<()> {
+        let tensor = &self.network.tensors[index];
+        ensure!(
+            tensor.element == TensorType::Int8,
+            "{} is of type {}, not INT8: quantise the whole model to int8, activations too",
+            tensor.name,
+            type_name(tensor.element)
+        );
+        ensure!(
+            !tensor.dynamic,
+            "the shape of {} is not known before the model runs: export it with a fixed input shape",
+            tensor.name
+        );
+        Ok(())
+    }
+
+    /// Scale and zero point of an int8 tensor, or of an uint8 tensor whose elements are taken less 128.
+    fn quantisation(&self, index: usize) -> Result<Quantisation> {
+        let tensor = &self.network.tensors[index];
+        let [scale] = tensor.quantisation.scales[..] else {
+            bail!("{} has {} scales instead of one", tensor.name, tensor.quantisation.scales.len());
+        };
+        let offset = if tensor.element == TensorType::Uint8 { 128 } else { 0 };
+        let zero_point = tensor.quantisation.zero_points.first().copied().unwrap_or(0).saturating_sub(offset);
+        let zero_point = i8::try_from(zero_point).ok();
+        let zero_point = zero_point.with_context(|| format!("the zero point of {} is out of range", tensor.name))?;
+        ensure!(scale.is_finite() && scale > 0.0, "the scale {scale} of {} is not a positive number", tensor.name);
+        Ok(Quantisation { scale, zero_point })
+    }
+
+    /// Our tensor for one that the next operator makes, by the file's shape and quantisation.
+    fn declare(&self, index: usize) -> Result<Tensor> {
+        let [height, width, channels] = self.sides(index)?;
+        self.place(index, [height, width, channels], self.quantisation(index)?)
+    }
+
+    fn place(&self, index: usize, sides: [usize; 3], quantisation: Quantisation) -> Result<Tensor> {
+        let too_large = || format!("{} of {sides:?} is too large", self.network.tensors[index].name);
+        let [height, width, channels] = sides;
+        Ok(Tensor {
+            offset: self.builder.tensors.len() as u32,
+            height: u16::try_from(height).ok().with_context(too_large)?,
+            width: u16::try_from(width).ok().with_context(too_large)?,
+            channels: u32::try_from(channels).ok().with_context(too_large)?,
+            scale: quantisation.scale,
+            zero_point: quantisation.zero_point,
+        })
+    }
+
+    /// Height, width and channels of a tensor: its last three sides, 1 where there are fewer.
+    fn sides(&self, index: usize) -> Result<[usize; 3]> {
+        let tensor = &self.network.tensors[index];
+        let mut sides = [1; 3];
+        for (at, &side) in tensor.shape.iter().rev().enumerate() {
+            match sides.iter_mut().rev().nth(at) {
+                Some(slot) => *slot = side,
+                None => ensure!(
+                    side == 1,
+                    "{} has the shape {:?}: only a batch of one and at most three more sides are supported",
+                    tensor.name,
+                    tensor.shape
+                ),
+            }
+        }
+        ensure!(!tensor.is_empty(), "{} is empty", tensor.name);
+        Ok(sides)
+    }
+
+    /// Adds an operator that makes the network's tensor `index`.
+    fn push(&mut self, index: usize, op: Op, name: &str) {
+        self.values[index] = Some(*op.output());
+        self.builder.push(op, name.to_owned());
+    }
+
+    /// The clamp that LiteRT fuses into an operator with this output.
+    fn clamp(&self, function: ActivationFunctionType, output: Quantisation) -> Result<Activation> {
+        use ActivationFunctionType as Function;
+        // As LiteRT: a float quotient, rounded half away from zero.
+        let quantise = |real: f32| {
+            let steps = (real / output.scale).round() as i32;
+            steps.saturating_add(i32::from(output.zero_point)).clamp(-128, 127) as i8
+        };
+        Ok(match function {
+            Function::None => Activation::NONE,
+            Function::Relu => Activation { min: quantise(0.0), max: i8::MAX },
+            Function::Relu6 => Activation { min: quantise(0.0), max: quantise(6.0) },
+            Function::ReluN1To1 => Activation { min: quantise(-1.0), max: quantise(1.0) },
+            other => bail!("its fused function {other:?} is not supported: make it an operator of its own"),
+        })
+    }
+
+    fn finish(mut self) -> Result<Lowered> {
+        let output = &self.network.tensors[self.network.output];
+        let last = self.builder.ops.last().context("the model has no layers that compute anything")?;
+        let made = self.values[self.network.output] == Some(*last.output());
+        ensure!(made, "the model's output {} is not what its last operator makes", output.name);
+        let scores_before = matches!(last, Op::Softmax(_)) || self.ends_with_logistic();
+        let scores = last.inputs().next().filter(|_| scores_before).unwrap_or(last.output());
+        let logits = *scores;
+        let input = self.builder.tensors[0];
+        let Builder { ops, names, constants, notes, .. } = std::mem::take(&mut self.builder);
+        let model = QuantModel { ops, names, constants, input, logits, temperature: 1.0, notes };
+        Ok(Lowered { model, changes: self.changes })
+    }
+
+    fn ends_with_logistic(&self) -> bool {
+        let computing = self.operators.iter().rev();
+        let mut computing =
+            computing.filter(|op| !matches!(op.code, BuiltinOperator::Quantize | BuiltinOperator::Dequantize));
+        computing.next().is_some_and(|op| op.code == BuiltinOperator::Logistic)
+            && matches!(self.builder.ops.last(), Some(Op::Lookup(_)))
+    }
+}

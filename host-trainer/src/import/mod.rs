@@ -1,0 +1,83 @@
+//! From a TensorFlow Lite model to a model that [`emit`](mod@crate::emit) writes.
+//!
+//! Int8 models keep every byte that LiteRT's reference kernels give.
+
+pub mod kind;
+pub mod lower;
+pub mod model;
+
+#[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all, dead_code)]
+#[rustfmt::skip]
+mod tflite;
+
+use anyhow::{Result, bail};
+
+use lower::{Lowered, lower};
+use model::{BuiltinOperator, Network, Tensor, TensorType, type_name};
+
+/// What a network computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    /// Activations and weights are int8.
+    Int8,
+    /// Activations and weights are floats.
+    Float,
+}
+
+/// Finds out what a network computes with.
+///
+/// # Errors
+/// When it is neither int8 nor float throughout; says how to export it.
+pub fn arithmetic(network: &Network<'_>) -> Result<Arithmetic> {
+    let live = lower::live(network);
+    let computing = network.operators.iter().filter(|op| live[op.index]);
+    let computing = computing.filter(|op| !matches!(op.code, BuiltinOperator::Quantize | BuiltinOperator::Dequantize));
+    let mut arithmetic = None;
+    for op in computing {
+        let Some(output) = op.outputs.first().map(|&tensor| &network.tensors[tensor]) else { continue };
+        let weights = op.inputs.get(1).copied().flatten().map(|tensor| &network.tensors[tensor]);
+        let layer = matches!(
+            op.code,
+            BuiltinOperator::Conv2d | BuiltinOperator::DepthwiseConv2d | BuiltinOperator::FullyConnected
+        );
+        let int8_weights = |weights: &Tensor<'_>| matches!(weights.element, TensorType::Int8 | TensorType::Int4);
+        if layer && output.element == TensorType::Float32 && weights.is_some_and(int8_weights) {
+            bail!(
+                "{}: its weights are int8 but its activations are floats (a dynamic-range model), which needs float \
+                 arithmetic at run time. Export it without optimisations and quantise it here with --calibrate, or \
+                 export it as a full-integer int8 model with a representative data set",
+                lower::refusal(network, op)
+            );
+        }
+        let found = match output.element {
+            TensorType::Int8 => Arithmetic::Int8,
+            TensorType::Float32 => Arithmetic::Float,
+            other => bail!(
+                "{}: it makes {}: export the model with activations of INT8, or as a float model",
+                lower::refusal(network, op),
+                type_name(other)
+            ),
+        };
+        if *arithmetic.get_or_insert(found) != found {
+            bail!(
+                "{}: one part of the model computes in int8, another in floats: quantise the whole model to int8",
+                lower::refusal(network, op)
+            );
+        }
+    }
+    Ok(arithmetic.unwrap_or(Arithmetic::Int8))
+}
+
+/// Reads an int8 model from a file's bytes.
+///
+/// # Errors
+/// When it is no TensorFlow Lite model, or has an operator, type or option that is not supported; names it.
+pub fn int8(bytes: &[u8]) -> Result<Lowered> {
+    let network = Network::read(bytes)?;
+    match arithmetic(&network)? {
+        Arithmetic::Int8 => lower(&network),
+        Arithmetic::Float => {
+            bail!("the model computes in floats: give --calibrate a folder of typical images and it is quantised here")
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Puts the figures of finished runs into `results.json`, and the demo's picture into `docs`.
+//!
+//! `cargo run -p tests --example results -- RUNS`, where `RUNS` holds the run folders that the commands in
+//! `results.json` make. A table whose runs are not all there stays as it was.
+//! `UPDATE_DOCS=1 cargo test -p tests --test docs` then renders the tables.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use host_trainer::atomic;
+use host_trainer::comparison::Split;
+use host_trainer::export::Report;
+use host_trainer::metrics::Share;
+use host_trainer::results::{Measured, Provenance, Results};
+
+/// One row or two of a table: the name shown, the folder below `RUNS`, the splits.
+type Source = (&'static str, &'static str, &'static [&'static str]);
+
+const BOTH: &[&str] = &["validation", "test"];
+const TEST: &[&str] = &["test"];
+const DEMO: &[Source] =
+    &[("resnet8", "demo/resnet8", BOTH), ("shallow", "demo/shallow", BOTH), ("shallow, 60 epochs", "shallow", TEST)];
+const PETS: &[Source] = &[("resnet8", "pets-deep", BOTH), ("shallow", "pets-shallow", BOTH)];
+const INT8: &[Source] = &[
+    ("drawn faces", "demo/resnet8", TEST),
+    ("CIFAR-10, 2,550 training images", "cifar10", TEST),
+    ("pets, whole photographs held out", "pets-heldout", TEST),
+];
+
+fn main() -> Result<()> {
+    let runs = PathBuf::from(std::env::args().nth(1).context("give the folder that holds the runs")?);
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let file = root.join("results.json");
+    let mut results = Results::load(&file)?;
+    let provenance = provenance()?;
+    for (id, sources, row) in
+        [("demo", DEMO, accuracy_row as Row), ("pets", PETS, accuracy_row), ("int8", INT8, cost_row)]
+    {
+        match rows(&runs, sources, row) {
+            Ok(rows) => replace(&mut results, id, rows, &provenance)?,
+            Err(error) => println!("{id}: left as it is: {error:#}"),
+        }
+    }
+    let expected = std::fs::read_to_string(root.join("firmware-example/src/bin/demo.expected"))?;
+    let macs = report(&runs.join("demo/resnet8")).map(|report| report.macs);
+    match macs {
+        Ok(macs) => replace(&mut results, "device", device_rows(&expected, macs)?, &provenance)?,
+        Err(error) => println!("device: left as it is: {error:#}"),
+    }
+    results.save(&file)?;
+    let picture = runs.join("demo/resnet8/predictions.svg");
+    if let Ok(svg) = std::fs::read(&picture) {
+        atomic::write(&root.join("docs/demo.svg"), &svg)?;
+        println!("docs/demo.svg is {}", picture.display());
+    }
+    Ok(())
+}
+
+fn provenance() -> Result<Provenance> {
+    let output = |program: &str, arguments: &[&str]| -> Result<String> {
+        let output = Command::new(program).args(arguments).output().with_context(|| format!("cannot run {program}"))?;
+        ensure!(output.status.success(), "{program} fails: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
+    };
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let cores = std::thread::available_parallelism()?;
+    Ok(Provenance {
+        commit: output("git", &["rev-parse", "--short", "HEAD"])?,
+        cpu: format!("{}, {cores} cores", name.map_or(std::env::consts::ARCH, |(_, name)| name)),
+        date: output("date", &["-u", "+%F"])?,
+    })
+}
+
+fn replace(results: &mut Results, id: &str, rows: Vec<Vec<String>>, provenance: &Provenance) -> Result<()> {
+    let old = results.results.iter().find(|result| result.id == id);
+    let old = old.with_context(|| format!("results.json has no table `{id}`"))?;
+    results.put(Measured { rows, provenance: provenance.clone(), ..old.clone() });
+    println!("{id}: measured anew");
+    Ok(())
+}
+
+fn report(run: &Path) -> Result<Report> {
+    let path = run.join("report.json");
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not a report", path.display()))
+}
+
+type Row = fn(&str, &Split) -> Result<Vec<String>>;
+
+fn rows(runs: &Path, sources: &[Source], row: Row) -> Result<Vec<Vec<String>>> {
+    let mut rows = Vec::new();
+    for (name, run, splits) in sources {
+        let report = report(&runs.join(run))?;
+        for wanted in *splits {
+            let split = report.comparison.splits.iter().find(|split| split.name == *wanted);
+            rows.push(row(name, split.with_context(|| format!("{run} has no {wanted} images"))?)?);
+        }
+    }
+    Ok(rows)
+}
+
+fn interval(share: &Share) -> String {
+    format!("{:.3} ({:.3} to {:.3})", share.value, share.low, share.high)
+}
+
+fn accuracy_row(name: &str, split: &Split) -> Result<Vec<String>> {
+    let [float, int8] = &split.engines[..] else { anyhow::bail!("{name} does not compare two engines") };
+    let agreement = int8.agreement.as_ref().context("no agreement")?;
+    Ok(vec![
+        name.to_owned(),
+        split.name.clone(),
+        float.accuracy.to_string(),
+        int8.accuracy.to_string(),
+        interval(&agreement.same),
+        (agreement.newly_wrong + agreement.newly_right).to_string(),
+    ])
+}
+
+fn cost_row(name: &str, split: &Split) -> Result<Vec<String>> {
+    let [float, int8] = &split.engines[..] else { anyhow::bail!("{name} does not compare two engines") };
+    let percent = |share: &Share| 100.0 * share.value;
+    Ok(vec![
+        name.to_owned(),
+        float.accuracy.total.to_string(),
+        format!("{:.1} %", percent(&float.accuracy)),
+        format!("{:.1} %", percent(&int8.accuracy)),
+        format!("{:+.1} points", percent(&int8.accuracy) - percent(&float.accuracy)),
+        interval(&int8.agreement.as_ref().context("no agreement")?.same),
+    ])
+}
+
+/// The figures that the firmware prints, of which a test checks that they are so.
+fn device_rows(expected: &str, macs: u64) -> Result<Vec<Vec<String>>> {
+    let words: Vec<&str> =
+        expected.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()).collect();
+    let number_after = |name: &str| {
+        let at = words.iter().position(|word| *word == name);
+        at.and_then(|at| words.get(at + 1)?.parse().ok()).with_context(|| format!("demo.expected has no `{name} N`"))
+    };
+    let number_before = |phrase: &[&str]| {
+        let at = words.windows(phrase.len()).position(|window| window == phrase);
+        at.and_then(|at| words[at - 1].parse().ok())
+            .with_context(|| format!("demo.expected has no `N {}`", phrase.join(" ")))
+    };
+    let row = |name: &str, figure: u64, unit: &str| vec![name.to_owned(), grouped(figure) + unit];
+    Ok(vec![
+        row("blob in flash", number_after("flash")?, " bytes"),
+        row("arena", number_after("arena")?, " bytes"),
+        row("stack, high-water mark", number_after("stack")?, " bytes"),
+        row("multiply-accumulates", macs, ""),
+        row("instructions an inference", number_before(&["instructions", "in", "all"])?, ""),
+        row(
+            "instructions to resize a 96x96 RGB565 frame",
+            number_before(&["instructions", "for", "preprocessing"])?,
+            "",
+        ),
+    ])
+}
+
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
