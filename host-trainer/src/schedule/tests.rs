@@ -5,10 +5,6 @@ use super::*;
 use crate::graph::{Clamp, Shape};
 use crate::plan::tests::{check, model};
 
-fn peak(network: &Network, order: &[usize]) -> usize {
-    order.iter().fold(network.start(), |partial, &step| network.then(&partial, step)).peak
-}
-
 /// The smallest peak of all orders that the data allow.
 fn smallest_peak(network: &Network, partial: &Partial) -> usize {
     let ready = (0..network.steps.len()).filter(|&step| network.ready(partial, step));
