@@ -27,5 +27,6 @@ pub mod progress;
 pub mod quantise;
 pub mod results;
 pub mod run_dir;
+pub mod schedule;
 pub mod sqnr;
 pub mod training;
