@@ -55,7 +55,7 @@ impl<'n> Lowering<'n> {
         let &[outputs, kernel_h, kernel_w, depth] = constants.shape else { unreachable!("the rank is checked") };
         let (input, padding) = self.padded_activation(op)?;
         let channels = input.channels as usize;
-        let (index, options) = self.convolution(op, padding)?;
+        let index = self.output(op)?;
         let output = self.declare(index)?;
         ensure!(channels.is_multiple_of(depth), "{} has {depth} input channels, the input {channels}", constants.name);
         let groups = channels / depth;
@@ -75,7 +75,7 @@ impl<'n> Lowering<'n> {
             &spread
         };
         let rows = Rows { kind: Kind::Convolution, outputs, taps: kernel_h * kernel_w * channels };
-        let window = window(&options, [kernel_h, kernel_w], &input, &output, padding)?;
+        let window = window(&op.options, [kernel_h, kernel_w], &input, &output, padding)?;
         self.add_convolution(op, index, [input, output], window, &constants, (values, &rows))
     }
 
@@ -83,7 +83,7 @@ impl<'n> Lowering<'n> {
         let constants = self.constants(op, 4, 3)?;
         let &[one, kernel_h, kernel_w, outputs] = constants.shape else { unreachable!("the rank is checked") };
         let (input, padding) = self.padded_activation(op)?;
-        let (index, options) = self.convolution(op, padding)?;
+        let index = self.output(op)?;
         let output = self.declare(index)?;
         let channels = input.channels as usize;
         ensure!(
@@ -93,16 +93,8 @@ impl<'n> Lowering<'n> {
             constants.name
         );
         let rows = Rows { kind: Kind::Depthwise, outputs, taps: kernel_h * kernel_w };
-        let window = window(&options, [kernel_h, kernel_w], &input, &output, padding)?;
+        let window = window(&op.options, [kernel_h, kernel_w], &input, &output, padding)?;
         self.add_convolution(op, index, [input, output], window, &constants, (constants.values, &rows))
-    }
-
-    /// The tensor that a convolution makes, and its options.
-    fn convolution(&self, op: &Operator, padding: Padding) -> Result<(usize, Options)> {
-        Ok(match padding.dilated {
-            Some((dilation, output)) => (output, Options { dilation, ..op.options }),
-            None => (self.output(op)?, op.options),
-        })
     }
 
     fn add_convolution(

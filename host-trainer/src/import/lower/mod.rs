@@ -1,6 +1,5 @@
 //! From an int8 network of TensorFlow Lite to our operators, one by one, with LiteRT's arithmetic.
 
-mod dilation;
 mod edges;
 mod elementwise;
 mod layers;
@@ -121,8 +120,6 @@ impl Lowering<'_> {
             Code::Softmax => self.add_softmax(op),
             Code::Mean => self.add_mean(op),
             Code::Pad | Code::Padv2 => self.add_pad(op),
-            Code::SpaceToBatchNd => self.add_space_to_batch(op),
-            Code::BatchToSpaceNd => self.add_batch_to_space(op),
             Code::Concatenation => self.add_concatenation(op),
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.add_reshape(op),
             _ => bail!(
@@ -170,7 +167,7 @@ impl Lowering<'_> {
         );
         ensure!(
             !tensor.dynamic,
-            "the shape of {} is not known before the model runs: export it with a fixed input shape, a batch of 1 included",
+            "the shape of {} is not known before the model runs: export it with a fixed input shape",
             tensor.name
         );
         Ok(())

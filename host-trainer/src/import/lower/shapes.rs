@@ -12,14 +12,11 @@ use crate::quantise::{mean_multiplier, softmax_parameters_of_step};
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Padding {
     /// The network's tensor without them.
-    pub(super) source: usize,
+    source: usize,
     /// Rows above, columns to the left.
     pub(super) before: [usize; 2],
     /// Rows below, columns to the right.
     pub(super) after: [usize; 2],
-    /// The distance of the convolution's taps, and the network's tensor that it makes, where SPACE_TO_BATCH_ND and
-    /// BATCH_TO_SPACE_ND around it stand for a dilation.
-    pub(super) dilated: Option<([i32; 2], usize)>,
 }
 
 /// What a padding adds before and after height, width and channels.
@@ -50,8 +47,7 @@ impl Lowering<'_> {
         ensure!(fits, "{inner:?} and its borders do not make {outer:?}: the file is damaged");
         let name = self.network.tensors[index].name;
         let [top, left, front] = borders.before;
-        let after = [borders.after[0], borders.after[1]];
-        let padding = Padding { source, before: [top, left], after, dilated: None };
+        let padding = Padding { source, before: [top, left], after: [borders.after[0], borders.after[1]] };
         let only_rows_and_columns = front == 0 && borders.after[2] == 0;
         if value == to.zero_point && only_rows_and_columns && self.fits_the_convolution(index, padding) {
             self.paddings[index] = Some(padding);
