@@ -17,6 +17,7 @@ pub mod faces;
 pub mod gallery;
 pub mod graph;
 pub mod import;
+pub mod litert;
 pub mod metrics;
 pub mod model;
 pub mod plan;

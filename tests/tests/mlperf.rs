@@ -1,14 +1,16 @@
-//! Rung 3 of the parity ladder, so far as it needs no importer: layers of the MLPerf Tiny models whose constants follow
-//! from the tensors' scales, byte for byte against LiteRT's reference kernels.
+//! Rung 3 of the parity ladder: the MLPerf Tiny models, imported, byte for byte against LiteRT's reference kernels; and
+//! some of their layers by themselves.
 //!
 //! The models are not part of the repository. They are looked for in `$MLPERF_TINY`, then in `../shared/data/mlperf-tiny`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use host_trainer::emit::{Description, emit};
 use host_trainer::quantise::{add_multipliers, softmax_parameters};
 use libtest_mimic::{Arguments, Trial};
-use no_std_infer::format::{Activation, Add, Pool2d, Softmax, Tensor, Window};
+use no_std_infer::Model;
+use no_std_infer::format::{Activation, Add, InputKind, Pool2d, Provenance, Softmax, Tensor, Window};
 use no_std_infer::kernels::{Kernels, Portable};
 use no_std_infer::reference::Reference;
 use serde_json::Value;
@@ -28,9 +30,50 @@ fn main() {
     let trials: Vec<Trial> = vec![
         test("resnet8_additions", || additions::<Portable>().and_then(|()| additions::<Reference>())),
         test("average_pools", || average_pools::<Portable>().and_then(|()| average_pools::<Reference>())),
+        test("resnet8", || whole_model("resnet8")),
+        test("vww", || whole_model("vww")),
+        test("kws", || whole_model("kws")),
         test("softmaxes", || softmaxes::<Portable>().and_then(|()| softmaxes::<Reference>())),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// Imports a model; compares the outputs of all inputs, and what every layer makes of input 0.
+fn whole_model(name: &str) -> Result<()> {
+    let folder = folder().join(name);
+    let manifest = manifest(name)?;
+    let file = manifest["model"].as_str().context("the manifest names the model")?;
+    let lowered = host_trainer::import::int8(&std::fs::read(folder.join(file))?)?;
+    ensure!(lowered.changes.is_empty(), "operators were changed: {:?}", lowered.changes);
+    let description = Description { name, labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
+    let emitted = emit(&lowered.model, &description)?;
+    let model = Model::parse(&emitted.blob)?;
+
+    let [inputs, expected] = ["inputs.i8", "outputs.i8"].map(|file| std::fs::read(folder.join(file)));
+    let (inputs, expected) = (signed(inputs?), signed(expected?));
+    let (len, output_len) = (model.info().input.tensor.len(), model.output().len());
+    let count = manifest["count"].as_u64().context("the manifest counts the inputs")? as usize;
+    ensure!(count > 0 && inputs.len() == count * len && expected.len() == count * output_len, "lengths do not fit");
+    for (index, (input, expected)) in inputs.chunks(len).zip(expected.chunks(output_len)).enumerate() {
+        let layers = tests::outputs::<Portable>(&model, input);
+        ensure!(layers.last().is_some_and(|output| output == expected), "the output of input {index} differs");
+        if index == 0 {
+            let count = manifest["layers_of_input_0"].as_array().context("the manifest lists layers")?.len();
+            ensure!(layers.len() == count, "there are {} layers instead of {count}", layers.len());
+            for (at, made) in layers.iter().enumerate() {
+                ensure!(*made == layer(name, at)?.values, "layer {at} differs");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn signed(bytes: Vec<u8>) -> Vec<i8> {
+    bytes.into_iter().map(|byte| byte as i8).collect()
+}
+
+fn manifest(model: &str) -> Result<Value> {
+    Ok(serde_json::from_slice(&std::fs::read(folder().join(model).join("manifest.json"))?)?)
 }
 
 /// A layer's output as LiteRT made it for input 0.
@@ -41,10 +84,9 @@ struct Layer {
 
 fn layer(model: &str, index: usize) -> Result<Layer> {
     let folder = folder().join(model);
-    let manifest: Value = serde_json::from_slice(&std::fs::read(folder.join("manifest.json"))?)?;
-    let entry = &manifest["layers_of_input_0"][index];
+    let entry = &manifest(model)?["layers_of_input_0"][index];
     let file = entry["file"].as_str().context("a layer names its file")?;
-    let values = std::fs::read(folder.join(file))?.into_iter().map(|byte| byte as i8).collect();
+    let values = signed(std::fs::read(folder.join(file))?);
     let shape = entry["shape"].as_array().context("a layer has a shape")?;
     let side = |at: usize| shape[at].as_u64().unwrap_or(1);
     let (height, width) = if shape.len() == 4 { (side(1), side(2)) } else { (1, 1) };

@@ -7,7 +7,7 @@ use super::{Lowering, shapes::Padding};
 use crate::import::model::{self, BuiltinOperator, Operator, Options, TensorType, type_name};
 use crate::quantise::{Kind, Quantisation};
 
-/// Most by which the scales of a pooling's input and output may differ (LiteRT's limit).
+/// Most by which the scales of a pooling's input and output may differ.
 const POOL_SCALE_TOLERANCE: f32 = 1e-6;
 
 /// Most bytes that the weights of a grouped convolution may grow to.
@@ -153,7 +153,7 @@ impl<'n> Lowering<'n> {
         let [from, to] = self.quantisations(op)?;
         ensure!(
             (from.scale - to.scale).abs() <= POOL_SCALE_TOLERANCE && from.zero_point == to.zero_point,
-            "its input and its output are quantised differently, which LiteRT refuses too"
+            "its input and its output are quantised differently, and a pooling does not rescale"
         );
         let output = Tensor { scale: input.scale, zero_point: input.zero_point, ..self.declare(index)? };
         let filter = op.options.filter.map(|side| usize::try_from(side).unwrap_or(0));

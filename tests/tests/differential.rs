@@ -1,0 +1,142 @@
+//! Rung 3 of the parity ladder: random models of the operators that are imported, byte for byte against LiteRT.
+//!
+//! `differential/corpus.gz` holds models, inputs, and what LiteRT's reference kernels made of them; `differential/README.md`
+//! says how they were drawn. `DIFFERENTIAL_CORPUS` names another corpus.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use flate2::read::GzDecoder;
+use host_trainer::aligned::Aligned;
+use host_trainer::emit::{Description, emit};
+use no_std_infer::Model;
+use no_std_infer::format::{InputKind, Provenance};
+use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::reference::Reference;
+use serde_json::Value;
+
+/// A model of the corpus with its inputs and what LiteRT made of them, one after the other.
+struct Case {
+    name: String,
+    operators: String,
+    options: String,
+    model: Vec<u8>,
+    samples: usize,
+    inputs: Vec<i8>,
+    expected: Vec<i8>,
+}
+
+/// Models and bytes of one list of operators.
+#[derive(Default)]
+struct Score {
+    models: usize,
+    agreeing: usize,
+    bytes: usize,
+    equal: usize,
+}
+
+fn corpus() -> Result<Vec<Case>> {
+    let committed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("differential/corpus.gz");
+    let path = std::env::var_os("DIFFERENTIAL_CORPUS").map_or_else(committed, PathBuf::from);
+    let file = File::open(&path).with_context(|| path.display().to_string())?;
+    let mut reader = BufReader::new(GzDecoder::new(file));
+    let mut index = String::new();
+    reader.read_line(&mut index)?;
+    let index: Value = serde_json::from_str(&index)?;
+    let models = index["models"].as_array().context("the index lists models")?;
+    let cases = models.iter().enumerate().map(|(number, entry)| case(number, entry, &mut reader));
+    let cases = cases.collect::<Result<_>>()?;
+    ensure!(reader.fill_buf()?.is_empty(), "bytes follow the last model");
+    Ok(cases)
+}
+
+fn case(number: usize, entry: &Value, reader: &mut impl Read) -> Result<Case> {
+    let operators = entry["operators"].as_array().context("a model has operators")?;
+    let names: Vec<&str> = operators.iter().filter_map(|operator| operator["operator"].as_str()).collect();
+    let count = |key: &str| entry[key].as_u64().with_context(|| format!("a model has {key}")).map(|n| n as usize);
+    let elements = |key: &str| -> Result<usize> {
+        let sides = entry[key].as_array().with_context(|| format!("a model has the shape of its {key}"))?;
+        Ok(sides.iter().filter_map(Value::as_u64).product::<u64>() as usize)
+    };
+    let mut read = |length: usize| -> Result<Vec<u8>> {
+        let mut bytes = vec![0; length];
+        reader.read_exact(&mut bytes)?;
+        Ok(bytes)
+    };
+    let signed = |bytes: Vec<u8>| bytes.into_iter().map(|byte| byte as i8).collect();
+    let samples = count("samples")?;
+    Ok(Case {
+        name: format!("model {number}, {}", entry["name"].as_str().unwrap_or_default()),
+        operators: names.join("+"),
+        options: entry["operators"].to_string(),
+        model: read(count("bytes")?)?,
+        samples,
+        inputs: signed(read(samples * elements("input")?)?),
+        expected: signed(read(samples * elements("output")?)?),
+    })
+}
+
+fn import(bytes: &[u8]) -> Result<Aligned<u8>> {
+    let model = host_trainer::import::int8(bytes)?.model;
+    let provenance = Provenance::default();
+    Ok(emit(&model, &Description { name: "random", labels: &[], input: InputKind::Tensor, provenance })?.blob)
+}
+
+/// The model's outputs for all inputs of a case.
+fn run<K: Kernels>(model: &Model<'_>, case: &Case) -> Result<Vec<i8>> {
+    let length = model.info().input.tensor.len();
+    ensure!(case.inputs.len() == case.samples * length, "the input has {length} elements, {} here", case.inputs.len());
+    let mut outputs = Vec::new();
+    for input in case.inputs.chunks(length.max(1)) {
+        outputs.extend(tests::outputs::<K>(model, input).pop().context("a model has an operator")?);
+    }
+    Ok(outputs)
+}
+
+/// Number of bytes that are LiteRT's, or where the first other one is.
+fn compare(case: &Case) -> (usize, Result<()>) {
+    let compared = || -> Result<(usize, Option<String>)> {
+        let blob = import(&case.model)?;
+        let model = Model::parse(&blob).context("the blob is refused")?;
+        let (portable, reference) = (run::<Portable>(&model, case)?, run::<Reference>(&model, case)?);
+        ensure!(portable == reference, "the portable kernels differ from the reference");
+        ensure!(portable.len() == case.expected.len(), "{} bytes, LiteRT has {}", portable.len(), case.expected.len());
+        let differs = |&at: &usize| portable[at] != case.expected[at];
+        let others = (0..portable.len()).filter(differs).count();
+        let first = (0..portable.len()).find(differs);
+        let told = first.map(|at| format!("byte {at} is {}, LiteRT's is {}", portable[at], case.expected[at]));
+        Ok((portable.len() - others, told))
+    };
+    match compared() {
+        Err(error) => (0, Err(error)),
+        Ok((equal, None)) => (equal, Ok(())),
+        Ok((equal, Some(first))) => (equal, Err(anyhow::Error::msg(first))),
+    }
+}
+
+#[test]
+fn every_byte_is_litert_s() {
+    let cases = corpus().expect("the corpus can be read");
+    let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
+    let mut failures = Vec::new();
+    for case in &cases {
+        let (equal, result) = compare(case);
+        let score = scores.entry(&case.operators).or_default();
+        score.models += 1;
+        score.agreeing += usize::from(result.is_ok());
+        score.bytes += case.expected.len();
+        score.equal += equal;
+        if let Err(error) = result {
+            failures.push(format!("{} ({}): {error:#}\n    {}", case.name, case.operators, case.options));
+        }
+    }
+    for (operators, score) in &scores {
+        let Score { models, agreeing, bytes, equal } = score;
+        println!("{agreeing} of {models} models, {equal} of {bytes} bytes: {operators}");
+    }
+    assert!(cases.len() >= 500, "the corpus has only {} models", cases.len());
+    assert!(failures.is_empty(), "{} of {} models differ:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
