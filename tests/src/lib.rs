@@ -5,6 +5,7 @@ pub mod needing;
 pub mod networks;
 pub mod operators;
 pub mod residual;
+pub mod tflite;
 
 use host_trainer::aligned::Aligned;
 use no_std_infer::kernels::Kernels;
