@@ -269,12 +269,18 @@ fn window(options: &Options, kernel: [usize; 2], input: &Tensor, output: &Tensor
         let dilation = positive(options.dilation[at], "dilation")?;
         ensure!(kernel[at] > 0, "its window is empty");
         let reach = (kernel[at] - 1) * dilation + 1;
-        let padded = inputs + padding.before[at] + padding.after[at];
+        let [before, after] = options.border.map(|border| border[at]);
+        let border = |joined: usize, own: i32| {
+            let width = usize::try_from(own).ok().map(|own| joined + own);
+            width.context("its border is negative")
+        };
+        let before = border(padding.before[at], before)?;
+        let padded = inputs + before + border(padding.after[at], after)?;
         let (expected, pad) = if options.same {
             let expected = inputs.div_ceil(stride);
             (expected, ((expected - 1) * stride + reach).saturating_sub(inputs) / 2)
         } else {
-            ((padded + stride).saturating_sub(reach) / stride, padding.before[at])
+            ((padded + stride).saturating_sub(reach) / stride, before)
         };
         ensure!(
             outputs == expected,
