@@ -1,9 +1,11 @@
 //! What the cross-crate tests share: random models of one operator, and whole small networks.
 
+pub mod mlperf;
 pub mod needing;
 pub mod networks;
 pub mod operators;
 pub mod residual;
+pub mod tflite;
 
 use host_trainer::aligned::Aligned;
 use no_std_infer::kernels::Kernels;

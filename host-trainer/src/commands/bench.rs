@@ -1,9 +1,11 @@
-//! `bench`: time of an inference on one thread of this machine, and instructions on the device.
+//! `bench`: time of an inference on one thread of this machine, beside LiteRT's, and instructions on the device.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use no_std_infer::format::Provenance;
 use no_std_infer::{Interpreter, Model};
 use serde::Serialize;
 
@@ -11,62 +13,109 @@ use super::{BenchArgs, Link};
 use crate::aligned::Aligned;
 use crate::comparison::text_table;
 use crate::device::Device;
+use crate::emit::{Description, emit};
 use crate::evaluate::{parse, read_blob};
+use crate::import::{self, kind::input_kind};
+use crate::litert::{self, Kernels, LiteRt};
 
 #[derive(Serialize)]
 struct Bench {
     model: String,
     macs: u64,
-    rounds: usize,
-    /// Median over the rounds, in seconds an inference.
-    seconds: f64,
-    /// Shortest and longest round, in seconds an inference.
-    range: [f64; 2],
+    ours: Times,
     gmacs_per_second: f64,
+    litert_reference: Option<Times>,
+    litert_xnnpack: Option<Times>,
     device_instructions: Option<u64>,
 }
 
+/// Seconds of an inference.
+#[derive(Serialize)]
+struct Times {
+    median: f64,
+    shortest: f64,
+    longest: f64,
+}
+
 pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
+    let window = Duration::try_from_secs_f64(args.seconds).context("`--seconds` is not a length of time")?;
+    let litert = litert::is_installed(&args.python);
     let mut rows = Vec::new();
     for path in &args.models {
-        let blob = read_blob(path)?;
+        let tflite = path.extension().is_some_and(|extension| extension == "tflite");
+        let blob = if tflite { imported(path)? } else { read_blob(path)? };
         let model = parse(&blob, path)?;
-        rows.push(Bench::measure(path.display().to_string(), &blob, &model, args)?);
+        let litert = if litert && tflite { Some(LiteRt::start(&args.python, path, args.seconds)?) } else { None };
+        let mut row = Bench::measure(path.display().to_string(), &model, litert, args.rounds.max(1), window)?;
+        if args.link == Link::Qemu {
+            let input = vec![0; model.info().input.tensor.len()];
+            row.device_instructions = Some(Device::start(&blob)?.infer(&input)?.total);
+        }
+        rows.push(row);
     }
     if args.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
-        print(&rows);
+        print(&rows, args);
+        if !litert {
+            println!(
+                "LiteRT is not there to compare with: `pip install ai-edge-litert`, or name a Python with --python."
+            );
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+fn imported(path: &Path) -> Result<Aligned<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
+    let model = import::int8(&bytes).with_context(|| format!("{} cannot be imported", path.display()))?.model;
+    let input = input_kind(&model.input, None)?;
+    Ok(emit(&model, &Description { name: "bench", labels: &[], input, provenance: Provenance::default() })?.blob)
+}
+
 impl Bench {
-    fn measure(name: String, blob: &[u8], model: &Model<'_>, args: &BenchArgs) -> Result<Self> {
-        let macs: u64 = model.ops().map(|op| op.macs()).sum();
+    /// Each round measures every engine once, so that a busy moment hits all of them.
+    fn measure(
+        name: String,
+        model: &Model<'_>,
+        mut litert: Option<LiteRt>,
+        rounds: usize,
+        window: Duration,
+    ) -> Result<Self> {
         let mut arena = Aligned::new(model.arena_len());
         let mut interpreter = Interpreter::new(model, &mut arena)?;
-        let window = Duration::try_from_secs_f64(args.seconds).context("`--seconds` is not a length of time")?;
-        let mut times: Vec<f64> =
-            (0..args.rounds.max(1)).map(|_| seconds_per_call(window, || interpreter.run())).collect();
-        times.sort_by(f64::total_cmp);
-        let seconds = times[times.len() / 2];
-        let device_instructions = match args.link {
-            Link::Host => None,
-            Link::Qemu => {
-                let input = vec![0; model.info().input.tensor.len()];
-                Some(Device::start(blob)?.infer(&input)?.total)
+        let (mut ours, mut reference, mut xnnpack) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            ours.push(seconds_per_call(window, || interpreter.run()));
+            if let Some(litert) = &mut litert {
+                reference.push(litert.seconds(Kernels::Reference)?);
+                xnnpack.push(litert.seconds(Kernels::Xnnpack)?);
             }
-        };
+        }
+        let macs: u64 = model.ops().map(|op| op.macs()).sum();
+        let ours = Times::of(ours).context("no round was measured")?;
         Ok(Self {
             model: name,
             macs,
-            rounds: times.len(),
-            seconds,
-            range: [times[0], times[times.len() - 1]],
-            gmacs_per_second: macs as f64 / seconds / 1e9,
-            device_instructions,
+            gmacs_per_second: macs as f64 / ours.median / 1e9,
+            ours,
+            litert_reference: Times::of(reference),
+            litert_xnnpack: Times::of(xnnpack),
+            device_instructions: None,
         })
+    }
+}
+
+impl Times {
+    /// `None` of nothing.
+    fn of(mut seconds: Vec<f64>) -> Option<Self> {
+        seconds.sort_by(f64::total_cmp);
+        let (&shortest, &longest) = (seconds.first()?, seconds.last()?);
+        Some(Self { median: seconds[seconds.len() / 2], shortest, longest })
+    }
+
+    fn to_text(&self) -> String {
+        format!("{:.3} ({:.3} to {:.3})", self.median * 1e3, self.shortest * 1e3, self.longest * 1e3)
     }
 }
 
@@ -84,19 +133,49 @@ fn seconds_per_call(window: Duration, mut call: impl FnMut()) -> f64 {
     }
 }
 
-fn print(rows: &[Bench]) {
-    let header = ["model", "MACs", "ms an inference", "shortest to longest round", "GMAC/s", "Cortex-M4 instructions"];
+fn print(rows: &[Bench], args: &BenchArgs) {
+    let header = ["model", "MACs", "ours", "GMAC/s", "LiteRT reference", "LiteRT XNNPACK", "M4 instructions"];
     let mut table = text_table(&header, 1);
+    let times = |times: &Option<Times>| times.as_ref().map_or("-".to_owned(), Times::to_text);
     for row in rows {
         table.add_row([
             row.model.clone(),
             row.macs.to_string(),
-            format!("{:.3}", row.seconds * 1e3),
-            format!("{:.3} to {:.3}", row.range[0] * 1e3, row.range[1] * 1e3),
+            row.ours.to_text(),
             format!("{:.2}", row.gmacs_per_second),
+            times(&row.litert_reference),
+            times(&row.litert_xnnpack),
             row.device_instructions.map_or("-".to_owned(), |count| count.to_string()),
         ]);
     }
     println!("{}", table.trim_fmt());
-    println!("\nOne thread; median of {} rounds.", rows.first().map_or(0, |row| row.rounds));
+    println!(
+        "\nMilliseconds an inference on one thread: median (shortest to longest) of {} rounds of {} s.",
+        args.rounds.max(1),
+        args.seconds
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle_round_counts() {
+        let times = Times::of(vec![3.0, 1.0, 2.0]).unwrap();
+        assert_eq!((times.shortest, times.median, times.longest), (1.0, 2.0, 3.0));
+        assert!(Times::of(Vec::new()).is_none());
+    }
+
+    #[test]
+    fn a_round_lasts_as_long_as_asked_for_and_counts_its_calls() {
+        let mut calls = 0;
+        let start = Instant::now();
+        let seconds = seconds_per_call(Duration::from_millis(20), || {
+            calls += 1;
+            std::thread::sleep(Duration::from_millis(1));
+        });
+        assert!(start.elapsed() >= Duration::from_millis(20));
+        assert!(calls >= 2 && seconds >= 1e-3 && seconds * f64::from(calls - 1) >= 0.02 - 1e-9);
+    }
 }

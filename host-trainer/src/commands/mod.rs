@@ -250,7 +250,7 @@ struct RunArgs {
 
 #[derive(Debug, Args)]
 struct BenchArgs {
-    /// Blobs.
+    /// Blobs, or int8 `.tflite` models: those are run by LiteRT as well, where it is installed.
     #[arg(required = true)]
     models: Vec<PathBuf>,
     /// Rounds; the median counts.
@@ -259,9 +259,12 @@ struct BenchArgs {
     /// Length of a round in seconds.
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
-    /// Count the instructions there too.
+    /// `qemu` counts the instructions of a Cortex-M4 too.
     #[arg(long, value_enum, default_value = "host")]
     link: Link,
+    /// Python interpreter that has `ai-edge-litert`.
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
     /// Print JSON.
     #[arg(long)]
     json: bool,

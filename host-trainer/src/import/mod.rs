@@ -6,9 +6,9 @@ pub mod kind;
 pub mod lower;
 pub mod model;
 
-#[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all, dead_code)]
+#[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all)]
 #[rustfmt::skip]
-mod tflite;
+pub mod tflite;
 
 use anyhow::{Result, bail};
 

@@ -10,6 +10,7 @@ use crate::config::{Activation, Block};
 use crate::graph::{
     BatchNorm, Clamp, FloatOp, Graph, Node, Shape, WeightOrder, fold_batch_norm, fold_normalisation, same_window,
 };
+use crate::schedule::schedule_graph;
 
 impl Net {
     /// The network as a float graph that computes the same logits as [`Net::forward`] without dropout and with
@@ -30,7 +31,7 @@ impl Net {
             let flat = if index == 0 { self.flat } else { builder.shape };
             builder.dense(&format!("head.{index}"), dense, flat);
         }
-        Graph { input, nodes: builder.nodes }
+        schedule_graph(Graph { input, nodes: builder.nodes })
     }
 }
 

@@ -10,7 +10,6 @@ use crate::format::{Op, Tensor};
 
 impl Op {
     /// The tensors that the operator reads: none to two.
-    #[must_use]
     pub fn inputs(&self) -> impl Iterator<Item = &Tensor> + Clone {
         let (first, second) = match self {
             Op::Conv2d(op) | Op::DepthwiseConv2d(op) => (Some(&op.input), None),

@@ -49,7 +49,7 @@ impl Lowering<'_> {
         let [top, left, front] = borders.before;
         let padding = Padding { source, before: [top, left], after: [borders.after[0], borders.after[1]] };
         let only_rows_and_columns = front == 0 && borders.after[2] == 0;
-        if value == to.zero_point && only_rows_and_columns && self.fits_the_convolution(index, padding)? {
+        if value == to.zero_point && only_rows_and_columns && self.fits_the_convolution(index, padding) {
             self.paddings[index] = Some(padding);
             self.changes.push(format!("{name}: joined to the convolution after it"));
             return Ok(());
@@ -92,16 +92,18 @@ impl Lowering<'_> {
     }
 
     /// True when one convolution without padding of its own reads the tensor, and its windows can take the zeros in.
-    fn fits_the_convolution(&self, index: usize, padding: Padding) -> Result<bool> {
+    fn fits_the_convolution(&self, index: usize, padding: Padding) -> bool {
         let reads = |op: &&&Operator| op.inputs.contains(&Some(index));
         let mut readers = self.operators.iter().filter(reads);
-        let (Some(reader), None) = (readers.next(), readers.next()) else { return Ok(false) };
+        let (Some(reader), None) = (readers.next(), readers.next()) else { return false };
         let convolution = matches!(reader.code, BuiltinOperator::Conv2d | BuiltinOperator::DepthwiseConv2d);
         let weights = reader.inputs.get(1).copied().flatten();
         let (Some(weights), false) = (weights, self.network.output == index || reader.options.same) else {
-            return Ok(false);
+            return false;
         };
-        let (inner, output) = (self.sides(padding.source)?, self.sides(self.output(reader)?)?);
+        // What is wrong with the convolution is told where it is translated.
+        let sides = self.output(reader).and_then(|output| Ok([self.sides(padding.source)?, self.sides(output)?]));
+        let Ok([inner, output]) = sides else { return false };
         let fits = |at: usize| {
             let kernel = self.network.tensors[weights].shape.get(at + 1).copied().unwrap_or(0);
             let [stride, dilation] =
@@ -109,7 +111,7 @@ impl Lowering<'_> {
             padding.before[at] <= kernel.saturating_sub(1) * dilation
                 && (output[at] - 1) * stride < inner[at] + padding.before[at]
         };
-        Ok(convolution && fits(0) && fits(1))
+        convolution && fits(0) && fits(1)
     }
 
     pub(super) fn add_reshape(&mut self, op: &Operator) -> Result<()> {

@@ -1,0 +1,137 @@
+//! Writes small TensorFlow Lite models.
+
+use host_trainer::import::tflite::tflite::{
+    Buffer, BuiltinOperator, BuiltinOptions, Conv2DOptions, FullyConnectedOptions, Model, Operator, OperatorCode,
+    Padding, QuantizationParameters, SoftmaxOptions, SubGraph, Tensor, TensorType,
+};
+
+/// A model while it is made. Tensors are named by their index.
+pub struct Maker {
+    /// The tensors; tests may change them before [`finish`](Self::finish).
+    pub tensors: Vec<Tensor>,
+    /// The operators.
+    pub operators: Vec<Operator>,
+    /// Their codes, one each.
+    pub codes: Vec<OperatorCode>,
+    buffers: Vec<Buffer>,
+}
+
+impl Default for Maker {
+    fn default() -> Self {
+        let buffers = vec![Buffer::default()];
+        Self { tensors: Vec::new(), operators: Vec::new(), codes: Vec::new(), buffers }
+    }
+}
+
+impl Maker {
+    /// Adds an activation; `quantisation` is scale and zero point.
+    pub fn tensor(&mut self, name: &str, shape: &[i32], element: TensorType, quantisation: Option<(f32, i64)>) -> i32 {
+        let quantization = quantisation.map(|(scale, zero_point)| {
+            let scales = QuantizationParameters { scale: Some(vec![scale]), ..Default::default() };
+            Box::new(QuantizationParameters { zero_point: Some(vec![zero_point]), ..scales })
+        });
+        self.tensors.push(Tensor {
+            name: Some(name.to_owned()),
+            shape: Some(shape.to_vec()),
+            type_: element,
+            quantization,
+            ..Tensor::default()
+        });
+        self.tensors.len() as i32 - 1
+    }
+
+    /// Adds an int8 activation.
+    pub fn int8(&mut self, name: &str, shape: &[i32], scale: f32, zero_point: i64) -> i32 {
+        self.tensor(name, shape, TensorType::Int8, Some((scale, zero_point)))
+    }
+
+    /// Gives a tensor constant bytes.
+    pub fn fill(&mut self, tensor: i32, bytes: Vec<u8>) -> i32 {
+        self.buffers.push(Buffer { data: Some(bytes), ..Buffer::default() });
+        self.tensors[tensor as usize].buffer = self.buffers.len() as u32 - 1;
+        tensor
+    }
+
+    /// Adds an int32 constant.
+    pub fn integers(&mut self, name: &str, shape: &[i32], values: &[i32]) -> i32 {
+        let tensor = self.tensor(name, shape, TensorType::Int32, None);
+        self.fill(tensor, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    }
+
+    /// Adds an operator.
+    pub fn op(&mut self, code: BuiltinOperator, inputs: &[i32], output: i32, options: Option<BuiltinOptions>) {
+        let deprecated_builtin_code = (code as i32).min(127) as i8;
+        self.codes.push(OperatorCode { deprecated_builtin_code, builtin_code: code, ..OperatorCode::default() });
+        self.operators.push(Operator {
+            opcode_index: self.codes.len() as u32 - 1,
+            inputs: Some(inputs.to_vec()),
+            outputs: Some(vec![output]),
+            builtin_options: options,
+        });
+    }
+
+    /// The file's bytes.
+    #[must_use]
+    pub fn finish(self, input: i32, output: i32) -> Vec<u8> {
+        let graph = SubGraph {
+            tensors: Some(self.tensors),
+            inputs: Some(vec![input]),
+            outputs: Some(vec![output]),
+            operators: Some(self.operators),
+        };
+        let model = Model {
+            version: 3,
+            operator_codes: Some(self.codes),
+            subgraphs: Some(vec![graph]),
+            buffers: Some(self.buffers),
+            ..Model::default()
+        };
+        let mut bytes = planus::Builder::new().finish(model, Some(*b"TFL3")).to_vec();
+        // planus 1.3 writes the identifier before the root's offset; the format has them the other way round.
+        let root = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]) + 4;
+        bytes[..4].copy_from_slice(&root.to_le_bytes());
+        bytes[4..8].copy_from_slice(b"TFL3");
+        bytes
+    }
+}
+
+/// Options of a convolution with a stride.
+#[must_use]
+pub fn convolution(padding: Padding, stride: i32) -> Option<BuiltinOptions> {
+    let options = Conv2DOptions { padding, stride_h: stride, stride_w: stride, ..Conv2DOptions::default() };
+    Some(BuiltinOptions::Conv2DOptions(Box::new(options)))
+}
+
+/// A classifier of 8x8 pictures into three classes: QUANTIZE, PAD, CONV_2D, RELU, FULLY_CONNECTED, SOFTMAX, DEQUANTIZE.
+#[must_use]
+pub fn classifier() -> Maker {
+    let mut maker = Maker::default();
+    let real = maker.tensor("picture", &[1, 8, 8, 3], TensorType::Float32, None);
+    let input = maker.int8("quantised", &[1, 8, 8, 3], 1.0 / 255.0, -128);
+    let borders = maker.integers("borders", &[4, 2], &[0, 0, 1, 0, 1, 0, 0, 0]);
+    let padded = maker.int8("padded", &[1, 9, 9, 3], 1.0 / 255.0, -128);
+    let weights = maker.int8("kernel", &[2, 3, 3, 3], 0.01, 0);
+    let weights = maker.fill(weights, (0..54_u8).map(|i| i.wrapping_mul(37)).collect());
+    let bias = maker.integers("bias", &[2], &[100, -50]);
+    let features = maker.int8("features", &[1, 4, 4, 2], 0.02, -10);
+    let rectified = maker.int8("rectified", &[1, 4, 4, 2], 0.015, -128);
+    let dense = maker.int8("dense kernel", &[3, 32], 0.02, 0);
+    let dense = maker.fill(dense, (0..96_u8).map(|i| i.wrapping_mul(91)).collect());
+    let logits = maker.int8("logits", &[1, 3], 0.1, 5);
+    let shares = maker.int8("shares", &[1, 3], 1.0 / 256.0, -128);
+    let output = maker.tensor("probabilities", &[1, 3], TensorType::Float32, None);
+
+    maker.op(BuiltinOperator::Quantize, &[real], input, None);
+    maker.op(BuiltinOperator::Pad, &[input, borders], padded, None);
+    maker.op(BuiltinOperator::Conv2d, &[padded, weights, bias], features, convolution(Padding::Valid, 2));
+    maker.op(BuiltinOperator::Relu, &[features], rectified, None);
+    let options = BuiltinOptions::FullyConnectedOptions(Box::new(FullyConnectedOptions::default()));
+    maker.op(BuiltinOperator::FullyConnected, &[rectified, dense, -1], logits, Some(options));
+    let options = BuiltinOptions::SoftmaxOptions(Box::new(SoftmaxOptions { beta: 1.0 }));
+    maker.op(BuiltinOperator::Softmax, &[logits], shares, Some(options));
+    maker.op(BuiltinOperator::Dequantize, &[shares], output, None);
+    maker
+}
+
+/// The [`classifier`]'s input and output.
+pub const ENDS: [i32; 2] = [0, 11];

@@ -1,0 +1,207 @@
+//! Importing TensorFlow Lite models that are built here: the bytes that LiteRT 2.3.0's reference kernels give, refusals by
+//! name, and damaged files.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+use host_trainer::commands::{Cli, run};
+use host_trainer::emit::{Description, emit};
+use host_trainer::import::int8;
+use host_trainer::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
+use no_std_infer::Model;
+use no_std_infer::format::{InputKind, Op, Provenance};
+use no_std_infer::kernels::Portable;
+use tests::tflite::{ENDS, Maker, classifier, convolution};
+
+fn refusal(bytes: &[u8]) -> String {
+    let error = int8(bytes).expect_err("the model must be refused");
+    format!("{error:#}")
+}
+
+fn assert_names(bytes: &[u8], names: &[&str]) {
+    let error = refusal(bytes);
+    names.iter().for_each(|name| assert!(error.contains(name), "{name} is not in: {error}"));
+}
+
+fn picture() -> Vec<i8> {
+    (0..192).map(|i| (((i * 73 + 5) % 256) as u8 ^ 0x80) as i8).collect()
+}
+
+/// What LiteRT's reference kernels make of [`picture`] in the [`classifier`].
+const FEATURES: [i8; 32] = [
+    98, 36, 20, -22, 79, -10, 60, 65, 10, -91, 51, 3, 60, 76, 76, 3, 52, 34, 95, 101, 74, 2, 72, 40, 74, 36, 72, 2, 70,
+    40, 42, 77,
+];
+const RECTIFIED: [i8; 32] = [
+    16, -67, -88, -128, -9, -128, -35, -28, -101, -128, -47, -111, -35, -13, -13, -111, -45, -69, 12, 20, -16, -112,
+    -19, -61, -16, -67, -19, -112, -21, -61, -59, -12,
+];
+const LOGITS: [i8; 3] = [26, 43, -41];
+const SHARES: [i8; 3] = [-88, 88, -128];
+
+#[test]
+fn a_classifier_with_float_ends_gives_litert_s_bytes() {
+    let lowered = int8(&classifier().finish(ENDS[0], ENDS[1])).expect("it is imported");
+    let names: Vec<&str> = lowered.model.names.iter().map(String::as_str).collect();
+    assert_eq!(names, ["features", "rectified", "logits", "shares"]);
+    assert_eq!(lowered.changes.len(), 3, "QUANTIZE, PAD and DEQUANTIZE: {:?}", lowered.changes);
+    let description =
+        Description { name: "c", labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
+    let emitted = emit(&lowered.model, &description).expect("it is emitted");
+    let model = Model::parse(&emitted.blob).expect("it is valid");
+    assert_eq!(tests::outputs::<Portable>(&model, &picture()), [&FEATURES[..], &RECTIFIED, &LOGITS, &SHARES]);
+    assert_eq!(model.info().logits.channels, 3);
+    assert_eq!((model.info().input.tensor.scale, model.info().input.tensor.zero_point), (1.0 / 255.0, -128));
+}
+
+#[test]
+fn a_padding_that_no_convolution_reads_stays() {
+    let mut maker = classifier();
+    let sum = maker.int8("sum", &[1, 9, 9, 3], 0.01, 0);
+    maker.op(BuiltinOperator::Add, &[3, 3], sum, None);
+    let lowered = int8(&maker.finish(ENDS[0], sum)).expect("it is imported");
+    assert!(matches!(lowered.model.ops[..], [Op::Pad(_), Op::Add(_)]), "{:?}", lowered.model.ops);
+}
+
+#[test]
+fn what_is_not_supported_is_named() {
+    let with = |code| {
+        let mut maker = classifier();
+        maker.codes[3].deprecated_builtin_code = (code as i32).min(127) as i8;
+        maker.codes[3].builtin_code = code;
+        maker.finish(ENDS[0], ENDS[1])
+    };
+    for (code, name) in [
+        (BuiltinOperator::HardSwish, "HARD_SWISH"),
+        (BuiltinOperator::ResizeBilinear, "RESIZE_BILINEAR"),
+        (BuiltinOperator::BatchMatmul, "BATCH_MATMUL"),
+        (BuiltinOperator::Dilate, "DILATE"),
+        (BuiltinOperator::TransposeConv, "TRANSPOSE_CONV"),
+    ] {
+        assert_names(&with(code), &["operator 3", name, "rectified", "replace"]);
+    }
+    let mut maker = classifier();
+    maker.codes[3].deprecated_builtin_code = BuiltinOperator::Custom as i8;
+    maker.codes[3].builtin_code = BuiltinOperator::Custom;
+    maker.codes[3].custom_code = Some("MyOwn".into());
+    assert_names(&maker.finish(ENDS[0], ENDS[1]), &["operator 3", "CUSTOM MyOwn"]);
+}
+
+#[test]
+fn types_and_shapes_that_are_not_supported_are_named() {
+    let with = |change: &dyn Fn(&mut Maker)| {
+        let mut maker = classifier();
+        change(&mut maker);
+        maker.finish(ENDS[0], ENDS[1])
+    };
+    let retype = |tensor: usize, element| with(&|maker| maker.tensors[tensor].type_ = element);
+    assert_names(&retype(7, TensorType::Int16), &["operator 3", "RELU", "rectified", "INT16", "INT8"]);
+    assert_names(&retype(8, TensorType::Int4), &["operator 4", "FULLY_CONNECTED", "dense kernel", "INT4"]);
+    assert_names(&retype(6, TensorType::Float32), &["CONV_2D", "features", "dynamic-range", "--calibrate"]);
+    let signature = |maker: &mut Maker| maker.tensors[6].shape_signature = Some(vec![-1, -1, -1, 2]);
+    assert_names(&with(&signature), &["CONV_2D", "features", "fixed input shape"]);
+    let batch = |maker: &mut Maker| maker.tensors[6].shape = Some(vec![2, 4, 4, 1]);
+    assert_names(&with(&batch), &["CONV_2D", "features", "batch"]);
+    let zero_points = |maker: &mut Maker| {
+        let quantisation = maker.tensors[4].quantization.as_mut().expect("the kernel has one");
+        quantisation.zero_point = Some(vec![3]);
+    };
+    assert_names(&with(&zero_points), &["CONV_2D", "kernel", "symmetric"]);
+    let scale = |maker: &mut Maker| maker.tensors[10].quantization.as_mut().expect("it has one").zero_point = None;
+    assert_names(&with(&scale), &["SOFTMAX", "shares", "1/256"]);
+}
+
+#[test]
+fn a_float_model_is_told_of_calibration() {
+    let mut maker = Maker::default();
+    let [input, output] = ["in", "out"].map(|name| maker.tensor(name, &[1, 4], TensorType::Float32, None));
+    maker.op(BuiltinOperator::Relu, &[input], output, None);
+    assert_names(&maker.finish(input, output), &["float", "--calibrate"]);
+}
+
+#[test]
+fn a_layer_whose_sums_overflow_is_refused_by_name() {
+    let mut maker = Maker::default();
+    let input = maker.int8("in", &[1, 1, 1, 1 << 17], 0.1, 0);
+    let weights = maker.int8("kernel", &[1, 1, 1, 1 << 17], 0.1, 0);
+    let weights = maker.fill(weights, vec![0x80; 1 << 17]);
+    let output = maker.int8("heavy", &[1, 1, 1, 1], 1e6, 0);
+    maker.op(BuiltinOperator::Conv2d, &[input, weights], output, convolution(Padding::Valid, 1));
+    let bytes = maker.finish(input, output);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("heavy.tflite");
+    fs::write(&path, bytes).expect("written");
+    let error = call(&["import", text(&path), "--out", text(&folder.path().join("heavy.blob"))]).unwrap_err();
+    let error = format!("{error:#}");
+    assert!(error.contains("heavy") && error.contains("overflow"), "{error}");
+    assert!(!folder.path().join("heavy.blob").exists());
+}
+
+#[test]
+fn damaged_files_are_errors_or_models_but_never_a_panic() {
+    let good = classifier().finish(ENDS[0], ENDS[1]);
+    let try_it = |bytes: &[u8]| {
+        if let Ok(lowered) = int8(bytes) {
+            let description =
+                Description { name: "c", labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
+            let _ = emit(&lowered.model, &description);
+        }
+    };
+    for len in 0..good.len() {
+        try_it(&good[..len]);
+    }
+    for at in 0..good.len() {
+        for value in [0, 1, 0x7f, 0x80, 0xff, good[at] ^ 0x10] {
+            let mut bytes = good.clone();
+            bytes[at] = value;
+            try_it(&bytes);
+        }
+    }
+    assert!(refusal(b"nothing of this kind").contains("TFL3"));
+}
+
+fn call(arguments: &[&str]) -> anyhow::Result<ExitCode> {
+    run(Cli::try_parse_from(["host-trainer"].iter().chain(arguments))?)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("temporary paths are UTF-8")
+}
+
+#[test]
+fn the_commands_import_inspect_and_run() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| folder.path().join(name);
+    fs::write(file("c.tflite"), classifier().finish(ENDS[0], ENDS[1])).expect("written");
+    fs::write(file("labels.txt"), "cat\ndog\nowl\n").expect("written");
+    let (model, blob) = (file("c.tflite"), file("c.blob"));
+    let import = ["import", text(&model), "--out", text(&blob)];
+    let labels = file("labels.txt");
+    call(&[&import[..], &["--labels", text(&labels), "--json"]].concat()).expect("it is imported");
+    call(&["inspect", text(&blob)]).expect("it is a blob");
+    let bytes = fs::read(&blob).expect("the blob was written");
+    let aligned = host_trainer::aligned::Aligned::copy_of(&bytes);
+    let parsed = Model::parse(&aligned).expect("it is valid");
+    assert_eq!(parsed.labels().collect::<Vec<_>>(), ["cat", "dog", "owl"]);
+    assert!(parsed.info().input.kind.image().is_some(), "8x8x3 from 0 to 1 is a picture");
+
+    let twice: Vec<u8> = picture().iter().chain(&picture()).map(|&value| value as u8).collect();
+    fs::write(file("in.i8"), &twice).expect("written");
+    let (input, output, layers) = (file("in.i8"), file("out.i8"), file("layers"));
+    let run = ["run", text(&blob), "--input", text(&input), "--output", text(&output)];
+    call(&[&run[..], &["--layers", text(&layers)]].concat()).expect("it runs");
+    let unsigned = |values: &[i8]| values.iter().map(|&value| value as u8).collect::<Vec<u8>>();
+    assert_eq!(fs::read(&output).expect("written"), unsigned(&[SHARES, SHARES].concat()));
+    assert_eq!(fs::read(layers.join("02_dense.i8")).expect("written"), unsigned(&LOGITS));
+    assert_eq!(fs::read_dir(&layers).expect("a folder").count(), 4);
+
+    fs::write(&input, &twice[1..]).expect("written");
+    let error = format!("{:#}", call(&run).unwrap_err());
+    assert!(error.contains("383 bytes") && error.contains("192"), "{error}");
+    fs::write(file("labels.txt"), "cat\ndog\n").expect("written");
+    let error = format!("{:#}", call(&[&import[..], &["--labels", text(&labels)]].concat()).unwrap_err());
+    assert!(error.contains("2 class names for 3"), "{error}");
+    assert!(call(&[&import[..], &["--input", "tensor"]].concat()).is_ok());
+}
