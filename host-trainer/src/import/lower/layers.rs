@@ -259,43 +259,9 @@ fn spread_groups(values: &[u8], [outputs, taps, depth]: [usize; 3], groups: usiz
 /// The window of an operator that makes `output` from `input`, to which `padding` was added already.
 fn window(options: &Options, kernel: [usize; 2], input: &Tensor, output: &Tensor, padding: Padding) -> Result<Window> {
     let sides = |tensor: &Tensor| [usize::from(tensor.height), usize::from(tensor.width)];
-<<<<<<< HEAD
-    let axis = |at: usize| -> Result<[u8; 4]> {
-        let (inputs, outputs) = (sides(input)[at], sides(output)[at]);
-        let positive = |value: i32, what: &str| {
-            let value = usize::try_from(value).ok().filter(|&value| value > 0);
-            value.with_context(|| format!("its {what} is not positive"))
-        };
-        let stride = positive(options.stride[at], "stride")?;
-        let dilation = positive(options.dilation[at], "dilation")?;
-        ensure!(kernel[at] > 0, "its window is empty");
-        let reach = (kernel[at] - 1) * dilation + 1;
-        let [before, after] = options.border.map(|border| border[at]);
-        let border = |joined: usize, own: i32| {
-            let width = usize::try_from(own).ok().map(|own| joined + own);
-            width.context("its border is negative")
-        };
-        let before = border(padding.before[at], before)?;
-        let padded = inputs + before + border(padding.after[at], after)?;
-        let (expected, pad) = if options.same {
-            let expected = inputs.div_ceil(stride);
-            (expected, ((expected - 1) * stride + reach).saturating_sub(inputs) / 2)
-        } else {
-            ((padded + stride).saturating_sub(reach) / stride, before)
-        };
-        ensure!(
-            outputs == expected,
-            "an output of {outputs} rows or columns does not follow from {inputs} with its window: the file is damaged"
-        );
-        let byte = |value: usize, what: &str| {
-            u8::try_from(value).ok().with_context(|| format!("its {what} of {value} is above 255"))
-        };
-        Ok([byte(kernel[at], "window")?, byte(stride, "stride")?, byte(dilation, "dilation")?, byte(pad, "padding")?])
-=======
     let axis = |at: usize| {
         let added = [padding.before[at], padding.after[at]];
         window_axis(options, at, kernel[at], sides(input)[at], sides(output)[at], added)
->>>>>>> import
     };
     let [[kernel_h, stride_h, dilation_h, pad_top], [kernel_w, stride_w, dilation_w, pad_left]] = [axis(0)?, axis(1)?];
     Ok(Window { kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left })
@@ -322,11 +288,16 @@ pub fn window_axis(
     let dilation = positive(options.dilation[at], "dilation")?;
     ensure!(kernel > 0, "its window is empty");
     let reach = (kernel - 1) * dilation + 1;
+    let zeros = |joined: usize, own: i32| {
+        let width = usize::try_from(own).ok().map(|own| joined + own);
+        width.context("its border is negative")
+    };
+    let [before, after] = [zeros(added[0], options.border[0][at])?, zeros(added[1], options.border[1][at])?];
     let (expected, pad) = if options.same {
         let expected = inputs.div_ceil(stride);
         (expected, ((expected - 1) * stride + reach).saturating_sub(inputs) / 2)
     } else {
-        ((inputs + added[0] + added[1] + stride).saturating_sub(reach) / stride, added[0])
+        ((inputs + before + after + stride).saturating_sub(reach) / stride, before)
     };
     ensure!(
         outputs == expected,

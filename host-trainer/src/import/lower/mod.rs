@@ -10,11 +10,9 @@ use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
 use super::model::{self, ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::quantise::{Builder, QuantModel, Quantisation};
-<<<<<<< HEAD
 use crate::schedule::schedule_model;
-=======
+
 pub use layers::window_axis;
->>>>>>> import
 
 /// An int8 model and what became of the network's operators.
 #[derive(Clone, Debug)]
