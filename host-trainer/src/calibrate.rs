@@ -188,6 +188,7 @@ mod tests {
         let node = |op, input, output| Node { name: "n".into(), op, inputs: vec![input], output };
         Graph {
             input: vector(1),
+            zero: 0,
             nodes: vec![node(dense(vec![1.0]), 0, vector(1)), node(dense(vec![1.0, 0.01]), 1, vector(2))],
         }
     }

@@ -1,22 +1,25 @@
 //! The end of a run: quantises the trained network, writes the blob and reports how it compares with the float network.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use no_std_infer::Model;
 use no_std_infer::format::{ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::{calibrate, temperature};
-use crate::comparison::{Comparison, Split, text_table};
+use crate::calibrate::temperature;
+use crate::candidates::{self, Best};
+use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::config::{Config, Method};
 use crate::dataset::{Images, Loaded};
 use crate::emit::{Description, Emitted, emit};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
-use crate::quantise::{QuantModel, quantise};
+use crate::quantise::QuantModel;
 use crate::run_dir::{Record, RunDir};
-use crate::sqnr::{LayerSqnr, layer_sqnr};
+use crate::sqnr::LayerSqnr;
 use crate::{atomic, gallery, plots};
 
+/// Longest name of a layer in a table; longer ones are cut.
+const LONGEST_NAME: usize = 44;
 /// Fewest validation images that a temperature is fitted on.
 const TEMPERATURE_IMAGES: usize = 200;
 
@@ -66,18 +69,10 @@ pub fn export(
         if images.valid.len() < TEMPERATURE_IMAGES { 1.0 } else { temperature(&valid_logits, &images.valid.labels) };
     let source = Source { run, config, record };
 
-    let candidates = method.map_or(vec![Method::MinMax, Method::Percentile, Method::Mse], |method| vec![method]);
-    let mut tried = Vec::new();
-    for method in candidates {
-        let model = quantise(&graph, &calibrate(&graph, &calibration, method)?, temperature)?;
-        let plain = source.emit(&model, Provenance::default())?;
-        let layers = layer_sqnr(&graph, &Model::parse(&plain.blob)?, &calibration)?;
-        tried.push(Candidate { method, model, plain, layers });
-    }
-    let methods: Vec<_> = tried.iter().map(|candidate| (candidate.method, candidate.decibels())).collect();
-    let exact = |candidate: &Candidate| candidate.decibels().unwrap_or(f64::INFINITY);
-    let best = tried.into_iter().max_by(|a, b| exact(a).total_cmp(&exact(b)));
-    let Candidate { method, model: quantised, plain, layers } = best.context("no quantisation method was tried")?;
+    let methods = method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
+    let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default());
+    let best = candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?;
+    let Best { method, methods, model: quantised, plain, layers } = best;
 
     let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
     let hash = run.config_hash()?;
@@ -105,22 +100,6 @@ struct Source<'a> {
     run: &'a RunDir,
     config: &'a Config,
     record: &'a Record,
-}
-
-/// One method's outcome.
-struct Candidate {
-    method: Method,
-    model: QuantModel,
-    /// Without provenance, which needs the accuracy of the method that is chosen.
-    plain: Emitted,
-    layers: Vec<LayerSqnr>,
-}
-
-impl Candidate {
-    /// SQNR of the logits: of the last layer but the softmax.
-    fn decibels(&self) -> Option<f64> {
-        self.layers.iter().rev().nth(1).and_then(|layer| layer.db)
-    }
 }
 
 impl<'a> Source<'a> {
@@ -197,10 +176,7 @@ impl Report {
     pub fn to_text(&self) -> String {
         let mut text = self.comparison.to_text();
         text += &format!("\nQuantisation: {} calibration images\n", self.calibration_images);
-        for (method, db) in &self.methods {
-            let chosen = if *method == self.method { " (chosen)" } else { "" };
-            text += &format!("  {method:?}: SQNR of the logits {}{chosen}\n", decibels(*db));
-        }
+        text += &methods_text(self.method, &self.methods);
         self.notes.iter().for_each(|note| text += &format!("  note: {note}\n"));
         text += &format!("\n{}\n", layers_text(&self.layers));
         text += &format!(
@@ -215,6 +191,16 @@ impl Report {
     }
 }
 
+/// A line for each method tried.
+#[must_use]
+pub fn methods_text(chosen: Method, methods: &[(Method, Option<f64>)]) -> String {
+    let line = |(method, db): &(Method, Option<f64>)| {
+        let chosen = if *method == chosen { " (chosen)" } else { "" };
+        format!("  {method:?}: SQNR of the logits {}{chosen}\n", decibels(*db))
+    };
+    methods.iter().map(line).collect()
+}
+
 fn decibels(db: Option<f64>) -> String {
     db.map_or("exact".to_owned(), |db| format!("{db:.1} dB"))
 }
@@ -225,7 +211,7 @@ pub fn layers_text(layers: &[LayerSqnr]) -> String {
     let mut table = text_table(&["layer", "operator", "output", "SQNR"], 2);
     for layer in layers {
         let shape = format!("{}x{}x{}", layer.shape.height, layer.shape.width, layer.shape.channels);
-        table.add_row([layer.name.clone(), layer.op.clone(), shape, decibels(layer.db)]);
+        table.add_row([shorten(&layer.name, LONGEST_NAME), layer.op.clone(), shape, decibels(layer.db)]);
     }
     format!("Signal to quantisation noise by layer\n{}", table.trim_fmt())
 }

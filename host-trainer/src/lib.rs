@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod augment;
 pub mod blob;
 pub mod calibrate;
+pub mod candidates;
 pub mod commands;
 pub mod comparison;
 pub mod config;

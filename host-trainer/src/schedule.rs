@@ -60,7 +60,7 @@ pub fn schedule_graph(graph: Graph) -> Graph {
         node.inputs.iter_mut().for_each(|input| *input = index[*input]);
         node
     });
-    Graph { input: graph.input, nodes: moved.collect() }
+    Graph { input: graph.input, zero: graph.zero, nodes: moved.collect() }
 }
 
 /// Each tensor's index once the operators are in this order.

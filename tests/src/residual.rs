@@ -20,7 +20,7 @@ const CLASSES: usize = 5;
 /// When a step of the export fails.
 pub fn blob(seed: u64) -> Result<Aligned<u8>> {
     let input = Shape { height: 24, width: 20, channels: 3 };
-    let mut maker = Maker { graph: Graph { input, nodes: Vec::new() }, rng: ChaCha8Rng::seed_from_u64(seed) };
+    let mut maker = Maker { graph: Graph { input, zero: 0, nodes: Vec::new() }, rng: ChaCha8Rng::seed_from_u64(seed) };
     let stem = maker.conv(0, 8, 1, Clamp::Relu6);
     let left = maker.conv(stem, 12, 2, Clamp::Relu);
     let left = maker.conv(left, 12, 1, Clamp::None);

@@ -3,16 +3,21 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::{InputKind, Provenance, Tensor};
 use no_std_infer::{Error, Model};
 use serde::Serialize;
 
 use super::ImportArgs;
+use super::import_float::{Quantisation, quantised};
 use crate::atomic;
 use crate::emit::{Description, Emitted, emit};
 use crate::import::kind::input_kind;
-use crate::import::{self, lower::Lowered};
+use crate::import::lower::lower;
+use crate::import::model::Network;
+use crate::import::{Arithmetic, NEEDS_CALIBRATION, arithmetic};
+use crate::quantise::QuantModel;
+use crate::schedule::schedule_model;
 
 /// What became of the model.
 #[derive(Serialize)]
@@ -29,6 +34,9 @@ struct Report {
     arena_bytes: u32,
     arena_lower_bound: u32,
     changes: Vec<String>,
+    /// Of a float model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantisation: Option<Quantisation>,
 }
 
 /// Shape and quantisation of the input or the output.
@@ -54,18 +62,36 @@ impl Side {
 pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     let name = args.model.display();
     let bytes = std::fs::read(&args.model).with_context(|| format!("cannot read the model {name}"))?;
-    let lowered = import::int8(&bytes).with_context(|| format!("{name} cannot be imported"))?;
     let labels = args.labels.as_deref().map_or(Ok(Vec::new()), read_labels)?;
-    let kind = input_kind(&lowered.model.input, args.input)?;
-    let emitted = emitted(args, &lowered, &labels, kind).with_context(|| format!("{name} cannot be imported"))?;
+    let (emitted, report) = imported(args, &bytes, &labels).with_context(|| format!("{name} cannot be imported"))?;
     atomic::write(&args.out, &emitted.blob)?;
-    let report = Report::new(args, lowered, &emitted, kind, labels.len())?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         report.print(args);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn imported(args: &ImportArgs, bytes: &[u8], labels: &[String]) -> Result<(Emitted, Report)> {
+    let network = Network::read(bytes)?;
+    match (arithmetic(&network)?, &args.calibrate) {
+        (Arithmetic::Int8, None) => {
+            let lowered = lower(&network)?;
+            let kind = input_kind(&lowered.model.input, args.input)?;
+            let emitted = emitted(args, &lowered.model, labels, kind)?;
+            let changes = lowered.changes.into_iter().chain(lowered.model.notes).collect();
+            let report = Report::new(args, &emitted, kind, labels.len(), changes)?;
+            Ok((emitted, report))
+        }
+        (Arithmetic::Float, Some(folder)) => {
+            let quantised = quantised(args, &network, folder, labels)?;
+            let report = Report::new(args, &quantised.emitted, quantised.kind, labels.len(), quantised.notes)?;
+            Ok((quantised.emitted, Report { quantisation: Some(quantised.quantisation), ..report }))
+        }
+        (Arithmetic::Int8, Some(_)) => bail!("it is an int8 model already: leave --calibrate out"),
+        (Arithmetic::Float, None) => bail!(NEEDS_CALIBRATION),
+    }
 }
 
 /// One name a line; empty lines at the end do not count.
@@ -80,14 +106,22 @@ fn read_labels(path: &Path) -> Result<Vec<String>> {
     Ok(labels)
 }
 
-fn emitted(args: &ImportArgs, lowered: &Lowered, labels: &[String], input: InputKind) -> Result<Emitted> {
-    let name = args.model.file_stem().map_or("model".into(), |name| name.to_string_lossy());
+/// The name that the blob gives the model: the file's.
+pub(super) fn model_name(args: &ImportArgs) -> String {
+    args.model.file_stem().map_or("model".into(), |name| name.to_string_lossy().into_owned())
+}
+
+/// What the blob says about an imported model.
+pub(super) fn description<'a>(name: &'a str, labels: &'a [String], input: InputKind) -> Description<'a> {
     let producer = concat!("host-trainer ", env!("CARGO_PKG_VERSION"));
-    let provenance = Provenance { producer, ..Provenance::default() };
-    let description = Description { name: &name, labels, input, provenance };
-    emit(&lowered.model, &description).map_err(|error| match error.downcast_ref::<Error>() {
+    Description { name, labels, input, provenance: Provenance { producer, ..Provenance::default() } }
+}
+
+fn emitted(args: &ImportArgs, model: &QuantModel, labels: &[String], input: InputKind) -> Result<Emitted> {
+    let model = schedule_model(model);
+    emit(&model, &description(&model_name(args), labels, input)).map_err(|error| match error.downcast_ref::<Error>() {
         Some(Error::Op { index, .. }) => {
-            let layer = lowered.model.names.get(usize::from(*index)).cloned().unwrap_or_default();
+            let layer = model.names.get(usize::from(*index)).cloned().unwrap_or_default();
             error.context(format!("the layer that makes {layer} is out of the format's limits"))
         }
         _ => error,
@@ -95,7 +129,7 @@ fn emitted(args: &ImportArgs, lowered: &Lowered, labels: &[String], input: Input
 }
 
 impl Report {
-    fn new(args: &ImportArgs, lowered: Lowered, emitted: &Emitted, kind: InputKind, labels: usize) -> Result<Self> {
+    fn new(args: &ImportArgs, emitted: &Emitted, kind: InputKind, labels: usize, changes: Vec<String>) -> Result<Self> {
         let model = Model::parse(&emitted.blob)?;
         Ok(Self {
             model: args.model.display().to_string(),
@@ -109,7 +143,8 @@ impl Report {
             flash_bytes: emitted.blob.len(),
             arena_bytes: emitted.plan.arena_len,
             arena_lower_bound: emitted.plan.lower_bound,
-            changes: lowered.changes.into_iter().chain(lowered.model.notes).collect(),
+            changes,
+            quantisation: None,
         })
     }
 
@@ -127,6 +162,7 @@ impl Report {
             self.layers, self.macs, self.flash_bytes, self.arena_bytes, self.arena_lower_bound
         );
         self.changes.iter().for_each(|change| println!("  {change}"));
+        self.quantisation.iter().for_each(Quantisation::print);
         println!("\nSee its layers:      cargo run -- inspect {}", self.blob);
         if self.input_kind == "image" {
             println!("Classify an image:   cargo run -- predict {} IMAGE", self.blob);

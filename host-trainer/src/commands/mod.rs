@@ -5,6 +5,7 @@ mod demo;
 mod eval;
 mod faces;
 mod import;
+mod import_float;
 mod inspect;
 mod parity;
 mod predict;
@@ -216,7 +217,7 @@ struct InspectArgs {
 
 #[derive(Debug, Args)]
 struct ImportArgs {
-    /// The model, int8.
+    /// The model: int8, or float with --calibrate.
     #[arg(value_name = "MODEL.tflite")]
     model: PathBuf,
     /// The blob to write.
@@ -226,8 +227,17 @@ struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
     /// What the input is; guessed from its shape and scale when left out.
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, conflicts_with = "calibrate")]
     input: Option<InputChoice>,
+    /// Quantise a float model on the images in this folder.
+    #[arg(long, value_name = "DIR")]
+    calibrate: Option<PathBuf>,
+    /// What the float model wants subtracted from pixels of 0 to 255.
+    #[arg(long, default_value_t = 127.5)]
+    mean: f64,
+    /// What the float model wants the difference divided by.
+    #[arg(long, default_value_t = 127.5)]
+    std: f64,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,

@@ -19,6 +19,7 @@ use crate::config::DataConfig;
 
 pub use decode::View;
 pub use load::{BadFiles, ChannelStatistics, Images, Loaded, Progress, input_for, load};
+pub use scan::image_files;
 use scan::{Classes, Layout};
 
 /// One image file.

@@ -70,6 +70,17 @@ pub(super) fn scan(dir: &Path) -> Result<Folder> {
     Ok(Folder { root, layout, notes: other.notes() })
 }
 
+/// All image files in a folder, at any depth, in the order of their paths.
+///
+/// # Errors
+/// When there is none, or a folder cannot be listed.
+pub fn image_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    collect_images(dir, 0, &mut files, &mut Other::default())?;
+    ensure!(!files.is_empty(), "{} holds no image: give a folder of JPEG, PNG, BMP or WebP files", dir.display());
+    Ok(files)
+}
+
 /// Files that are no part of the data set.
 #[derive(Default)]
 struct Other {

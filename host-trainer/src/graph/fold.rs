@@ -14,7 +14,8 @@ pub enum WeightOrder {
 }
 
 impl WeightOrder {
-    fn output(self, index: usize, weights: usize, outputs: usize) -> usize {
+    /// The output that a weight belongs to.
+    pub(crate) fn output(self, index: usize, weights: usize, outputs: usize) -> usize {
         match self {
             WeightOrder::OutputFirst => index / (weights / outputs),
             WeightOrder::ChannelLast => index % outputs,
@@ -111,7 +112,7 @@ mod tests {
         let (window, shape) = same_window(input, 3, 1);
         let output = Shape { channels: bias.len(), ..shape };
         let op = FloatOp::Conv2d { window, weights, bias, clamp: Clamp::None };
-        Graph { input, nodes: vec![Node { name: "conv".into(), op, inputs: vec![0], output }] }
+        Graph { input, zero: 0, nodes: vec![Node { name: "conv".into(), op, inputs: vec![0], output }] }
     }
 
     fn wave(len: usize, step: f32) -> Vec<f32> {

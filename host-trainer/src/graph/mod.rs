@@ -1,7 +1,8 @@
 //! The trained network as a float graph with batch-norm and normalisation folded: what quantisation starts from.
 //!
 //! Activations are HWC, convolution weights OHWI, depthwise weights HWC, dense weights `[out][in]`, as in the blob.
-//! The input is `pixel − 128`, so that padding by 0 is padding by mid-grey, here and on the device.
+//! The input is `pixel − 128` less [`Graph::zero`], which is 0 for networks trained here, so that padding by 0 is padding
+//! by mid-grey, here and on the device.
 
 mod fold;
 mod run;
@@ -55,6 +56,8 @@ impl std::fmt::Display for Shape {
 pub struct Graph {
     /// Shape of tensor 0.
     pub input: Shape,
+    /// What the input's bytes are less, in tensor 0: the byte that stands for 0, and pads.
+    pub zero: i8,
     /// In execution order; every input of a node is an earlier tensor. The last node makes the logits.
     pub nodes: Vec<Node>,
 }
@@ -283,6 +286,7 @@ mod tests {
         let output = Shape { height: 1, width: 1, channels: 4 };
         Graph {
             input,
+            zero: 0,
             nodes: vec![
                 Node { name: "conv".into(), op: conv, inputs: vec![0], output: conv_output },
                 Node { name: "head".into(), op: dense, inputs: vec![1], output },

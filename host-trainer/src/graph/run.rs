@@ -25,7 +25,8 @@ impl Graph {
     #[must_use]
     pub fn run(&self, input: &[i8]) -> Vec<Vec<f32>> {
         assert_eq!(input.len(), self.input.len(), "the input's length is not the network's");
-        let mut tensors = vec![input.iter().map(|&value| f32::from(value)).collect::<Vec<f32>>()];
+        let mut tensors =
+            vec![input.iter().map(|&value| f32::from(value) - f32::from(self.zero)).collect::<Vec<f32>>()];
         for node in &self.nodes {
             let (source, shape) = (&tensors[node.inputs[0]], self.shape(node.inputs[0]));
             let output = match &node.op {
@@ -202,7 +203,7 @@ mod tests {
     }
 
     fn run_one(input: Shape, op: FloatOp, output: Shape) -> Vec<f32> {
-        let graph = Graph { input, nodes: vec![Node { name: "one".into(), op, inputs: vec![0], output }] };
+        let graph = Graph { input, zero: 0, nodes: vec![Node { name: "one".into(), op, inputs: vec![0], output }] };
         graph.logits(&pixels(input))
     }
 
@@ -302,7 +303,7 @@ mod tests {
         let input = Shape { height: 1, width: 1, channels: 3 };
         let node = |op, inputs| Node { name: "n".into(), op, inputs, output: input };
         let nodes = vec![node(FloatOp::Add { clamp: Clamp::Relu }, vec![0, 0]), node(FloatOp::Sigmoid, vec![1])];
-        let tensors = Graph { input, nodes }.run(&[-1, 0, 2]);
+        let tensors = Graph { input, zero: 0, nodes }.run(&[-1, 0, 2]);
         assert_eq!(tensors[1], [0.0, 0.0, 4.0]);
         assert_eq!(tensors[2][0], 0.5);
         assert!((tensors[2][2] - 0.982_013_8).abs() < 1e-6);

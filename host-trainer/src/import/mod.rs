@@ -2,11 +2,13 @@
 //!
 //! Int8 models keep every byte that LiteRT's reference kernels give.
 
+pub mod dilation;
+pub mod float;
 pub mod kind;
 pub mod lower;
 pub mod model;
 
-#[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all)]
+#[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all, clippy::undocumented_unsafe_blocks)]
 #[rustfmt::skip]
 pub mod tflite;
 
@@ -14,6 +16,10 @@ use anyhow::{Result, bail};
 
 use lower::{Lowered, lower};
 use model::{BuiltinOperator, Network, Tensor, TensorType, type_name};
+
+/// What is said about a float model without images to calibrate on.
+pub const NEEDS_CALIBRATION: &str =
+    "it computes in floats: give --calibrate a folder of typical images and it is quantised here";
 
 /// What a network computes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

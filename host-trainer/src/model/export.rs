@@ -31,7 +31,7 @@ impl Net {
             let flat = if index == 0 { self.flat } else { builder.shape };
             builder.dense(&format!("head.{index}"), dense, flat);
         }
-        schedule_graph(Graph { input, nodes: builder.nodes })
+        schedule_graph(Graph { input, zero: 0, nodes: builder.nodes })
     }
 }
 

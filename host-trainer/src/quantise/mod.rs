@@ -57,7 +57,10 @@ pub fn quantise(graph: &Graph, ranges: &[Range], temperature: f32) -> Result<Qua
         graph.nodes.len() + 1
     );
     ensure!(temperature.is_finite() && temperature > 0.0, "the temperature {temperature} is not a positive number");
-    let mut builder = Builder { tensors: vec![tensor(0, graph.input, Quantisation::INPUT)?], ..Builder::default() };
+    let mut builder = Builder {
+        tensors: vec![tensor(0, graph.input, Quantisation { zero_point: graph.zero, ..Quantisation::INPUT })?],
+        ..Builder::default()
+    };
     for (node, &range) in graph.nodes.iter().zip(&ranges[1..]) {
         builder.add(node, range).with_context(|| format!("layer {} cannot be quantised", node.name))?;
     }

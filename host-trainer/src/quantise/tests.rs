@@ -68,7 +68,7 @@ struct Network(Graph);
 
 impl Network {
     fn new(height: usize, width: usize, channels: usize) -> Self {
-        Self(Graph { input: Shape { height, width, channels }, nodes: Vec::new() })
+        Self(Graph { input: Shape { height, width, channels }, zero: 0, nodes: Vec::new() })
     }
 
     fn last(&self) -> usize {

@@ -109,7 +109,7 @@ fn a_scheduled_graph_computes_the_same() {
         conv("small right", 2, 30, small),
         add,
     ];
-    let given = Graph { input: Shape { channels: 3, ..large }, nodes };
+    let given = Graph { input: Shape { channels: 3, ..large }, zero: 0, nodes };
     let scheduled = schedule_graph(given.clone());
     let names: Vec<&str> = scheduled.nodes.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names[..2], ["left", "small left"]);

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use no_std_infer::format::{Conv2d, Dense, Layout, Op, Pool2d, Tensor, Weights, Window};
 
+use super::elementwise::multiplier_of_up_to;
 use super::{Lowering, shapes::Padding};
 use crate::import::model::{self, BuiltinOperator, Operator, Options, TensorType, type_name};
 use crate::quantise::{Kind, Quantisation};
@@ -226,12 +227,20 @@ impl<'n> Lowering<'n> {
         let mut parameters = Vec::new();
         for channel in 0..rows.outputs {
             let weights = (0..rows.taps).filter_map(|tap| values.get(rows.index(channel, tap)));
-            let sum: i64 = weights.map(|&weight| i64::from(weight as i8)).sum();
+            let weights = weights.map(|&weight| i64::from(weight as i8));
+            let sum: i64 = weights.clone().sum();
             let folded = i64::from(constants.bias(channel)) - i64::from(from.zero_point) * sum;
             let bias = i32::try_from(folded).ok().with_context(|| {
                 format!("the sums of its output channel {channel} could overflow 32 bits: make the layer smaller")
             })?;
             let factor = f64::from(from.scale) * f64::from(constants.scale(channel)) / f64::from(to.scale);
+            if rows.kind != Kind::Dense {
+                let (largest, smallest) = weights.fold((folded, folded), |(largest, smallest), weight| {
+                    (largest + (127 * weight).max(-128 * weight), smallest + (127 * weight).min(-128 * weight))
+                });
+                multiplier_of_up_to(largest.unsigned_abs().max(smallest.unsigned_abs()), factor)
+                    .with_context(|| format!("output channel {channel}"))?;
+            }
             let entry = rows.kind.parameters(bias, factor);
             let out_of_range = || format!("the multiplier {factor:e} of its output channel {channel} is out of range");
             parameters.extend(entry.with_context(out_of_range)?);
@@ -256,35 +265,55 @@ fn spread_groups(values: &[u8], [outputs, taps, depth]: [usize; 3], groups: usiz
     spread
 }
 
-/// The window of an operator that makes `output` from `input`, of which `padding` was added already.
+/// The window of an operator that makes `output` from `input`, to which `padding` was added already.
 fn window(options: &Options, kernel: [usize; 2], input: &Tensor, output: &Tensor, padding: Padding) -> Result<Window> {
     let sides = |tensor: &Tensor| [usize::from(tensor.height), usize::from(tensor.width)];
-    let axis = |at: usize| -> Result<[u8; 4]> {
-        let (inputs, outputs) = (sides(input)[at], sides(output)[at]);
-        let positive = |value: i32, what: &str| {
-            let value = usize::try_from(value).ok().filter(|&value| value > 0);
-            value.with_context(|| format!("its {what} is not positive"))
-        };
-        let stride = positive(options.stride[at], "stride")?;
-        let dilation = positive(options.dilation[at], "dilation")?;
-        ensure!(kernel[at] > 0, "its window is empty");
-        let reach = (kernel[at] - 1) * dilation + 1;
-        let padded = inputs + padding.before[at] + padding.after[at];
-        let (expected, pad) = if options.same {
-            let expected = inputs.div_ceil(stride);
-            (expected, ((expected - 1) * stride + reach).saturating_sub(inputs) / 2)
-        } else {
-            ((padded + stride).saturating_sub(reach) / stride, padding.before[at])
-        };
-        ensure!(
-            outputs == expected,
-            "an output of {outputs} rows or columns does not follow from {inputs} with its window: the file is damaged"
-        );
-        let byte = |value: usize, what: &str| {
-            u8::try_from(value).ok().with_context(|| format!("its {what} of {value} is above 255"))
-        };
-        Ok([byte(kernel[at], "window")?, byte(stride, "stride")?, byte(dilation, "dilation")?, byte(pad, "padding")?])
+    let axis = |at: usize| {
+        let added = [padding.before[at], padding.after[at]];
+        window_axis(options, at, kernel[at], sides(input)[at], sides(output)[at], added)
     };
     let [[kernel_h, stride_h, dilation_h, pad_top], [kernel_w, stride_w, dilation_w, pad_left]] = [axis(0)?, axis(1)?];
     Ok(Window { kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left })
+}
+
+/// Kernel, stride, dilation and padding before the input, along height (`at` 0) or width (1). `added` was put before and
+/// after the input already.
+///
+/// # Errors
+/// When the outputs do not follow from the inputs, or a number is above 255.
+pub fn window_axis(
+    options: &Options,
+    at: usize,
+    kernel: usize,
+    inputs: usize,
+    outputs: usize,
+    added: [usize; 2],
+) -> Result<[u8; 4]> {
+    let positive = |value: i32, what: &str| {
+        let value = usize::try_from(value).ok().filter(|&value| value > 0);
+        value.with_context(|| format!("its {what} is not positive"))
+    };
+    let stride = positive(options.stride[at], "stride")?;
+    let dilation = positive(options.dilation[at], "dilation")?;
+    ensure!(kernel > 0, "its window is empty");
+    let reach = (kernel - 1) * dilation + 1;
+    let zeros = |joined: usize, own: i32| {
+        let width = usize::try_from(own).ok().map(|own| joined + own);
+        width.context("its border is negative")
+    };
+    let [before, after] = [zeros(added[0], options.border[0][at])?, zeros(added[1], options.border[1][at])?];
+    let (expected, pad) = if options.same {
+        let expected = inputs.div_ceil(stride);
+        (expected, ((expected - 1) * stride + reach).saturating_sub(inputs) / 2)
+    } else {
+        ((inputs + before + after + stride).saturating_sub(reach) / stride, before)
+    };
+    ensure!(
+        outputs == expected,
+        "an output of {outputs} rows or columns does not follow from {inputs} with its window: the file is damaged"
+    );
+    let byte = |value: usize, what: &str| {
+        u8::try_from(value).ok().with_context(|| format!("its {what} of {value} is above 255"))
+    };
+    Ok([byte(kernel, "window")?, byte(stride, "stride")?, byte(dilation, "dilation")?, byte(pad, "padding")?])
 }

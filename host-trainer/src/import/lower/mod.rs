@@ -8,9 +8,11 @@ mod shapes;
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
-use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
+use super::model::{self, ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::quantise::{Builder, QuantModel, Quantisation};
 use crate::schedule::schedule_model;
+
+pub use layers::window_axis;
 
 /// An int8 model and what became of the network's operators.
 #[derive(Clone, Debug)]
@@ -69,6 +71,27 @@ pub fn live(network: &Network<'_>) -> Vec<bool> {
 
 fn reshapes(code: BuiltinOperator) -> bool {
     matches!(code, BuiltinOperator::Reshape | BuiltinOperator::Squeeze | BuiltinOperator::ExpandDims)
+}
+
+/// Height, width and channels of a tensor: its last three sides, 1 where there are fewer.
+///
+/// # Errors
+/// When it is empty, or a batch of several.
+pub fn sides(tensor: &model::Tensor<'_>) -> Result<[usize; 3]> {
+    let mut sides = [1; 3];
+    for (at, &side) in tensor.shape.iter().rev().enumerate() {
+        match sides.iter_mut().rev().nth(at) {
+            Some(slot) => *slot = side,
+            None => ensure!(
+                side == 1,
+                "{} has the shape {:?}: only a batch of one and at most three more sides are supported",
+                tensor.name,
+                tensor.shape
+            ),
+        }
+    }
+    ensure!(!tensor.is_empty(), "{} is empty", tensor.name);
+    Ok(sides)
 }
 
 /// What has been translated so far.
@@ -185,23 +208,8 @@ impl Lowering<'_> {
         })
     }
 
-    /// Height, width and channels of a tensor: its last three sides, 1 where there are fewer.
     fn sides(&self, index: usize) -> Result<[usize; 3]> {
-        let tensor = &self.network.tensors[index];
-        let mut sides = [1; 3];
-        for (at, &side) in tensor.shape.iter().rev().enumerate() {
-            match sides.iter_mut().rev().nth(at) {
-                Some(slot) => *slot = side,
-                None => ensure!(
-                    side == 1,
-                    "{} has the shape {:?}: only a batch of one and at most three more sides are supported",
-                    tensor.name,
-                    tensor.shape
-                ),
-            }
-        }
-        ensure!(!tensor.is_empty(), "{} is empty", tensor.name);
-        Ok(sides)
+        sides(&self.network.tensors[index])
     }
 
     /// Adds an operator that makes the network's tensor `index`.

@@ -1,0 +1,115 @@
+//! `import --calibrate`: a float model is quantised here.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use no_std_infer::Model;
+use no_std_infer::format::{Color, Fit, ImageInput, InputKind};
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::ImportArgs;
+use super::import::{description, model_name};
+use crate::aligned::Aligned;
+use crate::candidates::{self, Best};
+use crate::config::{InputConfig, Method};
+use crate::dataset::{View, image_files, input_for};
+use crate::emit::{Emitted, emit};
+use crate::evaluate::{float_classes, infer, int8_classes};
+use crate::export::{layers_text, methods_text};
+use crate::graph::Graph;
+use crate::import::float::{Normalisation, float};
+use crate::import::model::Network;
+use crate::metrics::Share;
+use crate::quantise::QuantModel;
+use crate::schedule::schedule_graph;
+use crate::sqnr::LayerSqnr;
+
+/// Most images that ranges are taken from; as many others measure the agreement.
+const IMAGES: usize = 200;
+
+/// How close the int8 model is to the float model.
+#[derive(Serialize)]
+pub(super) struct Quantisation {
+    mean: f64,
+    std: f64,
+    calibration_images: usize,
+    method: Method,
+    methods: Vec<(Method, Option<f64>)>,
+    /// Images, other than those for calibration where there are enough, that both put into the same class.
+    agreement: Share,
+    layers: Vec<LayerSqnr>,
+}
+
+/// A float model, quantised.
+pub(super) struct Quantised {
+    pub(super) emitted: Emitted,
+    pub(super) kind: InputKind,
+    pub(super) notes: Vec<String>,
+    pub(super) quantisation: Quantisation,
+}
+
+pub(super) fn quantised(
+    args: &ImportArgs,
+    network: &Network<'_>,
+    folder: &Path,
+    labels: &[String],
+) -> Result<Quantised> {
+    let normalisation = Normalisation { mean: args.mean, std: args.std };
+    let graph = schedule_graph(float(network, normalisation)?);
+    let config = input_config(&graph)?;
+    let [mean, std] = [args.mean, args.std].map(|value| [(value / 255.0) as f32; 3]);
+    let kind = InputKind::Image(ImageInput { color: config.color, fit: config.fit, mean, std });
+    let name = model_name(args);
+    let write = |model: &QuantModel| emit(model, &description(&name, labels, kind));
+
+    let inputs = read(&image_files(folder)?, &config)?;
+    let (calibration, others): (Vec<_>, Vec<_>) = inputs.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
+    let [calibration, others] = [calibration, others].map(|half| half.into_iter().map(|(_, input)| input).collect());
+    let (calibration, others): (Vec<Vec<i8>>, Vec<Vec<i8>>) = (calibration, others);
+    let Best { method, methods, model, plain, layers } =
+        candidates::best(&graph, &calibration, &candidates::METHODS, 1.0, write)?;
+    let measured = if others.is_empty() { &calibration } else { &others };
+    let agreement = agreement(&graph, &Model::parse(&plain.blob)?, measured);
+    let calibration_images = calibration.len();
+    let quantisation =
+        Quantisation { mean: args.mean, std: args.std, calibration_images, method, methods, agreement, layers };
+    Ok(Quantised { emitted: plain, kind, notes: model.notes, quantisation })
+}
+
+fn input_config(graph: &Graph) -> Result<InputConfig> {
+    let side = |side: usize| u16::try_from(side).context("the network's input is too large");
+    let color = if graph.input.channels == 1 { Color::Grey } else { Color::Rgb };
+    Ok(InputConfig { width: side(graph.input.width)?, height: side(graph.input.height)?, color, fit: Fit::Stretch })
+}
+
+/// The network's inputs for files spread over the folder.
+fn read(files: &[PathBuf], config: &InputConfig) -> Result<Vec<Vec<i8>>> {
+    let count = files.len().min(2 * IMAGES);
+    ensure!(count > 0, "there is no image to calibrate on");
+    let chosen: Vec<&PathBuf> = (0..count).filter_map(|index| files.get(index * files.len() / count)).collect();
+    chosen.par_iter().map(|path| input_for(path, config, View::Rgb888)).collect()
+}
+
+fn agreement(graph: &Graph, model: &Model<'_>, inputs: &[Vec<i8>]) -> Share {
+    let float: Vec<Vec<f32>> = inputs.par_iter().map(|input| graph.logits(input)).collect();
+    let arena = || Aligned::<i8>::new(model.arena_len());
+    let int8: Vec<_> = inputs.par_iter().map_init(arena, |arena, input| infer(model, arena, input)).collect();
+    let pairs = float_classes(&float).into_iter().zip(int8_classes(&int8));
+    Share::new(pairs.filter(|(float, int8)| float == int8).count(), inputs.len())
+}
+
+impl Quantisation {
+    pub(super) fn print(&self) {
+        println!(
+            "quantised here for inputs of (pixel - {}) / {}, folded into the first layer; change it with --mean, --std",
+            self.mean, self.std
+        );
+        println!(
+            "int8 and float agree on the class of {} of {} images; ranges from {} others",
+            self.agreement.count, self.agreement.total, self.calibration_images
+        );
+        print!("{}", methods_text(self.method, &self.methods));
+        println!("\n{}\n", layers_text(&self.layers));
+    }
+}
