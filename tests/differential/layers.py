@@ -12,6 +12,8 @@ class Graph(Builder):
         super().__init__()
         self.rng = rng
         self.options = []
+        # Inputs that a model wants instead of random ones.
+        self.samples = None
         # A wild graph draws scales without a look at what follows, for the corners of the arithmetic; a round one draws
         # powers of two, for exact ties.
         self.wild, self.round = rng.random() < 0.07, rng.random() < 0.12
