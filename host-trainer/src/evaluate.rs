@@ -25,7 +25,8 @@ pub fn read_blob(path: &std::path::Path) -> Result<Aligned<u8>> {
 /// When it is no valid model.
 pub fn parse<'a>(blob: &'a Aligned<u8>, path: &std::path::Path) -> Result<Model<'a>> {
     Model::parse(blob).with_context(|| {
-        format!("{} cannot be used: make it again with `host-trainer quantize RUN_DIR`", path.display())
+        let path = path.display();
+        format!("{path} cannot be used: make it again with `host-trainer quantize RUN_DIR` or `host-trainer import`")
     })
 }
 

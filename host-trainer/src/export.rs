@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibrate::temperature;
 use crate::candidates::{self, Best};
-use crate::comparison::{Comparison, Split, text_table};
+use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::config::{Config, Method};
 use crate::dataset::{Images, Loaded};
 use crate::emit::{Description, Emitted, emit};
@@ -18,6 +18,8 @@ use crate::run_dir::{Record, RunDir};
 use crate::sqnr::LayerSqnr;
 use crate::{atomic, gallery, plots};
 
+/// Longest name of a layer in a table; longer ones are cut.
+const LONGEST_NAME: usize = 44;
 /// Fewest validation images that a temperature is fitted on.
 const TEMPERATURE_IMAGES: usize = 200;
 
@@ -209,7 +211,7 @@ pub fn layers_text(layers: &[LayerSqnr]) -> String {
     let mut table = text_table(&["layer", "operator", "output", "SQNR"], 2);
     for layer in layers {
         let shape = format!("{}x{}x{}", layer.shape.height, layer.shape.width, layer.shape.channels);
-        table.add_row([layer.name.clone(), layer.op.clone(), shape, decibels(layer.db)]);
+        table.add_row([shorten(&layer.name, LONGEST_NAME), layer.op.clone(), shape, decibels(layer.db)]);
     }
     format!("Signal to quantisation noise by layer\n{}", table.trim_fmt())
 }

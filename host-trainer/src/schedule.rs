@@ -15,7 +15,7 @@ mod tests;
 const BEAM: usize = 32;
 
 /// The same model with its operators in an order whose live tensors take fewer bytes at the worst operator, names moved
-/// along; the order given where no other leads to a shorter arena.
+/// along; the order given where no other leads to a shorter arena. The last operator stays last.
 #[must_use]
 pub fn schedule_model(model: &QuantModel) -> QuantModel {
     let step = |op: &Op| Step {
@@ -39,7 +39,7 @@ pub fn schedule_model(model: &QuantModel) -> QuantModel {
 }
 
 /// The same network with its nodes in an order whose live int8 tensors take fewer bytes at the worst node; the order
-/// given where none is better. The logits stay last.
+/// given where none is better. The last node stays last.
 #[must_use]
 pub fn schedule_graph(graph: Graph) -> Graph {
     let step = |node: &Node| Step {
@@ -54,9 +54,6 @@ pub fn schedule_graph(graph: Graph) -> Graph {
     let steps: Vec<Step> = graph.nodes.iter().map(step).collect();
     let last = steps.len();
     let order = Network { input: graph.input.len(), steps, kept: last }.best_order();
-    if order.last().map(|step| step + 1) != Some(last) {
-        return graph;
-    }
     let index = tensor_indices(&order);
     let mut nodes: Vec<Option<Node>> = graph.nodes.into_iter().map(Some).collect();
     let moved = order.iter().filter_map(|&from| nodes[from].take()).map(|mut node| {
@@ -120,7 +117,9 @@ impl Network {
 
     fn ready(&self, partial: &Partial, step: usize) -> bool {
         let made = |&tensor: &usize| tensor == 0 || partial.done[tensor - 1];
-        !partial.done[step] && self.steps[step].inputs.iter().all(made)
+        let last = step + 1 == self.steps.len();
+        let in_turn = !last || partial.order.len() == step;
+        in_turn && !partial.done[step] && self.steps[step].inputs.iter().all(made)
     }
 
     /// `partial` with one more step.

@@ -36,6 +36,11 @@ def convolution(g, x):
     return g.pick([draw.conv_2d, draw.depthwise_conv_2d])(g, x)
 
 
+def wide(g):
+    """Many channels, on both sides of the multiples that fast kernels take at once."""
+    return g.input([1, g.whole(1, 4), g.whole(1, 4), g.whole(8, 40)])
+
+
 def dense_source(g):
     return g.pick([vector, lambda g: vector(g, rows=True), lambda g: image(g, 3, 4),
                    lambda g: g.input([1, g.whole(1, 4), g.whole(1, 12)])])(g)
@@ -114,6 +119,10 @@ FAMILIES = [
     ("conv_2d", 60, alone(draw.conv_2d)),
     ("depthwise_conv_2d", 50, alone(draw.depthwise_conv_2d)),
     ("grouped_conv_2d", 6, grouped),
+    ("wide_conv_2d", 12, alone(lambda g, x: draw.conv_2d(g, x, channels=g.whole(8, 40)), wide)),
+    ("wide_depthwise_conv_2d", 8, alone(draw.depthwise_conv_2d, wide)),
+    ("wide_fully_connected", 8, alone(lambda g, x: draw.fully_connected(g, x, g.whole(8, 70)),
+                                      lambda g: g.input([1, g.whole(40, 600)]))),
     ("fully_connected", 45, alone(draw.fully_connected, dense_source)),
     ("add", 22, alone(draw.add, anything)),
     ("mul", 22, alone(draw.mul, anything)),
@@ -122,6 +131,7 @@ FAMILIES = [
     ("add_or_mul_itself", 8, doubled),
     ("average_pool_2d", 30, alone(draw.average_pool_2d)),
     ("max_pool_2d", 25, alone(draw.max_pool_2d)),
+    ("global_average_pool_2d", 6, alone(draw.global_average_pool_2d, lambda g: image(g, 14))),
     ("mean", 32, alone(draw.mean)),
     ("mean_rank_3", 8, alone(draw.mean, lambda g: g.input([1, g.whole(1, 20), g.whole(1, 6)]))),
     ("pad", 14, alone(draw.pad)),

@@ -12,10 +12,13 @@ import json
 
 import numpy as np
 
-from families import FAMILIES, with_edges
+import families
+import sharp
+from families import with_edges
 from layers import Graph
 from litert import Model, Refused, inside, run, samples
 
+FAMILIES = families.FAMILIES + sharp.FAMILIES
 SATURATING = ("SOFTMAX", "LOGISTIC", "TANH")
 
 
@@ -25,7 +28,7 @@ def draw(rng, name, family, tally):
         g = Graph(rng)
         x, y, ends = with_edges(g, family)
         operators = "+".join(entry["operator"] for entry in g.options)
-        inputs = samples(rng, x.shape, x.zero, g.whole(2, 4))
+        inputs = g.samples or samples(rng, x.shape, x.zero, g.whole(2, 4))
         data = g.finish([ends[0]], [ends[1]])
         try:
             outputs = run(data, inputs, [(x.scale, x.zero), (y.scale, y.zero)])

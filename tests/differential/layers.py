@@ -12,6 +12,8 @@ class Graph(Builder):
         super().__init__()
         self.rng = rng
         self.options = []
+        # Inputs that a model wants instead of random ones.
+        self.samples = None
         # A wild graph draws scales without a look at what follows, for the corners of the arithmetic; a round one draws
         # powers of two, for exact ties.
         self.wild, self.round = rng.random() < 0.07, rng.random() < 0.12
@@ -75,7 +77,8 @@ def window(g, shape, largest, dilated):
     """Kernel, stride, dilation and padding that fit the shape, and the output's height and width."""
     while True:
         kernel = [g.whole(1, largest), g.whole(1, largest)]
-        stride = [g.whole(1, 3), g.whole(1, 3)] if g.chance(0.6) else [1, 1]
+        largest_stride = 3 if g.chance(0.9) else 7
+        stride = [g.whole(1, largest_stride), g.whole(1, largest_stride)] if g.chance(0.6) else [1, 1]
         dilation = [g.whole(1, 3), g.whole(1, 3)] if dilated and g.chance(0.25) else [1, 1]
         padding = g.pick(["SAME", "VALID"])
         size = [axis(n, k, s, d, padding) for n, k, s, d in zip(shape[1:3], kernel, stride, dilation)]
@@ -113,11 +116,11 @@ def weigh(g, x, values, channels, axis, terms, bias_needed=True):
     return inputs, scale, zero, levels, activation, shown
 
 
-def conv_2d(g, x, square=False):
+def conv_2d(g, x, square=False, channels=None):
     kernel, stride, dilation, padding, size = window(g, x.shape, 5, True)
     if square:
         kernel, stride, dilation, padding, size = [3, 3], [1, 1], [1, 1], "SAME", list(x.shape[1:3])
-    channels = x.shape[3] if square else g.whole(1, 9)
+    channels = channels or (x.shape[3] if square else g.whole(1, 9))
     values = weights(g, [channels, *kernel, x.shape[3]])
     inputs, scale, zero, levels, activation, shown = weigh(g, x, values, channels, 0, values[0].size)
     out = g.output([1, *size, channels], scale, zero, levels)
@@ -150,11 +153,11 @@ def depthwise_conv_2d(g, x):
                    strideW=stride[1], dilationHFactor=dilation[0], dilationWFactor=dilation[1])
 
 
-def fully_connected(g, x):
+def fully_connected(g, x, channels=None):
     # A rank of 4 is flattened; a rank of 2 has rows.
     length = x.shape[-1] if len(x.shape) < 4 else int(np.prod(x.shape))
     rows = int(np.prod(x.shape)) // length
-    channels = g.whole(1, 12)
+    channels = channels or g.whole(1, 12)
     values = weights(g, [channels, length])
     inputs, scale, zero, levels, activation, shown = weigh(g, x, values, channels, 0, length, bias_needed=False)
     keep = len(x.shape) == 3 and g.chance(0.5)
@@ -165,9 +168,11 @@ def fully_connected(g, x):
                    fusedActivationFunction=ACTIVATIONS[activation], keepNumDims=keep)
 
 
-def pool(name):
+def pool(name, whole=False):
     def draw(g, x):
         kernel, stride, _, padding, size = window(g, x.shape, 4, False)
+        if whole:
+            kernel, padding, size = list(x.shape[1:3]), "VALID", [1, 1]
         activation = g.activation()
         out = g.like([1, *size, x.shape[3]], x)
         shown = {"kernel": kernel, "stride": stride, "padding": padding, "activation": activation}
@@ -178,6 +183,7 @@ def pool(name):
 
 
 average_pool_2d, max_pool_2d = pool("AVERAGE_POOL_2D"), pool("MAX_POOL_2D")
+global_average_pool_2d = pool("AVERAGE_POOL_2D", whole=True)
 
 
 def elementwise(g, name, a, b):

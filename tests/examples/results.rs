@@ -1,18 +1,23 @@
 //! Puts the figures of finished runs into `results.json`, and the demo's picture into `docs`.
 //!
 //! `cargo run -p tests --example results -- RUNS`, where `RUNS` holds the run folders that the commands in
-//! `results.json` make. A table whose runs are not all there stays as it was.
+//! `results.json` make. A table whose runs are not all there stays as it was. The MLPerf Tiny models are run on this
+//! machine and in QEMU, and timed beside LiteRT, where all of that is there; `$PYTHON` names a Python that has LiteRT.
 //! `UPDATE_DOCS=1 cargo test -p tests --test docs` then renders the tables.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use host_trainer::atomic;
 use host_trainer::comparison::Split;
 use host_trainer::export::Report;
 use host_trainer::metrics::Share;
 use host_trainer::results::{Measured, Provenance, Results};
+use no_std_infer::Model;
+use no_std_infer::kernels::Portable;
+use serde_json::Value;
+use tests::mlperf::{self, Bytes, Golden, MODELS};
 
 /// One row or two of a table: the name shown, the folder below `RUNS`, the splits.
 type Source = (&'static str, &'static str, &'static [&'static str]);
@@ -47,6 +52,12 @@ fn main() -> Result<()> {
     match macs {
         Ok(macs) => replace(&mut results, "device", device_rows(&expected, macs)?, &provenance)?,
         Err(error) => println!("device: left as it is: {error:#}"),
+    }
+    for (id, rows) in [("mlperf", mlperf_rows as fn() -> Result<_>), ("bench", bench_rows)] {
+        match rows() {
+            Ok(rows) => replace(&mut results, id, rows, &provenance)?,
+            Err(error) => println!("{id}: left as it is: {error:#}"),
+        }
     }
     results.save(&file)?;
     let picture = runs.join("demo/resnet8/predictions.svg");
@@ -106,7 +117,7 @@ fn interval(share: &Share) -> String {
 }
 
 fn accuracy_row(name: &str, split: &Split) -> Result<Vec<String>> {
-    let [float, int8] = &split.engines[..] else { anyhow::bail!("{name} does not compare two engines") };
+    let [float, int8] = &split.engines[..] else { bail!("{name} does not compare two engines") };
     let agreement = int8.agreement.as_ref().context("no agreement")?;
     Ok(vec![
         name.to_owned(),
@@ -119,7 +130,7 @@ fn accuracy_row(name: &str, split: &Split) -> Result<Vec<String>> {
 }
 
 fn cost_row(name: &str, split: &Split) -> Result<Vec<String>> {
-    let [float, int8] = &split.engines[..] else { anyhow::bail!("{name} does not compare two engines") };
+    let [float, int8] = &split.engines[..] else { bail!("{name} does not compare two engines") };
     let percent = |share: &Share| 100.0 * share.value;
     Ok(vec![
         name.to_owned(),
@@ -157,6 +168,56 @@ fn device_rows(expected: &str, macs: u64) -> Result<Vec<Vec<String>>> {
             "",
         ),
     ])
+}
+
+fn mlperf_rows() -> Result<Vec<Vec<String>>> {
+    if let Some(reason) = mlperf::missing() {
+        bail!("{reason}");
+    }
+    let share = |bytes: Bytes| format!("{} of {}", grouped(bytes.equal as u64), grouped(bytes.all as u64));
+    let row = |name: &&str| {
+        let golden = Golden::open(name)?;
+        let [outputs, layers] = golden.compare::<Portable>()?;
+        let (device, instructions) = golden.compare_on_device(golden.inputs.len())?;
+        let model = Model::parse(&golden.blob)?;
+        Ok(vec![
+            (*name).to_owned(),
+            share(outputs),
+            share(layers),
+            share(device),
+            grouped(model.arena_len() as u64),
+            grouped(golden.blob.len() as u64),
+            grouped(instructions),
+        ])
+    };
+    MODELS.iter().map(row).collect()
+}
+
+/// What `host-trainer bench` measures on the MLPerf Tiny models.
+fn bench_rows() -> Result<Vec<Vec<String>>> {
+    let mut command = Command::new(env!("CARGO"));
+    command.args(["run", "--quiet", "--package", "host-trainer", "--", "bench", "--json", "--python"]);
+    command.arg(std::env::var_os("PYTHON").unwrap_or("python3".into()));
+    for name in MODELS {
+        command.arg(mlperf::file(name)?);
+    }
+    let output = command.output().context("cannot run cargo")?;
+    ensure!(output.status.success(), "bench fails: {}", String::from_utf8_lossy(&output.stderr));
+    let rows: Vec<Value> = serde_json::from_slice(&output.stdout)?;
+    let row = |(name, row): (&&str, &Value)| {
+        let seconds = |engine: &str| row[engine]["median"].as_f64().with_context(|| format!("bench has no `{engine}`"));
+        let ours = seconds("ours")?;
+        let mut cells = vec![(*name).to_owned(), format!("{:.2}", ours * 1e3)];
+        for engine in ["litert_reference", "litert_xnnpack"] {
+            cells.push(format!(
+                "{:.2} (ours takes {:.2} times as long)",
+                seconds(engine)? * 1e3,
+                ours / seconds(engine)?
+            ));
+        }
+        Ok(cells)
+    };
+    MODELS.iter().zip(&rows).map(row).collect()
 }
 
 fn grouped(number: u64) -> String {

@@ -1,8 +1,8 @@
 //! Writes small TensorFlow Lite models.
 
 use host_trainer::import::tflite::tflite::{
-    Buffer, BuiltinOperator, BuiltinOptions, Conv2DOptions, FullyConnectedOptions, Model, Operator, OperatorCode,
-    Padding, QuantizationParameters, SoftmaxOptions, SubGraph, Tensor, TensorType,
+    Buffer, BuiltinOperator, BuiltinOptions, Conv2DOptions, Model, Operator, OperatorCode, Padding,
+    QuantizationParameters, SoftmaxOptions, SubGraph, Tensor, TensorType,
 };
 
 /// A model while it is made. Tensors are named by their index.
@@ -125,7 +125,7 @@ pub fn classifier() -> Maker {
     maker.op(BuiltinOperator::Pad, &[input, borders], padded, None);
     maker.op(BuiltinOperator::Conv2d, &[padded, weights, bias], features, convolution(Padding::Valid, 2));
     maker.op(BuiltinOperator::Relu, &[features], rectified, None);
-    let options = BuiltinOptions::FullyConnectedOptions(Box::new(FullyConnectedOptions::default()));
+    let options = BuiltinOptions::FullyConnectedOptions(Box::default());
     maker.op(BuiltinOperator::FullyConnected, &[rectified, dense, -1], logits, Some(options));
     let options = BuiltinOptions::SoftmaxOptions(Box::new(SoftmaxOptions { beta: 1.0 }));
     maker.op(BuiltinOperator::Softmax, &[logits], shares, Some(options));

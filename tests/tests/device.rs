@@ -11,9 +11,11 @@ use host_trainer::evaluate::{Int8Output, infer, input_config, read_blob};
 use host_trainer::faces::{CLASSES, draw};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::Model;
+use no_std_infer::format::InputKind;
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use no_std_infer::link::{Failure, FrameError, Picture, Request, Response, SelfTest, encode};
 use tests::needing::trial;
+use tests::operators::without_names;
 use tests::residual;
 
 /// Images that go through the device.
@@ -45,6 +47,7 @@ fn main() {
         ),
         test("impossible_pictures_are_refused", impossible_pictures_are_refused),
         test("a_damaged_blob_is_refused", a_damaged_blob_is_refused),
+        test("a_model_of_tensors_runs_and_refuses_pictures", a_model_of_tensors_runs_and_refuses_pictures),
         test("the_shipped_model_gives_the_hosts_bytes", the_shipped_model_gives_the_hosts_bytes),
         test("the_demo_prints_what_is_expected", the_demo_prints_what_is_expected),
     ];
@@ -177,6 +180,20 @@ fn impossible_pictures_are_refused() -> Result<()> {
     let error = device.infer(&[0; 300_000]).err().context("300,000 bytes are too many")?.to_string();
     ensure!(error.contains("longer"), "{error}");
     ensure!(device.self_test()? == SelfTest::Passed, "no answer after refused pictures");
+    Ok(())
+}
+
+fn a_model_of_tensors_runs_and_refuses_pictures() -> Result<()> {
+    let blob = without_names(InputKind::Tensor, [6, 5, 7]);
+    let model = Model::parse(&blob)?;
+    let mut device = Device::start(&blob)?;
+    let input = input(&model, 1);
+    let (on_device, host) = (device.infer(&input)?, infer(&model, &mut Aligned::new(model.arena_len()), &input));
+    ensure!(same(&on_device, &host), "{on_device:?} on the device, {host:?} on the host");
+    ensure!(on_device.class == no_std_infer::argmax(&host.logits), "class {}", on_device.class);
+    let picture = Picture::Frame { format: PixelFormat::Rgb888, width: 5, height: 5, bytes: &[0; 75] };
+    let error = device.infer_picture(picture).err().context("the model reads no pictures")?.to_string();
+    ensure!(error.contains("not pictures"), "{error}");
     Ok(())
 }
 

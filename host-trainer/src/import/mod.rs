@@ -2,6 +2,7 @@
 //!
 //! Int8 models keep every byte that LiteRT's reference kernels give.
 
+pub mod dilation;
 pub mod float;
 pub mod kind;
 pub mod lower;

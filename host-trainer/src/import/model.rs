@@ -3,6 +3,8 @@
 use anyhow::{Context, Result, bail, ensure};
 use planus::errors::ErrorKind;
 
+use super::dilation;
+
 pub use super::tflite::tflite::{ActivationFunctionType, BuiltinOperator, TensorType};
 use super::tflite::tflite::{
     BufferRef, BuiltinOptionsRef, ModelRef, OperatorCodeRef, OperatorRef, Padding, QuantizationParametersRef,
@@ -45,7 +47,7 @@ pub struct Tensor<'a> {
 }
 
 /// How a tensor's elements stand for real numbers; nothing in it is checked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Quantisation {
     /// Real value of one step: none, one, or one for each index of side [`axis`](Self::axis).
     pub scales: Vec<f32>,
@@ -127,6 +129,8 @@ pub struct Options {
     pub stride: [i32; 2],
     /// Vertical and horizontal distance of taps.
     pub dilation: [i32; 2],
+    /// Zeros that a convolution takes in: rows above and columns to the left, then below and to the right.
+    pub border: [[i32; 2]; 2],
     /// Height and width of a pooling window.
     pub filter: [i32; 2],
     /// Fused function.
@@ -145,6 +149,7 @@ impl Default for Options {
             same: false,
             stride: [0; 2],
             dilation: [1; 2],
+            border: [[0; 2]; 2],
             filter: [0; 2],
             activation: ActivationFunctionType::None,
             beta: 0.0,
@@ -185,7 +190,7 @@ fn element_size(element: TensorType) -> Option<usize> {
 }
 
 impl<'a> Network<'a> {
-    /// Reads a file's bytes.
+    /// Reads a file's bytes; dilated convolutions come as one operator, however they were written.
     ///
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
@@ -213,7 +218,9 @@ impl<'a> Network<'a> {
         }
         let input = single(graph.inputs()?, tensors.len(), "input")?;
         let output = single(graph.outputs()?, tensors.len(), "output")?;
-        Ok(Self { tensors, operators, input, output })
+        let mut network = Self { tensors, operators, input, output };
+        dilation::join(&mut network);
+        Ok(network)
     }
 }
 

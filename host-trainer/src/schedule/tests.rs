@@ -52,6 +52,7 @@ proptest! {
         check(&scheduled, &plan)?;
         prop_assert!(plan.arena_len <= Plan::new(&given).arena_len);
         prop_assert_eq!(edges(&scheduled), edges(&given));
+        prop_assert_eq!(scheduled.names.last(), given.names.last());
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sums, products, and functions of one element, which become tables.
 
 use anyhow::{Context, Result, bail, ensure};
+use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
 use no_std_infer::kernels::{Kernels, Portable};
 
@@ -40,7 +41,7 @@ impl Lowering<'_> {
         if op.code == BuiltinOperator::Mul {
             // As LiteRT: in floats.
             let real = f64::from(a_scale * b_scale / to.scale);
-            let multiplier = multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
+            let multiplier = multiplier_of_up_to(255 * 255, real)?;
             return Ok(Op::Mul(Mul { a, b, output, multiplier, activation }));
         }
         let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a_scale, b_scale, to.scale)?;
@@ -123,9 +124,22 @@ fn relu(lowering: &Lowering<'_>, op: &Operator, output: Quantisation) -> Result<
     lowering.clamp(function, output)
 }
 
+/// The multiplier for integers of a magnitude up to `magnitude`. LiteRT shifts them left first, and is not defined where
+/// that leaves 32 bits.
+pub(super) fn multiplier_of_up_to(magnitude: u64, real: f64) -> Result<Multiplier> {
+    let multiplier = multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
+    let shift = multiplier.shift.max(0).unsigned_abs();
+    ensure!(
+        magnitude.checked_shl(shift.into()).is_some_and(|shifted| shifted >> shift == magnitude && shifted <= 1 << 31),
+        "its sums of up to {magnitude} times its multiplier {real:e} could overflow 32 bits: the scales of its inputs and \
+         its output are out of all proportion"
+    );
+    Ok(multiplier)
+}
+
 /// The table of a change of scale and zero point by the factor `real`, followed by a clamp.
 pub(super) fn requantisation(from: Quantisation, to: Quantisation, real: f64, activation: Activation) -> Result<Table> {
-    let multiplier = multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
+    let multiplier = multiplier_of_up_to(255, real)?;
     Ok(std::array::from_fn(|index| {
         let steps = index as i32 - 128 - i32::from(from.zero_point);
         let scaled = multiplier.apply(steps).saturating_add(i32::from(to.zero_point));

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use no_std_infer::format::{Conv2d, Dense, Layout, Op, Pool2d, Tensor, Weights, Window};
 
+use super::elementwise::multiplier_of_up_to;
 use super::{Lowering, shapes::Padding};
 use crate::import::model::{self, BuiltinOperator, Operator, Options, TensorType, type_name};
 use crate::quantise::{Kind, Quantisation};
@@ -226,12 +227,20 @@ impl<'n> Lowering<'n> {
         let mut parameters = Vec::new();
         for channel in 0..rows.outputs {
             let weights = (0..rows.taps).filter_map(|tap| values.get(rows.index(channel, tap)));
-            let sum: i64 = weights.map(|&weight| i64::from(weight as i8)).sum();
+            let weights = weights.map(|&weight| i64::from(weight as i8));
+            let sum: i64 = weights.clone().sum();
             let folded = i64::from(constants.bias(channel)) - i64::from(from.zero_point) * sum;
             let bias = i32::try_from(folded).ok().with_context(|| {
                 format!("the sums of its output channel {channel} could overflow 32 bits: make the layer smaller")
             })?;
             let factor = f64::from(from.scale) * f64::from(constants.scale(channel)) / f64::from(to.scale);
+            if rows.kind != Kind::Dense {
+                let (largest, smallest) = weights.fold((folded, folded), |(largest, smallest), weight| {
+                    (largest + (127 * weight).max(-128 * weight), smallest + (127 * weight).min(-128 * weight))
+                });
+                multiplier_of_up_to(largest.unsigned_abs().max(smallest.unsigned_abs()), factor)
+                    .with_context(|| format!("output channel {channel}"))?;
+            }
             let entry = rows.kind.parameters(bias, factor);
             let out_of_range = || format!("the multiplier {factor:e} of its output channel {channel} is out of range");
             parameters.extend(entry.with_context(out_of_range)?);
@@ -288,11 +297,16 @@ pub fn window_axis(
     let dilation = positive(options.dilation[at], "dilation")?;
     ensure!(kernel > 0, "its window is empty");
     let reach = (kernel - 1) * dilation + 1;
+    let zeros = |joined: usize, own: i32| {
+        let width = usize::try_from(own).ok().map(|own| joined + own);
+        width.context("its border is negative")
+    };
+    let [before, after] = [zeros(added[0], options.border[0][at])?, zeros(added[1], options.border[1][at])?];
     let (expected, pad) = if options.same {
         let expected = inputs.div_ceil(stride);
         (expected, ((expected - 1) * stride + reach).saturating_sub(inputs) / 2)
     } else {
-        ((inputs + added[0] + added[1] + stride).saturating_sub(reach) / stride, added[0])
+        ((inputs + before + after + stride).saturating_sub(reach) / stride, before)
     };
     ensure!(
         outputs == expected,

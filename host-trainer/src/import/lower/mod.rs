@@ -10,6 +10,8 @@ use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
 use super::model::{self, ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::quantise::{Builder, QuantModel, Quantisation};
+use crate::schedule::schedule_model;
+
 pub use layers::window_axis;
 
 /// An int8 model and what became of the network's operators.
@@ -244,7 +246,7 @@ impl Lowering<'_> {
         let input = self.builder.tensors[0];
         let Builder { ops, names, constants, notes, .. } = std::mem::take(&mut self.builder);
         let model = QuantModel { ops, names, constants, input, logits, temperature: 1.0, notes };
-        Ok(Lowered { model, changes: self.changes })
+        Ok(Lowered { model: schedule_model(&model), changes: self.changes })
     }
 
     fn ends_with_logistic(&self) -> bool {
