@@ -255,7 +255,8 @@ fn read_tensor<'a>(tensor: TensorRef<'a>, buffers: &[BufferRef<'a>]) -> Result<T
     let elements = elements.filter(|&elements| elements <= ELEMENTS_MAX);
     let elements = elements.with_context(|| format!("its shape {sides:?} is too large"))?;
     let signature = tensor.shape_signature()?.into_iter().flatten();
-    let name = tensor.name()?.unwrap_or("unnamed");
+    // The converter joins the names of all operators that it fused; the first is the layer's.
+    let name = tensor.name()?.unwrap_or("unnamed").split(';').next().unwrap_or_default();
     let element = tensor.type_()?;
     ensure!(tensor.sparsity()?.is_none(), "{name} is sparse: export the model without sparsity");
     ensure!(!tensor.is_variable()?, "{name} is a variable: models that keep a state are not supported");
