@@ -135,3 +135,41 @@ pub fn classifier() -> Maker {
 
 /// The [`classifier`]'s input and output.
 pub const ENDS: [i32; 2] = [0, 11];
+
+/// A float classifier of 8x8 pictures of 0 to 255 into three classes: MUL, CONV_2D, RELU, MEAN, FULLY_CONNECTED, SOFTMAX.
+#[must_use]
+pub fn float_classifier() -> Maker {
+    let mut maker = Maker::default();
+    let float = |maker: &mut Maker, name: &str, shape: &[i32]| maker.tensor(name, shape, TensorType::Float32, None);
+    let constant = |maker: &mut Maker, name: &str, shape: &[i32], values: Vec<f32>| {
+        let tensor = maker.tensor(name, shape, TensorType::Float32, None);
+        maker.fill(tensor, values.iter().flat_map(|value| value.to_le_bytes()).collect())
+    };
+    let wave = |len: i32, step: f32| (0..len).map(|i| (i as f32 * step).sin()).collect();
+    let input = float(&mut maker, "picture", &[1, 8, 8, 3]);
+    let factor = constant(&mut maker, "factor", &[], vec![1.0 / 255.0]);
+    let scaled = float(&mut maker, "scaled", &[1, 8, 8, 3]);
+    let kernel = constant(&mut maker, "kernel", &[4, 3, 3, 3], wave(108, 0.9));
+    let bias = constant(&mut maker, "bias", &[4], vec![0.5, -0.5, 1.0, 0.0]);
+    let features = float(&mut maker, "features", &[1, 4, 4, 4]);
+    let rectified = float(&mut maker, "rectified", &[1, 4, 4, 4]);
+    let axes = maker.integers("axes", &[2], &[1, 2]);
+    let means = float(&mut maker, "means", &[1, 4]);
+    let dense = constant(&mut maker, "dense kernel", &[3, 4], wave(12, 2.3));
+    let logits = float(&mut maker, "logits", &[1, 3]);
+    let shares = float(&mut maker, "shares", &[1, 3]);
+
+    let options = BuiltinOptions::MulOptions(Box::default());
+    maker.op(BuiltinOperator::Mul, &[input, factor], scaled, Some(options));
+    maker.op(BuiltinOperator::Conv2d, &[scaled, kernel, bias], features, convolution(Padding::Same, 2));
+    maker.op(BuiltinOperator::Relu, &[features], rectified, None);
+    maker.op(BuiltinOperator::Mean, &[rectified, axes], means, None);
+    let options = BuiltinOptions::FullyConnectedOptions(Box::default());
+    maker.op(BuiltinOperator::FullyConnected, &[means, dense, -1], logits, Some(options));
+    let options = BuiltinOptions::SoftmaxOptions(Box::new(SoftmaxOptions { beta: 1.0 }));
+    maker.op(BuiltinOperator::Softmax, &[logits], shares, Some(options));
+    maker
+}
+
+/// The [`float_classifier`]'s input and output.
+pub const FLOAT_ENDS: [i32; 2] = [0, 11];

@@ -8,12 +8,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
 use host_trainer::emit::{Description, emit};
+use host_trainer::import::float::{Normalisation, float};
 use host_trainer::import::int8;
+use host_trainer::import::model::Network;
 use host_trainer::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::Portable;
-use tests::tflite::{ENDS, Maker, classifier, convolution};
+use tests::tflite::{ENDS, FLOAT_ENDS, Maker, classifier, convolution, float_classifier};
 
 fn refusal(bytes: &[u8]) -> String {
     let error = int8(bytes).expect_err("the model must be refused");
@@ -115,10 +117,51 @@ fn types_and_shapes_that_are_not_supported_are_named() {
 
 #[test]
 fn a_float_model_is_told_of_calibration() {
-    let mut maker = Maker::default();
-    let [input, output] = ["in", "out"].map(|name| maker.tensor(name, &[1, 4], TensorType::Float32, None));
-    maker.op(BuiltinOperator::Relu, &[input], output, None);
-    assert_names(&maker.finish(input, output), &["float", "--calibrate"]);
+    assert_names(&float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]), &["float", "--calibrate"]);
+}
+
+#[test]
+fn the_float_graph_computes_what_litert_computes() {
+    let bytes = float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]);
+    let network = Network::read(&bytes).expect("it is a model");
+    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
+    assert_eq!((graph.nodes.len(), graph.zero), (3, -128), "MUL, RELU and SOFTMAX are joined to others");
+    let logits = graph.logits(&picture());
+    for (made, expected) in logits.iter().zip([-0.873_041_15, 1.068_562_6, -1.210_322_7_f32]) {
+        assert!((made - expected).abs() < 1e-5, "{logits:?}");
+    }
+    let wrong = float(&network, Normalisation { mean: -5.0, std: 1.0 }).expect_err("no pixel gives 0");
+    let wrong = format!("{wrong:#}");
+    assert!(wrong.contains("CONV_2D") && wrong.contains("--mean"), "{wrong}");
+}
+
+#[test]
+fn a_float_model_is_quantised_on_a_folder_of_pictures() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| folder.path().join(name);
+    fs::write(file("f.tflite"), float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1])).expect("written");
+    fs::create_dir(file("pictures")).expect("a folder");
+    for seed in 0..12_u32 {
+        let pixel = |x: u32, y: u32| image::Rgb([x * 9 + seed * 17, y * 11 + seed * 5, x * y + seed].map(|v| v as u8));
+        image::RgbImage::from_fn(16, 12, pixel).save(file("pictures").join(format!("{seed}.png"))).expect("written");
+    }
+    let (model, blob, pictures) = (file("f.tflite"), file("f.blob"), file("pictures"));
+    let import = ["import", text(&model), "--out", text(&blob), "--calibrate", text(&pictures)];
+    let scaling = ["--mean", "0", "--std", "1"];
+    call(&[&import[..], &scaling, &["--json"]].concat()).expect("it is quantised");
+    call(&["inspect", text(&blob)]).expect("it is a blob");
+    let bytes = fs::read(&blob).expect("the blob was written");
+    let aligned = host_trainer::aligned::Aligned::copy_of(&bytes);
+    let parsed = Model::parse(&aligned).expect("it is valid");
+    let outputs = tests::outputs::<Portable>(&parsed, &picture());
+    let shares = outputs.last().expect("it has layers");
+    for (made, expected) in shares.iter().zip([0.115_159_24, 0.802_650_75, 0.082_190_05_f32]) {
+        assert!(((f32::from(*made) + 128.0) / 256.0 - expected).abs() < 0.03, "{shares:?}");
+    }
+    let empty = file("empty");
+    fs::create_dir(&empty).expect("a folder");
+    let none = ["import", text(&model), "--out", text(&blob), "--calibrate", text(&empty)];
+    assert!(format!("{:#}", call(&none).unwrap_err()).contains("no image"));
 }
 
 #[test]
@@ -141,22 +184,26 @@ fn a_layer_whose_sums_overflow_is_refused_by_name() {
 
 #[test]
 fn damaged_files_are_errors_or_models_but_never_a_panic() {
-    let good = classifier().finish(ENDS[0], ENDS[1]);
     let try_it = |bytes: &[u8]| {
+        if let Ok(network) = Network::read(bytes) {
+            let _ = float(&network, Normalisation { mean: 0.0, std: 1.0 });
+        }
         if let Ok(lowered) = int8(bytes) {
             let description =
                 Description { name: "c", labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
             let _ = emit(&lowered.model, &description);
         }
     };
-    for len in 0..good.len() {
-        try_it(&good[..len]);
-    }
-    for at in 0..good.len() {
-        for value in [0, 1, 0x7f, 0x80, 0xff, good[at] ^ 0x10] {
-            let mut bytes = good.clone();
-            bytes[at] = value;
-            try_it(&bytes);
+    for good in [classifier().finish(ENDS[0], ENDS[1]), float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1])] {
+        for len in 0..good.len() {
+            try_it(&good[..len]);
+        }
+        for at in 0..good.len() {
+            for value in [0, 1, 0x7f, 0x80, 0xff, good[at] ^ 0x10] {
+                let mut bytes = good.clone();
+                bytes[at] = value;
+                try_it(&bytes);
+            }
         }
     }
     assert!(refusal(b"nothing of this kind").contains("TFL3"));

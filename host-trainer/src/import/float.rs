@@ -7,6 +7,9 @@ use super::lower::{live, refusal, sides, window_axis};
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape, WeightOrder};
 
+/// Most weights that a depthwise convolution of several outputs a channel may grow to.
+const SPREAD_MAX: usize = 1 << 24;
+
 /// How a pixel becomes the network's input: `(pixel − mean) / std`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Normalisation {
@@ -193,6 +196,7 @@ impl Translation<'_> {
                 FloatOp::DepthwiseConv2d { window, weights, bias, clamp }
             } else {
                 ensure!(last.is_multiple_of(input.channels), "its weights do not fit {} channels", input.channels);
+                ensure!(weights.len() * input.channels <= SPREAD_MAX, "its weights are too many");
                 FloatOp::Conv2d { window, weights: spread_depthwise(&weights, last, input.channels), bias, clamp }
             }
         };
