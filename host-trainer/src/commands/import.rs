@@ -17,7 +17,6 @@ use crate::import::lower::lower;
 use crate::import::model::Network;
 use crate::import::{Arithmetic, NEEDS_CALIBRATION, arithmetic};
 use crate::quantise::QuantModel;
-use crate::schedule::schedule_model;
 
 /// What became of the model.
 #[derive(Serialize)]
@@ -118,8 +117,7 @@ pub(super) fn description<'a>(name: &'a str, labels: &'a [String], input: InputK
 }
 
 fn emitted(args: &ImportArgs, model: &QuantModel, labels: &[String], input: InputKind) -> Result<Emitted> {
-    let model = schedule_model(model);
-    emit(&model, &description(&model_name(args), labels, input)).map_err(|error| match error.downcast_ref::<Error>() {
+    emit(model, &description(&model_name(args), labels, input)).map_err(|error| match error.downcast_ref::<Error>() {
         Some(Error::Op { index, .. }) => {
             let layer = model.names.get(usize::from(*index)).cloned().unwrap_or_default();
             error.context(format!("the layer that makes {layer} is out of the format's limits"))

@@ -14,7 +14,7 @@ impl Lowering<'_> {
         let tensor = &self.network.tensors[index];
         ensure!(
             !tensor.dynamic,
-            "the shape of the input {} is not known before the model runs: export it with a fixed input shape",
+            "the shape of the input {} is not known before the model runs: export it with a fixed input shape, a batch of 1 included",
             tensor.name
         );
         let source = match tensor.element {

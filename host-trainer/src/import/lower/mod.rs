@@ -169,7 +169,7 @@ impl Lowering<'_> {
         );
         ensure!(
             !tensor.dynamic,
-            "the shape of {} is not known before the model runs: export it with a fixed input shape",
+            "the shape of {} is not known before the model runs: export it with a fixed input shape, a batch of 1 included",
             tensor.name
         );
         Ok(())
