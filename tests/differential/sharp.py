@@ -78,7 +78,8 @@ def near_ties(name):
         x = g.input([1, 2] if dense else [1, 1, 1, channels if name == "DEPTHWISE_CONV_2D" else 2])
         per_channel = g.chance(0.5)
         scale = g.power(-7, 1)
-        weight_scale = np.float32(scale / x.scale * 2.0 ** g.rng.uniform(-22, -1))
+        exponent = g.rng.uniform(*g.pick([(-22, -18), (-22, -18), (-18, -1)]))
+        weight_scale = np.float32(scale / x.scale * 2.0**exponent)
         if per_channel:
             weight_scale = np.float32(weight_scale * 2.0 ** g.rng.uniform(-1, 1, channels))
         steps = g.rng.integers(-128, 128, channels) + 0.5

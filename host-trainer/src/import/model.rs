@@ -195,6 +195,13 @@ impl<'a> Network<'a> {
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
+        Self::read_tables(bytes).map_err(|error| {
+            let damaged = error.chain().any(|cause| cause.is::<planus::Error>());
+            if damaged { error.context("the file is damaged or cut off: make it or fetch it again") } else { error }
+        })
+    }
+
+    fn read_tables(bytes: &'a [u8]) -> Result<Self> {
         ensure!(bytes.get(4..8) == Some(b"TFL3"), "this is no TensorFlow Lite model: it does not say TFL3 at byte 4");
         let model = <ModelRef as planus::ReadAsRoot>::read_as_root(bytes)?;
         ensure!(model.version()? == 3, "this is version {} of the TensorFlow Lite format, not 3", model.version()?);
