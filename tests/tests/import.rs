@@ -136,6 +136,28 @@ fn the_float_graph_computes_what_litert_computes() {
 }
 
 #[test]
+fn zeros_around_a_float_picture_are_taken_into_the_convolution() {
+    let mut maker = Maker::default();
+    let mut tensor = |name: &str, shape: &[i32]| maker.tensor(name, shape, TensorType::Float32, None);
+    let (input, padded) = (tensor("picture", &[1, 4, 4, 1]), tensor("padded", &[1, 5, 5, 1]));
+    let (kernel, sums) = (tensor("kernel", &[1, 2, 2, 1]), tensor("sums", &[1, 2, 2, 1]));
+    let (identity, output) = (tensor("identity", &[4, 4]), tensor("output", &[1, 4]));
+    let borders = maker.integers("borders", &[4, 2], &[0, 0, 1, 0, 1, 0, 0, 0]);
+    let bytes = |values: [f32; 16], len: usize| values[..len].iter().flat_map(|value| value.to_le_bytes()).collect();
+    maker.fill(kernel, bytes([1.0; 16], 4));
+    maker.fill(identity, bytes(std::array::from_fn(|at| if at % 5 == 0 { 1.0 } else { 0.0 }), 16));
+    maker.op(BuiltinOperator::Pad, &[input, borders], padded, None);
+    maker.op(BuiltinOperator::Conv2d, &[padded, kernel], sums, convolution(Padding::Valid, 2));
+    maker.op(BuiltinOperator::FullyConnected, &[sums, identity], output, None);
+    let bytes = maker.finish(input, output);
+    let network = Network::read(&bytes).expect("it is a model");
+    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
+    let pixels: Vec<i8> = (0..16_u8).map(|pixel| (pixel ^ 0x80) as i8).collect();
+    // Windows begin at rows and columns −1 and 1: pixels 0; 1 and 2; 4 and 8; 5, 6, 9 and 10.
+    assert_eq!(graph.logits(&pixels), [0.0, 3.0, 12.0, 30.0]);
+}
+
+#[test]
 fn a_float_model_is_quantised_on_a_folder_of_pictures() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = |name: &str| folder.path().join(name);
