@@ -1,5 +1,7 @@
 //! Runs models over images: the float graph, and the int8 model through `no-std-infer` itself.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, ensure};
 use no_std_infer::format::{Info, Tensor};
 use no_std_infer::{Interpreter, Model, argmax};
@@ -14,7 +16,7 @@ use crate::graph::Graph;
 ///
 /// # Errors
 /// When the file cannot be read. Whether it is a model, `Model::parse` says.
-pub fn read_blob(path: &std::path::Path) -> Result<Aligned<u8>> {
+pub fn read_blob(path: &Path) -> Result<Aligned<u8>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read the blob {}", path.display()))?;
     Ok(Aligned::copy_of(&bytes))
 }
@@ -23,26 +25,26 @@ pub fn read_blob(path: &std::path::Path) -> Result<Aligned<u8>> {
 ///
 /// # Errors
 /// When it is no valid model.
-pub fn parse<'a>(blob: &'a Aligned<u8>, path: &std::path::Path) -> Result<Model<'a>> {
+pub fn parse<'a>(blob: &'a Aligned<u8>, path: &Path) -> Result<Model<'a>> {
     Model::parse(blob).with_context(|| {
         let path = path.display();
         format!("{path} cannot be used: make it again with `host-trainer quantize RUN_DIR` or `host-trainer import`")
     })
 }
 
-/// How pictures become the input of a model that gives one score a class.
+/// How pictures become the input of a model, read from `path`, that gives one score a class.
 ///
 /// # Errors
 /// When the model reads no pictures, or its logits are of several rows or columns.
-pub fn input_config(model: &Model<'_>) -> Result<InputConfig> {
+pub fn input_config(model: &Model<'_>, path: &Path) -> Result<InputConfig> {
     let Info { input, logits, .. } = model.info();
-    let remedy = "use `host-trainer run`";
+    let (shown, remedy) = (path.display(), "use `host-trainer run`");
     let image = input.kind.image();
     let image = image.with_context(|| {
-        format!("this model reads a tensor of {} int8 values, not pictures: {remedy}", shape(&input.tensor))
+        format!("{shown} reads a tensor of {} int8 values, not pictures: {remedy}", shape(&input.tensor))
     })?;
     let classifies = logits.height == 1 && logits.width == 1;
-    ensure!(classifies, "this model gives {} values for a picture, not one score a class: {remedy}", shape(logits));
+    ensure!(classifies, "{shown} gives {} values for a picture, not one score a class: {remedy}", shape(logits));
     Ok(InputConfig { width: input.tensor.width, height: input.tensor.height, color: image.color, fit: image.fit })
 }
 

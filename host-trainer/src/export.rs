@@ -1,6 +1,7 @@
 //! The end of a run: quantises the trained network, writes the blob and reports how it compares with the float network.
 
 use anyhow::Result;
+use clap::ValueEnum;
 use no_std_infer::Model;
 use no_std_infer::format::{ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
@@ -196,7 +197,8 @@ impl Report {
 pub fn methods_text(chosen: Method, methods: &[(Method, Option<f64>)]) -> String {
     let line = |(method, db): &(Method, Option<f64>)| {
         let chosen = if *method == chosen { " (chosen)" } else { "" };
-        format!("  {method:?}: SQNR of the logits {}{chosen}\n", decibels(*db))
+        let name = method.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+        format!("  {name}: SQNR of the logits {}{chosen}\n", decibels(*db))
     };
     methods.iter().map(line).collect()
 }

@@ -75,6 +75,10 @@ impl RunDir {
         let path = self.file(GRAPH_FILE);
         let shown = self.0.display();
         ensure!(
+            self.0.is_dir(),
+            "there is no run folder {shown}: give the folder that `host-trainer train --out` made"
+        );
+        ensure!(
             path.exists(),
             "{shown} holds no trained network: finish the run by `host-trainer train --resume {shown}`"
         );

@@ -1,7 +1,7 @@
 //! Puts the figures of finished runs into `results.json`, and the demo's picture into `docs`.
 //!
-//! `cargo run -p tests --example results -- RUNS`, where `RUNS` holds the run folders that the commands in
-//! `results.json` make. A table whose runs are not all there stays as it was. The MLPerf Tiny models are run on this
+//! `cargo run -p tests --example results -- RUNS`, where `RUNS` is the folder `runs` of the commands in
+//! `results.json`. A table whose runs are not all there stays as it was. The MLPerf Tiny models are run on this
 //! machine and in QEMU, and timed beside LiteRT, where all of that is there; `$PYTHON` names a Python that has LiteRT.
 //! `UPDATE_DOCS=1 cargo test -p tests --test docs` then renders the tables.
 

@@ -94,8 +94,10 @@ impl Golden {
     pub fn open(name: &str) -> Result<Self> {
         let folder = folder().join(name);
         let manifest = manifest(&folder)?;
-        let lowered = import::int8(&std::fs::read(file(name)?)?)?;
+        let file = file(name)?;
+        let lowered = import::int8(&std::fs::read(&file)?)?;
         ensure!(lowered.changes.is_empty(), "operators were changed: {:?}", lowered.changes);
+        let name = &*file.file_stem().context("the model has a name")?.to_string_lossy();
         let description =
             Description { name, labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
         let blob = emit(&lowered.model, &description)?.blob;

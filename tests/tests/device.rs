@@ -66,7 +66,7 @@ fn drawing(model: &Model<'_>, seed: u64) -> Result<Vec<i8>> {
 }
 
 fn model_input(model: &Model<'_>, frame: &Frame<'_>) -> Result<Vec<i8>> {
-    let want = input_config(model)?;
+    let want = input_config(model, Path::new("the blob under test"))?;
     let mut input = vec![0; model.info().input.tensor.len()];
     preprocess(frame, want.fit, &mut input, want.width, want.height, want.color)?;
     Ok(input)

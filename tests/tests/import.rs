@@ -271,6 +271,13 @@ fn the_commands_import_inspect_and_run() {
     assert!(error.contains("383 bytes") && error.contains("192"), "{error}");
     fs::write(file("labels.txt"), "cat\ndog\n").expect("written");
     let error = format!("{:#}", call(&[&import[..], &["--labels", text(&labels)]].concat()).unwrap_err());
-    assert!(error.contains("2 class names for 3"), "{error}");
+    assert!(error.contains("labels.txt has 2 names, the model 3 outputs"), "{error}");
+    for (names, word) in [("cat\ndog\ncat\n", "line 3"), ("cat\n\ndog\n", "line 2"), ("", "no names")] {
+        fs::write(file("labels.txt"), names).expect("written");
+        let error = format!("{:#}", call(&[&import[..], &["--labels", text(&labels)]].concat()).unwrap_err());
+        assert!(error.contains(word), "{error}");
+    }
+    let error = format!("{:#}", call(&["import", text(&model), "--out", text(&model)]).unwrap_err());
+    assert!(error.contains("--out") && error.contains("another file"), "{error}");
     assert!(call(&[&import[..], &["--input", "tensor"]].concat()).is_ok());
 }

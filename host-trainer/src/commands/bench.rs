@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use no_std_infer::format::Provenance;
 use no_std_infer::{Interpreter, Model};
 use serde::Serialize;
@@ -39,14 +39,15 @@ struct Times {
 
 pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
     let window = Duration::try_from_secs_f64(args.seconds).context("`--seconds` is not a length of time")?;
+    ensure!(!window.is_zero(), "`--seconds` is not a length of time");
     let litert = litert::is_installed(&args.python);
     let mut rows = Vec::new();
     for path in &args.models {
-        let tflite = path.extension().is_some_and(|extension| extension == "tflite");
+        let tflite = is_tflite(path);
         let blob = if tflite { imported(path)? } else { read_blob(path)? };
         let model = parse(&blob, path)?;
         let litert = if litert && tflite { Some(LiteRt::start(&args.python, path, args.seconds)?) } else { None };
-        let mut row = Bench::measure(path.display().to_string(), &model, litert, args.rounds.max(1), window)?;
+        let mut row = Bench::measure(path.display().to_string(), &model, litert, usize::from(args.rounds), window)?;
         if args.link == Link::Qemu {
             let input = vec![0; model.info().input.tensor.len()];
             row.device_instructions = Some(Device::start(&blob)?.infer(&input)?.total);
@@ -57,7 +58,7 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
         print(&rows, args);
-        if !litert {
+        if !litert && args.models.iter().any(|path| is_tflite(path)) {
             println!(
                 "LiteRT is not there to compare with: `pip install ai-edge-litert`, or name a Python with --python."
             );
@@ -66,9 +67,16 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn is_tflite(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "tflite")
+}
+
 fn imported(path: &Path) -> Result<Aligned<u8>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
-    let model = import::int8(&bytes).with_context(|| format!("{} cannot be imported", path.display()))?.model;
+    let model = import::int8(&bytes);
+    let remedy =
+        || format!("{} cannot be run as it is; a float model is imported first, and its blob run", path.display());
+    let model = model.with_context(remedy)?.model;
     let input = input_kind(&model.input, None)?;
     Ok(emit(&model, &Description { name: "bench", labels: &[], input, provenance: Provenance::default() })?.blob)
 }
@@ -151,8 +159,7 @@ fn print(rows: &[Bench], args: &BenchArgs) {
     println!("{}", table.trim_fmt());
     println!(
         "\nMilliseconds an inference on one thread: median (shortest to longest) of {} rounds of {} s.",
-        args.rounds.max(1),
-        args.seconds
+        args.rounds, args.seconds
     );
 }
 

@@ -13,7 +13,7 @@ use crate::progress;
 pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
-    let input = input_config(&model)?;
+    let input = input_config(&model, &args.blob)?;
     let labels = class_names(&model);
     let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
     let loaded = progress::load(&mut dataset, &input, args.images.view)?;

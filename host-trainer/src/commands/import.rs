@@ -8,8 +8,8 @@ use no_std_infer::format::{InputKind, Provenance, Tensor};
 use no_std_infer::{Error, Model};
 use serde::Serialize;
 
-use super::ImportArgs;
 use super::import_float::{Quantisation, quantised};
+use super::{ImportArgs, refuse_overwriting};
 use crate::atomic;
 use crate::emit::{Description, Emitted, emit};
 use crate::import::kind::input_kind;
@@ -52,14 +52,27 @@ impl Side {
         Self { shape, scale: tensor.scale, zero_point: tensor.zero_point }
     }
 
+    fn shape_text(&self) -> String {
+        self.shape.map(|side| side.to_string()).join("x")
+    }
+
     fn to_text(&self) -> String {
-        let [height, width, channels] = self.shape;
-        format!("{height}x{width}x{channels}, real = {} * (byte - {})", self.scale, self.zero_point)
+        format!("{}, {}", self.shape_text(), real_text(self.scale, self.zero_point))
+    }
+}
+
+/// What the bytes of a tensor stand for.
+pub(super) fn real_text(scale: f32, zero_point: i8) -> String {
+    match zero_point {
+        0 => format!("real = {scale} * byte"),
+        1.. => format!("real = {scale} * (byte - {zero_point})"),
+        _ => format!("real = {scale} * (byte + {})", -i32::from(zero_point)),
     }
 }
 
 pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     let name = args.model.display();
+    refuse_overwriting(&args.model, &args.out, "--out")?;
     let bytes = std::fs::read(&args.model).with_context(|| format!("cannot read the model {name}"))?;
     let labels = args.labels.as_deref().map_or(Ok(Vec::new()), read_labels)?;
     let (emitted, report) = imported(args, &bytes, &labels).with_context(|| format!("{name} cannot be imported"))?;
@@ -77,6 +90,7 @@ fn imported(args: &ImportArgs, bytes: &[u8], labels: &[String]) -> Result<(Emitt
     match (arithmetic(&network)?, &args.calibrate) {
         (Arithmetic::Int8, None) => {
             let lowered = lower(&network)?;
+            check_labels(args, labels, &lowered.model)?;
             let kind = input_kind(&lowered.model.input, args.input)?;
             let emitted = emitted(args, &lowered.model, labels, kind)?;
             let changes = lowered.changes.into_iter().chain(lowered.model.notes).collect();
@@ -95,14 +109,30 @@ fn imported(args: &ImportArgs, bytes: &[u8], labels: &[String]) -> Result<(Emitt
 
 /// One name a line; empty lines at the end do not count.
 fn read_labels(path: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the labels {}", path.display()))?;
+    let shown = path.display();
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the labels {shown}"))?;
+    let text = String::from_utf8(bytes).ok();
+    let text = text.with_context(|| format!("{shown} is no text: the labels are one name a line"))?;
     let labels: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
-    ensure!(
-        !labels.is_empty() && labels.iter().all(|label| !label.is_empty()),
-        "{} has a line without a name",
-        path.display()
-    );
+    ensure!(!labels.is_empty(), "{shown} has no names: the labels are one name a line");
+    for (at, label) in labels.iter().enumerate() {
+        ensure!(!label.is_empty(), "line {} of {shown} has no name", at + 1);
+        let earlier = labels.iter().take(at).position(|other| other == label);
+        ensure!(earlier.is_none(), "{shown} has the name {label} in line {} and earlier: name each class once", at + 1);
+    }
     Ok(labels)
+}
+
+pub(super) fn check_labels(args: &ImportArgs, labels: &[String], model: &QuantModel) -> Result<()> {
+    let Some(path) = args.labels.as_deref() else { return Ok(()) };
+    let classes = model.logits.channels as usize;
+    ensure!(
+        labels.len() == classes,
+        "{} has {} names, the model {classes} outputs: give one name a line, in the order of the outputs",
+        path.display(),
+        labels.len()
+    );
+    Ok(())
 }
 
 /// The name that the blob gives the model: the file's.
@@ -148,13 +178,18 @@ impl Report {
 
     fn print(&self, args: &ImportArgs) {
         println!("{} -> {}", self.model, self.blob);
-        println!("input   {}", self.input.to_text());
-        let image = "a picture (bytes are pixel - 128)";
-        let (is, other) = if self.input_kind == "image" { (image, "tensor") } else { ("raw int8 values", "image") };
+        let (is, other) = match self.input_kind {
+            "image" => (format!("{}, a picture: bytes are pixel - 128", self.input.shape_text()), "tensor"),
+            _ => (format!("{}, raw int8 values", self.input.to_text()), "image"),
+        };
         let assumed =
-            if args.input.is_none() { format!("; assumed, change it with --input {other}") } else { String::new() };
-        println!("        {is}{assumed}");
-        println!("output  {}, {} labels", self.output.to_text(), self.labels);
+            if args.input.is_none() { format!(" (assumed; change it with --input {other})") } else { String::new() };
+        println!("input   {is}{assumed}");
+        let labels = match self.labels {
+            0 => "no class names (--labels FILE gives them)".to_owned(),
+            labels => format!("{labels} class names"),
+        };
+        println!("output  {}, {labels}", self.output.to_text());
         println!(
             "{} layers, {} MACs, flash {} bytes, arena {} bytes (lower bound {})",
             self.layers, self.macs, self.flash_bytes, self.arena_bytes, self.arena_lower_bound

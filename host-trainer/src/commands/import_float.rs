@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::ImportArgs;
-use super::import::{description, model_name};
+use super::import::{check_labels, description, model_name};
 use crate::aligned::Aligned;
 use crate::candidates::{self, Best};
 use crate::config::{InputConfig, Method};
@@ -25,6 +25,8 @@ use crate::quantise::QuantModel;
 use crate::schedule::schedule_graph;
 use crate::sqnr::LayerSqnr;
 
+/// Share of the images below which int8 and float disagree so often that the user is warned.
+const ENOUGH_AGREEMENT: f64 = 0.9;
 /// Most images that ranges are taken from; as many others measure the agreement.
 const IMAGES: usize = 200;
 
@@ -36,7 +38,7 @@ pub(super) struct Quantisation {
     calibration_images: usize,
     method: Method,
     methods: Vec<(Method, Option<f64>)>,
-    /// Images, other than those for calibration where there are enough, that both put into the same class.
+    /// Images, other than those for calibration, that both put into the same class.
     agreement: Share,
     layers: Vec<LayerSqnr>,
 }
@@ -55,6 +57,8 @@ pub(super) fn quantised(
     folder: &Path,
     labels: &[String],
 ) -> Result<Quantised> {
+    ensure!(args.std.is_finite() && args.std > 0.0, "--std is {}: give a positive number", args.std);
+    ensure!(folder.is_dir(), "--calibrate: there is no folder {}: give a folder of typical images", folder.display());
     let normalisation = Normalisation { mean: args.mean, std: args.std };
     let graph = schedule_graph(float(network, normalisation)?);
     let config = input_config(&graph)?;
@@ -69,8 +73,8 @@ pub(super) fn quantised(
     let (calibration, others): (Vec<Vec<i8>>, Vec<Vec<i8>>) = (calibration, others);
     let Best { method, methods, model, plain, layers } =
         candidates::best(&graph, &calibration, &candidates::METHODS, 1.0, write)?;
-    let measured = if others.is_empty() { &calibration } else { &others };
-    let agreement = agreement(&graph, &Model::parse(&plain.blob)?, measured);
+    check_labels(args, labels, &model)?;
+    let agreement = agreement(&graph, &Model::parse(&plain.blob)?, &others);
     let calibration_images = calibration.len();
     let quantisation =
         Quantisation { mean: args.mean, std: args.std, calibration_images, method, methods, agreement, layers };
@@ -87,6 +91,7 @@ fn input_config(graph: &Graph) -> Result<InputConfig> {
 fn read(files: &[PathBuf], config: &InputConfig) -> Result<Vec<Vec<i8>>> {
     let count = files.len().min(2 * IMAGES);
     ensure!(count > 0, "there is no image to calibrate on");
+    ensure!(count > 1, "there is one image to calibrate on: give at least two, the second checks the result");
     let chosen: Vec<&PathBuf> = (0..count).filter_map(|index| files.get(index * files.len() / count)).collect();
     chosen.par_iter().map(|path| input_for(path, config, View::Rgb888)).collect()
 }
@@ -110,6 +115,14 @@ impl Quantisation {
             self.agreement.count, self.agreement.total, self.calibration_images
         );
         print!("{}", methods_text(self.method, &self.methods));
-        println!("\n{}\n", layers_text(&self.layers));
+        println!("\n{}", layers_text(&self.layers));
+        if self.agreement.value < ENOUGH_AGREEMENT {
+            println!(
+                "\nwarning: int8 and float disagree on {} of {} images: calibrate on more pictures, like those that the \
+                 model will see; a model made for int8 (quantisation-aware training) loses less",
+                self.agreement.total - self.agreement.count,
+                self.agreement.total
+            );
+        }
     }
 }

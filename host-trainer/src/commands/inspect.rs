@@ -122,15 +122,20 @@ impl Inspection {
             "flash {} bytes (constants {}), arena {} bytes, {} MACs, CRC-32 {}",
             self.flash_bytes, self.weights_bytes, self.arena_bytes, self.macs, self.crc32
         );
-        println!(
-            "accuracy on {} images: float {:.3}, int8 {:.3}; temperature {:.3}; golden vector: {}",
-            self.measured_on_images,
-            self.float_accuracy,
-            self.int8_accuracy,
-            self.temperature,
-            if self.golden_vector { "yes" } else { "no" }
-        );
-        println!("made by {}; configuration {}; data {}\n", self.producer, self.config_sha256, self.dataset_sha256);
+        if self.measured_on_images > 0 {
+            println!(
+                "accuracy on {} images: float {:.3}, int8 {:.3}",
+                self.measured_on_images, self.float_accuracy, self.int8_accuracy
+            );
+        }
+        let golden = if self.golden_vector { "yes" } else { "no" };
+        println!("temperature {:.3}; golden vector: {golden}; made by {}", self.temperature, self.producer);
+        for (name, hash) in [("configuration", &self.config_sha256), ("data", &self.dataset_sha256)] {
+            if !hash.is_empty() {
+                println!("SHA-256 of the {name}: {hash}");
+            }
+        }
+        println!();
         let header = ["#", "operator", "kernel", "output", "MACs", "arena at", "scale", "zero point"];
         let mut table = text_table(&header, 4);
         for layer in &self.layers {

@@ -13,10 +13,10 @@ mod quantize;
 mod run;
 mod train;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Method, Preset};
@@ -56,6 +56,13 @@ enum Command {
     Bench(BenchArgs),
     /// Draws the built-in data set.
     Faces(FacesArgs),
+}
+
+/// Refuses to write over a file that the command reads.
+fn refuse_overwriting(read: &Path, written: &Path, option: &str) -> Result<()> {
+    let same = read.canonicalize().ok().zip(written.canonicalize().ok()).is_some_and(|(read, written)| read == written);
+    ensure!(!same, "{option} names {}, which is read: give another file", written.display());
+    Ok(())
 }
 
 /// Does what the command line says. The exit code is a failure when a bound is missed.
@@ -174,7 +181,7 @@ struct ParityArgs {
 /// Where the int8 model runs besides this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Link {
-    /// Nowhere.
+    /// This machine only.
     Host,
     /// On a Cortex-M4 in QEMU.
     Qemu,
@@ -198,9 +205,9 @@ struct PredictArgs {
     /// Image files.
     #[arg(required = true)]
     images: Vec<PathBuf>,
-    /// Classes to show for each image, the likeliest first.
-    #[arg(long, default_value_t = 3)]
-    top: usize,
+    /// Classes to show for each image, 1 or more, the likeliest first.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -233,10 +240,10 @@ struct ImportArgs {
     #[arg(long, value_name = "DIR")]
     calibrate: Option<PathBuf>,
     /// What the float model wants subtracted from pixels of 0 to 255.
-    #[arg(long, default_value_t = 127.5)]
+    #[arg(long, default_value_t = 127.5, requires = "calibrate")]
     mean: f64,
     /// What the float model wants the difference divided by.
-    #[arg(long, default_value_t = 127.5)]
+    #[arg(long, default_value_t = 127.5, requires = "calibrate")]
     std: f64,
     /// Print the report as JSON.
     #[arg(long)]
@@ -263,9 +270,9 @@ struct BenchArgs {
     /// Blobs, or int8 `.tflite` models: those are run by LiteRT as well, where it is installed.
     #[arg(required = true)]
     models: Vec<PathBuf>,
-    /// Rounds; the median counts.
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    /// Rounds, 1 or more; the median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
     /// Length of a round in seconds.
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,

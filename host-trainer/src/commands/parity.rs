@@ -38,11 +38,17 @@ struct DeviceParity {
 pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let run = RunDir::new(&args.run_dir);
     let graph = run.graph()?;
+    let shown = args.run_dir.display();
+    ensure!(
+        run.blob().exists(),
+        "{shown} holds no model.blob: finish the run by `host-trainer train --resume {shown}`, or quantise it by \
+         `host-trainer quantize {shown}`"
+    );
     let blob = read_blob(&run.blob())?;
     let model = parse(&blob, &run.blob())?;
-    let input = input_config(&model)?;
+    let input = input_config(&model, &run.blob())?;
     let labels = class_names(&model);
-    let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
+    let mut dataset = dataset(&run, args, &labels)?;
     if let Some(limit) = args.limit {
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             thin(split, limit);
@@ -84,6 +90,14 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
         parity.print();
     }
     Ok(parity.verdict(args.min_agreement))
+}
+
+/// The images; those that the run was trained on in the splits of the run, so that none counts as unseen that is not.
+fn dataset(run: &RunDir, args: &ParityArgs, labels: &[String]) -> Result<Dataset> {
+    let record = run.record()?;
+    let data = &args.images.data;
+    let same = data.canonicalize().ok().zip(record.root.canonicalize().ok()).is_some_and(|(data, root)| data == root);
+    if same { Ok(record.dataset(data)) } else { Dataset::open_for(data, labels, args.images.skip_bad) }
 }
 
 /// Keeps at most `limit` elements, spread over all.

@@ -28,7 +28,7 @@ struct Score {
 pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
-    let config = input_config(&model)?;
+    let config = input_config(&model, &args.blob)?;
     let labels = class_names(&model);
     let mut arena = Aligned::new(model.arena_len());
     let mut predictions = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
         predictions.push(Prediction {
             image: image.display().to_string(),
             class: labels[order[0]].clone(),
-            top: order.iter().take(args.top).map(score).collect(),
+            top: order.iter().take(usize::from(args.top)).map(score).collect(),
             logits: output.logits,
         });
     }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::QuantizeArgs;
 use crate::dataset::{Loaded, View};
@@ -15,6 +15,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let config = run.config()?;
     let record = run.record()?;
     let root = args.data.as_deref().unwrap_or(&record.root);
+    ensure!(root.is_dir(), "there is no folder {}: say with --data where the run's images are now", root.display());
     let images: Loaded = progress::load(&mut record.dataset(root), &config.input, View::Rgb888)?;
     let report = export(&run, &config, &record, &images, args.method.or(config.quantize.method))?;
     if args.json {

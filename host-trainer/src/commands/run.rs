@@ -7,12 +7,15 @@ use anyhow::{Context, Result, ensure};
 use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 
-use super::RunArgs;
+use super::import::real_text;
+use super::{RunArgs, refuse_overwriting};
 use crate::aligned::Aligned;
 use crate::atomic;
 use crate::evaluate::{infer, parse, read_blob};
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
+    refuse_overwriting(&args.input, &args.output, "--output")?;
+    refuse_overwriting(&args.blob, &args.output, "--output")?;
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
     let len = model.info().input.tensor.len();
@@ -20,7 +23,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let bytes = std::fs::read(&args.input).with_context(|| format!("cannot read the input {name}"))?;
     ensure!(
         !bytes.is_empty() && bytes.len().is_multiple_of(len),
-        "{name} has {} bytes, but inputs of the model take {len} each, one after the other",
+        "{name} has {} bytes, which is no multiple of {len}, the length of the model's input: give whole inputs, one \
+         after the other",
         bytes.len()
     );
     let inputs: Vec<Vec<i8>> = bytes.chunks_exact(len).map(signed).collect();
@@ -28,23 +32,22 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let outputs: Vec<Vec<i8>> =
         inputs.par_iter().map_init(arena, |arena, input| infer(&model, arena, input).output).collect();
     let outputs: Vec<u8> = outputs.iter().flatten().map(|&value| value as u8).collect();
+    if let (Some(folder), Some(first)) = (&args.layers, inputs.first()) {
+        let layers = write_layers(&model, first, folder)?;
+        println!("{layers} tensors of the first input are in {}", folder.display());
+    }
     atomic::write(&args.output, &outputs)?;
     let tensor = model.output();
     println!(
-        "{} x {} bytes are in {}: {}x{}x{}, real = {} * (byte - {})",
+        "{} x {} bytes are in {}: {}x{}x{}, {}",
         inputs.len(),
         tensor.len(),
         args.output.display(),
         tensor.height,
         tensor.width,
         tensor.channels,
-        tensor.scale,
-        tensor.zero_point
+        real_text(tensor.scale, tensor.zero_point)
     );
-    if let (Some(folder), Some(first)) = (&args.layers, inputs.first()) {
-        let layers = write_layers(&model, first, folder)?;
-        println!("{layers} tensors of the first input are in {}", folder.display());
-    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,10 +20,10 @@ pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     print!("{}", report.to_text());
     println!(
-        "\nThe run is in {}: model.blob, report.json, curves.svg, confusion-*.svg, metrics.csv",
+        "\nThe run is in {}: model.blob, report.json, predictions.svg, curves.svg, confusion-*.svg, metrics.csv",
         run.path().display()
     );
-    println!("Next: host-trainer inspect {}", run.blob().display());
+    println!("See what is in the blob:  cargo run -- inspect {}", run.blob().display());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -112,6 +112,6 @@ fn train_and_export(
         compute.device.name()
     );
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
-    eprintln!("the best of {} epochs is epoch {}", outcome.epochs.len(), outcome.best_epoch);
+    eprintln!("epoch {} of {} is the best; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
     export(run, config, record, images, config.quantize.method)
 }

@@ -43,8 +43,7 @@ pub(super) fn read(path: &Path, input: &InputConfig, view: View) -> Result<(Vec<
 /// transparency is put on white, colour profiles are ignored. `then` runs before another large image is decoded.
 fn decode<T>(bytes: &[u8], then: impl FnOnce(RgbImage) -> T) -> Result<T> {
     ensure!(!bytes.is_empty(), "is empty");
-    let format =
-        image::guess_format(bytes).ok().context("is not an image that can be read (JPEG, PNG, BMP or WebP)")?;
+    let format = image::guess_format(bytes).ok().context("is not an image that can be read")?;
     match format {
         ImageFormat::Jpeg => ensure!(jpeg_is_complete(bytes), "is truncated: its end-of-image marker is missing"),
         ImageFormat::Png | ImageFormat::Bmp | ImageFormat::WebP => {}

@@ -134,7 +134,8 @@ impl Dataset {
             [&train, &valid, &test].into_iter().flat_map(|c| c.keys()).filter(|c| !labels.contains(c)).collect();
         ensure!(
             unknown.is_empty(),
-            "the model does not know the class {} of {}; its classes are {}: rename the folder or leave it out",
+            "the model has no class by the name of the folders {} in {}; its classes are {}: rename the folders or leave \
+             them out (an imported model gets its class names by `import --labels`)",
             listed(&unknown),
             dataset.root.display(),
             listed(labels)

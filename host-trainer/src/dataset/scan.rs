@@ -209,6 +209,7 @@ fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>> {
 
 /// What `dir` holds, sorted, without hidden entries and the leftovers of macOS archives.
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+    ensure!(dir.is_dir(), "there is no folder {}: check the path", dir.display());
     let context = || format!("cannot list the folder {}: check its permissions", dir.display());
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(dir).with_context(context)? {

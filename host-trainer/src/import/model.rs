@@ -202,7 +202,10 @@ impl<'a> Network<'a> {
     }
 
     fn read_tables(bytes: &'a [u8]) -> Result<Self> {
-        ensure!(bytes.get(4..8) == Some(b"TFL3"), "this is no TensorFlow Lite model: it does not say TFL3 at byte 4");
+        ensure!(
+            bytes.get(4..8) == Some(b"TFL3"),
+            "this is no TensorFlow Lite model, which says TFL3 at byte 4: give a .tflite file"
+        );
         let model = <ModelRef as planus::ReadAsRoot>::read_as_root(bytes)?;
         ensure!(model.version()? == 3, "this is version {} of the TensorFlow Lite format, not 3", model.version()?);
         let buffers: Vec<BufferRef> = list(model.buffers()?)?;
