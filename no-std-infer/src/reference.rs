@@ -36,7 +36,7 @@ fn broadcast(arena: &[i8], t: &Tensor, y: usize, x: usize, c: usize) -> i32 {
 }
 
 /// Position in the input of a tap of an output's window.
-fn position(output: usize, stride: u8, tap: usize, dilation: u8, pad: u8) -> i64 {
+fn position(output: usize, stride: u16, tap: usize, dilation: u16, pad: u16) -> i64 {
     output as i64 * i64::from(stride) + tap as i64 * i64::from(dilation) - i64::from(pad)
 }
 

@@ -254,8 +254,10 @@ impl Maker {
     }
 
     fn windowed(&mut self, input: Tensor, channels: u32, dilated: bool) -> (Tensor, Window) {
-        let (height, kernel_h, stride_h, dilation_h, pad_top) = self.axis(input.height, dilated);
-        let (width, kernel_w, stride_w, dilation_w, pad_left) = self.axis(input.width, dilated);
+        // A few windows have more taps along one axis than a byte can count.
+        let long: u32 = self.rng.random_range(0..200);
+        let (height, kernel_h, stride_h, dilation_h, pad_top) = self.axis(input.height, dilated, long == 0);
+        let (width, kernel_w, stride_w, dilation_w, pad_left) = self.axis(input.width, dilated, long == 1);
         let window = Window { kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left };
         let zero_point = if dilated { self.any_i8() } else { input.zero_point };
         let scale = if dilated { 0.02 } else { input.scale };
@@ -263,12 +265,12 @@ impl Maker {
     }
 
     /// Output size, kernel, stride, dilation and leading padding along one axis.
-    fn axis(&mut self, inputs: u16, dilated: bool) -> (u16, u8, u8, u8, u8) {
-        let kernel: u8 = self.rng.random_range(1..=4);
-        let stride: u8 = self.rng.random_range(1..=3);
-        let dilation: u8 = if dilated { self.rng.random_range(1..=2) } else { 1 };
+    fn axis(&mut self, inputs: u16, dilated: bool, long: bool) -> (u16, u16, u16, u16, u16) {
+        let kernel: u16 = if long { self.rng.random_range(250..=300) } else { self.rng.random_range(1..=4) };
+        let stride: u16 = self.rng.random_range(1..=3);
+        let dilation: u16 = if dilated { self.rng.random_range(1..=2) } else { 1 };
         let pad = self.rng.random_range(0..=(kernel - 1) * dilation);
-        let most = (inputs + u16::from(pad) - 1) / u16::from(stride) + 1;
+        let most = (inputs + pad - 1) / stride + 1;
         (self.rng.random_range(1..=most), kernel, stride, dilation, pad)
     }
 

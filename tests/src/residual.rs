@@ -75,7 +75,7 @@ impl Maker {
         (0..len).map(|_| self.rng.random_range(-limit..limit)).collect()
     }
 
-    fn conv(&mut self, input: usize, channels: usize, stride: u8, clamp: Clamp) -> usize {
+    fn conv(&mut self, input: usize, channels: usize, stride: u16, clamp: Clamp) -> usize {
         let shape = self.graph.shape(input);
         let (window, output) = same_window(shape, 3, stride);
         // The picture's values are about a hundred times those of later tensors.

@@ -79,18 +79,18 @@ pub fn fold_normalisation(weights: &mut [f32], bias: &mut [f32], order: WeightOr
 /// A square window with TFLite's SAME padding (of an odd total the smaller half above and left), and the shape of its
 /// output with the input's channels.
 #[must_use]
-pub fn same_window(input: Shape, kernel: u8, stride: u8) -> (Window, Shape) {
+pub fn same_window(input: Shape, kernel: u16, stride: u16) -> (Window, Shape) {
     let (height, pad_top) = same_padding(input.height, kernel, stride);
     let (width, pad_left) = same_padding(input.width, kernel, stride);
     (Window { pad_top, pad_left, ..Window::square(kernel, stride) }, Shape { height, width, ..input })
 }
 
 /// Size of the output and padding before the input.
-fn same_padding(input: usize, kernel: u8, stride: u8) -> (usize, u8) {
+fn same_padding(input: usize, kernel: u16, stride: u16) -> (usize, u16) {
     let output = input.div_ceil(usize::from(stride));
     let total = ((output - 1) * usize::from(stride) + usize::from(kernel)).saturating_sub(input);
     // At most kernel − 1, which fits.
-    (output, (total / 2) as u8)
+    (output, (total / 2) as u16)
 }
 
 #[cfg(test)]

@@ -248,7 +248,7 @@ impl Graph {
 /// Every window touches the input, and padding is narrower than the window.
 fn check_window(window: &Window, input: Shape, output: Shape) -> Result<()> {
     let w = window;
-    let fits = |outputs: usize, inputs: usize, [kernel, stride, dilation, pad]: [u8; 4]| {
+    let fits = |outputs: usize, inputs: usize, [kernel, stride, dilation, pad]: [u16; 4]| {
         kernel > 0
             && stride > 0
             && dilation > 0

@@ -69,7 +69,7 @@ fn clamped(mut values: Vec<f32>, clamp: Clamp) -> Vec<f32> {
 }
 
 /// Row or column of the input under a tap, or `None` in the padding.
-fn position(output: usize, tap: usize, [stride, dilation, pad]: [u8; 3], inputs: usize) -> Option<usize> {
+fn position(output: usize, tap: usize, [stride, dilation, pad]: [u16; 3], inputs: usize) -> Option<usize> {
     let padded = output * usize::from(stride) + tap * usize::from(dilation);
     padded.checked_sub(usize::from(pad)).filter(|&position| position < inputs)
 }

@@ -287,7 +287,7 @@ impl Translation<'_> {
         axes.sort_unstable();
         ensure!(rank == 4 && axes == [1, 2], "only the mean over height and width is supported");
         let input = self.graph.shape(value);
-        let side = |side: usize| u8::try_from(side).context("it takes the mean over more than 255 rows or columns");
+        let side = |side: usize| u16::try_from(side).context("it takes the mean over more than 65,535 rows or columns");
         let window = Window { kernel_h: side(input.height)?, kernel_w: side(input.width)?, ..Window::square(1, 1) };
         self.push(op, FloatOp::AveragePool2d { window }, vec![value])
     }

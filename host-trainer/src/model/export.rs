@@ -93,10 +93,10 @@ impl Builder {
 
     fn pool(&mut self, name: String, height: usize, width: usize, op: impl Fn(Window) -> FloatOp) {
         let window = Window {
-            kernel_h: byte(height),
-            kernel_w: byte(width),
-            stride_h: byte(height),
-            stride_w: byte(width),
+            kernel_h: side(height),
+            kernel_w: side(width),
+            stride_h: side(height),
+            stride_w: side(width),
             ..Window::square(1, 1)
         };
         let output = Shape { height: self.shape.height / height, width: self.shape.width / width, ..self.shape };
@@ -105,7 +105,7 @@ impl Builder {
 
     /// With `pixels` the convolution reads pixels less 128.
     fn conv(&mut self, name: String, conv: &Conv, pixels: Option<&Task>) {
-        let (window, output) = same_window(self.shape, byte(conv.kernel()), byte(conv.stride));
+        let (window, output) = same_window(self.shape, side(conv.kernel()), side(conv.stride));
         let [outputs, inputs, kernel, _] = conv.weight.dims();
         let (order, axes) = match conv.depthwise {
             true => (WeightOrder::ChannelLast, [2, 3, 0, 1]),
@@ -190,8 +190,8 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 }
 
 /// Sizes are checked when the network is built.
-fn byte(size: usize) -> u8 {
-    u8::try_from(size).expect("sizes of windows are below 256")
+fn side(size: usize) -> u16 {
+    u16::try_from(size).expect("sizes of windows are below 65,536")
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub(crate) fn op(tensors: &[Tensor], [kind, a, b, channels]: [usize; 4]) -> Op {
         _ => Op::Conv2d(Conv2d {
             input,
             output: other,
-            window: Window::square(1 + (b % 2) as u8, 1),
+            window: Window::square(1 + (b % 2) as u16, 1),
             weights: Weights { layout: Layout::Plain, weights: 0, channels: 0 },
             activation,
             scratch: 0,
@@ -164,7 +164,7 @@ fn network(input: Tensor, layers: &[(usize, u16, u32, u8)], depthwise: impl Fn(u
     let (activation, multiplier) = (Activation::NONE, Multiplier { mantissa: 0, shift: 0 });
     for (index, &(from, side, channels, kernel)) in layers.iter().enumerate() {
         let (input, output) = (tensors[from], image(index + 1, side, channels));
-        let (window, scratch) = (Window::square(kernel.max(1), 1), 0);
+        let (window, scratch) = (Window::square(kernel.max(1).into(), 1), 0);
         let conv = Conv2d { input, output, window, weights, activation, scratch };
         ops.push(match kernel {
             0 => {

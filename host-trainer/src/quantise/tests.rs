@@ -80,7 +80,7 @@ impl Network {
         self.last()
     }
 
-    fn conv(&mut self, noise: &mut Noise, input: usize, channels: usize, stride: u8, clamp: Clamp) -> usize {
+    fn conv(&mut self, noise: &mut Noise, input: usize, channels: usize, stride: u16, clamp: Clamp) -> usize {
         let shape = self.0.shape(input);
         let (window, output) = same_window(shape, 3, stride);
         let depth = 9 * shape.channels;
@@ -91,7 +91,7 @@ impl Network {
 
     fn global_average(&mut self) -> usize {
         let shape = self.0.shape(self.last());
-        let window = Window { kernel_h: shape.height as u8, kernel_w: shape.width as u8, ..Window::square(1, 1) };
+        let window = Window { kernel_h: shape.height as u16, kernel_w: shape.width as u16, ..Window::square(1, 1) };
         self.push(FloatOp::AveragePool2d { window }, vec![self.last()], Shape { height: 1, width: 1, ..shape })
     }
 
@@ -152,8 +152,8 @@ fn assert_nodes(mut network: Network, steps: &[f32]) -> std::result::Result<(), 
 
 prop_compose! {
     fn window()(
-        kernel_h in 1_u8..5, kernel_w in 1_u8..5, stride_h in 1_u8..4, stride_w in 1_u8..4,
-        dilation_h in 1_u8..3, dilation_w in 1_u8..3, pads in (0_u8..9, 0_u8..9),
+        kernel_h in 1_u16..5, kernel_w in 1_u16..5, stride_h in 1_u16..4, stride_w in 1_u16..4,
+        dilation_h in 1_u16..3, dilation_w in 1_u16..3, pads in (0_u16..9, 0_u16..9),
     ) -> Window {
         let pad_top = pads.0 % ((kernel_h - 1) * dilation_h + 1);
         let pad_left = pads.1 % ((kernel_w - 1) * dilation_w + 1);
@@ -163,7 +163,7 @@ prop_compose! {
 
 /// The largest output whose windows all touch the input, so there is padding at every border.
 fn largest_output(window: &Window, height: usize, width: usize, channels: usize) -> Shape {
-    let outputs = |inputs: usize, stride: u8, pad: u8| (inputs + usize::from(pad) - 1) / usize::from(stride) + 1;
+    let outputs = |inputs: usize, stride: u16, pad: u16| (inputs + usize::from(pad) - 1) / usize::from(stride) + 1;
     Shape {
         height: outputs(height, window.stride_h, window.pad_top),
         width: outputs(width, window.stride_w, window.pad_left),

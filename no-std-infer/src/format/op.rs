@@ -10,27 +10,27 @@ use crate::fixed::Multiplier;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Window {
     /// Kernel height, 1 or more.
-    pub kernel_h: u8,
+    pub kernel_h: u16,
     /// Kernel width, 1 or more.
-    pub kernel_w: u8,
+    pub kernel_w: u16,
     /// Vertical stride, 1 or more.
-    pub stride_h: u8,
+    pub stride_h: u16,
     /// Horizontal stride, 1 or more.
-    pub stride_w: u8,
+    pub stride_w: u16,
     /// Vertical distance of taps, 1 or more.
-    pub dilation_h: u8,
+    pub dilation_h: u16,
     /// Horizontal distance of taps, 1 or more.
-    pub dilation_w: u8,
+    pub dilation_w: u16,
     /// Rows of padding above the input.
-    pub pad_top: u8,
+    pub pad_top: u16,
     /// Columns of padding left of the input.
-    pub pad_left: u8,
+    pub pad_left: u16,
 }
 
 impl Window {
     /// A square kernel without padding or dilation.
     #[must_use]
-    pub const fn square(kernel: u8, stride: u8) -> Self {
+    pub const fn square(kernel: u16, stride: u16) -> Self {
         Self {
             kernel_h: kernel,
             kernel_w: kernel,

@@ -20,13 +20,13 @@ impl Taps {
     }
 
     /// Position in the input of a tap inside it.
-    pub fn position(self, tap: usize, dilation: u8) -> usize {
+    pub fn position(self, tap: usize, dilation: u16) -> usize {
         (self.start + tap as i32 * i32::from(dilation)).max(0) as usize
     }
 }
 
 /// The taps of output `index` along an axis of `inputs` positions.
-pub(crate) fn taps(index: usize, stride: u8, pad: u8, kernel: u8, dilation: u8, inputs: u16) -> Taps {
+pub(crate) fn taps(index: usize, stride: u16, pad: u16, kernel: u16, dilation: u16, inputs: u16) -> Taps {
     let start = index as i32 * i32::from(stride) - i32::from(pad);
     let inside = |tap: &usize| {
         let position = start + *tap as i32 * i32::from(dilation);

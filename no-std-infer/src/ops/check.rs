@@ -7,7 +7,10 @@ use crate::format::{
     Tensor, Weights, Window,
 };
 
-/// Most elements whose sum of differences to their zero point [`Op::Mean`] can hold.
+/// Largest distance of a window's first and last tap, so that positions fit i32.
+const REACH_MAX: i64 = 1 << 24;
+
+/// Most elements whose sum of differences to their zero point [`Op::Mean`] can hold, and of values the poolings.
 const MEAN_MAX: u32 = 1 << 23;
 
 /// Most classes that the fixed-point sum of [`Op::Softmax`] can hold.
@@ -74,10 +77,10 @@ fn check_window(window: &Window, input: &Tensor, output: &Tensor) -> Result<(), 
     let w = window;
     let positive = w.kernel_h.min(w.kernel_w).min(w.stride_h).min(w.stride_w).min(w.dilation_h).min(w.dilation_w) > 0;
     ensure(positive, OpError::Window)?;
-    let fits = |outputs: u16, stride: u8, pad: u8, inputs: u16, kernel: u8, dilation: u8| {
-        let last_start = (i32::from(outputs) - 1) * i32::from(stride) - i32::from(pad);
-        let reach = (i32::from(kernel) - 1) * i32::from(dilation);
-        last_start < i32::from(inputs) && i32::from(pad) <= reach
+    let fits = |outputs: u16, stride: u16, pad: u16, inputs: u16, kernel: u16, dilation: u16| {
+        let last_start = (i64::from(outputs) - 1) * i64::from(stride) - i64::from(pad);
+        let reach = (i64::from(kernel) - 1) * i64::from(dilation);
+        last_start < i64::from(inputs) && i64::from(pad) <= reach && reach <= REACH_MAX
     };
     let rows = fits(output.height, w.stride_h, w.pad_top, input.height, w.kernel_h, w.dilation_h);
     let columns = fits(output.width, w.stride_w, w.pad_left, input.width, w.kernel_w, w.dilation_w);
@@ -133,6 +136,9 @@ fn check_pool(op: &Pool2d) -> Result<(), OpError> {
     check_activation(op.activation)?;
     ensure(op.window.dilation_h == 1 && op.window.dilation_w == 1, OpError::Window)?;
     ensure(op.input.channels == op.output.channels, OpError::Shape)?;
+    let under = |kernel: u16, side: u16| u64::from(kernel.min(side));
+    let largest = under(op.window.kernel_h, op.input.height) * under(op.window.kernel_w, op.input.width);
+    ensure(largest <= u64::from(MEAN_MAX), OpError::Overflow)?;
     ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
 }
 

@@ -280,7 +280,7 @@ fn window(options: &Options, kernel: [usize; 2], input: &Tensor, output: &Tensor
 /// after the input already.
 ///
 /// # Errors
-/// When the outputs do not follow from the inputs, or a number is above 255.
+/// When the outputs do not follow from the inputs, or a number is above 65,535.
 pub fn window_axis(
     options: &Options,
     at: usize,
@@ -288,7 +288,7 @@ pub fn window_axis(
     inputs: usize,
     outputs: usize,
     added: [usize; 2],
-) -> Result<[u8; 4]> {
+) -> Result<[u16; 4]> {
     let positive = |value: i32, what: &str| {
         let value = usize::try_from(value).ok().filter(|&value| value > 0);
         value.with_context(|| format!("its {what} is not positive"))
@@ -312,8 +312,8 @@ pub fn window_axis(
         outputs == expected,
         "an output of {outputs} rows or columns does not follow from {inputs} with its window: the file is damaged"
     );
-    let byte = |value: usize, what: &str| {
-        u8::try_from(value).ok().with_context(|| format!("its {what} of {value} is above 255"))
+    let number = |value: usize, what: &str| {
+        u16::try_from(value).ok().with_context(|| format!("its {what} of {value} is above 65,535"))
     };
-    Ok([byte(kernel, "window")?, byte(stride, "stride")?, byte(dilation, "dilation")?, byte(pad, "padding")?])
+    Ok([number(kernel, "window")?, number(stride, "stride")?, number(dilation, "dilation")?, number(pad, "padding")?])
 }
