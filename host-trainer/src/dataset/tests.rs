@@ -306,5 +306,5 @@ fn a_model_that_exists_decides_about_labels() {
     assert!(dataset.train.is_empty());
     assert_eq!(dataset.load(&input(), View::Rgb888, &quiet).unwrap().test.len(), 3);
     let error = Dataset::open_for(dir.path(), &labels[..2], false).unwrap_err();
-    assert!(error.to_string().contains("does not know the class a"), "{error}");
+    assert!(error.to_string().contains("by the name of the folders a in"), "{error}");
 }
