@@ -76,11 +76,17 @@ pub fn float_logits(graph: &Graph, images: &Images) -> Vec<Vec<f32>> {
 /// When the images do not have the size of the model's input.
 #[must_use]
 pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
-    let arena = || Aligned::<i8>::new(model.arena_len());
-    (0..images.len())
-        .into_par_iter()
-        .map_init(arena, |arena, index| infer(model, arena, &images.input(index)))
-        .collect()
+    infer_all(model, (0..images.len()).into_par_iter().map(|index| images.input(index)))
+}
+
+/// What the int8 model makes of each input, in order, on all threads.
+///
+/// # Panics
+/// When an input has another length than the model's input.
+#[must_use]
+pub fn infer_all<I: AsRef<[i8]>>(model: &Model<'_>, inputs: impl IndexedParallelIterator<Item = I>) -> Vec<Int8Output> {
+    let arena = || Aligned::new(model.arena_len());
+    inputs.map_init(arena, |arena, input| infer(model, arena, input.as_ref())).collect()
 }
 
 /// What the int8 model makes of one image.

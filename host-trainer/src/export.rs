@@ -11,7 +11,7 @@ use crate::candidates::{self, Best};
 use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::config::{Config, Method};
 use crate::dataset::{Images, Loaded};
-use crate::emit::{Description, Emitted, emit};
+use crate::emit::{Description, Emitted, PRODUCER, emit};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
 use crate::quantise::QuantModel;
@@ -121,7 +121,7 @@ impl<'a> Source<'a> {
         Provenance {
             config,
             dataset: &self.record.hash,
-            producer: concat!("host-trainer ", env!("CARGO_PKG_VERSION")),
+            producer: PRODUCER,
             images: shares.first().map_or(0, |share| share.total as u32),
             float_accuracy: value(0),
             int8_accuracy: value(1),

@@ -4,8 +4,8 @@ use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
-    Activation, Add, Clamp, Color, Concat, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
-    Lookup, Mean, Mul, Op, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
+    Activation, Add, CHANNEL_LEN, Clamp, Color, Concat, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input,
+    InputKind, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 use rand::{Rng, RngExt, SeedableRng};
@@ -200,35 +200,42 @@ impl Maker {
 
     /// Weights over all of i8 and parameters that keep most outputs in range but reach every branch of the rounding.
     fn constants(&mut self, len: u32, outputs: u32, products: u32) -> Weights {
-        let weights = self.bytes(len);
-        let channels = self.weights.len().next_multiple_of(4);
-        self.weights.resize(channels, 0);
-        let spread = (f64::from(products).sqrt() * 5000.0) as i32;
-        for _ in 0..outputs {
-            let mantissa = self.rng.random_range(1 << 30..=i32::MAX);
+        self.layer_constants(len, outputs, products, |maker, spread| {
+            let mantissa = maker.rng.random_range(1 << 30..=i32::MAX);
             let usual = -((spread as f64 / 100.0).log2() as i8);
-            let shift = if self.rng.random_ratio(1, 8) { self.rng.random_range(-31..=30) } else { usual };
+            let shift = if maker.rng.random_ratio(1, 8) { maker.rng.random_range(-31..=30) } else { usual };
             let multiplier = Multiplier { mantissa, shift };
-            let channel = ChannelParams { bias: self.rng.random_range(-spread..=spread), multiplier };
-            self.weights.extend(channel.to_bytes());
-        }
-        Weights { layout: Layout::Plain, weights, channels: channels as u32 }
+            ChannelParams { bias: maker.rng.random_range(-spread..=spread), multiplier }.to_bytes()
+        })
     }
 
     fn dense_constants(&mut self, len: u32, outputs: u32, products: u32) -> Weights {
+        self.layer_constants(len, outputs, products, |maker, spread| {
+            // Whole divisors make ties.
+            let usual = 100.0 / f64::from(spread);
+            let divisor = 24.0 * f64::from(maker.rng.random_range(1..10));
+            let far = maker.rng.random_range(1.0..2.0) * 2_f64.powi(maker.rng.random_range(-70..70));
+            let factor = [usual * maker.rng.random_range(0.5..1.0), 1.0 / divisor, far][maker.rng.random_range(0..3)];
+            let multiplier = DoubleMultiplier { bits: factor.to_bits() };
+            DenseParams { bias: maker.rng.random_range(-spread..=spread), multiplier }.to_bytes()
+        })
+    }
+
+    /// Weights, then an entry for each output; `entry` is told how far sums of `products` products usually spread.
+    fn layer_constants(
+        &mut self,
+        len: u32,
+        outputs: u32,
+        products: u32,
+        entry: impl Fn(&mut Self, i32) -> [u8; CHANNEL_LEN],
+    ) -> Weights {
         let weights = self.bytes(len);
         let channels = self.weights.len().next_multiple_of(4);
         self.weights.resize(channels, 0);
         let spread = (f64::from(products).sqrt() * 5000.0) as i32;
         for _ in 0..outputs {
-            // Whole divisors make ties.
-            let usual = 100.0 / f64::from(spread);
-            let divisor = 24.0 * f64::from(self.rng.random_range(1..10));
-            let far = self.rng.random_range(1.0..2.0) * 2_f64.powi(self.rng.random_range(-70..70));
-            let factor = [usual * self.rng.random_range(0.5..1.0), 1.0 / divisor, far][self.rng.random_range(0..3)];
-            let multiplier = DoubleMultiplier { bits: factor.to_bits() };
-            let channel = DenseParams { bias: self.rng.random_range(-spread..=spread), multiplier };
-            self.weights.extend(channel.to_bytes());
+            let bytes = entry(self, spread);
+            self.weights.extend(bytes);
         }
         Weights { layout: Layout::Plain, weights, channels: channels as u32 }
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::import_float::{Quantisation, quantised};
 use super::{ImportArgs, refuse_overwriting};
 use crate::atomic;
-use crate::emit::{Description, Emitted, emit};
+use crate::emit::{Description, Emitted, PRODUCER, emit};
 use crate::import::kind::input_kind;
 use crate::import::lower::lower;
 use crate::import::model::Network;
@@ -90,7 +90,7 @@ fn imported(args: &ImportArgs, bytes: &[u8], labels: &[String]) -> Result<(Emitt
     match (arithmetic(&network)?, &args.calibrate) {
         (Arithmetic::Int8, None) => {
             let lowered = lower(&network)?;
-            check_labels(args, labels, &lowered.model)?;
+            check_labels(args, labels, lowered.model.logits.channels as usize)?;
             let kind = input_kind(&lowered.model.input, args.input)?;
             let emitted = emitted(args, &lowered.model, labels, kind)?;
             let changes = lowered.changes.into_iter().chain(lowered.model.notes).collect();
@@ -123,9 +123,9 @@ fn read_labels(path: &Path) -> Result<Vec<String>> {
     Ok(labels)
 }
 
-pub(super) fn check_labels(args: &ImportArgs, labels: &[String], model: &QuantModel) -> Result<()> {
+/// Refuses another number of names than there are classes.
+pub(super) fn check_labels(args: &ImportArgs, labels: &[String], classes: usize) -> Result<()> {
     let Some(path) = args.labels.as_deref() else { return Ok(()) };
-    let classes = model.logits.channels as usize;
     ensure!(
         labels.len() == classes,
         "{} has {} names, the model {classes} outputs: give one name a line, in the order of the outputs",
@@ -142,8 +142,7 @@ pub(super) fn model_name(args: &ImportArgs) -> String {
 
 /// What the blob says about an imported model.
 pub(super) fn description<'a>(name: &'a str, labels: &'a [String], input: InputKind) -> Description<'a> {
-    let producer = concat!("host-trainer ", env!("CARGO_PKG_VERSION"));
-    Description { name, labels, input, provenance: Provenance { producer, ..Provenance::default() } }
+    Description { name, labels, input, provenance: Provenance { producer: PRODUCER, ..Provenance::default() } }
 }
 
 fn emitted(args: &ImportArgs, model: &QuantModel, labels: &[String], input: InputKind) -> Result<Emitted> {

@@ -10,12 +10,11 @@ use serde::Serialize;
 
 use super::ImportArgs;
 use super::import::{check_labels, description, model_name};
-use crate::aligned::Aligned;
 use crate::candidates::{self, Best};
 use crate::config::{InputConfig, Method};
 use crate::dataset::{View, image_files, input_for};
 use crate::emit::{Emitted, emit};
-use crate::evaluate::{float_classes, infer, int8_classes};
+use crate::evaluate::{float_classes, infer_all, int8_classes};
 use crate::export::{layers_text, methods_text};
 use crate::graph::Graph;
 use crate::import::float::{Normalisation, float};
@@ -61,6 +60,7 @@ pub(super) fn quantised(
     ensure!(folder.is_dir(), "--calibrate: there is no folder {}: give a folder of typical images", folder.display());
     let normalisation = Normalisation { mean: args.mean, std: args.std };
     let graph = schedule_graph(float(network, normalisation)?);
+    check_labels(args, labels, graph.nodes.last().map_or(0, |node| node.output.channels))?;
     let config = input_config(&graph)?;
     let [mean, std] = [args.mean, args.std].map(|value| [(value / 255.0) as f32; 3]);
     let kind = InputKind::Image(ImageInput { color: config.color, fit: config.fit, mean, std });
@@ -68,12 +68,9 @@ pub(super) fn quantised(
     let write = |model: &QuantModel| emit(model, &description(&name, labels, kind));
 
     let inputs = read(&image_files(folder)?, &config)?;
-    let (calibration, others): (Vec<_>, Vec<_>) = inputs.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
-    let [calibration, others] = [calibration, others].map(|half| half.into_iter().map(|(_, input)| input).collect());
-    let (calibration, others): (Vec<Vec<i8>>, Vec<Vec<i8>>) = (calibration, others);
+    let [calibration, others] = [0, 1].map(|first| inputs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
     let Best { method, methods, model, plain, layers } =
         candidates::best(&graph, &calibration, &candidates::METHODS, 1.0, write)?;
-    check_labels(args, labels, &model)?;
     let agreement = agreement(&graph, &Model::parse(&plain.blob)?, &others);
     let calibration_images = calibration.len();
     let quantisation =
@@ -98,9 +95,7 @@ fn read(files: &[PathBuf], config: &InputConfig) -> Result<Vec<Vec<i8>>> {
 
 fn agreement(graph: &Graph, model: &Model<'_>, inputs: &[Vec<i8>]) -> Share {
     let float: Vec<Vec<f32>> = inputs.par_iter().map(|input| graph.logits(input)).collect();
-    let arena = || Aligned::<i8>::new(model.arena_len());
-    let int8: Vec<_> = inputs.par_iter().map_init(arena, |arena, input| infer(model, arena, input)).collect();
-    let pairs = float_classes(&float).into_iter().zip(int8_classes(&int8));
+    let pairs = float_classes(&float).into_iter().zip(int8_classes(&infer_all(model, inputs.par_iter())));
     Share::new(pairs.filter(|(float, int8)| float == int8).count(), inputs.len())
 }
 

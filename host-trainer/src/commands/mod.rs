@@ -60,9 +60,13 @@ enum Command {
 
 /// Refuses to write over a file that the command reads.
 fn refuse_overwriting(read: &Path, written: &Path, option: &str) -> Result<()> {
-    let same = read.canonicalize().ok().zip(written.canonicalize().ok()).is_some_and(|(read, written)| read == written);
-    ensure!(!same, "{option} names {}, which is read: give another file", written.display());
+    ensure!(!is_same(read, written), "{option} names {}, which is read: give another file", written.display());
     Ok(())
+}
+
+/// Whether two paths lead to one file or folder that exists.
+fn is_same(a: &Path, b: &Path) -> bool {
+    a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b)
 }
 
 /// Does what the command line says. The exit code is a failure when a bound is missed.

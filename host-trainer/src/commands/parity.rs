@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use super::{Link, ParityArgs};
+use super::{Link, ParityArgs, is_same};
 use crate::comparison::{Comparison, Split};
 use crate::dataset::{Dataset, Images};
 use crate::device::Device;
@@ -96,8 +96,11 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
 fn dataset(run: &RunDir, args: &ParityArgs, labels: &[String]) -> Result<Dataset> {
     let record = run.record()?;
     let data = &args.images.data;
-    let same = data.canonicalize().ok().zip(record.root.canonicalize().ok()).is_some_and(|(data, root)| data == root);
-    if same { Ok(record.dataset(data)) } else { Dataset::open_for(data, labels, args.images.skip_bad) }
+    if is_same(data, &record.root) {
+        Ok(record.dataset(data))
+    } else {
+        Dataset::open_for(data, labels, args.images.skip_bad)
+    }
 }
 
 /// Keeps at most `limit` elements, spread over all.

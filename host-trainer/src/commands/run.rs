@@ -11,7 +11,7 @@ use super::import::real_text;
 use super::{RunArgs, refuse_overwriting};
 use crate::aligned::Aligned;
 use crate::atomic;
-use crate::evaluate::{infer, parse, read_blob};
+use crate::evaluate::{infer_all, parse, read_blob};
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     refuse_overwriting(&args.input, &args.output, "--output")?;
@@ -28,10 +28,8 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
         bytes.len()
     );
     let inputs: Vec<Vec<i8>> = bytes.chunks_exact(len).map(signed).collect();
-    let arena = || Aligned::<i8>::new(model.arena_len());
-    let outputs: Vec<Vec<i8>> =
-        inputs.par_iter().map_init(arena, |arena, input| infer(&model, arena, input).output).collect();
-    let outputs: Vec<u8> = outputs.iter().flatten().map(|&value| value as u8).collect();
+    let outputs = infer_all(&model, inputs.par_iter());
+    let outputs: Vec<u8> = outputs.iter().flat_map(|made| &made.output).map(|&value| value as u8).collect();
     if let (Some(folder), Some(first)) = (&args.layers, inputs.first()) {
         let layers = write_layers(&model, first, folder)?;
         println!("{layers} tensors of the first input are in {}", folder.display());

@@ -29,8 +29,7 @@ pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Grap
     let color = [Color::Grey, Color::Rgb].into_iter().any(|color| color.channels() == shape.channels);
     ensure!(color, "the input {shape} is no picture: calibration needs a network that reads one channel or three");
     ensure!(network.tensors[network.input].element == TensorType::Float32, "the input is not of type FLOAT32");
-    let live = live(network);
-    let operators: Vec<&Operator> = network.operators.iter().filter(|op| live[op.index]).collect();
+    let operators = live(network);
     let mut translation = Translation {
         network,
         operators: &operators,

@@ -35,8 +35,7 @@ pub enum Arithmetic {
 /// # Errors
 /// When it is neither int8 nor float throughout; says how to export it.
 pub fn arithmetic(network: &Network<'_>) -> Result<Arithmetic> {
-    let live = lower::live(network);
-    let computing = network.operators.iter().filter(|op| live[op.index]);
+    let computing = lower::live(network).into_iter();
     let computing = computing.filter(|op| !matches!(op.code, BuiltinOperator::Quantize | BuiltinOperator::Dequantize));
     let mut arithmetic = None;
     for op in computing {
@@ -82,8 +81,6 @@ pub fn int8(bytes: &[u8]) -> Result<Lowered> {
     let network = Network::read(bytes)?;
     match arithmetic(&network)? {
         Arithmetic::Int8 => lower(&network),
-        Arithmetic::Float => {
-            bail!("the model computes in floats: give --calibrate a folder of typical images and it is quantised here")
-        }
+        Arithmetic::Float => bail!(NEEDS_CALIBRATION),
     }
 }

@@ -148,10 +148,7 @@ impl<'n> Lowering<'n> {
     }
 
     pub(super) fn add_pool(&mut self, op: &Operator) -> Result<()> {
-        let input = self.activation(op, 0)?;
-        let index = self.output(op)?;
-        self.check_int8(index)?;
-        let [from, to] = self.quantisations(op)?;
+        let (input, index, [from, to]) = self.one_input(op)?;
         ensure!(
             (from.scale - to.scale).abs() <= POOL_SCALE_TOLERANCE && from.zero_point == to.zero_point,
             "its input and its output are quantised differently, and a pooling does not rescale"
@@ -163,6 +160,14 @@ impl<'n> Lowering<'n> {
         let pool = if op.code == BuiltinOperator::MaxPool2d { Op::MaxPool2d(pool) } else { Op::AveragePool2d(pool) };
         self.push(index, pool, self.network.tensors[index].name);
         Ok(())
+    }
+
+    /// Our tensor for the first input, the network's tensor that is made, and the quantisation of both.
+    pub(super) fn one_input(&mut self, op: &Operator) -> Result<(Tensor, usize, [Quantisation; 2])> {
+        let input = self.activation(op, 0)?;
+        let index = self.output(op)?;
+        self.check_int8(index)?;
+        Ok((input, index, self.quantisations(op)?))
     }
 
     /// Quantisation of the first input and of the output.

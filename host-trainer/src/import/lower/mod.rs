@@ -28,8 +28,7 @@ pub struct Lowered {
 /// # Errors
 /// Names the first operator that cannot be translated, its place, what it makes, and what to do instead.
 pub fn lower(network: &Network<'_>) -> Result<Lowered> {
-    let live = live(network);
-    let operators: Vec<&Operator> = network.operators.iter().filter(|op| live[op.index]).collect();
+    let operators = live(network);
     let mut lowering = Lowering {
         network,
         operators: &operators,
@@ -52,20 +51,21 @@ pub fn refusal(network: &Network<'_>, operator: &Operator) -> String {
     format!("operator {} ({}, which makes {output}) cannot be imported", operator.index, operator.kind)
 }
 
-/// For each operator, whether the output depends on it. The shape that a reshape is given counts for nothing: its output
+/// The operators that the output depends on, in order. The shape that a reshape is given counts for nothing: its output
 /// has one in the file.
 #[must_use]
-pub fn live(network: &Network<'_>) -> Vec<bool> {
+pub fn live<'n>(network: &'n Network<'_>) -> Vec<&'n Operator> {
     let mut needed = vec![false; network.tensors.len()];
     needed[network.output] = true;
-    let mut live = vec![false; network.operators.len()];
+    let mut live = Vec::new();
     for operator in network.operators.iter().rev() {
-        live[operator.index] = operator.outputs.iter().any(|&tensor| needed[tensor]);
-        if live[operator.index] {
+        if operator.outputs.iter().any(|&tensor| needed[tensor]) {
+            live.push(operator);
             let inputs = operator.inputs.iter().take(if reshapes(operator.code) { 1 } else { usize::MAX });
             inputs.flatten().for_each(|&tensor| needed[tensor] = true);
         }
     }
+    live.reverse();
     live
 }
 

@@ -115,10 +115,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn add_reshape(&mut self, op: &Operator) -> Result<()> {
-        let input = self.activation(op, 0)?;
-        let index = self.output(op)?;
-        self.check_int8(index)?;
-        let [from, to] = self.quantisations(op)?;
+        let (input, index, [from, to]) = self.one_input(op)?;
         ensure!(from == to, "its input and its output are quantised differently");
         let output = self.declare(index)?;
         ensure!(input.len() == output.len(), "{} elements become {}", input.len(), output.len());
@@ -171,10 +168,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn add_mean(&mut self, op: &Operator) -> Result<()> {
-        let input = self.activation(op, 0)?;
-        let index = self.output(op)?;
-        self.check_int8(index)?;
-        let [from, to] = self.quantisations(op)?;
+        let (input, index, [from, to]) = self.one_input(op)?;
         let rank = self.network.tensors[self.input(op, 0)?].shape.len() as i64;
         let mut sides = [usize::from(input.height), usize::from(input.width), input.channels as usize];
         for axis in self.network.tensors[self.input(op, 1)?].integers()? {
@@ -206,10 +200,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn add_softmax(&mut self, op: &Operator) -> Result<()> {
-        let input = self.activation(op, 0)?;
-        let index = self.output(op)?;
-        self.check_int8(index)?;
-        let [from, to] = self.quantisations(op)?;
+        let (input, index, [from, to]) = self.one_input(op)?;
         ensure!(
             to.scale == 1.0 / 256.0 && to.zero_point == -128,
             "its output has scale {} and zero point {}, but LiteRT asks for 1/256 and -128",
