@@ -1,7 +1,7 @@
 //! Puts each layer's constants into the layout that runs fastest and that the layer's weights allow.
 
-use no_std_infer::format::{Activation, Conv2d, Layout, Op, Weights};
-use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedParams, PatchOrder};
+use no_std_infer::format::{Activation, Conv2d, DEPTHWISE_LEN, Layout, Op, Weights};
+use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedDepthwise, PackedParams, PatchOrder};
 
 use crate::quantise::QuantModel;
 
@@ -28,9 +28,12 @@ impl Section {
                 }
                 None => layer.weights = self.copy_plain(ConvLayer::conv2d(layer, source).as_ref(), layer.weights),
             },
-            Op::DepthwiseConv2d(layer) => {
-                layer.weights = self.copy_plain(ConvLayer::depthwise(layer, source).as_ref(), layer.weights);
-            }
+            Op::DepthwiseConv2d(layer) => match packed_depthwise(layer, source) {
+                Some((weights, channels)) => {
+                    layer.weights = self.layer(Layout::Packed, &weights, &channels);
+                }
+                None => layer.weights = self.copy_plain(ConvLayer::depthwise(layer, source).as_ref(), layer.weights),
+            },
             Op::Dense(layer) => {
                 if let Some(dense) = no_std_infer::ops::DenseLayer::new(layer, source) {
                     layer.weights = self.layer(Layout::Plain, dense.weights, dense.channels.bytes());
@@ -92,6 +95,26 @@ pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> 
         }
     }
     Some((words, entries))
+}
+
+/// Weights and channel parameters of a depthwise convolution in [`Layout::Packed`], whose plain constants lie in `section`;
+/// `None` when a condition does not hold.
+#[must_use]
+pub fn packed_depthwise(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let Constants::Plain { weights, channels } = ConvLayer::depthwise(op, section)?.constants else { return None };
+    let single = op.input.channels == op.output.channels;
+    if op.activation != Activation::NONE || !single || !op.window.is_packable_depthwise() {
+        return None;
+    }
+    let outputs = op.output.channels as usize;
+    let (mut bytes, mut entries) = (Vec::new(), Vec::new());
+    for (c, channel) in channels.iter().enumerate() {
+        let taps = PackedDepthwise::TAPS.map(|tap| weights[tap * outputs + c]);
+        entries.extend(packed_channel(&taps, channel, op.output.zero_point)?.to_bytes());
+        bytes.extend(taps);
+        bytes.resize((c + 1) * DEPTHWISE_LEN, 0);
+    }
+    Some((bytes, entries))
 }
 
 /// The words of a pair of output channels; `b` is empty when the pair has one channel only.

@@ -29,6 +29,10 @@ impl<K: Kernels> Kernels for RowByRow<K> {
         reversed(rows).for_each(|row| K::conv2d(arena, layer, row));
     }
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
+        // In place, a row's inputs are gone once its neighbour is written.
+        if layer.op.input.offset == layer.op.output.offset {
+            return K::depthwise_conv2d(arena, layer, rows);
+        }
         reversed(rows).for_each(|row| K::depthwise_conv2d(arena, layer, row));
     }
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {

@@ -28,7 +28,7 @@ pub type Native = Portable;
 pub trait Kernels {
     /// Output rows `rows` of a convolution.
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
-    /// Output rows `rows` of a depthwise convolution.
+    /// Output rows `rows` of a depthwise convolution; all of them where the output lies in place of the input.
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
     /// A fully connected layer.
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>);

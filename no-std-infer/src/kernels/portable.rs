@@ -1,9 +1,11 @@
 //! Kernels for any target: safe Rust without panics, written so that compilers vectorise the inner loops.
 
+mod depthwise;
 mod walk;
 
 use core::ops::Range;
 
+use self::depthwise::packed_depthwise;
 use self::walk::{BLOCK, copy, map, pixel, pixel_values, place, row_len, sum_channels, zip_map};
 use super::Kernels;
 use super::window::{Taps, gather, horizontal_taps, vertical_taps};
@@ -37,6 +39,7 @@ impl Kernels for Portable {
                         }
                     }
                     Constants::Packed(packed) => multiply_packed(patch, packed, output, op.output.zero_point),
+                    Constants::Depthwise(_) => return,
                 }
             }
         }
@@ -44,7 +47,11 @@ impl Kernels for Portable {
 
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
-        let Constants::Plain { weights, channels } = layer.constants else { return };
+        let (weights, channels) = match &layer.constants {
+            Constants::Plain { weights, channels } => (*weights, *channels),
+            Constants::Depthwise(packed) => return packed_depthwise(arena, op, packed, rows),
+            Constants::Packed(_) => return,
+        };
         for y in rows {
             let vertical = vertical_taps(&op.window, y, &op.input);
             for x in 0..usize::from(op.output.width) {

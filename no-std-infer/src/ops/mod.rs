@@ -4,11 +4,13 @@ mod check;
 mod layer;
 mod order;
 mod params;
+mod plane;
 
 pub(crate) use check::{check, check_tensor};
-pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, unpack};
+pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, PackedDepthwise, unpack};
 pub use order::PatchOrder;
 pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};
+pub(crate) use plane::Plane;
 
 use crate::format::{Conv2d, Layout, Op, Tensor};
 
@@ -20,6 +22,10 @@ fn patch_len(op: &Conv2d) -> usize {
 /// Bytes of four output pixels' patches, widened.
 pub(crate) fn panel_len(op: &Conv2d) -> usize {
     PatchOrder::conv2d(op).pairs().saturating_mul(16)
+}
+
+fn same_shape(a: &Tensor, b: &Tensor) -> bool {
+    (a.height, a.width, a.channels) == (b.height, b.width, b.channels)
 }
 
 impl Op {
@@ -67,8 +73,8 @@ impl Op {
     ///
     /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
     /// rounded up to a multiple of 16. A packed one widens those of four pixels to 16 bits: 16 bytes for each pair of the
-    /// patch; and gathers one patch besides where the input's channels are no multiple of 4.
-    /// The other operators need none.
+    /// patch; and gathers one patch besides where the input's channels are no multiple of 4. A packed depthwise
+    /// convolution gathers one channel with its border. The other operators need none.
     #[must_use]
     pub fn scratch_len(&self) -> u32 {
         let len = match self {
@@ -77,6 +83,12 @@ impl Op {
                 Layout::Packed if op.input.channels.is_multiple_of(4) => panel_len(op),
                 Layout::Packed => panel_len(op).saturating_add(patch_len(op)),
             },
+            Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
+                Plane::new(op, &(0..usize::from(op.output.height)))
+                    .len()
+                    .checked_next_multiple_of(16)
+                    .unwrap_or(usize::MAX)
+            }
             _ => 0,
         };
         u32::try_from(len).unwrap_or(u32::MAX)
@@ -86,7 +98,7 @@ impl Op {
     #[must_use]
     pub fn scratch_offset(&self) -> u32 {
         match self {
-            Op::Conv2d(op) => op.scratch,
+            Op::Conv2d(op) | Op::DepthwiseConv2d(op) => op.scratch,
             _ => 0,
         }
     }
@@ -94,7 +106,11 @@ impl Op {
     /// True when the output may lie exactly where an input lies.
     #[must_use]
     pub fn in_place(&self) -> bool {
-        matches!(self, Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_))
+        match self {
+            Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_) => true,
+            Op::DepthwiseConv2d(op) => op.weights.layout == Layout::Packed && same_shape(&op.input, &op.output),
+            _ => false,
+        }
     }
 
     /// Multiply-accumulates of one inference, taps in the padding included.

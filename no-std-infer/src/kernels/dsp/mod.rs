@@ -4,6 +4,7 @@
 //! same kernels run in tests on any host. Operators without a kernel of their own here run the portable one.
 
 mod conv;
+mod depthwise;
 mod gemm;
 mod insn;
 mod widen;
@@ -22,12 +23,15 @@ impl Kernels for Dsp {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Packed(packed) => conv::conv2d(arena, layer.op, packed, rows),
-            Constants::Plain { .. } => Portable::conv2d(arena, layer, rows),
+            _ => Portable::conv2d(arena, layer, rows),
         }
     }
 
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        Portable::depthwise_conv2d(arena, layer, rows);
+        match &layer.constants {
+            Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
+            _ => Portable::depthwise_conv2d(arena, layer, rows),
+        }
     }
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
