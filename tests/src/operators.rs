@@ -1,14 +1,13 @@
 //! Random models of a single operator, shapes with height ≠ width ≠ channels.
 
-use std::ops::RangeInclusive;
-
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
 use host_trainer::pack::{packed_conv2d, packed_depthwise};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, Add, CHANNEL_LEN, Clamp, Color, Concat, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input,
-    InputKind, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
+    InputKind, Layout, Lookup, Mean, Mul, Op, PACKED_SHIFT_MAX, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor,
+    Weights, Window,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 use rand::{Rng, RngExt, SeedableRng};
@@ -69,7 +68,7 @@ pub struct Case {
 /// Makes the case of a seed.
 #[must_use]
 pub fn random(kind: Kind, seed: u64) -> Case {
-    let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), weights: Vec::new(), end: 0 };
+    let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), weights: Vec::new(), end: 0, packable: false };
     maker.case(kind)
 }
 
@@ -77,6 +76,8 @@ struct Maker {
     rng: ChaCha8Rng,
     weights: Vec<u8>,
     end: u32,
+    /// Whether the next layer's multipliers are to allow packing.
+    packable: bool,
 }
 
 impl Maker {
@@ -204,20 +205,11 @@ impl Maker {
 
     /// Weights over all of i8 and parameters that keep most outputs in range but reach every branch of the rounding.
     fn constants(&mut self, len: u32, outputs: u32, products: u32) -> Weights {
-        self.constants_within(len, outputs, products, -31..=30)
-    }
-
-    /// The same with shifts that the fast requantisation takes, or nearly always.
-    fn usual_constants(&mut self, len: u32, outputs: u32, products: u32) -> Weights {
-        let least = if self.rng.random_ratio(1, 32) { -23 } else { -22 };
-        self.constants_within(len, outputs, products, least..=-1)
-    }
-
-    fn constants_within(&mut self, len: u32, outputs: u32, products: u32, shifts: RangeInclusive<i8>) -> Weights {
         self.layer_constants(len, outputs, products, |maker, spread| {
             let mantissa = maker.rng.random_range(1 << 30..=i32::MAX);
             let usual = -((spread as f64 / 100.0).log2() as i8);
-            let shift = if maker.rng.random_ratio(1, 8) { maker.rng.random_range(shifts.clone()) } else { usual };
+            let range = if maker.packable { -PACKED_SHIFT_MAX..=-1 } else { -31..=30 };
+            let shift = if maker.rng.random_ratio(1, 8) { maker.rng.random_range(range) } else { usual };
             let multiplier = Multiplier { mantissa, shift };
             ChannelParams { bias: maker.rng.random_range(-spread..=spread), multiplier }.to_bytes()
         })
@@ -260,13 +252,15 @@ impl Maker {
 
     fn conv2d(&mut self, input: Tensor, output: Tensor, window: Window) -> Op {
         let products = window.taps() as u32 * input.channels;
+        self.packable = self.rng.random();
         let weights = self.constants(products * output.channels, output.channels, products);
-        let activation = if window.taps() == 1 { Activation::NONE } else { self.activation() };
+        let activation = if self.packable || window.taps() == 1 { Activation::NONE } else { self.activation() };
         let scratch = self.end.next_multiple_of(16);
         let mut op = Conv2d { input, output, window, weights, activation, scratch };
-        if self.rng.random() {
+        if self.packable {
             self.pack(&mut op);
         }
+        self.packable = false;
         let op = Op::Conv2d(op);
         self.end = scratch + op.scratch_len();
         op
@@ -297,7 +291,9 @@ impl Maker {
         let same = (height, width) == (input.height, input.width) && self.rng.random_ratio(3, 4);
         let output = if same { input } else { self.tensor(height, width, input.channels, 0.02, 0) };
         let output = Tensor { scale: 0.02, zero_point: self.any_i8(), ..output };
-        let weights = self.usual_constants(9 * input.channels, input.channels, 9);
+        self.packable = self.rng.random_ratio(15, 16);
+        let weights = self.constants(9 * input.channels, input.channels, 9);
+        self.packable = false;
         let mut op = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch: 0 };
         match packed_depthwise(&op, &self.weights) {
             Some((weights, channels)) => {

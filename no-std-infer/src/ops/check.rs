@@ -117,6 +117,7 @@ fn check_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
 /// Proves that packed weights are those of int8 weights, and the conditions of the fast requantisation.
 fn check_packed(op: &Conv2d, packed: &Packed<'_>) -> Result<(), OpError> {
     check_packed_layer(op)?;
+    ensure(op.window.dilation_w == 1 || packed.order.left_over() == 0, OpError::Constants)?;
     let half_empty = (packed.order.runs * packed.order.left_over()) % 2 == 1;
     let mut channels = packed.channels.iter();
     for row in packed.rows() {

@@ -6,7 +6,9 @@
 mod conv;
 mod depthwise;
 mod gemm;
+#[cfg(not(dsp))]
 mod insn;
+mod rows;
 mod widen;
 
 use core::ops::Range;
