@@ -158,7 +158,9 @@ fn check_packed_depthwise(op: &Conv2d, packed: &PackedDepthwise<'_>) -> Result<(
     check_packed_layer(op)?;
     ensure(op.window.is_packable_depthwise(), OpError::Window)?;
     ensure(op.input.channels == op.output.channels, OpError::Shape)?;
-    for (bytes, channel) in packed.weights.chunks_exact(DEPTHWISE_LEN).zip(packed.channels.iter()) {
+    let mut channels = packed.channels.iter();
+    for bytes in packed.weights.as_chunks::<DEPTHWISE_LEN>().0 {
+        let channel = channels.next().ok_or(OpError::Constants)?;
         let (taps, rest) = bytes.split_at_checked(PackedDepthwise::TAPS.len()).ok_or(OpError::Constants)?;
         ensure(rest.iter().all(|&byte| byte == 0), OpError::Constants)?;
         check_packed_channel(op, channel, taps.iter().map(|&tap| u32::from((tap as i8).unsigned_abs())).sum())?;
