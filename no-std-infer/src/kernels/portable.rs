@@ -221,7 +221,9 @@ fn multiply_packed(scratch: &mut [i8], packed: &Packed<'_>, output: &mut [i8], z
     let Some(ordered) = rest.get_mut(..packed.order.pairs() * 2) else { return };
     packed.order.arrange(patch, ordered);
     let mut channels = packed.channels.iter();
-    for (outputs, words) in output.chunks_mut(2).zip(packed.rows()) {
+    let mut rows = packed.rows();
+    for outputs in output.chunks_mut(2) {
+        let Some(words) = rows.next() else { return };
         let sums = dot_packed(ordered, words);
         for ((out, sum), channel) in outputs.iter_mut().zip(sums).zip(&mut channels) {
             *out = epilogue(sum, &channel, zero_point, Activation::NONE);
