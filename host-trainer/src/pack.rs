@@ -1,7 +1,7 @@
 //! Puts each layer's constants into the layout that runs fastest and that the layer's weights allow.
 
 use no_std_infer::fixed::{Multiplier, clamp_i8};
-use no_std_infer::format::{Activation, Conv2d, DEPTHWISE_LEN, Layout, Op, Weights};
+use no_std_infer::format::{Activation, Add, Conv2d, DEPTHWISE_LEN, Layout, Op, Weights};
 use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedDepthwise, PackedParams, PatchOrder};
 
 use crate::quantise::QuantModel;
@@ -40,6 +40,7 @@ impl Section {
                     layer.weights = self.layer(Layout::Plain, dense.weights, dense.channels.bytes());
                 }
             }
+            Op::Add(add) => self.add_tables(add),
             Op::Lookup(lookup) => lookup.table = self.copy(source, lookup.table, 256),
             Op::Constant(constant) => constant.values = self.copy(source, constant.values, constant.output.len()),
             _ => {}
@@ -57,6 +58,14 @@ impl Section {
     fn copy(&mut self, source: &[u8], start: u32, len: usize) -> u32 {
         let start = start as usize;
         self.push(source.get(start..start + len).unwrap_or_default())
+    }
+
+    fn add_tables(&mut self, add: &mut Add) {
+        let Some(need) = add.needs_tables() else { return };
+        for summand in (0..2).filter(|&summand| need[summand]) {
+            let entries = (0..=u8::MAX).map(|value| add.table_entry(need, summand, value as i8));
+            add.tables[summand] = Some(self.push(&entries.flat_map(i32::to_le_bytes).collect::<Vec<u8>>()));
+        }
     }
 
     fn layer(&mut self, layout: Layout, weights: &[u8], channels: &[u8]) -> Weights {

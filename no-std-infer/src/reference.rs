@@ -7,11 +7,11 @@ use core::ops::Range;
 
 use crate::fixed;
 use crate::format::{
-    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
+    ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
     Tensor,
 };
 use crate::kernels::Kernels;
-use crate::ops::{ChannelParams, ConvLayer, DenseLayer};
+use crate::ops::{AddLayer, ChannelParams, ConvLayer, DenseLayer};
 
 /// The oracle as a kernel set.
 #[derive(Clone, Copy, Debug, Default)]
@@ -184,7 +184,8 @@ impl Kernels for Reference {
         });
     }
 
-    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
+    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
+        let op = layer.op;
         for_each_output(&op.output, rows, |y, x, c| {
             let scaled = |t: &Tensor, multiplier: fixed::Multiplier| {
                 multiplier.apply(broadcast(arena, t, y, x, c) * (1 << ADD_SHIFT))

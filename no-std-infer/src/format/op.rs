@@ -206,6 +206,9 @@ pub struct Add {
     pub output_multiplier: Multiplier,
     /// Fused clamp.
     pub activation: Activation,
+    /// First entries of the tables of `a` and `b`, counted from the start of the weights section, multiples of 4: none, or
+    /// those that [`Add::needs_tables`] asks for. They hold what the multipliers give, so that a kernel may use either.
+    pub tables: [Option<u32>; 2],
 }
 
 /// Left shift of both summands in [`Op::Add`] (TFLite's value for int8).

@@ -11,9 +11,9 @@ use super::Kernels;
 use super::window::{Taps, gather, horizontal_taps, vertical_taps};
 use crate::fixed::{self, clamp_i8};
 use crate::format::{
-    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
+    ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
 };
-use crate::ops::{Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PatchOrder};
+use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PatchOrder};
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -100,7 +100,8 @@ impl Kernels for Portable {
         });
     }
 
-    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
+    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
+        let op = layer.op;
         zip_map(arena, [&op.a, &op.b], &op.output, rows, |a, b| {
             let a = op.a_multiplier.apply((i32::from(a) - i32::from(op.a.zero_point)) << ADD_SHIFT);
             let b = op.b_multiplier.apply((i32::from(b) - i32::from(op.b.zero_point)) << ADD_SHIFT);

@@ -1,7 +1,8 @@
 //! What must hold of an operator by itself before it may run.
 
 use super::{
-    Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PackedDepthwise, PackedParams, same_shape, unpack,
+    AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PackedDepthwise, PackedParams,
+    same_shape, unpack,
 };
 use crate::error::OpError;
 use crate::format::{
@@ -27,7 +28,7 @@ pub(crate) fn check(op: &Op, section: &[u8]) -> Result<(), OpError> {
         Op::DepthwiseConv2d(op) => check_depthwise(op, section),
         Op::Dense(op) => check_dense(op, section),
         Op::MaxPool2d(op) | Op::AveragePool2d(op) => check_pool(op),
-        Op::Add(op) => check_add(op),
+        Op::Add(op) => check_add(op, section),
         Op::Clamp(op) => check_clamp(op),
         Op::Lookup(op) => check_lookup(op, section),
         Op::Softmax(op) => check_softmax(op),
@@ -204,13 +205,28 @@ fn check_pool(op: &Pool2d) -> Result<(), OpError> {
     ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
 }
 
-fn check_add(op: &Add) -> Result<(), OpError> {
+fn check_add(op: &Add, section: &[u8]) -> Result<(), OpError> {
     check_broadcast(&op.a, &op.b, &op.output)?;
     check_activation(op.activation)?;
     // A summand is below 2^28 before its multiplier; with no left shift the sum stays below 2^29.
     let summands = [op.a_multiplier, op.b_multiplier];
     ensure(summands.iter().all(|m| m.is_valid() && m.shift <= 0), OpError::Multiplier)?;
-    ensure(op.output_multiplier.is_valid(), OpError::Multiplier)
+    ensure(op.output_multiplier.is_valid(), OpError::Multiplier)?;
+    let layer = AddLayer::new(op, section).ok_or(OpError::Constants)?;
+    let have = op.tables.map(|table| table.is_some());
+    if have == [false; 2] {
+        return Ok(());
+    }
+    ensure(op.needs_tables() == Some(have), OpError::Multiplier)?;
+    for (summand, start) in op.tables.into_iter().enumerate() {
+        ensure(start.is_none_or(|start| start.is_multiple_of(4)), OpError::Constants)?;
+        let entries = layer.tables.get(summand).copied().flatten().map_or(&[][..], |table| table.as_chunks::<4>().0);
+        let mut entries = (0..=u8::MAX).zip(entries);
+        let proved =
+            |(value, entry): (u8, &[u8; 4])| i32::from_le_bytes(*entry) == op.table_entry(have, summand, value as i8);
+        ensure(entries.all(proved), OpError::Constants)?;
+    }
+    Ok(())
 }
 
 fn check_clamp(op: &Clamp) -> Result<(), OpError> {

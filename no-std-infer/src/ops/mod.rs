@@ -1,11 +1,13 @@
 //! The operators' geometry: what [`Model::parse`](crate::Model::parse) proves about each and kernels rely on.
 
+mod add;
 mod check;
 mod layer;
 mod order;
 mod params;
 mod plane;
 
+pub use add::AddLayer;
 pub(crate) use check::{check, check_tensor};
 pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, PackedDepthwise, unpack};
 pub use order::PatchOrder;

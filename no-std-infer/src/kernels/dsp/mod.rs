@@ -3,6 +3,7 @@
 //! Elsewhere every instruction and every loop in assembly is replaced by a plain model with the same result, so that the
 //! same kernels run in tests on any host. Operators without a kernel of their own here run the portable one.
 
+mod add;
 mod conv;
 mod depthwise;
 mod gemm;
@@ -14,8 +15,8 @@ mod widen;
 use core::ops::Range;
 
 use super::{Kernels, Portable};
-use crate::format::{Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::ops::{Constants, ConvLayer, DenseLayer};
+use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
+use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
 
 /// Kernels for cores with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,8 +49,12 @@ impl Kernels for Dsp {
         Portable::average_pool2d(arena, op, rows);
     }
 
-    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
-        Portable::add(arena, op, rows);
+    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
+        if layer.tables == [None; 2] {
+            Portable::add(arena, layer, rows);
+        } else {
+            add::add(arena, layer, rows);
+        }
     }
 
     fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
