@@ -4,6 +4,7 @@
 //! same kernels run in tests on any host. Operators without a kernel of their own here run the portable one.
 
 mod conv;
+mod copy;
 mod gemm;
 #[cfg(not(dsp))]
 mod insn;
