@@ -3,13 +3,11 @@
 use core::ops::Range;
 
 use super::gemm::Gemm;
+use super::groups::{PIXELS, convolve};
 use super::rows::Rows;
 use super::widen::{Patches, widen};
 use crate::format::{Conv2d, Op};
 use crate::ops::{Packed, Strip, panel_len};
-
-/// Pixels that are multiplied at a time.
-const PIXELS: usize = 4;
 
 /// Output rows `rows` of a convolution with packed weights.
 pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
@@ -57,11 +55,19 @@ struct Product<'a> {
     pixels: usize,
 }
 
-impl Product<'_> {
+impl<'a> Product<'a> {
     /// Adds `count` neighbouring pixels whose patches start at the beginning of `source`.
     fn add(&mut self, source: &[i8], op: &Conv2d, patches: &Patches, count: usize) {
         let mut done = 0;
         while done < count {
+            let groups = (count - done) / PIXELS;
+            if self.pixels == 0 && groups > 0 && self.channels % 2 == 0 && op.window.dilation_w == 1 {
+                let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
+                let output = self.take(groups * PIXELS);
+                convolve(&mut self.gemm, patches, source, groups, output, self.channels);
+                done += groups * PIXELS;
+                continue;
+            }
             let pixels = (PIXELS - self.pixels).min(count - done);
             let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
             let panel = self.gemm.panel_mut().get_mut(self.pixels * 4..).unwrap_or_default();
@@ -77,13 +83,19 @@ impl Product<'_> {
     /// Multiplies a full panel with all output channels.
     fn multiply(&mut self) {
         self.pixels = 0;
-        let output = core::mem::take(&mut self.output);
-        let Some((output, rest)) = output.split_at_mut_checked(PIXELS * self.channels) else { return };
-        self.output = rest;
+        let output = self.take(PIXELS);
         self.gemm.multiply(0..self.channels / 2, output, self.channels);
         if self.channels % 2 == 1 {
             self.multiply_pair(self.channels / 2, output);
         }
+    }
+
+    /// The output of the next `pixels`.
+    fn take(&mut self, pixels: usize) -> &'a mut [i8] {
+        let output = core::mem::take(&mut self.output);
+        let (output, rest) = output.split_at_mut_checked(pixels * self.channels).unwrap_or_default();
+        self.output = rest;
+        output
     }
 
     /// Multiplies what is left in the panel.

@@ -6,6 +6,7 @@
 mod conv;
 mod copy;
 mod gemm;
+mod groups;
 #[cfg(not(dsp))]
 mod insn;
 mod rows;

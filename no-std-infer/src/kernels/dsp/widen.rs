@@ -13,8 +13,8 @@ unsafe extern "C" {
 
 #[cfg(dsp)]
 #[repr(C)]
-struct Arguments {
-    source: *const i8,
+pub(super) struct Arguments {
+    pub(super) source: *const i8,
     target: *mut i8,
     quads: usize,
     runs: usize,
@@ -50,42 +50,54 @@ impl Patches {
         self.runs * self.quads * 2 + (self.runs * self.left_over).div_ceil(2)
     }
 
-    /// True when the patches are those of a kernel three columns wide that moves by one column of whole words.
+    /// True when there is something to widen, source and panel are long enough for `pixels` patches, and the panel's
+    /// address is a multiple of 4.
+    pub(super) fn fit(&self, source: &[i8], pixels: usize, panel: &[i8]) -> bool {
+        let pairs = self.pairs();
+        if pixels == 0 || pairs == 0 {
+            return false;
+        }
+        let span = (self.runs - 1) * self.run_stride + (pixels - 1) * self.pixel_stride + self.run();
+        let aligned = (panel.as_ptr() as usize).is_multiple_of(4);
+        aligned && source.len() >= span && panel.len() >= pairs * 16 - 16 + pixels.min(4) * 4
+    }
+
+    /// The fastest loop for `pixels` of these patches, and its arguments.
+    ///
+    /// All loops keep the calling convention. They read, pixel by pixel and run by run, nothing outside the patches, and
+    /// write words, and halfwords of what is left over, in the pairs of their pixels: the last one ends where
+    /// [`fit`](Self::fit) checks the panel's length, when there are at most four pixels. Loads need no alignment, or have
+    /// it; stores have it when the panel is aligned.
     #[cfg(dsp)]
-    fn share_columns(&self, source: *const i8) -> bool {
-        let aligned = (source as usize | self.run_stride | self.pixel_stride).is_multiple_of(4);
-        aligned && self.pixel_stride > 0 && self.run() == self.pixel_stride * 3
+    pub(super) fn loop_for(&self, source: *const i8, pixels: usize, target: *mut i8) -> (Loop, Arguments) {
+        let &Patches { quads, left_over, runs, run_stride, pixel_stride } = self;
+        let aligned = (source as usize | run_stride | pixel_stride).is_multiple_of(4);
+        // A kernel three columns wide that moves by one column of whole words.
+        let shared = pixels == 4 && aligned && pixel_stride > 0 && self.run() == pixel_stride * 3;
+        let function = match (runs, quads, left_over) {
+            (3, 2, 1) => no_std_infer_widen_rgb,
+            _ if shared => no_std_infer_widen_3x1,
+            _ => no_std_infer_widen,
+        };
+        (function, Arguments { source, target, quads, runs, run_stride, pixels, pixel_stride, left_over })
     }
 }
+
+#[cfg(dsp)]
+pub(super) type Loop = unsafe extern "C" fn(*const Arguments);
 
 /// Widens the patches of `pixels` neighbours, 1 to 4, to the pairs of [`PatchOrder`](crate::ops::PatchOrder). The pairs of
 /// a patch lie 16 bytes apart from the panel's first byte on, those of the next patch 4 bytes further. Does nothing when
 /// source or panel is too short, or the panel's address is no multiple of 4.
 pub fn widen(source: &[i8], patches: &Patches, pixels: usize, panel: &mut [i8]) {
-    let pairs = patches.pairs();
-    if !(1..=4).contains(&pixels) || pairs == 0 {
-        return;
-    }
-    let aligned = (panel.as_ptr() as usize).is_multiple_of(4);
-    let span = (patches.runs - 1) * patches.run_stride + (pixels - 1) * patches.pixel_stride + patches.run();
-    if source.len() < span || panel.len() < pairs * 16 - 16 + pixels * 4 || !aligned {
+    if pixels > 4 || !patches.fit(source, pixels, panel) {
         return;
     }
     #[cfg(dsp)]
-    // SAFETY: all three read, pixel by pixel and run by run, no byte beyond `span`, and write words, and halfwords of what
-    // is left over, in the pairs of their pixels: the last one ends where the panel's length was checked. Loads need no
-    // alignment, or have it; stores have it. They keep the calling convention.
+    // SAFETY: the patches fit, and there are at most four.
     unsafe {
-        let &Patches { quads, left_over, runs, run_stride, pixel_stride } = patches;
-        let (source, target) = (source.as_ptr(), panel.as_mut_ptr());
-        let arguments = Arguments { source, target, quads, runs, run_stride, pixels, pixel_stride, left_over };
-        if (runs, quads, left_over) == (3, 2, 1) {
-            no_std_infer_widen_rgb(&arguments);
-        } else if pixels == 4 && patches.share_columns(source) {
-            no_std_infer_widen_3x1(&arguments);
-        } else {
-            no_std_infer_widen(&arguments);
-        }
+        let (function, arguments) = patches.loop_for(source.as_ptr(), pixels, panel.as_mut_ptr());
+        function(&arguments);
     }
     #[cfg(not(dsp))]
     model(source, patches, pixels, panel);
