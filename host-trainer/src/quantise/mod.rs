@@ -139,7 +139,16 @@ impl Builder {
                 let [a_multiplier, b_multiplier, output_multiplier] =
                     add_multipliers(input.scale, self.tensors[node.inputs[1]].scale, output.scale)?;
                 let (b, activation) = (self.tensors[node.inputs[1]], activation(*clamp, quantisation));
-                Op::Add(Add { a: input, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
+                Op::Add(Add {
+                    a: input,
+                    b,
+                    output,
+                    a_multiplier,
+                    b_multiplier,
+                    output_multiplier,
+                    activation,
+                    tables: [None; 2],
+                })
             }
             FloatOp::Sigmoid => {
                 let table = self.add_constant(&lookup_table(&input, &output, |x| 1.0 / (1.0 + (-x).exp())));

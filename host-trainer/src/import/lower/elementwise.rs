@@ -45,7 +45,7 @@ impl Lowering<'_> {
             return Ok(Op::Mul(Mul { a, b, output, multiplier, activation }));
         }
         let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a_scale, b_scale, to.scale)?;
-        Ok(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation }))
+        Ok(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables: [None; 2] }))
     }
 
     /// A sum or product whose other input is one constant: a table, made by running the operator on all inputs.
