@@ -7,7 +7,7 @@ mod inference;
 pub mod mps2;
 mod serve;
 
-pub use board::Board;
+pub use board::{Board, Console};
 pub use inference::{Costs, infer};
 pub use serve::{Memory, serve};
 
