@@ -11,6 +11,7 @@ pub mod comparison;
 pub mod config;
 pub mod dataset;
 pub mod device;
+pub mod device_bench;
 pub mod emit;
 pub mod evaluate;
 pub mod export;

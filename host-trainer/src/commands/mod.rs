@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod device_bench;
 mod eval;
 mod faces;
 mod import;
@@ -54,6 +55,8 @@ enum Command {
     Run(RunArgs),
     /// Measures the time of an inference.
     Bench(BenchArgs),
+    /// Counts what layers and models cost on the emulated device, beside what others need.
+    DeviceBench(DeviceBenchArgs),
     /// Draws the built-in data set.
     Faces(FacesArgs),
 }
@@ -85,6 +88,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::DeviceBench(args) => device_bench::run(&args),
         Command::Faces(args) => faces::run(&args),
     }
 }
@@ -286,6 +290,20 @@ struct BenchArgs {
     /// Python interpreter that has `ai-edge-litert`.
     #[arg(long, default_value = "python3")]
     python: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct DeviceBenchArgs {
+    /// Measure this blob, layer by layer, in place of the built-in layers and models; may be repeated.
+    #[arg(long, value_name = "FILE.blob")]
+    blob: Vec<PathBuf>,
+    /// Folder of the MLPerf Tiny models, measured where they are there: `resnet8/*.tflite`, `vww`, `kws`. Without it
+    /// $MLPERF_TINY, or else `../shared/data/mlperf-tiny`.
+    #[arg(long, value_name = "DIR")]
+    mlperf_tiny: Option<PathBuf>,
     /// Print JSON.
     #[arg(long)]
     json: bool,
