@@ -10,7 +10,7 @@ use no_std_infer::golden::trace;
 use no_std_infer::kernels::Portable;
 use serde::{Deserialize, Serialize};
 
-use super::{COUNTED, build_bench, emulator, run_to_end};
+use super::{COUNTED, Elf, build_bench, emulator, run_to_end};
 use crate::aligned::Aligned;
 
 /// Where the firmware looks for the blob.
@@ -60,6 +60,14 @@ impl Bench {
     /// Those of [`build`](super::build).
     pub fn build() -> Result<Self> {
         Ok(Self { elf: build_bench()? })
+    }
+
+    /// The firmware's functions, size and compiler.
+    ///
+    /// # Errors
+    /// When the file has gone.
+    pub fn elf(&self) -> Result<Elf> {
+        Elf::read(&self.elf)
     }
 
     /// Runs a blob, whose operators must all make the bytes that they make on this machine.

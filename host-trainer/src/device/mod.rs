@@ -2,6 +2,7 @@
 //!
 //! Everything on the host that touches a device goes through here.
 
+mod elf;
 mod firmware;
 pub mod measure;
 
@@ -18,6 +19,7 @@ use no_std_infer::link::{
     max_frame_len,
 };
 
+pub use elf::Elf;
 pub use firmware::{Program, QEMU, TARGET, build, build_bench, cargo, folder, missing, missing_target};
 
 /// Lets the emulated clock count instructions.
