@@ -5,6 +5,8 @@ mod board;
 mod inference;
 #[cfg(target_os = "none")]
 pub mod mps2;
+#[cfg(target_os = "none")]
+pub mod region;
 mod serve;
 
 pub use board::{Board, Console};

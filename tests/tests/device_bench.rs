@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use host_trainer::device::cycles::{Caches, Cycles, regions_of_sequences};
 use host_trainer::device::measure::Bench;
 use host_trainer::device::missing;
 use host_trainer::device_bench::{Row, seeded};
@@ -72,6 +73,12 @@ fn main() {
     let trials: Vec<Trial> = vec![
         trial("nothing_costs_more_than_before", &missing, nothing_costs_more_than_before),
         trial("a_rise_is_found", &None, a_rise_is_found),
+        trial(
+            "sequences_take_the_cycles_that_the_manual_says",
+            &missing,
+            sequences_take_the_cycles_that_the_manual_says,
+        ),
+        trial("operators_cycles_add_up_to_the_inferences", &missing, operators_cycles_add_up_to_the_inferences),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -112,5 +119,32 @@ fn a_rise_is_found() -> Result<()> {
     ensure!(within.risen(&before, TOLERANCE).is_empty());
     let beyond = Counts { instructions: 10_201, constants: 103, arena: 1021, stack: 565 };
     ensure!(beyond.risen(&before, TOLERANCE).len() == 4);
+    Ok(())
+}
+
+/// Nominal cycles of the sequences in `firmware-example/src/bin/sequences.rs`, worked out there by hand.
+fn sequences_take_the_cycles_that_the_manual_says() -> Result<()> {
+    let expected = [0, 5, 5, 5, 6, 5, 6, 5, 6, 5, 301, 6, 10, 3, 5, 6];
+    let regions = regions_of_sequences()?;
+    ensure!(regions.len() == expected.len(), "{} sequences were counted", regions.len());
+    let found: Vec<u64> = regions.iter().map(|region| region.cycles.nominal - 1).collect();
+    ensure!(found == expected, "{found:?} cycles where {expected:?} were expected");
+    ensure!(regions.iter().all(|region| {
+        let Cycles { low, nominal, high } = region.cycles;
+        low <= nominal && nominal <= high
+    }));
+    Ok(())
+}
+
+/// `count` fails where the plugin's counts are not those of the board's clock; here, that they add up too.
+fn operators_cycles_add_up_to_the_inferences() -> Result<()> {
+    let bench = Bench::build()?;
+    let case = seeded()?.into_iter().find(|case| case.name == "KWS DS-CNN").context("there is a KWS model")?;
+    let counted = bench.count(&case.blob, Caches::default())?;
+    let sum: u64 = counted.operators.iter().map(|region| region.cycles.nominal).sum();
+    let run = counted.run.cycles.nominal;
+    ensure!(sum.abs_diff(run) < run / 100, "{sum} cycles of operators, {run} of the inference");
+    ensure!((1.0..2.0).contains(&counted.run.cycles_per_instruction()), "{:?}", counted.run.cycles);
+    ensure!(counted.run.with_wait_states(5).nominal > run && counted.run.functions.len() > 3);
     Ok(())
 }

@@ -7,9 +7,10 @@
 
 use core::fmt::{self, Write};
 
-use cortex_m::{Peripherals, asm};
+use cortex_m::Peripherals;
 use cortex_m_rt::entry;
 use firmware_example::mps2::{Mps2, exit, loaded_blob};
+use firmware_example::region::{region_begins, region_ends};
 use firmware_example::{Board, Console};
 use no_std_infer::format::Generator;
 use no_std_infer::golden::{SelfTestError, generate, self_test};
@@ -115,19 +116,4 @@ fn report_self_test<B: Board>(console: &mut Console<'_, B>, outcome: Result<(), 
         Err(SelfTestError::NoGolden) => writeln!(console, "self-test none"),
         Err(error) => writeln!(console, "self-test {error}"),
     }
-}
-
-/// Where the host's counting begins: it finds the function by name. Not merged with [`region_ends`], whose body differs.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn region_begins() {
-    asm::nop();
-}
-
-/// Where the host's counting ends.
-#[inline(never)]
-#[unsafe(no_mangle)]
-extern "C" fn region_ends() {
-    asm::nop();
-    asm::nop();
 }

@@ -15,8 +15,13 @@ use crate::atomic;
 pub const TARGET: &str = "thumbv7em-none-eabihf";
 /// The emulator that the firmware runs in.
 pub const QEMU: &str = "qemu-system-arm";
+/// What to do when it is not there.
+pub(super) const INSTALL_QEMU: &str =
+    "install qemu-system-arm (Debian: apt install qemu-system-arm; macOS: brew install qemu)";
 /// The program that measures the blob that it finds in memory.
 const BENCH: &str = "bench";
+/// The program with sequences of instructions whose cycles are known.
+const SEQUENCES: &str = "sequences";
 
 /// The programs of `firmware-example` that hold a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +50,7 @@ pub fn missing() -> Option<String> {
 pub(super) fn missing_emulator() -> Option<String> {
     let found = Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let works = found.is_ok_and(|status| status.success());
-    (!works).then(|| format!("install {QEMU} (Debian: apt install {QEMU}; macOS: brew install qemu)"))
+    (!works).then(|| INSTALL_QEMU.to_owned())
 }
 
 /// What must be installed before anything can be compiled for `target`; `None` when nothing is missing.
@@ -110,6 +115,14 @@ pub fn build_bench() -> Result<PathBuf> {
     Folder::lock()?.build(BENCH, BENCH, None)
 }
 
+/// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
+///
+/// # Errors
+/// Those of [`build`].
+pub(super) fn build_sequences() -> Result<PathBuf> {
+    Folder::lock()?.build(SEQUENCES, SEQUENCES, None)
+}
+
 /// The firmware's folder, in which no other process builds.
 struct Folder {
     sources: PathBuf,
@@ -149,7 +162,8 @@ impl Folder {
     }
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Runs a cargo that builds.
+pub(super) fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = match command.output() {
         Ok(output) => output,
@@ -161,6 +175,6 @@ fn run(command: &mut Command) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stderr);
     let no_target = text.contains("can't find crate for `core`") || text.contains("target may not be installed");
     ensure!(!no_target, "the target is not installed: rustup target add {TARGET}");
-    ensure!(output.status.success(), "the firmware does not compile ({program}: {}):\n{text}", output.status);
+    ensure!(output.status.success(), "{program} failed ({}):\n{text}", output.status);
     Ok(())
 }

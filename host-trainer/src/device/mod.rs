@@ -2,6 +2,7 @@
 //!
 //! Everything on the host that touches a device goes through here.
 
+pub mod cycles;
 mod elf;
 mod firmware;
 pub mod measure;
@@ -20,6 +21,7 @@ use no_std_infer::link::{
 };
 
 pub use elf::Elf;
+use firmware::build_sequences;
 pub use firmware::{Program, QEMU, TARGET, build, build_bench, cargo, folder, missing, missing_target};
 
 /// Lets the emulated clock count instructions.

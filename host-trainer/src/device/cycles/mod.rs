@@ -1,0 +1,244 @@
+//! Modelled Cortex-M4 cycles: rules of the technical reference manual over exact counts from QEMU, not measured on silicon.
+
+mod counts;
+mod instruction;
+mod plugin;
+mod rules;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use serde::Serialize;
+
+use super::Elf;
+use super::measure::{BLOB_ADDRESS, Bench, Measurement};
+use crate::aligned::Aligned;
+
+use counts::{Counts, RegionCounts};
+use instruction::{Instruction, Kind};
+pub use rules::{Cycles, Rules};
+
+/// What every figure here is.
+pub const DISCLAIMER: &str = "modelled Cortex-M4 cycles, TRM rules, exact counts from QEMU, not measured on silicon";
+
+/// Where the emulated board has its code.
+const CODE: std::ops::Range<u32> = 0..0x0040_0000;
+/// Instructions by which a clock's interval may exceed the region in it: its two ticks, and reading it.
+const CLOCK_OVERHEAD: u64 = 200;
+
+/// Caches between flash and core. They are fully associative, and drop what was used longest ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Caches {
+    /// Lines for instructions, 1 or more: a part without cache has a buffer of one line.
+    pub instruction_lines: u32,
+    /// Lines for constants in flash, 1 or more.
+    pub data_lines: u32,
+    /// Bytes of a line.
+    pub line: u32,
+}
+
+impl Default for Caches {
+    /// Those of an STM32L4.
+    fn default() -> Self {
+        Self { instruction_lines: 32, data_lines: 8, line: 32 }
+    }
+}
+
+/// What happened in a region: between two operators, or in a whole inference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Region {
+    /// Instructions.
+    pub instructions: u64,
+    /// Cycles at zero wait states.
+    pub cycles: Cycles,
+    /// Accesses to memory.
+    pub accesses: u64,
+    /// Of them, those to addresses that are no multiple of their length (of 4, where that is longer).
+    pub unaligned: u64,
+    /// Lines of code that the instruction cache had to fetch.
+    pub instruction_misses: u64,
+    /// Lines of constants that the data cache had to fetch.
+    pub data_misses: u64,
+    /// Functions, the most expensive first.
+    pub functions: Vec<Function>,
+}
+
+impl Region {
+    /// Nominal cycles an instruction, at zero wait states.
+    #[must_use]
+    pub fn cycles_per_instruction(&self) -> f64 {
+        self.cycles.nominal as f64 / self.instructions as f64
+    }
+
+    /// Cycles with flash of so many wait states behind the caches: each line that is fetched waits for them.
+    #[must_use]
+    pub fn with_wait_states(&self, wait_states: u32) -> Cycles {
+        let stall = (self.instruction_misses + self.data_misses) * u64::from(wait_states);
+        self.cycles.plus(Cycles { low: stall, nominal: stall, high: stall })
+    }
+}
+
+/// What a function took of a region, what it calls left out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Function {
+    /// Its name in the ELF file.
+    pub name: String,
+    /// Instructions.
+    pub instructions: u64,
+    /// Cycles at zero wait states.
+    pub cycles: Cycles,
+}
+
+/// A blob's costs, with cycles.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// What the firmware measured.
+    pub measurement: Measurement,
+    /// The whole inference.
+    pub run: Region,
+    /// Each operator.
+    pub operators: Vec<Region>,
+}
+
+impl Bench {
+    /// Runs a blob like [`measure`](Self::measure), and counts what its cycles depend on.
+    ///
+    /// # Errors
+    /// Those of `measure`; when QEMU takes no plugins of this kind, the plugin does not compile, the firmware has an
+    /// instruction that the model does not know, or the plugin's counts are not those of the firmware's clock.
+    pub fn count(&self, blob: &Aligned<u8>, caches: Caches) -> Result<Counted> {
+        let elf = self.elf()?;
+        let flash = [CODE, BLOB_ADDRESS..BLOB_ADDRESS + blob.len() as u32];
+        let (measurement, text) =
+            plugin::counted(&elf, caches, &flash, |option| self.run(blob, &["-icount", "shift=0", "-plugin", option]))?;
+        let mut regions = regions(&text, &elf)?;
+        ensure!(regions.len() == measurement.operators.len() + 1, "the plugin counted {} regions", regions.len());
+        let operators = regions.split_off(1);
+        let run = regions.remove(0);
+        agree("the inference", &run, measurement.run)?;
+        for (index, (region, &clock)) in operators.iter().zip(&measurement.operators).enumerate() {
+            agree(&format!("operator {index}"), region, clock)?;
+        }
+        Ok(Counted { measurement, run, operators })
+    }
+}
+
+/// The cost of each region of a plugin's report.
+///
+/// # Errors
+/// When the report is damaged or has an unknown instruction.
+pub fn regions(report: &str, elf: &Elf) -> Result<Vec<Region>> {
+    let counts = Counts::read(report)?;
+    counts.regions.iter().map(|region| evaluate(region, &counts.instructions, elf)).collect()
+}
+
+/// Runs firmware that holds no blob and counts between `region_begins` and `region_ends`.
+///
+/// # Errors
+/// When it cannot be built or run.
+pub fn regions_of_sequences() -> Result<Vec<Region>> {
+    let path = super::build_sequences()?;
+    let elf = Elf::read(&path)?;
+    let (_, text) = plugin::counted(&elf, Caches::default(), &[CODE], |option| {
+        let mut command = super::emulator(&path, "stdio");
+        command.args(["-icount", "shift=0", "-plugin", option]);
+        super::run_to_end(command)
+    })?;
+    regions(&text, &elf)
+}
+
+fn agree(what: &str, region: &Region, clock: u64) -> Result<()> {
+    let same = region.instructions <= clock + CLOCK_OVERHEAD / 2 && clock <= region.instructions + CLOCK_OVERHEAD;
+    ensure!(same, "the plugin counts {} instructions of {what}, the board's clock {clock}", region.instructions);
+    Ok(())
+}
+
+fn evaluate(counts: &RegionCounts, instructions: &BTreeMap<u32, Instruction>, elf: &Elf) -> Result<Region> {
+    let mut functions: BTreeMap<&str, Function> = BTreeMap::new();
+    let mut region =
+        Region { instruction_misses: counts.instruction_misses, data_misses: counts.data_misses, ..Region::default() };
+    let mut add = |address: u32, count: u64, cycles: Cycles| {
+        let name = elf.functions.range(..=address).next_back().map_or("?", |(_, name)| name);
+        let function = functions.entry(name).or_insert_with(|| Function {
+            name: name.to_owned(),
+            instructions: 0,
+            cycles: Cycles::default(),
+        });
+        function.instructions += count;
+        function.cycles = function.cycles.plus(cycles);
+        region.instructions += count;
+        region.cycles = region.cycles.plus(cycles);
+    };
+    let mut runs: BTreeMap<u32, u64> = BTreeMap::new();
+    for block in &counts.blocks {
+        let inside: Vec<(u32, &Instruction)> =
+            instructions.range(block.start..block.end).map(|(&address, instruction)| (address, instruction)).collect();
+        let (&(_, first), &(_, last)) = inside.first().zip(inside.last()).context("a block is empty")?;
+        inside.iter().for_each(|&(address, _)| *runs.entry(address).or_default() += block.runs);
+        // A block that is only fallen into goes on where the one before it in memory ends.
+        let before = instructions.range(..block.start).next_back();
+        let before = before.filter(|&(address, before)| block.jumps_in == 0 && address + before.width == block.start);
+        let straight: Vec<&Instruction> = inside.iter().map(|&(_, instruction)| instruction).collect();
+        let cycles = Cycles::each(|rules| {
+            let refill = match last.kind {
+                Kind::Branch => rules.branch,
+                Kind::IndirectBranch | Kind::TableBranch => rules.indirect,
+                _ if last.loads_pc() => rules.indirect,
+                _ => 0,
+            };
+            let target = if first.width == 4 && block.start & 2 != 0 { rules.unaligned_target } else { 0 };
+            let once = rules.block(block.start, before.map(|(_, before)| before), &straight);
+            once * block.runs + refill * block.jumps_out + target * block.jumps_in
+        });
+        add(block.start, block.runs * straight.len() as u64, cycles);
+    }
+    let (mut accesses, mut unaligned) = (0, 0);
+    for (&address, by_remainder) in &counts.accesses {
+        let instruction = instructions.get(&address).context("an access is by no instruction")?;
+        let [_, one, two, three] = *by_remainder;
+        let all: u64 = by_remainder.iter().sum();
+        accesses += all;
+        unaligned += one + two + three;
+        let more = if instruction.size == 2 { one + three } else { 2 * (one + three) + two };
+        add(
+            address,
+            0,
+            Cycles::each(|rules| match instruction.kind {
+                Kind::Load => more,
+                Kind::Store if rules.unaligned_stores => more,
+                _ => 0,
+            }),
+        );
+    }
+    let skipped = skipped_loads(&runs, instructions, &counts.accesses);
+    region.accesses = accesses;
+    region.unaligned = unaligned;
+    let saved = |cycles: u64| cycles.saturating_sub(skipped);
+    let Cycles { low, nominal, high } = region.cycles;
+    region.cycles = Cycles { low: saved(low), nominal: saved(nominal), high: saved(high) };
+    region.functions = functions.into_values().filter(|function| function.instructions > 0).collect();
+    region.functions.sort_by_key(|function| std::cmp::Reverse(function.cycles.nominal));
+    Ok(region)
+}
+
+/// Loads after an IT whose condition was not met: they took one cycle and not two.
+fn skipped_loads(
+    runs: &BTreeMap<u32, u64>,
+    instructions: &BTreeMap<u32, Instruction>,
+    accesses: &BTreeMap<u32, [u64; 4]>,
+) -> u64 {
+    let mut conditional = 0;
+    let mut skipped = 0;
+    for (address, instruction) in instructions {
+        if let Kind::IfThen(count) = instruction.kind {
+            conditional = count;
+        } else if conditional > 0 {
+            conditional -= 1;
+            if instruction.kind == Kind::Load {
+                let done: u64 = accesses.get(address).map_or(0, |by_remainder| by_remainder.iter().sum());
+                skipped += runs.get(address).copied().unwrap_or(0).saturating_sub(done);
+            }
+        }
+    }
+    skipped
+}
