@@ -2,6 +2,7 @@
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
+use host_trainer::pack::packed_conv2d;
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, Add, CHANNEL_LEN, Clamp, Color, Concat, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input,
@@ -249,9 +250,32 @@ impl Maker {
         let weights = self.constants(products * output.channels, output.channels, products);
         let activation = if window.taps() == 1 { Activation::NONE } else { self.activation() };
         let scratch = self.end.next_multiple_of(16);
-        let op = Op::Conv2d(Conv2d { input, output, window, weights, activation, scratch });
+        let mut op = Conv2d { input, output, window, weights, activation, scratch };
+        if self.rng.random() {
+            self.pack(&mut op);
+        }
+        let op = Op::Conv2d(op);
         self.end = scratch + op.scratch_len();
         op
+    }
+
+    /// Packs a convolution where its multipliers and its activation allow it.
+    fn pack(&mut self, op: &mut Conv2d) {
+        let start = op.weights.weights as usize;
+        let len = op.window.taps() * (op.input.channels * op.output.channels) as usize;
+        for weight in &mut self.weights[start..start + len] {
+            *weight = (*weight as i8).max(-127) as u8;
+        }
+        if let Some((words, channels)) = packed_conv2d(op, &self.weights) {
+            let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
+            op.weights = Weights { layout: Layout::Packed, weights, channels };
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> u32 {
+        let start = self.bytes(bytes.len() as u32);
+        self.weights[start as usize..].copy_from_slice(bytes);
+        start
     }
 
     fn dense(&mut self, input: Tensor, output: Tensor) -> Op {

@@ -2,11 +2,25 @@
 
 mod check;
 mod layer;
+mod order;
+mod params;
 
 pub(crate) use check::{check, check_tensor};
-pub use layer::{ChannelParams, Channels, ConvLayer, DenseLayer, DenseParams, OutputParams};
+pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, unpack};
+pub use order::PatchOrder;
+pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};
 
-use crate::format::{Op, Tensor};
+use crate::format::{Conv2d, Layout, Op, Tensor};
+
+/// Bytes of one output pixel's patch, rounded up to a multiple of 16.
+fn patch_len(op: &Conv2d) -> usize {
+    PatchOrder::conv2d(op).len().checked_next_multiple_of(16).unwrap_or(usize::MAX)
+}
+
+/// Bytes of four output pixels' patches, widened.
+pub(crate) fn panel_len(op: &Conv2d) -> usize {
+    PatchOrder::conv2d(op).pairs().saturating_mul(16)
+}
 
 impl Op {
     /// The tensors that the operator reads: none to two.
@@ -52,16 +66,20 @@ impl Op {
     /// Bytes of scratch that the operator needs with any kernel set.
     ///
     /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
-    /// rounded up to a multiple of 16. The other operators need none.
+    /// rounded up to a multiple of 16. A packed one widens those of four pixels to 16 bits: 16 bytes for each pair of the
+    /// patch; and gathers one patch besides where the input's channels are no multiple of 4.
+    /// The other operators need none.
     #[must_use]
     pub fn scratch_len(&self) -> u32 {
-        match self {
-            Op::Conv2d(op) => {
-                let patch = (op.window.taps() as u32).saturating_mul(op.input.channels);
-                patch.checked_next_multiple_of(16).unwrap_or(u32::MAX)
-            }
+        let len = match self {
+            Op::Conv2d(op) => match op.weights.layout {
+                Layout::Plain => patch_len(op),
+                Layout::Packed if op.input.channels.is_multiple_of(4) => panel_len(op),
+                Layout::Packed => panel_len(op).saturating_add(patch_len(op)),
+            },
             _ => 0,
-        }
+        };
+        u32::try_from(len).unwrap_or(u32::MAX)
     }
 
     /// First byte of the scratch in the arena.

@@ -1,0 +1,113 @@
+//! Puts each layer's constants into the layout that runs fastest and that the layer's weights allow.
+
+use no_std_infer::format::{Activation, Conv2d, Layout, Op, Weights};
+use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedParams, PatchOrder};
+
+use crate::quantise::QuantModel;
+
+/// The same model with its layers packed where that is possible. What it computes stays the same, byte for byte.
+#[must_use]
+pub fn pack(model: &QuantModel) -> QuantModel {
+    let mut constants = Section::default();
+    let ops = model.ops.iter().map(|op| constants.add(op, &model.constants)).collect();
+    QuantModel { ops, constants: constants.0, ..model.clone() }
+}
+
+/// A weights section that grows.
+#[derive(Default)]
+struct Section(Vec<u8>);
+
+impl Section {
+    /// An operator whose constants lie in `source`, with them in this section.
+    fn add(&mut self, op: &Op, source: &[u8]) -> Op {
+        let mut op = *op;
+        match &mut op {
+            Op::Conv2d(layer) => match packed_conv2d(layer, source) {
+                Some((words, channels)) => {
+                    layer.weights = self.layer(Layout::Packed, &words, &channels);
+                }
+                None => layer.weights = self.copy_plain(ConvLayer::conv2d(layer, source).as_ref(), layer.weights),
+            },
+            Op::DepthwiseConv2d(layer) => {
+                layer.weights = self.copy_plain(ConvLayer::depthwise(layer, source).as_ref(), layer.weights);
+            }
+            Op::Dense(layer) => {
+                if let Some(dense) = no_std_infer::ops::DenseLayer::new(layer, source) {
+                    layer.weights = self.layer(Layout::Plain, dense.weights, dense.channels.bytes());
+                }
+            }
+            Op::Lookup(lookup) => lookup.table = self.copy(source, lookup.table, 256),
+            Op::Constant(constant) => constant.values = self.copy(source, constant.values, constant.output.len()),
+            _ => {}
+        }
+        op
+    }
+
+    fn copy_plain(&mut self, layer: Option<&ConvLayer<'_>>, weights: Weights) -> Weights {
+        match layer.map(|layer| layer.constants) {
+            Some(Constants::Plain { weights, channels }) => self.layer(Layout::Plain, weights, channels.bytes()),
+            _ => weights,
+        }
+    }
+
+    fn copy(&mut self, source: &[u8], start: u32, len: usize) -> u32 {
+        let start = start as usize;
+        self.push(source.get(start..start + len).unwrap_or_default())
+    }
+
+    fn layer(&mut self, layout: Layout, weights: &[u8], channels: &[u8]) -> Weights {
+        Weights { layout, weights: self.push(weights), channels: self.push(channels) }
+    }
+
+    /// Appends constants at a multiple of 16.
+    fn push(&mut self, bytes: &[u8]) -> u32 {
+        self.0.resize(self.0.len().next_multiple_of(16), 0);
+        let start = self.0.len();
+        self.0.extend(bytes);
+        start as u32
+    }
+}
+
+/// Words and channel parameters of a convolution in [`Layout::Packed`], whose plain constants lie in `section`; `None`
+/// when a condition does not hold.
+#[must_use]
+pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let Constants::Plain { weights, channels } = ConvLayer::conv2d(op, section)?.constants else { return None };
+    if op.activation != Activation::NONE {
+        return None;
+    }
+    let channels: Vec<ChannelParams> = channels.iter().collect();
+    let order = PatchOrder::conv2d(op);
+    let (mut words, mut entries) = (Vec::new(), Vec::new());
+    for (rows, channels) in weights.chunks(2 * order.len()).zip(channels.chunks(2)) {
+        let (a, b) = rows.split_at(order.len());
+        words.extend(packed_row(order, a, b)?);
+        for (row, channel) in [a, b].into_iter().zip(channels) {
+            entries.extend(packed_channel(row, *channel, op.output.zero_point)?.to_bytes());
+        }
+        if channels.len() == 1 {
+            let none = PackedParams { doubled_bias: 0, mantissa: 0, rounding: 0, shift: 1 };
+            let rounding = PackedParams::new(none.plain(), op.output.zero_point)?.rounding;
+            entries.extend(PackedParams { rounding, ..none }.to_bytes());
+        }
+    }
+    Some((words, entries))
+}
+
+/// The words of a pair of output channels; `b` is empty when the pair has one channel only.
+fn packed_row(order: PatchOrder, a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
+    let magnitude: u32 = b.iter().map(|&weight| u32::from((weight as i8).unsigned_abs())).sum();
+    let mut halfwords = vec![0_i16; order.pairs() * 2];
+    for (index, &a) in a.iter().enumerate() {
+        let b = b.get(index).map_or(0, |&weight| i32::from(weight as i8));
+        halfwords[order.position(index)] = i16::try_from(i32::from(a as i8) + 256 * b).ok()?;
+    }
+    (magnitude < 1 << 16).then(|| halfwords.into_iter().flat_map(i16::to_le_bytes).collect())
+}
+
+/// The parameters for the fast requantisation, where the layer's largest sum allows it.
+fn packed_channel(row: &[u8], channel: ChannelParams, zero_point: i8) -> Option<PackedParams> {
+    let magnitude: u64 = row.iter().map(|&weight| u64::from((weight as i8).unsigned_abs())).sum();
+    let largest = u64::from(channel.bias().unsigned_abs()) + magnitude * 128;
+    if largest < 1 << 30 { PackedParams::new(channel, zero_point) } else { None }
+}
