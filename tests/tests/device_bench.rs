@@ -92,7 +92,7 @@ fn nothing_costs_more_than_before() -> Result<()> {
     let compiler = bench.elf()?.compiler;
     let mut rows = BTreeMap::new();
     for case in seeded()? {
-        let row = Row::measure(&bench, &case)?;
+        let row = Row::measure(&bench, &case, None)?;
         rows.insert(case.name, Counts::new(&row));
     }
     let path = path();

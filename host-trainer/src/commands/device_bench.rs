@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::DeviceBenchArgs;
+use crate::device::cycles::Caches;
 use crate::device::measure::Bench;
 use crate::device_bench::{Case, Row, imported, print, seeded};
 use crate::evaluate::read_blob;
@@ -13,11 +14,12 @@ use crate::evaluate::read_blob;
 pub(super) fn run(args: &DeviceBenchArgs) -> Result<ExitCode> {
     let cases = cases(args)?;
     let bench = Bench::build()?;
-    let rows: Vec<Row> = cases.iter().map(|case| Row::measure(&bench, case)).collect::<Result<_>>()?;
+    let caches = args.cycles.then(Caches::default);
+    let rows: Vec<Row> = cases.iter().map(|case| Row::measure(&bench, case, caches)).collect::<Result<_>>()?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
-        print(&rows);
+        print(&rows, args.wait_states);
     }
     Ok(ExitCode::SUCCESS)
 }

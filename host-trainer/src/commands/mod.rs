@@ -304,6 +304,12 @@ struct DeviceBenchArgs {
     /// $MLPERF_TINY, or else `../shared/data/mlperf-tiny`.
     #[arg(long, value_name = "DIR")]
     mlperf_tiny: Option<PathBuf>,
+    /// Model the cycles of a Cortex-M4 too.
+    #[arg(long)]
+    cycles: bool,
+    /// Wait states of the flash, behind the caches of an STM32L4.
+    #[arg(long, default_value_t = 0, requires = "cycles")]
+    wait_states: u32,
     /// Print JSON.
     #[arg(long)]
     json: bool,

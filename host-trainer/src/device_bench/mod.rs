@@ -13,6 +13,7 @@ use no_std_infer::format::{InputKind, Op, Provenance};
 use serde::Serialize;
 
 use crate::aligned::Aligned;
+use crate::device::cycles::{Caches, Counted, Region};
 use crate::device::measure::{Bench, Measurement};
 use crate::emit::{Description, emit};
 use crate::evaluate::shape;
@@ -108,6 +109,8 @@ pub struct Row {
     pub instructions: u64,
     /// Bytes of weights, parameters and tables.
     pub constants: usize,
+    /// Modelled cycles of what counts, where they were asked for.
+    pub cycles: Option<Region>,
     /// The whole measurement.
     pub measured: Measurement,
     /// What each operator is.
@@ -127,33 +130,49 @@ pub struct Operator {
     pub macs: u64,
     /// Instructions.
     pub instructions: u64,
+    /// Modelled cycles, where they were asked for.
+    pub cycles: Option<Region>,
 }
 
 impl Row {
-    /// Measures a case.
+    /// Measures a case, with modelled cycles behind `caches` where they are asked for; then instructions are counted
+    /// exactly.
     ///
     /// # Errors
-    /// Those of [`Bench::measure`].
-    pub fn measure(bench: &Bench, case: &Case) -> Result<Self> {
-        let measured = bench.measure(&case.blob).with_context(|| format!("{} cannot be measured", case.name))?;
+    /// Those of [`Bench::measure`] and [`Bench::count`].
+    pub fn measure(bench: &Bench, case: &Case, caches: Option<Caches>) -> Result<Self> {
+        let counted = match caches {
+            None => bench.measure(&case.blob).map(|measurement| (measurement, None, Vec::new())),
+            Some(caches) => bench.count(&case.blob, caches).map(|Counted { measurement, run, operators }| {
+                (measurement, Some(run), operators.into_iter().map(Some).collect())
+            }),
+        };
+        let (measured, run, regions) = counted.with_context(|| format!("{} cannot be measured", case.name))?;
         let model = Model::parse(&case.blob)?;
-        let operator = |(op, &instructions): (Op, &u64)| Operator {
+        let regions = regions.into_iter().chain(std::iter::repeat(None));
+        let operators = model.ops().zip(&measured.operators).zip(regions);
+        let operator = |((op, &instructions), cycles): ((Op, &u64), Option<Region>)| Operator {
             op: op.name(),
             output: shape(op.output()),
             macs: op.macs(),
-            instructions,
+            instructions: cycles.as_ref().map_or(instructions, |region| region.instructions),
+            cycles,
         };
-        let operators: Vec<Operator> = model.ops().zip(&measured.operators).map(operator).collect();
+        let operators: Vec<Operator> = operators.map(operator).collect();
         let last = operators.last().context("a model has operators")?;
-        let (macs, instructions) = match case.scope {
-            Scope::Layer => (last.macs, last.instructions),
-            Scope::Model | Scope::Operators => (operators.iter().map(|op| op.macs).sum(), measured.run),
+        let (macs, instructions, cycles) = match case.scope {
+            Scope::Layer => (last.macs, last.instructions, last.cycles.clone()),
+            Scope::Model | Scope::Operators => {
+                let instructions = run.as_ref().map_or(measured.run, |region| region.instructions);
+                (operators.iter().map(|op| op.macs).sum(), instructions, run)
+            }
         };
         Ok(Self {
             name: case.name.clone(),
             scope: case.scope,
             macs,
             instructions,
+            cycles,
             constants: model.weights().len(),
             operators,
             measured,
