@@ -73,11 +73,11 @@ impl Section {
 #[must_use]
 pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     let Constants::Plain { weights, channels } = ConvLayer::conv2d(op, section)?.constants else { return None };
-    if op.activation != Activation::NONE {
+    let order = PatchOrder::conv2d(op);
+    if op.activation != Activation::NONE || (op.window.dilation_w > 1 && order.left_over() > 0) {
         return None;
     }
     let channels: Vec<ChannelParams> = channels.iter().collect();
-    let order = PatchOrder::conv2d(op);
     let (mut words, mut entries) = (Vec::new(), Vec::new());
     for (rows, channels) in weights.chunks(2 * order.len()).zip(channels.chunks(2)) {
         let (a, b) = rows.split_at(order.len());

@@ -6,7 +6,8 @@ use host_trainer::pack::packed_conv2d;
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, Add, CHANNEL_LEN, Clamp, Color, Concat, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input,
-    InputKind, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
+    InputKind, Layout, Lookup, Mean, Mul, Op, PACKED_SHIFT_MAX, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor,
+    Weights, Window,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 use rand::{Rng, RngExt, SeedableRng};
@@ -67,7 +68,7 @@ pub struct Case {
 /// Makes the case of a seed.
 #[must_use]
 pub fn random(kind: Kind, seed: u64) -> Case {
-    let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), weights: Vec::new(), end: 0 };
+    let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), weights: Vec::new(), end: 0, packable: false };
     maker.case(kind)
 }
 
@@ -75,6 +76,8 @@ struct Maker {
     rng: ChaCha8Rng,
     weights: Vec<u8>,
     end: u32,
+    /// Whether the next layer's multipliers are to allow packing.
+    packable: bool,
 }
 
 impl Maker {
@@ -204,7 +207,8 @@ impl Maker {
         self.layer_constants(len, outputs, products, |maker, spread| {
             let mantissa = maker.rng.random_range(1 << 30..=i32::MAX);
             let usual = -((spread as f64 / 100.0).log2() as i8);
-            let shift = if maker.rng.random_ratio(1, 8) { maker.rng.random_range(-31..=30) } else { usual };
+            let range = if maker.packable { -PACKED_SHIFT_MAX..=-1 } else { -31..=30 };
+            let shift = if maker.rng.random_ratio(1, 8) { maker.rng.random_range(range) } else { usual };
             let multiplier = Multiplier { mantissa, shift };
             ChannelParams { bias: maker.rng.random_range(-spread..=spread), multiplier }.to_bytes()
         })
@@ -247,13 +251,15 @@ impl Maker {
 
     fn conv2d(&mut self, input: Tensor, output: Tensor, window: Window) -> Op {
         let products = window.taps() as u32 * input.channels;
+        self.packable = self.rng.random();
         let weights = self.constants(products * output.channels, output.channels, products);
-        let activation = if window.taps() == 1 { Activation::NONE } else { self.activation() };
+        let activation = if self.packable || window.taps() == 1 { Activation::NONE } else { self.activation() };
         let scratch = self.end.next_multiple_of(16);
         let mut op = Conv2d { input, output, window, weights, activation, scratch };
-        if self.rng.random() {
+        if self.packable {
             self.pack(&mut op);
         }
+        self.packable = false;
         let op = Op::Conv2d(op);
         self.end = scratch + op.scratch_len();
         op

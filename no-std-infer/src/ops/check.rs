@@ -120,6 +120,7 @@ fn check_packed(op: &Conv2d, packed: &Packed<'_>) -> Result<(), OpError> {
     let aligned = op.weights.weights.is_multiple_of(4) && op.weights.channels.is_multiple_of(4);
     ensure(aligned && op.scratch.is_multiple_of(ALIGN as u32), OpError::Constants)?;
     ensure(op.activation == Activation::NONE, OpError::Activation)?;
+    ensure(op.window.dilation_w == 1 || packed.order.left_over() == 0, OpError::Constants)?;
     let half_empty = (packed.order.runs * packed.order.left_over()) % 2 == 1;
     let mut channels = packed.channels.iter();
     for row in packed.rows() {

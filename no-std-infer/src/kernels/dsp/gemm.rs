@@ -5,7 +5,7 @@ use crate::format::PACKED_CHANNEL_LEN;
 use crate::ops::Packed;
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("gemm.s"));
+core::arch::global_asm!(include_str!("gemm.s"), options(raw));
 
 #[cfg(dsp)]
 #[repr(C)]
@@ -75,7 +75,7 @@ pub fn gemm(panel: &[i8], weights: Weights<'_>, output: &mut [i8], pixel_stride:
     // as checked above; every address of a word is a multiple of 4. `start` and `end` are only compared and offset, and
     // no address outside the panel is read through them. It keeps the calling convention.
     unsafe {
-        let skipped = pairs.wrapping_neg() % 8;
+        let skipped = pairs.wrapping_neg() % 16;
         let start = panel.as_ptr().wrapping_sub(8);
         no_std_infer_gemm(&Arguments {
             start: start.wrapping_sub(skipped * 16),

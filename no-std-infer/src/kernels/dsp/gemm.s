@@ -1,6 +1,6 @@
     // A matrix product, two output channels by four pixels at a time.
     // r0: arguments: 0 start, 4 end, 8 words, 12 parameters, 16 their end, 20 output, 24 bytes between pixels, 28 entry.
-    //   start: panel - 8 - 16 * s, where s = (8 - pairs) mod 8 taps of the first round are skipped
+    //   start: panel - 8 - 16 * s, where s = -pairs mod 16 taps of the first round are skipped
     //   end:   panel - 8 + 16 * pairs
     //   entry: s
     // r0-r3: sums of the first channel at pixels 0-3; r4-r7: common sums; r8 words; r9 panel.
@@ -31,10 +31,10 @@ no_std_infer_gemm:
     mov r7, #0
     ldr pc, [sp, #28]
     .p2align 2
-    // Eight taps of 48 bytes each.
+    // Sixteen taps of 48 bytes each.
 10:
     .set tap, 0
-    .rept 8
+    .rept 16
     ldr r10, [r8], #4
     ldrd r12, lr, [r9, #(16 * tap + 8)]
     sxtb16 r11, r10
@@ -42,8 +42,8 @@ no_std_infer_gemm:
     smlad r0, r11, r12, r0
     smlad r5, r10, lr, r5
     smlad r1, r11, lr, r1
-    .if tap == 7
-    ldrd r12, lr, [r9, #128]!
+    .if tap == 15
+    ldrd r12, lr, [r9, #256]!
     .else
     ldrd r12, lr, [r9, #(16 * tap + 16)]
     .endif

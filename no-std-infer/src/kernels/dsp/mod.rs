@@ -5,7 +5,9 @@
 
 mod conv;
 mod gemm;
+#[cfg(not(dsp))]
 mod insn;
+mod rows;
 mod widen;
 
 use core::ops::Range;
