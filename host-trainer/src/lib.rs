@@ -4,6 +4,7 @@ pub mod aligned;
 pub mod atomic;
 pub mod augment;
 pub mod blob;
+pub mod boards;
 pub mod calibrate;
 pub mod candidates;
 pub mod commands;

@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod device_bench;
+mod estimate;
 mod eval;
 mod faces;
 mod import;
@@ -57,6 +58,8 @@ enum Command {
     Bench(BenchArgs),
     /// Counts what layers and models cost on the emulated device, beside what others need.
     DeviceBench(DeviceBenchArgs),
+    /// Estimates how long a blob takes on a board, and whether it fits.
+    Estimate(EstimateArgs),
     /// Draws the built-in data set.
     Faces(FacesArgs),
 }
@@ -89,6 +92,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::DeviceBench(args) => device_bench::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
         Command::Faces(args) => faces::run(&args),
     }
 }
@@ -310,6 +314,18 @@ struct DeviceBenchArgs {
     /// Wait states of the flash, behind the caches of an STM32L4.
     #[arg(long, default_value_t = 0, requires = "cycles")]
     wait_states: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct EstimateArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// The board, such as `nucleo-l4r5zi`; may be repeated. Without it all boards are listed.
+    #[arg(long, value_name = "NAME")]
+    board: Vec<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,

@@ -8,7 +8,7 @@ mod rules;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Elf;
 use super::measure::{BLOB_ADDRESS, Bench, Measurement};
@@ -27,7 +27,8 @@ const CODE: std::ops::Range<u32> = 0..0x0040_0000;
 const CLOCK_OVERHEAD: u64 = 200;
 
 /// Caches between flash and core. They are fully associative, and drop what was used longest ago.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Caches {
     /// Lines for instructions, 1 or more: a part without cache has a buffer of one line.
     pub instruction_lines: u32,
