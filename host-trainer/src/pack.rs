@@ -1,5 +1,6 @@
 //! Puts each layer's constants into the layout that runs fastest and that the layer's weights allow.
 
+use no_std_infer::fixed::{Multiplier, clamp_i8};
 use no_std_infer::format::{Activation, Conv2d, Layout, Op, Weights};
 use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedParams, PatchOrder};
 
@@ -77,21 +78,54 @@ pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> 
     if op.activation != Activation::NONE || (op.window.dilation_w > 1 && order.left_over() > 0) {
         return None;
     }
-    let channels: Vec<ChannelParams> = channels.iter().collect();
+    let zero_point = op.output.zero_point;
+    let (mut weights, mut channels): (Vec<u8>, Vec<ChannelParams>) = (weights.to_vec(), channels.iter().collect());
+    for (row, channel) in weights.chunks_mut(order.len()).zip(&mut channels) {
+        if let Some(value) = constant_value(row.iter().map(|&weight| weight as i8), *channel, zero_point) {
+            row.fill(0);
+            *channel = constant_channel(value, zero_point);
+        }
+    }
     let (mut words, mut entries) = (Vec::new(), Vec::new());
     for (rows, channels) in weights.chunks(2 * order.len()).zip(channels.chunks(2)) {
         let (a, b) = rows.split_at(order.len());
         words.extend(packed_row(order, a, b)?);
         for (row, channel) in [a, b].into_iter().zip(channels) {
-            entries.extend(packed_channel(row, *channel, op.output.zero_point)?.to_bytes());
+            entries.extend(packed_channel(row, *channel, zero_point)?.to_bytes());
         }
         if channels.len() == 1 {
             let none = PackedParams { doubled_bias: 0, mantissa: 0, rounding: 0, shift: 1 };
-            let rounding = PackedParams::new(none.plain(), op.output.zero_point)?.rounding;
+            let rounding = PackedParams::new(none.plain(), zero_point)?.rounding;
             entries.extend(PackedParams { rounding, ..none }.to_bytes());
         }
     }
     Some((words, entries))
+}
+
+/// The value of an output channel that is the same for every input, clamped to int8.
+///
+/// Batch normalisation leaves such channels behind: their weights are tiny, their multipliers too small for the fast
+/// requantisation. Outputs grow with the sum, so that it is enough to look at its smallest and its largest value.
+#[must_use]
+pub fn constant_value(row: impl Iterator<Item = i8>, channel: ChannelParams, zero_point: i8) -> Option<i8> {
+    let (mut smallest, mut largest) = (i64::from(channel.bias), i64::from(channel.bias));
+    for weight in row.map(i64::from) {
+        smallest += (weight * -128).min(weight * 127);
+        largest += (weight * -128).max(weight * 127);
+    }
+    let value = |sum: i64| {
+        let scaled = channel.multiplier.apply(i32::try_from(sum).ok()?);
+        Some(clamp_i8(scaled.saturating_add(zero_point.into()), i8::MIN, i8::MAX))
+    };
+    let value_of_smallest = value(smallest)?;
+    (value(largest)? == value_of_smallest).then_some(value_of_smallest)
+}
+
+/// The parameters that make `value` of a sum of 0.
+#[must_use]
+pub fn constant_channel(value: i8, zero_point: i8) -> ChannelParams {
+    let quarter = Multiplier { mantissa: 1 << 30, shift: -1 };
+    ChannelParams { bias: 4 * (i32::from(value) - i32::from(zero_point)), multiplier: quarter }
 }
 
 /// The words of a pair of output channels; `b` is empty when the pair has one channel only.
@@ -110,4 +144,28 @@ fn packed_channel(row: &[u8], channel: ChannelParams, zero_point: i8) -> Option<
     let magnitude: u64 = row.iter().map(|&weight| u64::from((weight as i8).unsigned_abs())).sum();
     let largest = u64::from(channel.bias().unsigned_abs()) + magnitude * 128;
     if largest < 1 << 30 { PackedParams::new(channel, zero_point) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_constant_channel_keeps_its_value_and_others_are_left_alone() {
+        let tiny = Multiplier { mantissa: 1 << 30, shift: -28 };
+        let channel = ChannelParams { bias: 1_900_000_000, multiplier: tiny };
+        assert_eq!(constant_value([3, -2].into_iter(), channel, -128), Some(-124));
+        let live = ChannelParams { bias: 0, multiplier: Multiplier { shift: -7, ..tiny } };
+        assert_eq!(constant_value([3, -2].into_iter(), live, -128), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_parameters_of_a_constant_make_it(value: i8, zero_point: i8) {
+            let channel = constant_channel(value, zero_point);
+            prop_assert_eq!(constant_value(std::iter::empty(), channel, zero_point), Some(value));
+        }
+    }
 }
