@@ -14,7 +14,7 @@ use super::Elf;
 use super::measure::{BLOB_ADDRESS, Bench, Measurement};
 use crate::aligned::Aligned;
 
-use counts::{Counts, RegionCounts};
+use counts::{Block, Counts, RegionCounts};
 use instruction::{Instruction, Kind};
 pub use rules::{Cycles, Rules};
 
@@ -155,31 +155,52 @@ fn agree(what: &str, region: &Region, clock: u64) -> Result<()> {
 }
 
 fn evaluate(counts: &RegionCounts, instructions: &BTreeMap<u32, Instruction>, elf: &Elf) -> Result<Region> {
-    let mut functions: BTreeMap<&str, Function> = BTreeMap::new();
-    let mut region =
-        Region { instruction_misses: counts.instruction_misses, data_misses: counts.data_misses, ..Region::default() };
-    let mut add = |address: u32, count: u64, cycles: Cycles| {
-        let name = elf.functions.range(..=address).next_back().map_or("?", |(_, name)| name);
-        let function = functions.entry(name).or_insert_with(|| Function {
-            name: name.to_owned(),
-            instructions: 0,
-            cycles: Cycles::default(),
-        });
-        function.instructions += count;
-        function.cycles = function.cycles.plus(cycles);
-        region.instructions += count;
-        region.cycles = region.cycles.plus(cycles);
-    };
-    let mut runs: BTreeMap<u32, u64> = BTreeMap::new();
+    let mut sums = Sums { elf, functions: BTreeMap::new(), runs: BTreeMap::new(), region: Region::default() };
+    sums.region.instruction_misses = counts.instruction_misses;
+    sums.region.data_misses = counts.data_misses;
     for block in &counts.blocks {
-        let inside: Vec<(u32, &Instruction)> =
-            instructions.range(block.start..block.end).map(|(&address, instruction)| (address, instruction)).collect();
-        let (&(_, first), &(_, last)) = inside.first().zip(inside.last()).context("a block is empty")?;
-        inside.iter().for_each(|&(address, _)| *runs.entry(address).or_default() += block.runs);
+        sums.add_block(block, instructions)?;
+    }
+    for (&address, by_remainder) in &counts.accesses {
+        let instruction = instructions.get(&address).context("an access is by no instruction")?;
+        sums.add_accesses(address, instruction, *by_remainder);
+    }
+    let skipped = skipped_loads(&sums.runs, instructions, &counts.accesses);
+    Ok(sums.finish(skipped))
+}
+
+/// A region while it is added up.
+struct Sums<'e> {
+    elf: &'e Elf,
+    functions: BTreeMap<&'e str, Function>,
+    /// How often each instruction ran.
+    runs: BTreeMap<u32, u64>,
+    region: Region,
+}
+
+impl Sums<'_> {
+    fn add(&mut self, address: u32, instructions: u64, cycles: Cycles) {
+        let name = self.elf.functions.range(..=address).next_back().map_or("?", |(_, name)| name);
+        let new = || Function { name: name.to_owned(), instructions: 0, cycles: Cycles::default() };
+        let function = self.functions.entry(name).or_insert_with(new);
+        function.instructions += instructions;
+        function.cycles = function.cycles.plus(cycles);
+        self.region.instructions += instructions;
+        self.region.cycles = self.region.cycles.plus(cycles);
+    }
+
+    fn add_block(&mut self, block: &Block, instructions: &BTreeMap<u32, Instruction>) -> Result<()> {
+        let &Block { start, end, runs, jumps_in, jumps_out } = block;
+        let straight: Vec<&Instruction> = instructions.range(start..end).map(|(_, instruction)| instruction).collect();
+        let (&first, &last) = straight.first().zip(straight.last()).context("a block is empty")?;
+        for (&address, _) in instructions.range(start..end) {
+            *self.runs.entry(address).or_default() += runs;
+        }
         // A block that is only fallen into goes on where the one before it in memory ends.
-        let before = instructions.range(..block.start).next_back();
-        let before = before.filter(|&(address, before)| block.jumps_in == 0 && address + before.width == block.start);
-        let straight: Vec<&Instruction> = inside.iter().map(|&(_, instruction)| instruction).collect();
+        let before = instructions.range(..start).next_back();
+        let before = before.filter(|&(address, before)| jumps_in == 0 && address + before.width == start);
+        let before = before.map(|(_, before)| before);
+        let unaligned_target = first.width == 4 && start & 2 != 0;
         let cycles = Cycles::each(|rules| {
             let refill = match last.kind {
                 Kind::Branch => rules.branch,
@@ -187,39 +208,35 @@ fn evaluate(counts: &RegionCounts, instructions: &BTreeMap<u32, Instruction>, el
                 _ if last.loads_pc() => rules.indirect,
                 _ => 0,
             };
-            let target = if first.width == 4 && block.start & 2 != 0 { rules.unaligned_target } else { 0 };
-            let once = rules.block(block.start, before.map(|(_, before)| before), &straight);
-            once * block.runs + refill * block.jumps_out + target * block.jumps_in
+            let target = if unaligned_target { rules.unaligned_target } else { 0 };
+            rules.block(start, before, &straight) * runs + refill * jumps_out + target * jumps_in
         });
-        add(block.start, block.runs * straight.len() as u64, cycles);
+        self.add(start, runs * straight.len() as u64, cycles);
+        Ok(())
     }
-    let (mut accesses, mut unaligned) = (0, 0);
-    for (&address, by_remainder) in &counts.accesses {
-        let instruction = instructions.get(&address).context("an access is by no instruction")?;
-        let [_, one, two, three] = *by_remainder;
-        let all: u64 = by_remainder.iter().sum();
-        accesses += all;
-        unaligned += one + two + three;
+
+    /// Counts accesses; unaligned ones are done in pieces.
+    fn add_accesses(&mut self, address: u32, instruction: &Instruction, by_remainder: [u64; 4]) {
+        let [_, one, two, three] = by_remainder;
         let more = if instruction.size == 2 { one + three } else { 2 * (one + three) + two };
-        add(
-            address,
-            0,
-            Cycles::each(|rules| match instruction.kind {
-                Kind::Load => more,
-                Kind::Store if rules.unaligned_stores => more,
-                _ => 0,
-            }),
-        );
+        let cycles = Cycles::each(|rules| match instruction.kind {
+            Kind::Load => more,
+            Kind::Store if rules.unaligned_stores => more,
+            _ => 0,
+        });
+        self.add(address, 0, cycles);
+        self.region.accesses += by_remainder.iter().sum::<u64>();
+        self.region.unaligned += one + two + three;
     }
-    let skipped = skipped_loads(&runs, instructions, &counts.accesses);
-    region.accesses = accesses;
-    region.unaligned = unaligned;
-    let saved = |cycles: u64| cycles.saturating_sub(skipped);
-    let Cycles { low, nominal, high } = region.cycles;
-    region.cycles = Cycles { low: saved(low), nominal: saved(nominal), high: saved(high) };
-    region.functions = functions.into_values().filter(|function| function.instructions > 0).collect();
-    region.functions.sort_by_key(|function| std::cmp::Reverse(function.cycles.nominal));
-    Ok(region)
+
+    fn finish(self, skipped_loads: u64) -> Region {
+        let Cycles { low, nominal, high } = self.region.cycles;
+        let [low, nominal, high] = [low, nominal, high].map(|cycles| cycles.saturating_sub(skipped_loads));
+        let ran = self.functions.into_values().filter(|function| function.instructions > 0);
+        let mut functions: Vec<Function> = ran.collect();
+        functions.sort_by_key(|function| std::cmp::Reverse(function.cycles.nominal));
+        Region { cycles: Cycles { low, nominal, high }, functions, ..self.region }
+    }
 }
 
 /// Loads after an IT whose condition was not met: they took one cycle and not two.
