@@ -7,6 +7,7 @@ core::arch::global_asm!(include_str!("widen.s"), options(raw));
 #[cfg(dsp)]
 unsafe extern "C" {
     fn no_std_infer_widen(arguments: *const Arguments);
+    fn no_std_infer_widen_rgb(arguments: *const Arguments);
 }
 
 #[cfg(dsp)]
@@ -62,9 +63,14 @@ pub fn widen(source: &[i8], patches: Patches, panel: &mut [i8]) {
     #[cfg(dsp)]
     // SAFETY: it reads, pixel by pixel and run by run, no byte beyond `span`, and writes words, and halfwords of what is
     // left over, in the pairs of its pixels: the last one ends where the panel's length was checked. Loads need no
-    // alignment, or have it; stores have it. It keeps the calling convention.
+    // alignment, or have it; stores have it. Both keep the calling convention.
     unsafe {
-        no_std_infer_widen(&Arguments { source: source.as_ptr(), target: panel.as_mut_ptr(), shape: patches });
+        let arguments = Arguments { source: source.as_ptr(), target: panel.as_mut_ptr(), shape: patches };
+        if (patches.runs, patches.quads, patches.left_over) == (3, 2, 1) {
+            no_std_infer_widen_rgb(&arguments);
+        } else {
+            no_std_infer_widen(&arguments);
+        }
     }
     #[cfg(not(dsp))]
     model(source, patches, panel);

@@ -126,4 +126,42 @@ no_std_infer_widen:
     add sp, sp, #32
     pop {r4-r11, pc}
     .size no_std_infer_widen, . - no_std_infer_widen
+
+    // The same for patches of three runs of nine bytes; the upper half of the last pair is multiplied
+    // with 0 and may be anything.
+    .section .text.no_std_infer_widen_rgb, "ax", %progbits
+    .p2align 2
+    .global no_std_infer_widen_rgb
+    .thumb_func
+    .type no_std_infer_widen_rgb, %function
+    .macro nsi_run at
+    ldr r4, [r2]
+    ldr r5, [r2, #4]
+    ldrsb r6, [r2, #8]
+    nsi_group r4, \at
+    nsi_group r5, (\at + 32)
+    .endm
+no_std_infer_widen_rgb:
+    push {r4-r9, lr}
+    ldr r3, [r0, #16]
+    ldr r12, [r0, #20]
+    ldr lr, [r0, #24]
+    ldm r0, {r0-r1}
+1:  mov r2, r0
+    nsi_run 0
+    mov r7, r6
+    add r2, r2, r3
+    nsi_run 64
+    pkhbt r7, r7, r6, lsl #16
+    add r2, r2, r3
+    nsi_run 128
+    str r7, [r1, #192]
+    str r6, [r1, #208]
+    add r0, r0, lr
+    add r1, r1, #4
+    subs r12, r12, #1
+    bne 1b
+    pop {r4-r9, pc}
+    .size no_std_infer_widen_rgb, . - no_std_infer_widen_rgb
+    .purgem nsi_run
     .purgem nsi_group
