@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::device::cycles::{Caches, Cycles, regions_of_sequences};
+use host_trainer::boards::{Board, Estimate, named};
+use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
 use host_trainer::device::measure::Bench;
 use host_trainer::device::missing;
 use host_trainer::device_bench::{Row, seeded};
@@ -69,16 +70,17 @@ impl Counts {
 }
 
 fn main() {
-    let missing = missing();
+    let (missing, without_plugin) = (missing(), cycles::missing());
     let trials: Vec<Trial> = vec![
         trial("nothing_costs_more_than_before", &missing, nothing_costs_more_than_before),
         trial("a_rise_is_found", &None, a_rise_is_found),
         trial(
             "sequences_take_the_cycles_that_the_manual_says",
-            &missing,
+            &without_plugin,
             sequences_take_the_cycles_that_the_manual_says,
         ),
-        trial("operators_cycles_add_up_to_the_inferences", &missing, operators_cycles_add_up_to_the_inferences),
+        trial("operators_cycles_add_up_to_the_inferences", &without_plugin, operators_cycles_add_up_to_the_inferences),
+        trial("an_estimate_says_what_fits", &without_plugin, an_estimate_says_what_fits),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -146,5 +148,19 @@ fn operators_cycles_add_up_to_the_inferences() -> Result<()> {
     ensure!(sum.abs_diff(run) < run / 100, "{sum} cycles of operators, {run} of the inference");
     ensure!((1.0..2.0).contains(&counted.run.cycles_per_instruction()), "{:?}", counted.run.cycles);
     ensure!(counted.run.with_wait_states(5).nominal > run && counted.run.functions.len() > 3);
+    Ok(())
+}
+
+fn an_estimate_says_what_fits() -> Result<()> {
+    let bench = Bench::build()?;
+    let case = seeded()?.into_iter().find(|case| case.name == "KWS DS-CNN").context("there is a KWS model")?;
+    let board = named(&["nucleo-l4r5zi".to_owned()])?.remove(0);
+    let without_waits = bench.count(&case.blob, board.caches)?.run.cycles;
+    let estimate = Estimate::new(&bench, &case.blob, board.clone())?;
+    let [low, nominal, high] = estimate.cycles;
+    ensure!(estimate.fits && without_waits.nominal < nominal && low <= nominal && nominal <= high, "{estimate:?}");
+    ensure!((estimate.milliseconds[1] * 120_000.0 - nominal as f64).abs() < 1.0, "{estimate:?}");
+    ensure!(!Estimate::new(&bench, &case.blob, Board { flash_kib: 32, ..board.clone() })?.fits, "32 KB of flash");
+    ensure!(!Estimate::new(&bench, &case.blob, Board { ram_kib: 16, ..board })?.fits, "16 KB of RAM");
     Ok(())
 }

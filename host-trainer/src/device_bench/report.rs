@@ -21,8 +21,10 @@ pub fn print(rows: &[Row], wait_states: u32) {
     for row in of(Scope::Operators) {
         println!("{}\n{}\n", row.name, operators(row, wait_states).trim_fmt());
     }
-    println!("Instructions of a Cortex-M4F in QEMU, to within 40; every byte compared with this machine's.");
-    if rows.iter().any(|row| row.cycles.is_some()) {
+    let exact = rows.iter().any(|row| row.cycles.is_some());
+    let precision = if exact { "exact" } else { "to within 80" };
+    println!("Instructions of a Cortex-M4F in QEMU, {precision}; every operator's bytes compared with this machine's.");
+    if exact {
         println!("Cycles: {DISCLAIMER}; flash of {wait_states} wait states.");
     }
     println!("RAM is arena and stack, which holds `Model`. Ratios below 1 are fewer instructions than the others'.");

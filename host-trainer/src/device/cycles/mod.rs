@@ -45,6 +45,12 @@ impl Default for Caches {
     }
 }
 
+/// What must be installed before cycles can be counted; `None` when nothing is missing.
+#[must_use]
+pub fn missing() -> Option<String> {
+    super::missing().or_else(|| plugin::check_version().err().map(|error| error.to_string()))
+}
+
 /// What happened in a region: between two operators, or in a whole inference.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Region {

@@ -61,7 +61,8 @@ fn build() -> Result<PathBuf> {
     Ok(target.join("release").join(format!("{DLL_PREFIX}qemu_plugin{DLL_SUFFIX}")))
 }
 
-fn check_version() -> Result<()> {
+/// Fails when QEMU's plugin interface is another than the plugin's.
+pub fn check_version() -> Result<()> {
     let output = Command::new(QEMU).arg("--version").output();
     let output = output.with_context(|| format!("{QEMU} cannot be run: {}", firmware::INSTALL_QEMU))?;
     let text = String::from_utf8_lossy(&output.stdout);
