@@ -35,7 +35,6 @@ pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Grap
         operators: &operators,
         values: vec![None; network.tensors.len()],
         inputs: vec![None; network.tensors.len()],
-        paddings: vec![None; network.tensors.len()],
         graph: Graph { input: shape, zero: 0, nodes: Vec::new() },
         folded: None,
     };
@@ -50,15 +49,6 @@ pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Grap
     Ok(translation.graph)
 }
 
-/// Zeros around a tensor, which the convolution that reads it takes into its window.
-#[derive(Clone, Copy)]
-struct Padding {
-    /// The network's tensor without them.
-    source: usize,
-    /// Before and after height, then width.
-    added: [[usize; 2]; 2],
-}
-
 struct Translation<'n> {
     network: &'n Network<'n>,
     operators: &'n [&'n Operator],
@@ -66,8 +56,6 @@ struct Translation<'n> {
     values: Vec<Option<usize>>,
     /// For each of the network's tensors that is the picture times and plus a number, how it comes from pixels.
     inputs: Vec<Option<Normalisation>>,
-    /// For each of the network's tensors that a padding makes, what it pads.
-    paddings: Vec<Option<Padding>>,
     graph: Graph,
     /// The normalisation that the first layers' constants contain.
     folded: Option<Normalisation>,
@@ -89,7 +77,6 @@ impl Translation<'_> {
             Code::Add | Code::Mul | Code::Sub => self.add_arithmetic(op),
             Code::Relu | Code::Relu6 => self.join_clamp(op),
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.pass_on(op),
-            Code::Pad => self.add_pad(op),
             Code::Softmax => {
                 let output = op.outputs.first() == Some(&self.network.output);
                 ensure!(output && op.options.beta == 1.0, "a softmax is supported at the end, with beta 1");
@@ -188,13 +175,10 @@ impl Translation<'_> {
         let &[first, kernel_h, kernel_w, last] = self.network.tensors[index].shape.as_slice() else {
             bail!("its weights do not have four sides");
         };
-        let (value, added) = match self.paddings[self.input(op, 0)?] {
-            Some(Padding { source, added }) => (self.values[source].context("its input is not made yet")?, added),
-            None => (self.value(op, 0)?, [[0; 2]; 2]),
-        };
+        let value = self.value(op, 0)?;
         let (input, output) = (self.graph.shape(value), shape(self.network, self.output(op)?)?);
         let axis = |at: usize, kernel: usize, inputs: usize, outputs: usize| {
-            window_axis(&op.options, at, kernel, inputs, outputs, added[at])
+            window_axis(&op.options, at, kernel, inputs, outputs)
         };
         let [kernel_h, stride_h, dilation_h, pad_top] = axis(0, kernel_h, input.height, output.height)?;
         let [kernel_w, stride_w, dilation_w, pad_left] = axis(1, kernel_w, input.width, output.width)?;
@@ -218,25 +202,6 @@ impl Translation<'_> {
         self.push(op, made, vec![value])
     }
 
-    fn add_pad(&mut self, op: &Operator) -> Result<()> {
-        let (source, output) = (self.input(op, 0)?, self.output(op)?);
-        let borders = self.network.tensors[self.input(op, 1)?].integers()?;
-        let &[0, 0, top, bottom, left, right, 0, 0] = borders.as_slice() else {
-            bail!("only height and width can be padded");
-        };
-        let mut readers = self.operators.iter().filter(|op| op.inputs.contains(&Some(output)));
-        let convolves = |op: &&Operator| matches!(op.code, BuiltinOperator::Conv2d | BuiltinOperator::DepthwiseConv2d);
-        ensure!(
-            output != self.network.output && readers.all(|op| convolves(op) && !op.options.same),
-            "only a padding before a convolution without padding of its own is supported"
-        );
-        let width = |width: i32| usize::try_from(width).context("a border is negative");
-        let added = [[width(top)?, width(bottom)?], [width(left)?, width(right)?]];
-        self.paddings[output] = Some(Padding { source, added });
-        self.inputs[output] = self.inputs[source];
-        Ok(())
-    }
-
     fn add_dense(&mut self, op: &Operator) -> Result<()> {
         let index = self.input(op, 0)?;
         let value = self.values[index].context("its input is a constant or is not made yet")?;
@@ -257,10 +222,8 @@ impl Translation<'_> {
         let value = self.pooled(op)?;
         let (input, output) = (self.graph.shape(value), shape(self.network, self.output(op)?)?);
         let filter = op.options.filter.map(|side| usize::try_from(side).unwrap_or(0));
-        let [kernel_h, stride_h, _, pad_top] =
-            window_axis(&op.options, 0, filter[0], input.height, output.height, [0, 0])?;
-        let [kernel_w, stride_w, _, pad_left] =
-            window_axis(&op.options, 1, filter[1], input.width, output.width, [0, 0])?;
+        let [kernel_h, stride_h, _, pad_top] = window_axis(&op.options, 0, filter[0], input.height, output.height)?;
+        let [kernel_w, stride_w, _, pad_left] = window_axis(&op.options, 1, filter[1], input.width, output.width)?;
         let window = Window { kernel_h, kernel_w, stride_h, stride_w, pad_top, pad_left, ..Window::square(1, 1) };
         let made = if op.code == BuiltinOperator::MaxPool2d {
             FloatOp::MaxPool2d { window }

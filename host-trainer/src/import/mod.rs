@@ -7,6 +7,7 @@ pub mod float;
 pub mod kind;
 pub mod lower;
 pub mod model;
+pub mod padding;
 
 #[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all, clippy::undocumented_unsafe_blocks)]
 #[rustfmt::skip]

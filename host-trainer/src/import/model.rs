@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use planus::errors::ErrorKind;
 
-use super::dilation;
+use super::{dilation, padding};
 
 pub use super::tflite::tflite::{ActivationFunctionType, BuiltinOperator, TensorType};
 use super::tflite::tflite::{
@@ -27,6 +27,8 @@ pub struct Network<'a> {
     pub input: usize,
     /// Index of the tensor that the caller reads.
     pub output: usize,
+    /// Operators that were joined to others, a sentence each.
+    pub changes: Vec<String>,
 }
 
 /// A tensor: an activation, or a constant when it has data.
@@ -129,7 +131,7 @@ pub struct Options {
     pub stride: [i32; 2],
     /// Vertical and horizontal distance of taps.
     pub dilation: [i32; 2],
-    /// Zeros that a convolution takes in: rows above and columns to the left, then below and to the right.
+    /// Zeros that a convolution or a pooling takes in: rows above and columns to the left, then below and to the right.
     pub border: [[i32; 2]; 2],
     /// Height and width of a pooling window.
     pub filter: [i32; 2],
@@ -190,7 +192,7 @@ fn element_size(element: TensorType) -> Option<usize> {
 }
 
 impl<'a> Network<'a> {
-    /// Reads a file's bytes; dilated convolutions come as one operator, however they were written.
+    /// Reads a file's bytes; dilated and padded convolutions come as one operator, however they were written.
     ///
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
@@ -228,8 +230,9 @@ impl<'a> Network<'a> {
         }
         let input = single(graph.inputs()?, tensors.len(), "input")?;
         let output = single(graph.outputs()?, tensors.len(), "output")?;
-        let mut network = Self { tensors, operators, input, output };
+        let mut network = Self { tensors, operators, input, output, changes: Vec::new() };
         dilation::join(&mut network);
+        padding::join(&mut network);
         Ok(network)
     }
 }
