@@ -4,6 +4,7 @@
 
 pub mod dilation;
 pub mod float;
+pub mod float16;
 pub mod kind;
 pub mod lower;
 pub mod model;

@@ -9,7 +9,7 @@ use crate::aligned::Aligned;
 use crate::calibrate::calibrate;
 use crate::config::Method;
 use crate::emit::{Description, emit};
-use crate::graph::same_window;
+use crate::graph::{Function, same_window};
 use crate::sqnr::layer_sqnr;
 
 /// Deterministic noise in −1..1.
@@ -124,7 +124,7 @@ fn random_residual_network(height: usize, width: usize, seed: u32) -> Graph {
     network.global_average();
     network.dense(&mut noise, 7, Clamp::None);
     let shape = network.0.shape(network.last());
-    network.push(FloatOp::Sigmoid, vec![network.last()], shape);
+    network.push(FloatOp::Map { functions: vec![Function::Sigmoid] }, vec![network.last()], shape);
     network.dense(&mut noise, 5, Clamp::None);
     network.0
 }
@@ -245,7 +245,7 @@ proptest! {
     #[test]
     fn sigmoid_is_within_one_step(height in 1_usize..9, width in 1_usize..9) {
         let mut network = Network::new(height, width, 3);
-        network.push(FloatOp::Sigmoid, vec![0], Shape { height, width, channels: 3 });
+        network.push(FloatOp::Map { functions: vec![Function::Sigmoid] }, vec![0], Shape { height, width, channels: 3 });
         assert_nodes(network, &[1.0])?;
     }
 }
