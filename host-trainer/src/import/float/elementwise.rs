@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{Normalisation, Translation, Value, clamp, shape};
-use crate::graph::{Clamp, FloatOp, Function, Node};
+use crate::graph::{Clamp, FloatOp, Function, Node, WeightOrder};
 use crate::import::model::{BuiltinOperator, Operator};
 
 impl Translation<'_> {
@@ -61,19 +61,14 @@ impl Translation<'_> {
         let sums = matches!(op.code, BuiltinOperator::Add | BuiltinOperator::Sub);
         let clamp = clamp(op.options.activation)?;
         if let [number] = numbers[..] {
-            return self.add_with_number(
-                op,
-                index,
-                if sums { Function::Plus(number) } else { Function::Times(number) },
-                clamp,
-            );
+            let function = if sums { Function::Plus(number) } else { Function::Times(number) };
+            return self.add_with_number(op, at, function, clamp);
         }
         let channels = shape(self.network, index)?.channels;
         let vector = numbers.len() == channels && constant.shape.last() == Some(&channels);
         ensure!(vector, "its constant has the shape {:?}: one number or one a channel is supported", constant.shape);
-        if sums && self.join_bias(index, &numbers, clamp) {
-            self.values[output] = self.values[index].clone();
-            return Ok(());
+        if self.join_scaling(index, sums, |channel| numbers.get(channel).copied(), clamp) {
+            return self.pass_on_input(op, at);
         }
         let factors = if sums { (vec![1.0; channels], numbers) } else { (numbers, vec![0.0; channels]) };
         let shaped = self.shaped(op, at)?;
@@ -83,19 +78,25 @@ impl Translation<'_> {
         Ok(())
     }
 
-    fn add_with_number(&mut self, op: &Operator, index: usize, function: Function, fused: Clamp) -> Result<()> {
-        let normalisation = self.inputs[index].filter(|_| fused == Clamp::None);
-        if let Some(Normalisation { mean, std }) = normalisation {
-            let changed = match function {
-                Function::Times(number) => Normalisation { mean, std: std / f64::from(number) },
-                Function::Plus(number) => Normalisation { mean: mean - f64::from(number) * std, std },
-                _ => bail!("it is neither a sum nor a product"),
-            };
-            let output = self.output(op)?;
-            (self.values[output], self.inputs[output]) = (self.values[index].clone(), Some(changed));
+    /// A sum with or a product by one number: a change of the picture's normalisation or of the layer before, or else a
+    /// function.
+    fn add_with_number(&mut self, op: &Operator, at: usize, function: Function, fused: Clamp) -> Result<()> {
+        let (index, output) = (self.input(op, at)?, self.output(op)?);
+        let (sums, number) = match function {
+            Function::Plus(number) => (true, number),
+            Function::Times(number) => (false, number),
+            _ => bail!("it is neither a sum nor a product"),
+        };
+        if let Some(Normalisation { mean, std }) = self.inputs[index].filter(|_| fused == Clamp::None) {
+            let number = f64::from(number);
+            let (mean, std) = if sums { (mean - number * std, std) } else { (mean, std / number) };
+            (self.values[output], self.inputs[output]) =
+                (self.values[index].clone(), Some(Normalisation { mean, std }));
             return Ok(());
         }
-        let at = op.inputs.iter().position(|&input| input == Some(index)).unwrap_or(0);
+        if self.join_scaling(index, sums, |_| Some(number), fused) {
+            return self.pass_on_input(op, at);
+        }
         self.chain(op, at, function, fused)
     }
 
@@ -124,50 +125,63 @@ impl Translation<'_> {
     }
 
     /// A rectifier joins the layer before it where nothing else reads that.
-    pub(super) fn add_clamp(&mut self, op: &Operator, clamp: Clamp) -> Result<()> {
+    pub(super) fn add_clamp(&mut self, op: &Operator, function: Clamp) -> Result<()> {
         let index = self.input(op, 0)?;
-        if let Some((_, slot)) = self.layer_read_once(index)
-            && *slot == Clamp::None
-        {
-            *slot = clamp;
-            return self.pass_on(op);
-        }
-        self.chain(op, 0, Function::Clamp(clamp), Clamp::None)
-    }
-
-    /// Adds constants to the bias of the layer before them where nothing else reads that.
-    fn join_bias(&mut self, index: usize, constants: &[f32], fused: Clamp) -> bool {
         match self.layer_read_once(index) {
-            Some((Some(bias), clamp)) if *clamp == Clamp::None && bias.len() == constants.len() => {
-                bias.iter_mut().zip(constants).for_each(|(bias, constant)| *bias += constant);
-                *clamp = fused;
-                true
+            Some(
+                FloatOp::Conv2d { clamp, .. }
+                | FloatOp::DepthwiseConv2d { clamp, .. }
+                | FloatOp::Dense { clamp, .. }
+                | FloatOp::Add { clamp }
+                | FloatOp::Mul { clamp },
+            ) if *clamp == Clamp::None => {
+                *clamp = function;
+                self.pass_on(op)
             }
-            _ => false,
+            _ => self.chain(op, 0, Function::Clamp(function), Clamp::None),
         }
     }
 
-    /// Bias, if any, and clamp of the node that makes a tensor of the network, which one operator reads and no other
-    /// reads under another shape.
-    fn layer_read_once(&mut self, index: usize) -> Option<(Option<&mut Vec<f32>>, &mut Clamp)> {
+    /// Adds numbers to the outputs of the layer before, or multiplies them by numbers, and clamps them, where nothing
+    /// else reads that layer. False where that cannot be.
+    fn join_scaling(&mut self, index: usize, sums: bool, number: impl Fn(usize) -> Option<f32>, fused: Clamp) -> bool {
+        let (order, weights, bias, clamp) = match self.layer_read_once(index) {
+            Some(FloatOp::Conv2d { weights, bias, clamp, .. } | FloatOp::Dense { weights, bias, clamp }) => {
+                (WeightOrder::OutputFirst, weights, bias, clamp)
+            }
+            Some(FloatOp::DepthwiseConv2d { weights, bias, clamp, .. }) => {
+                (WeightOrder::ChannelLast, weights, bias, clamp)
+            }
+            _ => return false,
+        };
+        let (count, outputs) = (weights.len(), bias.len());
+        let numbers: Option<Vec<f32>> = (0..outputs).map(number).collect();
+        let Some(numbers) = numbers.filter(|_| *clamp == Clamp::None) else { return false };
+        for (bias, number) in bias.iter_mut().zip(&numbers) {
+            *bias = if sums { *bias + number } else { *bias * number };
+        }
+        if !sums {
+            let channel = |index| order.output(index, count, outputs);
+            weights.iter_mut().enumerate().for_each(|(index, weight)| *weight *= numbers[channel(index)]);
+        }
+        *clamp = fused;
+        true
+    }
+
+    /// The node that makes a tensor of the network which one operator reads, and no other under another shape.
+    fn layer_read_once(&mut self, index: usize) -> Option<&mut FloatOp> {
         let value = self.values[index].clone().filter(|value| value.functions.is_empty())?;
         let same = |tensor: &usize| self.values[*tensor].as_ref() == Some(&value);
         let aliases: Vec<usize> = (0..self.values.len()).filter(same).collect();
         let is_alias = |tensor: &usize| aliases.contains(tensor);
         // An operator that reads an alias and makes another changes nothing.
-        let reads_of = |op: &&&Operator| op.inputs.iter().flatten().any(is_alias);
+        let reads = |op: &&&Operator| op.inputs.iter().flatten().any(is_alias);
         let changes = |op: &&&Operator| !op.outputs.iter().any(is_alias);
-        let reads = self.operators.iter().filter(reads_of).filter(changes).count();
-        if reads != 1 || is_alias(&self.network.output) {
+        let readers = self.operators.iter().filter(reads).filter(changes).count();
+        if readers != 1 || is_alias(&self.network.output) {
             return None;
         }
-        match &mut self.graph.nodes.get_mut(value.tensor.checked_sub(1)?)?.op {
-            FloatOp::Conv2d { bias, clamp, .. }
-            | FloatOp::DepthwiseConv2d { bias, clamp, .. }
-            | FloatOp::Dense { bias, clamp, .. } => Some((Some(bias), clamp)),
-            FloatOp::Add { clamp } | FloatOp::Mul { clamp } => Some((None, clamp)),
-            _ => None,
-        }
+        self.graph.nodes.get_mut(value.tensor.checked_sub(1)?).map(|node| &mut node.op)
     }
 
     /// A chain of pairs.

@@ -200,7 +200,12 @@ impl Translation<'_> {
     }
 
     fn pass_on(&mut self, op: &Operator) -> Result<()> {
-        let (input, output) = (self.input(op, 0)?, self.output(op)?);
+        self.pass_on_input(op, 0)
+    }
+
+    /// Makes the output what input `at` is.
+    fn pass_on_input(&mut self, op: &Operator, at: usize) -> Result<()> {
+        let (input, output) = (self.input(op, at)?, self.output(op)?);
         self.values[output] = self.values[input].clone();
         self.inputs[output] = self.inputs[input];
         Ok(())
