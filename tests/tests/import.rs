@@ -15,6 +15,7 @@ use host_trainer::import::tflite::tflite::{BuiltinOperator, Padding, TensorType}
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::Portable;
+use tests::gated::gated_classifier;
 use tests::tflite::{ENDS, FLOAT_ENDS, Maker, classifier, convolution, float_classifier};
 
 fn refusal(bytes: &[u8]) -> String {
@@ -216,7 +217,13 @@ fn damaged_files_are_errors_or_models_but_never_a_panic() {
             let _ = emit(&lowered.model, &description);
         }
     };
-    for good in [classifier().finish(ENDS[0], ENDS[1]), float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1])] {
+    let (gated, [input, output]) = gated_classifier();
+    let models = [
+        classifier().finish(ENDS[0], ENDS[1]),
+        float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]),
+        gated.finish(input, output),
+    ];
+    for good in models {
         for len in 0..good.len() {
             try_it(&good[..len]);
         }

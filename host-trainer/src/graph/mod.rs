@@ -137,8 +137,6 @@ pub enum FloatOp {
         /// Fused clamp.
         clamp: Clamp,
     },
-    /// Mean over height, width or both: the sides that are 1 in the output.
-    Mean,
     /// The input among zeros.
     Pad {
         /// Rows above the input.
@@ -248,12 +246,6 @@ impl Graph {
             }
             FloatOp::Map { .. } => {
                 ensure!(input == output, "{input} becomes {output}");
-                Ok(())
-            }
-            FloatOp::Mean => {
-                let kept = |input: usize, output: usize| output == input || output == 1;
-                let fits = kept(input.height, output.height) && kept(input.width, output.width);
-                ensure!(fits && input.channels == output.channels, "{output} is no mean of {input}");
                 Ok(())
             }
             FloatOp::Pad { top, left, front } => {

@@ -2,7 +2,7 @@
 
 use no_std_infer::format::Window;
 
-use super::shapes::{broadcast, mean, place, second_corner};
+use super::shapes::{broadcast, place, second_corner};
 use super::{Clamp, FloatOp, Graph, Shape, apply};
 
 /// Output pixels and output channels that a convolution computes together in registers.
@@ -48,7 +48,6 @@ impl Graph {
                     clamped(broadcast([operand(0), operand(1)], node.output, |a, b| a * b), *clamp)
                 }
                 FloatOp::Map { functions } => source.iter().map(|&x| apply(functions, x.into()) as f32).collect(),
-                FloatOp::Mean => mean(source, shape, node.output),
                 FloatOp::Pad { top, left, front } => {
                     let mut padded = vec![0.0; node.output.len()];
                     place(source, shape, [*top, *left, *front], &mut padded, node.output);

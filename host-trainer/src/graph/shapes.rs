@@ -52,18 +52,6 @@ pub(super) fn place(values: &[f32], shape: Shape, corner: [usize; 3], output: &m
     }
 }
 
-/// Means along the sides that are 1 in the output.
-pub(super) fn mean(values: &[f32], shape: Shape, output: Shape) -> Vec<f32> {
-    let mut sums = vec![0.0_f32; output.len()];
-    for (pixel, values) in values.chunks_exact(shape.channels).enumerate() {
-        let (y, x) = ((pixel / shape.width).min(output.height - 1), (pixel % shape.width).min(output.width - 1));
-        let sums = sums[(y * output.width + x) * shape.channels..].iter_mut();
-        sums.zip(values).for_each(|(sum, value)| *sum += value);
-    }
-    let count = (shape.len() / output.len()) as f32;
-    sums.iter().map(|sum| sum / count).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,13 +85,5 @@ mod tests {
         let mut output = vec![0.0; 12];
         place(&[1.0, 2.0], shape(2, 1, 1), [0, 1, 1], &mut output, shape(2, 3, 2));
         assert_eq!(output, [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn means_keep_the_other_sides() {
-        let values = [1.0, 10.0, 3.0, 20.0, 5.0, 30.0, 11.0, 40.0];
-        assert_eq!(mean(&values, shape(2, 2, 2), shape(1, 1, 2)), [5.0, 25.0]);
-        assert_eq!(mean(&values, shape(2, 2, 2), shape(2, 1, 2)), [2.0, 15.0, 8.0, 35.0]);
-        assert_eq!(mean(&values, shape(2, 2, 2), shape(1, 2, 2)), [3.0, 20.0, 7.0, 30.0]);
     }
 }

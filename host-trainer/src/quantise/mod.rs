@@ -9,8 +9,8 @@ mod weights;
 use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
-    ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d,
-    Softmax, Tensor, Weights,
+    ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mul, Op, Pad, Pool2d, Softmax,
+    Tensor, Weights,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 
@@ -147,13 +147,6 @@ impl Builder {
             FloatOp::Map { functions } => {
                 let table = self.add_constant(&lookup_table(&input, &output, |x| apply(functions, x)));
                 Op::Lookup(Lookup { input, output, table })
-            }
-            FloatOp::Mean => {
-                let mean = Mean { input, output, multiplier: Multiplier { mantissa: 0, shift: 0 } };
-                let ratio = f64::from(input.scale) / f64::from(output.scale);
-                let multiplier = mean_multiplier(ratio, mean.count());
-                let multiplier = multiplier.with_context(|| format!("its multiplier {ratio:e} is out of range"))?;
-                Op::Mean(Mean { multiplier, ..mean })
             }
             FloatOp::Pad { top, left, front } => {
                 let side = |side: usize| u16::try_from(side).context("its border is too wide for the format");

@@ -1,6 +1,6 @@
 //! Layers with weights, poolings, means and paddings of float models.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::Window;
 
 use super::{Normalisation, Translation, clamp, shape};
@@ -120,6 +120,7 @@ impl Translation<'_> {
         self.push(op, made, vec![value])
     }
 
+    /// A mean over height and width is an average pooling.
     pub(super) fn add_mean(&mut self, op: &Operator) -> Result<()> {
         let value = self.activation(op, 0)?;
         let rank = self.network.tensors[self.input(op, 0)?].shape.len() as i32;
@@ -127,7 +128,10 @@ impl Translation<'_> {
         axes.iter_mut().for_each(|axis| *axis += if *axis < 0 { rank } else { 0 });
         axes.sort_unstable();
         ensure!(rank == 4 && axes == [1, 2], "only the mean over height and width is supported");
-        self.push(op, FloatOp::Mean, vec![value])
+        let input = self.graph.shape(value);
+        let side = |side: usize| u16::try_from(side).context("it takes the mean over more than 65,535 rows or columns");
+        let window = Window { kernel_h: side(input.height)?, kernel_w: side(input.width)?, ..Window::square(1, 1) };
+        self.push(op, FloatOp::AveragePool2d { window }, vec![value])
     }
 
     pub(super) fn add_pad(&mut self, op: &Operator) -> Result<()> {
