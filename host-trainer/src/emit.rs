@@ -5,6 +5,7 @@ use no_std_infer::format::{Info, Input, InputKind, Provenance};
 
 use crate::aligned::Aligned;
 use crate::blob::{Parts, write_with_golden};
+use crate::pack::pack;
 use crate::plan::Plan;
 use crate::quantise::QuantModel;
 
@@ -36,7 +37,7 @@ pub struct Emitted {
     pub plan: Plan,
 }
 
-/// Plans the arena, lays out the blob and adds a golden vector made by running it. The same model gives the same bytes.
+/// Packs the layers that can be, plans the arena, lays out the blob and adds a golden vector made by running it. The same model gives the same bytes.
 ///
 /// # Errors
 /// When the labels or the colours do not fit the model, or the blob does not pass `Model::parse`.
@@ -54,6 +55,7 @@ pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted
     }
     let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(model.ops.len()).is_ok();
     ensure!(counts, "the format holds at most {} classes and as many operators", u16::MAX);
+    let model = &pack(model);
     let plan = Plan::new(model);
     let info = Info {
         name,

@@ -21,6 +21,7 @@ pub mod import;
 pub mod litert;
 pub mod metrics;
 pub mod model;
+pub mod pack;
 pub mod plan;
 pub mod plateau;
 pub mod plots;

@@ -31,6 +31,14 @@
 //!   taps in the padding included, where `x` is the input's zero point.
 //!   Those of a dense layer: bias (i32), and the factor as an IEEE 754 double, whose bits
 //!   [`DoubleMultiplier`](crate::fixed::DoubleMultiplier) uses in integers.
+//! * Packed weights of Conv2d: for each pair of output channels, one little-endian word for every two elements of the
+//!   patch. Each of the word's halfwords is `a + 256 · b` with the weights `a` and `b` of the pair's two channels, so that
+//!   one SMLAD multiplies both with two elements. The order of the elements is that of
+//!   [`PatchOrder`](crate::ops::PatchOrder); of an odd number of channels the last has a partner of zeros. Their first
+//!   byte is a multiple of 4.
+//! * Packed channel parameters: [`PACKED_CHANNEL_LEN`] bytes an output channel, the partner included: twice the bias
+//!   (i32), multiplier mantissa (i32), `2^(r − 1) + (zero_point_out << r)` (i32), right shift `r` (i32). The sum with its
+//!   bias is below 2^30 and 1 ≤ r ≤ [`PACKED_SHIFT_MAX`], so that requantisation takes five instructions.
 //! * Lookup tables: 256 int8 entries, indexed by `x + 128`.
 //! * Constant tensors: int8, HWC.
 //!
@@ -38,7 +46,8 @@
 //!
 //! Version 2 added inputs that are not pictures, models without labels, logits of any shape, `Mul`, `Mean`, `Pad`,
 //! `Concat` and `Constant`, summands of different shapes, softmax over several
-//! pixels, dense layers over several vectors and their factors in double precision.
+//! pixels, dense layers over several vectors and their factors in double precision. Version 3 added
+//! [`Layout::Packed`].
 
 mod op;
 
@@ -52,7 +61,7 @@ pub use op::{
 /// The first four bytes of every blob.
 pub const MAGIC: [u8; 4] = *b"NSIM";
 /// The version of the format that this crate reads and writes.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Length of the fixed header in bytes.
 pub const HEADER_LEN: usize = 32;
 /// Length of one entry of the section table in bytes.
@@ -61,6 +70,10 @@ pub const SECTION_LEN: usize = 12;
 pub const ALIGN: usize = 16;
 /// Length of one output channel's parameters in bytes.
 pub const CHANNEL_LEN: usize = 12;
+/// Length of one output channel's parameters in bytes where weights are [packed](Layout::Packed).
+pub const PACKED_CHANNEL_LEN: usize = 16;
+/// Largest right shift of the fast requantisation: with one more, `zero_point << r` leaves 32 bits.
+pub const PACKED_SHIFT_MAX: i8 = 22;
 /// Sections with this id or a greater one may be skipped by a reader that does not know them.
 pub const FIRST_ANCILLARY: u32 = 128;
 

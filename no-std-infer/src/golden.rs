@@ -5,7 +5,7 @@ use core::fmt;
 use crate::error::Error;
 use crate::format::Generator;
 use crate::interpreter::Interpreter;
-use crate::kernels::{Kernels, Portable};
+use crate::kernels::{Kernels, Native};
 use crate::model::{Model, tensor_crc};
 
 /// Why a self-test failed.
@@ -87,7 +87,7 @@ pub fn self_test(model: &Model<'_>, arena: &mut [i8]) -> Result<(), SelfTestErro
     let logits = |logits: &[i8]| {
         logits_agree = logits.iter().map(|&value| value as u8).eq(golden.logits.iter().copied());
     };
-    trace::<Portable>(model, arena, golden.generator, golden.seed, layer, logits).map_err(SelfTestError::Arena)?;
+    trace::<Native>(model, arena, golden.generator, golden.seed, layer, logits).map_err(SelfTestError::Arena)?;
     match differs {
         Some(index) => Err(SelfTestError::Layer(index)),
         None if logits_agree => Ok(()),

@@ -4,19 +4,19 @@ use core::marker::PhantomData;
 
 use crate::error::Error;
 use crate::format::{ALIGN, Op, Tensor};
-use crate::kernels::{Kernels, Portable};
+use crate::kernels::{Kernels, Native};
 use crate::model::Model;
 use crate::ops::{ConvLayer, DenseLayer};
 
 /// A model together with its working memory. `K` chooses the kernels; every set gives the same bytes.
-pub struct Interpreter<'m, 'a, K = Portable> {
+pub struct Interpreter<'m, 'a, K = Native> {
     model: &'m Model<'m>,
     arena: &'a mut [i8],
     kernels: PhantomData<K>,
 }
 
 impl<'m, 'a> Interpreter<'m, 'a> {
-    /// Puts a model into an arena and zeroes the arena. Uses the portable kernels.
+    /// Puts a model into an arena and zeroes the arena. Uses the target's fastest kernels.
     ///
     /// # Errors
     /// [`Error::ArenaTooSmall`], [`Error::ArenaMisaligned`].

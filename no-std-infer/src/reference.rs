@@ -66,7 +66,7 @@ fn for_each_output(t: &Tensor, rows: Range<usize>, mut f: impl FnMut(usize, usiz
 }
 
 fn channel(layer: &ConvLayer<'_>, c: usize) -> ChannelParams {
-    layer.channels.iter().nth(c).expect("one entry an output channel")
+    layer.channel(c).expect("one entry an output channel")
 }
 
 /// Sum over the window of `weight(ky, kx, ci) · input(ci)`, the padding being the input's zero point.
@@ -75,7 +75,7 @@ fn convolve(
     op: &Conv2d,
     (y, x): (usize, usize),
     channels: Range<usize>,
-    weight: impl Fn(usize, usize, usize) -> u8,
+    weight: impl Fn(usize, usize, usize) -> i8,
 ) -> i64 {
     let w = &op.window;
     let mut sum = 0;
@@ -85,7 +85,7 @@ fn convolve(
                 let iy = position(y, w.stride_h, ky, w.dilation_h, w.pad_top);
                 let ix = position(x, w.stride_w, kx, w.dilation_w, w.pad_left);
                 let value = at(arena, &op.input, iy, ix, c).unwrap_or(op.input.zero_point);
-                sum += i64::from(value) * i64::from(weight(ky, kx, c) as i8);
+                sum += i64::from(value) * i64::from(weight(ky, kx, c));
             }
         }
     }
@@ -110,10 +110,10 @@ impl Kernels for Reference {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
         let inputs = op.input.channels as usize;
-        let (kernel_h, kernel_w) = (usize::from(op.window.kernel_h), usize::from(op.window.kernel_w));
+        let kernel_w = usize::from(op.window.kernel_w);
         for_each_output(&op.output, rows, |y, x, c| {
             let sum = convolve(arena, op, (y, x), 0..inputs, |ky, kx, ci| {
-                layer.weights[((c * kernel_h + ky) * kernel_w + kx) * inputs + ci]
+                layer.weight(c, (ky * kernel_w + kx) * inputs + ci, false)
             });
             arena[index(&op.output, y, x, c)] = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);
         });
@@ -126,9 +126,8 @@ impl Kernels for Reference {
         let kernel_w = usize::from(op.window.kernel_w);
         for_each_output(&op.output, rows, |y, x, c| {
             let source = c / multiplier;
-            let sum = convolve(arena, op, (y, x), source..source + 1, |ky, kx, _| {
-                layer.weights[(ky * kernel_w + kx) * outputs + c]
-            });
+            let sum =
+                convolve(arena, op, (y, x), source..source + 1, |ky, kx, _| layer.weight(c, ky * kernel_w + kx, true));
             arena[index(&op.output, y, x, c)] = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);
         });
     }

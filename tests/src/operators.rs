@@ -4,10 +4,11 @@ mod combine;
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
+use host_trainer::pack::packed_conv2d;
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
-    Lookup, Mul, Op, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
+    Lookup, Mul, Op, PACKED_SHIFT_MAX, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 use rand::{Rng, RngExt, SeedableRng};
@@ -68,7 +69,7 @@ pub struct Case {
 /// Makes the case of a seed.
 #[must_use]
 pub fn random(kind: Kind, seed: u64) -> Case {
-    let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), weights: Vec::new(), end: 0 };
+    let mut maker = Maker { rng: ChaCha8Rng::seed_from_u64(seed), weights: Vec::new(), end: 0, packable: false };
     maker.case(kind)
 }
 
@@ -76,6 +77,8 @@ struct Maker {
     rng: ChaCha8Rng,
     weights: Vec<u8>,
     end: u32,
+    /// Whether the next layer's multipliers are to allow packing.
+    packable: bool,
 }
 
 impl Maker {
@@ -205,7 +208,8 @@ impl Maker {
         self.layer_constants(len, outputs, products, |maker, spread| {
             let mantissa = maker.rng.random_range(1 << 30..=i32::MAX);
             let usual = -((spread as f64 / 100.0).log2() as i8);
-            let shift = if maker.rng.random_ratio(1, 8) { maker.rng.random_range(-31..=30) } else { usual };
+            let range = if maker.packable { -PACKED_SHIFT_MAX..=-1 } else { -31..=30 };
+            let shift = if maker.rng.random_ratio(1, 8) { maker.rng.random_range(range) } else { usual };
             let multiplier = Multiplier { mantissa, shift };
             ChannelParams { bias: maker.rng.random_range(-spread..=spread), multiplier }.to_bytes()
         })
@@ -248,12 +252,37 @@ impl Maker {
 
     fn conv2d(&mut self, input: Tensor, output: Tensor, window: Window) -> Op {
         let products = window.taps() as u32 * input.channels;
+        self.packable = self.rng.random();
         let weights = self.constants(products * output.channels, output.channels, products);
-        let activation = if window.taps() == 1 { Activation::NONE } else { self.activation() };
+        let activation = if self.packable || window.taps() == 1 { Activation::NONE } else { self.activation() };
         let scratch = self.end.next_multiple_of(16);
-        let op = Op::Conv2d(Conv2d { input, output, window, weights, activation, scratch });
+        let mut op = Conv2d { input, output, window, weights, activation, scratch };
+        if self.packable {
+            self.pack(&mut op);
+        }
+        self.packable = false;
+        let op = Op::Conv2d(op);
         self.end = scratch + op.scratch_len();
         op
+    }
+
+    /// Packs a convolution where its multipliers and its activation allow it.
+    fn pack(&mut self, op: &mut Conv2d) {
+        let start = op.weights.weights as usize;
+        let len = op.window.taps() * (op.input.channels * op.output.channels) as usize;
+        for weight in &mut self.weights[start..start + len] {
+            *weight = (*weight as i8).max(-127) as u8;
+        }
+        if let Some((words, channels)) = packed_conv2d(op, &self.weights) {
+            let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
+            op.weights = Weights { layout: Layout::Packed, weights, channels };
+        }
+    }
+
+    fn append(&mut self, bytes: &[u8]) -> u32 {
+        let start = self.bytes(bytes.len() as u32);
+        self.weights[start as usize..].copy_from_slice(bytes);
+        start
     }
 
     fn dense(&mut self, input: Tensor, output: Tensor) -> Op {

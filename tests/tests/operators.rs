@@ -1,13 +1,14 @@
 //! Rung 4 of the parity ladder: every kernel gives the oracle's bytes.
 
 use std::collections::BTreeSet;
+use std::marker::PhantomData;
 use std::ops::Range;
 
 use no_std_infer::Model;
 use no_std_infer::format::{
-    Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax, Tensor,
+    Add, Clamp, Concat, Constant, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax, Tensor,
 };
-use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::kernels::{Dsp, Kernels, Portable};
 use no_std_infer::ops::{ConvLayer, DenseLayer};
 use no_std_infer::reference::Reference;
 use proptest::prelude::*;
@@ -16,58 +17,58 @@ use tests::outputs;
 
 const CASES: u32 = 2000;
 
-/// The portable kernels, one output row a call, last row first: rows must not depend on one another.
-struct RowByRow;
+/// Another set's kernels, one output row a call, last row first: rows must not depend on one another.
+struct RowByRow<K>(PhantomData<K>);
 
 fn reversed(rows: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     rows.rev().map(|row| row..row + 1)
 }
 
-impl Kernels for RowByRow {
+impl<K: Kernels> Kernels for RowByRow<K> {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::conv2d(arena, layer, row));
+        reversed(rows).for_each(|row| K::conv2d(arena, layer, row));
     }
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::depthwise_conv2d(arena, layer, row));
+        reversed(rows).for_each(|row| K::depthwise_conv2d(arena, layer, row));
     }
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        Portable::dense(arena, layer);
+        K::dense(arena, layer);
     }
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::max_pool2d(arena, op, row));
+        reversed(rows).for_each(|row| K::max_pool2d(arena, op, row));
     }
     fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::average_pool2d(arena, op, row));
+        reversed(rows).for_each(|row| K::average_pool2d(arena, op, row));
     }
     fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::add(arena, op, row));
+        reversed(rows).for_each(|row| K::add(arena, op, row));
     }
     fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::clamp(arena, op, row));
+        reversed(rows).for_each(|row| K::clamp(arena, op, row));
     }
     fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::lookup(arena, op, table, row));
+        reversed(rows).for_each(|row| K::lookup(arena, op, table, row));
     }
     fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::softmax(arena, op, row));
+        reversed(rows).for_each(|row| K::softmax(arena, op, row));
     }
     fn reshape(arena: &mut [i8], op: &Reshape) {
-        Portable::reshape(arena, op);
+        K::reshape(arena, op);
     }
     fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::mul(arena, op, row));
+        reversed(rows).for_each(|row| K::mul(arena, op, row));
     }
     fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::mean(arena, op, row));
+        reversed(rows).for_each(|row| K::mean(arena, op, row));
     }
     fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::pad(arena, op, row));
+        reversed(rows).for_each(|row| K::pad(arena, op, row));
     }
     fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
-        reversed(rows).for_each(|row| Portable::concat(arena, op, row));
+        reversed(rows).for_each(|row| K::concat(arena, op, row));
     }
     fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
-        Portable::constant(arena, op, values);
+        K::constant(arena, op, values);
     }
 }
 
@@ -76,7 +77,9 @@ fn conforms(kind: Kind, seed: u64) -> Result<(), TestCaseError> {
     let model = Model::parse(&case.blob).map_err(|error| TestCaseError::fail(format!("{kind:?}: {error}")))?;
     let expected = outputs::<Reference>(&model, &case.input);
     prop_assert_eq!(&outputs::<Portable>(&model, &case.input), &expected);
-    prop_assert_eq!(&outputs::<RowByRow>(&model, &case.input), &expected);
+    prop_assert_eq!(&outputs::<RowByRow<Portable>>(&model, &case.input), &expected);
+    prop_assert_eq!(&outputs::<Dsp>(&model, &case.input), &expected);
+    prop_assert_eq!(&outputs::<RowByRow<Dsp>>(&model, &case.input), &expected);
     Ok(())
 }
 
@@ -140,7 +143,7 @@ fn random_cases_broadcast_and_join_along_every_axis() {
 #[test]
 fn random_cases_are_not_trivial() {
     let mut values = [0_u32; 256];
-    let (mut padded, mut strided, mut dilated) = (0, 0, 0);
+    let (mut padded, mut strided, mut dilated, mut packed) = (0, 0, 0, 0);
     for seed in 0..200 {
         let case = random(Kind::Conv2d, seed);
         let model = Model::parse(&case.blob).expect("the generator makes valid models");
@@ -148,10 +151,11 @@ fn random_cases_are_not_trivial() {
         padded += u32::from(conv.window.pad_top > 0);
         strided += u32::from(conv.window.stride_h > 1);
         dilated += u32::from(conv.window.dilation_h > 1);
+        packed += u32::from(conv.weights.layout == Layout::Packed);
         for &value in &outputs::<Portable>(&model, &case.input)[2] {
             values[(i32::from(value) + 128) as usize] += 1;
         }
     }
     assert!(values.iter().filter(|&&count| count > 0).count() == 256, "{values:?}");
-    assert!(padded > 50 && strided > 50 && dilated > 50, "{padded} {strided} {dilated}");
+    assert!(padded > 50 && strided > 50 && dilated > 50 && packed > 50, "{padded} {strided} {dilated} {packed}");
 }

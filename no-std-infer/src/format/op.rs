@@ -69,6 +69,9 @@ impl Activation {
 pub enum Layout {
     /// int8 in the order given in the [module's documentation](super); channel parameters of [`CHANNEL_LEN`](super::CHANNEL_LEN) bytes.
     Plain,
+    /// Two output channels in one halfword and parameters for the fast requantisation, see the
+    /// [module's documentation](super). Only of layers without a narrower clamp than −128..=127.
+    Packed,
 }
 
 /// Constants of a layer with weights.

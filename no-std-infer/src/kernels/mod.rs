@@ -5,16 +5,24 @@
 //! proved that offsets and constants are in range, that no sum overflows, and where regions may overlap.
 //! Every set gives the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
 
+mod dsp;
 mod portable;
 mod window;
 
 use core::ops::Range;
 
+pub use dsp::Dsp;
 pub use portable::Portable;
-pub(crate) use window::{Taps, taps};
 
 use crate::format::{Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
 use crate::ops::{ConvLayer, DenseLayer};
+
+/// The fastest set for the target that the crate is compiled for.
+#[cfg(dsp)]
+pub type Native = Dsp;
+/// The fastest set for the target that the crate is compiled for.
+#[cfg(not(dsp))]
+pub type Native = Portable;
 
 /// A set of kernels. The methods correspond to the variants of [`Op`](crate::format::Op), where the semantics stand.
 pub trait Kernels {

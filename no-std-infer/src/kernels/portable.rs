@@ -5,13 +5,13 @@ mod walk;
 use core::ops::Range;
 
 use self::walk::{BLOCK, copy, map, pixel, pixel_values, place, row_len, sum_channels, zip_map};
-use super::{Kernels, Taps, taps};
+use super::Kernels;
+use super::window::{Taps, gather, horizontal_taps, vertical_taps};
 use crate::fixed::{self, clamp_i8};
 use crate::format::{
-    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax, Tensor,
-    Window,
+    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
 };
-use crate::ops::{ConvLayer, DenseLayer, OutputParams};
+use crate::ops::{Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PatchOrder};
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,18 +20,23 @@ pub struct Portable;
 impl Kernels for Portable {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
-        let patch_len = op.window.taps() * op.input.channels as usize;
-        let scratch = op.scratch as usize..op.scratch as usize + patch_len;
+        let patch_len = PatchOrder::conv2d(op).len();
+        let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
         for y in rows {
             let vertical = vertical_taps(&op.window, y, &op.input);
             for x in 0..usize::from(op.output.width) {
                 let horizontal = horizontal_taps(&op.window, x, &op.input);
-                gather(arena, layer, scratch.start, vertical, horizontal);
-                let regions = arena.get_disjoint_mut([scratch.clone(), pixel(&op.output, y, x)]);
-                let Ok([patch, output]) = regions else { return };
-                let rows = layer.weights.chunks_exact(patch_len.max(1));
-                for ((out, weights), channel) in output.iter_mut().zip(rows).zip(layer.channels.iter()) {
-                    *out = epilogue(dot(patch, weights), &channel, op.output.zero_point, op.activation);
+                let regions = arena.get_disjoint_mut([op.input.range(), scratch.clone(), pixel(&op.output, y, x)]);
+                let Ok([input, patch, output]) = regions else { return };
+                gather(op, input, patch, vertical, horizontal);
+                match &layer.constants {
+                    Constants::Plain { weights, channels } => {
+                        let rows = weights.chunks_exact(patch_len.max(1));
+                        for ((out, weights), channel) in output.iter_mut().zip(rows).zip(channels.iter()) {
+                            *out = epilogue(dot(patch, weights), &channel, op.output.zero_point, op.activation);
+                        }
+                    }
+                    Constants::Packed(packed) => multiply_packed(patch, packed, output, op.output.zero_point),
                 }
             }
         }
@@ -39,11 +44,12 @@ impl Kernels for Portable {
 
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
+        let Constants::Plain { weights, channels } = layer.constants else { return };
         for y in rows {
             let vertical = vertical_taps(&op.window, y, &op.input);
             for x in 0..usize::from(op.output.width) {
                 let horizontal = horizontal_taps(&op.window, x, &op.input);
-                depthwise_pixel(arena, layer, pixel(&op.output, y, x), vertical, horizontal);
+                depthwise_pixel(arena, op, (weights, channels), pixel(&op.output, y, x), vertical, horizontal);
             }
         }
     }
@@ -197,17 +203,34 @@ fn softmax_pixel(op: &Softmax, input: &[i8], output: &mut [i8]) {
     }
 }
 
-fn vertical_taps(window: &Window, y: usize, input: &Tensor) -> Taps {
-    taps(y, window.stride_h, window.pad_top, window.kernel_h, window.dilation_h, input.height)
-}
-
-fn horizontal_taps(window: &Window, x: usize, input: &Tensor) -> Taps {
-    taps(x, window.stride_w, window.pad_left, window.kernel_w, window.dilation_w, input.width)
-}
-
 fn dot(values: &[i8], weights: &[u8]) -> i32 {
     let products = values.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w as i8));
     products.fold(0, i32::wrapping_add)
+}
+
+/// One output pixel of packed weights; `scratch` starts with the patch and has room for its elements in order besides.
+fn multiply_packed(scratch: &mut [i8], packed: &Packed<'_>, output: &mut [i8], zero_point: i8) {
+    let Some((patch, rest)) = scratch.split_at_mut_checked(packed.order.len()) else { return };
+    let Some(ordered) = rest.get_mut(..packed.order.pairs() * 2) else { return };
+    packed.order.arrange(patch, ordered);
+    let mut channels = packed.channels.iter();
+    for (outputs, words) in output.chunks_mut(2).zip(packed.rows()) {
+        let sums = dot_packed(ordered, words);
+        for ((out, sum), channel) in outputs.iter_mut().zip(sums).zip(&mut channels) {
+            *out = epilogue(sum, &channel, zero_point, Activation::NONE);
+        }
+    }
+}
+
+/// The sums of a pair of output channels.
+fn dot_packed(values: &[i8], words: &[u8]) -> [i32; 2] {
+    let (mut first, mut both) = (0_i32, 0_i32);
+    for (&value, &halfword) in values.iter().zip(words.as_chunks::<2>().0) {
+        let value = i32::from(value);
+        first = first.wrapping_add(value * i32::from(halfword[0] as i8));
+        both = both.wrapping_add(value * i32::from(i16::from_le_bytes(halfword)));
+    }
+    [first, both.wrapping_sub(first) >> 8]
 }
 
 fn epilogue(sum: i32, channel: &impl OutputParams, zero_point: i8, activation: Activation) -> i8 {
@@ -215,39 +238,19 @@ fn epilogue(sum: i32, channel: &impl OutputParams, zero_point: i8, activation: A
     clamp_i8(scaled.saturating_add(i32::from(zero_point)), activation.min, activation.max)
 }
 
-/// Copies the patch under one output pixel into the scratch, padding included.
-fn gather(arena: &mut [i8], layer: &ConvLayer<'_>, scratch: usize, vertical: Taps, horizontal: Taps) {
-    let op = layer.op;
-    let channels = op.input.channels as usize;
-    let padding = op.input.zero_point;
-    let patch_row = usize::from(op.window.kernel_w) * channels;
-    for tap_y in 0..usize::from(op.window.kernel_h) {
-        let row = scratch + tap_y * patch_row;
-        let inside = if vertical.inside().contains(&tap_y) { horizontal.inside() } else { 0..0 };
-        let y = vertical.position(tap_y, op.window.dilation_h);
-        let (before, after) = (row..row + inside.start * channels, row + inside.end * channels..row + patch_row);
-        for border in [before, after] {
-            arena.get_mut(border).unwrap_or_default().fill(padding);
-        }
-        if op.window.dilation_w == 1 {
-            let x = horizontal.position(inside.start, 1);
-            copy(arena, pixel(&op.input, y, x).start, row + inside.start * channels, inside.len() * channels);
-            continue;
-        }
-        for tap_x in inside {
-            let x = horizontal.position(tap_x, op.window.dilation_w);
-            copy(arena, pixel(&op.input, y, x).start, row + tap_x * channels, channels);
-        }
-    }
-}
-
-fn depthwise_pixel(arena: &mut [i8], layer: &ConvLayer<'_>, out: Range<usize>, vertical: Taps, horizontal: Taps) {
-    let op = layer.op;
+fn depthwise_pixel(
+    arena: &mut [i8],
+    op: &Conv2d,
+    (weights, channels): (&[u8], Channels<'_>),
+    out: Range<usize>,
+    vertical: Taps,
+    horizontal: Taps,
+) {
     let outputs = op.output.channels as usize;
     let multiplier = outputs.checked_div(op.input.channels as usize).unwrap_or(1);
     for first in (0..outputs).step_by(BLOCK) {
         let mut sums = [0_i32; BLOCK];
-        for (tap, weights) in layer.weights.chunks_exact(outputs.max(1)).enumerate() {
+        for (tap, weights) in weights.chunks_exact(outputs.max(1)).enumerate() {
             let weights = weights.get(first..).unwrap_or_default();
             let kernel_w = usize::from(op.window.kernel_w).max(1);
             let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
@@ -266,7 +269,7 @@ fn depthwise_pixel(arena: &mut [i8], layer: &ConvLayer<'_>, out: Range<usize>, v
             }
         }
         let output = arena.get_mut(out.clone()).and_then(|out| out.get_mut(first..)).unwrap_or_default();
-        for ((out, &sum), channel) in output.iter_mut().zip(&sums).zip(layer.channels.skip(first).iter()) {
+        for ((out, &sum), channel) in output.iter_mut().zip(&sums).zip(channels.skip(first).iter()) {
             *out = epilogue(sum, &channel, op.output.zero_point, op.activation);
         }
     }

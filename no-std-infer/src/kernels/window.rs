@@ -1,10 +1,12 @@
-//! Which taps of a window lie in the input.
+//! Which taps of a window lie in the input, and what lies under them.
 
 use core::ops::Range;
 
+use crate::format::{Conv2d, Tensor, Window};
+
 /// The taps of one window along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Taps {
+pub struct Taps {
     /// Position of tap 0 in the input; negative in the padding.
     pub start: i32,
     /// First tap inside the input.
@@ -26,7 +28,7 @@ impl Taps {
 }
 
 /// The taps of output `index` along an axis of `inputs` positions.
-pub(crate) fn taps(index: usize, stride: u16, pad: u16, kernel: u16, dilation: u16, inputs: u16) -> Taps {
+fn taps(index: usize, stride: u16, pad: u16, kernel: u16, dilation: u16, inputs: u16) -> Taps {
     let start = index as i32 * i32::from(stride) - i32::from(pad);
     let inside = |tap: &usize| {
         let position = start + *tap as i32 * i32::from(dilation);
@@ -36,4 +38,35 @@ pub(crate) fn taps(index: usize, stride: u16, pad: u16, kernel: u16, dilation: u
     let first = all.clone().find(inside).unwrap_or(all.end);
     let count = (first..all.end).take_while(inside).count();
     Taps { start, first, end: first + count }
+}
+
+/// The rows under output row `y`.
+pub fn vertical_taps(window: &Window, y: usize, input: &Tensor) -> Taps {
+    taps(y, window.stride_h, window.pad_top, window.kernel_h, window.dilation_h, input.height)
+}
+
+/// The columns under output column `x`.
+pub fn horizontal_taps(window: &Window, x: usize, input: &Tensor) -> Taps {
+    taps(x, window.stride_w, window.pad_left, window.kernel_w, window.dilation_w, input.width)
+}
+
+/// Copies the patch under one output pixel, padding included; `input` is the input tensor's bytes.
+pub fn gather(op: &Conv2d, input: &[i8], patch: &mut [i8], vertical: Taps, horizontal: Taps) {
+    let channels = op.input.channels as usize;
+    let kernel_w = usize::from(op.window.kernel_w);
+    for (tap_y, row) in (0..usize::from(op.window.kernel_h)).zip(patch.chunks_mut((kernel_w * channels).max(1))) {
+        let inside = if vertical.inside().contains(&tap_y) { horizontal.inside() } else { 0..0 };
+        for outside in [0..inside.start, inside.end..kernel_w] {
+            row.get_mut(outside.start * channels..outside.end * channels).unwrap_or_default().fill(op.input.zero_point);
+        }
+        let y = vertical.position(tap_y, op.window.dilation_h);
+        let together = if op.window.dilation_w == 1 { inside.len().max(1) } else { 1 };
+        for tap_x in inside.step_by(together) {
+            let x = horizontal.position(tap_x, op.window.dilation_w);
+            let first = (y * usize::from(op.input.width) + x) * channels;
+            let source = input.get(first..).unwrap_or_default();
+            let target = row.get_mut(tap_x * channels..(tap_x + together) * channels).unwrap_or_default();
+            target.iter_mut().zip(source).for_each(|(target, &source)| *target = source);
+        }
+    }
 }

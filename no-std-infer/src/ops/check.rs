@@ -1,10 +1,10 @@
 //! What must hold of an operator by itself before it may run.
 
-use super::{Channels, ConvLayer, DenseLayer, OutputParams};
+use super::{Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, unpack};
 use crate::error::OpError;
 use crate::format::{
-    Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
-    Tensor, Weights, Window,
+    ALIGN, Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape,
+    Softmax, Tensor, Weights, Window,
 };
 
 /// Largest distance of a window's first and last tap, so that positions fit i32.
@@ -106,9 +106,42 @@ fn check_rows<P: OutputParams>(weights: &[u8], row: usize, channels: Channels<'_
 fn check_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
     check_window(&op.window, &op.input, &op.output)?;
     check_activation(op.activation)?;
-    let layer = ConvLayer::conv2d(op, section).ok_or(OpError::Constants)?;
-    check_weights(op.weights, layer.channels)?;
-    check_rows(layer.weights, op.window.taps() * op.input.channels as usize, layer.channels)
+    match ConvLayer::conv2d(op, section).ok_or(OpError::Constants)?.constants {
+        Constants::Plain { weights, channels } => {
+            check_weights(op.weights, channels)?;
+            check_rows(weights, op.window.taps() * op.input.channels as usize, channels)
+        }
+        Constants::Packed(packed) => check_packed(op, &packed),
+    }
+}
+
+/// Proves that packed weights are those of int8 weights, and the conditions of the fast requantisation.
+fn check_packed(op: &Conv2d, packed: &Packed<'_>) -> Result<(), OpError> {
+    let aligned = op.weights.weights.is_multiple_of(4) && op.weights.channels.is_multiple_of(4);
+    ensure(aligned && op.scratch.is_multiple_of(ALIGN as u32), OpError::Constants)?;
+    ensure(op.activation == Activation::NONE, OpError::Activation)?;
+    ensure(op.window.dilation_w == 1 || packed.order.left_over() == 0, OpError::Constants)?;
+    let half_empty = (packed.order.runs * packed.order.left_over()) % 2 == 1;
+    let mut channels = packed.channels.iter();
+    for row in packed.rows() {
+        ensure(!half_empty || row.ends_with(&[0, 0]), OpError::Constants)?;
+        let (mut a, mut b) = (0_u32, 0_u32);
+        for &halfword in row.as_chunks::<2>().0 {
+            let (first, second) = unpack(halfword);
+            ensure(second <= i16::from(i8::MAX), OpError::Constants)?;
+            a += u32::from(first.unsigned_abs());
+            b += u32::from(second.unsigned_abs());
+        }
+        // The second channel's sum is taken from the upper 24 bits of the common one.
+        ensure(b < 1 << 16, OpError::Overflow)?;
+        for magnitude in [a, b] {
+            let channel = channels.next().ok_or(OpError::Constants)?;
+            ensure(channel.fits(op.output.zero_point), OpError::Multiplier)?;
+            let largest = u64::from(channel.bias().unsigned_abs()) + u64::from(magnitude) * 128;
+            ensure(largest < 1 << 30, OpError::Overflow)?;
+        }
+    }
+    Ok(())
 }
 
 fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
@@ -116,10 +149,11 @@ fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
     check_activation(op.activation)?;
     ensure(op.output.channels.is_multiple_of(op.input.channels), OpError::Shape)?;
     let layer = ConvLayer::depthwise(op, section).ok_or(OpError::Constants)?;
-    check_weights(op.weights, layer.channels)?;
+    let Constants::Plain { weights, channels } = layer.constants else { return Err(OpError::Constants) };
+    check_weights(op.weights, channels)?;
     let outputs = (op.output.channels as usize).max(1);
-    let mut channels = layer.channels.iter().enumerate();
-    channels.try_for_each(|(c, channel)| check_sum(channel.bias, layer.weights.iter().skip(c).step_by(outputs)))
+    let mut channels = channels.iter().enumerate();
+    channels.try_for_each(|(c, channel)| check_sum(channel.bias, weights.iter().skip(c).step_by(outputs)))
 }
 
 fn check_dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {

@@ -2,112 +2,9 @@
 
 use core::marker::PhantomData;
 
-use crate::fixed::{DoubleMultiplier, Multiplier};
-use crate::format::{CHANNEL_LEN, Conv2d, Dense, Weights};
-
-/// What turns one output channel's sum of products into an int8 value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChannelParams {
-    /// Bias with the input's zero point folded in.
-    pub bias: i32,
-    /// Input scale · weight scale / output scale.
-    pub multiplier: Multiplier,
-}
-
-impl ChannelParams {
-    /// Writes one entry.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; CHANNEL_LEN] {
-        let mut bytes = [0; CHANNEL_LEN];
-        let fields = [self.bias, self.multiplier.mantissa, i32::from(self.multiplier.shift)];
-        for (slot, field) in bytes.chunks_exact_mut(4).zip(fields) {
-            slot.copy_from_slice(&field.to_le_bytes());
-        }
-        bytes
-    }
-}
-
-impl OutputParams for ChannelParams {
-    #[inline]
-    fn from_bytes(bytes: &[u8; CHANNEL_LEN]) -> Self {
-        let [b0, b1, b2, b3, m0, m1, m2, m3, s0, s1, s2, s3] = *bytes;
-        Self {
-            bias: i32::from_le_bytes([b0, b1, b2, b3]),
-            multiplier: Multiplier {
-                mantissa: i32::from_le_bytes([m0, m1, m2, m3]),
-                shift: i32::from_le_bytes([s0, s1, s2, s3]).clamp(-128, 127) as i8,
-            },
-        }
-    }
-
-    #[inline]
-    fn bias(&self) -> i32 {
-        self.bias
-    }
-
-    #[inline]
-    fn scale(&self, sum: i32) -> i32 {
-        self.multiplier.apply(sum)
-    }
-
-    fn is_valid(&self) -> bool {
-        self.multiplier.is_valid()
-    }
-}
-
-/// What turns one output's sum of products into an int8 value, in a dense layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DenseParams {
-    /// Bias with the input's zero point folded in.
-    pub bias: i32,
-    /// Input scale · weight scale / output scale.
-    pub multiplier: DoubleMultiplier,
-}
-
-impl DenseParams {
-    /// Writes one entry.
-    #[must_use]
-    pub fn to_bytes(self) -> [u8; CHANNEL_LEN] {
-        let mut bytes = [0; CHANNEL_LEN];
-        let fields = self.bias.to_le_bytes().into_iter().chain(self.multiplier.bits.to_le_bytes());
-        bytes.iter_mut().zip(fields).for_each(|(slot, byte)| *slot = byte);
-        bytes
-    }
-}
-
-impl OutputParams for DenseParams {
-    fn from_bytes(bytes: &[u8; CHANNEL_LEN]) -> Self {
-        let [b0, b1, b2, b3, bits @ ..] = *bytes;
-        Self {
-            bias: i32::from_le_bytes([b0, b1, b2, b3]),
-            multiplier: DoubleMultiplier { bits: u64::from_le_bytes(bits) },
-        }
-    }
-
-    fn bias(&self) -> i32 {
-        self.bias
-    }
-
-    fn scale(&self, sum: i32) -> i32 {
-        self.multiplier.apply(sum)
-    }
-
-    fn is_valid(&self) -> bool {
-        self.multiplier.is_valid()
-    }
-}
-
-/// Parameters of one output channel.
-pub trait OutputParams {
-    /// Reads one entry; see [`format`](crate::format) for its layout.
-    fn from_bytes(bytes: &[u8; CHANNEL_LEN]) -> Self;
-    /// What is added to the sum of products.
-    fn bias(&self) -> i32;
-    /// The sum in steps of the output.
-    fn scale(&self, sum: i32) -> i32;
-    /// True when [`scale`](Self::scale) is defined.
-    fn is_valid(&self) -> bool;
-}
+use super::PatchOrder;
+use super::params::{ChannelParams, DenseParams, OutputParams, PackedParams};
+use crate::format::{Conv2d, Dense, Layout, Weights};
 
 /// The parameters of a layer's output channels, in order.
 #[derive(Clone, Copy, Debug)]
@@ -120,24 +17,94 @@ impl<'a, P: OutputParams> Channels<'a, P> {
     where
         P: 'a,
     {
-        let (entries, _) = self.0.as_chunks::<CHANNEL_LEN>();
-        entries.iter().map(P::from_bytes)
+        self.0.chunks_exact(P::LEN).map(P::from_bytes)
     }
 
     /// The channels from `first` on.
     #[must_use]
     #[inline]
     pub fn skip(self, first: usize) -> Self {
-        Self(self.0.get(first.saturating_mul(CHANNEL_LEN)..).unwrap_or(&[]), PhantomData)
+        Self(self.0.get(first.saturating_mul(P::LEN)..).unwrap_or(&[]), PhantomData)
+    }
+
+    /// The entries' bytes.
+    #[must_use]
+    pub fn bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    fn find(section: &'a [u8], start: u32, count: usize) -> Option<Self> {
+        let start = start as usize;
+        let bytes = section.get(start..start.checked_add(count.checked_mul(P::LEN)?)?)?;
+        Some(Self(bytes, PhantomData))
     }
 }
 
-fn constants<P>(section: &[u8], weights: Weights, len: usize, channels: usize) -> Option<(&[u8], Channels<'_, P>)> {
-    let start = weights.weights as usize;
-    let values = section.get(start..start.checked_add(len)?)?;
-    let start = weights.channels as usize;
-    let params = section.get(start..start.checked_add(channels.checked_mul(CHANNEL_LEN)?)?)?;
-    Some((values, Channels(params, PhantomData)))
+/// Weights and parameters in one of the layouts.
+#[derive(Clone, Copy, Debug)]
+pub enum Constants<'a, P = ChannelParams> {
+    /// [`Layout::Plain`].
+    Plain {
+        /// Weights as two's complement bytes.
+        weights: &'a [u8],
+        /// One entry an output channel.
+        channels: Channels<'a, P>,
+    },
+    /// [`Layout::Packed`].
+    Packed(Packed<'a>),
+}
+
+impl<'a, P: OutputParams> Constants<'a, P> {
+    /// Finds them in the weights section; `None` when they lie outside.
+    fn find(section: &'a [u8], weights: Weights, order: PatchOrder, outputs: usize) -> Option<Self> {
+        let start = weights.weights as usize;
+        let bytes = |len: usize| section.get(start..start.checked_add(len)?);
+        Some(match weights.layout {
+            Layout::Plain => Constants::Plain {
+                weights: bytes(order.len().checked_mul(outputs)?)?,
+                channels: Channels::find(section, weights.channels, outputs)?,
+            },
+            Layout::Packed => {
+                let len = outputs.div_ceil(2).checked_mul(order.pairs())?.checked_mul(4)?;
+                let channels = Channels::find(section, weights.channels, outputs.next_multiple_of(2))?;
+                Constants::Packed(Packed { order, words: bytes(len)?, channels })
+            }
+        })
+    }
+}
+
+/// The constants of a packed layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Packed<'a> {
+    /// The order of the weights.
+    pub order: PatchOrder,
+    /// For each pair of output channels, 4 bytes for each pair of elements.
+    pub words: &'a [u8],
+    /// One entry an output channel; an even number.
+    pub channels: Channels<'a, PackedParams>,
+}
+
+impl<'a> Packed<'a> {
+    /// The words of each pair of output channels.
+    pub fn rows(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.words.chunks_exact(self.order.pairs().saturating_mul(4).max(1))
+    }
+
+    /// The weight of output channel `output` for element `index` of the patch.
+    #[must_use]
+    pub fn weight(&self, output: usize, index: usize) -> i8 {
+        let at = (output / 2 * self.order.pairs() * 2 + self.order.position(index)) * 2;
+        let (a, b) = unpack(self.words.get(at..).and_then(|rest| rest.first_chunk()).copied().unwrap_or_default());
+        if output.is_multiple_of(2) { a } else { b as i8 }
+    }
+}
+
+/// The two weights in a halfword `a + 256 · b`; the second is 128 where no int8 weights give it.
+#[inline]
+#[must_use]
+pub const fn unpack(halfword: [u8; 2]) -> (i8, i16) {
+    let a = halfword[0] as i8;
+    (a, (i16::from_le_bytes(halfword) as i32 - a as i32 >> 8) as i16)
 }
 
 /// A convolution or depthwise convolution with its constants.
@@ -145,29 +112,47 @@ fn constants<P>(section: &[u8], weights: Weights, len: usize, channels: usize) -
 pub struct ConvLayer<'a> {
     /// Geometry and quantisation.
     pub op: &'a Conv2d,
-    /// Weights as two's complement bytes; OHWI, or HWC when depthwise.
-    pub weights: &'a [u8],
-    /// One entry an output channel.
-    pub channels: Channels<'a>,
+    /// Plain weights are OHWI, or HWC when depthwise.
+    pub constants: Constants<'a>,
 }
 
 impl<'a> ConvLayer<'a> {
     /// Finds a convolution's constants in the weights section; `None` when they lie outside.
     #[must_use]
     pub fn conv2d(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
-        let per_output = op.window.taps().checked_mul(op.input.channels as usize)?;
-        Self::with_len(op, section, per_output.checked_mul(op.output.channels as usize)?)
+        let constants = Constants::find(section, op.weights, PatchOrder::conv2d(op), op.output.channels as usize)?;
+        Some(Self { op, constants })
     }
 
     /// Finds a depthwise convolution's constants in the weights section; `None` when they lie outside.
     #[must_use]
     pub fn depthwise(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
-        Self::with_len(op, section, op.window.taps().checked_mul(op.output.channels as usize)?)
+        let order = PatchOrder { runs: 1, run: op.window.taps() };
+        Some(Self { op, constants: Constants::find(section, op.weights, order, op.output.channels as usize)? })
     }
 
-    fn with_len(op: &'a Conv2d, section: &'a [u8], len: usize) -> Option<Self> {
-        let (weights, channels) = constants(section, op.weights, len, op.output.channels as usize)?;
-        Some(Self { op, weights, channels })
+    /// The weight of output channel `output` for element `index` of the patch in plain order; a depthwise convolution's
+    /// elements are its taps.
+    #[must_use]
+    pub fn weight(&self, output: usize, index: usize, depthwise: bool) -> i8 {
+        match &self.constants {
+            Constants::Plain { weights, .. } => {
+                let outputs = self.op.output.channels as usize;
+                let len = PatchOrder::conv2d(self.op).len();
+                let at = if depthwise { index * outputs + output } else { output * len + index };
+                weights.get(at).map_or(0, |&weight| weight as i8)
+            }
+            Constants::Packed(packed) => packed.weight(output, index),
+        }
+    }
+
+    /// The parameters of output channel `output`.
+    #[must_use]
+    pub fn channel(&self, output: usize) -> Option<ChannelParams> {
+        match &self.constants {
+            Constants::Plain { channels, .. } => channels.skip(output).iter().next(),
+            Constants::Packed(packed) => packed.channels.skip(output).iter().next().map(PackedParams::plain),
+        }
     }
 }
 
@@ -187,7 +172,9 @@ impl<'a> DenseLayer<'a> {
     #[must_use]
     pub fn new(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
         let outputs = op.output.channels as usize;
-        let (weights, channels) = constants(section, op.weights, op.inputs().checked_mul(outputs)?, outputs)?;
-        Some(Self { op, weights, channels })
+        match Constants::find(section, op.weights, PatchOrder::dense(op), outputs)? {
+            Constants::Plain { weights, channels } => Some(Self { op, weights, channels }),
+            Constants::Packed(_) => None,
+        }
     }
 }

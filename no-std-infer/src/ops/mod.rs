@@ -2,11 +2,62 @@
 
 mod check;
 mod layer;
+mod order;
+mod params;
 
 pub(crate) use check::{check, check_tensor};
-pub use layer::{ChannelParams, Channels, ConvLayer, DenseLayer, DenseParams, OutputParams};
+pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, unpack};
+pub use order::PatchOrder;
+pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};
 
-use crate::format::{Op, Tensor};
+use crate::format::{Conv2d, Layout, Op, Tensor};
+
+/// Bytes of one output pixel's patch, rounded up to a multiple of 16.
+fn patch_len(op: &Conv2d) -> usize {
+    PatchOrder::conv2d(op).len().checked_next_multiple_of(16).unwrap_or(usize::MAX)
+}
+
+/// Bytes of four output pixels' patches, widened.
+pub(crate) fn panel_len(op: &Conv2d) -> usize {
+    PatchOrder::conv2d(op).pairs().saturating_mul(16)
+}
+
+/// Rows of the input that lie under one output row, copied with their padding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strip {
+    /// Number of rows; 0 where no copy is needed, since patches of one pixel need no padding.
+    pub rows: usize,
+    /// Bytes of a row, a multiple of 4.
+    pub pitch: usize,
+}
+
+impl Strip {
+    /// The strip that a packed convolution needs.
+    #[must_use]
+    pub fn new(op: &Conv2d) -> Self {
+        let w = &op.window;
+        if w.taps() == 1 {
+            return Self { rows: 0, pitch: 0 };
+        }
+        let reach = |kernel: u16, dilation: u16| usize::from(kernel.saturating_sub(1)) * usize::from(dilation) + 1;
+        let starts = usize::from(op.output.width.saturating_sub(1)) * usize::from(w.stride_w);
+        let columns = starts.saturating_add(reach(w.kernel_w, w.dilation_w));
+        let pitch = columns.saturating_mul(op.input.channels as usize).checked_next_multiple_of(4);
+        Self { rows: reach(w.kernel_h, w.dilation_h), pitch: pitch.unwrap_or(usize::MAX) }
+    }
+
+    /// Bytes in all, rounded up to a multiple of 16.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.rows.saturating_mul(self.pitch).checked_next_multiple_of(16).unwrap_or(usize::MAX)
+    }
+
+    /// True where no copy is needed.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
 
 impl Op {
     /// The tensors that the operator reads: none to two.
@@ -52,16 +103,23 @@ impl Op {
     /// Bytes of scratch that the operator needs with any kernel set.
     ///
     /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
-    /// rounded up to a multiple of 16. The other operators need none.
+    /// rounded up to a multiple of 16. A packed one widens those of four pixels to 16 bits, 16 bytes for each pair of the
+    /// patch, from a [`Strip`] of the input; or puts one patch in order, which takes less unless it is tiny.
+    /// The other operators need none.
     #[must_use]
     pub fn scratch_len(&self) -> u32 {
-        match self {
-            Op::Conv2d(op) => {
-                let patch = (op.window.taps() as u32).saturating_mul(op.input.channels);
-                patch.checked_next_multiple_of(16).unwrap_or(u32::MAX)
-            }
+        let len = match self {
+            Op::Conv2d(op) => match op.weights.layout {
+                Layout::Plain => patch_len(op),
+                Layout::Packed => {
+                    let ordered = PatchOrder::conv2d(op).pairs().saturating_mul(2).checked_next_multiple_of(16);
+                    let portable = patch_len(op).saturating_add(ordered.unwrap_or(usize::MAX));
+                    panel_len(op).saturating_add(Strip::new(op).len()).max(portable)
+                }
+            },
             _ => 0,
-        }
+        };
+        u32::try_from(len).unwrap_or(u32::MAX)
     }
 
     /// First byte of the scratch in the arena.

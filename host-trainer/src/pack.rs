@@ -1,0 +1,171 @@
+//! Puts each layer's constants into the layout that runs fastest and that the layer's weights allow.
+
+use no_std_infer::fixed::{Multiplier, clamp_i8};
+use no_std_infer::format::{Activation, Conv2d, Layout, Op, Weights};
+use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedParams, PatchOrder};
+
+use crate::quantise::QuantModel;
+
+/// The same model with its layers packed where that is possible. What it computes stays the same, byte for byte.
+#[must_use]
+pub fn pack(model: &QuantModel) -> QuantModel {
+    let mut constants = Section::default();
+    let ops = model.ops.iter().map(|op| constants.add(op, &model.constants)).collect();
+    QuantModel { ops, constants: constants.0, ..model.clone() }
+}
+
+/// A weights section that grows.
+#[derive(Default)]
+struct Section(Vec<u8>);
+
+impl Section {
+    /// An operator whose constants lie in `source`, with them in this section.
+    fn add(&mut self, op: &Op, source: &[u8]) -> Op {
+        let mut op = *op;
+        match &mut op {
+            Op::Conv2d(layer) => match packed_conv2d(layer, source) {
+                Some((words, channels)) => {
+                    layer.weights = self.layer(Layout::Packed, &words, &channels);
+                }
+                None => layer.weights = self.copy_plain(ConvLayer::conv2d(layer, source).as_ref(), layer.weights),
+            },
+            Op::DepthwiseConv2d(layer) => {
+                layer.weights = self.copy_plain(ConvLayer::depthwise(layer, source).as_ref(), layer.weights);
+            }
+            Op::Dense(layer) => {
+                if let Some(dense) = no_std_infer::ops::DenseLayer::new(layer, source) {
+                    layer.weights = self.layer(Layout::Plain, dense.weights, dense.channels.bytes());
+                }
+            }
+            Op::Lookup(lookup) => lookup.table = self.copy(source, lookup.table, 256),
+            Op::Constant(constant) => constant.values = self.copy(source, constant.values, constant.output.len()),
+            _ => {}
+        }
+        op
+    }
+
+    fn copy_plain(&mut self, layer: Option<&ConvLayer<'_>>, weights: Weights) -> Weights {
+        match layer.map(|layer| layer.constants) {
+            Some(Constants::Plain { weights, channels }) => self.layer(Layout::Plain, weights, channels.bytes()),
+            _ => weights,
+        }
+    }
+
+    fn copy(&mut self, source: &[u8], start: u32, len: usize) -> u32 {
+        let start = start as usize;
+        self.push(source.get(start..start + len).unwrap_or_default())
+    }
+
+    fn layer(&mut self, layout: Layout, weights: &[u8], channels: &[u8]) -> Weights {
+        Weights { layout, weights: self.push(weights), channels: self.push(channels) }
+    }
+
+    /// Appends constants at a multiple of 16.
+    fn push(&mut self, bytes: &[u8]) -> u32 {
+        self.0.resize(self.0.len().next_multiple_of(16), 0);
+        let start = self.0.len();
+        self.0.extend(bytes);
+        start as u32
+    }
+}
+
+/// Words and channel parameters of a convolution in [`Layout::Packed`], whose plain constants lie in `section`; `None`
+/// when a condition does not hold.
+#[must_use]
+pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let Constants::Plain { weights, channels } = ConvLayer::conv2d(op, section)?.constants else { return None };
+    let order = PatchOrder::conv2d(op);
+    if op.activation != Activation::NONE || (op.window.dilation_w > 1 && order.left_over() > 0) {
+        return None;
+    }
+    let zero_point = op.output.zero_point;
+    let (mut weights, mut channels): (Vec<u8>, Vec<ChannelParams>) = (weights.to_vec(), channels.iter().collect());
+    for (row, channel) in weights.chunks_mut(order.len()).zip(&mut channels) {
+        if let Some(value) = constant_value(row.iter().map(|&weight| weight as i8), *channel, zero_point) {
+            row.fill(0);
+            *channel = constant_channel(value, zero_point);
+        }
+    }
+    let (mut words, mut entries) = (Vec::new(), Vec::new());
+    for (rows, channels) in weights.chunks(2 * order.len()).zip(channels.chunks(2)) {
+        let (a, b) = rows.split_at(order.len());
+        words.extend(packed_row(order, a, b)?);
+        for (row, channel) in [a, b].into_iter().zip(channels) {
+            entries.extend(packed_channel(row, *channel, zero_point)?.to_bytes());
+        }
+        if channels.len() == 1 {
+            let none = PackedParams { doubled_bias: 0, mantissa: 0, rounding: 0, shift: 1 };
+            let rounding = PackedParams::new(none.plain(), zero_point)?.rounding;
+            entries.extend(PackedParams { rounding, ..none }.to_bytes());
+        }
+    }
+    Some((words, entries))
+}
+
+/// The value of an output channel that is the same for every input, clamped to int8.
+///
+/// Batch normalisation leaves such channels behind: their weights are tiny, their multipliers too small for the fast
+/// requantisation. Outputs grow with the sum, so that it is enough to look at its smallest and its largest value.
+#[must_use]
+pub fn constant_value(row: impl Iterator<Item = i8>, channel: ChannelParams, zero_point: i8) -> Option<i8> {
+    let (mut smallest, mut largest) = (i64::from(channel.bias), i64::from(channel.bias));
+    for weight in row.map(i64::from) {
+        smallest += (weight * -128).min(weight * 127);
+        largest += (weight * -128).max(weight * 127);
+    }
+    let value = |sum: i64| {
+        let scaled = channel.multiplier.apply(i32::try_from(sum).ok()?);
+        Some(clamp_i8(scaled.saturating_add(zero_point.into()), i8::MIN, i8::MAX))
+    };
+    let value_of_smallest = value(smallest)?;
+    (value(largest)? == value_of_smallest).then_some(value_of_smallest)
+}
+
+/// The parameters that make `value` of a sum of 0.
+#[must_use]
+pub fn constant_channel(value: i8, zero_point: i8) -> ChannelParams {
+    let quarter = Multiplier { mantissa: 1 << 30, shift: -1 };
+    ChannelParams { bias: 4 * (i32::from(value) - i32::from(zero_point)), multiplier: quarter }
+}
+
+/// The words of a pair of output channels; `b` is empty when the pair has one channel only.
+fn packed_row(order: PatchOrder, a: &[u8], b: &[u8]) -> Option<Vec<u8>> {
+    let magnitude: u32 = b.iter().map(|&weight| u32::from((weight as i8).unsigned_abs())).sum();
+    let mut halfwords = vec![0_i16; order.pairs() * 2];
+    for (index, &a) in a.iter().enumerate() {
+        let b = b.get(index).map_or(0, |&weight| i32::from(weight as i8));
+        halfwords[order.position(index)] = i16::try_from(i32::from(a as i8) + 256 * b).ok()?;
+    }
+    (magnitude < 1 << 16).then(|| halfwords.into_iter().flat_map(i16::to_le_bytes).collect())
+}
+
+/// The parameters for the fast requantisation, where the layer's largest sum allows it.
+fn packed_channel(row: &[u8], channel: ChannelParams, zero_point: i8) -> Option<PackedParams> {
+    let magnitude: u64 = row.iter().map(|&weight| u64::from((weight as i8).unsigned_abs())).sum();
+    let largest = u64::from(channel.bias().unsigned_abs()) + magnitude * 128;
+    if largest < 1 << 30 { PackedParams::new(channel, zero_point) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_constant_channel_keeps_its_value_and_others_are_left_alone() {
+        let tiny = Multiplier { mantissa: 1 << 30, shift: -28 };
+        let channel = ChannelParams { bias: 1_900_000_000, multiplier: tiny };
+        assert_eq!(constant_value([3, -2].into_iter(), channel, -128), Some(-124));
+        let live = ChannelParams { bias: 0, multiplier: Multiplier { shift: -7, ..tiny } };
+        assert_eq!(constant_value([3, -2].into_iter(), live, -128), None);
+    }
+
+    proptest! {
+        #[test]
+        fn the_parameters_of_a_constant_make_it(value: i8, zero_point: i8) {
+            let channel = constant_channel(value, zero_point);
+            prop_assert_eq!(constant_value(std::iter::empty(), channel, zero_point), Some(value));
+        }
+    }
+}

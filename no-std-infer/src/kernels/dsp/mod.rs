@@ -1,0 +1,86 @@
+//! Kernels for cores with Arm's DSP extension (Cortex-M4, M7; M33 and others where present).
+//!
+//! Elsewhere every instruction and every loop in assembly is replaced by a plain model with the same result, so that the
+//! same kernels run in tests on any host. Operators without a kernel of their own here run the portable one.
+
+mod conv;
+mod gemm;
+#[cfg(not(dsp))]
+mod insn;
+mod rows;
+mod widen;
+
+use core::ops::Range;
+
+use super::{Kernels, Portable};
+use crate::format::{Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
+use crate::ops::{Constants, ConvLayer, DenseLayer};
+
+/// Kernels for cores with the DSP extension.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dsp;
+
+impl Kernels for Dsp {
+    fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
+        match &layer.constants {
+            Constants::Packed(packed) => conv::conv2d(arena, layer.op, packed, rows),
+            Constants::Plain { .. } => Portable::conv2d(arena, layer, rows),
+        }
+    }
+
+    fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
+        Portable::depthwise_conv2d(arena, layer, rows);
+    }
+
+    fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
+        Portable::dense(arena, layer);
+    }
+
+    fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
+        Portable::max_pool2d(arena, op, rows);
+    }
+
+    fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
+        Portable::average_pool2d(arena, op, rows);
+    }
+
+    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
+        Portable::add(arena, op, rows);
+    }
+
+    fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
+        Portable::clamp(arena, op, rows);
+    }
+
+    fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
+        Portable::lookup(arena, op, table, rows);
+    }
+
+    fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
+        Portable::softmax(arena, op, rows);
+    }
+
+    fn reshape(arena: &mut [i8], op: &Reshape) {
+        Portable::reshape(arena, op);
+    }
+
+    fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
+        Portable::mul(arena, op, rows);
+    }
+
+    fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
+        Portable::mean(arena, op, rows);
+    }
+
+    fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
+        Portable::pad(arena, op, rows);
+    }
+
+    fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
+        Portable::concat(arena, op, rows);
+    }
+
+    fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
+        Portable::constant(arena, op, values);
+    }
+}

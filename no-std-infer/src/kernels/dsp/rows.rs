@@ -1,0 +1,61 @@
+//! The input rows under one output row, copied with their padding.
+
+use crate::format::Conv2d;
+use crate::ops::Strip;
+
+/// A strip that moves down the input from output row to output row.
+pub struct Rows<'a> {
+    op: &'a Conv2d,
+    strip: Strip,
+    bytes: &'a mut [i8],
+    /// Row of the input that the strip starts with, once it has been filled.
+    top: Option<i32>,
+}
+
+impl<'a> Rows<'a> {
+    /// An empty strip in `bytes`, which holds as many as the strip needs.
+    pub fn new(op: &'a Conv2d, bytes: &'a mut [i8]) -> Self {
+        Self { op, strip: Strip::new(op), bytes, top: None }
+    }
+
+    /// The rows under output row `y`, one after the other; `input` is the input tensor's bytes.
+    pub fn under(&mut self, input: &[i8], y: usize) -> &[i8] {
+        let (window, rows) = (&self.op.window, self.strip.rows);
+        let top = y as i32 * i32::from(window.stride_h) - i32::from(window.pad_top);
+        let moved = self.top.map(|before| top.wrapping_sub(before)).and_then(|moved| usize::try_from(moved).ok());
+        let kept = moved.map_or(0, |moved| rows.saturating_sub(moved));
+        let start = (rows - kept) * self.strip.pitch;
+        if let Some(bytes) = self.bytes.get_mut(..rows * self.strip.pitch) {
+            if start <= bytes.len() {
+                bytes.copy_within(start.., 0);
+            }
+        }
+        for row in kept..rows {
+            self.fill(input, row, top.wrapping_add(row as i32));
+        }
+        self.top = Some(top);
+        self.bytes
+    }
+
+    /// Copies row `y` of the input, or padding, to row `row` of the strip.
+    fn fill(&mut self, input: &[i8], row: usize, y: i32) {
+        let (op, pitch) = (self.op, self.strip.pitch);
+        let Some(target) = self.bytes.get_mut(row * pitch..(row + 1) * pitch) else { return };
+        if y < 0 || y >= i32::from(op.input.height) {
+            return target.fill(op.input.zero_point);
+        }
+        let channels = op.input.channels as usize;
+        let len = usize::from(op.input.width) * channels;
+        let source = input.get(y as usize * len..).and_then(|rest| rest.get(..len)).unwrap_or_default();
+        let Some((before, rest)) = target.split_at_mut_checked(usize::from(op.window.pad_left) * channels) else {
+            return;
+        };
+        before.fill(op.input.zero_point);
+        let inside = rest.len().min(source.len());
+        let (inside, after) = rest.split_at_mut(inside);
+        if let Some(source) = source.get(..inside.len()) {
+            inside.copy_from_slice(source);
+        }
+        after.fill(op.input.zero_point);
+    }
+}

@@ -1,0 +1,123 @@
+//! The order in which packed weights follow the elements of a patch.
+
+use crate::format::{Conv2d, Dense};
+
+/// How the elements that a convolution multiplies for one output pixel are put into pairs.
+///
+/// A patch, in the order of the plain weights (kernel row, kernel column, channel), consists of runs that are contiguous
+/// in the input. Each four elements `e0 e1 e2 e3` of a run, read as one word, are widened by two SXTB16 to the pairs
+/// (`e0`, `e2`) and (`e1`, `e3`). What is left of the runs, up to three elements each, follows pair by pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PatchOrder {
+    /// Number of runs.
+    pub runs: usize,
+    /// Elements of a run.
+    pub run: usize,
+}
+
+impl PatchOrder {
+    /// A convolution's: a run is a kernel row, or one tap's channels when columns are dilated.
+    #[must_use]
+    pub const fn conv2d(op: &Conv2d) -> Self {
+        let channels = op.input.channels as usize;
+        let (rows, columns) = (op.window.kernel_h as usize, op.window.kernel_w as usize);
+        if op.window.dilation_w == 1 {
+            Self { runs: rows, run: columns.saturating_mul(channels) }
+        } else {
+            Self { runs: rows * columns, run: channels }
+        }
+    }
+
+    /// A fully connected layer's: one run.
+    #[must_use]
+    pub fn dense(op: &Dense) -> Self {
+        Self { runs: 1, run: op.inputs() }
+    }
+
+    /// Number of elements.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.runs.saturating_mul(self.run)
+    }
+
+    /// True when there are no elements.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+
+    /// Groups of four elements in a run.
+    #[must_use]
+    pub const fn quads(self) -> usize {
+        self.run / 4
+    }
+
+    /// Elements of a run that belong to no group of four.
+    #[must_use]
+    pub const fn left_over(self) -> usize {
+        self.run % 4
+    }
+
+    /// Number of pairs; where the elements that are left over are odd in number, the last pair is half empty.
+    #[must_use]
+    pub const fn pairs(self) -> usize {
+        self.runs
+            .saturating_mul(self.quads() * 2)
+            .saturating_add(self.runs.saturating_mul(self.left_over()).div_ceil(2))
+    }
+
+    /// Where element `index` of the patch goes: twice its pair, plus 1 for the upper half.
+    #[must_use]
+    pub const fn position(self, index: usize) -> usize {
+        let Some(run) = index.checked_div(self.run) else { return 0 };
+        let within = index - run * self.run;
+        let quad = run * self.quads() + within / 4;
+        if within < self.quads() * 4 {
+            quad * 4 + (within & 1) * 2 + (within >> 1 & 1)
+        } else {
+            self.runs * self.quads() * 4 + run * self.left_over() + (within & 3)
+        }
+    }
+
+    /// Puts a patch into order; `ordered` has two elements for each pair, and of an odd number the last is left alone.
+    pub fn arrange(self, patch: &[i8], ordered: &mut [i8]) {
+        let Some((quads, left_over)) = ordered.split_at_mut_checked(self.runs * self.quads() * 4) else { return };
+        let (quads, _) = quads.as_chunks_mut::<4>();
+        let (mut quads, mut left_over) = (quads.iter_mut(), left_over.iter_mut());
+        for run in patch.chunks_exact(self.run.max(1)) {
+            let (groups, rest) = run.as_chunks::<4>();
+            for (&[e0, e1, e2, e3], ordered) in groups.iter().zip(&mut quads) {
+                *ordered = [e0, e2, e1, e3];
+            }
+            for (&element, ordered) in rest.iter().zip(&mut left_over) {
+                *ordered = element;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn arranging_and_positions_agree_and_lose_nothing(runs in 1_usize..6, run in 1_usize..12) {
+            let order = PatchOrder { runs, run };
+            let patch: Vec<i8> = (0..order.len()).map(|index| index as i8).collect();
+            let mut ordered = std::vec![-1; order.pairs() * 2];
+            order.arrange(&patch, &mut ordered);
+            let mut filled = 0;
+            for (index, &element) in patch.iter().enumerate() {
+                prop_assert_eq!(ordered[order.position(index)], element);
+                filled += 1;
+            }
+            prop_assert_eq!(ordered.iter().filter(|&&element| element == -1).count(), ordered.len() - filled);
+            prop_assert!(ordered.len() - filled <= 1);
+        }
+    }
+}
