@@ -5,10 +5,12 @@
 
 mod add;
 mod conv;
+mod copy;
 mod dense;
 mod depthwise;
 mod four;
 mod gemm;
+mod groups;
 #[cfg(not(dsp))]
 mod insn;
 mod pool;
