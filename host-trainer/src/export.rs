@@ -213,7 +213,13 @@ pub fn layers_text(layers: &[LayerSqnr]) -> String {
     let mut table = text_table(&["layer", "operator", "output", "SQNR"], 2);
     for layer in layers {
         let shape = format!("{}x{}x{}", layer.shape.height, layer.shape.width, layer.shape.channels);
-        table.add_row([shorten(&layer.name, LONGEST_NAME), layer.op.clone(), shape, decibels(layer.db)]);
+        table.add_row([last_part(&layer.name), layer.op.clone(), shape, decibels(layer.db)]);
     }
     format!("Signal to quantisation noise by layer\n{}", table.trim_fmt())
+}
+
+/// The end of a layer's name, which tells it from others, where it is too long.
+fn last_part(name: &str) -> String {
+    let backwards: String = name.chars().rev().collect();
+    shorten(&backwards, LONGEST_NAME).chars().rev().collect()
 }

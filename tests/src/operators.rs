@@ -1,13 +1,14 @@
 //! Random models of a single operator, shapes with height ≠ width ≠ channels.
 
+mod combine;
+
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
-use host_trainer::pack::packed_conv2d;
+use host_trainer::pack::{packed_conv2d, packed_depthwise};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
-    Activation, Add, CHANNEL_LEN, Clamp, Color, Concat, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input,
-    InputKind, Layout, Lookup, Mean, Mul, Op, PACKED_SHIFT_MAX, Pad, Pool2d, Provenance, Reshape, Softmax, Tensor,
-    Weights, Window,
+    Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
+    Lookup, Mul, Op, PACKED_SHIFT_MAX, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 use rand::{Rng, RngExt, SeedableRng};
@@ -111,6 +112,7 @@ impl Maker {
                 let (output, window) = self.windowed(a, channels, true);
                 self.conv2d(a, output, window)
             }
+            Kind::DepthwiseConv2d if self.rng.random() => self.packed_depthwise(a),
             Kind::DepthwiseConv2d => {
                 let multiplier = self.rng.random_range(1..=3);
                 let (output, window) = self.windowed(a, a.channels * multiplier, true);
@@ -278,6 +280,41 @@ impl Maker {
         }
     }
 
+    /// A depthwise convolution that can be packed where its parameters allow it; often in place of its input.
+    fn packed_depthwise(&mut self, input: Tensor) -> Op {
+        let stride = self.rng.random_range(1..=2);
+        let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..=2));
+        let window = Window { pad_top, pad_left, ..Window::square(3, stride) };
+        let [height, width] = [(input.height, pad_top), (input.width, pad_left)].map(|(inputs, pad)| {
+            let most = (inputs + pad - 1) / stride + 1;
+            if most >= inputs && self.rng.random() { inputs } else { self.rng.random_range(1..=most) }
+        });
+        let same = (height, width) == (input.height, input.width) && self.rng.random_ratio(3, 4);
+        let output = if same { input } else { self.tensor(height, width, input.channels, 0.02, 0) };
+        let output = Tensor { scale: 0.02, zero_point: self.any_i8(), ..output };
+        self.packable = self.rng.random_ratio(15, 16);
+        let weights = self.constants(9 * input.channels, input.channels, 9);
+        self.packable = false;
+        let mut op = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch: 0 };
+        match packed_depthwise(&op, &self.weights) {
+            Some((weights, channels)) => {
+                let [weights, channels] = [weights, channels].map(|bytes| self.append(&bytes));
+                op.weights = Weights { layout: Layout::Packed, weights, channels };
+            }
+            None if same => {
+                let apart = self.tensor(height, width, input.channels, 0.02, 0);
+                op.output.offset = apart.offset;
+            }
+            None => {}
+        }
+        op.scratch = self.end.next_multiple_of(16);
+        let op = Op::DepthwiseConv2d(op);
+        if op.scratch_len() > 0 {
+            self.end = op.scratch_offset() + op.scratch_len();
+        }
+        op
+    }
+
     fn append(&mut self, bytes: &[u8]) -> u32 {
         let start = self.bytes(bytes.len() as u32);
         self.weights[start as usize..].copy_from_slice(bytes);
@@ -316,83 +353,11 @@ impl Maker {
         Pool2d { input, output, window, activation: self.activation() }
     }
 
-    /// A second input that fits the operator: its sides may differ from those of the first where the operator allows it.
-    fn second(&mut self, kind: Kind, a: Tensor) -> Tensor {
-        let mut sides = [u32::from(a.height), u32::from(a.width), a.channels];
-        let mut zero_point = self.any_i8();
-        match kind {
-            Kind::Add | Kind::Mul => {
-                for side in &mut sides {
-                    let other = if *side == 1 { self.rng.random_range(1..7) } else { 1 };
-                    *side = if self.rng.random() { *side } else { other };
-                }
-            }
-            Kind::Concat => {
-                zero_point = a.zero_point;
-                sides[self.rng.random_range(0..3)] = self.rng.random_range(1..12);
-            }
-            _ => {}
-        }
-        self.tensor(sides[0] as u16, sides[1] as u16, sides[2], a.scale, zero_point)
-    }
-
-    /// An output with the larger sides of both; often where an operand of its shape lies.
-    fn broadcast(&mut self, a: Tensor, b: Tensor) -> Tensor {
-        let (height, width, channels) = (a.height.max(b.height), a.width.max(b.width), a.channels.max(b.channels));
-        let len = usize::from(height) * usize::from(width) * channels as usize;
-        let in_place = [a, b].into_iter().find(|operand| operand.len() == len).filter(|_| self.rng.random());
-        let output = in_place.unwrap_or_else(|| self.tensor(height, width, channels, 0.07, 0));
-        Tensor { scale: 0.07, zero_point: self.any_i8(), ..output }
-    }
-
     /// Mostly the usual shift, sometimes any.
     fn multiplier(&mut self, usual: i8) -> Multiplier {
         let shift = if self.rng.random_ratio(1, 8) { self.rng.random_range(-31..=30) } else { usual };
         let mantissa = self.rng.random_range(1 << 30..=i32::MAX);
         Multiplier { mantissa: if self.rng.random_ratio(1, 16) { 0 } else { mantissa }, shift }
-    }
-
-    fn add(&mut self, a: Tensor, b: Tensor) -> Op {
-        let output = self.broadcast(a, b);
-        let mut summand = |usual| {
-            let multiplier = self.multiplier(usual);
-            Multiplier { shift: multiplier.shift.min(0), ..multiplier }
-        };
-        let (a_multiplier, b_multiplier) = (summand(0), summand(-3));
-        let (output_multiplier, activation) = (self.multiplier(-18), self.activation());
-        Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
-    }
-
-    fn mean(&mut self, input: Tensor) -> Op {
-        let (over_rows, over_columns) = (self.rng.random_ratio(3, 4), self.rng.random_ratio(3, 4));
-        let (height, width) = (if over_rows { 1 } else { input.height }, if over_columns { 1 } else { input.width });
-        let zero_point = self.any_i8();
-        let output = self.tensor(height, width, input.channels, 0.03, zero_point);
-        let op = Mean { input, output, multiplier: Multiplier { mantissa: 0, shift: 0 } };
-        let multiplier = self.multiplier(1 - op.count().ilog2() as i8);
-        // The division by the number of elements leaves mantissas below 2^30.
-        Op::Mean(Mean { multiplier: Multiplier { mantissa: multiplier.mantissa / 3 * 2, ..multiplier }, ..op })
-    }
-
-    fn pad(&mut self, input: Tensor) -> Op {
-        let mut side = |most: u16| if self.rng.random() { 0 } else { self.rng.random_range(0..=most) };
-        let (top, left, front) = (side(3), side(4), u32::from(side(5)));
-        let (bottom, right, back) = (side(4), side(3), u32::from(side(6)));
-        let (height, width) = (top + input.height + bottom, left + input.width + right);
-        let output = self.tensor(height, width, front + input.channels + back, input.scale, input.zero_point);
-        Op::Pad(Pad { input, output, top, left, front, value: self.any_i8() })
-    }
-
-    fn concat(&mut self, a: Tensor, b: Tensor) -> Concat {
-        let (mut height, mut width, mut channels) = (a.height, a.width, a.channels);
-        if height != b.height {
-            height += b.height;
-        } else if width != b.width {
-            width += b.width;
-        } else {
-            channels += b.channels;
-        }
-        Concat { a, b, output: self.tensor(height, width, channels, a.scale, a.zero_point) }
     }
 
     fn constant(&mut self, output: Tensor) -> Op {

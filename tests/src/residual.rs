@@ -5,7 +5,7 @@ use host_trainer::aligned::Aligned;
 use host_trainer::calibrate::calibrate;
 use host_trainer::config::Method;
 use host_trainer::emit::{Description, emit};
-use host_trainer::graph::{Clamp, FloatOp, Graph, Node, Shape, same_window};
+use host_trainer::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, same_window};
 use host_trainer::quantise::quantise;
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance, Window};
 use rand::{RngExt, SeedableRng};
@@ -33,7 +33,8 @@ pub fn blob(seed: u64) -> Result<Aligned<u8>> {
     let one = Shape { height: 1, width: 1, channels: 12 };
     let mean = maker.push(FloatOp::AveragePool2d { window }, vec![largest], one);
     let hidden = maker.dense(mean, 9);
-    let hidden = maker.push(FloatOp::Sigmoid, vec![hidden], maker.graph.shape(hidden));
+    let hidden =
+        maker.push(FloatOp::Map { functions: vec![Function::Sigmoid] }, vec![hidden], maker.graph.shape(hidden));
     maker.dense(hidden, CLASSES);
     let inputs: Vec<Vec<i8>> = (0..8).map(|image| picture(seed ^ image, input.len())).collect();
     let ranges = calibrate(&maker.graph, &inputs, Method::MinMax)?;

@@ -197,6 +197,9 @@ fn any_kind_of_picture_is_classified() {
 
     let missing = dir.path().join("missing.png");
     assert!(refusal(&["predict", text(&blob), text(&missing)]).contains("missing.png"));
+    let other = dir.path().join("other.png");
+    let error = refusal(&["predict", text(&blob), text(&missing), text(&paths[0]), text(&other)]);
+    assert!(error.contains("2 of 3") && error.contains("missing.png") && error.contains("other.png"), "{error}");
 }
 
 /// The whole path on a task that any network learns, then the commands that read a run folder.

@@ -15,6 +15,7 @@ use host_trainer::import::tflite::tflite::{BuiltinOperator, Padding, TensorType}
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::Portable;
+use tests::gated::gated_classifier;
 use tests::tflite::{ENDS, FLOAT_ENDS, Maker, classifier, convolution, float_classifier};
 
 fn refusal(bytes: &[u8]) -> String {
@@ -65,6 +66,33 @@ fn a_padding_that_no_convolution_reads_stays() {
     maker.op(BuiltinOperator::Add, &[3, 3], sum, None);
     let lowered = int8(&maker.finish(ENDS[0], sum)).expect("it is imported");
     assert!(matches!(lowered.model.ops[..], [Op::Pad(_), Op::Add(_)]), "{:?}", lowered.model.ops);
+}
+
+#[test]
+fn functions_that_follow_each_other_become_one_table() {
+    let run = |codes: &[BuiltinOperator], inputs: &[i8]| {
+        let mut maker = Maker::default();
+        let scales = |code| if code == BuiltinOperator::Tanh { (1.0 / 128.0, 0) } else { (0.009, -50) };
+        let (scale, zero_point) = if codes[0] == BuiltinOperator::Tanh { (0.03, 7) } else { (1.0 / 128.0, 0) };
+        let mut last = maker.int8("in", &[1, 256], scale, zero_point);
+        for &code in codes {
+            let (scale, zero_point) = scales(code);
+            let made = maker.int8("made", &[1, 256], scale, zero_point);
+            maker.op(code, &[last], made, None);
+            last = made;
+        }
+        let lowered = int8(&maker.finish(0, last)).expect("it is imported");
+        let description =
+            Description { name: "t", labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
+        let emitted = emit(&lowered.model, &description).expect("it is emitted");
+        let outputs = tests::outputs::<Portable>(&Model::parse(&emitted.blob).expect("it is valid"), inputs);
+        assert_eq!(outputs.len(), 1, "{:?}", lowered.model.ops);
+        (outputs.concat(), lowered.model.constants.len())
+    };
+    let all: Vec<i8> = (i8::MIN..=i8::MAX).collect();
+    let (tanh, _) = run(&[BuiltinOperator::Tanh], &all);
+    let (expected, _) = run(&[BuiltinOperator::Relu], &tanh);
+    assert_eq!(run(&[BuiltinOperator::Tanh, BuiltinOperator::Relu], &all), (expected, 256));
 }
 
 #[test]
@@ -216,7 +244,13 @@ fn damaged_files_are_errors_or_models_but_never_a_panic() {
             let _ = emit(&lowered.model, &description);
         }
     };
-    for good in [classifier().finish(ENDS[0], ENDS[1]), float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1])] {
+    let (gated, [input, output]) = gated_classifier();
+    let models = [
+        classifier().finish(ENDS[0], ENDS[1]),
+        float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]),
+        gated.finish(input, output),
+    ];
+    for good in models {
         for len in 0..good.len() {
             try_it(&good[..len]);
         }

@@ -99,7 +99,8 @@ fn imported(args: &ImportArgs, bytes: &[u8], labels: &[String]) -> Result<(Emitt
         }
         (Arithmetic::Float, Some(folder)) => {
             let quantised = quantised(args, &network, folder, labels)?;
-            let report = Report::new(args, &quantised.emitted, quantised.kind, labels.len(), quantised.notes)?;
+            let changes = network.changes.into_iter().chain(quantised.notes).collect();
+            let report = Report::new(args, &quantised.emitted, quantised.kind, labels.len(), changes)?;
             Ok((quantised.emitted, Report { quantisation: Some(quantised.quantisation), ..report }))
         }
         (Arithmetic::Int8, Some(_)) => bail!("it is an int8 model already: leave --calibrate out"),

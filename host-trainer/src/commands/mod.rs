@@ -44,7 +44,8 @@ enum Command {
     Quantize(QuantizeArgs),
     /// Compares float, int8 on this machine and int8 on the device, image by image.
     Parity(ParityArgs),
-    /// Accuracy of a blob on a folder of images.
+    /// Accuracy of a blob on a folder of images. Macro F1 is the mean over the classes that have images or are predicted,
+    /// as in scikit-learn.
     Eval(EvalArgs),
     /// Classifies images.
     Predict(PredictArgs),

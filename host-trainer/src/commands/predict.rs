@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
@@ -31,9 +31,15 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let config = input_config(&model, &args.blob)?;
     let labels = class_names(&model);
     let mut arena = Aligned::new(model.arena_len());
-    let mut predictions = Vec::new();
+    let (mut predictions, mut failures) = (Vec::new(), Vec::new());
     for image in &args.images {
-        let input = input_for(image, &config, View::Rgb888)?;
+        let input = match input_for(image, &config, View::Rgb888) {
+            Ok(input) => input,
+            Err(error) => {
+                failures.push(format!("{error:#}"));
+                continue;
+            }
+        };
         let output = infer(&model, &mut arena, &input);
         let mut shares = vec![0.0; labels.len()];
         probabilities(model.info(), &output.logits, &mut shares);
@@ -52,7 +58,11 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
     } else {
         predictions.iter().for_each(print);
     }
-    Ok(ExitCode::SUCCESS)
+    match failures.as_slice() {
+        [] => Ok(ExitCode::SUCCESS),
+        [failure] => bail!("{failure}"),
+        _ => bail!("{} of {} files: {}", failures.len(), args.images.len(), failures.join("; ")),
+    }
 }
 
 fn print(prediction: &Prediction) {

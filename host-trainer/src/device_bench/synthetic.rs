@@ -121,8 +121,8 @@ impl Maker {
         let output = self.output(&self.tensor(a), spread, true);
         let (a, b) = (self.tensor(a), self.tensor(b));
         let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a.scale, b.scale, output.scale)?;
-        let activation = Activation::NONE;
-        Ok(self.push(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation })))
+        let (activation, tables) = (Activation::NONE, [None; 2]);
+        Ok(self.push(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables })))
     }
 
     /// Softmax.

@@ -5,7 +5,9 @@
 //! by mid-grey, here and on the device.
 
 mod fold;
+mod function;
 mod run;
+mod shapes;
 
 use std::path::Path;
 
@@ -14,6 +16,7 @@ use no_std_infer::format::Window;
 use serde::{Deserialize, Serialize};
 
 pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_window};
+pub use function::{Function, apply};
 pub use run::pixels_to_input;
 
 use crate::atomic;
@@ -119,13 +122,32 @@ pub enum FloatOp {
         /// Kernel, stride and padding.
         window: Window,
     },
-    /// Sum of two tensors.
+    /// Sum of two tensors; a side of 1 counts for all rows, columns or channels.
     Add {
         /// Fused clamp.
         clamp: Clamp,
     },
-    /// 1 / (1 + e^−x), element by element.
-    Sigmoid,
+    /// Functions of each element, one after the other.
+    Map {
+        /// In their order.
+        functions: Vec<Function>,
+    },
+    /// Product of two tensors, whose sides may be 1 as those of [`Add`](Self::Add).
+    Mul {
+        /// Fused clamp.
+        clamp: Clamp,
+    },
+    /// The input among zeros.
+    Pad {
+        /// Rows above the input.
+        top: usize,
+        /// Columns left of the input.
+        left: usize,
+        /// Channels before the input's.
+        front: usize,
+    },
+    /// Two tensors side by side, along the side in which the output is longer than both.
+    Concat,
 }
 
 /// A fused activation function.
@@ -185,7 +207,8 @@ impl Graph {
     }
 
     fn check_node(&self, index: usize, node: &Node) -> Result<()> {
-        let arity = if matches!(node.op, FloatOp::Add { .. }) { 2 } else { 1 };
+        let binary = matches!(node.op, FloatOp::Add { .. } | FloatOp::Mul { .. } | FloatOp::Concat);
+        let arity = if binary { 2 } else { 1 };
         ensure!(node.inputs.len() == arity, "it has {} inputs instead of {arity}", node.inputs.len());
         ensure!(node.inputs.iter().all(|&tensor| tensor <= index), "it reads a tensor that a later layer makes");
         ensure!(!node.output.is_empty(), "its output {} is empty", node.output);
@@ -210,13 +233,29 @@ impl Graph {
                 ensure!(input.channels == output.channels, "{} channels become {}", input.channels, output.channels);
                 Ok(())
             }
-            FloatOp::Add { .. } => {
+            FloatOp::Add { .. } | FloatOp::Mul { .. } => {
                 let other = self.shape(node.inputs[1]);
-                ensure!(input == other && input == output, "{input} and {other} cannot make {output}");
+                ensure!(shapes::broadcasts(input, other, output), "{input} and {other} cannot make {output}");
                 Ok(())
             }
-            FloatOp::Sigmoid => {
+            FloatOp::Concat => {
+                let other = self.shape(node.inputs[1]);
+                let fits = shapes::second_corner(input, other, output).is_some();
+                ensure!(fits, "{input} beside {other} cannot make {output}");
+                Ok(())
+            }
+            FloatOp::Map { .. } => {
                 ensure!(input == output, "{input} becomes {output}");
+                Ok(())
+            }
+            FloatOp::Pad { top, left, front } => {
+                let fits = |before: usize, inner: usize, outer: usize| before.saturating_add(inner) <= outer;
+                let [rows, columns] = [(top, input.height, output.height), (left, input.width, output.width)];
+                let all = [rows, columns, (front, input.channels, output.channels)];
+                ensure!(
+                    all.iter().all(|&(&before, inner, outer)| fits(before, inner, outer)),
+                    "it pads {input} to {output}"
+                );
                 Ok(())
             }
         }

@@ -2,7 +2,8 @@
 
 use no_std_infer::format::Window;
 
-use super::{Clamp, FloatOp, Graph, Shape};
+use super::shapes::{broadcast, place, second_corner};
+use super::{Clamp, FloatOp, Graph, Shape, apply};
 
 /// Output pixels and output channels that a convolution computes together in registers.
 const PIXELS: usize = 4;
@@ -28,7 +29,8 @@ impl Graph {
         let mut tensors =
             vec![input.iter().map(|&value| f32::from(value) - f32::from(self.zero)).collect::<Vec<f32>>()];
         for node in &self.nodes {
-            let (source, shape) = (&tensors[node.inputs[0]], self.shape(node.inputs[0]));
+            let operand = |at: usize| (tensors[node.inputs[at]].as_slice(), self.shape(node.inputs[at]));
+            let (source, shape) = operand(0);
             let output = match &node.op {
                 FloatOp::Conv2d { window, weights, bias, clamp } => {
                     clamped(conv2d(source, shape, window, weights, bias, node.output), *clamp)
@@ -40,10 +42,25 @@ impl Graph {
                 FloatOp::MaxPool2d { window } => max_pool(source, shape, window, node.output),
                 FloatOp::AveragePool2d { window } => average_pool(source, shape, window, node.output),
                 FloatOp::Add { clamp } => {
-                    let sum = source.iter().zip(&tensors[node.inputs[1]]).map(|(a, b)| a + b);
-                    clamped(sum.collect(), *clamp)
+                    clamped(broadcast([operand(0), operand(1)], node.output, |a, b| a + b), *clamp)
                 }
-                FloatOp::Sigmoid => source.iter().map(|x| 1.0 / (1.0 + (-x).exp())).collect(),
+                FloatOp::Mul { clamp } => {
+                    clamped(broadcast([operand(0), operand(1)], node.output, |a, b| a * b), *clamp)
+                }
+                FloatOp::Map { functions } => source.iter().map(|&x| apply(functions, x.into()) as f32).collect(),
+                FloatOp::Pad { top, left, front } => {
+                    let mut padded = vec![0.0; node.output.len()];
+                    place(source, shape, [*top, *left, *front], &mut padded, node.output);
+                    padded
+                }
+                FloatOp::Concat => {
+                    let (other, other_shape) = operand(1);
+                    let corner = second_corner(shape, other_shape, node.output).unwrap_or_default();
+                    let mut joined = vec![0.0; node.output.len()];
+                    place(source, shape, [0; 3], &mut joined, node.output);
+                    place(other, other_shape, corner, &mut joined, node.output);
+                    joined
+                }
             };
             tensors.push(output);
         }
@@ -191,7 +208,7 @@ fn average_pool(input: &[f32], shape: Shape, window: &Window, output: Shape) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::Node;
+    use super::super::{Function, Node};
     use super::*;
 
     fn wave(len: usize, step: f32) -> Vec<f32> {
@@ -299,13 +316,21 @@ mod tests {
     }
 
     #[test]
-    fn add_and_sigmoid() {
+    fn sums_products_functions_and_concatenations() {
         let input = Shape { height: 1, width: 1, channels: 3 };
         let node = |op, inputs| Node { name: "n".into(), op, inputs, output: input };
-        let nodes = vec![node(FloatOp::Add { clamp: Clamp::Relu }, vec![0, 0]), node(FloatOp::Sigmoid, vec![1])];
-        let tensors = Graph { input, zero: 0, nodes }.run(&[-1, 0, 2]);
+        let sum = node(FloatOp::Add { clamp: Clamp::Relu }, vec![0, 0]);
+        let sigmoid = node(FloatOp::Map { functions: vec![Function::Sigmoid] }, vec![1]);
+        let product = node(FloatOp::Mul { clamp: Clamp::None }, vec![0, 1]);
+        let both = Node { output: Shape { channels: 6, ..input }, ..node(FloatOp::Concat, vec![0, 3]) };
+        let padded = Shape { channels: 8, ..input };
+        let pad = Node { output: padded, ..node(FloatOp::Pad { top: 0, left: 0, front: 1 }, vec![4]) };
+        let graph = Graph { input, zero: 0, nodes: vec![sum, sigmoid, product, both, pad] };
+        graph.validate().unwrap();
+        let tensors = graph.run(&[-1, 0, 2]);
         assert_eq!(tensors[1], [0.0, 0.0, 4.0]);
         assert_eq!(tensors[2][0], 0.5);
         assert!((tensors[2][2] - 0.982_013_8).abs() < 1e-6);
+        assert_eq!(tensors[5], [0.0, -1.0, 0.0, 2.0, 0.0, 0.0, 8.0, 0.0]);
     }
 }

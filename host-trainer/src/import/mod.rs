@@ -4,9 +4,11 @@
 
 pub mod dilation;
 pub mod float;
+pub mod float16;
 pub mod kind;
 pub mod lower;
 pub mod model;
+pub mod padding;
 
 #[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all, clippy::undocumented_unsafe_blocks)]
 #[rustfmt::skip]

@@ -1,9 +1,10 @@
 //! A TensorFlow Lite model as plain data: every index is in range, every number is checked where it is read.
 
 use anyhow::{Context, Result, bail, ensure};
+use half::f16;
 use planus::errors::ErrorKind;
 
-use super::dilation;
+use super::{dilation, float16, padding};
 
 pub use super::tflite::tflite::{ActivationFunctionType, BuiltinOperator, TensorType};
 use super::tflite::tflite::{
@@ -27,6 +28,8 @@ pub struct Network<'a> {
     pub input: usize,
     /// Index of the tensor that the caller reads.
     pub output: usize,
+    /// Operators that were joined to others, a sentence each.
+    pub changes: Vec<String>,
 }
 
 /// A tensor: an activation, or a constant when it has data.
@@ -87,19 +90,19 @@ impl Tensor<'_> {
         }
     }
 
-    /// Constant real numbers.
+    /// Constant real numbers: of single or half precision.
     ///
     /// # Errors
-    /// When the tensor is no FLOAT32 constant.
+    /// When the tensor is no FLOAT32 or FLOAT16 constant.
     pub fn reals(&self) -> Result<Vec<f32>> {
         let data = self.data.with_context(|| format!("{} is not a constant", self.name))?;
-        ensure!(
-            self.element == TensorType::Float32,
-            "{} is of type {}, not FLOAT32",
-            self.name,
-            type_name(self.element)
-        );
-        Ok(data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
+        match self.element {
+            TensorType::Float32 => Ok(data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
+            TensorType::Float16 => {
+                Ok(data.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect())
+            }
+            other => bail!("{} is of type {}, not FLOAT32", self.name, type_name(other)),
+        }
     }
 }
 
@@ -129,7 +132,7 @@ pub struct Options {
     pub stride: [i32; 2],
     /// Vertical and horizontal distance of taps.
     pub dilation: [i32; 2],
-    /// Zeros that a convolution takes in: rows above and columns to the left, then below and to the right.
+    /// Zeros that a convolution or a pooling takes in: rows above and columns to the left, then below and to the right.
     pub border: [[i32; 2]; 2],
     /// Height and width of a pooling window.
     pub filter: [i32; 2],
@@ -190,7 +193,7 @@ fn element_size(element: TensorType) -> Option<usize> {
 }
 
 impl<'a> Network<'a> {
-    /// Reads a file's bytes; dilated convolutions come as one operator, however they were written.
+    /// Reads a file's bytes; dilated and padded convolutions come as one operator, however they were written.
     ///
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
@@ -228,8 +231,10 @@ impl<'a> Network<'a> {
         }
         let input = single(graph.inputs()?, tensors.len(), "input")?;
         let output = single(graph.outputs()?, tensors.len(), "output")?;
-        let mut network = Self { tensors, operators, input, output };
+        let mut network = Self { tensors, operators, input, output, changes: Vec::new() };
+        float16::join(&mut network);
         dilation::join(&mut network);
+        padding::join(&mut network);
         Ok(network)
     }
 }
@@ -366,6 +371,8 @@ fn read_options(options: Option<BuiltinOptionsRef<'_>>) -> Result<Options> {
         }
         Some(BuiltinOptionsRef::AddOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
         Some(BuiltinOptionsRef::MulOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
+        Some(BuiltinOptionsRef::SubOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
+        Some(BuiltinOptionsRef::DivOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
         _ => plain,
     })
 }

@@ -8,7 +8,8 @@ use super::blocks::{Conv, Dense, Layer};
 use super::{Net, Task};
 use crate::config::{Activation, Block};
 use crate::graph::{
-    BatchNorm, Clamp, FloatOp, Graph, Node, Shape, WeightOrder, fold_batch_norm, fold_normalisation, same_window,
+    BatchNorm, Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder, fold_batch_norm, fold_normalisation,
+    same_window,
 };
 use crate::schedule::schedule_graph;
 
@@ -148,7 +149,12 @@ impl Builder {
 
     fn sigmoid(&mut self, name: &str, activation: Activation) {
         if activation == Activation::Sigmoid {
-            self.push(format!("{name}.sigmoid"), FloatOp::Sigmoid, vec![self.tensor], self.shape);
+            self.push(
+                format!("{name}.sigmoid"),
+                FloatOp::Map { functions: vec![Function::Sigmoid] },
+                vec![self.tensor],
+                self.shape,
+            );
         }
     }
 }

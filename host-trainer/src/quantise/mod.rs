@@ -1,6 +1,7 @@
 //! From a float graph and ranges of activations to an int8 model, in the arithmetic of the LiteRT quantisation spec.
 
 mod scale;
+mod share;
 #[cfg(test)]
 pub(crate) mod tests;
 mod weights;
@@ -8,11 +9,12 @@ mod weights;
 use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
-    ADD_SHIFT, Activation, Add, CHANNEL_LEN, Conv2d, Dense, Layout, Lookup, Op, Pool2d, Softmax, Tensor, Weights,
+    ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mul, Op, Pad, Pool2d, Softmax,
+    Tensor, Weights,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 
-use crate::graph::{Clamp, FloatOp, Graph, Node, Shape};
+use crate::graph::{Clamp, FloatOp, Graph, Node, Shape, apply};
 
 pub use scale::{Quantisation, Range, mean_multiplier, multiplier, softmax_parameters, softmax_parameters_of_step};
 pub use weights::{Channel, quantise_channel};
@@ -43,7 +45,7 @@ pub struct QuantModel {
 }
 
 /// Quantises a graph. `ranges` are those of [`calibrate`](crate::calibrate::calibrate), one a tensor; those of the input,
-/// of sigmoids and of poolings (which keep their input's quantisation) are not used. Probabilities are
+/// of sigmoids, and of what poolings, paddings and concatenations make are not used. Probabilities are
 /// softmax(logits / `temperature`).
 ///
 /// # Errors
@@ -57,12 +59,10 @@ pub fn quantise(graph: &Graph, ranges: &[Range], temperature: f32) -> Result<Qua
         graph.nodes.len() + 1
     );
     ensure!(temperature.is_finite() && temperature > 0.0, "the temperature {temperature} is not a positive number");
-    let mut builder = Builder {
-        tensors: vec![tensor(0, graph.input, Quantisation { zero_point: graph.zero, ..Quantisation::INPUT })?],
-        ..Builder::default()
-    };
-    for (node, &range) in graph.nodes.iter().zip(&ranges[1..]) {
-        builder.add(node, range).with_context(|| format!("layer {} cannot be quantised", node.name))?;
+    let quantisations = share::quantisations(graph, ranges)?;
+    let mut builder = Builder { tensors: vec![tensor(0, graph.input, quantisations[0])?], ..Builder::default() };
+    for (node, &quantisation) in graph.nodes.iter().zip(&quantisations[1..]) {
+        builder.add(node, quantisation).with_context(|| format!("layer {} cannot be quantised", node.name))?;
     }
     builder.finish(temperature)
 }
@@ -107,13 +107,9 @@ pub(crate) struct Builder {
 }
 
 impl Builder {
-    fn add(&mut self, node: &Node, range: Range) -> Result<()> {
-        let input = self.tensors[node.inputs[0]];
-        let quantisation = match &node.op {
-            FloatOp::MaxPool2d { .. } | FloatOp::AveragePool2d { .. } => quantisation(&input),
-            FloatOp::Sigmoid => Quantisation::PROBABILITY,
-            _ => Quantisation::of_range(range),
-        };
+    fn add(&mut self, node: &Node, quantisation: Quantisation) -> Result<()> {
+        let operand = |at: usize| self.tensors[node.inputs[at]];
+        let input = operand(0);
         let output = tensor(self.tensors.len(), node.output, quantisation)?;
         let op = match &node.op {
             FloatOp::Conv2d { window, weights, bias, clamp }
@@ -136,15 +132,38 @@ impl Builder {
                 Op::AveragePool2d(Pool2d { input, output, window: *window, activation: Activation::NONE })
             }
             FloatOp::Add { clamp } => {
+                let (b, activation) = (operand(1), activation(*clamp, quantisation));
                 let [a_multiplier, b_multiplier, output_multiplier] =
-                    add_multipliers(input.scale, self.tensors[node.inputs[1]].scale, output.scale)?;
-                let (b, activation) = (self.tensors[node.inputs[1]], activation(*clamp, quantisation));
-                Op::Add(Add { a: input, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
+                    add_multipliers(input.scale, b.scale, output.scale)?;
+                Op::Add(Add {
+                    a: input,
+                    b,
+                    output,
+                    a_multiplier,
+                    b_multiplier,
+                    output_multiplier,
+                    activation,
+                    tables: [None; 2],
+                })
             }
-            FloatOp::Sigmoid => {
-                let table = self.add_constant(&lookup_table(&input, &output, |x| 1.0 / (1.0 + (-x).exp())));
+            FloatOp::Mul { clamp } => {
+                let (b, activation) = (operand(1), activation(*clamp, quantisation));
+                let real = f64::from(input.scale) * f64::from(b.scale) / f64::from(output.scale);
+                let multiplier =
+                    multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
+                Op::Mul(Mul { a: input, b, output, multiplier, activation })
+            }
+            FloatOp::Map { functions } => {
+                let table = self.add_constant(&lookup_table(&input, &output, |x| apply(functions, x)));
                 Op::Lookup(Lookup { input, output, table })
             }
+            FloatOp::Pad { top, left, front } => {
+                let side = |side: usize| u16::try_from(side).context("its border is too wide for the format");
+                let front = u32::try_from(*front).context("its border is too wide for the format")?;
+                let (top, left, value) = (side(*top)?, side(*left)?, output.zero_point);
+                Op::Pad(Pad { input, output, top, left, front, value })
+            }
+            FloatOp::Concat => Op::Concat(Concat { a: input, b: operand(1), output }),
         };
         self.push(op, node.name.clone());
         Ok(())

@@ -9,7 +9,7 @@ use crate::aligned::Aligned;
 use crate::calibrate::calibrate;
 use crate::config::Method;
 use crate::emit::{Description, emit};
-use crate::graph::same_window;
+use crate::graph::{Function, same_window};
 use crate::sqnr::layer_sqnr;
 
 /// Deterministic noise in −1..1.
@@ -124,7 +124,7 @@ fn random_residual_network(height: usize, width: usize, seed: u32) -> Graph {
     network.global_average();
     network.dense(&mut noise, 7, Clamp::None);
     let shape = network.0.shape(network.last());
-    network.push(FloatOp::Sigmoid, vec![network.last()], shape);
+    network.push(FloatOp::Map { functions: vec![Function::Sigmoid] }, vec![network.last()], shape);
     network.dense(&mut noise, 5, Clamp::None);
     network.0
 }
@@ -243,9 +243,46 @@ proptest! {
     }
 
     #[test]
+    fn a_product_with_one_factor_a_channel_is_within_two_steps(
+        height in 1_usize..9, width in 1_usize..9, weight in 1_u8..100, swap: bool, relu: bool,
+    ) {
+        let shape = Shape { height, width, channels: 3 };
+        let mut network = Network::new(height, width, 3);
+        let window = Window { kernel_h: height as u16, kernel_w: width as u16, ..Window::square(1, 1) };
+        let weights = vec![f32::from(weight) / 100.0; 3 * height * width];
+        let op = FloatOp::DepthwiseConv2d { window, weights, bias: vec![0.0; 3], clamp: Clamp::None };
+        network.push(op, vec![0], Shape { height: 1, width: 1, channels: 3 });
+        let clamp = if relu { Clamp::Relu } else { Clamp::None };
+        network.push(FloatOp::Mul { clamp }, if swap { vec![1, 0] } else { vec![0, 1] }, shape);
+        // The factor's own error and the product's rounding.
+        assert_nodes(network, &[1.0, 2.0])?;
+    }
+
+    #[test]
+    fn what_is_padded_and_concatenated_stays_within_one_step(
+        height in 1_usize..9, width in 1_usize..9, weight in 1_u8..100, axis in 0_usize..3,
+    ) {
+        let shape = Shape { height, width, channels: 3 };
+        let mut network = Network::new(height, width, 3);
+        for weight in [1.0, f32::from(weight) / 100.0] {
+            let weights = vec![weight; 3];
+            let op = FloatOp::DepthwiseConv2d { window: Window::square(1, 1), weights, bias: vec![3.0; 3], clamp: Clamp::None };
+            network.push(op, vec![0], shape);
+        }
+        let mut joined = [height, width, 3];
+        joined[axis] *= 2;
+        let [height, width, channels] = joined;
+        let joined = Shape { height, width, channels };
+        network.push(FloatOp::Concat, vec![1, 2], joined);
+        let padded = Shape { height: height + 2, width: width + 3, channels: channels + 1 };
+        network.push(FloatOp::Pad { top: 1, left: 0, front: 1 }, vec![3], padded);
+        assert_nodes(network, &[1.0; 4])?;
+    }
+
+    #[test]
     fn sigmoid_is_within_one_step(height in 1_usize..9, width in 1_usize..9) {
         let mut network = Network::new(height, width, 3);
-        network.push(FloatOp::Sigmoid, vec![0], Shape { height, width, channels: 3 });
+        network.push(FloatOp::Map { functions: vec![Function::Sigmoid] }, vec![0], Shape { height, width, channels: 3 });
         assert_nodes(network, &[1.0])?;
     }
 }

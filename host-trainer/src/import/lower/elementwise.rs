@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
 use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::ops::AddLayer;
 
 use super::Lowering;
 use crate::import::model::{BuiltinOperator, Operator};
@@ -45,7 +46,7 @@ impl Lowering<'_> {
             return Ok(Op::Mul(Mul { a, b, output, multiplier, activation }));
         }
         let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a_scale, b_scale, to.scale)?;
-        Ok(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation }))
+        Ok(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables: [None; 2] }))
     }
 
     /// A sum or product whose other input is one constant: a table, made by running the operator on all inputs.
@@ -61,7 +62,7 @@ impl Lowering<'_> {
         let [a, b] = if at == 0 { [input, scalar] } else { [scalar, input] };
         let mut arena: Vec<i8> = (i8::MIN..=i8::MAX).chain([0; 256]).chain([value]).collect();
         match self.sum_or_product(op, a, b, output)? {
-            Op::Add(op) => Portable::add(&mut arena, &op, 0..1),
+            Op::Add(op) => Portable::add(&mut arena, &AddLayer { op: &op, tables: [None; 2] }, 0..1),
             Op::Mul(op) => Portable::mul(&mut arena, &op, 0..1),
             _ => bail!("it is neither a sum nor a product"),
         }
@@ -96,11 +97,15 @@ impl Lowering<'_> {
     /// [`add_table`](Self::add_table) of a tensor of ours.
     pub(super) fn add_table_of(&mut self, op: &Operator, input: Tensor, table: &Table) -> Result<()> {
         let index = self.output(op)?;
+        let (input, table) = match self.take_table_before(op, &input)? {
+            Some((input, first)) => (input, first.map(|value| table[(i16::from(value) + 128) as usize])),
+            None => (input, *table),
+        };
         let output = self.declare(index)?;
         let shape = |tensor: &Tensor| (tensor.height, tensor.width, tensor.channels);
         ensure!(shape(&input) == shape(&output), "its output has another shape than its input: the file is damaged");
         let activation = Activation { min: table[0], max: table[255] };
-        let clamps = (i8::MIN..=i8::MAX).zip(table).all(|(x, &y)| y == x.max(activation.min).min(activation.max));
+        let clamps = (i8::MIN..=i8::MAX).zip(table).all(|(x, y)| y == x.max(activation.min).min(activation.max));
         let made = if clamps && (input.scale, input.zero_point) == (output.scale, output.zero_point) {
             Op::Clamp(Clamp { input, output, activation })
         } else {
@@ -109,6 +114,26 @@ impl Lowering<'_> {
         };
         self.push(index, made, self.network.tensors[index].name);
         Ok(())
+    }
+
+    /// Takes the last operator back, where it is a look-up that only `op` reads: its input and its table.
+    fn take_table_before(&mut self, op: &Operator, input: &Tensor) -> Result<Option<(Tensor, Table)>> {
+        let Some(Op::Lookup(before)) = self.builder.ops.last().copied().filter(|last| last.output() == input) else {
+            return Ok(None);
+        };
+        let is_input = |tensor: &usize| self.values[*tensor] == Some(*input);
+        let mut reads = self.operators.iter().flat_map(|op| op.inputs.iter().flatten()).filter(|read| is_input(read));
+        // What a last LOGISTIC reads are the scores.
+        let read_once = reads.next().is_some() && reads.next().is_none() && op.code != BuiltinOperator::Logistic;
+        let start = before.table as usize;
+        let table = self.builder.constants.get(start..).and_then(|rest| <&[u8; 256]>::try_from(rest).ok()).copied();
+        let Some(table) = table.filter(|_| read_once && !is_input(&self.network.output)) else { return Ok(None) };
+        self.builder.constants.truncate(start);
+        self.builder.tensors.pop();
+        self.builder.ops.pop();
+        let name = self.builder.names.pop().unwrap_or_default();
+        self.changes.push(format!("{name}: joined to the function after it"));
+        Ok(Some((before.input, table.map(|value| value as i8))))
     }
 }
 

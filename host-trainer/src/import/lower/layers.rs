@@ -3,8 +3,8 @@
 use anyhow::{Context, Result, ensure};
 use no_std_infer::format::{Conv2d, Dense, Layout, Op, Pool2d, Tensor, Weights, Window};
 
+use super::Lowering;
 use super::elementwise::multiplier_of_up_to;
-use super::{Lowering, shapes::Padding};
 use crate::import::model::{self, BuiltinOperator, Operator, Options, TensorType, type_name};
 use crate::quantise::{Kind, Quantisation};
 
@@ -54,7 +54,7 @@ impl<'n> Lowering<'n> {
     pub(super) fn add_conv2d(&mut self, op: &Operator) -> Result<()> {
         let constants = self.constants(op, 4, 0)?;
         let &[outputs, kernel_h, kernel_w, depth] = constants.shape else { unreachable!("the rank is checked") };
-        let (input, padding) = self.padded_activation(op)?;
+        let input = self.activation(op, 0)?;
         let channels = input.channels as usize;
         let index = self.output(op)?;
         let output = self.declare(index)?;
@@ -76,14 +76,14 @@ impl<'n> Lowering<'n> {
             &spread
         };
         let rows = Rows { kind: Kind::Convolution, outputs, taps: kernel_h * kernel_w * channels };
-        let window = window(&op.options, [kernel_h, kernel_w], &input, &output, padding)?;
+        let window = window(&op.options, [kernel_h, kernel_w], &input, &output)?;
         self.add_convolution(op, index, [input, output], window, &constants, (values, &rows))
     }
 
     pub(super) fn add_depthwise(&mut self, op: &Operator) -> Result<()> {
         let constants = self.constants(op, 4, 3)?;
         let &[one, kernel_h, kernel_w, outputs] = constants.shape else { unreachable!("the rank is checked") };
-        let (input, padding) = self.padded_activation(op)?;
+        let input = self.activation(op, 0)?;
         let index = self.output(op)?;
         let output = self.declare(index)?;
         let channels = input.channels as usize;
@@ -94,7 +94,7 @@ impl<'n> Lowering<'n> {
             constants.name
         );
         let rows = Rows { kind: Kind::Depthwise, outputs, taps: kernel_h * kernel_w };
-        let window = window(&op.options, [kernel_h, kernel_w], &input, &output, padding)?;
+        let window = window(&op.options, [kernel_h, kernel_w], &input, &output)?;
         self.add_convolution(op, index, [input, output], window, &constants, (constants.values, &rows))
     }
 
@@ -155,7 +155,7 @@ impl<'n> Lowering<'n> {
         );
         let output = Tensor { scale: input.scale, zero_point: input.zero_point, ..self.declare(index)? };
         let filter = op.options.filter.map(|side| usize::try_from(side).unwrap_or(0));
-        let window = window(&op.options, filter, &input, &output, Padding::default())?;
+        let window = window(&op.options, filter, &input, &output)?;
         let pool = Pool2d { input, output, window, activation: self.clamp(op.options.activation, to)? };
         let pool = if op.code == BuiltinOperator::MaxPool2d { Op::MaxPool2d(pool) } else { Op::AveragePool2d(pool) };
         self.push(index, pool, self.network.tensors[index].name);
@@ -270,30 +270,19 @@ fn spread_groups(values: &[u8], [outputs, taps, depth]: [usize; 3], groups: usiz
     spread
 }
 
-/// The window of an operator that makes `output` from `input`, to which `padding` was added already.
-fn window(options: &Options, kernel: [usize; 2], input: &Tensor, output: &Tensor, padding: Padding) -> Result<Window> {
+/// The window of an operator that makes `output` from `input`.
+fn window(options: &Options, kernel: [usize; 2], input: &Tensor, output: &Tensor) -> Result<Window> {
     let sides = |tensor: &Tensor| [usize::from(tensor.height), usize::from(tensor.width)];
-    let axis = |at: usize| {
-        let added = [padding.before[at], padding.after[at]];
-        window_axis(options, at, kernel[at], sides(input)[at], sides(output)[at], added)
-    };
+    let axis = |at: usize| window_axis(options, at, kernel[at], sides(input)[at], sides(output)[at]);
     let [[kernel_h, stride_h, dilation_h, pad_top], [kernel_w, stride_w, dilation_w, pad_left]] = [axis(0)?, axis(1)?];
     Ok(Window { kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left })
 }
 
-/// Kernel, stride, dilation and padding before the input, along height (`at` 0) or width (1). `added` was put before and
-/// after the input already.
+/// Kernel, stride, dilation and padding before the input, along height (`at` 0) or width (1).
 ///
 /// # Errors
 /// When the outputs do not follow from the inputs, or a number is above 65,535.
-pub fn window_axis(
-    options: &Options,
-    at: usize,
-    kernel: usize,
-    inputs: usize,
-    outputs: usize,
-    added: [usize; 2],
-) -> Result<[u16; 4]> {
+pub fn window_axis(options: &Options, at: usize, kernel: usize, inputs: usize, outputs: usize) -> Result<[u16; 4]> {
     let positive = |value: i32, what: &str| {
         let value = usize::try_from(value).ok().filter(|&value| value > 0);
         value.with_context(|| format!("its {what} is not positive"))
@@ -302,11 +291,8 @@ pub fn window_axis(
     let dilation = positive(options.dilation[at], "dilation")?;
     ensure!(kernel > 0, "its window is empty");
     let reach = (kernel - 1) * dilation + 1;
-    let zeros = |joined: usize, own: i32| {
-        let width = usize::try_from(own).ok().map(|own| joined + own);
-        width.context("its border is negative")
-    };
-    let [before, after] = [zeros(added[0], options.border[0][at])?, zeros(added[1], options.border[1][at])?];
+    let zeros = |border: [i32; 2]| usize::try_from(border[at]).context("its border is negative");
+    let [before, after] = [zeros(options.border[0])?, zeros(options.border[1])?];
     let (expected, pad) = if options.same {
         let expected = inputs.div_ceil(stride);
         (expected, ((expected - 1) * stride + reach).saturating_sub(inputs) / 2)

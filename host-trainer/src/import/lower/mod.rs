@@ -33,9 +33,8 @@ pub fn lower(network: &Network<'_>) -> Result<Lowered> {
         network,
         operators: &operators,
         values: vec![None; network.tensors.len()],
-        paddings: vec![None; network.tensors.len()],
         builder: Builder::default(),
-        changes: Vec::new(),
+        changes: network.changes.clone(),
     };
     lowering.add_input()?;
     for operator in &operators {
@@ -101,8 +100,6 @@ struct Lowering<'n> {
     operators: &'n [&'n Operator],
     /// For each of the network's tensors, ours.
     values: Vec<Option<Tensor>>,
-    /// For each of the network's tensors that only a convolution reads, the padding that makes it.
-    paddings: Vec<Option<shapes::Padding>>,
     builder: Builder,
     changes: Vec<String>,
 }

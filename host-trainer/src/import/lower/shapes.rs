@@ -6,58 +6,19 @@ use no_std_infer::format::{Concat, Mean, Op, Pad, Reshape, Softmax, Tensor};
 
 use super::Lowering;
 use crate::import::model::{BuiltinOperator, Operator};
+use crate::import::padding::Borders;
 use crate::quantise::{mean_multiplier, softmax_parameters_of_step};
 
-/// Zeros around a tensor that a convolution's window takes in.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Padding {
-    /// The network's tensor without them.
-    source: usize,
-    /// Rows above, columns to the left.
-    pub(super) before: [usize; 2],
-    /// Rows below, columns to the right.
-    pub(super) after: [usize; 2],
-}
-
-/// What a padding adds before and after height, width and channels.
-struct Borders {
-    before: [usize; 3],
-    after: [usize; 3],
-}
-
 impl Lowering<'_> {
-    /// A convolution's input, and the padding that was joined to the convolution.
-    pub(super) fn padded_activation(&mut self, op: &Operator) -> Result<(Tensor, Padding)> {
-        let joined = self.paddings[self.input(op, 0)?];
-        let Some(padding) = joined else { return Ok((self.activation(op, 0)?, Padding::default())) };
-        let value = self.values[padding.source].context("a padding's input is read before it is made")?;
-        Ok((value, padding))
-    }
-
     pub(super) fn add_pad(&mut self, op: &Operator) -> Result<()> {
-        let (source, index) = (self.input(op, 0)?, self.output(op)?);
-        let input = self.activation(op, 0)?;
-        self.check_int8(index)?;
-        let [from, to] = self.quantisations(op)?;
+        let (input, index, [from, to]) = self.one_input(op)?;
         ensure!(from == to, "its input and its output are quantised differently");
         let value = if op.code == BuiltinOperator::Pad { to.zero_point } else { self.pad_value(op)? };
-        let borders = self.borders(op)?;
-        let (inner, outer) = (self.sides(source)?, self.sides(index)?);
-        let fits = (0..3).all(|at| borders.before[at] + inner[at] + borders.after[at] == outer[at]);
-        ensure!(fits, "{inner:?} and its borders do not make {outer:?}: the file is damaged");
-        let name = self.network.tensors[index].name;
-        let [top, left, front] = borders.before;
-        let padding = Padding { source, before: [top, left], after: [borders.after[0], borders.after[1]] };
-        let only_rows_and_columns = front == 0 && borders.after[2] == 0;
-        if value == to.zero_point && only_rows_and_columns && self.fits_the_convolution(index, padding) {
-            self.paddings[index] = Some(padding);
-            self.changes.push(format!("{name}: joined to the convolution after it"));
-            return Ok(());
-        }
+        let [top, left, front] = Borders::of(self.network, op)?.before;
         let output = self.declare(index)?;
         let side = |value: usize| u16::try_from(value).context("its border is too wide");
         let pad = Pad { input, output, top: side(top)?, left: side(left)?, front: u32::try_from(front)?, value };
-        self.push(index, Op::Pad(pad), name);
+        self.push(index, Op::Pad(pad), self.network.tensors[index].name);
         Ok(())
     }
 
@@ -72,46 +33,6 @@ impl Lowering<'_> {
         );
         let value = tensor.data.and_then(|data| data.first());
         value.map(|&value| value as i8).with_context(|| format!("its value {} is not a constant", tensor.name))
-    }
-
-    fn borders(&self, op: &Operator) -> Result<Borders> {
-        let values = self.network.tensors[self.input(op, 1)?].integers()?;
-        let rank = self.network.tensors[self.input(op, 0)?].shape.len();
-        ensure!(values.len() == 2 * rank, "it has {} borders for {rank} sides", values.len());
-        let mut borders = Borders { before: [0; 3], after: [0; 3] };
-        for (at, pair) in values.chunks_exact(2).rev().enumerate() {
-            let &[before, after] = pair else { continue };
-            let widths = usize::try_from(before).ok().zip(usize::try_from(after).ok());
-            let (before, after) = widths.context("a border is negative")?;
-            match 2_usize.checked_sub(at) {
-                Some(side) => (borders.before[side], borders.after[side]) = (before, after),
-                None => ensure!(before == 0 && after == 0, "it pads the batch"),
-            }
-        }
-        Ok(borders)
-    }
-
-    /// True when one convolution without padding of its own reads the tensor, and its windows can take the zeros in.
-    fn fits_the_convolution(&self, index: usize, padding: Padding) -> bool {
-        let reads = |op: &&&Operator| op.inputs.contains(&Some(index));
-        let mut readers = self.operators.iter().filter(reads);
-        let (Some(reader), None) = (readers.next(), readers.next()) else { return false };
-        let convolution = matches!(reader.code, BuiltinOperator::Conv2d | BuiltinOperator::DepthwiseConv2d);
-        let weights = reader.inputs.get(1).copied().flatten();
-        let (Some(weights), false) = (weights, self.network.output == index || reader.options.same) else {
-            return false;
-        };
-        // What is wrong with the convolution is told where it is translated.
-        let sides = self.output(reader).and_then(|output| Ok([self.sides(padding.source)?, self.sides(output)?]));
-        let Ok([inner, output]) = sides else { return false };
-        let fits = |at: usize| {
-            let kernel = self.network.tensors[weights].shape.get(at + 1).copied().unwrap_or(0);
-            let [stride, dilation] =
-                [reader.options.stride[at], reader.options.dilation[at]].map(|n| usize::try_from(n).unwrap_or(0));
-            padding.before[at] <= kernel.saturating_sub(1) * dilation
-                && (output[at] - 1) * stride < inner[at] + padding.before[at]
-        };
-        convolution && fits(0) && fits(1)
     }
 
     pub(super) fn add_reshape(&mut self, op: &Operator) -> Result<()> {

@@ -3,13 +3,11 @@
 use core::ops::Range;
 
 use super::gemm::Gemm;
+use super::groups::{PIXELS, convolve};
 use super::rows::Rows;
 use super::widen::{Patches, widen};
 use crate::format::{Conv2d, Op};
 use crate::ops::{Packed, Strip, panel_len};
-
-/// Pixels that are multiplied at a time.
-const PIXELS: usize = 4;
 
 /// Output rows `rows` of a convolution with packed weights.
 pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
@@ -27,21 +25,20 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<us
         left_over: packed.order.left_over(),
         runs: packed.order.runs,
         run_stride: Strip::new(op).pitch * usize::from(op.window.dilation_h),
-        pixels: 0,
         pixel_stride: usize::from(op.window.stride_w) * channels,
     };
     if op.window.taps() > 1 {
         let mut strip = Rows::new(op, strip);
         for y in rows {
-            product.add(strip.under(input, y), op, patches, usize::from(op.output.width));
+            product.add(strip.under(input, y), op, &patches, usize::from(op.output.width));
         }
     } else if op.output.width == op.input.width && op.output.height == op.input.height {
         let first = rows.start * width * channels;
-        product.add(input.get(first..).unwrap_or_default(), op, patches, rows.len() * width);
+        product.add(input.get(first..).unwrap_or_default(), op, &patches, rows.len() * width);
     } else {
         for y in rows {
             let first = y * usize::from(op.window.stride_h) * width * channels;
-            product.add(input.get(first..).unwrap_or_default(), op, patches, usize::from(op.output.width));
+            product.add(input.get(first..).unwrap_or_default(), op, &patches, usize::from(op.output.width));
         }
     }
     product.finish();
@@ -58,15 +55,23 @@ struct Product<'a> {
     pixels: usize,
 }
 
-impl Product<'_> {
+impl<'a> Product<'a> {
     /// Adds `count` neighbouring pixels whose patches start at the beginning of `source`.
-    fn add(&mut self, source: &[i8], op: &Conv2d, patches: Patches, count: usize) {
+    fn add(&mut self, source: &[i8], op: &Conv2d, patches: &Patches, count: usize) {
         let mut done = 0;
         while done < count {
+            let groups = (count - done) / PIXELS;
+            if self.pixels == 0 && groups > 0 && self.channels % 2 == 0 && op.window.dilation_w == 1 {
+                let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
+                let output = self.take(groups * PIXELS);
+                convolve(&mut self.gemm, patches, source, groups, output, self.channels);
+                done += groups * PIXELS;
+                continue;
+            }
             let pixels = (PIXELS - self.pixels).min(count - done);
             let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
             let panel = self.gemm.panel_mut().get_mut(self.pixels * 4..).unwrap_or_default();
-            widen_patches(source, op, Patches { pixels, ..patches }, panel);
+            widen_patches(source, op, patches, pixels, panel);
             done += pixels;
             self.pixels += pixels;
             if self.pixels == PIXELS {
@@ -78,13 +83,19 @@ impl Product<'_> {
     /// Multiplies a full panel with all output channels.
     fn multiply(&mut self) {
         self.pixels = 0;
-        let output = core::mem::take(&mut self.output);
-        let Some((output, rest)) = output.split_at_mut_checked(PIXELS * self.channels) else { return };
-        self.output = rest;
+        let output = self.take(PIXELS);
         self.gemm.multiply(0..self.channels / 2, output, self.channels);
         if self.channels % 2 == 1 {
             self.multiply_pair(self.channels / 2, output);
         }
+    }
+
+    /// The output of the next `pixels`.
+    fn take(&mut self, pixels: usize) -> &'a mut [i8] {
+        let output = core::mem::take(&mut self.output);
+        let (output, rest) = output.split_at_mut_checked(pixels * self.channels).unwrap_or_default();
+        self.output = rest;
+        output
     }
 
     /// Multiplies what is left in the panel.
@@ -108,18 +119,15 @@ impl Product<'_> {
 }
 
 /// Widens patches into the panel; where columns are dilated, kernel row by kernel row.
-fn widen_patches(source: &[i8], op: &Conv2d, patches: Patches, panel: &mut [i8]) {
+fn widen_patches(source: &[i8], op: &Conv2d, patches: &Patches, pixels: usize, panel: &mut [i8]) {
     if op.window.dilation_w == 1 {
-        return widen(source, patches, panel);
+        return widen(source, patches, pixels, panel);
     }
     let columns = usize::from(op.window.kernel_w);
-    let row = Patches {
-        runs: columns,
-        run_stride: usize::from(op.window.dilation_w) * op.input.channels as usize,
-        ..patches
-    };
+    let run_stride = usize::from(op.window.dilation_w) * op.input.channels as usize;
+    let row = Patches { runs: columns, run_stride, ..*patches };
     for tap_y in 0..usize::from(op.window.kernel_h) {
         let source = source.get(tap_y * patches.run_stride..).unwrap_or_default();
-        widen(source, row, panel.get_mut(tap_y * columns * patches.quads * 32..).unwrap_or_default());
+        widen(source, &row, pixels, panel.get_mut(tap_y * columns * patches.quads * 32..).unwrap_or_default());
     }
 }

@@ -14,20 +14,20 @@ core::arch::global_asm!(include_str!("gemm.s"), options(raw));
 
 #[cfg(dsp)]
 #[repr(C)]
-struct Arguments {
+pub(super) struct Arguments {
     start: *const i8,
     end: *const i8,
     words: *const u8,
     channels: *const u8,
     channels_end: *const u8,
-    output: *mut i8,
+    pub(super) output: *mut i8,
     pixel_stride: usize,
     skipped: usize,
 }
 
 #[cfg(dsp)]
 unsafe extern "C" {
-    fn no_std_infer_gemm(arguments: *const Arguments);
+    pub(super) fn no_std_infer_gemm(arguments: *const Arguments);
 }
 
 /// A panel and the weights that it is multiplied with.
@@ -67,26 +67,38 @@ impl<'a> Gemm<'a> {
             return;
         }
         #[cfg(dsp)]
-        // SAFETY: it reads `pairs` groups of 16 bytes from the panel, for each of `rows` `pairs` words and 32 bytes of
-        // parameters, and writes two bytes a row at four places `pixel_stride` apart: all inside the slices, as checked
-        // above and in `new`; every address of a word is a multiple of 4. `start` and `end` are only compared and offset,
-        // and no address outside the panel is read through them. It keeps the calling convention.
+        // SAFETY: the output is long enough, as checked above.
         unsafe {
-            let skipped = self.pairs.wrapping_neg() % 16;
-            let start = self.panel.as_ptr().wrapping_sub(8);
-            no_std_infer_gemm(&Arguments {
-                start: start.wrapping_sub(skipped * 16),
-                end: start.wrapping_add(self.pairs * 16),
-                words: self.words.as_ptr().wrapping_add(rows.start * self.pairs * 4),
-                channels: self.channels.as_ptr().wrapping_add(rows.start * ROW_LEN),
-                channels_end: self.channels.as_ptr().wrapping_add(rows.end * ROW_LEN),
-                output: output.as_mut_ptr(),
-                pixel_stride,
-                skipped,
-            });
+            no_std_infer_gemm(&self.arguments(rows, output.as_mut_ptr(), pixel_stride));
         }
         #[cfg(not(dsp))]
         self.model(rows, output, pixel_stride);
+    }
+
+    /// The arguments of `no_std_infer_gemm`, which keeps the calling convention. It reads `pairs` groups of 16 bytes from
+    /// the panel and for each of `rows` `pairs` words and 32 bytes of parameters, all of which lie inside the slices when
+    /// there are such rows; every address of a word is a multiple of 4. `start` and `end` are only compared and offset, and
+    /// no address outside the panel is read through them. It writes two bytes a row at four places `pixel_stride` apart:
+    /// that they are inside the output is up to the caller.
+    #[cfg(dsp)]
+    pub(super) fn arguments(&self, rows: Range<usize>, output: *mut i8, pixel_stride: usize) -> Arguments {
+        let skipped = self.pairs.wrapping_neg() % 16;
+        let start = self.panel.as_ptr().wrapping_sub(8);
+        Arguments {
+            start: start.wrapping_sub(skipped * 16),
+            end: start.wrapping_add(self.pairs * 16),
+            words: self.words.as_ptr().wrapping_add(rows.start * self.pairs * 4),
+            channels: self.channels.as_ptr().wrapping_add(rows.start * ROW_LEN),
+            channels_end: self.channels.as_ptr().wrapping_add(rows.end * ROW_LEN),
+            output,
+            pixel_stride,
+            skipped,
+        }
+    }
+
+    /// Pairs of output channels.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
     }
 
     #[cfg(not(dsp))]
