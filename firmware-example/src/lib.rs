@@ -5,9 +5,11 @@ mod board;
 mod inference;
 #[cfg(target_os = "none")]
 pub mod mps2;
+#[cfg(target_os = "none")]
+pub mod region;
 mod serve;
 
-pub use board::Board;
+pub use board::{Board, Console};
 pub use inference::{Costs, infer};
 pub use serve::{Memory, serve};
 

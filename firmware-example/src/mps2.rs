@@ -2,6 +2,7 @@
 
 use core::panic::PanicInfo;
 use core::ptr;
+use core::slice;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use cortex_m::asm;
@@ -9,6 +10,7 @@ use cortex_m::interrupt::{self, InterruptNumber};
 use cortex_m::peripheral::{NVIC, SYST, syst::SystClkSource};
 use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::debug;
+use no_std_infer::format::{HEADER_LEN, total_len};
 use no_std_infer::link::Unit;
 
 use crate::Board;
@@ -31,6 +33,10 @@ const INSTRUCTIONS_PER_TICK: u64 = 40;
 /// SysTick has 24 bits.
 const TICKS_PER_WRAP: u32 = 1 << 24;
 static WRAPS: AtomicU32 = AtomicU32::new(0);
+
+/// The board's PSRAM, which nothing of the firmware uses: QEMU's loader can put a blob there.
+const PSRAM: usize = 0x2100_0000;
+const PSRAM_LEN: usize = 16 << 20;
 
 /// What cortex-m-rt's `paint-stack` writes to the stack at reset.
 const PAINT: u32 = 0xCCCC_CCCC;
@@ -105,6 +111,16 @@ impl Board for Mps2 {
         let painted = (0..words).take_while(|&word| unsafe { ptr::read_volatile(low.add(word)) } == PAINT).count();
         ((words - painted) * size_of::<u32>()) as u32
     }
+}
+
+/// The blob that QEMU's loader put at the start of the PSRAM, as long as its header says but not longer than the PSRAM;
+/// nothing but a header where there is no blob.
+#[must_use]
+pub fn loaded_blob() -> &'static [u8] {
+    // SAFETY: the PSRAM is memory that nothing ever writes once the firmware runs, and any bytes are a `u8` slice.
+    let psram = unsafe { slice::from_raw_parts(PSRAM as *const u8, PSRAM_LEN) };
+    let (header, _) = psram.split_at(HEADER_LEN);
+    &psram[..total_len(header).clamp(HEADER_LEN, PSRAM_LEN)]
 }
 
 /// To be called with interrupts masked: then the one that wakes the core is not taken, and one that comes before the core

@@ -1,8 +1,8 @@
 //! Puts each layer's constants into the layout that runs fastest and that the layer's weights allow.
 
 use no_std_infer::fixed::{Multiplier, clamp_i8};
-use no_std_infer::format::{Activation, Conv2d, Layout, Op, Weights};
-use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedParams, PatchOrder};
+use no_std_infer::format::{Activation, Add, Conv2d, DEPTHWISE_LEN, Layout, Op, Weights};
+use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedDepthwise, PackedParams, PatchOrder};
 
 use crate::quantise::QuantModel;
 
@@ -29,14 +29,18 @@ impl Section {
                 }
                 None => layer.weights = self.copy_plain(ConvLayer::conv2d(layer, source).as_ref(), layer.weights),
             },
-            Op::DepthwiseConv2d(layer) => {
-                layer.weights = self.copy_plain(ConvLayer::depthwise(layer, source).as_ref(), layer.weights);
-            }
+            Op::DepthwiseConv2d(layer) => match packed_depthwise(layer, source) {
+                Some((weights, channels)) => {
+                    layer.weights = self.layer(Layout::Packed, &weights, &channels);
+                }
+                None => layer.weights = self.copy_plain(ConvLayer::depthwise(layer, source).as_ref(), layer.weights),
+            },
             Op::Dense(layer) => {
                 if let Some(dense) = no_std_infer::ops::DenseLayer::new(layer, source) {
                     layer.weights = self.layer(Layout::Plain, dense.weights, dense.channels.bytes());
                 }
             }
+            Op::Add(add) => self.add_tables(add),
             Op::Lookup(lookup) => lookup.table = self.copy(source, lookup.table, 256),
             Op::Constant(constant) => constant.values = self.copy(source, constant.values, constant.output.len()),
             _ => {}
@@ -54,6 +58,14 @@ impl Section {
     fn copy(&mut self, source: &[u8], start: u32, len: usize) -> u32 {
         let start = start as usize;
         self.push(source.get(start..start + len).unwrap_or_default())
+    }
+
+    fn add_tables(&mut self, add: &mut Add) {
+        let Some(need) = add.needs_tables() else { return };
+        for summand in (0..2).filter(|&summand| need[summand]) {
+            let entries = (0..=u8::MAX).map(|value| add.table_entry(need, summand, value as i8));
+            add.tables[summand] = Some(self.push(&entries.flat_map(i32::to_le_bytes).collect::<Vec<u8>>()));
+        }
     }
 
     fn layer(&mut self, layout: Layout, weights: &[u8], channels: &[u8]) -> Weights {
@@ -100,6 +112,30 @@ pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> 
         }
     }
     Some((words, entries))
+}
+
+/// Weights and channel parameters of a depthwise convolution in [`Layout::Packed`], whose plain constants lie in `section`;
+/// `None` when a condition does not hold.
+#[must_use]
+pub fn packed_depthwise(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let Constants::Plain { weights, channels } = ConvLayer::depthwise(op, section)?.constants else { return None };
+    let single = op.input.channels == op.output.channels;
+    if op.activation != Activation::NONE || !single || !op.window.is_packable_depthwise() {
+        return None;
+    }
+    let outputs = op.output.channels as usize;
+    let (mut bytes, mut entries) = (Vec::new(), Vec::new());
+    for (c, mut channel) in channels.iter().enumerate() {
+        let mut taps = PackedDepthwise::TAPS.map(|tap| weights[tap * outputs + c]);
+        if let Some(value) = constant_value(taps.iter().map(|&tap| tap as i8), channel, op.output.zero_point) {
+            taps.fill(0);
+            channel = constant_channel(value, op.output.zero_point);
+        }
+        entries.extend(packed_channel(&taps, channel, op.output.zero_point)?.to_bytes());
+        bytes.extend(taps);
+        bytes.resize((c + 1) * DEPTHWISE_LEN, 0);
+    }
+    Some((bytes, entries))
 }
 
 /// The value of an output channel that is the same for every input, clamped to int8.

@@ -36,9 +36,14 @@
 //!   one SMLAD multiplies both with two elements. The order of the elements is that of
 //!   [`PatchOrder`](crate::ops::PatchOrder); of an odd number of channels the last has a partner of zeros. Their first
 //!   byte is a multiple of 4.
-//! * Packed channel parameters: [`PACKED_CHANNEL_LEN`] bytes an output channel, the partner included: twice the bias
+//! * Packed depthwise weights: [`DEPTHWISE_LEN`] bytes an output channel: the int8 weights of the taps
+//!   0, 3, 2, 5, 6, 1, 8, 4 and 7, counted row by row, then zeros, so that SXTB16 makes pairs of taps in one row. Their
+//!   first byte is a multiple of 4.
+//! * Packed channel parameters: [`PACKED_CHANNEL_LEN`] bytes an output channel, a partner of zeros included: twice the bias
 //!   (i32), multiplier mantissa (i32), `2^(r − 1) + (zero_point_out << r)` (i32), right shift `r` (i32). The sum with its
 //!   bias is below 2^30 and 1 ≤ r ≤ [`PACKED_SHIFT_MAX`], so that requantisation takes five instructions.
+//! * Tables of a sum's summand: 256 entries (i32), indexed by the element's byte without sign: the summand in its
+//!   doubled scale, see [`Add::table_entry`].
 //! * Lookup tables: 256 int8 entries, indexed by `x + 128`.
 //! * Constant tensors: int8, HWC.
 //!
@@ -72,6 +77,10 @@ pub const ALIGN: usize = 16;
 pub const CHANNEL_LEN: usize = 12;
 /// Length of one output channel's parameters in bytes where weights are [packed](Layout::Packed).
 pub const PACKED_CHANNEL_LEN: usize = 16;
+/// Length of a summand's table in bytes.
+pub const ADD_TABLE_LEN: usize = 1024;
+/// Length of one output channel's weights in bytes where a depthwise convolution is [packed](Layout::Packed).
+pub const DEPTHWISE_LEN: usize = 12;
 /// Largest right shift of the fast requantisation: with one more, `zero_point << r` leaves 32 bits.
 pub const PACKED_SHIFT_MAX: i8 = 22;
 /// Sections with this id or a greater one may be skipped by a reader that does not know them.

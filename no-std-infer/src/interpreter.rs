@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::format::{ALIGN, Op, Tensor};
 use crate::kernels::{Kernels, Native};
 use crate::model::Model;
-use crate::ops::{ConvLayer, DenseLayer};
+use crate::ops::{AddLayer, ConvLayer, DenseLayer};
 
 /// A model together with its working memory. `K` chooses the kernels; every set gives the same bytes.
 pub struct Interpreter<'m, 'a, K = Native> {
@@ -121,7 +121,11 @@ fn execute<K: Kernels>(arena: &mut [i8], op: &Op, weights: &[u8]) {
         }
         Op::MaxPool2d(op) => K::max_pool2d(arena, op, rows),
         Op::AveragePool2d(op) => K::average_pool2d(arena, op, rows),
-        Op::Add(op) => K::add(arena, op, rows),
+        Op::Add(op) => {
+            if let Some(layer) = AddLayer::new(op, weights) {
+                K::add(arena, &layer, rows);
+            }
+        }
         Op::Clamp(op) => K::clamp(arena, op, rows),
         Op::Lookup(op) => {
             let start = op.table as usize;

@@ -7,11 +7,11 @@ use core::ops::Range;
 
 use crate::fixed;
 use crate::format::{
-    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax,
+    ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
     Tensor,
 };
 use crate::kernels::Kernels;
-use crate::ops::{ChannelParams, ConvLayer, DenseLayer};
+use crate::ops::{AddLayer, ChannelParams, ConvLayer, DenseLayer};
 
 /// The oracle as a kernel set.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,6 +92,15 @@ fn convolve(
     sum
 }
 
+/// Copies one channel of the input to the scratch, where the output may overwrite it, and says where it lies.
+fn copy_channel(arena: &mut [i8], op: &Conv2d, c: usize) -> Tensor {
+    let copy = Tensor { offset: op.scratch, channels: 1, ..op.input };
+    for_each_output(&copy, 0..usize::from(copy.height), |y, x, _| {
+        arena[index(&copy, y, x, 0)] = arena[index(&op.input, y, x, c)];
+    });
+    copy
+}
+
 /// The values under a window that lie in the input.
 fn under_window(arena: &[i8], op: &Pool2d, y: usize, x: usize, c: usize, mut f: impl FnMut(i8)) {
     let w = &op.window;
@@ -124,12 +133,20 @@ impl Kernels for Reference {
         let outputs = op.output.channels as usize;
         let multiplier = outputs / op.input.channels as usize;
         let kernel_w = usize::from(op.window.kernel_w);
-        for_each_output(&op.output, rows, |y, x, c| {
-            let source = c / multiplier;
-            let sum =
-                convolve(arena, op, (y, x), source..source + 1, |ky, kx, _| layer.weight(c, ky * kernel_w + kx, true));
-            arena[index(&op.output, y, x, c)] = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);
-        });
+        for c in 0..outputs {
+            let (input, source) = if Op::DepthwiseConv2d(*op).in_place() {
+                (copy_channel(arena, op, c), 0)
+            } else {
+                (op.input, c / multiplier)
+            };
+            let op = &Conv2d { input, ..*op };
+            for (y, x) in rows.clone().flat_map(|y| (0..usize::from(op.output.width)).map(move |x| (y, x))) {
+                let weight = |ky, kx, _| layer.weight(c, ky * kernel_w + kx, true);
+                let sum = convolve(arena, op, (y, x), source..source + 1, weight);
+                let value = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);
+                arena[index(&op.output, y, x, c)] = value;
+            }
+        }
     }
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
@@ -167,7 +184,8 @@ impl Kernels for Reference {
         });
     }
 
-    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
+    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
+        let op = layer.op;
         for_each_output(&op.output, rows, |y, x, c| {
             let scaled = |t: &Tensor, multiplier: fixed::Multiplier| {
                 multiplier.apply(broadcast(arena, t, y, x, c) * (1 << ADD_SHIFT))

@@ -4,7 +4,7 @@ mod combine;
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
-use host_trainer::pack::packed_conv2d;
+use host_trainer::pack::{packed_conv2d, packed_depthwise};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
@@ -112,6 +112,7 @@ impl Maker {
                 let (output, window) = self.windowed(a, channels, true);
                 self.conv2d(a, output, window)
             }
+            Kind::DepthwiseConv2d if self.rng.random() => self.packed_depthwise(a),
             Kind::DepthwiseConv2d => {
                 let multiplier = self.rng.random_range(1..=3);
                 let (output, window) = self.windowed(a, a.channels * multiplier, true);
@@ -277,6 +278,41 @@ impl Maker {
             let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
             op.weights = Weights { layout: Layout::Packed, weights, channels };
         }
+    }
+
+    /// A depthwise convolution that can be packed where its parameters allow it; often in place of its input.
+    fn packed_depthwise(&mut self, input: Tensor) -> Op {
+        let stride = self.rng.random_range(1..=2);
+        let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..=2));
+        let window = Window { pad_top, pad_left, ..Window::square(3, stride) };
+        let [height, width] = [(input.height, pad_top), (input.width, pad_left)].map(|(inputs, pad)| {
+            let most = (inputs + pad - 1) / stride + 1;
+            if most >= inputs && self.rng.random() { inputs } else { self.rng.random_range(1..=most) }
+        });
+        let same = (height, width) == (input.height, input.width) && self.rng.random_ratio(3, 4);
+        let output = if same { input } else { self.tensor(height, width, input.channels, 0.02, 0) };
+        let output = Tensor { scale: 0.02, zero_point: self.any_i8(), ..output };
+        self.packable = self.rng.random_ratio(15, 16);
+        let weights = self.constants(9 * input.channels, input.channels, 9);
+        self.packable = false;
+        let mut op = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch: 0 };
+        match packed_depthwise(&op, &self.weights) {
+            Some((weights, channels)) => {
+                let [weights, channels] = [weights, channels].map(|bytes| self.append(&bytes));
+                op.weights = Weights { layout: Layout::Packed, weights, channels };
+            }
+            None if same => {
+                let apart = self.tensor(height, width, input.channels, 0.02, 0);
+                op.output.offset = apart.offset;
+            }
+            None => {}
+        }
+        op.scratch = self.end.next_multiple_of(16);
+        let op = Op::DepthwiseConv2d(op);
+        if op.scratch_len() > 0 {
+            self.end = op.scratch_offset() + op.scratch_len();
+        }
+        op
     }
 
     fn append(&mut self, bytes: &[u8]) -> u32 {

@@ -2,6 +2,8 @@
 
 mod bench;
 mod demo;
+mod device_bench;
+mod estimate;
 mod eval;
 mod faces;
 mod import;
@@ -55,6 +57,10 @@ enum Command {
     Run(RunArgs),
     /// Measures the time of an inference.
     Bench(BenchArgs),
+    /// Counts what layers and models cost on the emulated device, beside what others need.
+    DeviceBench(DeviceBenchArgs),
+    /// Estimates how long a blob takes on a board, and whether it fits.
+    Estimate(EstimateArgs),
     /// Draws the built-in data set.
     Faces(FacesArgs),
 }
@@ -86,6 +92,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::DeviceBench(args) => device_bench::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
         Command::Faces(args) => faces::run(&args),
     }
 }
@@ -287,6 +295,38 @@ struct BenchArgs {
     /// Python interpreter that has `ai-edge-litert`.
     #[arg(long, default_value = "python3")]
     python: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct DeviceBenchArgs {
+    /// Measure this blob, layer by layer, in place of the built-in layers and models; may be repeated.
+    #[arg(long, value_name = "FILE.blob")]
+    blob: Vec<PathBuf>,
+    /// Folder of the MLPerf Tiny models, measured where they are there: `resnet8/*.tflite`, `vww`, `kws`. Without it
+    /// $MLPERF_TINY, or else `../shared/data/mlperf-tiny`.
+    #[arg(long, value_name = "DIR")]
+    mlperf_tiny: Option<PathBuf>,
+    /// Model the cycles of a Cortex-M4 too.
+    #[arg(long)]
+    cycles: bool,
+    /// Wait states of the flash, behind the caches of an STM32L4.
+    #[arg(long, default_value_t = 0, requires = "cycles")]
+    wait_states: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct EstimateArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// The board, such as `nucleo-l4r5zi`; may be repeated. Without it all boards are listed.
+    #[arg(long, value_name = "NAME")]
+    board: Vec<String>,
     /// Print JSON.
     #[arg(long)]
     json: bool,

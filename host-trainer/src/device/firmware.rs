@@ -15,8 +15,15 @@ use crate::atomic;
 pub const TARGET: &str = "thumbv7em-none-eabihf";
 /// The emulator that the firmware runs in.
 pub const QEMU: &str = "qemu-system-arm";
+/// What to do when it is not there.
+pub(super) const INSTALL_QEMU: &str =
+    "install qemu-system-arm (Debian: apt install qemu-system-arm; macOS: brew install qemu)";
+/// The program that measures the blob that it finds in memory.
+const BENCH: &str = "bench";
+/// The program with sequences of instructions whose cycles are known.
+const SEQUENCES: &str = "sequences";
 
-/// The programs of `firmware-example`.
+/// The programs of `firmware-example` that hold a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// Classifies a built-in picture and prints what it found.
@@ -43,7 +50,7 @@ pub fn missing() -> Option<String> {
 pub(super) fn missing_emulator() -> Option<String> {
     let found = Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let works = found.is_ok_and(|status| status.success());
-    (!works).then(|| format!("install {QEMU} (Debian: apt install {QEMU}; macOS: brew install qemu)"))
+    (!works).then(|| INSTALL_QEMU.to_owned())
 }
 
 /// What must be installed before anything can be compiled for `target`; `None` when nothing is missing.
@@ -90,31 +97,73 @@ pub fn folder() -> Result<PathBuf> {
 /// # Errors
 /// When the compiler fails; says what to install when a target or cargo is missing.
 pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
-    let folder = folder()?;
-    let target_dir = folder.join("target");
-    let images = target_dir.join("images");
-    fs::create_dir_all(&images).with_context(|| format!("cannot create the folder {}", images.display()))?;
-    let lock = target_dir.join("build.lock");
-    let lock = File::create(&lock).with_context(|| format!("cannot create {}", lock.display()))?;
-    lock.lock().context("cannot wait for another build of the firmware to end")?;
-
-    let name = format!("{:08x}-{}", blob_crc(blob), program.name());
-    let blob_path = images.join(&name).with_extension("blob");
+    let folder = Folder::lock()?;
+    let image = format!("{:08x}-{}", blob_crc(blob), program.name());
+    let path = folder.images().join(&image).with_extension("blob");
     // Cargo goes by the file's time and would build again.
-    if fs::read(&blob_path).ok().as_deref() != Some(blob) {
-        atomic::write(&blob_path, blob)?;
+    if fs::read(&path).ok().as_deref() != Some(blob) {
+        atomic::write(&path, blob)?;
     }
-    let mut command = cargo(&folder);
-    command.args(["build", "--release", "--bin", program.name()]);
-    command.arg("--target-dir").arg(&target_dir).env("MODEL_BLOB", &blob_path);
-    run(&mut command)?;
-    let built = target_dir.join(TARGET).join("release").join(program.name());
-    let elf = images.join(&name).with_extension("elf");
-    fs::copy(&built, &elf).with_context(|| format!("cannot copy {} to {}", built.display(), elf.display()))?;
-    Ok(elf)
+    folder.build(program.name(), &image, Some(&path))
 }
 
-fn run(command: &mut Command) -> Result<()> {
+/// Builds the program `bench`, which holds no blob; gives the path of the ELF file.
+///
+/// # Errors
+/// Those of [`build`].
+pub fn build_bench() -> Result<PathBuf> {
+    Folder::lock()?.build(BENCH, BENCH, None)
+}
+
+/// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
+///
+/// # Errors
+/// Those of [`build`].
+pub(super) fn build_sequences() -> Result<PathBuf> {
+    Folder::lock()?.build(SEQUENCES, SEQUENCES, None)
+}
+
+/// The firmware's folder, in which no other process builds.
+struct Folder {
+    sources: PathBuf,
+    target: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    fn lock() -> Result<Self> {
+        let sources = folder()?;
+        let target = sources.join("target");
+        let images = target.join("images");
+        fs::create_dir_all(&images).with_context(|| format!("cannot create the folder {}", images.display()))?;
+        let path = target.join("build.lock");
+        let lock = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        lock.lock().context("cannot wait for another build of the firmware to end")?;
+        Ok(Self { sources, target, _lock: lock })
+    }
+
+    fn images(&self) -> PathBuf {
+        self.target.join("images")
+    }
+
+    fn build(&self, program: &str, image: &str, blob: Option<&Path>) -> Result<PathBuf> {
+        let mut command = cargo(&self.sources);
+        command.args(["build", "--release", "--bin", program]).arg("--target-dir").arg(&self.target);
+        match blob {
+            Some(blob) => command.env("MODEL_BLOB", blob),
+            None => command.env_remove("MODEL_BLOB"),
+        };
+        run(&mut command)?;
+        let built = self.target.join(TARGET).join("release").join(program);
+        let elf = self.images().join(image).with_extension("elf");
+        let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
+        atomic::write(&elf, &bytes)?;
+        Ok(elf)
+    }
+}
+
+/// Runs a cargo that builds.
+pub(super) fn run(command: &mut Command) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = match command.output() {
         Ok(output) => output,
@@ -126,6 +175,6 @@ fn run(command: &mut Command) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stderr);
     let no_target = text.contains("can't find crate for `core`") || text.contains("target may not be installed");
     ensure!(!no_target, "the target is not installed: rustup target add {TARGET}");
-    ensure!(output.status.success(), "the firmware does not compile ({program}: {}):\n{text}", output.status);
+    ensure!(output.status.success(), "{program} failed ({}):\n{text}", output.status);
     Ok(())
 }

@@ -2,7 +2,10 @@
 //!
 //! Everything on the host that touches a device goes through here.
 
+pub mod cycles;
+mod elf;
 mod firmware;
+pub mod measure;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, Write};
@@ -17,8 +20,12 @@ use no_std_infer::link::{
     max_frame_len,
 };
 
-pub use firmware::{Program, QEMU, TARGET, build, cargo, folder, missing, missing_target};
+pub use elf::Elf;
+use firmware::build_sequences;
+pub use firmware::{Program, QEMU, TARGET, build, build_bench, cargo, folder, missing, missing_target};
 
+/// Lets the emulated clock count instructions.
+const COUNTED: [&str; 2] = ["-icount", "shift=0"];
 /// Longest time that QEMU may take to start and connect.
 const START_TIME: Duration = Duration::from_secs(20);
 /// Longest time that an answer may take.
@@ -106,7 +113,9 @@ impl Device {
     pub fn boot(elf: &Path) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a local port for QEMU")?;
         let port = listener.local_addr()?.port();
-        let mut qemu = Qemu::spawn(elf, &format!("tcp:127.0.0.1:{port}"), Stdio::null())?;
+        let mut command = emulator(elf, &format!("tcp:127.0.0.1:{port}"));
+        command.args(COUNTED);
+        let mut qemu = Qemu::spawn(command, Stdio::null())?;
         let link = accept(&listener, &mut qemu)?;
         link.set_nodelay(true)?;
         link.set_read_timeout(Some(POLL_TIME))?;
@@ -183,7 +192,14 @@ impl Device {
 /// # Errors
 /// When QEMU is not installed, the firmware fails, or it does not end in time.
 pub fn run_demo(elf: &Path) -> Result<String> {
-    let mut qemu = Qemu::spawn(elf, "stdio", Stdio::piped())?;
+    let mut command = emulator(elf, "stdio");
+    command.args(COUNTED);
+    run_to_end(command)
+}
+
+/// Runs an emulator, whose serial line is its output, until the firmware ends it; gives what it printed.
+fn run_to_end(command: Command) -> Result<String> {
+    let mut qemu = Qemu::spawn(command, Stdio::piped())?;
     let mut stdout = qemu.child.stdout.take().context("QEMU has no output")?;
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
@@ -194,7 +210,7 @@ pub fn run_demo(elf: &Path) -> Result<String> {
         if let Some(status) = qemu.child.try_wait()? {
             break status;
         }
-        ensure!(Instant::now() < deadline, "the firmware {} did not end within {ANSWER_TIME:?}", elf.display());
+        ensure!(Instant::now() < deadline, "the firmware did not end within {ANSWER_TIME:?}");
         std::thread::sleep(Duration::from_millis(10));
     };
     let text = reader.join().ok().context("the thread that reads QEMU's output failed")??;
@@ -270,6 +286,15 @@ fn accept(listener: &TcpListener, qemu: &mut Qemu) -> Result<TcpStream> {
     }
 }
 
+/// An emulator with firmware in it and its serial line where `serial` says.
+fn emulator(elf: &Path, serial: &str) -> Command {
+    let mut command = Command::new(QEMU);
+    command.args(["-M", "mps2-an386", "-cpu", "cortex-m4", "-display", "none", "-monitor", "none"]);
+    command.args(["-semihosting-config", "enable=on,target=native", "-serial", serial]);
+    command.arg("-kernel").arg(elf);
+    command
+}
+
 /// A running emulator, which is killed when dropped.
 #[derive(Debug)]
 struct Qemu {
@@ -278,12 +303,9 @@ struct Qemu {
 }
 
 impl Qemu {
-    fn spawn(elf: &Path, serial: &str, stdout: Stdio) -> Result<Self> {
+    fn spawn(mut command: Command, stdout: Stdio) -> Result<Self> {
         let stderr = tempfile::tempfile().context("cannot create a temporary file for QEMU's messages")?;
-        let mut command = Command::new(QEMU);
-        command.args(["-M", "mps2-an386", "-cpu", "cortex-m4", "-icount", "shift=0", "-display", "none"]);
-        command.args(["-monitor", "none", "-semihosting-config", "enable=on,target=native", "-serial", serial]);
-        command.arg("-kernel").arg(elf).stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?);
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?);
         let child = command.spawn().map_err(|error| match firmware::missing_emulator() {
             Some(remedy) => anyhow::anyhow!("{QEMU} cannot be run: {remedy}"),
             None => anyhow::anyhow!("{QEMU} cannot be run: {error}"),

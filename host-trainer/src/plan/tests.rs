@@ -28,6 +28,7 @@ pub(crate) fn op(tensors: &[Tensor], [kind, a, b, channels]: [usize; 4]) -> Op {
             b_multiplier: multiplier,
             output_multiplier: multiplier,
             activation,
+            tables: [None; 2],
         }),
         3 => {
             // One element for all of the other factor's, or a factor of its shape.
@@ -170,7 +171,16 @@ fn network(input: Tensor, layers: &[(usize, u16, u32, u8)], depthwise: impl Fn(u
             0 => {
                 let (b, output_multiplier) = (tensors[index], multiplier);
                 let (a_multiplier, b_multiplier) = (multiplier, multiplier);
-                Op::Add(Add { a: input, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
+                Op::Add(Add {
+                    a: input,
+                    b,
+                    output,
+                    a_multiplier,
+                    b_multiplier,
+                    output_multiplier,
+                    activation,
+                    tables: [None; 2],
+                })
             }
             _ if depthwise(index) => Op::DepthwiseConv2d(conv),
             _ => Op::Conv2d(conv),

@@ -135,7 +135,16 @@ impl Builder {
                 let (b, activation) = (operand(1), activation(*clamp, quantisation));
                 let [a_multiplier, b_multiplier, output_multiplier] =
                     add_multipliers(input.scale, b.scale, output.scale)?;
-                Op::Add(Add { a: input, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
+                Op::Add(Add {
+                    a: input,
+                    b,
+                    output,
+                    a_multiplier,
+                    b_multiplier,
+                    output_multiplier,
+                    activation,
+                    tables: [None; 2],
+                })
             }
             FloatOp::Mul { clamp } => {
                 let (b, activation) = (operand(1), activation(*clamp, quantisation));

@@ -43,6 +43,15 @@ impl Window {
         }
     }
 
+    /// True when a depthwise convolution with this window may be [packed](Layout::Packed): 3x3, without dilation, with
+    /// stride 1 or 2 in both directions.
+    #[must_use]
+    pub const fn is_packable_depthwise(&self) -> bool {
+        let small = self.kernel_h == 3 && self.kernel_w == 3 && self.pad_top <= 2 && self.pad_left <= 2;
+        let dense = self.dilation_h == 1 && self.dilation_w == 1;
+        small && dense && self.stride_h == self.stride_w && (self.stride_h == 1 || self.stride_h == 2)
+    }
+
     /// Number of taps.
     #[must_use]
     pub const fn taps(&self) -> usize {
@@ -69,8 +78,10 @@ impl Activation {
 pub enum Layout {
     /// int8 in the order given in the [module's documentation](super); channel parameters of [`CHANNEL_LEN`](super::CHANNEL_LEN) bytes.
     Plain,
-    /// Two output channels in one halfword and parameters for the fast requantisation, see the
-    /// [module's documentation](super). Only of layers without a narrower clamp than −128..=127.
+    /// Two output channels in one halfword, or a depthwise convolution's channels one after the other; and parameters for
+    /// the fast requantisation. See the [module's documentation](super). Only of layers without a narrower clamp than
+    /// −128..=127, and of depthwise convolutions with as many input channels as output channels and a
+    /// [window](Window::is_packable_depthwise) of 3x3.
     Packed,
 }
 
@@ -195,6 +206,9 @@ pub struct Add {
     pub output_multiplier: Multiplier,
     /// Fused clamp.
     pub activation: Activation,
+    /// First entries of the tables of `a` and `b`, counted from the start of the weights section, multiples of 4: none, or
+    /// those that [`Add::needs_tables`] asks for. They hold what the multipliers give, so that a kernel may use either.
+    pub tables: [Option<u32>; 2],
 }
 
 /// Left shift of both summands in [`Op::Add`] (TFLite's value for int8).

@@ -14,8 +14,8 @@ use core::ops::Range;
 pub use dsp::Dsp;
 pub use portable::Portable;
 
-use crate::format::{Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::ops::{ConvLayer, DenseLayer};
+use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
+use crate::ops::{AddLayer, ConvLayer, DenseLayer};
 
 /// The fastest set for the target that the crate is compiled for.
 #[cfg(dsp)]
@@ -28,7 +28,7 @@ pub type Native = Portable;
 pub trait Kernels {
     /// Output rows `rows` of a convolution.
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
-    /// Output rows `rows` of a depthwise convolution.
+    /// Output rows `rows` of a depthwise convolution; all of them where the output lies in place of the input.
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
     /// A fully connected layer.
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>);
@@ -37,7 +37,7 @@ pub trait Kernels {
     /// Output rows `rows` of an average pooling.
     fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>);
     /// Output rows `rows` of a sum.
-    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>);
+    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>);
     /// Output rows `rows` of a clamp.
     fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>);
     /// Output rows `rows` of a table look-up; entry `x + 128` of `table` is the value for `x`.

@@ -1,17 +1,19 @@
 //! Kernels for any target: safe Rust without panics, written so that compilers vectorise the inner loops.
 
+mod depthwise;
 mod walk;
 
 use core::ops::Range;
 
+use self::depthwise::packed_depthwise;
 use self::walk::{BLOCK, copy, map, pixel, pixel_values, place, row_len, sum_channels, zip_map};
 use super::Kernels;
 use super::window::{Taps, gather, horizontal_taps, vertical_taps};
 use crate::fixed::{self, clamp_i8};
 use crate::format::{
-    ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
+    ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
 };
-use crate::ops::{Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PatchOrder};
+use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PatchOrder};
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -37,6 +39,7 @@ impl Kernels for Portable {
                         }
                     }
                     Constants::Packed(packed) => multiply_packed(patch, packed, output, op.output.zero_point),
+                    Constants::Depthwise(_) => return,
                 }
             }
         }
@@ -44,7 +47,11 @@ impl Kernels for Portable {
 
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
-        let Constants::Plain { weights, channels } = layer.constants else { return };
+        let (weights, channels) = match &layer.constants {
+            Constants::Plain { weights, channels } => (*weights, *channels),
+            Constants::Depthwise(packed) => return packed_depthwise(arena, op, packed, rows),
+            Constants::Packed(_) => return,
+        };
         for y in rows {
             let vertical = vertical_taps(&op.window, y, &op.input);
             for x in 0..usize::from(op.output.width) {
@@ -93,7 +100,8 @@ impl Kernels for Portable {
         });
     }
 
-    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
+    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
+        let op = layer.op;
         zip_map(arena, [&op.a, &op.b], &op.output, rows, |a, b| {
             let a = op.a_multiplier.apply((i32::from(a) - i32::from(op.a.zero_point)) << ADD_SHIFT);
             let b = op.b_multiplier.apply((i32::from(b) - i32::from(op.b.zero_point)) << ADD_SHIFT);
@@ -214,7 +222,9 @@ fn multiply_packed(scratch: &mut [i8], packed: &Packed<'_>, output: &mut [i8], z
     let Some(ordered) = rest.get_mut(..packed.order.pairs() * 2) else { return };
     packed.order.arrange(patch, ordered);
     let mut channels = packed.channels.iter();
-    for (outputs, words) in output.chunks_mut(2).zip(packed.rows()) {
+    let mut rows = packed.rows();
+    for outputs in output.chunks_mut(2) {
+        let Some(words) = rows.next() else { return };
         let sums = dot_packed(ordered, words);
         for ((out, sum), channel) in outputs.iter_mut().zip(sums).zip(&mut channels) {
             *out = epilogue(sum, &channel, zero_point, Activation::NONE);

@@ -1,10 +1,13 @@
 //! What must hold of an operator by itself before it may run.
 
-use super::{Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, unpack};
+use super::{
+    AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PackedDepthwise, PackedParams,
+    same_shape, unpack,
+};
 use crate::error::OpError;
 use crate::format::{
-    ALIGN, Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape,
-    Softmax, Tensor, Weights, Window,
+    ALIGN, Activation, Add, Clamp, Concat, Constant, Conv2d, DEPTHWISE_LEN, Dense, Lookup, Mean, Mul, Op, Pad, Pool2d,
+    Reshape, Softmax, Tensor, Weights, Window,
 };
 
 /// Largest distance of a window's first and last tap, so that positions fit i32.
@@ -25,7 +28,7 @@ pub(crate) fn check(op: &Op, section: &[u8]) -> Result<(), OpError> {
         Op::DepthwiseConv2d(op) => check_depthwise(op, section),
         Op::Dense(op) => check_dense(op, section),
         Op::MaxPool2d(op) | Op::AveragePool2d(op) => check_pool(op),
-        Op::Add(op) => check_add(op),
+        Op::Add(op) => check_add(op, section),
         Op::Clamp(op) => check_clamp(op),
         Op::Lookup(op) => check_lookup(op, section),
         Op::Softmax(op) => check_softmax(op),
@@ -50,10 +53,6 @@ fn ensure(holds: bool, why: OpError) -> Result<(), OpError> {
 
 fn check_activation(activation: Activation) -> Result<(), OpError> {
     ensure(activation.min <= activation.max, OpError::Activation)
-}
-
-fn same_shape(a: &Tensor, b: &Tensor) -> bool {
-    (a.height, a.width, a.channels) == (b.height, b.width, b.channels)
 }
 
 fn same_quantisation(a: &Tensor, b: &Tensor) -> bool {
@@ -112,14 +111,13 @@ fn check_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
             check_rows(weights, op.window.taps() * op.input.channels as usize, channels)
         }
         Constants::Packed(packed) => check_packed(op, &packed),
+        Constants::Depthwise(_) => Err(OpError::Constants),
     }
 }
 
 /// Proves that packed weights are those of int8 weights, and the conditions of the fast requantisation.
 fn check_packed(op: &Conv2d, packed: &Packed<'_>) -> Result<(), OpError> {
-    let aligned = op.weights.weights.is_multiple_of(4) && op.weights.channels.is_multiple_of(4);
-    ensure(aligned && op.scratch.is_multiple_of(ALIGN as u32), OpError::Constants)?;
-    ensure(op.activation == Activation::NONE, OpError::Activation)?;
+    check_packed_layer(op)?;
     ensure(op.window.dilation_w == 1 || packed.order.left_over() == 0, OpError::Constants)?;
     let half_empty = (packed.order.runs * packed.order.left_over()) % 2 == 1;
     let mut channels = packed.channels.iter();
@@ -136,10 +134,37 @@ fn check_packed(op: &Conv2d, packed: &Packed<'_>) -> Result<(), OpError> {
         ensure(b < 1 << 16, OpError::Overflow)?;
         for magnitude in [a, b] {
             let channel = channels.next().ok_or(OpError::Constants)?;
-            ensure(channel.fits(op.output.zero_point), OpError::Multiplier)?;
-            let largest = u64::from(channel.bias().unsigned_abs()) + u64::from(magnitude) * 128;
-            ensure(largest < 1 << 30, OpError::Overflow)?;
+            check_packed_channel(op, channel, magnitude)?;
         }
+    }
+    Ok(())
+}
+
+/// What the kernels of packed layers rely on: aligned constants and scratch, and no clamp.
+fn check_packed_layer(op: &Conv2d) -> Result<(), OpError> {
+    let aligned = op.weights.weights.is_multiple_of(4) && op.weights.channels.is_multiple_of(4);
+    ensure(aligned && op.scratch.is_multiple_of(ALIGN as u32), OpError::Constants)?;
+    ensure(op.activation == Activation::NONE, OpError::Activation)
+}
+
+/// The conditions of the fast requantisation; `magnitude` is the sum of the channel's absolute weights.
+fn check_packed_channel(op: &Conv2d, channel: PackedParams, magnitude: u32) -> Result<(), OpError> {
+    ensure(channel.fits(op.output.zero_point), OpError::Multiplier)?;
+    let largest = u64::from(channel.bias().unsigned_abs()) + u64::from(magnitude) * 128;
+    ensure(largest < 1 << 30, OpError::Overflow)
+}
+
+/// Proves what the kernel of a packed depthwise convolution relies on.
+fn check_packed_depthwise(op: &Conv2d, packed: &PackedDepthwise<'_>) -> Result<(), OpError> {
+    check_packed_layer(op)?;
+    ensure(op.window.is_packable_depthwise(), OpError::Window)?;
+    ensure(op.input.channels == op.output.channels, OpError::Shape)?;
+    let mut channels = packed.channels.iter();
+    for bytes in packed.weights.as_chunks::<DEPTHWISE_LEN>().0 {
+        let channel = channels.next().ok_or(OpError::Constants)?;
+        let (taps, rest) = bytes.split_at_checked(PackedDepthwise::TAPS.len()).ok_or(OpError::Constants)?;
+        ensure(rest.iter().all(|&byte| byte == 0), OpError::Constants)?;
+        check_packed_channel(op, channel, taps.iter().map(|&tap| u32::from((tap as i8).unsigned_abs())).sum())?;
     }
     Ok(())
 }
@@ -149,7 +174,11 @@ fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
     check_activation(op.activation)?;
     ensure(op.output.channels.is_multiple_of(op.input.channels), OpError::Shape)?;
     let layer = ConvLayer::depthwise(op, section).ok_or(OpError::Constants)?;
-    let Constants::Plain { weights, channels } = layer.constants else { return Err(OpError::Constants) };
+    let (weights, channels) = match layer.constants {
+        Constants::Plain { weights, channels } => (weights, channels),
+        Constants::Depthwise(packed) => return check_packed_depthwise(op, &packed),
+        Constants::Packed(_) => return Err(OpError::Constants),
+    };
     check_weights(op.weights, channels)?;
     let outputs = (op.output.channels as usize).max(1);
     let mut channels = channels.iter().enumerate();
@@ -176,13 +205,28 @@ fn check_pool(op: &Pool2d) -> Result<(), OpError> {
     ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
 }
 
-fn check_add(op: &Add) -> Result<(), OpError> {
+fn check_add(op: &Add, section: &[u8]) -> Result<(), OpError> {
     check_broadcast(&op.a, &op.b, &op.output)?;
     check_activation(op.activation)?;
     // A summand is below 2^28 before its multiplier; with no left shift the sum stays below 2^29.
     let summands = [op.a_multiplier, op.b_multiplier];
     ensure(summands.iter().all(|m| m.is_valid() && m.shift <= 0), OpError::Multiplier)?;
-    ensure(op.output_multiplier.is_valid(), OpError::Multiplier)
+    ensure(op.output_multiplier.is_valid(), OpError::Multiplier)?;
+    let layer = AddLayer::new(op, section).ok_or(OpError::Constants)?;
+    let have = op.tables.map(|table| table.is_some());
+    if have == [false; 2] {
+        return Ok(());
+    }
+    ensure(op.needs_tables() == Some(have), OpError::Multiplier)?;
+    for (summand, start) in op.tables.into_iter().enumerate() {
+        ensure(start.is_none_or(|start| start.is_multiple_of(4)), OpError::Constants)?;
+        let entries = layer.tables.get(summand).copied().flatten().map_or(&[][..], |table| table.as_chunks::<4>().0);
+        let mut entries = (0..=u8::MAX).zip(entries);
+        let proved =
+            |(value, entry): (u8, &[u8; 4])| i32::from_le_bytes(*entry) == op.table_entry(have, summand, value as i8);
+        ensure(entries.all(proved), OpError::Constants)?;
+    }
+    Ok(())
 }
 
 fn check_clamp(op: &Clamp) -> Result<(), OpError> {

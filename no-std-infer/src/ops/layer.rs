@@ -4,7 +4,7 @@ use core::marker::PhantomData;
 
 use super::PatchOrder;
 use super::params::{ChannelParams, DenseParams, OutputParams, PackedParams};
-use crate::format::{Conv2d, Dense, Layout, Weights};
+use crate::format::{Conv2d, DEPTHWISE_LEN, Dense, Layout, Weights};
 
 /// The parameters of a layer's output channels, in order.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,8 @@ pub enum Constants<'a, P = ChannelParams> {
     },
     /// [`Layout::Packed`].
     Packed(Packed<'a>),
+    /// [`Layout::Packed`] of a depthwise convolution.
+    Depthwise(PackedDepthwise<'a>),
 }
 
 impl<'a, P: OutputParams> Constants<'a, P> {
@@ -99,6 +101,40 @@ impl<'a> Packed<'a> {
     }
 }
 
+/// The constants of a packed depthwise convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct PackedDepthwise<'a> {
+    /// [`DEPTHWISE_LEN`] bytes an output channel.
+    pub weights: &'a [u8],
+    /// One entry an output channel.
+    pub channels: Channels<'a, PackedParams>,
+}
+
+impl<'a> PackedDepthwise<'a> {
+    /// Which tap each byte of a channel belongs to; the others are 0.
+    pub const TAPS: [usize; 9] = [0, 3, 2, 5, 6, 1, 8, 4, 7];
+
+    fn find(section: &'a [u8], weights: Weights, outputs: usize) -> Option<Self> {
+        let start = weights.weights as usize;
+        let end = start.checked_add(outputs.checked_mul(DEPTHWISE_LEN)?)?;
+        let channels = Channels::find(section, weights.channels, outputs)?;
+        Some(Self { weights: section.get(start..end)?, channels })
+    }
+
+    /// The weights of output channel `output` in the order of the taps.
+    #[must_use]
+    pub fn taps(&self, output: usize) -> [i8; 9] {
+        let mut taps = [0; 9];
+        let bytes = self.weights.get(output.saturating_mul(DEPTHWISE_LEN)..).unwrap_or_default();
+        for (&byte, tap) in bytes.iter().zip(Self::TAPS) {
+            if let Some(slot) = taps.get_mut(tap) {
+                *slot = byte as i8;
+            }
+        }
+        taps
+    }
+}
+
 /// The two weights in a halfword `a + 256 · b`; the second is 128 where no int8 weights give it.
 #[inline]
 #[must_use]
@@ -127,8 +163,12 @@ impl<'a> ConvLayer<'a> {
     /// Finds a depthwise convolution's constants in the weights section; `None` when they lie outside.
     #[must_use]
     pub fn depthwise(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
-        let order = PatchOrder { runs: 1, run: op.window.taps() };
-        Some(Self { op, constants: Constants::find(section, op.weights, order, op.output.channels as usize)? })
+        let (order, outputs) = (PatchOrder { runs: 1, run: op.window.taps() }, op.output.channels as usize);
+        let constants = match op.weights.layout {
+            Layout::Plain => Constants::find(section, op.weights, order, outputs)?,
+            Layout::Packed => Constants::Depthwise(PackedDepthwise::find(section, op.weights, outputs)?),
+        };
+        Some(Self { op, constants })
     }
 
     /// The weight of output channel `output` for element `index` of the patch in plain order; a depthwise convolution's
@@ -143,6 +183,7 @@ impl<'a> ConvLayer<'a> {
                 weights.get(at).map_or(0, |&weight| weight as i8)
             }
             Constants::Packed(packed) => packed.weight(output, index),
+            Constants::Depthwise(packed) => packed.taps(output).get(index).copied().unwrap_or(0),
         }
     }
 
@@ -151,7 +192,9 @@ impl<'a> ConvLayer<'a> {
     pub fn channel(&self, output: usize) -> Option<ChannelParams> {
         match &self.constants {
             Constants::Plain { channels, .. } => channels.skip(output).iter().next(),
-            Constants::Packed(packed) => packed.channels.skip(output).iter().next().map(PackedParams::plain),
+            Constants::Packed(Packed { channels, .. }) | Constants::Depthwise(PackedDepthwise { channels, .. }) => {
+                channels.skip(output).iter().next().map(PackedParams::plain)
+            }
         }
     }
 }
@@ -174,7 +217,7 @@ impl<'a> DenseLayer<'a> {
         let outputs = op.output.channels as usize;
         match Constants::find(section, op.weights, PatchOrder::dense(op), outputs)? {
             Constants::Plain { weights, channels } => Some(Self { op, weights, channels }),
-            Constants::Packed(_) => None,
+            _ => None,
         }
     }
 }

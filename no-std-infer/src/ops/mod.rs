@@ -1,14 +1,18 @@
 //! The operators' geometry: what [`Model::parse`](crate::Model::parse) proves about each and kernels rely on.
 
+mod add;
 mod check;
 mod layer;
 mod order;
 mod params;
+mod plane;
 
+pub use add::AddLayer;
 pub(crate) use check::{check, check_tensor};
-pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, unpack};
+pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, PackedDepthwise, unpack};
 pub use order::PatchOrder;
 pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};
+pub(crate) use plane::Plane;
 
 use crate::format::{Conv2d, Layout, Op, Tensor};
 
@@ -20,6 +24,10 @@ fn patch_len(op: &Conv2d) -> usize {
 /// Bytes of four output pixels' patches, widened.
 pub(crate) fn panel_len(op: &Conv2d) -> usize {
     PatchOrder::conv2d(op).pairs().saturating_mul(16)
+}
+
+fn same_shape(a: &Tensor, b: &Tensor) -> bool {
+    (a.height, a.width, a.channels) == (b.height, b.width, b.channels)
 }
 
 /// Rows of the input that lie under one output row, copied with their padding.
@@ -104,8 +112,8 @@ impl Op {
     ///
     /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
     /// rounded up to a multiple of 16. A packed one widens those of four pixels to 16 bits, 16 bytes for each pair of the
-    /// patch, from a [`Strip`] of the input; or puts one patch in order, which takes less unless it is tiny.
-    /// The other operators need none.
+    /// patch, from a [`Strip`] of the input; or puts one patch in order, which takes less unless it is tiny. A packed
+    /// depthwise convolution copies one channel with its border. The other operators need none.
     #[must_use]
     pub fn scratch_len(&self) -> u32 {
         let len = match self {
@@ -117,6 +125,12 @@ impl Op {
                     panel_len(op).saturating_add(Strip::new(op).len()).max(portable)
                 }
             },
+            Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
+                Plane::new(op, &(0..usize::from(op.output.height)))
+                    .len()
+                    .checked_next_multiple_of(16)
+                    .unwrap_or(usize::MAX)
+            }
             _ => 0,
         };
         u32::try_from(len).unwrap_or(u32::MAX)
@@ -126,7 +140,7 @@ impl Op {
     #[must_use]
     pub fn scratch_offset(&self) -> u32 {
         match self {
-            Op::Conv2d(op) => op.scratch,
+            Op::Conv2d(op) | Op::DepthwiseConv2d(op) => op.scratch,
             _ => 0,
         }
     }
@@ -134,7 +148,11 @@ impl Op {
     /// True when the output may lie exactly where an input lies.
     #[must_use]
     pub fn in_place(&self) -> bool {
-        matches!(self, Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_))
+        match self {
+            Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_) => true,
+            Op::DepthwiseConv2d(op) => op.weights.layout == Layout::Packed && same_shape(&op.input, &op.output),
+            _ => false,
+        }
     }
 
     /// Multiply-accumulates of one inference, taps in the padding included.

@@ -42,9 +42,23 @@ impl Maker {
             let multiplier = self.multiplier(usual);
             Multiplier { shift: multiplier.shift.min(0), ..multiplier }
         };
-        let (a_multiplier, b_multiplier) = (summand(0), summand(-3));
+        let (mut a_multiplier, mut b_multiplier) = (summand(0), summand(-3));
+        let half = Multiplier { mantissa: 1 << 30, shift: 0 };
+        match self.rng.random_range(0..4) {
+            0 => a_multiplier = half,
+            1 => b_multiplier = half,
+            _ => {}
+        }
         let (output_multiplier, activation) = (self.multiplier(-18), self.activation());
-        Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation })
+        let tables = [None; 2];
+        let mut op = Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables };
+        if let Some(need) = op.needs_tables() {
+            for summand in (0..2).filter(|&summand| need[summand]) {
+                let entries = (0..=u8::MAX).flat_map(|value| op.table_entry(need, summand, value as i8).to_le_bytes());
+                op.tables[summand] = Some(self.append(&entries.collect::<Vec<u8>>()));
+            }
+        }
+        Op::Add(op)
     }
 
     pub(super) fn mean(&mut self, input: Tensor) -> Op {

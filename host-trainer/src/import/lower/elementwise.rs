@@ -4,6 +4,7 @@ use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
 use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::ops::AddLayer;
 
 use super::Lowering;
 use crate::import::model::{BuiltinOperator, Operator};
@@ -45,7 +46,7 @@ impl Lowering<'_> {
             return Ok(Op::Mul(Mul { a, b, output, multiplier, activation }));
         }
         let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a_scale, b_scale, to.scale)?;
-        Ok(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation }))
+        Ok(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables: [None; 2] }))
     }
 
     /// A sum or product whose other input is one constant: a table, made by running the operator on all inputs.
@@ -61,7 +62,7 @@ impl Lowering<'_> {
         let [a, b] = if at == 0 { [input, scalar] } else { [scalar, input] };
         let mut arena: Vec<i8> = (i8::MIN..=i8::MAX).chain([0; 256]).chain([value]).collect();
         match self.sum_or_product(op, a, b, output)? {
-            Op::Add(op) => Portable::add(&mut arena, &op, 0..1),
+            Op::Add(op) => Portable::add(&mut arena, &AddLayer { op: &op, tables: [None; 2] }, 0..1),
             Op::Mul(op) => Portable::mul(&mut arena, &op, 0..1),
             _ => bail!("it is neither a sum nor a product"),
         }

@@ -2,14 +2,12 @@
 
 use core::ops::Range;
 
-use super::gemm::{Weights, gemm};
+use super::gemm::Gemm;
+use super::groups::{PIXELS, convolve};
 use super::rows::Rows;
 use super::widen::{Patches, widen};
 use crate::format::{Conv2d, Op};
 use crate::ops::{Packed, Strip, panel_len};
-
-/// Pixels that are multiplied at a time.
-const PIXELS: usize = 4;
 
 /// Output rows `rows` of a convolution with packed weights.
 pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
@@ -19,108 +17,117 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<us
     let regions = arena.get_disjoint_mut([op.input.range(), start..start + rows.len() * row, scratch]);
     let Ok([input, output, scratch]) = regions else { return };
     let Some((panel, strip)) = scratch.split_at_mut_checked(panel_len(op)) else { return };
-    let mut product = Product { weights: Weights::new(packed), panel, output, pixels: 0 };
+    let Some(gemm) = Gemm::new(panel, packed) else { return };
+    let mut product = Product { gemm, channels: op.output.channels as usize, output, pixels: 0 };
     let (width, channels) = (usize::from(op.input.width), op.input.channels as usize);
     let patches = Patches {
         quads: packed.order.quads(),
         left_over: packed.order.left_over(),
         runs: packed.order.runs,
         run_stride: Strip::new(op).pitch * usize::from(op.window.dilation_h),
-        pixels: 0,
         pixel_stride: usize::from(op.window.stride_w) * channels,
     };
     if op.window.taps() > 1 {
         let mut strip = Rows::new(op, strip);
         for y in rows {
-            product.add(strip.under(input, y), op, patches, usize::from(op.output.width));
+            product.add(strip.under(input, y), op, &patches, usize::from(op.output.width));
         }
     } else if op.output.width == op.input.width && op.output.height == op.input.height {
         let first = rows.start * width * channels;
-        product.add(input.get(first..).unwrap_or_default(), op, patches, rows.len() * width);
+        product.add(input.get(first..).unwrap_or_default(), op, &patches, rows.len() * width);
     } else {
         for y in rows {
             let first = y * usize::from(op.window.stride_h) * width * channels;
-            product.add(input.get(first..).unwrap_or_default(), op, patches, usize::from(op.output.width));
+            product.add(input.get(first..).unwrap_or_default(), op, &patches, usize::from(op.output.width));
         }
     }
-    product.finish(op.output.channels as usize);
+    product.finish();
 }
 
 /// A panel that is multiplied whenever it is full.
 struct Product<'a> {
-    weights: Weights<'a>,
-    /// Pair by pair of a patch, the pairs of four pixels.
-    panel: &'a mut [i8],
+    gemm: Gemm<'a>,
+    /// Output channels.
+    channels: usize,
     /// What is left of the output.
     output: &'a mut [i8],
     /// Pixels in the panel.
     pixels: usize,
 }
 
-impl Product<'_> {
+impl<'a> Product<'a> {
     /// Adds `count` neighbouring pixels whose patches start at the beginning of `source`.
-    fn add(&mut self, source: &[i8], op: &Conv2d, patches: Patches, count: usize) {
+    fn add(&mut self, source: &[i8], op: &Conv2d, patches: &Patches, count: usize) {
         let mut done = 0;
         while done < count {
+            let groups = (count - done) / PIXELS;
+            if self.pixels == 0 && groups > 0 && self.channels % 2 == 0 && op.window.dilation_w == 1 {
+                let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
+                let output = self.take(groups * PIXELS);
+                convolve(&mut self.gemm, patches, source, groups, output, self.channels);
+                done += groups * PIXELS;
+                continue;
+            }
             let pixels = (PIXELS - self.pixels).min(count - done);
             let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
-            let panel = self.panel.get_mut(self.pixels * 4..).unwrap_or_default();
-            widen_patches(source, op, Patches { pixels, ..patches }, panel);
+            let panel = self.gemm.panel_mut().get_mut(self.pixels * 4..).unwrap_or_default();
+            widen_patches(source, op, patches, pixels, panel);
             done += pixels;
             self.pixels += pixels;
             if self.pixels == PIXELS {
-                self.multiply(op.output.channels as usize);
+                self.multiply();
             }
         }
     }
 
     /// Multiplies a full panel with all output channels.
-    fn multiply(&mut self, channels: usize) {
+    fn multiply(&mut self) {
         self.pixels = 0;
+        let output = self.take(PIXELS);
+        self.gemm.multiply(0..self.channels / 2, output, self.channels);
+        if self.channels % 2 == 1 {
+            self.multiply_pair(self.channels / 2, output);
+        }
+    }
+
+    /// The output of the next `pixels`.
+    fn take(&mut self, pixels: usize) -> &'a mut [i8] {
         let output = core::mem::take(&mut self.output);
-        let Some((output, rest)) = output.split_at_mut_checked(PIXELS * channels) else { return };
+        let (output, rest) = output.split_at_mut_checked(pixels * self.channels).unwrap_or_default();
         self.output = rest;
-        let Some((full, odd)) = self.weights.split_at(channels / 2) else { return };
-        gemm(self.panel, full, output, channels);
-        self.multiply_by_pairs(odd, channels & !1, output, channels);
+        output
     }
 
     /// Multiplies what is left in the panel.
-    fn finish(mut self, channels: usize) {
-        let output = core::mem::take(&mut self.output);
-        self.multiply_by_pairs(self.weights, 0, output, channels);
+    fn finish(mut self) {
+        if self.pixels > 0 {
+            let output = core::mem::take(&mut self.output);
+            (0..self.channels.div_ceil(2)).for_each(|pair| self.multiply_pair(pair, output));
+        }
     }
 
-    /// Multiplies with one pair of channels after the other, from channel `first` on; what the product would write beyond
-    /// the output goes through a buffer.
-    fn multiply_by_pairs(&self, mut weights: Weights<'_>, first: usize, output: &mut [i8], channels: usize) {
-        for first in (first..channels).step_by(2) {
-            let Some((pair, rest)) = weights.split_at(1) else { return };
-            weights = rest;
-            let mut results = [0; 2 * PIXELS];
-            gemm(self.panel, pair, &mut results, 2);
-            for (pixel, results) in output.chunks_exact_mut(channels.max(1)).zip(results.as_chunks::<2>().0) {
-                for (out, &result) in pixel.iter_mut().skip(first).zip(results) {
-                    *out = result;
-                }
+    /// Multiplies with one pair of channels, where the product would write beyond the output: through a buffer.
+    fn multiply_pair(&self, pair: usize, output: &mut [i8]) {
+        let mut results = [0; 2 * PIXELS];
+        self.gemm.multiply(pair..pair + 1, &mut results, 2);
+        for (pixel, results) in output.chunks_exact_mut(self.channels.max(1)).zip(results.as_chunks::<2>().0) {
+            for (out, &result) in pixel.iter_mut().skip(pair * 2).zip(results) {
+                *out = result;
             }
         }
     }
 }
 
 /// Widens patches into the panel; where columns are dilated, kernel row by kernel row.
-fn widen_patches(source: &[i8], op: &Conv2d, patches: Patches, panel: &mut [i8]) {
+fn widen_patches(source: &[i8], op: &Conv2d, patches: &Patches, pixels: usize, panel: &mut [i8]) {
     if op.window.dilation_w == 1 {
-        return widen(source, patches, panel);
+        return widen(source, patches, pixels, panel);
     }
     let columns = usize::from(op.window.kernel_w);
-    let row = Patches {
-        runs: columns,
-        run_stride: usize::from(op.window.dilation_w) * op.input.channels as usize,
-        ..patches
-    };
+    let run_stride = usize::from(op.window.dilation_w) * op.input.channels as usize;
+    let row = Patches { runs: columns, run_stride, ..*patches };
     for tap_y in 0..usize::from(op.window.kernel_h) {
         let source = source.get(tap_y * patches.run_stride..).unwrap_or_default();
-        widen(source, row, panel.get_mut(tap_y * columns * patches.quads * 32..).unwrap_or_default());
+        widen(source, &row, pixels, panel.get_mut(tap_y * columns * patches.quads * 32..).unwrap_or_default());
     }
 }

@@ -3,8 +3,12 @@
 //! Elsewhere every instruction and every loop in assembly is replaced by a plain model with the same result, so that the
 //! same kernels run in tests on any host. Operators without a kernel of their own here run the portable one.
 
+mod add;
 mod conv;
+mod copy;
+mod depthwise;
 mod gemm;
+mod groups;
 #[cfg(not(dsp))]
 mod insn;
 mod rows;
@@ -13,8 +17,8 @@ mod widen;
 use core::ops::Range;
 
 use super::{Kernels, Portable};
-use crate::format::{Add, Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::ops::{Constants, ConvLayer, DenseLayer};
+use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
+use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
 
 /// Kernels for cores with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
@@ -24,12 +28,15 @@ impl Kernels for Dsp {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Packed(packed) => conv::conv2d(arena, layer.op, packed, rows),
-            Constants::Plain { .. } => Portable::conv2d(arena, layer, rows),
+            _ => Portable::conv2d(arena, layer, rows),
         }
     }
 
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        Portable::depthwise_conv2d(arena, layer, rows);
+        match &layer.constants {
+            Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
+            _ => Portable::depthwise_conv2d(arena, layer, rows),
+        }
     }
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
@@ -44,8 +51,12 @@ impl Kernels for Dsp {
         Portable::average_pool2d(arena, op, rows);
     }
 
-    fn add(arena: &mut [i8], op: &Add, rows: Range<usize>) {
-        Portable::add(arena, op, rows);
+    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
+        if layer.tables == [None; 2] {
+            Portable::add(arena, layer, rows);
+        } else {
+            add::add(arena, layer, rows);
+        }
     }
 
     fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {

@@ -1,5 +1,6 @@
 //! The input rows under one output row, copied with their padding.
 
+use super::copy::{copy, move_down};
 use crate::format::Conv2d;
 use crate::ops::Strip;
 
@@ -24,11 +25,9 @@ impl<'a> Rows<'a> {
         let top = y as i32 * i32::from(window.stride_h) - i32::from(window.pad_top);
         let moved = self.top.map(|before| top.wrapping_sub(before)).and_then(|moved| usize::try_from(moved).ok());
         let kept = moved.map_or(0, |moved| rows.saturating_sub(moved));
-        let start = (rows - kept) * self.strip.pitch;
-        if let Some(bytes) = self.bytes.get_mut(..rows * self.strip.pitch) {
-            if start <= bytes.len() {
-                bytes.copy_within(start.., 0);
-            }
+        if kept > 0 && kept < rows {
+            let bytes = self.bytes.get_mut(..rows * self.strip.pitch).unwrap_or_default();
+            move_down(bytes, (rows - kept) * self.strip.pitch);
         }
         for row in kept..rows {
             self.fill(input, row, top.wrapping_add(row as i32));
@@ -51,11 +50,8 @@ impl<'a> Rows<'a> {
             return;
         };
         before.fill(op.input.zero_point);
-        let inside = rest.len().min(source.len());
-        let (inside, after) = rest.split_at_mut(inside);
-        if let Some(source) = source.get(..inside.len()) {
-            inside.copy_from_slice(source);
-        }
+        let (inside, after) = rest.split_at_mut(rest.len().min(source.len()));
+        copy(source, inside);
         after.fill(op.input.zero_point);
     }
 }

@@ -7,79 +7,112 @@ core::arch::global_asm!(include_str!("widen.s"), options(raw));
 #[cfg(dsp)]
 unsafe extern "C" {
     fn no_std_infer_widen(arguments: *const Arguments);
+    fn no_std_infer_widen_rgb(arguments: *const Arguments);
+    fn no_std_infer_widen_3x1(arguments: *const Arguments);
 }
 
 #[cfg(dsp)]
 #[repr(C)]
-struct Arguments {
-    source: *const i8,
+pub(super) struct Arguments {
+    pub(super) source: *const i8,
     target: *mut i8,
-    shape: Patches,
+    quads: usize,
+    runs: usize,
+    run_stride: usize,
+    pixels: usize,
+    pixel_stride: usize,
+    left_over: usize,
 }
 
 /// The patches of neighbouring pixels: each consists of runs of bytes.
 #[derive(Clone, Copy, Debug)]
-#[repr(C)]
 pub struct Patches {
     /// Groups of four bytes in each run.
     pub quads: usize,
+    /// Bytes of each run beyond its groups, 0 to 3.
+    pub left_over: usize,
     /// How many runs a patch has.
     pub runs: usize,
     /// Bytes from the start of a run to the start of the next.
     pub run_stride: usize,
-    /// How many patches.
-    pub pixels: usize,
     /// Bytes from the start of a patch to the start of the next.
     pub pixel_stride: usize,
-    /// Bytes of each run beyond its groups, 0 to 3.
-    pub left_over: usize,
 }
 
 impl Patches {
-    /// Bytes from the first to the last, both included; at least one run and one pixel.
-    fn span(self) -> usize {
-        (self.runs - 1) * self.run_stride + (self.pixels - 1) * self.pixel_stride + self.quads * 4 + self.left_over
+    /// Bytes of a run.
+    fn run(&self) -> usize {
+        self.quads * 4 + self.left_over
     }
 
     /// Pairs that each patch becomes.
-    fn pairs(self) -> usize {
+    fn pairs(&self) -> usize {
         self.runs * self.quads * 2 + (self.runs * self.left_over).div_ceil(2)
+    }
+
+    /// True when there is something to widen, source and panel are long enough for `pixels` patches, and the panel's
+    /// address is a multiple of 4.
+    pub(super) fn fit(&self, source: &[i8], pixels: usize, panel: &[i8]) -> bool {
+        let pairs = self.pairs();
+        if pixels == 0 || pairs == 0 {
+            return false;
+        }
+        let span = (self.runs - 1) * self.run_stride + (pixels - 1) * self.pixel_stride + self.run();
+        let aligned = (panel.as_ptr() as usize).is_multiple_of(4);
+        aligned && source.len() >= span && panel.len() >= pairs * 16 - 16 + pixels.min(4) * 4
+    }
+
+    /// The fastest loop for `pixels` of these patches, and its arguments.
+    ///
+    /// All loops keep the calling convention. They read, pixel by pixel and run by run, nothing outside the patches, and
+    /// write words, and halfwords of what is left over, in the pairs of their pixels: the last one ends where
+    /// [`fit`](Self::fit) checks the panel's length, when there are at most four pixels. Loads need no alignment, or have
+    /// it; stores have it when the panel is aligned.
+    #[cfg(dsp)]
+    pub(super) fn loop_for(&self, source: *const i8, pixels: usize, target: *mut i8) -> (Loop, Arguments) {
+        let &Patches { quads, left_over, runs, run_stride, pixel_stride } = self;
+        let aligned = (source as usize | run_stride | pixel_stride).is_multiple_of(4);
+        // A kernel three columns wide that moves by one column of whole words.
+        let shared = pixels == 4 && aligned && pixel_stride > 0 && self.run() == pixel_stride * 3;
+        let function = match (runs, quads, left_over) {
+            (3, 2, 1) => no_std_infer_widen_rgb,
+            _ if shared => no_std_infer_widen_3x1,
+            _ => no_std_infer_widen,
+        };
+        (function, Arguments { source, target, quads, runs, run_stride, pixels, pixel_stride, left_over })
     }
 }
 
-/// Widens patches to the pairs of [`PatchOrder`](crate::ops::PatchOrder). Those of a patch lie 16 bytes apart from the
-/// panel's first byte on, those of the next patch 4 bytes further. Does nothing when source or panel is too short, a
-/// number is 0, or the panel's address is no multiple of 4.
-pub fn widen(source: &[i8], patches: Patches, panel: &mut [i8]) {
-    let (pixels, pairs) = (patches.pixels, patches.pairs());
-    if patches.runs == 0 || !(1..=4).contains(&pixels) || pairs == 0 {
-        return;
-    }
-    let aligned = (panel.as_ptr() as usize).is_multiple_of(4);
-    if source.len() < patches.span() || panel.len() < pairs * 16 - 16 + pixels * 4 || !aligned {
+#[cfg(dsp)]
+pub(super) type Loop = unsafe extern "C" fn(*const Arguments);
+
+/// Widens the patches of `pixels` neighbours, 1 to 4, to the pairs of [`PatchOrder`](crate::ops::PatchOrder). The pairs of
+/// a patch lie 16 bytes apart from the panel's first byte on, those of the next patch 4 bytes further. Does nothing when
+/// source or panel is too short, or the panel's address is no multiple of 4.
+pub fn widen(source: &[i8], patches: &Patches, pixels: usize, panel: &mut [i8]) {
+    if pixels > 4 || !patches.fit(source, pixels, panel) {
         return;
     }
     #[cfg(dsp)]
-    // SAFETY: it reads, pixel by pixel and run by run, no byte beyond `span`, and writes words, and halfwords of what is
-    // left over, in the pairs of its pixels: the last one ends where the panel's length was checked. Loads need no
-    // alignment, or have it; stores have it. It keeps the calling convention.
+    // SAFETY: the patches fit, and there are at most four.
     unsafe {
-        no_std_infer_widen(&Arguments { source: source.as_ptr(), target: panel.as_mut_ptr(), shape: patches });
+        let (function, arguments) = patches.loop_for(source.as_ptr(), pixels, panel.as_mut_ptr());
+        function(&arguments);
     }
     #[cfg(not(dsp))]
-    model(source, patches, panel);
+    model(source, patches, pixels, panel);
 }
 
 #[cfg(not(dsp))]
-fn model(source: &[i8], patches: Patches, panel: &mut [i8]) {
+fn model(source: &[i8], patches: &Patches, pixels: usize, panel: &mut [i8]) {
     use super::insn::{sxtb16, sxtb16_ror8};
 
-    for pixel in 0..patches.pixels {
+    for pixel in 0..pixels {
         let mut next = pixel * 4;
         let mut left_over = next + patches.runs * patches.quads * 32;
         for run in 0..patches.runs {
             let start = pixel * patches.pixel_stride + run * patches.run_stride;
-            let (groups, rest) = source[start..][..patches.quads * 4 + patches.left_over].as_chunks::<4>();
+            let (groups, rest) = source[start..][..patches.run()].as_chunks::<4>();
             for group in groups {
                 let word = u32::from_le_bytes(group.map(|byte| byte as u8));
                 for pair in [sxtb16(word), sxtb16_ror8(word)] {

@@ -126,4 +126,110 @@ no_std_infer_widen:
     add sp, sp, #32
     pop {r4-r11, pc}
     .size no_std_infer_widen, . - no_std_infer_widen
+
+    // The same for patches of three runs of nine bytes; the upper half of the last pair is multiplied
+    // with 0 and may be anything.
+    .section .text.no_std_infer_widen_rgb, "ax", %progbits
+    .p2align 2
+    .global no_std_infer_widen_rgb
+    .thumb_func
+    .type no_std_infer_widen_rgb, %function
+    .macro nsi_run at
+    ldr r4, [r2]
+    ldr r5, [r2, #4]
+    ldrsb r6, [r2, #8]
+    nsi_group r4, \at
+    nsi_group r5, (\at + 32)
+    .endm
+no_std_infer_widen_rgb:
+    push {r4-r9, lr}
+    ldr r3, [r0, #16]
+    ldr r12, [r0, #20]
+    ldr lr, [r0, #24]
+    ldm r0, {r0-r1}
+1:  mov r2, r0
+    nsi_run 0
+    mov r7, r6
+    add r2, r2, r3
+    nsi_run 64
+    pkhbt r7, r7, r6, lsl #16
+    add r2, r2, r3
+    nsi_run 128
+    str r7, [r1, #192]
+    str r6, [r1, #208]
+    add r0, r0, lr
+    add r1, r1, #4
+    subs r12, r12, #1
+    bne 1b
+    pop {r4-r9, pc}
+    .size no_std_infer_widen_rgb, . - no_std_infer_widen_rgb
+    .purgem nsi_run
+
+    // The same for four neighbouring pixels, one column apart, of kernels three columns wide, with channels a multiple of
+    // 4 and words at multiples of 4: each byte is widened once and stored for up to three taps.
+    // r0, r1: columns 0 and 3 of the source; r2 bytes of a column; r3-r5 targets of the three taps; r6 groups to do;
+    // r10 groups of a column; r11 from the end of a run to the next; r12 runs to do
+    .section .text.no_std_infer_widen_3x1, "ax", %progbits
+    .p2align 2
+    .global no_std_infer_widen_3x1
+    .thumb_func
+    .type no_std_infer_widen_3x1, %function
+    // A word of a column: widened to r8 and r9.
+    .macro nsi_column from:vararg
+    ldr r7, \from
+    sxtb16 r8, r7
+    sxtb16 r9, r7, ror #8
+    .endm
+    .macro nsi_tap target, pixel
+    str r9, [\target, #(\pixel * 4 + 16)]
+    .if \pixel
+    str r8, [\target, #(\pixel * 4)]
+    .else
+    str r8, [\target], #32
+    .endif
+    .endm
+no_std_infer_widen_3x1:
+    push {r4-r11, lr}
+    mov r12, r0
+    ldrd r10, r6, [r12, #8]
+    ldr r11, [r12, #16]
+    ldrd r0, r3, [r12]
+    mov r12, r6
+    mov r4, #3
+    udiv r10, r10, r4
+    lsl r2, r10, #2
+    sub r11, r11, r2
+1:  add r1, r0, r2
+    add r1, r1, r2, lsl #1
+    add r4, r3, r10, lsl #5
+    add r5, r4, r10, lsl #5
+    mov r6, r10
+2:  nsi_column [r1, r2, lsl #1]
+    nsi_tap r5, 3
+    nsi_column [r1, r2]
+    nsi_tap r5, 2
+    nsi_tap r4, 3
+    nsi_column [r1], #4
+    nsi_tap r5, 1
+    nsi_tap r4, 2
+    nsi_tap r3, 3
+    nsi_column [r0, r2, lsl #1]
+    nsi_tap r5, 0
+    nsi_tap r4, 1
+    nsi_tap r3, 2
+    nsi_column [r0, r2]
+    nsi_tap r4, 0
+    nsi_tap r3, 1
+    nsi_column [r0], #4
+    nsi_tap r3, 0
+    subs r6, r6, #1
+    bne 2b
+    mov r3, r5
+    add r0, r0, r11
+    subs r12, r12, #1
+    bne 1b
+    pop {r4-r11, pc}
+    .size no_std_infer_widen_3x1, . - no_std_infer_widen_3x1
+    .purgem nsi_column
+    .purgem nsi_tap
     .purgem nsi_group

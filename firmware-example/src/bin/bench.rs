@@ -1,0 +1,119 @@
+//! Measures the blob that QEMU's loader put into memory, operator by operator, prints the figures and ends QEMU; the
+//! host's side is `host_trainer::device::measure`.
+//!
+//! One figure a line, `name value`; `op` lines are `op index cost CRC-32`. The last line is `end`.
+#![no_std]
+#![no_main]
+
+use core::fmt::{self, Write};
+
+use cortex_m::Peripherals;
+use cortex_m_rt::entry;
+use firmware_example::mps2::{Mps2, exit, loaded_blob};
+use firmware_example::region::{region_begins, region_ends};
+use firmware_example::{Board, Console};
+use no_std_infer::format::Generator;
+use no_std_infer::golden::{SelfTestError, generate, self_test};
+use no_std_infer::{Arena, CRC32, Interpreter, Model};
+
+/// Longest arena in bytes.
+const ARENA_LEN: usize = 3 << 20;
+/// Most operators.
+const OPS: usize = 1024;
+/// Seed of the input where the blob has no golden vector.
+const SEED: u32 = 0x2545_F491;
+
+/// Cost and CRC-32 of an operator's output.
+type Layer = (u32, u32);
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+    static mut LAYERS: [Layer; OPS] = [(0, 0); OPS];
+    let Some(peripherals) = Peripherals::take() else { exit(false) };
+    let mut board = Mps2::start(peripherals.SYST);
+    let outcome = measure(&mut board, loaded_blob(), ARENA, LAYERS);
+    exit(outcome.is_ok())
+}
+
+fn measure<B: Board>(board: &mut B, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
+    writeln!(board.console(), "board {}", B::NAME)?;
+    let start = board.now();
+    let parsed = Model::parse(blob);
+    let parse = board.now() - start;
+    let model = match parsed {
+        Ok(model) => model,
+        Err(error) => return writeln!(board.console(), "error the blob cannot be run: {error}"),
+    };
+    if usize::from(model.info().ops) > layers.len() {
+        return writeln!(board.console(), "error the model has more than {} operators", layers.len());
+    }
+    let run = match run(board, &model, arena) {
+        Ok(run) => run,
+        Err(error) => return writeln!(board.console(), "error the arena does not fit: {error}"),
+    };
+    let stack = board.stack_used();
+    profile(board, &model, arena, layers);
+    let mut console = board.console();
+    writeln!(console, "crc {:08x}", model.crc())?;
+    writeln!(console, "parse {parse}")?;
+    writeln!(console, "run {run}")?;
+    writeln!(console, "arena {}", model.arena_len())?;
+    writeln!(console, "model {}", size_of::<Model<'_>>())?;
+    writeln!(console, "stack {stack}")?;
+    for (index, (cost, crc)) in layers.iter().take(model.info().ops.into()).enumerate() {
+        writeln!(console, "op {index} {cost} {crc:08x}")?;
+    }
+    report_self_test(&mut console, self_test(&model, arena))?;
+    writeln!(console, "end")
+}
+
+/// The cost of a whole run.
+fn run(board: &impl Board, model: &Model<'_>, arena: &mut [i8]) -> Result<u64, no_std_infer::Error> {
+    let mut interpreter = Interpreter::new(model, arena)?;
+    fill(model, interpreter.input_mut());
+    let start = board.now();
+    region_begins();
+    interpreter.run();
+    region_ends();
+    Ok(board.now() - start)
+}
+
+/// Cost and output of each operator.
+fn profile(board: &impl Board, model: &Model<'_>, arena: &mut [i8], layers: &mut [Layer]) {
+    let Ok(mut interpreter) = Interpreter::new(model, arena) else { return };
+    fill(model, interpreter.input_mut());
+    let mut start = board.now();
+    region_begins();
+    interpreter.run_profiled(|index, _, output| {
+        region_ends();
+        let cost = board.now() - start;
+        if let Some(layer) = layers.get_mut(index) {
+            *layer = (cost as u32, crc(output));
+        }
+        start = board.now();
+        region_begins();
+    });
+}
+
+/// The golden vector's input, or else that of a fixed seed.
+fn fill(model: &Model<'_>, input: &mut [i8]) {
+    match model.golden() {
+        Some(golden) => generate(golden.generator, golden.seed, input),
+        None => generate(Generator::Xorshift32, SEED, input),
+    }
+}
+
+fn crc(values: &[i8]) -> u32 {
+    let mut digest = CRC32.digest();
+    values.iter().for_each(|&value| digest.update(&[value as u8]));
+    digest.finalize()
+}
+
+fn report_self_test<B: Board>(console: &mut Console<'_, B>, outcome: Result<(), SelfTestError>) -> fmt::Result {
+    match outcome {
+        Ok(()) => writeln!(console, "self-test passed"),
+        Err(SelfTestError::NoGolden) => writeln!(console, "self-test none"),
+        Err(error) => writeln!(console, "self-test {error}"),
+    }
+}

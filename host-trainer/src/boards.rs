@@ -1,0 +1,152 @@
+//! Boards, and how long a model takes and whether it fits there: `boards.toml` names the sources.
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::aligned::Aligned;
+use crate::device::cycles::Caches;
+use crate::device::measure::Bench;
+
+/// A board.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Board {
+    /// How it is named on the command line.
+    pub name: String,
+    /// Its name for people.
+    pub title: String,
+    /// The microcontroller.
+    pub part: String,
+    /// Its core.
+    pub core: String,
+    /// Fastest clock in MHz.
+    pub clock_mhz: u64,
+    /// Flash in units of 1024 bytes.
+    pub flash_kib: u64,
+    /// RAM in units of 1024 bytes.
+    pub ram_kib: u64,
+    /// Cycles that the core waits for a line of flash that its caches lack.
+    pub wait_states: u32,
+    /// Caches between flash and core.
+    pub caches: Caches,
+    /// Where this is from.
+    pub source: String,
+    /// What of it is a guess or left out.
+    pub note: Option<String>,
+}
+
+/// All boards.
+///
+/// # Errors
+/// When the file is not what this program was compiled with.
+pub fn all() -> Result<Vec<Board>> {
+    #[derive(Deserialize)]
+    struct Boards {
+        board: Vec<Board>,
+    }
+    let boards: Boards = toml::from_str(include_str!("boards.toml")).context("boards.toml cannot be read")?;
+    Ok(boards.board)
+}
+
+/// The boards of these names; all where there is none.
+///
+/// # Errors
+/// When there is no board of a name; lists those that there are.
+pub fn named(names: &[String]) -> Result<Vec<Board>> {
+    let boards = all()?;
+    if names.is_empty() {
+        return Ok(boards);
+    }
+    let find = |name: &String| {
+        let known = || boards.iter().map(|board| &*board.name).collect::<Vec<_>>().join(", ");
+        let found = boards.iter().find(|board| board.name == *name).cloned();
+        found.with_context(|| format!("there is no board {name}: use one of {}", known()))
+    };
+    names.iter().map(find).collect()
+}
+
+/// What a model takes on a board.
+#[derive(Clone, Debug, Serialize)]
+pub struct Estimate {
+    /// The board.
+    pub board: Board,
+    /// Milliseconds an inference: low, nominal, high.
+    pub milliseconds: [f64; 3],
+    /// Cycles an inference, waits for flash included: low, nominal, high.
+    pub cycles: [u64; 3],
+    /// Instructions an inference.
+    pub instructions: u64,
+    /// Bytes of the blob.
+    pub blob: u64,
+    /// Bytes of code: the engine with every operator, and the small program that measures it.
+    pub code: u64,
+    /// Bytes of arena.
+    pub arena: u64,
+    /// Bytes of stack, `Model` included.
+    pub stack: u64,
+    /// Whether blob and code fit into flash, arena and stack into RAM.
+    pub fits: bool,
+    /// Whether the core is the one whose cycles are modelled.
+    pub core_is_modelled: bool,
+}
+
+impl Estimate {
+    /// Estimates a blob's costs on a board.
+    ///
+    /// # Errors
+    /// Those of [`Bench::count`].
+    pub fn new(bench: &Bench, blob: &Aligned<u8>, board: Board) -> Result<Self> {
+        let counted = bench.count(blob, board.caches)?;
+        let cycles = counted.run.with_wait_states(board.wait_states);
+        let cycles = [cycles.low, cycles.nominal, cycles.high];
+        let mut estimate = Self {
+            milliseconds: cycles.map(|cycles| cycles as f64 / (board.clock_mhz * 1000) as f64),
+            cycles,
+            instructions: counted.run.instructions,
+            blob: blob.len() as u64,
+            code: bench.elf()?.flash,
+            arena: counted.measurement.arena as u64,
+            stack: counted.measurement.stack as u64,
+            fits: false,
+            core_is_modelled: board.core == "Cortex-M4",
+            board,
+        };
+        estimate.fits =
+            estimate.flash() <= estimate.board.flash_kib << 10 && estimate.ram() <= estimate.board.ram_kib << 10;
+        Ok(estimate)
+    }
+
+    /// Bytes of flash.
+    #[must_use]
+    pub fn flash(&self) -> u64 {
+        self.blob + self.code
+    }
+
+    /// Bytes of RAM.
+    #[must_use]
+    pub fn ram(&self) -> u64 {
+        self.arena + self.stack
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boards_are_found_by_name() {
+        let found = named(&["nucleo-l4r5zi".to_owned()]).unwrap();
+        assert_eq!((found.len(), found[0].clock_mhz), (1, 120));
+        assert_eq!(named(&[]).unwrap().len(), all().unwrap().len());
+        let error = named(&["abacus".to_owned()]).unwrap_err().to_string();
+        assert!(error.contains("abacus") && error.contains("nucleo-f446re"), "{error}");
+    }
+
+    #[test]
+    fn boards_make_sense() {
+        for board in all().unwrap() {
+            assert!(board.clock_mhz >= 16 && board.flash_kib > board.ram_kib, "{}", board.name);
+            assert!(board.caches.instruction_lines > 0 && board.caches.data_lines > 0, "{}", board.name);
+        }
+    }
+}

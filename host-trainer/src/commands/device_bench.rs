@@ -1,0 +1,36 @@
+//! `device-bench`: instructions on the emulated device, beside what others need.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::DeviceBenchArgs;
+use crate::device::cycles::Caches;
+use crate::device::measure::Bench;
+use crate::device_bench::{Case, Row, imported, print, seeded};
+use crate::evaluate::read_blob;
+
+pub(super) fn run(args: &DeviceBenchArgs) -> Result<ExitCode> {
+    let cases = cases(args)?;
+    let bench = Bench::build()?;
+    let caches = args.cycles.then(Caches::default);
+    let rows: Vec<Row> = cases.iter().map(|case| Row::measure(&bench, case, caches)).collect::<Result<_>>()?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&rows)?);
+    } else {
+        print(&rows, args.wait_states);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn cases(args: &DeviceBenchArgs) -> Result<Vec<Case>> {
+    if !args.blob.is_empty() {
+        return args.blob.iter().map(|path| Ok(Case::of_blob(path, read_blob(path)?))).collect();
+    }
+    let named = args.mlperf_tiny.clone().or_else(|| std::env::var_os("MLPERF_TINY").map(PathBuf::from));
+    let folder = named.unwrap_or_else(|| PathBuf::from("../shared/data/mlperf-tiny"));
+    let mut cases = seeded()?;
+    cases.extend(imported(&folder)?);
+    Ok(cases)
+}

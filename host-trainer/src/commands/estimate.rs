@@ -1,0 +1,62 @@
+//! `estimate`: how long a model takes on a board and whether it fits, before anything is flashed.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use super::EstimateArgs;
+use crate::boards::{Estimate, named};
+use crate::comparison::text_table;
+use crate::device::cycles::DISCLAIMER;
+use crate::device::measure::Bench;
+use crate::evaluate::{parse, read_blob};
+
+pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode> {
+    let boards = named(&args.board)?;
+    let blob = read_blob(&args.blob)?;
+    parse(&blob, &args.blob)?;
+    let bench = Bench::build()?;
+    let estimates = boards.into_iter().map(|board| Estimate::new(&bench, &blob, board));
+    let estimates: Vec<Estimate> = estimates.collect::<Result<_>>()?;
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&estimates)?);
+    } else {
+        print(&estimates);
+    }
+    let fits = args.board.is_empty() || estimates.iter().all(|estimate| estimate.fits);
+    Ok(if fits { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn print(estimates: &[Estimate]) {
+    let header = ["board", "core", "MHz", "milliseconds", "low to high", "flash", "of", "RAM", "of", "fits"];
+    let mut table = text_table(&header, 2);
+    for estimate in estimates {
+        let (board, [low, nominal, high]) = (&estimate.board, estimate.milliseconds);
+        let about = if estimate.core_is_modelled { "" } else { "about " };
+        table.add_row([
+            board.name.clone(),
+            board.core.clone(),
+            board.clock_mhz.to_string(),
+            format!("{about}{nominal:.1}"),
+            format!("{low:.1} to {high:.1}"),
+            estimate.flash().to_string(),
+            (board.flash_kib << 10).to_string(),
+            estimate.ram().to_string(),
+            (board.ram_kib << 10).to_string(),
+            if estimate.fits { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    println!("{}\n", table.trim_fmt());
+    if let Some(Estimate { blob, code, arena, stack, instructions, .. }) = estimates.first() {
+        println!("Flash in bytes: blob {blob}, code {code}. RAM in bytes: arena {arena}, stack {stack}.");
+        println!("{instructions} instructions; {DISCLAIMER}.");
+    }
+    for estimate in estimates {
+        let board = &estimate.board;
+        println!("{}: {}", board.name, board.source);
+        if !estimate.core_is_modelled {
+            println!("  a rough figure: its cycles are counted as if it were a Cortex-M4");
+        }
+        board.note.iter().for_each(|note| println!("  {note}"));
+    }
+}

@@ -1,0 +1,196 @@
+//! What a blob costs on the emulated device, operator by operator, with one firmware for all blobs.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail, ensure};
+use no_std_infer::Model;
+use no_std_infer::format::Generator;
+use no_std_infer::golden::trace;
+use no_std_infer::kernels::Portable;
+use serde::{Deserialize, Serialize};
+
+use super::{COUNTED, Elf, build_bench, emulator, run_to_end};
+use crate::aligned::Aligned;
+
+/// Where the firmware looks for the blob.
+pub(super) const BLOB_ADDRESS: u32 = 0x2100_0000;
+/// Seed of the input where the blob has no golden vector: the firmware's.
+const SEED: u32 = 0x2545_F491;
+
+/// What an inference costs. Instructions are counted by a clock that ticks every 40 of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Measurement {
+    /// Name of the board.
+    pub board: String,
+    /// Instructions of a whole inference.
+    pub run: u64,
+    /// Instructions of `Model::parse`.
+    pub parse: u64,
+    /// Bytes of the blob.
+    pub blob: usize,
+    /// Bytes of arena.
+    pub arena: usize,
+    /// Bytes of `Model`, which lies on the stack.
+    pub model: usize,
+    /// Most bytes of stack in use for parsing and running, those of `Model` and of the firmware's own frames included.
+    pub stack: usize,
+    /// Instructions of each operator.
+    pub operators: Vec<u64>,
+}
+
+impl Measurement {
+    /// Bytes of RAM that an inference needs: arena and stack.
+    #[must_use]
+    pub fn ram(&self) -> usize {
+        self.arena + self.stack
+    }
+}
+
+/// Firmware that measures blobs.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    pub(super) elf: PathBuf,
+}
+
+impl Bench {
+    /// Builds the firmware.
+    ///
+    /// # Errors
+    /// Those of [`build`](super::build).
+    pub fn build() -> Result<Self> {
+        Ok(Self { elf: build_bench()? })
+    }
+
+    /// The firmware's functions, size and compiler.
+    ///
+    /// # Errors
+    /// When the file has gone.
+    pub fn elf(&self) -> Result<Elf> {
+        Elf::read(&self.elf)
+    }
+
+    /// Runs a blob, whose operators must all make the bytes that they make on this machine.
+    ///
+    /// # Errors
+    /// When the blob is not valid or too large for the emulated board, QEMU cannot be run, or a byte differs.
+    pub fn measure(&self, blob: &Aligned<u8>) -> Result<Measurement> {
+        self.run(blob, &COUNTED)
+    }
+
+    /// Like [`measure`](Self::measure) with more options for QEMU.
+    pub(super) fn run(&self, blob: &Aligned<u8>, options: &[&str]) -> Result<Measurement> {
+        let mut file = tempfile::NamedTempFile::new().context("cannot create a temporary file for the blob")?;
+        file.write_all(blob).context("cannot write the blob to a temporary file")?;
+        let mut command = emulator(&self.elf, "stdio");
+        let path = file.path().display().to_string().replace(',', ",,");
+        command.args(["-device", &format!("loader,file={path},addr={BLOB_ADDRESS:#x},force-raw=on")]).args(options);
+        let printed = run_to_end(command)?;
+        let report = Report::read(&printed).with_context(|| format!("the firmware printed\n{printed}"))?;
+        report.check(&Model::parse(blob)?)?;
+        Ok(Measurement { blob: blob.len(), ..report.measurement })
+    }
+}
+
+/// What the firmware printed.
+#[derive(Default)]
+struct Report {
+    measurement: Measurement,
+    crc: u32,
+    layers: Vec<u32>,
+    self_test: String,
+}
+
+impl Report {
+    fn read(printed: &str) -> Result<Self> {
+        let mut report = Self::default();
+        let lines = printed.lines().map(|line| line.split_once(' ').unwrap_or((line, "")));
+        for (name, value) in lines {
+            let measured = &mut report.measurement;
+            match name {
+                "board" => value.clone_into(&mut measured.board),
+                "crc" => report.crc = u32::from_str_radix(value, 16)?,
+                "parse" => measured.parse = value.parse()?,
+                "run" => measured.run = value.parse()?,
+                "arena" => measured.arena = value.parse()?,
+                "model" => measured.model = value.parse()?,
+                "stack" => measured.stack = value.parse()?,
+                "op" => report.add_operator(value)?,
+                "self-test" => value.clone_into(&mut report.self_test),
+                "error" => bail!("the device refused: {value}"),
+                "end" => return Ok(report),
+                _ => bail!("the line `{name} {value}` is unknown"),
+            }
+        }
+        bail!("the report has no end")
+    }
+
+    fn add_operator(&mut self, value: &str) -> Result<()> {
+        let fields: Vec<&str> = value.split(' ').collect();
+        let &[index, cost, crc] = fields.as_slice() else { bail!("an operator has {} fields", fields.len()) };
+        ensure!(index.parse() == Ok(self.layers.len()), "operator {index} is out of order");
+        self.measurement.operators.push(cost.parse()?);
+        self.layers.push(u32::from_str_radix(crc, 16)?);
+        Ok(())
+    }
+
+    /// Compares every operator's output with this machine's.
+    fn check(&self, model: &Model<'_>) -> Result<()> {
+        ensure!(self.crc == model.crc(), "the device ran another blob");
+        ensure!(["passed", "none"].contains(&&*self.self_test), "the self-test failed: {}", self.self_test);
+        let (generator, seed) =
+            model.golden().map_or((Generator::Xorshift32, SEED), |golden| (golden.generator, golden.seed));
+        let mut layers = Vec::new();
+        trace::<Portable>(
+            model,
+            &mut Aligned::new(model.arena_len()),
+            generator,
+            seed,
+            |_, crc| layers.push(crc),
+            |_| {},
+        )?;
+        ensure!(
+            layers.len() == self.layers.len(),
+            "the device ran {} operators of {}",
+            self.layers.len(),
+            layers.len()
+        );
+        let differs = layers.iter().zip(&self.layers).position(|(host, device)| host != device);
+        if let Some(index) = differs {
+            bail!("operator {index} makes other bytes on the device than on this machine")
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRINTED: &str = "board mps2\ncrc 0000abcd\nparse 80\nrun 1200\narena 16\nmodel 172\nstack 900\n\
+                           op 0 400 00000001\nop 1 800 ffffffff\nself-test passed\nend\n";
+
+    #[test]
+    fn a_report_is_read() {
+        let report = Report::read(PRINTED).unwrap();
+        let measured = &report.measurement;
+        assert_eq!((measured.parse, measured.run, measured.arena, measured.stack), (80, 1200, 16, 900));
+        assert_eq!((measured.ram(), &*measured.operators), (916, &[400, 800][..]));
+        assert_eq!((report.crc, &*report.layers, &*report.self_test), (0xABCD, &[1, u32::MAX][..], "passed"));
+    }
+
+    #[test]
+    fn a_report_that_breaks_off_or_is_damaged_is_an_error() {
+        for (from, to, why) in [
+            ("end\n", "", "no end"),
+            ("op 1", "op 2", "out of order"),
+            ("800 ffffffff", "800", "2 fields"),
+            ("arena 16", "arena x", "invalid digit"),
+            ("model 172", "modal 172", "unknown"),
+            ("parse 80", "error no blob", "no blob"),
+        ] {
+            let error = Report::read(&PRINTED.replace(from, to)).err().unwrap();
+            assert!(format!("{error:#}").contains(why), "{error:#}");
+        }
+    }
+}

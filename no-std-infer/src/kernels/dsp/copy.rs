@@ -1,0 +1,38 @@
+//! Copies bytes a few words at a time, which the compiler's own `memcpy` does not.
+#![allow(unsafe_code)]
+
+#[cfg(dsp)]
+core::arch::global_asm!(include_str!("copy.s"), options(raw));
+
+#[cfg(dsp)]
+unsafe extern "C" {
+    fn no_std_infer_copy(target: *mut i8, source: *const i8, len: usize);
+}
+
+/// Copies as many bytes as the shorter of both has.
+pub fn copy(source: &[i8], target: &mut [i8]) {
+    let len = source.len().min(target.len());
+    #[cfg(dsp)]
+    // SAFETY: it reads and writes `len` bytes, which both slices have; words need no alignment where it is not checked.
+    // It keeps the calling convention.
+    unsafe {
+        no_std_infer_copy(target.as_mut_ptr(), source.as_ptr(), len);
+    }
+    #[cfg(not(dsp))]
+    target[..len].copy_from_slice(&source[..len]);
+}
+
+/// Moves the bytes from `from` on to the start.
+pub fn move_down(bytes: &mut [i8], from: usize) {
+    let Some(len) = bytes.len().checked_sub(from) else { return };
+    #[cfg(dsp)]
+    // SAFETY: source and target are `len` bytes of the same slice; the target is not above the source, and each word is
+    // read before one at a higher address is written, so that overlapping does no harm: what is read in one step ends
+    // where the next one's reading starts, and writing stays at or below what has been read.
+    unsafe {
+        let target = bytes.as_mut_ptr();
+        no_std_infer_copy(target, target.wrapping_add(from), len);
+    }
+    #[cfg(not(dsp))]
+    bytes.copy_within(from..from + len, 0);
+}

@@ -1,0 +1,55 @@
+//! The geometry of a packed depthwise convolution: one channel at a time lies in scratch, with its border.
+
+use core::ops::Range;
+
+use crate::format::Conv2d;
+
+/// A plane of one channel for some output rows, and what of the input goes into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plane {
+    /// Rows of the plane.
+    pub rows: usize,
+    /// Bytes of a row, a multiple of 4.
+    pub pitch: usize,
+    /// First input row that is gathered.
+    pub input_row: usize,
+    /// Rows that are gathered, 1 or more.
+    pub gathered_rows: usize,
+    /// Columns that are gathered, 1 or more.
+    pub gathered_columns: usize,
+    /// Where in the plane the first gathered element goes.
+    pub first: usize,
+}
+
+impl Plane {
+    /// The plane for output rows `rows`, at least one, of a 3x3 convolution with one of the strides 1 and 2 in both
+    /// directions. It has room for pairs of columns and, with stride 1, of rows.
+    #[must_use]
+    pub fn new(op: &Conv2d, rows: &Range<usize>) -> Self {
+        let stride = usize::from(op.window.stride_h);
+        let (top, left) = (usize::from(op.window.pad_top), usize::from(op.window.pad_left));
+        let pairs = usize::from(op.output.width).div_ceil(2);
+        let pitch = (if stride == 1 { pairs * 2 + 2 } else { pairs * 4 + 1 }).next_multiple_of(4);
+        let count = rows.len();
+        let rows_under = if stride == 1 { count.next_multiple_of(2) + 2 } else { count * 2 + 1 };
+        // Row 0 of the plane is this row of the padded input.
+        let start = rows.start * stride;
+        let skipped = top.saturating_sub(start);
+        let input_row = start.saturating_sub(top);
+        let height = usize::from(op.input.height);
+        Self {
+            rows: rows_under,
+            pitch,
+            input_row,
+            gathered_rows: height.saturating_sub(input_row).min(rows_under.saturating_sub(skipped)),
+            gathered_columns: usize::from(op.input.width).min(pitch.saturating_sub(left)),
+            first: skipped * pitch + left,
+        }
+    }
+
+    /// Bytes of the plane.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.rows.saturating_mul(self.pitch)
+    }
+}

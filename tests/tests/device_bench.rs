@@ -1,0 +1,166 @@
+//! What layers and models cost on the emulated device must not rise.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use host_trainer::boards::{Board, Estimate, named};
+use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
+use host_trainer::device::measure::Bench;
+use host_trainer::device::missing;
+use host_trainer::device_bench::{Row, seeded};
+use libtest_mimic::{Arguments, Trial};
+use serde::{Deserialize, Serialize};
+use tests::needing::trial;
+
+/// Share by which a count may rise.
+const TOLERANCE: f64 = 0.02;
+/// Share by which another compiler may change a count.
+const COMPILER_TOLERANCE: f64 = 0.15;
+/// The clock's tick is 40 instructions, and both ends of an interval may fall anywhere in one.
+const TICKS: u64 = 80;
+/// Bytes of stack that another layout of frames may take.
+const STACK: u64 = 64;
+
+const REMEDY: &str =
+    "where that is wanted, `UPDATE_EXPECTED=1 cargo test -p tests --test device_bench` writes new figures";
+
+/// Figures of an earlier commit.
+#[derive(Debug, Serialize, Deserialize)]
+struct Baseline {
+    /// What compiled the firmware.
+    compiler: String,
+    /// By name of the layer or model.
+    rows: BTreeMap<String, Counts>,
+}
+
+/// What must not rise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Counts {
+    instructions: u64,
+    constants: u64,
+    arena: u64,
+    stack: u64,
+}
+
+impl Counts {
+    fn new(row: &Row) -> Self {
+        Self {
+            instructions: row.instructions,
+            constants: row.constants as u64,
+            arena: row.measured.arena as u64,
+            stack: row.measured.stack as u64,
+        }
+    }
+
+    /// What rose since `before`, in words.
+    fn risen(&self, before: &Self, tolerance: f64) -> Vec<String> {
+        let fields = [
+            ("instructions", self.instructions, before.instructions, TICKS),
+            ("bytes of constants", self.constants, before.constants, 0),
+            ("bytes of arena", self.arena, before.arena, 0),
+            ("bytes of stack", self.stack, before.stack, STACK),
+        ];
+        let risen = fields
+            .into_iter()
+            .filter(|&(_, now, before, slack)| now > before + slack && now as f64 > before as f64 * (1.0 + tolerance));
+        risen.map(|(what, now, before, _)| format!("{now} {what} instead of {before}")).collect()
+    }
+}
+
+fn main() {
+    let (missing, without_plugin) = (missing(), cycles::missing());
+    let trials: Vec<Trial> = vec![
+        trial("nothing_costs_more_than_before", &missing, nothing_costs_more_than_before),
+        trial("a_rise_is_found", &None, a_rise_is_found),
+        trial(
+            "sequences_take_the_cycles_that_the_manual_says",
+            &without_plugin,
+            sequences_take_the_cycles_that_the_manual_says,
+        ),
+        trial("operators_cycles_add_up_to_the_inferences", &without_plugin, operators_cycles_add_up_to_the_inferences),
+        trial("an_estimate_says_what_fits", &without_plugin, an_estimate_says_what_fits),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("device-bench.json")
+}
+
+fn nothing_costs_more_than_before() -> Result<()> {
+    let bench = Bench::build()?;
+    let compiler = bench.elf()?.compiler;
+    let mut rows = BTreeMap::new();
+    for case in seeded()? {
+        let row = Row::measure(&bench, &case, None)?;
+        rows.insert(case.name, Counts::new(&row));
+    }
+    let path = path();
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&path, serde_json::to_string_pretty(&Baseline { compiler, rows })? + "\n")?;
+        return Ok(());
+    }
+    let text = fs::read_to_string(&path).with_context(|| format!("{}; {REMEDY}", path.display()))?;
+    let baseline: Baseline = serde_json::from_str(&text)?;
+    let tolerance = if baseline.compiler == compiler { TOLERANCE } else { COMPILER_TOLERANCE };
+    let mut worse = Vec::new();
+    for (name, counts) in &rows {
+        let before = baseline.rows.get(name).with_context(|| format!("{name} has no figures yet; {REMEDY}"))?;
+        worse.extend(counts.risen(before, tolerance).into_iter().map(|rise| format!("{name}: {rise}")));
+    }
+    ensure!(worse.is_empty(), "{}\n{REMEDY}", worse.join("\n"));
+    Ok(())
+}
+
+fn a_rise_is_found() -> Result<()> {
+    let before = Counts { instructions: 10_000, constants: 100, arena: 1000, stack: 500 };
+    ensure!(before.risen(&before, TOLERANCE).is_empty());
+    let within = Counts { instructions: 10_200, constants: 102, arena: 1020, stack: 564 };
+    ensure!(within.risen(&before, TOLERANCE).is_empty());
+    let beyond = Counts { instructions: 10_201, constants: 103, arena: 1021, stack: 565 };
+    ensure!(beyond.risen(&before, TOLERANCE).len() == 4);
+    Ok(())
+}
+
+/// Nominal cycles of the sequences in `firmware-example/src/bin/sequences.rs`, worked out there by hand.
+fn sequences_take_the_cycles_that_the_manual_says() -> Result<()> {
+    let expected = [0, 5, 5, 5, 6, 5, 6, 5, 6, 5, 301, 6, 10, 3, 5, 6];
+    let regions = regions_of_sequences()?;
+    ensure!(regions.len() == expected.len(), "{} sequences were counted", regions.len());
+    let found: Vec<u64> = regions.iter().map(|region| region.cycles.nominal - 1).collect();
+    ensure!(found == expected, "{found:?} cycles where {expected:?} were expected");
+    ensure!(regions.iter().all(|region| {
+        let Cycles { low, nominal, high } = region.cycles;
+        low <= nominal && nominal <= high
+    }));
+    Ok(())
+}
+
+/// `count` fails where the plugin's counts are not those of the board's clock; here, that they add up too.
+fn operators_cycles_add_up_to_the_inferences() -> Result<()> {
+    let bench = Bench::build()?;
+    let case = seeded()?.into_iter().find(|case| case.name == "KWS DS-CNN").context("there is a KWS model")?;
+    let counted = bench.count(&case.blob, Caches::default())?;
+    let sum: u64 = counted.operators.iter().map(|region| region.cycles.nominal).sum();
+    let run = counted.run.cycles.nominal;
+    ensure!(sum.abs_diff(run) < run / 100, "{sum} cycles of operators, {run} of the inference");
+    ensure!((1.0..2.0).contains(&counted.run.cycles_per_instruction()), "{:?}", counted.run.cycles);
+    ensure!(counted.run.with_wait_states(5).nominal > run && counted.run.functions.len() > 3);
+    Ok(())
+}
+
+fn an_estimate_says_what_fits() -> Result<()> {
+    let bench = Bench::build()?;
+    let case = seeded()?.into_iter().find(|case| case.name == "KWS DS-CNN").context("there is a KWS model")?;
+    let board = named(&["nucleo-l4r5zi".to_owned()])?.remove(0);
+    let without_waits = bench.count(&case.blob, board.caches)?.run.cycles;
+    let estimate = Estimate::new(&bench, &case.blob, board.clone())?;
+    let [low, nominal, high] = estimate.cycles;
+    ensure!(estimate.fits && without_waits.nominal < nominal && low <= nominal && nominal <= high, "{estimate:?}");
+    ensure!((estimate.milliseconds[1] * 120_000.0 - nominal as f64).abs() < 1.0, "{estimate:?}");
+    ensure!(!Estimate::new(&bench, &case.blob, Board { flash_kib: 32, ..board.clone() })?.fits, "32 KB of flash");
+    ensure!(!Estimate::new(&bench, &case.blob, Board { ram_kib: 16, ..board })?.fits, "16 KB of RAM");
+    Ok(())
+}
