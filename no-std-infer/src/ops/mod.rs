@@ -146,10 +146,11 @@ impl Op {
     pub fn in_place(&self) -> bool {
         match self {
             Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_) => true,
-            Op::Conv2d(op) | Op::DepthwiseConv2d(op) => {
+            Op::Conv2d(op) => {
                 let stride = (op.window.stride_h, op.window.stride_w);
                 op.weights.layout == Layout::Packed && stride == (1, 1) && same_shape(&op.input, &op.output)
             }
+            Op::DepthwiseConv2d(op) => op.weights.layout == Layout::Packed && same_shape(&op.input, &op.output),
             _ => false,
         }
     }
