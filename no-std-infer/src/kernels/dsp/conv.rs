@@ -34,7 +34,7 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<us
         for y in rows {
             product.add(strip.under(input, y), op, &patches, usize::from(op.output.width));
         }
-    } else if op.output.width == op.input.width && op.output.height == op.input.height {
+    } else if op.window.stride_w == 1 && op.output.width == op.input.width && op.output.height == op.input.height {
         let first = rows.start * width * channels;
         product.add(input.get(first..).unwrap_or_default(), op, &patches, rows.len() * width);
     } else {
