@@ -185,7 +185,7 @@ impl Builder {
             ..logits
         };
         let (multiplier, diff_min) = softmax_parameters(logits.scale, temperature)
-            .with_context(|| format!("the logits' scale {} is too small for the softmax", logits.scale))?;
+            .with_context(|| format!("the logits' scale {} is too small for the softmax: is the network trained?", logits.scale))?;
         self.push(Op::Softmax(Softmax { input: logits, output, multiplier, diff_min }), "softmax".into());
         let Self { ops, names, constants, notes, .. } = self;
         Ok(QuantModel { ops, names, constants, input, logits, temperature, notes })
