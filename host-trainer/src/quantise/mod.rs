@@ -184,8 +184,9 @@ impl Builder {
             zero_point: Quantisation::PROBABILITY.zero_point,
             ..logits
         };
-        let (multiplier, diff_min) = softmax_parameters(logits.scale, temperature)
-            .with_context(|| format!("the logits' scale {} is too small for the softmax: is the network trained?", logits.scale))?;
+        let (multiplier, diff_min) = softmax_parameters(logits.scale, temperature).with_context(|| {
+            format!("the logits' scale {} is too small for the softmax: is the network trained?", logits.scale)
+        })?;
         self.push(Op::Softmax(Softmax { input: logits, output, multiplier, diff_min }), "softmax".into());
         let Self { ops, names, constants, notes, .. } = self;
         Ok(QuantModel { ops, names, constants, input, logits, temperature, notes })
