@@ -1,4 +1,5 @@
-//! Arm's MPS2 board with image AN386 (Cortex-M4F), as QEMU has it.
+//! Arm's MPS2 board as QEMU has it: with image AN386 (Cortex-M4F), and with AN385 (Cortex-M3) and AN500 (Cortex-M7), whose
+//! memory and devices are the same but for the PSRAM's address.
 
 use core::panic::PanicInfo;
 use core::ptr;
@@ -7,7 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use cortex_m::asm;
 use cortex_m::interrupt::{self, InterruptNumber};
-use cortex_m::peripheral::{NVIC, SYST, syst::SystClkSource};
+use cortex_m::peripheral::{CPUID, NVIC, SYST, syst::SystClkSource};
 use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::debug;
 use no_std_infer::format::{HEADER_LEN, total_len};
@@ -36,6 +37,9 @@ static WRAPS: AtomicU32 = AtomicU32::new(0);
 
 /// The board's PSRAM, which nothing of the firmware uses: QEMU's loader can put a blob there.
 const PSRAM: usize = 0x2100_0000;
+/// The same of AN500.
+const AN500_PSRAM: usize = 0x6000_0000;
+const CORTEX_M7: u32 = 0xC27;
 const PSRAM_LEN: usize = 16 << 20;
 
 /// What cortex-m-rt's `paint-stack` writes to the stack at reset.
@@ -113,12 +117,19 @@ impl Board for Mps2 {
     }
 }
 
-/// The blob that QEMU's loader put at the start of the PSRAM, as long as its header says but not longer than the PSRAM;
-/// nothing but a header where there is no blob.
+/// Part number of the core: `0xC24` is a Cortex-M4.
 #[must_use]
-pub fn loaded_blob() -> &'static [u8] {
+pub fn part_number(cpuid: &CPUID) -> u32 {
+    (cpuid.base.read() >> 4) & 0xFFF
+}
+
+/// The blob that QEMU's loader put at the start of the PSRAM, as long as its header says but not longer than the PSRAM;
+/// nothing but a header where there is no blob. `part` is the core's part number.
+#[must_use]
+pub fn loaded_blob(part: u32) -> &'static [u8] {
+    let start = if part == CORTEX_M7 { AN500_PSRAM } else { PSRAM };
     // SAFETY: the PSRAM is memory that nothing ever writes once the firmware runs, and any bytes are a `u8` slice.
-    let psram = unsafe { slice::from_raw_parts(PSRAM as *const u8, PSRAM_LEN) };
+    let psram = unsafe { slice::from_raw_parts(start as *const u8, PSRAM_LEN) };
     let (header, _) = psram.split_at(HEADER_LEN);
     &psram[..total_len(header).clamp(HEADER_LEN, PSRAM_LEN)]
 }

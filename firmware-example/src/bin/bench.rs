@@ -9,7 +9,7 @@ use core::fmt::{self, Write};
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, exit, loaded_blob};
+use firmware_example::mps2::{Mps2, exit, loaded_blob, part_number};
 use firmware_example::region::{region_begins, region_ends};
 use firmware_example::{Board, Console};
 use no_std_infer::format::Generator;
@@ -32,12 +32,13 @@ fn main() -> ! {
     static mut LAYERS: [Layer; OPS] = [(0, 0); OPS];
     let Some(peripherals) = Peripherals::take() else { exit(false) };
     let mut board = Mps2::start(peripherals.SYST);
-    let outcome = measure(&mut board, loaded_blob(), ARENA, LAYERS);
+    let part = part_number(&peripherals.CPUID);
+    let printed = writeln!(board.console(), "core {part:x}");
+    let outcome = printed.and_then(|()| measure(&mut board, loaded_blob(part), ARENA, LAYERS));
     exit(outcome.is_ok())
 }
 
 fn measure<B: Board>(board: &mut B, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
-    writeln!(board.console(), "board {}", B::NAME)?;
     let start = board.now();
     let parsed = Model::parse(blob);
     let parse = board.now() - start;

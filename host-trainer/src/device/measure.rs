@@ -10,19 +10,17 @@ use no_std_infer::golden::trace;
 use no_std_infer::kernels::Portable;
 use serde::{Deserialize, Serialize};
 
-use super::{COUNTED, Elf, build_bench, emulator, run_to_end};
+use super::{COUNTED, Core, Elf, build_bench, emulator, run_to_end};
 use crate::aligned::Aligned;
 
-/// Where the firmware looks for the blob.
-pub(super) const BLOB_ADDRESS: u32 = 0x2100_0000;
 /// Seed of the input where the blob has no golden vector: the firmware's.
 const SEED: u32 = 0x2545_F491;
 
 /// What an inference costs. Instructions are counted by a clock that ticks every 40 of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// Name of the board.
-    pub board: String,
+    /// The core.
+    pub core: Core,
     /// Instructions of a whole inference.
     pub run: u64,
     /// Instructions of `Model::parse`.
@@ -51,15 +49,22 @@ impl Measurement {
 #[derive(Clone, Debug)]
 pub struct Bench {
     pub(super) elf: PathBuf,
+    pub(super) core: Core,
 }
 
 impl Bench {
-    /// Builds the firmware.
+    /// Builds the firmware for a core.
     ///
     /// # Errors
     /// Those of [`build`](super::build).
-    pub fn build() -> Result<Self> {
-        Ok(Self { elf: build_bench()? })
+    pub fn build(core: Core) -> Result<Self> {
+        Ok(Self { elf: build_bench(core)?, core })
+    }
+
+    /// The core that it measures on.
+    #[must_use]
+    pub fn core(&self) -> Core {
+        self.core
     }
 
     /// The firmware's functions, size and compiler.
@@ -82,13 +87,17 @@ impl Bench {
     pub(super) fn run(&self, blob: &Aligned<u8>, options: &[&str]) -> Result<Measurement> {
         let mut file = tempfile::NamedTempFile::new().context("cannot create a temporary file for the blob")?;
         file.write_all(blob).context("cannot write the blob to a temporary file")?;
-        let mut command = emulator(&self.elf, "stdio");
+        let mut command = emulator(self.core, &self.elf, "stdio");
         let path = file.path().display().to_string().replace(',', ",,");
-        command.args(["-device", &format!("loader,file={path},addr={BLOB_ADDRESS:#x},force-raw=on")]).args(options);
+        command
+            .args(["-device", &format!("loader,file={path},addr={:#x},force-raw=on", self.core.blob_address())])
+            .args(options);
         let printed = run_to_end(command)?;
         let report = Report::read(&printed).with_context(|| format!("the firmware printed\n{printed}"))?;
+        let (found, expected) = (report.part_number, self.core.part_number());
+        ensure!(found == expected, "QEMU emulates a core of part number {found:#x} in place of {expected:#x}");
         report.check(&Model::parse(blob)?)?;
-        Ok(Measurement { blob: blob.len(), ..report.measurement })
+        Ok(Measurement { core: self.core, blob: blob.len(), ..report.measurement })
     }
 }
 
@@ -96,6 +105,7 @@ impl Bench {
 #[derive(Default)]
 struct Report {
     measurement: Measurement,
+    part_number: u32,
     crc: u32,
     layers: Vec<u32>,
     self_test: String,
@@ -108,7 +118,7 @@ impl Report {
         for (name, value) in lines {
             let measured = &mut report.measurement;
             match name {
-                "board" => value.clone_into(&mut measured.board),
+                "core" => report.part_number = u32::from_str_radix(value, 16)?,
                 "crc" => report.crc = u32::from_str_radix(value, 16)?,
                 "parse" => measured.parse = value.parse()?,
                 "run" => measured.run = value.parse()?,
@@ -167,7 +177,7 @@ impl Report {
 mod tests {
     use super::*;
 
-    const PRINTED: &str = "board mps2\ncrc 0000abcd\nparse 80\nrun 1200\narena 16\nmodel 172\nstack 900\n\
+    const PRINTED: &str = "core c24\ncrc 0000abcd\nparse 80\nrun 1200\narena 16\nmodel 172\nstack 900\n\
                            op 0 400 00000001\nop 1 800 ffffffff\nself-test passed\nend\n";
 
     #[test]
