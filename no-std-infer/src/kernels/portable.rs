@@ -193,25 +193,31 @@ fn softmax_pixel(op: &Softmax, input: &[i8], output: &mut [i8]) {
     let largest = input.iter().copied().max().unwrap_or(0);
     let exponential = |value: i8| {
         let difference = i32::from(value) - i32::from(largest);
-        (difference >= op.diff_min).then(|| fixed::exp_on_negative_values(op.multiplier.apply(difference)))
+        if difference < op.diff_min { 0 } else { fixed::exp_on_negative_values(op.multiplier.apply(difference)) }
     };
-    let sum = input.iter().filter_map(|&value| exponential(value));
-    let sum = sum.fold(0_i32, |sum, e| sum.wrapping_add(fixed::rounding_shift_right(e, 12)));
+    // Those of the first classes are kept.
+    let mut exponentials = [0; 16];
+    let mut sum = 0_i32;
+    for (class, &value) in input.iter().enumerate() {
+        let e = exponential(value);
+        if let Some(slot) = exponentials.get_mut(class) {
+            *slot = e;
+        }
+        sum = sum.wrapping_add(fixed::rounding_shift_right(e, 12));
+    }
     let headroom = sum.leading_zeros();
     let mantissa = ((sum as u32).checked_shl(headroom).unwrap_or(0)).wrapping_sub(1 << 31) as i32;
     let scale = fixed::one_over_one_plus_x(mantissa);
     // From Q0.31 to 8 bits, times the power of two that normalised the sum (12 integer bits).
     let shift = (12 + 23_u32).wrapping_sub(headroom);
-    for (out, &value) in output.iter_mut().zip(input.iter()) {
-        let share = match exponential(value) {
-            Some(e) if shift <= 31 => fixed::rounding_shift_right(fixed::high_mul(scale, e), shift),
-            _ => 0,
-        };
+    for (class, (out, &value)) in output.iter_mut().zip(input.iter()).enumerate() {
+        let e = exponentials.get(class).copied().unwrap_or_else(|| exponential(value));
+        let share = if shift <= 31 { fixed::rounding_shift_right(fixed::high_mul(scale, e), shift) } else { 0 };
         *out = clamp_i8(share.saturating_sub(128), i8::MIN, i8::MAX);
     }
 }
 
-fn dot(values: &[i8], weights: &[u8]) -> i32 {
+pub(super) fn dot(values: &[i8], weights: &[u8]) -> i32 {
     let products = values.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w as i8));
     products.fold(0, i32::wrapping_add)
 }
@@ -243,7 +249,7 @@ fn dot_packed(values: &[i8], words: &[u8]) -> [i32; 2] {
     [first, both.wrapping_sub(first) >> 8]
 }
 
-fn epilogue(sum: i32, channel: &impl OutputParams, zero_point: i8, activation: Activation) -> i8 {
+pub(super) fn epilogue(sum: i32, channel: &impl OutputParams, zero_point: i8, activation: Activation) -> i8 {
     let scaled = channel.scale(sum.wrapping_add(channel.bias()));
     clamp_i8(scaled.saturating_add(i32::from(zero_point)), activation.min, activation.max)
 }
@@ -311,7 +317,7 @@ fn window_pixels(vertical: Taps, horizontal: Taps) -> impl Iterator<Item = (usiz
 }
 
 /// `sum / count`, rounded half away from zero.
-fn rounded_mean(sum: i32, count: i32) -> i32 {
+pub(super) fn rounded_mean(sum: i32, count: i32) -> i32 {
     let half = count / 2;
     let rounded = if sum > 0 { sum.wrapping_add(half) } else { sum.wrapping_sub(half) };
     rounded.checked_div(count).unwrap_or(0)
