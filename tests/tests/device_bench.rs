@@ -75,6 +75,7 @@ fn main() {
         trial("nothing_costs_more_than_before", &missing, nothing_costs_more_than_before),
         trial("a_cortex_m0_plus_gives_the_hosts_bytes", &missing_for(Core::M0Plus), || kws_runs_on(Core::M0Plus)),
         trial("a_cortex_m7_gives_the_hosts_bytes", &missing_for(Core::M7), || kws_runs_on(Core::M7)),
+        trial("a_cortex_m55_gives_the_hosts_bytes", &missing_for(Core::M55), || kws_runs_on(Core::M55)),
         trial("a_rise_is_found", &None, a_rise_is_found),
         trial(
             "sequences_take_the_cycles_that_the_manual_says",

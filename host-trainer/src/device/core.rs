@@ -1,4 +1,4 @@
-//! The cores that QEMU's MPS2 boards have.
+//! The cores that QEMU's MPS2 and MPS3 boards have.
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ pub enum Core {
     M4,
     /// Cortex-M7.
     M7,
+    /// Cortex-M55, without its vector extension.
+    M55,
 }
 
 impl Core {
@@ -28,6 +30,7 @@ impl Core {
             Core::M3 => "Cortex-M3",
             Core::M4 => "Cortex-M4F",
             Core::M7 => "Cortex-M7",
+            Core::M55 => "Cortex-M55",
         }
     }
 
@@ -38,6 +41,7 @@ impl Core {
             Core::M0Plus => "thumbv6m-none-eabi",
             Core::M3 => "thumbv7m-none-eabi",
             Core::M4 | Core::M7 => "thumbv7em-none-eabihf",
+            Core::M55 => "thumbv8m.main-none-eabi",
         }
     }
 
@@ -48,6 +52,7 @@ impl Core {
             Core::M0Plus | Core::M3 => "mps2-an385",
             Core::M4 => "mps2-an386",
             Core::M7 => "mps2-an500",
+            Core::M55 => "mps3-an547",
         }
     }
 
@@ -57,14 +62,16 @@ impl Core {
             Core::M0Plus | Core::M3 => 0xC23,
             Core::M4 => 0xC24,
             Core::M7 => 0xC27,
+            Core::M55 => 0xD22,
         }
     }
 
-    /// Where the firmware looks for the blob: the board's PSRAM.
+    /// Where the firmware looks for the blob: the board's PSRAM or DDR.
     pub(super) fn blob_address(self) -> u32 {
         match self {
             Core::M0Plus | Core::M3 | Core::M4 => 0x2100_0000,
             Core::M7 => 0x6000_0000,
+            Core::M55 => 0x6100_0000,
         }
     }
 }
