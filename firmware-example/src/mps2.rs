@@ -120,17 +120,25 @@ impl Board for Mps2 {
 
 /// Part number of the core: `0xC24` is a Cortex-M4.
 #[must_use]
-pub fn part_number(cpuid: &CPUID) -> u32 {
-    (cpuid.base.read() >> 4) & 0xFFF
+pub fn part_number() -> u32 {
+    // SAFETY: every core has this register, and nothing writes it.
+    let id = unsafe { (*CPUID::PTR).base.read() };
+    (id >> 4) & 0xFFF
+}
+
+/// The PSRAM with what QEMU's loader put there.
+#[must_use]
+pub fn loaded() -> &'static [u8] {
+    let start = if part_number() == CORTEX_M7 { AN500_PSRAM } else { PSRAM };
+    // SAFETY: the PSRAM is memory that nothing ever writes once the firmware runs, and any bytes are a `u8` slice.
+    unsafe { slice::from_raw_parts(start as *const u8, PSRAM_LEN) }
 }
 
 /// The blob that QEMU's loader put at the start of the PSRAM, as long as its header says but not longer than the PSRAM;
-/// nothing but a header where there is no blob. `part` is the core's part number.
+/// nothing but a header where there is no blob.
 #[must_use]
-pub fn loaded_blob(part: u32) -> &'static [u8] {
-    let start = if part == CORTEX_M7 { AN500_PSRAM } else { PSRAM };
-    // SAFETY: the PSRAM is memory that nothing ever writes once the firmware runs, and any bytes are a `u8` slice.
-    let psram = unsafe { slice::from_raw_parts(start as *const u8, PSRAM_LEN) };
+pub fn loaded_blob() -> &'static [u8] {
+    let psram = loaded();
     let (header, _) = psram.split_at(HEADER_LEN);
     &psram[..total_len(header).clamp(HEADER_LEN, PSRAM_LEN)]
 }

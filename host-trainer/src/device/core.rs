@@ -66,8 +66,8 @@ impl Core {
         }
     }
 
-    /// Where the firmware looks for the blob: the board's PSRAM or DDR.
-    pub(super) fn blob_address(self) -> u32 {
+    /// Where firmware looks for what QEMU's loader put into memory: the board's PSRAM or DDR.
+    pub(super) fn load_address(self) -> u32 {
         match self {
             Core::M0Plus | Core::M3 | Core::M4 => 0x2100_0000,
             Core::M7 => 0x6000_0000,

@@ -19,8 +19,6 @@ pub const QEMU: &str = "qemu-system-arm";
 /// What to do when it is not there.
 pub(super) const INSTALL_QEMU: &str =
     "install qemu-system-arm (Debian: apt install qemu-system-arm; macOS: brew install qemu)";
-/// The program that measures the blob that it finds in memory.
-const BENCH: &str = "bench";
 /// The program with sequences of instructions whose cycles are known.
 const SEQUENCES: &str = "sequences";
 
@@ -114,21 +112,20 @@ pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
     folder.build(program.name(), &image, TARGET, Some(&path))
 }
 
-/// Builds the program `bench`, which holds no blob, for a core; gives the path of the ELF file.
-///
-/// # Errors
-/// Those of [`build`].
-pub fn build_bench(core: Core) -> Result<PathBuf> {
-    let image = format!("{BENCH}-{}", core.target());
-    Folder::lock()?.build(BENCH, &image, core.target(), None)
-}
-
 /// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
 ///
 /// # Errors
 /// Those of [`build`].
 pub(super) fn build_sequences() -> Result<PathBuf> {
-    Folder::lock()?.build(SEQUENCES, SEQUENCES, TARGET, None)
+    build_without_blob(SEQUENCES, Core::M4)
+}
+
+/// Builds a program that holds no blob; gives the path of the ELF file.
+///
+/// # Errors
+/// Those of [`build`].
+pub(super) fn build_without_blob(program: &str, core: Core) -> Result<PathBuf> {
+    Folder::lock()?.build(program, &format!("{program}-{}", core.target()), core.target(), None)
 }
 
 /// The firmware's folder, in which no other process builds.

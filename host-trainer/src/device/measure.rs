@@ -1,8 +1,5 @@
 //! What a blob costs on the emulated device, operator by operator, with one firmware for all blobs.
 
-use std::io::Write;
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::Model;
 use no_std_infer::format::Generator;
@@ -10,7 +7,7 @@ use no_std_infer::golden::trace;
 use no_std_infer::kernels::Portable;
 use serde::{Deserialize, Serialize};
 
-use super::{COUNTED, Core, Elf, build_bench, emulator, run_to_end};
+use super::{COUNTED, Core, Elf, Loaded};
 use crate::aligned::Aligned;
 
 /// Seed of the input where the blob has no golden vector: the firmware's.
@@ -48,8 +45,7 @@ impl Measurement {
 /// Firmware that measures blobs.
 #[derive(Clone, Debug)]
 pub struct Bench {
-    pub(super) elf: PathBuf,
-    pub(super) core: Core,
+    firmware: Loaded,
 }
 
 impl Bench {
@@ -58,13 +54,13 @@ impl Bench {
     /// # Errors
     /// Those of [`build`](super::build).
     pub fn build(core: Core) -> Result<Self> {
-        Ok(Self { elf: build_bench(core)?, core })
+        Ok(Self { firmware: Loaded::build("bench", core)? })
     }
 
     /// The core that it measures on.
     #[must_use]
     pub fn core(&self) -> Core {
-        self.core
+        self.firmware.core
     }
 
     /// The firmware's functions, size and compiler.
@@ -72,7 +68,7 @@ impl Bench {
     /// # Errors
     /// When the file has gone.
     pub fn elf(&self) -> Result<Elf> {
-        Elf::read(&self.elf)
+        Elf::read(&self.firmware.elf)
     }
 
     /// Runs a blob, whose operators must all make the bytes that they make on this machine.
@@ -85,19 +81,12 @@ impl Bench {
 
     /// Like [`measure`](Self::measure) with more options for QEMU.
     pub(super) fn run(&self, blob: &Aligned<u8>, options: &[&str]) -> Result<Measurement> {
-        let mut file = tempfile::NamedTempFile::new().context("cannot create a temporary file for the blob")?;
-        file.write_all(blob).context("cannot write the blob to a temporary file")?;
-        let mut command = emulator(self.core, &self.elf, "stdio");
-        let path = file.path().display().to_string().replace(',', ",,");
-        command
-            .args(["-device", &format!("loader,file={path},addr={:#x},force-raw=on", self.core.blob_address())])
-            .args(options);
-        let printed = run_to_end(command)?;
+        let printed = self.firmware.run(blob, options)?;
         let report = Report::read(&printed).with_context(|| format!("the firmware printed\n{printed}"))?;
-        let (found, expected) = (report.part_number, self.core.part_number());
+        let (found, expected) = (report.part_number, self.core().part_number());
         ensure!(found == expected, "QEMU emulates a core of part number {found:#x} in place of {expected:#x}");
         report.check(&Model::parse(blob)?)?;
-        Ok(Measurement { core: self.core, blob: blob.len(), ..report.measurement })
+        Ok(Measurement { core: self.core(), blob: blob.len(), ..report.measurement })
     }
 }
 

@@ -6,6 +6,7 @@ mod core;
 pub mod cycles;
 mod elf;
 mod firmware;
+mod loaded;
 pub mod measure;
 
 use std::fs::File;
@@ -24,7 +25,8 @@ use no_std_infer::link::{
 pub use core::Core;
 pub use elf::Elf;
 use firmware::build_sequences;
-pub use firmware::{Program, QEMU, TARGET, build, build_bench, cargo, folder, missing, missing_for, missing_target};
+pub use firmware::{Program, QEMU, TARGET, build, cargo, folder, missing, missing_for, missing_target};
+pub use loaded::Loaded;
 
 /// Lets the emulated clock count instructions.
 const COUNTED: [&str; 2] = ["-icount", "shift=0"];

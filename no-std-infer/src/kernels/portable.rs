@@ -1,11 +1,13 @@
 //! Kernels for any target: safe Rust without panics, written so that compilers vectorise the inner loops.
 
 mod depthwise;
+mod packed;
 mod walk;
 
 use core::ops::Range;
 
 use self::depthwise::packed_depthwise;
+use self::packed::packed_conv2d;
 use self::walk::{BLOCK, copy, map, pixel, pixel_values, place, row_len, sum_channels, zip_map};
 use super::Kernels;
 use super::window::{Taps, gather, horizontal_taps, vertical_taps};
@@ -13,7 +15,7 @@ use crate::fixed::{self, clamp_i8};
 use crate::format::{
     ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
 };
-use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PatchOrder};
+use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, PatchOrder};
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,6 +24,11 @@ pub struct Portable;
 impl Kernels for Portable {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
+        let (weights, channels) = match &layer.constants {
+            Constants::Plain { weights, channels } => (*weights, *channels),
+            Constants::Packed(packed) => return packed_conv2d(arena, op, packed, rows),
+            Constants::Depthwise(_) => return,
+        };
         let patch_len = PatchOrder::conv2d(op).len();
         let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
         for y in rows {
@@ -31,15 +38,9 @@ impl Kernels for Portable {
                 let regions = arena.get_disjoint_mut([op.input.range(), scratch.clone(), pixel(&op.output, y, x)]);
                 let Ok([input, patch, output]) = regions else { return };
                 gather(op, input, patch, vertical, horizontal);
-                match &layer.constants {
-                    Constants::Plain { weights, channels } => {
-                        let rows = weights.chunks_exact(patch_len.max(1));
-                        for ((out, weights), channel) in output.iter_mut().zip(rows).zip(channels.iter()) {
-                            *out = epilogue(dot(patch, weights), &channel, op.output.zero_point, op.activation);
-                        }
-                    }
-                    Constants::Packed(packed) => multiply_packed(patch, packed, output, op.output.zero_point),
-                    Constants::Depthwise(_) => return,
+                let rows = weights.chunks_exact(patch_len.max(1));
+                for ((out, weights), channel) in output.iter_mut().zip(rows).zip(channels.iter()) {
+                    *out = epilogue(dot(patch, weights), &channel, op.output.zero_point, op.activation);
                 }
             }
         }
@@ -220,33 +221,6 @@ fn softmax_pixel(op: &Softmax, input: &[i8], output: &mut [i8]) {
 pub(super) fn dot(values: &[i8], weights: &[u8]) -> i32 {
     let products = values.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w as i8));
     products.fold(0, i32::wrapping_add)
-}
-
-/// One output pixel of packed weights; `scratch` starts with the patch and has room for its elements in order besides.
-fn multiply_packed(scratch: &mut [i8], packed: &Packed<'_>, output: &mut [i8], zero_point: i8) {
-    let Some((patch, rest)) = scratch.split_at_mut_checked(packed.order.len()) else { return };
-    let Some(ordered) = rest.get_mut(..packed.order.pairs() * 2) else { return };
-    packed.order.arrange(patch, ordered);
-    let mut channels = packed.channels.iter();
-    let mut rows = packed.rows();
-    for outputs in output.chunks_mut(2) {
-        let Some(words) = rows.next() else { return };
-        let sums = dot_packed(ordered, words);
-        for ((out, sum), channel) in outputs.iter_mut().zip(sums).zip(&mut channels) {
-            *out = epilogue(sum, &channel, zero_point, Activation::NONE);
-        }
-    }
-}
-
-/// The sums of a pair of output channels.
-fn dot_packed(values: &[i8], words: &[u8]) -> [i32; 2] {
-    let (mut first, mut both) = (0_i32, 0_i32);
-    for (&value, &halfword) in values.iter().zip(words.as_chunks::<2>().0) {
-        let value = i32::from(value);
-        first = first.wrapping_add(value * i32::from(halfword[0] as i8));
-        both = both.wrapping_add(value * i32::from(i16::from_le_bytes(halfword)));
-    }
-    [first, both.wrapping_sub(first) >> 8]
 }
 
 pub(super) fn epilogue(sum: i32, channel: &impl OutputParams, zero_point: i8, activation: Activation) -> i8 {

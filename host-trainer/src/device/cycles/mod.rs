@@ -111,12 +111,12 @@ impl Bench {
     /// Runs a blob like [`measure`](Self::measure), and counts what its cycles depend on.
     ///
     /// # Errors
-    /// Those of `measure`; when the core is no Cortex-M4, QEMU takes no plugins of this kind, the plugin does not compile, the firmware has an
-    /// instruction that the model does not know, or the plugin's counts are not those of the firmware's clock.
+    /// Those of `measure`; when the core is no Cortex-M4, QEMU takes no plugins of this kind, the plugin does not compile,
+    /// the firmware has an instruction that the model does not know, or the plugin's counts are not those of the firmware's clock.
     pub fn count(&self, blob: &Aligned<u8>, caches: Caches) -> Result<Counted> {
-        ensure!(self.core == Core::M4, "cycles are modelled of a Cortex-M4 only, not of a {}", self.core.title());
+        ensure!(self.core() == Core::M4, "cycles are modelled of a Cortex-M4 only, not of a {}", self.core().title());
         let elf = self.elf()?;
-        let start = self.core.blob_address();
+        let start = self.core().load_address();
         let flash = [CODE, start..start + blob.len() as u32];
         let (measurement, text) =
             plugin::counted(&elf, caches, &flash, |option| self.run(blob, &["-icount", "shift=0", "-plugin", option]))?;

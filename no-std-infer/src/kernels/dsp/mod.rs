@@ -5,7 +5,6 @@
 
 mod add;
 mod conv;
-mod copy;
 mod dense;
 mod depthwise;
 mod four;
@@ -14,7 +13,6 @@ mod groups;
 #[cfg(not(dsp))]
 mod insn;
 mod pool;
-mod rows;
 mod widen;
 
 use core::ops::Range;
