@@ -12,7 +12,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
     let blob = env::var_os("MODEL_BLOB").map_or_else(|| PathBuf::from(DEFAULT_BLOB), PathBuf::from);
     copy(&blob, &out.join("model.blob"))?;
-    copy(Path::new("memory.x"), &out.join("memory.x"))?;
+    // Of the emulated boards, the one with a Cortex-M55 is the only one for this target.
+    let an547 = env::var("TARGET")?.starts_with("thumbv8m");
+    let memory = if an547 { "memory/an547.x" } else { "memory/mps2.x" };
+    copy(Path::new(memory), &out.join("memory.x"))?;
+    println!("cargo::rustc-check-cfg=cfg(an547)");
+    if an547 {
+        println!("cargo::rustc-cfg=an547");
+    }
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     println!("cargo::rustc-link-arg-bins=--nmagic");

@@ -1,4 +1,6 @@
-//! Arm's MPS2 board with image AN386 (Cortex-M4F), as QEMU has it.
+//! Arm's MPS2 board as QEMU has it: with image AN386 (Cortex-M4F), and with AN385 (Cortex-M3) and AN500 (Cortex-M7), whose
+//! memory and devices are the same but for the PSRAM's address; and the MPS3 with AN547 (Cortex-M55), whose devices are the
+//! same at other addresses.
 
 use core::panic::PanicInfo;
 use core::ptr;
@@ -7,7 +9,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use cortex_m::asm;
 use cortex_m::interrupt::{self, InterruptNumber};
-use cortex_m::peripheral::{NVIC, SYST, syst::SystClkSource};
+use cortex_m::peripheral::{CPUID, NVIC, SYST, syst::SystClkSource};
 use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::debug;
 use no_std_infer::format::{HEADER_LEN, total_len};
@@ -16,7 +18,7 @@ use no_std_infer::link::Unit;
 use crate::Board;
 
 /// UART 0, a CMSDK APB UART.
-const UART: usize = 0x4000_4000;
+const UART: usize = if cfg!(an547) { 0x4930_3000 } else { 0x4000_4000 };
 const DATA: usize = 0x0;
 const STATE: usize = 0x4;
 const CONTROL: usize = 0x8;
@@ -28,14 +30,17 @@ const SEND_AND_RECEIVE: u32 = 3;
 const RECEIVE_INTERRUPT: u32 = 8;
 const SMALLEST_DIVIDER: u32 = 16;
 
-/// The clock runs at 25 MHz, and `-icount shift=0` lets an instruction take a nanosecond.
-const INSTRUCTIONS_PER_TICK: u64 = 40;
+/// The clock's MHz. `-icount shift=0` lets an instruction take a nanosecond.
+const CLOCK: u64 = if cfg!(an547) { 32 } else { 25 };
 /// SysTick has 24 bits.
 const TICKS_PER_WRAP: u32 = 1 << 24;
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
-/// The board's PSRAM, which nothing of the firmware uses: QEMU's loader can put a blob there.
-const PSRAM: usize = 0x2100_0000;
+/// The board's PSRAM, or DDR, which nothing of the firmware uses: QEMU's loader can put a blob there.
+const PSRAM: usize = if cfg!(an547) { 0x6100_0000 } else { 0x2100_0000 };
+/// The same of AN500.
+const AN500_PSRAM: usize = 0x6000_0000;
+const CORTEX_M7: u32 = 0xC27;
 const PSRAM_LEN: usize = 16 << 20;
 
 /// What cortex-m-rt's `paint-stack` writes to the stack at reset.
@@ -52,10 +57,10 @@ unsafe extern "C" {
 #[derive(Clone, Copy)]
 struct ReceiveInterrupt;
 
-// SAFETY: the board has more than one interrupt line, and this one is number 0.
+// SAFETY: the boards have more interrupt lines, and this one is theirs.
 unsafe impl InterruptNumber for ReceiveInterrupt {
     fn number(self) -> u16 {
-        0
+        if cfg!(an547) { 34 } else { 0 }
     }
 }
 
@@ -78,7 +83,7 @@ impl Mps2 {
 }
 
 impl Board for Mps2 {
-    const NAME: &'static str = "mps2-an386 (Cortex-M4F)";
+    const NAME: &'static str = if cfg!(an547) { "mps3-an547 (Cortex-M55)" } else { "mps2-an386 (Cortex-M4F)" };
     const UNIT: Unit = Unit::Instructions;
 
     fn receive(&mut self) -> u8 {
@@ -98,7 +103,7 @@ impl Board for Mps2 {
             let wraps = WRAPS.load(Ordering::SeqCst);
             let ticks = TICKS_PER_WRAP - 1 - SYST::get_current();
             if WRAPS.load(Ordering::SeqCst) == wraps {
-                return (u64::from(wraps) * u64::from(TICKS_PER_WRAP) + u64::from(ticks)) * INSTRUCTIONS_PER_TICK;
+                return (u64::from(wraps) * u64::from(TICKS_PER_WRAP) + u64::from(ticks)) * 1000 / CLOCK;
             }
         }
     }
@@ -113,11 +118,20 @@ impl Board for Mps2 {
     }
 }
 
+/// Part number of the core: `0xC24` is a Cortex-M4.
+#[must_use]
+pub fn part_number() -> u32 {
+    // SAFETY: every core has this register, and nothing writes it.
+    let id = unsafe { (*CPUID::PTR).base.read() };
+    (id >> 4) & 0xFFF
+}
+
 /// The PSRAM with what QEMU's loader put there.
 #[must_use]
 pub fn loaded() -> &'static [u8] {
+    let start = if part_number() == CORTEX_M7 { AN500_PSRAM } else { PSRAM };
     // SAFETY: the PSRAM is memory that nothing ever writes once the firmware runs, and any bytes are a `u8` slice.
-    unsafe { slice::from_raw_parts(PSRAM as *const u8, PSRAM_LEN) }
+    unsafe { slice::from_raw_parts(start as *const u8, PSRAM_LEN) }
 }
 
 /// The blob that QEMU's loader put at the start of the PSRAM, as long as its header says but not longer than the PSRAM;

@@ -2,7 +2,7 @@
 //! bytes lie around the arena, and nothing in it may change besides outputs and scratch.
 
 use anyhow::{Result, ensure};
-use host_trainer::device::{Loaded, missing};
+use host_trainer::device::{Core, Loaded, missing};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::reference::Reference;
 use no_std_infer::{CRC32, Model};
@@ -39,7 +39,7 @@ fn main() {
 }
 
 fn conforms(kind: Kind) -> Result<()> {
-    let firmware = Loaded::build("conformance")?;
+    let firmware = Loaded::build("conformance", Core::M4)?;
     let mut seeds = 0..CASES;
     while !seeds.is_empty() {
         let mut batch = Batch::default();
@@ -55,7 +55,7 @@ fn conforms(kind: Kind) -> Result<()> {
 
 /// The suite must be able to fail.
 fn a_difference_is_found() -> Result<()> {
-    let firmware = Loaded::build("conformance")?;
+    let firmware = Loaded::build("conformance", Core::M4)?;
     let mut batch = Batch::default();
     batch.add(Kind::Add, 1)?;
     let mut bytes = batch.finish();

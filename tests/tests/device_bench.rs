@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use host_trainer::boards::{Board, Estimate, named};
 use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
 use host_trainer::device::measure::Bench;
-use host_trainer::device::missing;
-use host_trainer::device_bench::{Row, seeded};
+use host_trainer::device::{Core, missing, missing_for};
+use host_trainer::device_bench::{Case, Row, seeded};
 use libtest_mimic::{Arguments, Trial};
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;
@@ -73,6 +73,9 @@ fn main() {
     let (missing, without_plugin) = (missing(), cycles::missing());
     let trials: Vec<Trial> = vec![
         trial("nothing_costs_more_than_before", &missing, nothing_costs_more_than_before),
+        trial("a_cortex_m0_plus_gives_the_hosts_bytes", &missing_for(Core::M0Plus), || kws_runs_on(Core::M0Plus)),
+        trial("a_cortex_m7_gives_the_hosts_bytes", &missing_for(Core::M7), || kws_runs_on(Core::M7)),
+        trial("a_cortex_m55_gives_the_hosts_bytes", &missing_for(Core::M55), || kws_runs_on(Core::M55)),
         trial("a_rise_is_found", &None, a_rise_is_found),
         trial(
             "sequences_take_the_cycles_that_the_manual_says",
@@ -90,7 +93,7 @@ fn path() -> PathBuf {
 }
 
 fn nothing_costs_more_than_before() -> Result<()> {
-    let bench = Bench::build()?;
+    let bench = Bench::build(Core::M4)?;
     let compiler = bench.elf()?.compiler;
     let mut rows = BTreeMap::new();
     for case in seeded()? {
@@ -112,6 +115,18 @@ fn nothing_costs_more_than_before() -> Result<()> {
     }
     ensure!(worse.is_empty(), "{}\n{REMEDY}", worse.join("\n"));
     Ok(())
+}
+
+/// The bytes are compared by `measure`.
+fn kws_runs_on(core: Core) -> Result<()> {
+    let bench = Bench::build(core)?;
+    let row = Row::measure(&bench, &kws()?, None)?;
+    ensure!(row.measured.core == core && row.instructions > row.macs, "{row:?}");
+    Ok(())
+}
+
+fn kws() -> Result<Case> {
+    seeded()?.into_iter().find(|case| case.name == "KWS DS-CNN").context("there is a KWS model")
 }
 
 fn a_rise_is_found() -> Result<()> {
@@ -140,8 +155,8 @@ fn sequences_take_the_cycles_that_the_manual_says() -> Result<()> {
 
 /// `count` fails where the plugin's counts are not those of the board's clock; here, that they add up too.
 fn operators_cycles_add_up_to_the_inferences() -> Result<()> {
-    let bench = Bench::build()?;
-    let case = seeded()?.into_iter().find(|case| case.name == "KWS DS-CNN").context("there is a KWS model")?;
+    let bench = Bench::build(Core::M4)?;
+    let case = kws()?;
     let counted = bench.count(&case.blob, Caches::default())?;
     let sum: u64 = counted.operators.iter().map(|region| region.cycles.nominal).sum();
     let run = counted.run.cycles.nominal;
@@ -152,8 +167,8 @@ fn operators_cycles_add_up_to_the_inferences() -> Result<()> {
 }
 
 fn an_estimate_says_what_fits() -> Result<()> {
-    let bench = Bench::build()?;
-    let case = seeded()?.into_iter().find(|case| case.name == "KWS DS-CNN").context("there is a KWS model")?;
+    let bench = Bench::build(Core::M4)?;
+    let case = kws()?;
     let board = named(&["nucleo-l4r5zi".to_owned()])?.remove(0);
     let without_waits = bench.count(&case.blob, board.caches)?.run.cycles;
     let estimate = Estimate::new(&bench, &case.blob, board.clone())?;

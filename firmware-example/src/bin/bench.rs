@@ -9,7 +9,7 @@ use core::fmt::{self, Write};
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, exit, loaded_blob};
+use firmware_example::mps2::{Mps2, exit, loaded_blob, part_number};
 use firmware_example::region::{region_begins, region_ends};
 use firmware_example::{Board, Console};
 use no_std_infer::format::Generator;
@@ -37,7 +37,7 @@ fn main() -> ! {
 }
 
 fn measure<B: Board>(board: &mut B, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
-    writeln!(board.console(), "board {}", B::NAME)?;
+    writeln!(board.console(), "core {:x}", part_number())?;
     let start = board.now();
     let parsed = Model::parse(blob);
     let parse = board.now() - start;

@@ -3,23 +3,28 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::DeviceBenchArgs;
+use crate::device::Core;
 use crate::device::cycles::Caches;
 use crate::device::measure::Bench;
 use crate::device_bench::{Case, Row, imported, print, seeded};
 use crate::evaluate::read_blob;
 
 pub(super) fn run(args: &DeviceBenchArgs) -> Result<ExitCode> {
+    ensure!(
+        !args.cycles || args.core == Core::M4,
+        "cycles are modelled of a Cortex-M4 only: leave --core or --cycles out"
+    );
     let cases = cases(args)?;
-    let bench = Bench::build()?;
+    let bench = Bench::build(args.core)?;
     let caches = args.cycles.then(Caches::default);
     let rows: Vec<Row> = cases.iter().map(|case| Row::measure(&bench, case, caches)).collect::<Result<_>>()?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
-        print(&rows, args.wait_states);
+        print(&rows, args.core, args.wait_states);
     }
     Ok(ExitCode::SUCCESS)
 }

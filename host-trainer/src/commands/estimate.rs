@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::EstimateArgs;
 use crate::boards::{Estimate, named};
 use crate::comparison::text_table;
+use crate::device::Core;
 use crate::device::cycles::DISCLAIMER;
 use crate::device::measure::Bench;
 use crate::evaluate::{parse, read_blob};
@@ -15,7 +16,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode> {
     let boards = named(&args.board)?;
     let blob = read_blob(&args.blob)?;
     parse(&blob, &args.blob)?;
-    let bench = Bench::build()?;
+    let bench = Bench::build(Core::M4)?;
     let estimates = boards.into_iter().map(|board| Estimate::new(&bench, &blob, board));
     let estimates: Vec<Estimate> = estimates.collect::<Result<_>>()?;
     if args.json {

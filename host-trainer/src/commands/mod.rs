@@ -23,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::config::{Method, Preset};
 use crate::dataset::View;
+use crate::device::Core;
 use crate::import::kind::InputChoice;
 use crate::training::DeviceKind;
 
@@ -309,6 +310,9 @@ struct DeviceBenchArgs {
     /// $MLPERF_TINY, or else `../shared/data/mlperf-tiny`.
     #[arg(long, value_name = "DIR")]
     mlperf_tiny: Option<PathBuf>,
+    /// The core whose code is counted.
+    #[arg(long, value_enum, default_value = "m4")]
+    core: Core,
     /// Model the cycles of a Cortex-M4 too.
     #[arg(long)]
     cycles: bool,

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::blob_crc;
 
+use super::Core;
 use crate::atomic;
 
 /// The target that the firmware is compiled for.
@@ -18,8 +19,6 @@ pub const QEMU: &str = "qemu-system-arm";
 /// What to do when it is not there.
 pub(super) const INSTALL_QEMU: &str =
     "install qemu-system-arm (Debian: apt install qemu-system-arm; macOS: brew install qemu)";
-/// The program that measures the blob that it finds in memory.
-const BENCH: &str = "bench";
 /// The program with sequences of instructions whose cycles are known.
 const SEQUENCES: &str = "sequences";
 
@@ -44,7 +43,13 @@ impl Program {
 /// What must be installed before firmware can be built and run; `None` when nothing is missing.
 #[must_use]
 pub fn missing() -> Option<String> {
-    missing_emulator().or_else(|| missing_target(TARGET))
+    missing_for(Core::default())
+}
+
+/// The same for a core.
+#[must_use]
+pub fn missing_for(core: Core) -> Option<String> {
+    missing_emulator().or_else(|| missing_target(core.target()))
 }
 
 pub(super) fn missing_emulator() -> Option<String> {
@@ -104,15 +109,7 @@ pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
     if fs::read(&path).ok().as_deref() != Some(blob) {
         atomic::write(&path, blob)?;
     }
-    folder.build(program.name(), &image, Some(&path))
-}
-
-/// Builds the program `bench`, which holds no blob; gives the path of the ELF file.
-///
-/// # Errors
-/// Those of [`build`].
-pub fn build_bench() -> Result<PathBuf> {
-    build_without_blob(BENCH)
+    folder.build(program.name(), &image, TARGET, Some(&path))
 }
 
 /// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
@@ -120,15 +117,15 @@ pub fn build_bench() -> Result<PathBuf> {
 /// # Errors
 /// Those of [`build`].
 pub(super) fn build_sequences() -> Result<PathBuf> {
-    build_without_blob(SEQUENCES)
+    build_without_blob(SEQUENCES, Core::M4)
 }
 
 /// Builds a program that holds no blob; gives the path of the ELF file.
 ///
 /// # Errors
 /// Those of [`build`].
-pub(super) fn build_without_blob(program: &str) -> Result<PathBuf> {
-    Folder::lock()?.build(program, program, None)
+pub(super) fn build_without_blob(program: &str, core: Core) -> Result<PathBuf> {
+    Folder::lock()?.build(program, &format!("{program}-{}", core.target()), core.target(), None)
 }
 
 /// The firmware's folder, in which no other process builds.
@@ -154,15 +151,18 @@ impl Folder {
         self.target.join("images")
     }
 
-    fn build(&self, program: &str, image: &str, blob: Option<&Path>) -> Result<PathBuf> {
+    fn build(&self, program: &str, image: &str, target: &str, blob: Option<&Path>) -> Result<PathBuf> {
         let mut command = cargo(&self.sources);
-        command.args(["build", "--release", "--bin", program]).arg("--target-dir").arg(&self.target);
+        command
+            .args(["build", "--release", "--bin", program, "--target", target])
+            .arg("--target-dir")
+            .arg(&self.target);
         match blob {
             Some(blob) => command.env("MODEL_BLOB", blob),
             None => command.env_remove("MODEL_BLOB"),
         };
-        run(&mut command)?;
-        let built = self.target.join(TARGET).join("release").join(program);
+        run(&mut command, target)?;
+        let built = self.target.join(target).join("release").join(program);
         let elf = self.images().join(image).with_extension("elf");
         let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
         atomic::write(&elf, &bytes)?;
@@ -170,8 +170,8 @@ impl Folder {
     }
 }
 
-/// Runs a cargo that builds.
-pub(super) fn run(command: &mut Command) -> Result<()> {
+/// Runs a cargo that builds for `target`.
+pub(super) fn run(command: &mut Command, target: &str) -> Result<()> {
     let program = command.get_program().to_string_lossy().into_owned();
     let output = match command.output() {
         Ok(output) => output,
@@ -182,7 +182,7 @@ pub(super) fn run(command: &mut Command) -> Result<()> {
     };
     let text = String::from_utf8_lossy(&output.stderr);
     let no_target = text.contains("can't find crate for `core`") || text.contains("target may not be installed");
-    ensure!(!no_target, "the target is not installed: rustup target add {TARGET}");
+    ensure!(!no_target, "the target is not installed: rustup target add {target}");
     ensure!(output.status.success(), "{program} failed ({}):\n{text}", output.status);
     Ok(())
 }

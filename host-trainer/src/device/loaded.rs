@@ -6,24 +6,22 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 
 use super::firmware::build_without_blob;
-use super::{emulator, run_to_end};
-
-/// Where the firmware looks for its input.
-pub(super) const ADDRESS: u32 = 0x2100_0000;
+use super::{Core, emulator, run_to_end};
 
 /// A program of `firmware-example`.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub(super) elf: PathBuf,
+    pub(super) core: Core,
 }
 
 impl Loaded {
-    /// Builds the program of this name.
+    /// Builds the program of this name for a core.
     ///
     /// # Errors
     /// Those of [`build`](super::build).
-    pub fn build(program: &str) -> Result<Self> {
-        Ok(Self { elf: build_without_blob(program)? })
+    pub fn build(program: &str, core: Core) -> Result<Self> {
+        Ok(Self { elf: build_without_blob(program, core)?, core })
     }
 
     /// Runs the program with these bytes in memory, at most 16 MiB, and more options for QEMU; gives what it printed.
@@ -34,9 +32,10 @@ impl Loaded {
         let mut file =
             tempfile::NamedTempFile::new().context("cannot create a temporary file for the firmware's input")?;
         file.write_all(bytes).context("cannot write the firmware's input to a temporary file")?;
-        let mut command = emulator(&self.elf, "stdio");
+        let mut command = emulator(self.core, &self.elf, "stdio");
+        let address = self.core.load_address();
         let path = file.path().display().to_string().replace(',', ",,");
-        command.args(["-device", &format!("loader,file={path},addr={ADDRESS:#x},force-raw=on")]).args(options);
+        command.args(["-device", &format!("loader,file={path},addr={address:#x},force-raw=on")]).args(options);
         run_to_end(command)
     }
 }

@@ -1,7 +1,5 @@
 //! What a blob costs on the emulated device, operator by operator, with one firmware for all blobs.
 
-use std::path::PathBuf;
-
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::Model;
 use no_std_infer::format::Generator;
@@ -9,7 +7,7 @@ use no_std_infer::golden::trace;
 use no_std_infer::kernels::Portable;
 use serde::{Deserialize, Serialize};
 
-use super::{COUNTED, Elf, Loaded, build_bench};
+use super::{COUNTED, Core, Elf, Loaded};
 use crate::aligned::Aligned;
 
 /// Seed of the input where the blob has no golden vector: the firmware's.
@@ -18,8 +16,8 @@ const SEED: u32 = 0x2545_F491;
 /// What an inference costs. Instructions are counted by a clock that ticks every 40 of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measurement {
-    /// Name of the board.
-    pub board: String,
+    /// The core.
+    pub core: Core,
     /// Instructions of a whole inference.
     pub run: u64,
     /// Instructions of `Model::parse`.
@@ -47,16 +45,22 @@ impl Measurement {
 /// Firmware that measures blobs.
 #[derive(Clone, Debug)]
 pub struct Bench {
-    pub(super) elf: PathBuf,
+    firmware: Loaded,
 }
 
 impl Bench {
-    /// Builds the firmware.
+    /// Builds the firmware for a core.
     ///
     /// # Errors
     /// Those of [`build`](super::build).
-    pub fn build() -> Result<Self> {
-        Ok(Self { elf: build_bench()? })
+    pub fn build(core: Core) -> Result<Self> {
+        Ok(Self { firmware: Loaded::build("bench", core)? })
+    }
+
+    /// The core that it measures on.
+    #[must_use]
+    pub fn core(&self) -> Core {
+        self.firmware.core
     }
 
     /// The firmware's functions, size and compiler.
@@ -64,7 +68,7 @@ impl Bench {
     /// # Errors
     /// When the file has gone.
     pub fn elf(&self) -> Result<Elf> {
-        Elf::read(&self.elf)
+        Elf::read(&self.firmware.elf)
     }
 
     /// Runs a blob, whose operators must all make the bytes that they make on this machine.
@@ -77,10 +81,12 @@ impl Bench {
 
     /// Like [`measure`](Self::measure) with more options for QEMU.
     pub(super) fn run(&self, blob: &Aligned<u8>, options: &[&str]) -> Result<Measurement> {
-        let printed = Loaded { elf: self.elf.clone() }.run(blob, options)?;
+        let printed = self.firmware.run(blob, options)?;
         let report = Report::read(&printed).with_context(|| format!("the firmware printed\n{printed}"))?;
+        let (found, expected) = (report.part_number, self.core().part_number());
+        ensure!(found == expected, "QEMU emulates a core of part number {found:#x} in place of {expected:#x}");
         report.check(&Model::parse(blob)?)?;
-        Ok(Measurement { blob: blob.len(), ..report.measurement })
+        Ok(Measurement { core: self.core(), blob: blob.len(), ..report.measurement })
     }
 }
 
@@ -88,6 +94,7 @@ impl Bench {
 #[derive(Default)]
 struct Report {
     measurement: Measurement,
+    part_number: u32,
     crc: u32,
     layers: Vec<u32>,
     self_test: String,
@@ -100,7 +107,7 @@ impl Report {
         for (name, value) in lines {
             let measured = &mut report.measurement;
             match name {
-                "board" => value.clone_into(&mut measured.board),
+                "core" => report.part_number = u32::from_str_radix(value, 16)?,
                 "crc" => report.crc = u32::from_str_radix(value, 16)?,
                 "parse" => measured.parse = value.parse()?,
                 "run" => measured.run = value.parse()?,
@@ -159,7 +166,7 @@ impl Report {
 mod tests {
     use super::*;
 
-    const PRINTED: &str = "board mps2\ncrc 0000abcd\nparse 80\nrun 1200\narena 16\nmodel 172\nstack 900\n\
+    const PRINTED: &str = "core c24\ncrc 0000abcd\nparse 80\nrun 1200\narena 16\nmodel 172\nstack 900\n\
                            op 0 400 00000001\nop 1 800 ffffffff\nself-test passed\nend\n";
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Everything on the host that touches a device goes through here.
 
+mod core;
 pub mod cycles;
 mod elf;
 mod firmware;
@@ -21,9 +22,10 @@ use no_std_infer::link::{
     max_frame_len,
 };
 
+pub use core::Core;
 pub use elf::Elf;
 use firmware::build_sequences;
-pub use firmware::{Program, QEMU, TARGET, build, build_bench, cargo, folder, missing, missing_target};
+pub use firmware::{Program, QEMU, TARGET, build, cargo, folder, missing, missing_for, missing_target};
 pub use loaded::Loaded;
 
 /// Lets the emulated clock count instructions.
@@ -115,7 +117,7 @@ impl Device {
     pub fn boot(elf: &Path) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a local port for QEMU")?;
         let port = listener.local_addr()?.port();
-        let mut command = emulator(elf, &format!("tcp:127.0.0.1:{port}"));
+        let mut command = emulator(Core::M4, elf, &format!("tcp:127.0.0.1:{port}"));
         command.args(COUNTED);
         let mut qemu = Qemu::spawn(command, Stdio::null())?;
         let link = accept(&listener, &mut qemu)?;
@@ -194,7 +196,7 @@ impl Device {
 /// # Errors
 /// When QEMU is not installed, the firmware fails, or it does not end in time.
 pub fn run_demo(elf: &Path) -> Result<String> {
-    let mut command = emulator(elf, "stdio");
+    let mut command = emulator(Core::M4, elf, "stdio");
     command.args(COUNTED);
     run_to_end(command)
 }
@@ -289,9 +291,9 @@ fn accept(listener: &TcpListener, qemu: &mut Qemu) -> Result<TcpStream> {
 }
 
 /// An emulator with firmware in it and its serial line where `serial` says.
-fn emulator(elf: &Path, serial: &str) -> Command {
+fn emulator(core: Core, elf: &Path, serial: &str) -> Command {
     let mut command = Command::new(QEMU);
-    command.args(["-M", "mps2-an386", "-cpu", "cortex-m4", "-display", "none", "-monitor", "none"]);
+    command.args(["-M", core.machine(), "-display", "none", "-monitor", "none"]);
     command.args(["-semihosting-config", "enable=on,target=native", "-serial", serial]);
     command.arg("-kernel").arg(elf);
     command

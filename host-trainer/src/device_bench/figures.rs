@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::networks::SEED;
 use super::synthetic::{Maker, Taps};
+use crate::device::Core;
 use crate::quantise::QuantModel;
 
 /// All figures.
@@ -134,6 +135,9 @@ pub struct Figures {
     pub litert_micro_ram: Option<u64>,
     /// The best time that was published.
     pub published: Option<Published>,
+    /// CMSIS-NN as its CMake file builds it, on other cores.
+    #[serde(default)]
+    pub cmsis_others: Vec<(Core, u64)>,
     /// Prototypes, from the smallest to the fastest.
     #[serde(default)]
     pub prototypes: Vec<Prototype>,
@@ -160,6 +164,20 @@ pub struct Prototype {
 }
 
 impl Figures {
+    /// What of it holds on a core.
+    #[must_use]
+    pub fn of(&self, core: Core) -> Self {
+        if core == Core::M4 {
+            return self.clone();
+        }
+        let found = self.cmsis_others.iter().find(|(other, _)| *other == core);
+        Self {
+            cmsis_default: found.map(|&(_, instructions)| instructions),
+            litert_micro_ram: self.litert_micro_ram,
+            ..Self::default()
+        }
+    }
+
     /// The fastest prototype that takes about `flash` bytes of constants or fewer, or else the smallest.
     #[must_use]
     pub fn prototype(&self, flash: usize) -> Option<&Prototype> {

@@ -176,7 +176,7 @@ impl Row {
             constants: model.weights().len(),
             operators,
             measured,
-            figures: case.figures.clone(),
+            figures: case.figures.of(bench.core()),
         })
     }
 }

@@ -4,10 +4,11 @@ use comfy_table::Table;
 
 use super::{Row, Scope};
 use crate::comparison::text_table;
+use crate::device::Core;
 use crate::device::cycles::{Cycles, DISCLAIMER};
 
-/// Prints layers, models and the operators of blobs; cycles are those with flash of so many wait states.
-pub fn print(rows: &[Row], wait_states: u32) {
+/// Prints layers, models and the operators of blobs on a core; cycles are those with flash of so many wait states.
+pub fn print(rows: &[Row], core: Core, wait_states: u32) {
     let of = |scope: Scope| rows.iter().filter(move |row| row.scope == scope);
     let tables = [
         ("Layers", instructions(of(Scope::Layer))),
@@ -23,7 +24,8 @@ pub fn print(rows: &[Row], wait_states: u32) {
     }
     let exact = rows.iter().any(|row| row.cycles.is_some());
     let precision = if exact { "exact" } else { "to within 80" };
-    println!("Instructions of a Cortex-M4F in QEMU, {precision}; every operator's bytes compared with this machine's.");
+    let core = core.title();
+    println!("Instructions of a {core} in QEMU, {precision}; every operator's bytes compared with this machine's.");
     if exact {
         println!("Cycles: {DISCLAIMER}; flash of {wait_states} wait states.");
     }

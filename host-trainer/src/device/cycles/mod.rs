@@ -10,9 +10,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::Elf;
-use super::loaded::ADDRESS;
 use super::measure::{Bench, Measurement};
+use super::{Core, Elf};
 use crate::aligned::Aligned;
 
 use counts::{Block, Counts, RegionCounts};
@@ -112,11 +111,13 @@ impl Bench {
     /// Runs a blob like [`measure`](Self::measure), and counts what its cycles depend on.
     ///
     /// # Errors
-    /// Those of `measure`; when QEMU takes no plugins of this kind, the plugin does not compile, the firmware has an
-    /// instruction that the model does not know, or the plugin's counts are not those of the firmware's clock.
+    /// Those of `measure`; when the core is no Cortex-M4, QEMU takes no plugins of this kind, the plugin does not compile,
+    /// the firmware has an instruction that the model does not know, or the plugin's counts are not those of the firmware's clock.
     pub fn count(&self, blob: &Aligned<u8>, caches: Caches) -> Result<Counted> {
+        ensure!(self.core() == Core::M4, "cycles are modelled of a Cortex-M4 only, not of a {}", self.core().title());
         let elf = self.elf()?;
-        let flash = [CODE, ADDRESS..ADDRESS + blob.len() as u32];
+        let start = self.core().load_address();
+        let flash = [CODE, start..start + blob.len() as u32];
         let (measurement, text) =
             plugin::counted(&elf, caches, &flash, |option| self.run(blob, &["-icount", "shift=0", "-plugin", option]))?;
         let mut regions = regions(&text, &elf)?;
@@ -148,7 +149,7 @@ pub fn regions_of_sequences() -> Result<Vec<Region>> {
     let path = super::build_sequences()?;
     let elf = Elf::read(&path)?;
     let (_, text) = plugin::counted(&elf, Caches::default(), &[CODE], |option| {
-        let mut command = super::emulator(&path, "stdio");
+        let mut command = super::emulator(Core::M4, &path, "stdio");
         command.args(["-icount", "shift=0", "-plugin", option]);
         super::run_to_end(command)
     })?;

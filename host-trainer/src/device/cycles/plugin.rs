@@ -57,7 +57,7 @@ fn build() -> Result<PathBuf> {
     let target = folder.join("target");
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
     command.args(["build", "--release", "--target-dir"]).arg(&target).current_dir(&folder);
-    firmware::run(&mut command)?;
+    firmware::run(&mut command, "of this machine")?;
     Ok(target.join("release").join(format!("{DLL_PREFIX}qemu_plugin{DLL_SUFFIX}")))
 }
 
