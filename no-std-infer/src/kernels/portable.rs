@@ -2,6 +2,7 @@
 
 mod depthwise;
 mod walk;
+mod winograd;
 
 use core::ops::Range;
 
@@ -22,6 +23,9 @@ pub struct Portable;
 impl Kernels for Portable {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
+        if let Constants::Winograd(winograd) = &layer.constants {
+            return winograd::conv2d(arena, op, winograd, rows);
+        }
         let patch_len = PatchOrder::conv2d(op).len();
         let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
         for y in rows {
@@ -39,7 +43,7 @@ impl Kernels for Portable {
                         }
                     }
                     Constants::Packed(packed) => multiply_packed(patch, packed, output, op.output.zero_point),
-                    Constants::Depthwise(_) => return,
+                    Constants::Depthwise(_) | Constants::Winograd(_) => return,
                 }
             }
         }
@@ -50,7 +54,7 @@ impl Kernels for Portable {
         let (weights, channels) = match &layer.constants {
             Constants::Plain { weights, channels } => (*weights, *channels),
             Constants::Depthwise(packed) => return packed_depthwise(arena, op, packed, rows),
-            Constants::Packed(_) => return,
+            Constants::Packed(_) | Constants::Winograd(_) => return,
         };
         for y in rows {
             let vertical = vertical_taps(&op.window, y, &op.input);
