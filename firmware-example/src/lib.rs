@@ -2,6 +2,7 @@
 #![no_std]
 
 mod board;
+pub mod checked;
 mod inference;
 #[cfg(target_os = "none")]
 pub mod mps2;

@@ -113,12 +113,18 @@ impl Board for Mps2 {
     }
 }
 
+/// The PSRAM with what QEMU's loader put there.
+#[must_use]
+pub fn loaded() -> &'static [u8] {
+    // SAFETY: the PSRAM is memory that nothing ever writes once the firmware runs, and any bytes are a `u8` slice.
+    unsafe { slice::from_raw_parts(PSRAM as *const u8, PSRAM_LEN) }
+}
+
 /// The blob that QEMU's loader put at the start of the PSRAM, as long as its header says but not longer than the PSRAM;
 /// nothing but a header where there is no blob.
 #[must_use]
 pub fn loaded_blob() -> &'static [u8] {
-    // SAFETY: the PSRAM is memory that nothing ever writes once the firmware runs, and any bytes are a `u8` slice.
-    let psram = unsafe { slice::from_raw_parts(PSRAM as *const u8, PSRAM_LEN) };
+    let psram = loaded();
     let (header, _) = psram.split_at(HEADER_LEN);
     &psram[..total_len(header).clamp(HEADER_LEN, PSRAM_LEN)]
 }
@@ -153,9 +159,10 @@ pub fn exit(success: bool) -> ! {
     }
 }
 
+// Nothing else writes the number, and a Cortex-M0+ can add to it in no other way.
 #[exception]
 fn SysTick() {
-    WRAPS.fetch_add(1, Ordering::SeqCst);
+    WRAPS.store(WRAPS.load(Ordering::SeqCst) + 1, Ordering::SeqCst);
 }
 
 // `unsafe` because cortex-m-rt asks for it; nothing here relies on the processor's state.

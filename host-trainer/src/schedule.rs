@@ -49,7 +49,7 @@ pub fn schedule_graph(graph: Graph) -> Graph {
             FloatOp::Conv2d { window, .. } => window.taps() * graph.shape(node.inputs[0]).channels,
             _ => 0,
         },
-        in_place: matches!(node.op, FloatOp::Add { .. } | FloatOp::Mul { .. } | FloatOp::Map { .. }),
+        in_place: matches!(node.op, FloatOp::Add { .. } | FloatOp::Mul { .. } | FloatOp::Map { .. } | FloatOp::Reshape),
     };
     let steps: Vec<Step> = graph.nodes.iter().map(step).collect();
     let last = steps.len();

@@ -56,17 +56,39 @@ impl DoubleMultiplier {
         let fraction = self.bits & ((1 << Self::FRACTION_BITS) - 1);
         let mantissa = fraction | 1 << Self::FRACTION_BITS;
         let exponent = (self.bits >> Self::FRACTION_BITS) as i32 - 1075;
-        let (product, dropped) = round_to_53_bits(x.unsigned_abs() as u128 * mantissa as u128);
-        let magnitude = match exponent.saturating_add(dropped as i32) {
-            // Less than a half, since the product is below 2^54.
-            ..-54 => 0,
-            shift @ -54..0 => (product + (1 << (-shift - 1))) >> -shift,
-            _ if product == 0 => 0,
-            _ => u64::MAX,
+        let magnitude = match exponent {
+            -95..=-33 => scale_down(x.unsigned_abs(), mantissa, (-exponent) as u32),
+            _ => scale(x.unsigned_abs(), mantissa, exponent),
         };
         let magnitude = if magnitude > i32::MAX as u64 { i32::MAX } else { magnitude as i32 };
         if x < 0 { -magnitude } else { magnitude }
     }
+}
+
+/// `x · mantissa · 2^exponent`, the product rounded to 53 bits, then to an integer, ties up; saturating.
+#[cold]
+const fn scale(x: u32, mantissa: u64, exponent: i32) -> u64 {
+    let (product, dropped) = round_to_53_bits(x as u128 * mantissa as u128);
+    match exponent.saturating_add(dropped as i32) {
+        // Less than a half, since the product is below 2^54.
+        ..-54 => 0,
+        shift @ -54..0 => (product + (1 << (-shift - 1))) >> -shift,
+        _ if product == 0 => 0,
+        _ => u64::MAX,
+    }
+}
+
+/// The same for exponents `-shift` from −95 to −33, without 128 bits: the last rounding looks at nothing below bit 32 of the
+/// product, and the first drops 31 bits at most, so that all it can do is to carry into that bit.
+#[inline]
+const fn scale_down(x: u32, mantissa: u64, shift: u32) -> u64 {
+    let low = x as u64 * (mantissa as u32 as u64);
+    let upper = x as u64 * (mantissa >> 32) + (low >> 32);
+    // Significant bits above 21 in `upper` are as many bits too many in the product.
+    let dropped = (64 - upper.leading_zeros()).saturating_sub(21);
+    // The lower half is within half a step of the 53 bits from 2^32, where ties go up since all kept bits are set.
+    let carries = dropped > 0 && low as u32 >= (1_u32 << (dropped - 1 & 31)).wrapping_neg();
+    (upper + carries as u64 + (1 << (shift - 33 & 63))) >> (shift - 32 & 63)
 }
 
 /// The nearest number with 53 significant bits, ties to even, as mantissa and number of bits dropped.
@@ -88,13 +110,11 @@ pub const fn shift_left(x: i32, exponent: u32) -> i32 {
     if exponent == 0 {
         return x;
     }
-    let wide = (x as i64) << (exponent & 31);
-    if wide > i32::MAX as i64 {
-        i32::MAX
-    } else if wide < i32::MIN as i64 {
-        i32::MIN
-    } else {
-        wide as i32
+    let shifted = x << (exponent & 31);
+    match shifted >> (exponent & 31) == x {
+        true => shifted,
+        false if x < 0 => i32::MIN,
+        false => i32::MAX,
     }
 }
 
@@ -106,9 +126,7 @@ pub const fn high_mul(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
     }
-    let product = a as i64 * b as i64;
-    let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
-    ((product + nudge) / (1 << 31)) as i32
+    ((a as i64 * b as i64 + (1 << 30)) >> 31) as i32
 }
 
 /// `x / 2^exponent`, rounded to nearest, ties away from zero (gemmlowp's `RoundingDivideByPOT`); `exponent` 0..=31.
@@ -116,7 +134,7 @@ pub const fn high_mul(a: i32, b: i32) -> i32 {
 #[inline]
 pub const fn rounding_shift_right(x: i32, exponent: u32) -> i32 {
     let exponent = exponent & 31;
-    let mask = ((1_i64 << exponent) - 1) as i32;
+    let mask = ((1_u32 << exponent) - 1) as i32;
     let remainder = x & mask;
     let threshold = (mask >> 1) + (x < 0) as i32;
     (x >> exponent).wrapping_add((remainder > threshold) as i32)

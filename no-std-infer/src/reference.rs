@@ -13,6 +13,9 @@ use crate::format::{
 use crate::kernels::Kernels;
 use crate::ops::{AddLayer, ChannelParams, ConvLayer, DenseLayer};
 
+/// Longest input in bytes of a convolution: it is copied to the stack.
+pub const COPY_MAX: usize = 1 << 17;
+
 /// The oracle as a kernel set.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Reference;
@@ -120,8 +123,13 @@ impl Kernels for Reference {
         let op = layer.op;
         let inputs = op.input.channels as usize;
         let kernel_w = usize::from(op.window.kernel_w);
+        // The output may lie in place of the input.
+        let mut copy = [0; COPY_MAX];
+        let input = &mut copy[..op.input.len()];
+        input.copy_from_slice(&arena[op.input.range()]);
+        let from_copy = Conv2d { input: Tensor { offset: 0, ..op.input }, ..*op };
         for_each_output(&op.output, rows, |y, x, c| {
-            let sum = convolve(arena, op, (y, x), 0..inputs, |ky, kx, ci| {
+            let sum = convolve(input, &from_copy, (y, x), 0..inputs, |ky, kx, ci| {
                 layer.weight(c, (ky * kernel_w + kx) * inputs + ci, false)
             });
             arena[index(&op.output, y, x, c)] = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);

@@ -107,6 +107,7 @@ impl Maker {
 
     fn operator(&mut self, kind: Kind, a: Tensor, b: Tensor) -> Op {
         match kind {
+            Kind::Conv2d if self.rng.random_ratio(1, 4) => self.conv2d_in_place(a),
             Kind::Conv2d => {
                 let channels = self.third_different(a.height, a.width);
                 let (output, window) = self.windowed(a, channels, true);
@@ -265,6 +266,20 @@ impl Maker {
         let op = Op::Conv2d(op);
         self.end = scratch + op.scratch_len();
         op
+    }
+
+    /// A convolution that keeps the shape, in place of its input where it can be packed.
+    fn conv2d_in_place(&mut self, input: Tensor) -> Op {
+        let kernel = self.rng.random_range(1..=4);
+        let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..kernel));
+        let output = self.tensor(input.height, input.width, input.channels, 0.02, 7);
+        let op = self.conv2d(input, output, Window { pad_top, pad_left, ..Window::square(kernel, 1) });
+        match op {
+            Op::Conv2d(conv) if op.in_place() => {
+                Op::Conv2d(Conv2d { output: Tensor { offset: input.offset, ..output }, ..conv })
+            }
+            _ => op,
+        }
     }
 
     /// Packs a convolution where its multipliers and its activation allow it.

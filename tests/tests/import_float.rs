@@ -5,11 +5,14 @@ use host_trainer::emit::{Description, emit};
 use host_trainer::graph::Graph;
 use host_trainer::import::float::{Normalisation, float};
 use host_trainer::import::model::Network;
-use host_trainer::import::tflite::tflite::{ActivationFunctionType, BuiltinOperator, BuiltinOptions, SubOptions};
+use host_trainer::import::tflite::tflite::{
+    ActivationFunctionType, BuiltinOperator, BuiltinOptions, Padding, SubOptions,
+};
 use host_trainer::import::{Arithmetic, arithmetic};
 use host_trainer::schedule::schedule_graph;
 use no_std_infer::format::{InputKind, Provenance};
 use tests::gated::{FloatMaker, gated_classifier};
+use tests::tflite::convolution;
 
 fn graph(bytes: &[u8]) -> anyhow::Result<Graph> {
     let network = Network::read(bytes)?;
@@ -39,7 +42,7 @@ fn the_graph_of_a_gated_network_computes_what_litert_computes() {
 }
 
 /// What LiteRT computes before the softmax of two pictures.
-const EXPECTED: [[f32; 3]; 2] = [[7.790_354_3, -6.958_012_6, 3.079_811_3], [5.826_312_5, -4.977_012_2, 1.949_036_6]];
+const EXPECTED: [[f32; 3]; 2] = [[7.790_354_3, -6.958_012_6, 3.079_811_3], [5.826_312_5, -4.977_012, 1.949_036_6]];
 
 #[test]
 fn the_int8_model_of_a_gated_network_is_close_to_its_graph_in_every_layer() {
@@ -107,6 +110,39 @@ fn a_function_fused_into_a_difference_counts() {
         m.op("difference", &[1, 4], BuiltinOperator::Sub, &[dense, number], options)
     });
     assert_eq!(graph(&bytes).expect("it is translated").logits(&PIXELS), [0.0, 0.0, 2.0, 6.0]);
+}
+
+#[test]
+fn numbers_of_a_channel_count_in_the_shape_that_they_meet() {
+    use BuiltinOperator as Code;
+    let bytes = refined(|m, dense| {
+        let square = m.op("square", &[1, 2, 2, 1], Code::Reshape, &[dense], None);
+        let (kernel, bias) = (m.constant(&[2, 1, 1, 1], &[1.0, -1.0]), m.constant(&[2], &[0.0; 2]));
+        let both = m.op("both", &[1, 2, 2, 2], Code::Conv2d, &[square, kernel, bias], convolution(Padding::Valid, 1));
+        let flat = m.op("flat", &[1, 8], Code::Reshape, &[both], None);
+        let numbers = m.constant(&[8], &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]);
+        m.op("product", &[1, 8], Code::Mul, &[flat, numbers], None)
+    });
+    let expected = [0.0, 100.0, -20.0, 30.0, 40.0, -50.0, 930.0, -1085.0];
+    assert_eq!(graph(&bytes).expect("it is translated").logits(&PIXELS), expected);
+}
+
+#[test]
+fn the_largest_value_over_height_and_width_is_taken() {
+    let bytes = refined(|m, dense| {
+        let square = m.op("square", &[1, 2, 2, 1], BuiltinOperator::Reshape, &[dense], None);
+        let (kernel, bias) = (m.constant(&[2, 1, 1, 1], &[1.0, -1.0]), m.constant(&[2], &[0.0; 2]));
+        let both = m.op(
+            "both",
+            &[1, 2, 2, 2],
+            BuiltinOperator::Conv2d,
+            &[square, kernel, bias],
+            convolution(Padding::Valid, 1),
+        );
+        let axes = m.maker.integers("axes", &[2], &[2, 1]);
+        m.op("largest", &[1, 2], BuiltinOperator::ReduceMax, &[both, axes], None)
+    });
+    assert_eq!(graph(&bytes).expect("it is translated").logits(&PIXELS), [155.0, 100.0]);
 }
 
 #[test]

@@ -112,7 +112,7 @@ pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
 /// # Errors
 /// Those of [`build`].
 pub fn build_bench() -> Result<PathBuf> {
-    Folder::lock()?.build(BENCH, BENCH, None)
+    build_without_blob(BENCH)
 }
 
 /// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
@@ -120,7 +120,15 @@ pub fn build_bench() -> Result<PathBuf> {
 /// # Errors
 /// Those of [`build`].
 pub(super) fn build_sequences() -> Result<PathBuf> {
-    Folder::lock()?.build(SEQUENCES, SEQUENCES, None)
+    build_without_blob(SEQUENCES)
+}
+
+/// Builds a program that holds no blob; gives the path of the ELF file.
+///
+/// # Errors
+/// Those of [`build`].
+pub(super) fn build_without_blob(program: &str) -> Result<PathBuf> {
+    Folder::lock()?.build(program, program, None)
 }
 
 /// The firmware's folder, in which no other process builds.

@@ -1,6 +1,5 @@
 //! What a blob costs on the emulated device, operator by operator, with one firmware for all blobs.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -10,11 +9,9 @@ use no_std_infer::golden::trace;
 use no_std_infer::kernels::Portable;
 use serde::{Deserialize, Serialize};
 
-use super::{COUNTED, Elf, build_bench, emulator, run_to_end};
+use super::{COUNTED, Elf, Loaded, build_bench};
 use crate::aligned::Aligned;
 
-/// Where the firmware looks for the blob.
-pub(super) const BLOB_ADDRESS: u32 = 0x2100_0000;
 /// Seed of the input where the blob has no golden vector: the firmware's.
 const SEED: u32 = 0x2545_F491;
 
@@ -80,12 +77,7 @@ impl Bench {
 
     /// Like [`measure`](Self::measure) with more options for QEMU.
     pub(super) fn run(&self, blob: &Aligned<u8>, options: &[&str]) -> Result<Measurement> {
-        let mut file = tempfile::NamedTempFile::new().context("cannot create a temporary file for the blob")?;
-        file.write_all(blob).context("cannot write the blob to a temporary file")?;
-        let mut command = emulator(&self.elf, "stdio");
-        let path = file.path().display().to_string().replace(',', ",,");
-        command.args(["-device", &format!("loader,file={path},addr={BLOB_ADDRESS:#x},force-raw=on")]).args(options);
-        let printed = run_to_end(command)?;
+        let printed = Loaded { elf: self.elf.clone() }.run(blob, options)?;
         let report = Report::read(&printed).with_context(|| format!("the firmware printed\n{printed}"))?;
         report.check(&Model::parse(blob)?)?;
         Ok(Measurement { blob: blob.len(), ..report.measurement })

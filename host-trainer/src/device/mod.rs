@@ -5,6 +5,7 @@
 pub mod cycles;
 mod elf;
 mod firmware;
+mod loaded;
 pub mod measure;
 
 use std::fs::File;
@@ -23,6 +24,7 @@ use no_std_infer::link::{
 pub use elf::Elf;
 use firmware::build_sequences;
 pub use firmware::{Program, QEMU, TARGET, build, build_bench, cargo, folder, missing, missing_target};
+pub use loaded::Loaded;
 
 /// Lets the emulated clock count instructions.
 const COUNTED: [&str; 2] = ["-icount", "shift=0"];

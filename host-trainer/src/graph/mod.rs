@@ -146,6 +146,8 @@ pub enum FloatOp {
         /// Channels before the input's.
         front: usize,
     },
+    /// The same elements under another shape.
+    Reshape,
     /// Two tensors side by side, along the side in which the output is longer than both.
     Concat,
 }
@@ -242,6 +244,10 @@ impl Graph {
                 let other = self.shape(node.inputs[1]);
                 let fits = shapes::second_corner(input, other, output).is_some();
                 ensure!(fits, "{input} beside {other} cannot make {output}");
+                Ok(())
+            }
+            FloatOp::Reshape => {
+                ensure!(input.len() == output.len(), "{input} becomes {output}");
                 Ok(())
             }
             FloatOp::Map { .. } => {

@@ -48,6 +48,7 @@ impl Graph {
                     clamped(broadcast([operand(0), operand(1)], node.output, |a, b| a * b), *clamp)
                 }
                 FloatOp::Map { functions } => source.iter().map(|&x| apply(functions, x.into()) as f32).collect(),
+                FloatOp::Reshape => source.to_vec(),
                 FloatOp::Pad { top, left, front } => {
                     let mut padded = vec![0.0; node.output.len()];
                     place(source, shape, [*top, *left, *front], &mut padded, node.output);

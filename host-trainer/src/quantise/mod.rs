@@ -9,8 +9,8 @@ mod weights;
 use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
-    ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mul, Op, Pad, Pool2d, Softmax,
-    Tensor, Weights,
+    ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mul, Op, Pad, Pool2d, Reshape,
+    Softmax, Tensor, Weights,
 };
 use no_std_infer::ops::{ChannelParams, DenseParams};
 
@@ -157,6 +157,7 @@ impl Builder {
                 let table = self.add_constant(&lookup_table(&input, &output, |x| apply(functions, x)));
                 Op::Lookup(Lookup { input, output, table })
             }
+            FloatOp::Reshape => Op::Reshape(Reshape { input, output }),
             FloatOp::Pad { top, left, front } => {
                 let side = |side: usize| u16::try_from(side).context("its border is too wide for the format");
                 let front = u32::try_from(*front).context("its border is too wide for the format")?;
@@ -184,7 +185,7 @@ impl Builder {
             ..logits
         };
         let (multiplier, diff_min) = softmax_parameters(logits.scale, temperature)
-            .with_context(|| format!("the logits' scale {} is too small for the softmax", logits.scale))?;
+            .with_context(|| format!("the logits' scale {} is too small for the softmax: is the network trained?", logits.scale))?;
         self.push(Op::Softmax(Softmax { input: logits, output, multiplier, diff_min }), "softmax".into());
         let Self { ops, names, constants, notes, .. } = self;
         Ok(QuantModel { ops, names, constants, input, logits, temperature, notes })

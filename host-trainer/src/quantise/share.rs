@@ -5,7 +5,7 @@ use anyhow::{Context, Result, ensure};
 use super::{Quantisation, Range};
 use crate::graph::{FloatOp, Function, Graph};
 
-/// Quantisations of all tensors of a graph, whose ranges are given. Poolings, paddings and concatenations only move
+/// Quantisations of all tensors of a graph, whose ranges are given. Poolings, paddings, reshapes and concatenations only move
 /// elements or choose among them, so their outputs and inputs have one quantisation: that of the range of all of them.
 pub(super) fn quantisations(graph: &Graph, ranges: &[Range]) -> Result<Vec<Quantisation>> {
     let groups = groups(graph);
@@ -34,7 +34,14 @@ fn node_op(graph: &Graph, tensor: usize) -> Option<&FloatOp> {
 fn moves(graph: &Graph, tensor: usize) -> bool {
     let op = node_op(graph, tensor);
     op.is_some_and(|op| {
-        matches!(op, FloatOp::MaxPool2d { .. } | FloatOp::AveragePool2d { .. } | FloatOp::Pad { .. } | FloatOp::Concat)
+        matches!(
+            op,
+            FloatOp::MaxPool2d { .. }
+                | FloatOp::AveragePool2d { .. }
+                | FloatOp::Pad { .. }
+                | FloatOp::Reshape
+                | FloatOp::Concat
+        )
     })
 }
 

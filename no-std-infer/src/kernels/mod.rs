@@ -5,8 +5,10 @@
 //! proved that offsets and constants are in range, that no sum overflows, and where regions may overlap.
 //! Every set gives the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
 
+mod copy;
 mod dsp;
 mod portable;
+mod rows;
 mod window;
 
 use core::ops::Range;

@@ -1,12 +1,14 @@
 //! Kernels for any target: safe Rust without panics, written so that compilers vectorise the inner loops.
 
 mod depthwise;
+mod packed;
 mod walk;
 mod winograd;
 
 use core::ops::Range;
 
 use self::depthwise::packed_depthwise;
+use self::packed::packed_conv2d;
 use self::walk::{BLOCK, copy, map, pixel, pixel_values, place, row_len, sum_channels, zip_map};
 use super::Kernels;
 use super::window::{Taps, gather, horizontal_taps, vertical_taps};
@@ -14,7 +16,7 @@ use crate::fixed::{self, clamp_i8};
 use crate::format::{
     ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
 };
-use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PatchOrder};
+use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, PatchOrder};
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -23,9 +25,12 @@ pub struct Portable;
 impl Kernels for Portable {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
-        if let Constants::Winograd(winograd) = &layer.constants {
-            return winograd::conv2d(arena, op, winograd, rows);
-        }
+        let (weights, channels) = match &layer.constants {
+            Constants::Plain { weights, channels } => (*weights, *channels),
+            Constants::Packed(packed) => return packed_conv2d(arena, op, packed, rows),
+            Constants::Winograd(winograd) => return winograd::conv2d(arena, op, winograd, rows),
+            Constants::Depthwise(_) => return,
+        };
         let patch_len = PatchOrder::conv2d(op).len();
         let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
         for y in rows {
@@ -35,15 +40,9 @@ impl Kernels for Portable {
                 let regions = arena.get_disjoint_mut([op.input.range(), scratch.clone(), pixel(&op.output, y, x)]);
                 let Ok([input, patch, output]) = regions else { return };
                 gather(op, input, patch, vertical, horizontal);
-                match &layer.constants {
-                    Constants::Plain { weights, channels } => {
-                        let rows = weights.chunks_exact(patch_len.max(1));
-                        for ((out, weights), channel) in output.iter_mut().zip(rows).zip(channels.iter()) {
-                            *out = epilogue(dot(patch, weights), &channel, op.output.zero_point, op.activation);
-                        }
-                    }
-                    Constants::Packed(packed) => multiply_packed(patch, packed, output, op.output.zero_point),
-                    Constants::Depthwise(_) | Constants::Winograd(_) => return,
+                let rows = weights.chunks_exact(patch_len.max(1));
+                for ((out, weights), channel) in output.iter_mut().zip(rows).zip(channels.iter()) {
+                    *out = epilogue(dot(patch, weights), &channel, op.output.zero_point, op.activation);
                 }
             }
         }
@@ -197,57 +196,36 @@ fn softmax_pixel(op: &Softmax, input: &[i8], output: &mut [i8]) {
     let largest = input.iter().copied().max().unwrap_or(0);
     let exponential = |value: i8| {
         let difference = i32::from(value) - i32::from(largest);
-        (difference >= op.diff_min).then(|| fixed::exp_on_negative_values(op.multiplier.apply(difference)))
+        if difference < op.diff_min { 0 } else { fixed::exp_on_negative_values(op.multiplier.apply(difference)) }
     };
-    let sum = input.iter().filter_map(|&value| exponential(value));
-    let sum = sum.fold(0_i32, |sum, e| sum.wrapping_add(fixed::rounding_shift_right(e, 12)));
+    // Those of the first classes are kept.
+    let mut exponentials = [0; 16];
+    let mut sum = 0_i32;
+    for (class, &value) in input.iter().enumerate() {
+        let e = exponential(value);
+        if let Some(slot) = exponentials.get_mut(class) {
+            *slot = e;
+        }
+        sum = sum.wrapping_add(fixed::rounding_shift_right(e, 12));
+    }
     let headroom = sum.leading_zeros();
     let mantissa = ((sum as u32).checked_shl(headroom).unwrap_or(0)).wrapping_sub(1 << 31) as i32;
     let scale = fixed::one_over_one_plus_x(mantissa);
     // From Q0.31 to 8 bits, times the power of two that normalised the sum (12 integer bits).
     let shift = (12 + 23_u32).wrapping_sub(headroom);
-    for (out, &value) in output.iter_mut().zip(input.iter()) {
-        let share = match exponential(value) {
-            Some(e) if shift <= 31 => fixed::rounding_shift_right(fixed::high_mul(scale, e), shift),
-            _ => 0,
-        };
+    for (class, (out, &value)) in output.iter_mut().zip(input.iter()).enumerate() {
+        let e = exponentials.get(class).copied().unwrap_or_else(|| exponential(value));
+        let share = if shift <= 31 { fixed::rounding_shift_right(fixed::high_mul(scale, e), shift) } else { 0 };
         *out = clamp_i8(share.saturating_sub(128), i8::MIN, i8::MAX);
     }
 }
 
-fn dot(values: &[i8], weights: &[u8]) -> i32 {
+pub(super) fn dot(values: &[i8], weights: &[u8]) -> i32 {
     let products = values.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w as i8));
     products.fold(0, i32::wrapping_add)
 }
 
-/// One output pixel of packed weights; `scratch` starts with the patch and has room for its elements in order besides.
-fn multiply_packed(scratch: &mut [i8], packed: &Packed<'_>, output: &mut [i8], zero_point: i8) {
-    let Some((patch, rest)) = scratch.split_at_mut_checked(packed.order.len()) else { return };
-    let Some(ordered) = rest.get_mut(..packed.order.pairs() * 2) else { return };
-    packed.order.arrange(patch, ordered);
-    let mut channels = packed.channels.iter();
-    let mut rows = packed.rows();
-    for outputs in output.chunks_mut(2) {
-        let Some(words) = rows.next() else { return };
-        let sums = dot_packed(ordered, words);
-        for ((out, sum), channel) in outputs.iter_mut().zip(sums).zip(&mut channels) {
-            *out = epilogue(sum, &channel, zero_point, Activation::NONE);
-        }
-    }
-}
-
-/// The sums of a pair of output channels.
-fn dot_packed(values: &[i8], words: &[u8]) -> [i32; 2] {
-    let (mut first, mut both) = (0_i32, 0_i32);
-    for (&value, &halfword) in values.iter().zip(words.as_chunks::<2>().0) {
-        let value = i32::from(value);
-        first = first.wrapping_add(value * i32::from(halfword[0] as i8));
-        both = both.wrapping_add(value * i32::from(i16::from_le_bytes(halfword)));
-    }
-    [first, both.wrapping_sub(first) >> 8]
-}
-
-fn epilogue(sum: i32, channel: &impl OutputParams, zero_point: i8, activation: Activation) -> i8 {
+pub(super) fn epilogue(sum: i32, channel: &impl OutputParams, zero_point: i8, activation: Activation) -> i8 {
     let scaled = channel.scale(sum.wrapping_add(channel.bias()));
     clamp_i8(scaled.saturating_add(i32::from(zero_point)), activation.min, activation.max)
 }
@@ -315,7 +293,7 @@ fn window_pixels(vertical: Taps, horizontal: Taps) -> impl Iterator<Item = (usiz
 }
 
 /// `sum / count`, rounded half away from zero.
-fn rounded_mean(sum: i32, count: i32) -> i32 {
+pub(super) fn rounded_mean(sum: i32, count: i32) -> i32 {
     let half = count / 2;
     let rounded = if sum > 0 { sum.wrapping_add(half) } else { sum.wrapping_sub(half) };
     rounded.checked_div(count).unwrap_or(0)

@@ -114,19 +114,15 @@ impl Op {
     ///
     /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
     /// rounded up to a multiple of 16. A packed one widens those of four pixels to 16 bits, 16 bytes for each pair of the
-    /// patch, from a [`Strip`] of the input; or puts one patch in order, which takes less unless it is tiny. A packed
-    /// depthwise convolution copies one channel with its border. One with transformed weights copies four rows of the
-    /// input and transforms four tiles of 4 x 4 columns and rows. The other operators need none.
+    /// patch, from a [`Strip`] of the input. One with transformed weights copies four rows of the input and transforms
+    /// four tiles of 4 x 4. A packed depthwise convolution copies one channel with its border. The other operators need
+    /// none.
     #[must_use]
     pub fn scratch_len(&self) -> u32 {
         let len = match self {
             Op::Conv2d(op) => match op.weights.layout {
                 Layout::Plain => patch_len(op),
-                Layout::Packed => {
-                    let ordered = PatchOrder::conv2d(op).pairs().saturating_mul(2).checked_next_multiple_of(16);
-                    let portable = patch_len(op).saturating_add(ordered.unwrap_or(usize::MAX));
-                    panel_len(op).saturating_add(Strip::new(op).len()).max(portable)
-                }
+                Layout::Packed => panel_len(op).saturating_add(Strip::new(op).len()),
                 Layout::Winograd2x2 => winograd::scratch_len(op),
             },
             Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
@@ -154,6 +150,10 @@ impl Op {
     pub fn in_place(&self) -> bool {
         match self {
             Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_) => true,
+            Op::Conv2d(op) => {
+                let stride = (op.window.stride_h, op.window.stride_w);
+                op.weights.layout == Layout::Packed && stride == (1, 1) && same_shape(&op.input, &op.output)
+            }
             Op::DepthwiseConv2d(op) => op.weights.layout == Layout::Packed && same_shape(&op.input, &op.output),
             _ => false,
         }

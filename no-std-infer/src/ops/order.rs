@@ -1,5 +1,7 @@
 //! The order in which packed weights follow the elements of a patch.
 
+use core::cell::Cell;
+
 use crate::format::{Conv2d, Dense};
 
 /// How the elements that a convolution multiplies for one output pixel are put into pairs.
@@ -79,18 +81,21 @@ impl PatchOrder {
         }
     }
 
-    /// Puts a patch into order; `ordered` has two elements for each pair, and of an odd number the last is left alone.
-    pub fn arrange(self, patch: &[i8], ordered: &mut [i8]) {
-        let Some((quads, left_over)) = ordered.split_at_mut_checked(self.runs * self.quads() * 4) else { return };
-        let (quads, _) = quads.as_chunks_mut::<4>();
-        let (mut quads, mut left_over) = (quads.iter_mut(), left_over.iter_mut());
-        for run in patch.chunks_exact(self.run.max(1)) {
+    /// Puts the runs of a patch into order; `ordered` has two elements for each pair, and of an odd number the last is left
+    /// alone.
+    pub fn arrange<'r>(self, runs: impl Iterator<Item = &'r [Cell<i8>]>, ordered: &[Cell<i8>]) {
+        let Some((quads, left_over)) = ordered.split_at_checked(self.runs * self.quads() * 4) else { return };
+        let (mut quads, mut left_over) = (quads.as_chunks::<4>().0.iter(), left_over.iter());
+        for run in runs {
             let (groups, rest) = run.as_chunks::<4>();
-            for (&[e0, e1, e2, e3], ordered) in groups.iter().zip(&mut quads) {
-                *ordered = [e0, e2, e1, e3];
+            for ([e0, e1, e2, e3], [o0, o1, o2, o3]) in groups.iter().zip(&mut quads) {
+                o0.set(e0.get());
+                o1.set(e2.get());
+                o2.set(e1.get());
+                o3.set(e3.get());
             }
-            for (&element, ordered) in rest.iter().zip(&mut left_over) {
-                *ordered = element;
+            for (element, ordered) in rest.iter().zip(&mut left_over) {
+                ordered.set(element.get());
             }
         }
     }
@@ -109,8 +114,10 @@ mod tests {
         fn arranging_and_positions_agree_and_lose_nothing(runs in 1_usize..6, run in 1_usize..12) {
             let order = PatchOrder { runs, run };
             let patch: Vec<i8> = (0..order.len()).map(|index| index as i8).collect();
+            let mut source = patch.clone();
             let mut ordered = std::vec![-1; order.pairs() * 2];
-            order.arrange(&patch, &mut ordered);
+            let [source_cells, cells] = [&mut source, &mut ordered].map(|bytes| Cell::from_mut(&mut bytes[..]).as_slice_of_cells());
+            order.arrange(source_cells.chunks_exact(run), cells);
             let mut filled = 0;
             for (index, &element) in patch.iter().enumerate() {
                 prop_assert_eq!(ordered[order.position(index)], element);

@@ -11,7 +11,8 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::Elf;
-use super::measure::{BLOB_ADDRESS, Bench, Measurement};
+use super::loaded::ADDRESS;
+use super::measure::{Bench, Measurement};
 use crate::aligned::Aligned;
 
 use counts::{Block, Counts, RegionCounts};
@@ -115,7 +116,7 @@ impl Bench {
     /// instruction that the model does not know, or the plugin's counts are not those of the firmware's clock.
     pub fn count(&self, blob: &Aligned<u8>, caches: Caches) -> Result<Counted> {
         let elf = self.elf()?;
-        let flash = [CODE, BLOB_ADDRESS..BLOB_ADDRESS + blob.len() as u32];
+        let flash = [CODE, ADDRESS..ADDRESS + blob.len() as u32];
         let (measurement, text) =
             plugin::counted(&elf, caches, &flash, |option| self.run(blob, &["-icount", "shift=0", "-plugin", option]))?;
         let mut regions = regions(&text, &elf)?;

@@ -97,8 +97,9 @@ mod tests {
     fn the_option_names_everything() {
         let functions = [(0x100, "region_begins".to_owned()), (0x104, "region_ends".to_owned())].into();
         let elf = Elf { functions, ..Elf::default() };
-        let made = option(Path::new("a,b.so"), &elf, Caches::default(), &[0..16], Path::new("out")).unwrap();
-        let expected = "a,,b.so,begin=0x100,end=0x104,instruction-lines=32,data-lines=8,line=32,flash=0x0-0x10,out=out";
+        let made = option(Path::new("a,b.so"), &elf, Caches::default(), &[0..16, 32..48], Path::new("out")).unwrap();
+        let expected = "a,,b.so,begin=0x100,end=0x104,instruction-lines=32,data-lines=8,line=32,flash=0x0-0x10,\
+                        flash=0x20-0x30,out=out";
         assert_eq!(made, expected);
     }
 }

@@ -32,9 +32,10 @@ impl Translation<'_> {
     /// The product of a tensor and a function of it, which is a function of it too.
     fn gated(&self, op: &Operator) -> Result<Option<Value>> {
         let (a, b) = (self.value(op, 0)?, self.value(op, 1)?);
-        let pictures = [0, 1].map(|at| self.input(op, at).map(|index| self.inputs[index].is_some()));
-        let [a_picture, b_picture] = pictures;
-        if a.tensor != b.tensor || a_picture? || b_picture? {
+        let indices = [self.input(op, 0)?, self.input(op, 1)?];
+        let [a_shape, b_shape] = indices.map(|index| shape(self.network, index));
+        let picture = indices.iter().any(|&index| self.inputs[index].is_some());
+        if a.tensor != b.tensor || a_shape? != b_shape? || picture {
             return Ok(None);
         }
         let (x, gate) = if a.functions.len() <= b.functions.len() { (a, b) } else { (b, a) };
@@ -67,14 +68,13 @@ impl Translation<'_> {
         let channels = shape(self.network, index)?.channels;
         let vector = numbers.len() == channels && constant.shape.last() == Some(&channels);
         ensure!(vector, "its constant has the shape {:?}: one number or one a channel is supported", constant.shape);
-        if self.join_scaling(index, sums, |channel| numbers.get(channel).copied(), clamp) {
+        if self.join_scaling(index, sums, &numbers, clamp) {
             return self.pass_on_input(op, at);
         }
         let factors = if sums { (vec![1.0; channels], numbers) } else { (numbers, vec![0.0; channels]) };
-        let shaped = self.shaped(op, at)?;
-        ensure!(self.graph.shape(shaped).channels == channels, "its constant does not fit");
+        let tensor = self.shaped(op, at)?;
         let name = self.network.tensors[output].name.to_owned();
-        self.values[output] = Some(self.add_scaling(name, index, factors, clamp)?);
+        self.values[output] = Some(self.add_scaling(name, tensor, self.inputs[index], factors, clamp)?);
         Ok(())
     }
 
@@ -94,7 +94,7 @@ impl Translation<'_> {
                 (self.values[index].clone(), Some(Normalisation { mean, std }));
             return Ok(());
         }
-        if self.join_scaling(index, sums, |_| Some(number), fused) {
+        if self.join_scaling(index, sums, &[number], fused) {
             return self.pass_on_input(op, at);
         }
         self.chain(op, at, function, fused)
@@ -142,9 +142,9 @@ impl Translation<'_> {
         }
     }
 
-    /// Adds numbers to the outputs of the layer before, or multiplies them by numbers, and clamps them, where nothing
+    /// Adds one number or one a channel to the outputs of the layer before, or multiplies them, and clamps them, where nothing
     /// else reads that layer. False where that cannot be.
-    fn join_scaling(&mut self, index: usize, sums: bool, number: impl Fn(usize) -> Option<f32>, fused: Clamp) -> bool {
+    fn join_scaling(&mut self, index: usize, sums: bool, numbers: &[f32], fused: Clamp) -> bool {
         let (order, weights, bias, clamp) = match self.layer_read_once(index) {
             Some(FloatOp::Conv2d { weights, bias, clamp, .. } | FloatOp::Dense { weights, bias, clamp }) => {
                 (WeightOrder::OutputFirst, weights, bias, clamp)
@@ -155,9 +155,11 @@ impl Translation<'_> {
             _ => return false,
         };
         let (count, outputs) = (weights.len(), bias.len());
-        let numbers: Option<Vec<f32>> = (0..outputs).map(number).collect();
-        let Some(numbers) = numbers.filter(|_| *clamp == Clamp::None) else { return false };
-        for (bias, number) in bias.iter_mut().zip(&numbers) {
+        let numbers = if let [number] = numbers { &vec![*number; outputs] } else { numbers };
+        if *clamp != Clamp::None || numbers.len() != outputs {
+            return false;
+        }
+        for (bias, number) in bias.iter_mut().zip(numbers) {
             *bias = if sums { *bias + number } else { *bias * number };
         }
         if !sums {

@@ -38,7 +38,8 @@ impl Translation<'_> {
         let Normalisation { mean, std } = normalisation;
         ensure!(
             (0.0..=255.0).contains(&mean) && std.is_finite() && std > 0.0,
-            "its input is (pixel - {mean}) / {std}, and no pixel gives 0: correct --mean and --std"
+            "its input is (pixel - {mean}) / {std}, and no pixel gives 0: correct --mean and --std, which \
+             are 0 and 1 for a network that rescales pixels itself"
         );
         ensure!(
             self.folded.is_none_or(|folded| folded == normalisation),
@@ -120,18 +121,20 @@ impl Translation<'_> {
         self.push(op, made, vec![value])
     }
 
-    /// A mean over height and width is an average pooling.
-    pub(super) fn add_mean(&mut self, op: &Operator) -> Result<()> {
+    /// A mean or largest value over height and width is a pooling.
+    pub(super) fn add_reduction(&mut self, op: &Operator) -> Result<()> {
         let value = self.activation(op, 0)?;
         let rank = self.network.tensors[self.input(op, 0)?].shape.len() as i32;
         let mut axes = self.network.tensors[self.input(op, 1)?].integers()?;
         axes.iter_mut().for_each(|axis| *axis += if *axis < 0 { rank } else { 0 });
         axes.sort_unstable();
-        ensure!(rank == 4 && axes == [1, 2], "only the mean over height and width is supported");
+        ensure!(rank == 4 && axes == [1, 2], "only a mean or maximum over height and width is supported");
         let input = self.graph.shape(value);
-        let side = |side: usize| u16::try_from(side).context("it takes the mean over more than 65,535 rows or columns");
+        let side = |side: usize| u16::try_from(side).context("its input has more than 65,535 rows or columns");
         let window = Window { kernel_h: side(input.height)?, kernel_w: side(input.width)?, ..Window::square(1, 1) };
-        self.push(op, FloatOp::AveragePool2d { window }, vec![value])
+        let largest = op.code == BuiltinOperator::ReduceMax;
+        let made = if largest { FloatOp::MaxPool2d { window } } else { FloatOp::AveragePool2d { window } };
+        self.push(op, made, vec![value])
     }
 
     pub(super) fn add_pad(&mut self, op: &Operator) -> Result<()> {

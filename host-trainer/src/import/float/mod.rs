@@ -79,7 +79,7 @@ impl Translation<'_> {
             Code::Conv2d | Code::DepthwiseConv2d => self.add_convolution(op),
             Code::FullyConnected => self.add_dense(op),
             Code::MaxPool2d | Code::AveragePool2d => self.add_pool(op),
-            Code::Mean => self.add_mean(op),
+            Code::Mean | Code::ReduceMax => self.add_reduction(op),
             Code::Add | Code::Mul | Code::Sub | Code::Div => self.add_arithmetic(op),
             Code::Relu => self.add_clamp(op, Clamp::Relu),
             Code::Relu6 => self.add_clamp(op, Clamp::Relu6),
@@ -97,7 +97,7 @@ impl Translation<'_> {
             _ => bail!(
                 "this operator is not supported in float models: quantise the model with TensorFlow's converter to a \
                  full-integer int8 model, or replace the operator (convolutions, dense layers, poolings, ADD, \
-                 MUL, MEAN, PAD, CONCATENATION, LOGISTIC, TANH, HARD_SWISH, RELU, RELU6, RESHAPE and a final SOFTMAX \
+                 MUL, MEAN, REDUCE_MAX, PAD, CONCATENATION, LOGISTIC, TANH, HARD_SWISH, RELU, RELU6, RESHAPE and a final SOFTMAX \
                  are supported)"
             ),
         }
@@ -142,13 +142,20 @@ impl Translation<'_> {
         self.values.iter_mut().flatten().filter(|value| *value == old).for_each(|value| value.clone_from(new));
     }
 
-    /// The graph's tensor for an input of the file's shape.
+    /// The graph's tensor for an input, in the file's shape.
     fn shaped(&mut self, op: &Operator, at: usize) -> Result<usize> {
         let (tensor, index) = (self.source(op, at)?, self.input(op, at)?);
-        let (expected, found) = (shape(self.network, index)?, self.graph.shape(tensor));
-        let name = self.network.tensors[index].name;
-        ensure!(expected == found, "{name} was {found} and is taken as {expected}, which only a dense layer may do");
-        Ok(tensor)
+        let (output, found) = (shape(self.network, index)?, self.graph.shape(tensor));
+        if output == found {
+            return Ok(tensor);
+        }
+        let name = self.network.tensors[index].name.to_owned();
+        ensure!(output.len() == found.len(), "{name} was {found} and is taken as {output}: the file is damaged");
+        ensure!(
+            tensor > 0,
+            "it reads the picture in another shape, which a convolution or a dense layer must read first"
+        );
+        Ok(self.add_node(Node { name, op: FloatOp::Reshape, inputs: vec![tensor], output }).tensor)
     }
 
     /// The graph's tensor for an input of an operator without weights: in place of the picture itself, what it is after
@@ -156,9 +163,10 @@ impl Translation<'_> {
     fn activation(&mut self, op: &Operator, at: usize) -> Result<usize> {
         let index = self.input(op, at)?;
         if let Some(normalisation) = self.inputs[index] {
-            let channels = self.graph.input.channels;
+            let (channels, tensor) = (self.graph.input.channels, self.compute(index)?);
             let name = format!("{} (normalised)", self.network.tensors[index].name);
-            let made = self.add_scaling(name, index, (vec![1.0; channels], vec![0.0; channels]), Clamp::None)?;
+            let factors = (vec![1.0; channels], vec![0.0; channels]);
+            let made = self.add_scaling(name, tensor, Some(normalisation), factors, Clamp::None)?;
             for (value, input) in self.values.iter_mut().zip(&mut self.inputs) {
                 if *input == Some(normalisation) {
                     (*value, *input) = (Some(made.clone()), None);
@@ -168,16 +176,17 @@ impl Translation<'_> {
         self.shaped(op, at)
     }
 
-    /// A factor and a summand for each channel, as a depthwise convolution of one tap.
+    /// A factor and a summand for each channel, as a depthwise convolution of one tap; `normalisation` is that of the
+    /// picture, where it is read.
     fn add_scaling(
         &mut self,
         name: String,
-        input: usize,
+        tensor: usize,
+        normalisation: Option<Normalisation>,
         (mut weights, mut bias): (Vec<f32>, Vec<f32>),
         clamp: Clamp,
     ) -> Result<Value> {
-        let tensor = self.compute(input)?;
-        if let Some(normalisation) = self.inputs[input] {
+        if let Some(normalisation) = normalisation {
             self.fold(normalisation, (&mut weights, &mut bias), WeightOrder::ChannelLast)?;
         }
         let op = FloatOp::DepthwiseConv2d { window: Window::square(1, 1), weights, bias, clamp };

@@ -1,22 +1,24 @@
 //! Convolution: patches of four output pixels are widened into a panel, then multiplied with all output channels.
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use super::gemm::Gemm;
 use super::groups::{PIXELS, convolve};
-use super::rows::Rows;
 use super::widen::{Patches, widen};
 use crate::format::{Conv2d, Op};
+use crate::kernels::rows::Rows;
 use crate::ops::{Packed, Strip, panel_len};
 
-/// Output rows `rows` of a convolution with packed weights.
+/// Output rows `rows` of a convolution with packed weights; all of them where the output lies in place of the input.
 pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
+    let arena = Cell::from_mut(arena).as_slice_of_cells();
     let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
     let row = usize::from(op.output.width) * op.output.channels as usize;
     let start = op.output.offset as usize + rows.start * row;
-    let regions = arena.get_disjoint_mut([op.input.range(), start..start + rows.len() * row, scratch]);
-    let Ok([input, output, scratch]) = regions else { return };
-    let Some((panel, strip)) = scratch.split_at_mut_checked(panel_len(op)) else { return };
+    let [input, output, scratch] =
+        [op.input.range(), start..start + rows.len() * row, scratch].map(|range| arena.get(range).unwrap_or_default());
+    let Some((panel, strip)) = scratch.split_at_checked(panel_len(op)) else { return };
     let Some(gemm) = Gemm::new(panel, packed) else { return };
     let mut product = Product { gemm, channels: op.output.channels as usize, output, pixels: 0 };
     let (width, channels) = (usize::from(op.input.width), op.input.channels as usize);
@@ -32,7 +34,7 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<us
         for y in rows {
             product.add(strip.under(input, y), op, &patches, usize::from(op.output.width));
         }
-    } else if op.output.width == op.input.width && op.output.height == op.input.height {
+    } else if op.window.stride_w == 1 && op.output.width == op.input.width && op.output.height == op.input.height {
         let first = rows.start * width * channels;
         product.add(input.get(first..).unwrap_or_default(), op, &patches, rows.len() * width);
     } else {
@@ -50,27 +52,27 @@ struct Product<'a> {
     /// Output channels.
     channels: usize,
     /// What is left of the output.
-    output: &'a mut [i8],
+    output: &'a [Cell<i8>],
     /// Pixels in the panel.
     pixels: usize,
 }
 
 impl<'a> Product<'a> {
     /// Adds `count` neighbouring pixels whose patches start at the beginning of `source`.
-    fn add(&mut self, source: &[i8], op: &Conv2d, patches: &Patches, count: usize) {
+    fn add(&mut self, source: &[Cell<i8>], op: &Conv2d, patches: &Patches, count: usize) {
         let mut done = 0;
         while done < count {
             let groups = (count - done) / PIXELS;
             if self.pixels == 0 && groups > 0 && self.channels % 2 == 0 && op.window.dilation_w == 1 {
                 let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
                 let output = self.take(groups * PIXELS);
-                convolve(&mut self.gemm, patches, source, groups, output, self.channels);
+                convolve(&self.gemm, patches, source, groups, output, self.channels);
                 done += groups * PIXELS;
                 continue;
             }
             let pixels = (PIXELS - self.pixels).min(count - done);
             let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
-            let panel = self.gemm.panel_mut().get_mut(self.pixels * 4..).unwrap_or_default();
+            let panel = self.gemm.panel().get(self.pixels * 4..).unwrap_or_default();
             widen_patches(source, op, patches, pixels, panel);
             done += pixels;
             self.pixels += pixels;
@@ -91,35 +93,33 @@ impl<'a> Product<'a> {
     }
 
     /// The output of the next `pixels`.
-    fn take(&mut self, pixels: usize) -> &'a mut [i8] {
-        let output = core::mem::take(&mut self.output);
-        let (output, rest) = output.split_at_mut_checked(pixels * self.channels).unwrap_or_default();
+    fn take(&mut self, pixels: usize) -> &'a [Cell<i8>] {
+        let (output, rest) = self.output.split_at_checked(pixels * self.channels).unwrap_or_default();
         self.output = rest;
         output
     }
 
     /// Multiplies what is left in the panel.
-    fn finish(mut self) {
+    fn finish(self) {
         if self.pixels > 0 {
-            let output = core::mem::take(&mut self.output);
-            (0..self.channels.div_ceil(2)).for_each(|pair| self.multiply_pair(pair, output));
+            (0..self.channels.div_ceil(2)).for_each(|pair| self.multiply_pair(pair, self.output));
         }
     }
 
     /// Multiplies with one pair of channels, where the product would write beyond the output: through a buffer.
-    fn multiply_pair(&self, pair: usize, output: &mut [i8]) {
-        let mut results = [0; 2 * PIXELS];
-        self.gemm.multiply(pair..pair + 1, &mut results, 2);
-        for (pixel, results) in output.chunks_exact_mut(self.channels.max(1)).zip(results.as_chunks::<2>().0) {
-            for (out, &result) in pixel.iter_mut().skip(pair * 2).zip(results) {
-                *out = result;
+    fn multiply_pair(&self, pair: usize, output: &[Cell<i8>]) {
+        let results = [const { Cell::new(0) }; 2 * PIXELS];
+        self.gemm.multiply(pair..pair + 1, &results, 2);
+        for (pixel, results) in output.chunks_exact(self.channels.max(1)).zip(results.as_chunks::<2>().0) {
+            for (out, result) in pixel.iter().skip(pair * 2).zip(results) {
+                out.set(result.get());
             }
         }
     }
 }
 
 /// Widens patches into the panel; where columns are dilated, kernel row by kernel row.
-fn widen_patches(source: &[i8], op: &Conv2d, patches: &Patches, pixels: usize, panel: &mut [i8]) {
+fn widen_patches(source: &[Cell<i8>], op: &Conv2d, patches: &Patches, pixels: usize, panel: &[Cell<i8>]) {
     if op.window.dilation_w == 1 {
         return widen(source, patches, pixels, panel);
     }
@@ -128,6 +128,6 @@ fn widen_patches(source: &[i8], op: &Conv2d, patches: &Patches, pixels: usize, p
     let row = Patches { runs: columns, run_stride, ..*patches };
     for tap_y in 0..usize::from(op.window.kernel_h) {
         let source = source.get(tap_y * patches.run_stride..).unwrap_or_default();
-        widen(source, &row, pixels, panel.get_mut(tap_y * columns * patches.quads * 32..).unwrap_or_default());
+        widen(source, &row, pixels, panel.get(tap_y * columns * patches.quads * 32..).unwrap_or_default());
     }
 }

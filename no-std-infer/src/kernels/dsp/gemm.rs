@@ -1,6 +1,7 @@
 //! The matrix product: a panel of four pixels times packed weights, requantised.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use crate::format::PACKED_CHANNEL_LEN;
@@ -32,7 +33,7 @@ unsafe extern "C" {
 
 /// A panel and the weights that it is multiplied with.
 pub struct Gemm<'a> {
-    panel: &'a mut [i8],
+    panel: &'a [Cell<i8>],
     /// Pairs of elements of a patch.
     pairs: usize,
     /// Pairs of output channels.
@@ -45,7 +46,7 @@ pub struct Gemm<'a> {
 
 impl<'a> Gemm<'a> {
     /// `None` when there are no weights, or panel or weights are too short or not aligned to 4 bytes.
-    pub fn new(panel: &'a mut [i8], packed: &Packed<'a>) -> Option<Self> {
+    pub fn new(panel: &'a [Cell<i8>], packed: &Packed<'a>) -> Option<Self> {
         let (pairs, words, channels) = (packed.order.pairs(), packed.words, packed.channels.bytes());
         let rows = channels.len() / ROW_LEN;
         let addresses = panel.as_ptr() as usize | words.as_ptr() as usize | channels.as_ptr() as usize;
@@ -55,13 +56,13 @@ impl<'a> Gemm<'a> {
     }
 
     /// The panel: pair by pair of a patch, the pairs of four pixels.
-    pub fn panel_mut(&mut self) -> &mut [i8] {
+    pub fn panel(&self) -> &'a [Cell<i8>] {
         self.panel
     }
 
     /// Multiplies the panel with pairs `rows` of output channels, and writes the int8 results of four pixels,
     /// `pixel_stride` bytes apart. Does nothing when there are no such rows or the output is too short.
-    pub fn multiply(&self, rows: Range<usize>, output: &mut [i8], pixel_stride: usize) {
+    pub fn multiply(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize) {
         let enough = output.len() >= pixel_stride * 3 + rows.len() * 2;
         if rows.is_empty() || rows.end > self.rows || !enough {
             return;
@@ -69,7 +70,7 @@ impl<'a> Gemm<'a> {
         #[cfg(dsp)]
         // SAFETY: the output is long enough, as checked above.
         unsafe {
-            no_std_infer_gemm(&self.arguments(rows, output.as_mut_ptr(), pixel_stride));
+            no_std_infer_gemm(&self.arguments(rows, output.as_ptr().cast_mut().cast(), pixel_stride));
         }
         #[cfg(not(dsp))]
         self.model(rows, output, pixel_stride);
@@ -83,7 +84,7 @@ impl<'a> Gemm<'a> {
     #[cfg(dsp)]
     pub(super) fn arguments(&self, rows: Range<usize>, output: *mut i8, pixel_stride: usize) -> Arguments {
         let skipped = self.pairs.wrapping_neg() % 16;
-        let start = self.panel.as_ptr().wrapping_sub(8);
+        let start = self.panel.as_ptr().cast::<i8>().wrapping_sub(8);
         Arguments {
             start: start.wrapping_sub(skipped * 16),
             end: start.wrapping_add(self.pairs * 16),
@@ -102,7 +103,7 @@ impl<'a> Gemm<'a> {
     }
 
     #[cfg(not(dsp))]
-    fn model(&self, rows: Range<usize>, output: &mut [i8], pixel_stride: usize) {
+    fn model(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize) {
         use super::insn::{requantise, smlad, sxtb16};
         use crate::ops::{OutputParams, PackedParams};
 
@@ -111,8 +112,8 @@ impl<'a> Gemm<'a> {
             let (mut first, mut both) = ([0; 4], [0; 4]);
             for (&weight, pixels) in row.as_chunks::<4>().0.iter().zip(self.panel.as_chunks::<16>().0) {
                 let weight = u32::from_le_bytes(weight);
-                for (pixel, &pair) in pixels.as_chunks::<4>().0.iter().enumerate() {
-                    let pair = u32::from_le_bytes(pair.map(|byte| byte as u8));
+                for (pixel, pair) in pixels.as_chunks::<4>().0.iter().enumerate() {
+                    let pair = u32::from_le_bytes(pair.each_ref().map(|byte| byte.get() as u8));
                     both[pixel] = smlad(weight, pair, both[pixel]);
                     first[pixel] = smlad(sxtb16(weight), pair, first[pixel]);
                 }
@@ -122,8 +123,8 @@ impl<'a> Gemm<'a> {
                 for (channel, doubled) in doubled.into_iter().enumerate() {
                     let p = PackedParams::from_bytes(&channels[channel * PACKED_CHANNEL_LEN..]);
                     let doubled = doubled.wrapping_add(p.doubled_bias);
-                    output[pixel * pixel_stride + index * 2 + channel] =
-                        requantise(doubled, p.mantissa, p.rounding, p.shift);
+                    let result = requantise(doubled, p.mantissa, p.rounding, p.shift);
+                    output[pixel * pixel_stride + index * 2 + channel].set(result);
                 }
             }
         }

@@ -5,13 +5,14 @@
 
 mod add;
 mod conv;
-mod copy;
+mod dense;
 mod depthwise;
+mod four;
 mod gemm;
 mod groups;
 #[cfg(not(dsp))]
 mod insn;
-mod rows;
+mod pool;
 mod widen;
 mod winograd;
 
@@ -42,15 +43,27 @@ impl Kernels for Dsp {
     }
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        Portable::dense(arena, layer);
+        if layer.op.output.channels as usize >= dense::OUTPUTS {
+            dense::dense(arena, layer);
+        } else {
+            Portable::dense(arena, layer);
+        }
     }
 
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        Portable::max_pool2d(arena, op, rows);
+        if op.input.channels >= pool::CHANNELS_MIN {
+            pool::max_pool2d(arena, op, rows);
+        } else {
+            Portable::max_pool2d(arena, op, rows);
+        }
     }
 
     fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        Portable::average_pool2d(arena, op, rows);
+        if op.input.channels >= pool::CHANNELS_MIN {
+            pool::average_pool2d(arena, op, rows);
+        } else {
+            Portable::average_pool2d(arena, op, rows);
+        }
     }
 
     fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
@@ -82,7 +95,11 @@ impl Kernels for Dsp {
     }
 
     fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
-        Portable::mean(arena, op, rows);
+        if op.input.channels >= pool::CHANNELS_MIN {
+            pool::mean(arena, op, rows);
+        } else {
+            Portable::mean(arena, op, rows);
+        }
     }
 
     fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {

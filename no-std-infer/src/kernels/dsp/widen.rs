@@ -1,6 +1,8 @@
 //! From bytes to the panel that the matrix product reads: for each pair of a patch the pairs of four pixels, widened.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
+
 #[cfg(dsp)]
 core::arch::global_asm!(include_str!("widen.s"), options(raw));
 
@@ -52,7 +54,7 @@ impl Patches {
 
     /// True when there is something to widen, source and panel are long enough for `pixels` patches, and the panel's
     /// address is a multiple of 4.
-    pub(super) fn fit(&self, source: &[i8], pixels: usize, panel: &[i8]) -> bool {
+    pub(super) fn fit(&self, source: &[Cell<i8>], pixels: usize, panel: &[Cell<i8>]) -> bool {
         let pairs = self.pairs();
         if pixels == 0 || pairs == 0 {
             return false;
@@ -89,14 +91,14 @@ pub(super) type Loop = unsafe extern "C" fn(*const Arguments);
 /// Widens the patches of `pixels` neighbours, 1 to 4, to the pairs of [`PatchOrder`](crate::ops::PatchOrder). The pairs of
 /// a patch lie 16 bytes apart from the panel's first byte on, those of the next patch 4 bytes further. Does nothing when
 /// source or panel is too short, or the panel's address is no multiple of 4.
-pub fn widen(source: &[i8], patches: &Patches, pixels: usize, panel: &mut [i8]) {
+pub fn widen(source: &[Cell<i8>], patches: &Patches, pixels: usize, panel: &[Cell<i8>]) {
     if pixels > 4 || !patches.fit(source, pixels, panel) {
         return;
     }
     #[cfg(dsp)]
     // SAFETY: the patches fit, and there are at most four.
     unsafe {
-        let (function, arguments) = patches.loop_for(source.as_ptr(), pixels, panel.as_mut_ptr());
+        let (function, arguments) = patches.loop_for(source.as_ptr().cast(), pixels, panel.as_ptr().cast_mut().cast());
         function(&arguments);
     }
     #[cfg(not(dsp))]
@@ -104,9 +106,10 @@ pub fn widen(source: &[i8], patches: &Patches, pixels: usize, panel: &mut [i8]) 
 }
 
 #[cfg(not(dsp))]
-fn model(source: &[i8], patches: &Patches, pixels: usize, panel: &mut [i8]) {
+fn model(source: &[Cell<i8>], patches: &Patches, pixels: usize, panel: &[Cell<i8>]) {
     use super::insn::{sxtb16, sxtb16_ror8};
 
+    let write = |at: usize, bytes: &[u8]| panel[at..].iter().zip(bytes).for_each(|(cell, &byte)| cell.set(byte as i8));
     for pixel in 0..pixels {
         let mut next = pixel * 4;
         let mut left_over = next + patches.runs * patches.quads * 32;
@@ -114,14 +117,14 @@ fn model(source: &[i8], patches: &Patches, pixels: usize, panel: &mut [i8]) {
             let start = pixel * patches.pixel_stride + run * patches.run_stride;
             let (groups, rest) = source[start..][..patches.run()].as_chunks::<4>();
             for group in groups {
-                let word = u32::from_le_bytes(group.map(|byte| byte as u8));
+                let word = u32::from_le_bytes(group.each_ref().map(|byte| byte.get() as u8));
                 for pair in [sxtb16(word), sxtb16_ror8(word)] {
-                    panel[next..next + 4].copy_from_slice(&pair.to_le_bytes().map(|byte| byte as i8));
+                    write(next, &pair.to_le_bytes());
                     next += 16;
                 }
             }
-            for &value in rest {
-                panel[left_over..left_over + 2].copy_from_slice(&i16::from(value).to_le_bytes().map(|byte| byte as i8));
+            for value in rest {
+                write(left_over, &i16::from(value.get()).to_le_bytes());
                 left_over += if left_over % 4 == 0 { 2 } else { 14 };
             }
         }

@@ -3,10 +3,11 @@
 mod product;
 mod tiles;
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use self::product::Product;
-use super::copy::copy;
+use super::super::copy::copy;
 use crate::format::{Conv2d, Op};
 use crate::ops::winograd::{COLUMNS, COLUMNS_LEN, PANEL_LEN, strip};
 use crate::ops::{Strip, Winograd};
@@ -18,6 +19,7 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
     let start = op.output.offset as usize + rows.start * width * channels;
     let regions = arena.get_disjoint_mut([op.input.range(), start..start + rows.len() * width * channels, scratch]);
     let Ok([input, output, scratch]) = regions else { return };
+    let input = &*Cell::from_mut(input).as_slice_of_cells();
     let Some((panel, rest)) = scratch.split_at_mut_checked(winograd.quads * PANEL_LEN) else { return };
     let Some((columns, bytes)) = rest.split_at_mut_checked(winograd.quads * COLUMNS_LEN) else { return };
     let Some(product) = Product::new(winograd) else { return };
@@ -63,7 +65,7 @@ struct Ring<'a> {
 
 impl Ring<'_> {
     /// Copies the rows under output rows `y` and `y + 1` that are not there yet.
-    fn fill(&mut self, input: &[i8], y: usize) {
+    fn fill(&mut self, input: &[Cell<i8>], y: usize) {
         for row in self.next.max(y)..y + 4 {
             self.copy(input, row);
         }
@@ -71,7 +73,7 @@ impl Ring<'_> {
     }
 
     /// Copies row `row` of the padded input.
-    fn copy(&mut self, input: &[i8], row: usize) {
+    fn copy(&mut self, input: &[Cell<i8>], row: usize) {
         let (op, pitch) = (self.op, self.strip.pitch);
         let Some(target) = self.bytes.get_mut(row % 4 * pitch..(row % 4 + 1) * pitch) else { return };
         let channels = op.input.channels as usize;
@@ -83,7 +85,7 @@ impl Ring<'_> {
         };
         before.fill(op.input.zero_point);
         let (inside, after) = rest.split_at_mut(rest.len().min(source.len()));
-        copy(source, inside);
+        copy(source, Cell::from_mut(inside).as_slice_of_cells());
         after.fill(op.input.zero_point);
     }
 

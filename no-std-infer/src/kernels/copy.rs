@@ -1,6 +1,8 @@
 //! Copies bytes a few words at a time, which the compiler's own `memcpy` does not.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
+
 #[cfg(dsp)]
 core::arch::global_asm!(include_str!("copy.s"), options(raw));
 
@@ -10,29 +12,29 @@ unsafe extern "C" {
 }
 
 /// Copies as many bytes as the shorter of both has.
-pub fn copy(source: &[i8], target: &mut [i8]) {
+pub fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
     let len = source.len().min(target.len());
     #[cfg(dsp)]
     // SAFETY: it reads and writes `len` bytes, which both slices have; words need no alignment where it is not checked.
     // It keeps the calling convention.
     unsafe {
-        no_std_infer_copy(target.as_mut_ptr(), source.as_ptr(), len);
+        no_std_infer_copy(target.as_ptr().cast_mut().cast(), source.as_ptr().cast(), len);
     }
     #[cfg(not(dsp))]
-    target[..len].copy_from_slice(&source[..len]);
+    target[..len].iter().zip(&source[..len]).for_each(|(target, source)| target.set(source.get()));
 }
 
 /// Moves the bytes from `from` on to the start.
-pub fn move_down(bytes: &mut [i8], from: usize) {
+pub fn move_down(bytes: &[Cell<i8>], from: usize) {
     let Some(len) = bytes.len().checked_sub(from) else { return };
     #[cfg(dsp)]
     // SAFETY: source and target are `len` bytes of the same slice; the target is not above the source, and each word is
     // read before one at a higher address is written, so that overlapping does no harm: what is read in one step ends
     // where the next one's reading starts, and writing stays at or below what has been read.
     unsafe {
-        let target = bytes.as_mut_ptr();
+        let target: *mut i8 = bytes.as_ptr().cast_mut().cast();
         no_std_infer_copy(target, target.wrapping_add(from), len);
     }
     #[cfg(not(dsp))]
-    bytes.copy_within(from..from + len, 0);
+    (0..len).for_each(|index| bytes[index].set(bytes[from + index].get()));
 }

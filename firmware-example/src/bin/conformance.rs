@@ -1,0 +1,75 @@
+//! Runs the cases that QEMU's loader put into memory with the target's own kernels, compares each operator's output with
+//! what the host's oracle made, prints the first difference or how many cases passed, and ends QEMU. The host's side is
+//! `tests/tests/conformance.rs`.
+//!
+//! The memory holds the number of cases (u64), then at multiples of 16 one case after the other: its seed (u64), the
+//! CRC-32 of all operators' outputs in order (u32), the input's length (u32), the blob, and at a multiple of 16 the input.
+#![no_std]
+#![no_main]
+
+use core::fmt::Write;
+
+use cortex_m::Peripherals;
+use cortex_m_rt::entry;
+use firmware_example::Board;
+use firmware_example::checked::{ARENA_MAX, Checked, stray_write};
+use firmware_example::mps2::{Mps2, exit, loaded};
+use no_std_infer::format::total_len;
+use no_std_infer::kernels::Native;
+use no_std_infer::{Arena, CRC32, Interpreter, Model};
+
+/// Bytes before and after the arena that must stay as they are.
+const GUARD: usize = 64;
+const GUARD_BYTE: i8 = 0x5A;
+const HEADER: usize = 16;
+
+#[entry]
+fn main() -> ! {
+    static mut MEMORY: Arena<{ ARENA_MAX + 2 * GUARD }> = Arena::new();
+    let Some(peripherals) = Peripherals::take() else { exit(false) };
+    let mut board = Mps2::start(peripherals.SYST);
+    let (count, mut rest) = loaded().split_at(HEADER);
+    let count = number(count);
+    for _ in 0..count {
+        let (header, after) = rest.split_at(HEADER);
+        let (crc, input_len) = (number(&header[8..12]) as u32, number(&header[12..]) as usize);
+        let (blob, after) = after.split_at(total_len(after));
+        let (input, after) = after.split_at(input_len.next_multiple_of(16));
+        rest = after;
+        if let Err(why) = check(MEMORY, blob, &input[..input_len], crc) {
+            let _ = writeln!(board.console(), "seed {}: {why}", number(&header[..8]));
+            exit(false);
+        }
+    }
+    let _ = writeln!(board.console(), "passed {count}");
+    exit(true)
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().take(8).rev().fold(0, |number, &byte| number << 8 | u64::from(byte))
+}
+
+fn check(memory: &mut [i8], blob: &[u8], input: &[u8], expected: u32) -> Result<(), &'static str> {
+    let model = Model::parse(blob).map_err(|_| "the device refuses the blob")?;
+    let guarded = model.arena_len() + 2 * GUARD;
+    let memory = memory.get_mut(..guarded).ok_or("the arena is too long")?;
+    memory.fill(GUARD_BYTE);
+    let arena = &mut memory[GUARD..guarded - GUARD];
+    let mut interpreter =
+        Interpreter::<Checked<Native>>::with_kernels(&model, arena).map_err(|_| "the arena does not fit")?;
+    for (slot, &byte) in interpreter.input_mut().iter_mut().zip(input) {
+        *slot = byte as i8;
+    }
+    let mut digest = CRC32.digest();
+    interpreter.run_profiled(|_, _, output| output.iter().for_each(|&value| digest.update(&[value as u8])));
+    let intact = |bytes: &[i8]| bytes.iter().all(|&byte| byte == GUARD_BYTE);
+    if digest.finalize() != expected {
+        Err("the bytes are not the oracle's")
+    } else if !intact(&memory[..GUARD]) || !intact(&memory[guarded - GUARD..]) {
+        Err("a byte outside the arena was overwritten")
+    } else if stray_write() {
+        Err("a byte outside an output and its scratch was overwritten")
+    } else {
+        Ok(())
+    }
+}

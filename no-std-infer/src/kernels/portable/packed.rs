@@ -1,0 +1,76 @@
+//! Packed convolution: from a strip of rows, so that the output may lie in place of the input.
+
+use core::cell::Cell;
+use core::ops::Range;
+
+use super::epilogue;
+use crate::format::{Activation, Conv2d, Op};
+use crate::kernels::rows::Rows;
+use crate::ops::{Packed, Strip};
+
+/// Output rows `rows`; all of them where the output lies in place of the input.
+pub fn packed_conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
+    let arena = Cell::from_mut(arena).as_slice_of_cells();
+    let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
+    let [input, output, scratch] =
+        [op.input.range(), op.output.range(), scratch].map(|range| arena.get(range).unwrap_or_default());
+    let Some((strip, rest)) = scratch.split_at_checked(Strip::new(op).len()) else { return };
+    let Some(ordered) = rest.get(..packed.order.pairs() * 2) else { return };
+    let (window, channels) = (&op.window, op.input.channels as usize);
+    let mut strip = Rows::new(op, strip);
+    let mut pixels = output.chunks_exact((op.output.channels as usize).max(1));
+    let mut pixels = pixels.by_ref().skip(rows.start * usize::from(op.output.width));
+    for y in rows {
+        let (source, pitch) = if window.taps() > 1 {
+            (strip.under(input, y), Strip::new(op).pitch * usize::from(window.dilation_h))
+        } else {
+            let row = usize::from(op.input.width) * channels;
+            (input.get(y * usize::from(window.stride_h) * row..).unwrap_or_default(), 0)
+        };
+        for (x, output) in (0..usize::from(op.output.width)).zip(&mut pixels) {
+            let first = x * usize::from(window.stride_w) * channels;
+            packed.order.arrange(runs(op, packed, source, first, pitch), ordered);
+            multiply(ordered, packed, output, op.output.zero_point);
+        }
+    }
+}
+
+/// The runs of the patch that starts at `first`, kernel rows being `pitch` bytes apart.
+fn runs<'s>(
+    op: &Conv2d,
+    packed: &Packed<'_>,
+    source: &'s [Cell<i8>],
+    first: usize,
+    pitch: usize,
+) -> impl Iterator<Item = &'s [Cell<i8>]> {
+    let (run, channels) = (packed.order.run, op.input.channels as usize);
+    let columns = if op.window.dilation_w == 1 { 1 } else { usize::from(op.window.kernel_w) };
+    let column_stride = usize::from(op.window.dilation_w) * channels;
+    (0..usize::from(op.window.kernel_h)).flat_map(move |row| {
+        let first = first + row * pitch;
+        (0..columns)
+            .filter_map(move |column| source.get(first + column * column_stride..).and_then(|rest| rest.get(..run)))
+    })
+}
+
+/// One output pixel from the elements of its patch in order.
+fn multiply(ordered: &[Cell<i8>], packed: &Packed<'_>, output: &[Cell<i8>], zero_point: i8) {
+    let mut channels = packed.channels.iter();
+    for (outputs, words) in output.chunks(2).zip(packed.rows()) {
+        let sums = dot(ordered, words);
+        for ((out, sum), channel) in outputs.iter().zip(sums).zip(&mut channels) {
+            out.set(epilogue(sum, &channel, zero_point, Activation::NONE));
+        }
+    }
+}
+
+/// The sums of a pair of output channels.
+fn dot(values: &[Cell<i8>], words: &[u8]) -> [i32; 2] {
+    let (mut first, mut both) = (0_i32, 0_i32);
+    for (value, &halfword) in values.iter().zip(words.as_chunks::<2>().0) {
+        let value = i32::from(value.get());
+        first = first.wrapping_add(value * i32::from(halfword[0] as i8));
+        both = both.wrapping_add(value * i32::from(i16::from_le_bytes(halfword)));
+    }
+    [first, both.wrapping_sub(first) >> 8]
+}

@@ -1,0 +1,100 @@
+//! Every kernel gives the oracle's bytes on the emulated device too: on its instructions, not on models of them. Guard
+//! bytes lie around the arena, and nothing in it may change besides outputs and scratch.
+
+use anyhow::{Result, ensure};
+use host_trainer::device::{Loaded, missing};
+use libtest_mimic::{Arguments, Trial};
+use no_std_infer::reference::Reference;
+use no_std_infer::{CRC32, Model};
+use tests::needing::trial;
+use tests::operators::{Kind, random};
+use tests::outputs;
+
+/// Cases of each operator.
+const CASES: u64 = 10_000;
+/// Bytes of cases that are loaded at a time.
+const BATCH: usize = 15 << 20;
+
+/// The operators that have kernels of their own on some target.
+const KINDS: [(&str, Kind); 8] = [
+    ("conv2d", Kind::Conv2d),
+    ("depthwise_conv2d", Kind::DepthwiseConv2d),
+    ("dense", Kind::Dense),
+    ("max_pool2d", Kind::MaxPool2d),
+    ("average_pool2d", Kind::AveragePool2d),
+    ("add", Kind::Add),
+    ("mean", Kind::Mean),
+    ("softmax", Kind::Softmax),
+];
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // QEMU takes a processor for itself.
+    arguments.test_threads = arguments.test_threads.or(Some(1));
+    let missing = missing();
+    let mut trials: Vec<Trial> =
+        KINDS.map(|(name, kind)| trial(name, &missing, move || conforms(kind))).into_iter().collect();
+    trials.push(trial("a_difference_is_found", &missing, a_difference_is_found));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn conforms(kind: Kind) -> Result<()> {
+    let firmware = Loaded::build("conformance")?;
+    let mut seeds = 0..CASES;
+    while !seeds.is_empty() {
+        let mut batch = Batch::default();
+        while batch.bytes.len() < BATCH && !seeds.is_empty() {
+            batch.add(kind, seeds.start)?;
+            seeds.start += 1;
+        }
+        let printed = firmware.run(&batch.finish(), &[])?;
+        ensure!(printed.trim() == format!("passed {}", batch.count), "{printed}");
+    }
+    Ok(())
+}
+
+/// The suite must be able to fail.
+fn a_difference_is_found() -> Result<()> {
+    let firmware = Loaded::build("conformance")?;
+    let mut batch = Batch::default();
+    batch.add(Kind::Add, 1)?;
+    let mut bytes = batch.finish();
+    bytes[HEADER + 8] ^= 1;
+    let error = firmware.run(&bytes, &[]).err().map(|error| format!("{error:#}")).unwrap_or_default();
+    ensure!(error.contains("seed 1: the bytes are not the oracle's"), "{error}");
+    Ok(())
+}
+
+const HEADER: usize = 16;
+
+/// Cases as the firmware `conformance` reads them.
+#[derive(Default)]
+struct Batch {
+    count: u64,
+    bytes: Vec<u8>,
+}
+
+impl Batch {
+    fn add(&mut self, kind: Kind, seed: u64) -> Result<()> {
+        let case = random(kind, seed);
+        let model = Model::parse(&case.blob)?;
+        let mut digest = CRC32.digest();
+        for output in outputs::<Reference>(&model, &case.input) {
+            digest.update(&output.iter().map(|&value| value as u8).collect::<Vec<u8>>());
+        }
+        self.bytes.resize(self.bytes.len().max(HEADER).next_multiple_of(16), 0);
+        self.bytes.extend(seed.to_le_bytes());
+        self.bytes.extend(digest.finalize().to_le_bytes());
+        self.bytes.extend((case.input.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&case.blob);
+        self.bytes.extend(case.input.iter().map(|&value| value as u8));
+        self.count += 1;
+        Ok(())
+    }
+
+    fn finish(&self) -> Vec<u8> {
+        let mut bytes = self.bytes.clone();
+        bytes[..8].copy_from_slice(&self.count.to_le_bytes());
+        bytes
+    }
+}
