@@ -71,6 +71,8 @@ pub enum OpError {
     Activation,
     /// Weights, parameters or a table lie outside the weights section or are misaligned.
     Constants,
+    /// Transformed weights are not exactly the transform of int8 weights.
+    Transform,
     /// A multiplier or shift is out of range.
     Multiplier,
     /// A sum of products could overflow 32 bits.
@@ -120,6 +122,7 @@ impl fmt::Display for OpError {
             OpError::Window => "the window is empty or lies wholly in the padding",
             OpError::Activation => "the activation range is empty",
             OpError::Constants => "constants lie outside the weights section or are misaligned",
+            OpError::Transform => "transformed weights are not the transform of int8 weights",
             OpError::Multiplier => "a multiplier is out of range",
             OpError::Overflow => "a sum of products could overflow 32 bits",
             OpError::Overlap => "input, output and scratch overlap",

@@ -83,6 +83,11 @@ pub enum Layout {
     /// −128..=127, and of depthwise convolutions with as many input channels as output channels and a
     /// [window](Window::is_packable_depthwise) of 3x3.
     Packed,
+    /// Weights transformed for Winograd's F(2x2, 3x3), see [`ops::winograd`](crate::ops::winograd), and parameters for the
+    /// fast requantisation. Only of a Conv2d with a kernel of 3x3, stride and dilation 1, no narrower clamp than
+    /// −128..=127, 3 input channels or a multiple of 4 up to [`CHANNELS_MAX`](crate::ops::winograd::CHANNELS_MAX), and an
+    /// even number of output channels.
+    Winograd2x2,
 }
 
 /// Constants of a layer with weights.

@@ -3,6 +3,7 @@
 mod depthwise;
 mod packed;
 mod walk;
+mod winograd;
 
 use core::ops::Range;
 
@@ -27,6 +28,7 @@ impl Kernels for Portable {
         let (weights, channels) = match &layer.constants {
             Constants::Plain { weights, channels } => (*weights, *channels),
             Constants::Packed(packed) => return packed_conv2d(arena, op, packed, rows),
+            Constants::Winograd(winograd) => return winograd::conv2d(arena, op, winograd, rows),
             Constants::Depthwise(_) => return,
         };
         let patch_len = PatchOrder::conv2d(op).len();
@@ -51,7 +53,7 @@ impl Kernels for Portable {
         let (weights, channels) = match &layer.constants {
             Constants::Plain { weights, channels } => (*weights, *channels),
             Constants::Depthwise(packed) => return packed_depthwise(arena, op, packed, rows),
-            Constants::Packed(_) => return,
+            Constants::Packed(_) | Constants::Winograd(_) => return,
         };
         for y in rows {
             let vertical = vertical_taps(&op.window, y, &op.input);

@@ -2,7 +2,7 @@
 
 use super::{
     AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, Packed, PackedDepthwise, PackedParams,
-    same_shape, unpack,
+    Winograd, same_shape, unpack,
 };
 use crate::error::OpError;
 use crate::format::{
@@ -111,8 +111,25 @@ fn check_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
             check_rows(weights, op.window.taps() * op.input.channels as usize, channels)
         }
         Constants::Packed(packed) => check_packed(op, &packed),
+        Constants::Winograd(winograd) => check_winograd(op, &winograd),
         Constants::Depthwise(_) => Err(OpError::Constants),
     }
+}
+
+/// Proves that transformed weights are those of int8 weights, and the conditions of the fast requantisation.
+fn check_winograd(op: &Conv2d, winograd: &Winograd<'_>) -> Result<(), OpError> {
+    check_packed_layer(op)?;
+    for (output, channel) in winograd.channels.iter().enumerate() {
+        let mut magnitude = 0_u32;
+        for input in 0..winograd.quads * 4 {
+            let weights = winograd.proved_weights(output, input).ok_or(OpError::Transform)?;
+            let sum: u32 = weights.as_flattened().iter().map(|weight| u32::from(weight.unsigned_abs())).sum();
+            ensure(sum == 0 || input < op.input.channels as usize, OpError::Transform)?;
+            magnitude += sum;
+        }
+        check_packed_channel(op, channel, magnitude)?;
+    }
+    Ok(())
 }
 
 /// Proves that packed weights are those of int8 weights, and the conditions of the fast requantisation.
@@ -177,7 +194,7 @@ fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
     let (weights, channels) = match layer.constants {
         Constants::Plain { weights, channels } => (weights, channels),
         Constants::Depthwise(packed) => return check_packed_depthwise(op, &packed),
-        Constants::Packed(_) => return Err(OpError::Constants),
+        Constants::Packed(_) | Constants::Winograd(_) => return Err(OpError::Constants),
     };
     check_weights(op.weights, channels)?;
     let outputs = (op.output.channels as usize).max(1);

@@ -2,7 +2,7 @@
 
 use core::marker::PhantomData;
 
-use super::PatchOrder;
+use super::{PatchOrder, Winograd};
 use super::params::{ChannelParams, DenseParams, OutputParams, PackedParams};
 use crate::format::{Conv2d, DEPTHWISE_LEN, Dense, Layout, Weights};
 
@@ -33,7 +33,7 @@ impl<'a, P: OutputParams> Channels<'a, P> {
         self.0
     }
 
-    fn find(section: &'a [u8], start: u32, count: usize) -> Option<Self> {
+    pub(super) fn find(section: &'a [u8], start: u32, count: usize) -> Option<Self> {
         let start = start as usize;
         let bytes = section.get(start..start.checked_add(count.checked_mul(P::LEN)?)?)?;
         Some(Self(bytes, PhantomData))
@@ -54,6 +54,8 @@ pub enum Constants<'a, P = ChannelParams> {
     Packed(Packed<'a>),
     /// [`Layout::Packed`] of a depthwise convolution.
     Depthwise(PackedDepthwise<'a>),
+    /// [`Layout::Winograd2x2`].
+    Winograd(Winograd<'a>),
 }
 
 impl<'a, P: OutputParams> Constants<'a, P> {
@@ -71,6 +73,7 @@ impl<'a, P: OutputParams> Constants<'a, P> {
                 let channels = Channels::find(section, weights.channels, outputs.next_multiple_of(2))?;
                 Constants::Packed(Packed { order, words: bytes(len)?, channels })
             }
+            Layout::Winograd2x2 => return None,
         })
     }
 }
@@ -156,7 +159,10 @@ impl<'a> ConvLayer<'a> {
     /// Finds a convolution's constants in the weights section; `None` when they lie outside.
     #[must_use]
     pub fn conv2d(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
-        let constants = Constants::find(section, op.weights, PatchOrder::conv2d(op), op.output.channels as usize)?;
+        let constants = match op.weights.layout {
+            Layout::Winograd2x2 => Constants::Winograd(Winograd::find(section, op)?),
+            _ => Constants::find(section, op.weights, PatchOrder::conv2d(op), op.output.channels as usize)?,
+        };
         Some(Self { op, constants })
     }
 
@@ -167,6 +173,7 @@ impl<'a> ConvLayer<'a> {
         let constants = match op.weights.layout {
             Layout::Plain => Constants::find(section, op.weights, order, outputs)?,
             Layout::Packed => Constants::Depthwise(PackedDepthwise::find(section, op.weights, outputs)?),
+            Layout::Winograd2x2 => return None,
         };
         Some(Self { op, constants })
     }
@@ -184,6 +191,11 @@ impl<'a> ConvLayer<'a> {
             }
             Constants::Packed(packed) => packed.weight(output, index),
             Constants::Depthwise(packed) => packed.taps(output).get(index).copied().unwrap_or(0),
+            Constants::Winograd(winograd) => {
+                let inputs = (self.op.input.channels as usize).max(1);
+                let weights = winograd.weights(output, index % inputs);
+                weights.as_flattened().get(index / inputs).copied().unwrap_or(0)
+            }
         }
     }
 
@@ -192,7 +204,9 @@ impl<'a> ConvLayer<'a> {
     pub fn channel(&self, output: usize) -> Option<ChannelParams> {
         match &self.constants {
             Constants::Plain { channels, .. } => channels.skip(output).iter().next(),
-            Constants::Packed(Packed { channels, .. }) | Constants::Depthwise(PackedDepthwise { channels, .. }) => {
+            Constants::Packed(Packed { channels, .. })
+            | Constants::Depthwise(PackedDepthwise { channels, .. })
+            | Constants::Winograd(Winograd { channels, .. }) => {
                 channels.skip(output).iter().next().map(PackedParams::plain)
             }
         }

@@ -6,6 +6,7 @@ mod layer;
 mod order;
 mod params;
 mod plane;
+pub mod winograd;
 
 pub use add::AddLayer;
 pub(crate) use check::{check, check_tensor};
@@ -13,6 +14,7 @@ pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, PackedDepthw
 pub use order::PatchOrder;
 pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};
 pub(crate) use plane::Plane;
+pub use winograd::Winograd;
 
 use crate::format::{Conv2d, Layout, Op, Tensor};
 
@@ -112,14 +114,16 @@ impl Op {
     ///
     /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
     /// rounded up to a multiple of 16. A packed one widens those of four pixels to 16 bits, 16 bytes for each pair of the
-    /// patch, from a [`Strip`] of the input. A packed
-    /// depthwise convolution copies one channel with its border. The other operators need none.
+    /// patch, from a [`Strip`] of the input. One with transformed weights copies four rows of the input and transforms
+    /// four tiles of 4 x 4. A packed depthwise convolution copies one channel with its border. The other operators need
+    /// none.
     #[must_use]
     pub fn scratch_len(&self) -> u32 {
         let len = match self {
             Op::Conv2d(op) => match op.weights.layout {
                 Layout::Plain => patch_len(op),
                 Layout::Packed => panel_len(op).saturating_add(Strip::new(op).len()),
+                Layout::Winograd2x2 => winograd::scratch_len(op),
             },
             Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
                 Plane::new(op, &(0..usize::from(op.output.height)))

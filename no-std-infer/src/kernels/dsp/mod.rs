@@ -14,6 +14,7 @@ mod groups;
 mod insn;
 mod pool;
 mod widen;
+mod winograd;
 
 use core::ops::Range;
 
@@ -29,6 +30,7 @@ impl Kernels for Dsp {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Packed(packed) => conv::conv2d(arena, layer.op, packed, rows),
+            Constants::Winograd(winograd) => winograd::conv2d(arena, layer.op, winograd, rows),
             _ => Portable::conv2d(arena, layer, rows),
         }
     }

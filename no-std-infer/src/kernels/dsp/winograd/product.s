@@ -1,0 +1,184 @@
+    // Products of four transformed tiles, two output channels at a time, transformed back.
+    // r0: arguments: 0 panel, 4 steps skipped of 32, 8 words, 12 parameters, 16 their end, 20 output,
+    //     24 bytes between pixels, 28 bytes between rows, 32 end of the panel
+    // r0-r3: sums of the first channel in tiles 0-3; r4-r7: of the second; r8 words; r9 panel.
+    // On the stack, for each row of elements: a head of 20 bytes, four addresses to jump to and the end of the panel; below
+    // it 32 bytes each: sums of elements 2, of 2 and 1, of 0 to 2 (left), of 1 less 2 less 3 (right).
+    .syntax unified
+    .section .text.no_std_infer_winograd, "ax", %progbits
+    .p2align 2
+    // From the first step of one element to that of the next.
+14: .word 11f - 10f
+15: .word 12f - 11f
+16: .word 13f - 12f
+    .global no_std_infer_winograd
+    .thumb_func
+    .type no_std_infer_winograd, %function
+
+    // Two pairs of elements for eight sums.
+    .macro nsi_step first=0
+    ldrd r10, r11, [r8], #8
+    ldrd r12, lr, [r9], #8
+    .if \first
+    smuad r0, r10, r12
+    smuad r4, r11, r12
+    smuad r1, r10, lr
+    smuad r5, r11, lr
+    ldrd r12, lr, [r9], #8
+    smuad r2, r10, r12
+    smuad r6, r11, r12
+    smuad r3, r10, lr
+    smuad r7, r11, lr
+    .else
+    smlad r0, r10, r12, r0
+    smlad r4, r11, r12, r4
+    smlad r1, r10, lr, r1
+    smlad r5, r11, lr, r5
+    ldrd r12, lr, [r9], #8
+    smlad r2, r10, r12, r2
+    smlad r6, r11, r12, r6
+    smlad r3, r10, lr, r3
+    smlad r7, r11, lr, r7
+    .endif
+    .endm
+    // Up to 32 steps of 44 bytes each; the address of the one to start with is \head bytes from the stack's top.
+    .macro nsi_steps label, head, count
+    ldr pc, [sp, #\head]
+    .p2align 2
+\label:
+    .rept \count
+    nsi_step
+    .endr
+    .endm
+
+    // Requantises \x into \t; r10 mantissa, r11 rounding, r12 shift.
+    .macro nsi_requantise x, t
+    smmlar \t, \x, r10, r11
+    add \t, \t, \x, asr #31
+    asr \t, \t, r12
+    ssat \t, #8, \t
+    .endm
+    // Two tiles' pixels in one column: \sums the place of their sums; r9 twice the bias, r8 and lr output rows; r3 on
+    // return bytes between pixels.
+    .macro nsi_pixels sums
+    ldrd r2, r3, [sp, #(296 + \sums)]
+    ldrd r0, r1, [sp, #(444 + \sums)]
+    ldrd r4, r5, [sp, #(148 + \sums)]
+    ldrd r6, r7, [sp, #(0 + \sums)]
+    add r2, r9, r2, asr #1
+    add r3, r9, r3, asr #1
+    add r0, r2, r0, asr #1
+    add r1, r3, r1, asr #1
+    sub r6, r2, r6, asr #1
+    sub r7, r3, r7, asr #1
+    add r0, r0, r4, asr #1
+    add r1, r1, r5, asr #1
+    sub r6, r6, r4, asr #1
+    sub r7, r7, r5, asr #1
+    ldr r3, [sp, #(592 + 24)]
+    nsi_requantise r0, r2
+    strb r2, [r8]
+    nsi_requantise r1, r4
+    strb r4, [r8, r3, lsl #1]
+    nsi_requantise r6, r0
+    strb r0, [lr]
+    nsi_requantise r7, r0
+    strb r0, [lr, r3, lsl #1]
+    .endm
+    // All pixels of channel \channel.
+    .macro nsi_channel channel
+    ldr r0, [sp, #(592 + 12)]
+    ldr r8, [sp, #(592 + 20)]
+    ldr r1, [sp, #(592 + 28)]
+    ldm r0!, {r9-r12}
+    str r0, [sp, #(592 + 12)]
+    .if \channel
+    add r8, r8, #1
+    .endif
+    add lr, r8, r1
+    nsi_pixels (16 * \channel + 32)
+    add r8, r8, r3
+    add lr, lr, r3
+    nsi_pixels (16 * \channel)
+    add r3, r3, r3, lsl #1
+    add r8, r8, r3
+    add lr, lr, r3
+    nsi_pixels (16 * \channel + 8 + 32)
+    add r8, r8, r3
+    add lr, lr, r3
+    nsi_pixels (16 * \channel + 8)
+    .endm
+
+no_std_infer_winograd:
+    push {r4-r11, lr}
+    sub sp, sp, #52
+    ldm r0, {r1-r9}
+    mov r10, #44
+    mul r2, r2, r10
+    adr r10, 10f
+    add r10, r10, r2
+    orr r10, r10, #1
+    str r10, [sp, #32]
+    ldr r11, 14b
+    add r10, r10, r11
+    str r10, [sp, #36]
+    ldr r11, 15b
+    add r10, r10, r11
+    str r10, [sp, #40]
+    ldr r11, 16b
+    add r10, r10, r11
+    str r10, [sp, #44]
+    str r9, [sp, #48]
+    stm sp, {r1-r8}
+    mov r8, r3
+1:  ldr r9, [sp]
+    add r10, sp, #32
+    ldm r10, {r0-r4}
+2:  push {r0-r4}
+    nsi_step 1
+    nsi_steps 10, 0, 31
+    push {r0-r7}
+    nsi_steps 11, 36, 32
+    push {r0-r7}
+    nsi_steps 12, 72, 32
+    push {r0-r7}
+    add r12, sp, #32
+    ldm r12, {r0-r7}
+    ldrd r10, r11, [sp, #64]
+    ldrd r12, lr, [sp, #72]
+    sub r0, r0, r10, lsl #1
+    sub r1, r1, r11, lsl #1
+    sub r2, r2, r12, lsl #1
+    sub r3, r3, lr, lsl #1
+    ldrd r10, r11, [sp, #80]
+    ldrd r12, lr, [sp, #88]
+    sub r4, r4, r10, lsl #1
+    sub r5, r5, r11, lsl #1
+    sub r6, r6, r12, lsl #1
+    sub r7, r7, lr, lsl #1
+    nsi_steps 13, 108, 32
+    push {r0-r7}
+    add r10, sp, #128
+    ldm r10, {r0-r4}
+    cmp r9, r4
+    bne.w 2b
+
+    str r8, [sp, #(592 + 8)]
+    nsi_channel 0
+    nsi_channel 1
+    add sp, sp, #592
+    ldr r8, [sp, #8]
+    ldr r0, [sp, #20]
+    add r0, r0, #2
+    str r0, [sp, #20]
+    ldrd r1, r2, [sp, #12]
+    cmp r1, r2
+    bne.w 1b
+    add sp, sp, #52
+    pop {r4-r11, pc}
+    .size no_std_infer_winograd, . - no_std_infer_winograd
+    .purgem nsi_step
+    .purgem nsi_steps
+    .purgem nsi_requantise
+    .purgem nsi_pixels
+    .purgem nsi_channel

@@ -1,0 +1,111 @@
+    // Transforms four tiles of 4 x 4 inputs, two columns apart.
+    // r0: arguments: 0 four rows, 16 columns, 20 groups of four channels (1 or more), 24 panel, 28 bytes to the next column
+    //     less 4 * groups
+    .syntax unified
+    .section .text.no_std_infer_tiles, "ax", %progbits
+    .p2align 2
+    .global no_std_infer_tiles
+    .thumb_func
+    .type no_std_infer_tiles, %function
+
+    // Vertically, two channels: r8-r11 hold rows 0-3; a row of the result has ten columns of 4 bytes.
+    .macro nsi_vertical
+    ssub16 r8, r8, r10
+    ssub16 r11, r9, r11
+    str r11, [r12, #120]
+    sadd16 r11, r9, r10
+    ssub16 r10, r10, r9
+    str r11, [r12, #40]
+    str r10, [r12, #80]
+    str r8, [r12], #160
+    .endm
+
+no_std_infer_tiles:
+    push {r4-r11, lr}
+    sub sp, sp, #36
+    ldm r0, {r1-r8}
+    stm sp, {r1-r8}
+    add r9, r5, #40
+    str r9, [sp, #32]
+    mov r12, r5
+    ldm sp, {r0-r3}
+1:  ldr lr, [sp, #20]
+2:  ldr r4, [r0], #4
+    ldr r5, [r1], #4
+    ldr r6, [r2], #4
+    ldr r7, [r3], #4
+    sxtb16 r8, r4
+    sxtb16 r9, r5
+    sxtb16 r10, r6
+    sxtb16 r11, r7
+    nsi_vertical
+    sxtb16 r8, r4, ror #8
+    sxtb16 r9, r5, ror #8
+    sxtb16 r10, r6, ror #8
+    sxtb16 r11, r7, ror #8
+    nsi_vertical
+    subs lr, lr, #1
+    bne 2b
+    ldr r12, [sp, #16]
+    ldrd r4, r5, [sp, #28]
+    add r0, r0, r4
+    add r1, r1, r4
+    add r2, r2, r4
+    add r3, r3, r4
+    add r12, r12, #4
+    str r12, [sp, #16]
+    cmp r12, r5
+    bne 1b
+
+    // Horizontally, row by row: r0 the first pair's columns, r1-r4 elements 2, 1, 0 and 3 of a row, r12 pairs.
+    sub r0, r12, #40
+    ldrd r12, r1, [sp, #20]
+    lsl r12, r12, #1
+    str r12, [sp, #20]
+    mov r11, #4
+    str r11, [sp, #24]
+3:  str r0, [sp, #16]
+    add r2, r1, r12, lsl #4
+    add r3, r2, r12, lsl #4
+    add r4, r3, r12, lsl #4
+    mov lr, r12
+4:  ldm r0!, {r5-r10}
+    ssub16 r11, r7, r6
+    ssub16 r12, r9, r8
+    strd r11, r12, [r1], #8
+    sadd16 r11, r6, r7
+    sadd16 r12, r8, r9
+    strd r11, r12, [r2], #8
+    ssub16 r11, r5, r7
+    ssub16 r12, r7, r9
+    strd r11, r12, [r3], #8
+    ssub16 r11, r6, r8
+    ssub16 r12, r8, r10
+    strd r11, r12, [r4], #8
+    ldm r0, {r5-r8}
+    add r0, r0, #136
+    ssub16 r11, r5, r10
+    ssub16 r12, r7, r6
+    strd r11, r12, [r1], #8
+    sadd16 r11, r10, r5
+    sadd16 r12, r6, r7
+    strd r11, r12, [r2], #8
+    ssub16 r11, r9, r5
+    ssub16 r12, r5, r7
+    strd r11, r12, [r3], #8
+    ssub16 r11, r10, r6
+    ssub16 r12, r6, r8
+    strd r11, r12, [r4], #8
+    subs lr, lr, #1
+    bne 4b
+    ldr r0, [sp, #16]
+    ldrd r12, r5, [sp, #20]
+    mov r1, r4
+    add r0, r0, #40
+    subs r5, r5, #1
+    str r5, [sp, #24]
+    bne 3b
+    add sp, sp, #36
+    pop {r4-r11, pc}
+    .size no_std_infer_tiles, . - no_std_infer_tiles
+    .purgem nsi_vertical
