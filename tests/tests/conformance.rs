@@ -13,7 +13,7 @@ use tests::outputs;
 /// Cases of each operator.
 const CASES: u64 = 10_000;
 /// Bytes of cases that are loaded at a time.
-const BATCH: usize = 15 << 20;
+const BATCH: usize = 12 << 20;
 
 /// The operators that have kernels of their own on some target.
 const KINDS: [(&str, Kind); 8] = [

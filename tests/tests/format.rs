@@ -2,10 +2,10 @@
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, repair_crc, write};
-use no_std_infer::format::{HEADER_LEN, InputKind, arena_len, total_len};
-use no_std_infer::kernels::Portable;
+use no_std_infer::format::{HEADER_LEN, InputKind, Layout, Op, arena_len, total_len};
+use no_std_infer::kernels::{Dsp, Portable};
 use no_std_infer::reference::Reference;
-use no_std_infer::{Arena, Error, Interpreter, Model};
+use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
 use proptest::prelude::*;
 use tests::networks::noise;
 use tests::operators::{ANY_IMAGE, Kind, random, without_names};
@@ -22,7 +22,9 @@ fn refused_or_defined(blob: &[u8]) -> bool {
     if model.arena_len() > ARENA_MAX || work > 10_000_000 {
         return false;
     }
-    assert_eq!(outputs::<Portable>(&model, &input), outputs::<Reference>(&model, &input));
+    let expected = outputs::<Reference>(&model, &input);
+    assert_eq!(outputs::<Portable>(&model, &input), expected);
+    assert_eq!(outputs::<Dsp>(&model, &input), expected);
     model.labels().for_each(drop);
     true
 }
@@ -55,6 +57,35 @@ fn inputs_and_logits_may_be_any_tensors_without_names() {
     assert_eq!(interpreter.logits(), expected);
     let first = expected.iter().position(|&value| value == 127);
     assert_eq!(Some(interpreter.class()), first, "the class is the first of the largest logits in HWC order");
+}
+
+/// Kernels use tables and packed parameters without looking at what they were made from.
+#[test]
+fn tables_and_packed_depthwise_constants_are_proved() {
+    let mut refused = [0; 2];
+    for (seed, kind) in (0..60).flat_map(|seed| [Kind::Add, Kind::DepthwiseConv2d].map(|kind| (seed, kind))) {
+        let case = random(kind, seed);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        let section = model.weights().as_ptr() as usize - case.blob.as_ptr() as usize;
+        let places: Vec<(u32, OpError)> = match model.ops().nth(2) {
+            Some(Op::Add(op)) => {
+                op.tables.into_iter().flatten().map(|start| (start + 517, OpError::Constants)).collect()
+            }
+            Some(Op::DepthwiseConv2d(op)) if op.weights.layout == Layout::Packed => {
+                let (padding, bias, rounding) = (op.weights.weights + 9, op.weights.channels, op.weights.channels + 8);
+                vec![(padding, OpError::Constants), (bias, OpError::Multiplier), (rounding, OpError::Multiplier)]
+            }
+            _ => continue,
+        };
+        for (at, why) in places {
+            let mut blob = Aligned::copy_of(&case.blob);
+            blob[section + at as usize] ^= 1;
+            repair_crc(&mut blob);
+            assert_eq!(Model::parse(&blob).err(), Some(Error::Op { index: 2, why }), "{kind:?} {seed}");
+            refused[usize::from(kind == Kind::Add)] += 1;
+        }
+    }
+    assert!(refused.into_iter().all(|count| count > 5), "{refused:?}");
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn what_is_not_supported_is_named() {
         maker.finish(ENDS[0], ENDS[1])
     };
     for (code, name) in [
-        (BuiltinOperator::HardSwish, "HARD_SWISH"),
+        (BuiltinOperator::Elu, "ELU"),
         (BuiltinOperator::ResizeBilinear, "RESIZE_BILINEAR"),
         (BuiltinOperator::BatchMatmul, "BATCH_MATMUL"),
         (BuiltinOperator::Dilate, "DILATE"),

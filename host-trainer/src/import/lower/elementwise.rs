@@ -7,6 +7,7 @@ use no_std_infer::kernels::{Kernels, Portable};
 use no_std_infer::ops::AddLayer;
 
 use super::Lowering;
+use super::hard_swish::hard_swish;
 use crate::import::model::{BuiltinOperator, Operator};
 use crate::quantise::{Quantisation, add_multipliers, multiplier};
 
@@ -82,6 +83,7 @@ impl Lowering<'_> {
                 float_table(from, to, |x| 1.0 / (1.0 + (-x).exp()))
             }
             BuiltinOperator::Tanh => float_table(from, to, f32::tanh),
+            BuiltinOperator::HardSwish => hard_swish(from, to)?,
             // LiteRT divides the scales as floats here, and as doubles in QUANTIZE.
             _ => requantisation(from, to, f64::from(from.scale / to.scale), relu(self, op, to)?)?,
         };

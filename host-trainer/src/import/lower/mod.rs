@@ -2,6 +2,7 @@
 
 mod edges;
 mod elementwise;
+mod hard_swish;
 mod layers;
 mod shapes;
 
@@ -113,7 +114,9 @@ impl Lowering<'_> {
             Code::FullyConnected => self.add_fully_connected(op),
             Code::MaxPool2d | Code::AveragePool2d => self.add_pool(op),
             Code::Add | Code::Mul => self.add_sum_or_product(op),
-            Code::Relu | Code::Relu6 | Code::ReluN1To1 | Code::Logistic | Code::Tanh => self.add_function(op),
+            Code::Relu | Code::Relu6 | Code::ReluN1To1 | Code::Logistic | Code::Tanh | Code::HardSwish => {
+                self.add_function(op)
+            }
             Code::Quantize => self.add_quantize(op),
             Code::Dequantize => self.add_dequantize(op),
             Code::Softmax => self.add_softmax(op),
@@ -123,8 +126,8 @@ impl Lowering<'_> {
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.add_reshape(op),
             _ => bail!(
                 "this operator is not supported: replace it in the model by supported ones (convolutions, dense \
-                 layers, poolings, ADD, MUL, MEAN, PAD, CONCATENATION, RESHAPE, SOFTMAX, LOGISTIC, TANH, RELU), or \
-                 leave it to the program that calls the network"
+                 layers, poolings, ADD, MUL, MEAN, PAD, CONCATENATION, RESHAPE, SOFTMAX, LOGISTIC, TANH, HARD_SWISH, \
+                 RELU), or leave it to the program that calls the network"
             ),
         }
     }

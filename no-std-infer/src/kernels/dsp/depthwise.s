@@ -4,9 +4,9 @@
     //   16 plane, 20 output's rows, 24 odd column (0 or 1), 28 bytes of a plane row that full pairs of columns take,
     //   32 plane's pitch, 36 bytes from output row to output row, 40 channels, 44 source, 48 output, 52 weights,
     //   56 parameters; the last four move on from channel to channel.
-    // Frame: 0 mantissa, 4 rounding, 8 shift, 12 bytes from column to column (0 for the odd one), 16 bytes to the second
+    // Frame: 0 mantissa, 4 rounding, 8 shift, 12 bytes from column to column (0 for one alone), 16 bytes to the second
     //   row (0 when there is none), 20 and 24 weights, 28 end of the row, 32 doubled bias, 36 plane row, 40 output row,
-    //   44 rows left, 48 channels left, 52 the arguments.
+    //   44 rows left, 48 channels left, 52 the arguments, 56 and 60 their 28 and 24.
     .syntax unified
 
     // Widens the word \x: r4 columns 0 and 2, r5 columns 1 and 3.
@@ -130,10 +130,12 @@
     .type \name, %function
 \name:
     push {r4-r11, lr}
-    sub sp, sp, #60
+    sub sp, sp, #68
     str r0, [sp, #52]
     ldr r1, [r0, #40]
     str r1, [sp, #48]
+    ldrd r1, r2, [r0, #24]
+    strd r2, r1, [sp, #56]
 
     // A channel's plane. r0 source, r1 target, r2 channels, r3 3 * channels, r4 rows, r5 rest of a source row,
     // r10 columns, r12 rest of a plane row.
@@ -202,41 +204,37 @@
     strd r11, r0, [sp, #36]
     ldr r0, [lr, #20]
     str r0, [sp, #44]
-    ldr r0, [lr, #40]
-    str r0, [sp, #12]
+    ldrd r1, r2, [lr, #36]
+    .if \stride == 1
+    cmp r0, #1
+    it eq
+    moveq r1, #0
+    .endif
+    strd r2, r1, [sp, #12]
 
     // Its rows.
-7:  ldr r0, [sp, #52]
-    ldrd r11, lr, [sp, #36]
-    ldr r1, [r0, #28]
-    .if \stride == 1
-    ldr r2, [sp, #44]
-    ldr r3, [r0, #36]
-    cmp r2, #1
-    it eq
-    moveq r3, #0
-    str r3, [sp, #16]
-    .endif
+7:  ldrd r11, lr, [sp, #36]
+    ldr r1, [sp, #56]
     add r4, r11, r1
     str r4, [sp, #28]
     cmp r1, #0
     beq 9f
 8:  nsi_block_\stride
-    bne 8b
-    ldr r0, [sp, #52]
-    // The odd column.
-9:  ldr r1, [r0, #24]
-    ldr r2, [sp, #12]
+    blo 8b
+    bhi 10f
+    // The odd column: together with its neighbour once more, or else alone.
+9:  ldr r1, [sp, #60]
     cbz r1, 10f
-    cbz r2, 10f
-    mov r1, #0
-    str r1, [sp, #12]
-    ldr r1, [sp, #28]
-    add r1, r1, #(2 * \stride)
-    str r1, [sp, #28]
+    ldr r2, [sp, #12]
+    ldr r3, [sp, #56]
+    cmp r3, #0
+    it eq
+    streq r3, [sp, #12]
+    beq 8b
+    sub r11, r11, #\stride
+    sub lr, lr, r2
     b 8b
-10: ldr r1, [r0, #40]
-    str r1, [sp, #12]
+10: ldr r0, [sp, #52]
     ldrd r1, r2, [sp, #36]
     ldr r3, [r0, #36]
     add r1, r1, r12, lsl #1
@@ -248,13 +246,20 @@
     strd r1, r2, [sp, #36]
     ldr r1, [sp, #44]
     subs r1, r1, #(3 - \stride)
+    ble 11f
     str r1, [sp, #44]
-    bgt 7b
-    ldr r1, [sp, #48]
+    .if \stride == 1
+    cmp r1, #1
+    bne 7b
+    mov r1, #0
+    str r1, [sp, #16]
+    .endif
+    b 7b
+11: ldr r1, [sp, #48]
     subs r1, r1, #1
     str r1, [sp, #48]
     bne 1b
-    add sp, sp, #60
+    add sp, sp, #68
     pop {r4-r11, pc}
     .size \name, . - \name
     .endm

@@ -27,46 +27,61 @@ pub struct Pixels {
 }
 
 impl Pixels {
-    /// True when there are pixels, and the last one's first four channels lie inside `len` bytes.
-    fn fit(self, len: usize) -> bool {
+    /// True when there are pixels and all `channels` of the last one lie inside `len` bytes.
+    fn fit(self, channels: usize, len: usize) -> bool {
         let last = |count: usize, step: usize| count.checked_sub(1)?.checked_mul(step);
         let last = last(self.rows, self.row).zip(last(self.columns, self.column));
-        last.and_then(|(y, x)| y.checked_add(x)?.checked_add(4)).is_some_and(|end| end <= len)
+        last.and_then(|(y, x)| y.checked_add(x)?.checked_add(channels)).is_some_and(|end| end <= len)
     }
 }
 
-/// The sums of the first four channels of at most [`SUM_MAX`] pixels; zeros when there are more, none, or not all of them
-/// inside `values`.
-pub fn sum(values: &[i8], pixels: Pixels) -> [i16; 4] {
-    if !pixels.fit(values.len()) || pixels.rows.saturating_mul(pixels.columns) > SUM_MAX {
-        return [0; 4];
-    }
-    #[cfg(dsp)]
-    {
-        let Pixels { column, columns, row, rows } = pixels;
-        // SAFETY: it reads four bytes of each pixel, all inside `values` as checked, without alignment. It keeps the
-        // calling convention.
-        let sums = unsafe { no_std_infer_sum(values.as_ptr(), column, columns, rows, row) };
-        [sums as i16, (sums >> 32) as i16, (sums >> 16) as i16, (sums >> 48) as i16]
-    }
-    #[cfg(not(dsp))]
-    fold(values, pixels, [0_i16; 4], |sum, value| sum + i16::from(value))
+/// The first of each four channels, the last of which may begin among the ones before. `channels` is 4 or more.
+fn groups(channels: usize) -> impl Iterator<Item = usize> {
+    let last = channels.saturating_sub(4);
+    (0..channels).step_by(4).map(move |first| first.min(last))
 }
 
-/// The largest values of the first four channels; −128 when there are no pixels or not all of them inside `values`.
-pub fn max(values: &[i8], pixels: Pixels) -> [i8; 4] {
-    if !pixels.fit(values.len()) {
-        return [i8::MIN; 4];
+/// Calls `take` with the sums of each four channels of at most [`SUM_MAX`] pixels, and the number of the first of them. Does
+/// nothing when there are fewer channels, more pixels, none, or not all of them inside `values`.
+#[inline(always)]
+pub fn sums(values: &[i8], pixels: Pixels, channels: usize, mut take: impl FnMut(usize, [i16; 4])) {
+    if channels < 4 || !pixels.fit(channels, values.len()) || pixels.rows.saturating_mul(pixels.columns) > SUM_MAX {
+        return;
     }
-    #[cfg(dsp)]
-    {
-        let Pixels { column, columns, row, rows } = pixels;
-        // SAFETY: as for `sum`.
-        let largest = unsafe { no_std_infer_max(values.as_ptr(), column, columns, rows, row) };
-        largest.to_le_bytes().map(|byte| byte as i8)
+    for first in groups(channels) {
+        #[cfg(dsp)]
+        let sums = {
+            let Pixels { column, columns, row, rows } = pixels;
+            // SAFETY: it reads four bytes of each pixel, without alignment; `first + 4` is at most `channels`, so that all
+            // lie inside `values` as checked. It keeps the calling convention.
+            let sums = unsafe { no_std_infer_sum(values.as_ptr().wrapping_add(first), column, columns, rows, row) };
+            [sums as i16, (sums >> 32) as i16, (sums >> 16) as i16, (sums >> 48) as i16]
+        };
+        #[cfg(not(dsp))]
+        let sums = fold(&values[first..], pixels, [0_i16; 4], |sum, value| sum + i16::from(value));
+        take(first, sums);
     }
-    #[cfg(not(dsp))]
-    fold(values, pixels, [i8::MIN; 4], i8::max)
+}
+
+/// Calls `take` with the largest values of each four channels, and the number of the first of them. Does nothing when there
+/// are fewer channels, no pixels, or not all of them inside `values`.
+#[inline(always)]
+pub fn largest(values: &[i8], pixels: Pixels, channels: usize, mut take: impl FnMut(usize, [i8; 4])) {
+    if channels < 4 || !pixels.fit(channels, values.len()) {
+        return;
+    }
+    for first in groups(channels) {
+        #[cfg(dsp)]
+        let largest = {
+            let Pixels { column, columns, row, rows } = pixels;
+            // SAFETY: as for `sums`.
+            let largest = unsafe { no_std_infer_max(values.as_ptr().wrapping_add(first), column, columns, rows, row) };
+            largest.to_le_bytes().map(|byte| byte as i8)
+        };
+        #[cfg(not(dsp))]
+        let largest = fold(&values[first..], pixels, [i8::MIN; 4], i8::max);
+        take(first, largest);
+    }
 }
 
 #[cfg(not(dsp))]

@@ -13,37 +13,30 @@ pub const CHANNELS_MIN: u32 = 4;
 /// Output rows `rows` of a max pooling of four channels or more.
 pub fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
     let Activation { min, max } = op.activation;
-    for_each_pixel(
-        arena,
-        &op.input,
-        &op.output,
-        rows,
-        |y, x| pooled(op, y, x),
-        |values, pixels| {
-            let largest = four::max(values, pixels);
-            if op.activation == Activation::NONE {
-                largest
-            } else {
-                largest.map(|value| clamp_i8(value.into(), min, max))
-            }
-        },
-    );
+    let window = |y, x| pooled(op, y, x);
+    for_each_pixel(arena, [&op.input, &op.output], rows, window, |values, pixels, output| {
+        four::largest(values, pixels, output.len(), |first, largest| {
+            write(
+                output,
+                first,
+                if op.activation == Activation::NONE {
+                    largest
+                } else {
+                    largest.map(|value| clamp_i8(value.into(), min, max))
+                },
+            );
+        });
+    });
 }
 
 /// Output rows `rows` of an average pooling of four channels or more.
 pub fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
     let Activation { min, max } = op.activation;
-    for_each_pixel(
-        arena,
-        &op.input,
-        &op.output,
-        rows,
-        |y, x| pooled(op, y, x),
-        |values, pixels| {
-            let count = (pixels.rows * pixels.columns) as i32;
-            sum(values, pixels).map(|sum| clamp_i8(rounded_mean(sum, count), min, max))
-        },
-    );
+    let window = |y, x| pooled(op, y, x);
+    for_each_pixel(arena, [&op.input, &op.output], rows, window, |values, pixels, output| {
+        let count = (pixels.rows * pixels.columns) as i32;
+        sums(values, pixels, output, |sum| clamp_i8(rounded_mean(sum, count), min, max));
+    });
 }
 
 /// Output rows `rows` of a mean of four channels or more.
@@ -53,11 +46,12 @@ pub fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
         |at: usize, inputs: u16, outputs: u16| if inputs == outputs { at..at + 1 } else { 0..usize::from(inputs) };
     let window = |y, x| (under(y, input.height, output.height), under(x, input.width, output.width));
     let zero_points = (op.count() as i32).wrapping_mul(i32::from(input.zero_point));
-    for_each_pixel(arena, input, output, rows, window, |values, pixels| {
-        sum(values, pixels).map(|sum| {
+    let zero_point = i32::from(output.zero_point);
+    for_each_pixel(arena, [input, output], rows, window, |values, pixels, output| {
+        sums(values, pixels, output, |sum| {
             let mean = op.multiplier.apply(sum.wrapping_sub(zero_points));
-            clamp_i8(mean.saturating_add(i32::from(output.zero_point)), i8::MIN, i8::MAX)
-        })
+            clamp_i8(mean.saturating_add(zero_point), i8::MIN, i8::MAX)
+        });
     });
 }
 
@@ -66,62 +60,64 @@ fn pooled(op: &Pool2d, y: usize, x: usize) -> (Range<usize>, Range<usize>) {
     let w = &op.window;
     let under = |at: usize, stride: u16, pad: u16, kernel: u16, inputs: u16| {
         let start = at as i32 * i32::from(stride) - i32::from(pad);
-        start.max(0) as usize..(start + i32::from(kernel)).clamp(0, inputs.into()) as usize
+        start.max(0) as usize..(start + i32::from(kernel)).min(inputs.into()).max(0) as usize
     };
     let rows = under(y, w.stride_h, w.pad_top, w.kernel_h, op.input.height);
     (rows, under(x, w.stride_w, w.pad_left, w.kernel_w, op.input.width))
 }
 
-/// Calls `reduce(values, pixels)` for each output pixel and four channels of it, and writes what it gives.
+/// Calls `reduce(values, pixels, output)` for each output pixel with the values from the window's first pixel on.
 fn for_each_pixel(
     arena: &mut [i8],
-    input: &Tensor,
-    output: &Tensor,
+    [input, output]: [&Tensor; 2],
     rows: Range<usize>,
     window: impl Fn(usize, usize) -> (Range<usize>, Range<usize>),
-    reduce: impl Fn(&[i8], Pixels) -> [i8; 4],
+    reduce: impl Fn(&[i8], Pixels, &mut [i8]),
 ) {
-    let channels = input.channels as usize;
-    let Some(last) = channels.checked_sub(4) else { return };
-    let width = usize::from(input.width);
-    let Ok([values, out]) = arena.get_disjoint_mut([input.range(), output.range()]) else { return };
+    let (channels, width) = (input.channels as usize, usize::from(input.width));
+    let row = usize::from(output.width) * channels;
+    let start = output.offset as usize + rows.start * row;
+    let regions = arena.get_disjoint_mut([input.range(), start..start + rows.len() * row]);
+    let Ok([values, out]) = regions else { return };
+    let mut out = out.chunks_mut(channels.max(1));
     for y in rows {
         for x in 0..usize::from(output.width) {
             let (rows, columns) = window(y, x);
             let first = (rows.start * width + columns.start) * channels;
-            let out = out.get_mut((y * usize::from(output.width) + x) * channels..).unwrap_or_default();
-            let (mut pixels_of_row, mut row_count) = (columns.len(), rows.len());
-            if pixels_of_row == width {
-                // Whole rows are one run of pixels.
-                (pixels_of_row, row_count) = (pixels_of_row * row_count, 1);
-            }
-            let pixels = Pixels { column: channels, columns: pixels_of_row, row: width * channels, rows: row_count };
-            for channel in (0..channels).step_by(4) {
-                let channel = channel.min(last);
-                let result = reduce(values.get(first + channel..).unwrap_or_default(), pixels);
-                if let Some(out) = out.get_mut(channel..).and_then(|out| out.first_chunk_mut()) {
-                    *out = result;
-                }
-            }
+            // Whole rows are one run of pixels.
+            let (columns, rows) =
+                if columns.len() == width { (width * rows.len(), 1) } else { (columns.len(), rows.len()) };
+            let pixels = Pixels { column: channels, columns, row: width * channels, rows };
+            reduce(values.get(first..).unwrap_or_default(), pixels, out.next().unwrap_or_default());
         }
     }
 }
 
-/// Sums of four channels over any number of pixels.
-fn sum(values: &[i8], pixels: Pixels) -> [i32; 4] {
-    if pixels.rows * pixels.columns <= SUM_MAX {
-        return four::sum(values, pixels).map(i32::from);
+fn write(output: &mut [i8], first: usize, values: [i8; 4]) {
+    if let Some(output) = output.get_mut(first..).and_then(|output| output.first_chunk_mut()) {
+        *output = values;
     }
-    let mut sums = [0_i32; 4];
-    for row in 0..pixels.rows {
-        for column in (0..pixels.columns).step_by(SUM_MAX) {
-            let values = values.get(row * pixels.row + column * pixels.column..).unwrap_or_default();
-            let columns = (pixels.columns - column).min(SUM_MAX);
-            let part = four::sum(values, Pixels { columns, rows: 1, ..pixels });
-            for (sum, part) in sums.iter_mut().zip(part) {
-                *sum = sum.wrapping_add(i32::from(part));
+}
+
+/// Writes `finish` of each channel's sum over any number of pixels.
+fn sums(values: &[i8], pixels: Pixels, output: &mut [i8], finish: impl Fn(i32) -> i8) {
+    if pixels.rows * pixels.columns <= SUM_MAX {
+        return four::sums(values, pixels, output.len(), |first, sums| {
+            write(output, first, sums.map(|sum| finish(sum.into())));
+        });
+    }
+    for channel in 0..output.len().div_ceil(4) {
+        let first = (channel * 4).min(output.len().saturating_sub(4));
+        let mut total = [0_i32; 4];
+        for row in 0..pixels.rows {
+            for column in (0..pixels.columns).step_by(SUM_MAX) {
+                let values = values.get(row * pixels.row + column * pixels.column + first..).unwrap_or_default();
+                let part = Pixels { columns: (pixels.columns - column).min(SUM_MAX), rows: 1, ..pixels };
+                four::sums(values, part, 4, |_, sums| {
+                    total.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(i32::from(sum)));
+                });
             }
         }
+        write(output, first, total.map(&finish));
     }
-    sums
 }
