@@ -2,7 +2,7 @@
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, repair_crc, write};
-use no_std_infer::format::{HEADER_LEN, InputKind, Layout, Op, arena_len, total_len};
+use no_std_infer::format::{HEADER_LEN, InputKind, Layout, Op, VERSION, arena_len, total_len};
 use no_std_infer::kernels::{Dsp, Portable};
 use no_std_infer::reference::Reference;
 use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
@@ -162,9 +162,9 @@ fn a_misaligned_blob_is_refused() {
 #[test]
 fn another_version_is_named() {
     let mut blob = random(Kind::Add, 1).blob;
-    blob[4] = 3;
+    blob[4] = VERSION as u8 + 1;
     repair_crc(&mut blob);
-    assert_eq!(Model::parse(&blob).err(), Some(Error::Version(3)));
+    assert_eq!(Model::parse(&blob).err(), Some(Error::Version(VERSION + 1)));
 }
 
 #[test]

@@ -168,3 +168,25 @@ fn random_cases_are_not_trivial() {
     assert!(padded > 50 && strided > 50 && dilated > 50, "{padded} {strided} {dilated}");
     assert!(packed > 50 && in_place > 10, "{packed} {in_place}");
 }
+
+/// Many cases must run the kernels that need packed weights or tables, in place and apart.
+#[test]
+fn random_cases_reach_packed_depthwise_convolutions_and_sums_with_tables() {
+    let (mut in_place, mut apart, mut strided, mut tables) = (0, 0, 0, [0; 3]);
+    for (seed, kind) in (0..300).flat_map(|seed| [Kind::DepthwiseConv2d, Kind::Add].map(|kind| (seed, kind))) {
+        let case = random(kind, seed);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        match model.ops().nth(2) {
+            Some(Op::DepthwiseConv2d(op)) if op.weights.layout == Layout::Packed => {
+                let same = op.input.offset == op.output.offset;
+                in_place += u32::from(same);
+                apart += u32::from(!same);
+                strided += u32::from(op.window.stride_w == 2);
+            }
+            Some(Op::Add(op)) => tables[op.tables.iter().flatten().count()] += 1,
+            _ => {}
+        }
+    }
+    assert!(in_place > 10 && apart > 50 && strided > 50, "{in_place} {apart} {strided}");
+    assert!(tables.into_iter().all(|count| count > 15), "{tables:?}");
+}

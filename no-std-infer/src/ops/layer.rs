@@ -2,8 +2,8 @@
 
 use core::marker::PhantomData;
 
-use super::{PatchOrder, Winograd};
 use super::params::{ChannelParams, DenseParams, OutputParams, PackedParams};
+use super::{PatchOrder, Winograd};
 use crate::format::{Conv2d, DEPTHWISE_LEN, Dense, Layout, Weights};
 
 /// The parameters of a layer's output channels, in order.

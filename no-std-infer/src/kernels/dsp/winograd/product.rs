@@ -100,7 +100,8 @@ impl<'a> Product<'a> {
                 for (element, sum) in sums.iter_mut().enumerate() {
                     for step in element * 2 * self.quads..(element + 1) * 2 * self.quads {
                         let weights = words[step * 8 + channel * 4..][..4].try_into().map_or(0, word);
-                        let inputs = panel[step * 16 + tile * 4..].first_chunk().map(|pair| pair.map(|byte| byte as u8));
+                        let inputs =
+                            panel[step * 16 + tile * 4..].first_chunk().map(|pair| pair.map(|byte| byte as u8));
                         *sum = smlad(weights, word(inputs.unwrap_or_default()), *sum);
                     }
                 }
