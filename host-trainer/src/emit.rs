@@ -42,6 +42,15 @@ pub struct Emitted {
 /// # Errors
 /// When the labels or the colours do not fit the model, or the blob does not pass `Model::parse`.
 pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted> {
+    emit_within(model, description, 0)
+}
+
+/// The same with at most `flash` bytes of weights and tables, or the least that the model needs: what the weights
+/// themselves leave goes to faster layouts.
+///
+/// # Errors
+/// As [`emit`].
+pub fn emit_within(model: &QuantModel, description: &Description<'_>, flash: usize) -> Result<Emitted> {
     let Description { name, labels, input, provenance } = *description;
     let classes = model.logits.channels;
     ensure!(
@@ -55,7 +64,7 @@ pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted
     }
     let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(model.ops.len()).is_ok();
     ensure!(counts, "the format holds at most {} classes and as many operators", u16::MAX);
-    let model = &pack(model);
+    let model = &pack(model, flash);
     let plan = Plan::new(model);
     let info = Info {
         name,

@@ -11,7 +11,7 @@ use crate::candidates::{self, Best};
 use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::config::{Config, Method};
 use crate::dataset::{Images, Loaded};
-use crate::emit::{Description, Emitted, PRODUCER, emit};
+use crate::emit::{Description, Emitted, PRODUCER, emit_within};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
 use crate::quantise::QuantModel;
@@ -51,7 +51,8 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// Quantises the run's network, with `method` or else the best of all, and writes `model.blob`, `report.json` and the
+/// Quantises the run's network, with `method` or else the best of all, packs it into at most `flash` bytes of weights
+/// and tables, or the least that it needs, and writes `model.blob`, `report.json` and the
 /// pictures into the run folder.
 ///
 /// # Errors
@@ -62,6 +63,7 @@ pub fn export(
     record: &Record,
     images: &Loaded,
     method: Option<Method>,
+    flash: usize,
 ) -> Result<Report> {
     let graph = run.graph()?;
     let calibration = calibration_inputs(&images.train, config.quantize.images);
@@ -71,13 +73,13 @@ pub fn export(
     let source = Source { run, config, record };
 
     let methods = method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
-    let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default());
+    let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), 0);
     let best = candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?;
     let Best { method, methods, model: quantised, plain, layers } = best;
 
     let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
     let hash = run.config_hash()?;
-    let emitted = source.emit(&quantised, source.provenance(&comparison, &hash))?;
+    let emitted = source.emit(&quantised, source.provenance(&comparison, &hash), flash)?;
     let model = Model::parse(&emitted.blob)?;
     let report = Report {
         comparison,
@@ -104,13 +106,13 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn emit(&self, model: &QuantModel, provenance: Provenance<'_>) -> Result<Emitted> {
+    fn emit(&self, model: &QuantModel, provenance: Provenance<'_>, flash: usize) -> Result<Emitted> {
         let (mean, std) = self.record.mean_std();
         let image = ImageInput { color: self.config.input.color, fit: self.config.input.fit, mean, std };
         let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
         let description =
             Description { name: &name, labels: &self.record.classes, input: InputKind::Image(image), provenance };
-        emit(model, &description)
+        emit_within(model, &description, flash)
     }
 
     /// The accuracy is that on the test images, or on the validation images where there are no others.

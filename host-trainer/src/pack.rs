@@ -1,17 +1,45 @@
 //! Puts each layer's constants into the layout that runs fastest and that the layer's weights allow.
 
+mod winograd;
+
+use std::collections::BTreeSet;
+
 use no_std_infer::fixed::{Multiplier, clamp_i8};
 use no_std_infer::format::{Activation, Add, Conv2d, DEPTHWISE_LEN, Layout, Op, Weights};
 use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedDepthwise, PackedParams, PatchOrder};
 
 use crate::quantise::QuantModel;
 
-/// The same model with its layers packed where that is possible. What it computes stays the same, byte for byte.
+pub use winograd::winograd_conv2d;
+
+/// The same model with its layers packed where that is possible, so that it runs fast with at most `flash` bytes of
+/// weights and tables. What it computes stays the same, byte for byte.
+///
+/// Packing takes hardly more than the weights themselves and is done whatever the budget. What is left of it goes to
+/// convolutions whose transformed weights save instructions, the best saving a byte first.
 #[must_use]
-pub fn pack(model: &QuantModel) -> QuantModel {
-    let mut constants = Section::default();
-    let ops = model.ops.iter().map(|op| constants.add(op, &model.constants)).collect();
-    QuantModel { ops, constants: constants.0, ..model.clone() }
+pub fn pack(model: &QuantModel, flash: usize) -> QuantModel {
+    let with = |transformed: &BTreeSet<usize>| {
+        let mut constants = Section::default();
+        let ops = model.ops.iter().enumerate();
+        let ops = ops.map(|(index, op)| constants.add(op, &model.constants, transformed.contains(&index))).collect();
+        QuantModel { ops, constants: constants.0, ..model.clone() }
+    };
+    let mut transformed = BTreeSet::new();
+    let smallest = with(&transformed);
+    if smallest.constants.len() >= flash {
+        return smallest;
+    }
+    let mut left = flash - smallest.constants.len();
+    for (index, extra) in winograd::best_first(&smallest.ops) {
+        // Constants start at multiples of 16.
+        let extra = extra.next_multiple_of(16);
+        if extra <= left {
+            left -= extra;
+            transformed.insert(index);
+        }
+    }
+    with(&transformed)
 }
 
 /// A weights section that grows.
@@ -19,10 +47,14 @@ pub fn pack(model: &QuantModel) -> QuantModel {
 struct Section(Vec<u8>);
 
 impl Section {
-    /// An operator whose constants lie in `source`, with them in this section.
-    fn add(&mut self, op: &Op, source: &[u8]) -> Op {
+    /// An operator whose constants lie in `source`, with them in this section; a convolution's transformed if that is
+    /// asked for and possible.
+    fn add(&mut self, op: &Op, source: &[u8], transformed: bool) -> Op {
         let mut op = *op;
         match &mut op {
+            Op::Conv2d(layer) if transformed && let Some((words, channels)) = winograd_conv2d(layer, source) => {
+                layer.weights = self.layer(Layout::Winograd2x2, &words, &channels);
+            }
             Op::Conv2d(layer) => match packed_conv2d(layer, source) {
                 Some((words, channels)) => {
                     layer.weights = self.layer(Layout::Packed, &words, &channels);
@@ -85,19 +117,12 @@ impl Section {
 /// when a condition does not hold.
 #[must_use]
 pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let Constants::Plain { weights, channels } = ConvLayer::conv2d(op, section)?.constants else { return None };
     let order = PatchOrder::conv2d(op);
     if op.activation != Activation::NONE || (op.window.dilation_w > 1 && order.left_over() > 0) {
         return None;
     }
     let zero_point = op.output.zero_point;
-    let (mut weights, mut channels): (Vec<u8>, Vec<ChannelParams>) = (weights.to_vec(), channels.iter().collect());
-    for (row, channel) in weights.chunks_mut(order.len()).zip(&mut channels) {
-        if let Some(value) = constant_value(row.iter().map(|&weight| weight as i8), *channel, zero_point) {
-            row.fill(0);
-            *channel = constant_channel(value, zero_point);
-        }
-    }
+    let (weights, channels) = fast_constants(op, section)?;
     let (mut words, mut entries) = (Vec::new(), Vec::new());
     for (rows, channels) in weights.chunks(2 * order.len()).zip(channels.chunks(2)) {
         let (a, b) = rows.split_at(order.len());
@@ -112,6 +137,20 @@ pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> 
         }
     }
     Some((words, entries))
+}
+
+/// Plain weights and channel parameters of a convolution, those of constant channels replaced by ones that the fast
+/// requantisation allows.
+fn fast_constants(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<ChannelParams>)> {
+    let Constants::Plain { weights, channels } = ConvLayer::conv2d(op, section)?.constants else { return None };
+    let (mut weights, mut channels): (Vec<u8>, Vec<ChannelParams>) = (weights.to_vec(), channels.iter().collect());
+    for (row, channel) in weights.chunks_mut(PatchOrder::conv2d(op).len()).zip(&mut channels) {
+        if let Some(value) = constant_value(row.iter().map(|&weight| weight as i8), *channel, op.output.zero_point) {
+            row.fill(0);
+            *channel = constant_channel(value, op.output.zero_point);
+        }
+    }
+    Some((weights, channels))
 }
 
 /// Weights and channel parameters of a depthwise convolution in [`Layout::Packed`], whose plain constants lie in `section`;

@@ -4,7 +4,7 @@ mod combine;
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
-use host_trainer::pack::{packed_conv2d, packed_depthwise};
+use host_trainer::pack::{packed_conv2d, packed_depthwise, winograd_conv2d};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
@@ -33,11 +33,13 @@ pub enum Kind {
     Pad,
     Concat,
     Constant,
+    /// A convolution with transformed weights.
+    Winograd,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 15] = [
+    pub const ALL: [Kind; 16] = [
         Kind::Conv2d,
         Kind::DepthwiseConv2d,
         Kind::Dense,
@@ -53,6 +55,7 @@ impl Kind {
         Kind::Pad,
         Kind::Concat,
         Kind::Constant,
+        Kind::Winograd,
     ];
 }
 
@@ -83,8 +86,9 @@ struct Maker {
 
 impl Maker {
     fn case(&mut self, kind: Kind) -> Case {
-        let (height, width) = self.two_different(1, 9);
-        let channels = self.third_different(height, width);
+        let winograd = kind == Kind::Winograd;
+        let (height, width) = self.two_different(1, if winograd { 20 } else { 9 });
+        let channels = if winograd { self.winograd_channels() } else { self.third_different(height, width) };
         let image = self.tensor(height, width, 3, 1.0, 0);
         let (scale, zero_point) = (0.05, self.any_i8());
         let a = self.tensor(height, width, channels, scale, zero_point);
@@ -113,6 +117,7 @@ impl Maker {
                 let (output, window) = self.windowed(a, channels, true);
                 self.conv2d(a, output, window)
             }
+            Kind::Winograd => self.winograd(a),
             Kind::DepthwiseConv2d if self.rng.random() => self.packed_depthwise(a),
             Kind::DepthwiseConv2d => {
                 let multiplier = self.rng.random_range(1..=3);
@@ -293,6 +298,44 @@ impl Maker {
             let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
             op.weights = Weights { layout: Layout::Packed, weights, channels };
         }
+    }
+
+    /// 3, or a multiple of 4 up to 64, mostly of few.
+    fn winograd_channels(&mut self) -> u32 {
+        let quads = if self.rng.random() { 4 } else { 16 };
+        [3, 4 * self.rng.random_range(1..=quads)][usize::from(self.rng.random_ratio(3, 4))]
+    }
+
+    /// A convolution with transformed weights; sometimes of the largest magnitude.
+    fn winograd(&mut self, input: Tensor) -> Op {
+        let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..=2));
+        let [height, width] = [(input.height, pad_top), (input.width, pad_left)].map(|(inputs, pad)| {
+            let most = inputs + pad;
+            if self.rng.random() { inputs.min(most) } else { self.rng.random_range(1..=most) }
+        });
+        let zero_point = self.any_i8();
+        let channels = 2 * self.rng.random_range(1..12);
+        let output = self.tensor(height, width, channels, 0.02, zero_point);
+        let products = 9 * input.channels;
+        self.packable = true;
+        let weights = self.constants(products * channels, channels, products);
+        self.packable = false;
+        if self.rng.random_ratio(1, 4) {
+            let extremes = [[127, -127], [-128, 127], [-128, -128]][self.rng.random_range(0..3)];
+            for weight in &mut self.weights[weights.weights as usize..][..(products * channels) as usize] {
+                *weight = extremes[self.rng.random_range(0..2)] as u8;
+            }
+        }
+        let window = Window { pad_top, pad_left, ..Window::square(3, 1) };
+        let scratch = self.end.next_multiple_of(16);
+        let mut op = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch };
+        if let Some((words, channels)) = winograd_conv2d(&op, &self.weights) {
+            let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
+            op.weights = Weights { layout: Layout::Winograd2x2, weights, channels };
+        }
+        let op = Op::Conv2d(op);
+        self.end = scratch + op.scratch_len();
+        op
     }
 
     /// A depthwise convolution that can be packed where its parameters allow it; often in place of its input.

@@ -176,6 +176,6 @@ fn an_estimate_says_what_fits() -> Result<()> {
     ensure!(estimate.fits && without_waits.nominal < nominal && low <= nominal && nominal <= high, "{estimate:?}");
     ensure!((estimate.milliseconds[1] * 120_000.0 - nominal as f64).abs() < 1.0, "{estimate:?}");
     ensure!(!Estimate::new(&bench, &case.blob, Board { flash_kib: 32, ..board.clone() })?.fits, "32 KB of flash");
-    ensure!(!Estimate::new(&bench, &case.blob, Board { ram_kib: 16, ..board })?.fits, "16 KB of RAM");
+    ensure!(!Estimate::new(&bench, &case.blob, Board { ram_kib: 8, ..board })?.fits, "8 KB of RAM");
     Ok(())
 }

@@ -115,6 +115,7 @@ conformance! {
     pad: Pad,
     concat: Concat,
     constant: Constant,
+    winograd: Winograd,
 }
 
 /// What the random cases of the operators with two inputs, and of the mean, must reach.
@@ -144,6 +145,21 @@ fn random_cases_broadcast_and_join_along_every_axis() {
     expected.extend([0, 1].into_iter().flat_map(|input| [0, 1, 2].map(|axis| ("concat", input, Some(axis)))));
     expected.extend([0, 1].map(|axis| ("mean", 0, Some(axis))));
     assert_eq!(seen, expected);
+}
+
+/// Nearly all cases of transformed weights must have them, with whole groups of tiles and parts of one.
+#[test]
+fn random_cases_have_transformed_weights() {
+    let (mut transformed, mut values, mut shapes) = (0, BTreeSet::new(), BTreeSet::new());
+    for seed in 0..200 {
+        let case = random(Kind::Winograd, seed);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        let Some(Op::Conv2d(conv)) = model.ops().nth(2) else { panic!("operator 2 is the convolution") };
+        transformed += u32::from(conv.weights.layout == Layout::Winograd2x2);
+        shapes.insert((conv.output.height % 2, conv.output.width > 8, conv.output.width % 8 == 0));
+        values.extend(outputs::<Portable>(&model, &case.input)[2].iter().copied());
+    }
+    assert!(transformed > 150 && values.len() == 256 && shapes.len() == 8, "{transformed} {values:?} {shapes:?}");
 }
 
 /// The generator must not make trivial cases: outputs spread over i8, and padding, stride and dilation all occur.

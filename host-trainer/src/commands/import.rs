@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::import_float::{Quantisation, quantised};
 use super::{ImportArgs, refuse_overwriting};
 use crate::atomic;
-use crate::emit::{Description, Emitted, PRODUCER, emit};
+use crate::emit::{Description, Emitted, PRODUCER, emit_within};
 use crate::import::kind::input_kind;
 use crate::import::lower::lower;
 use crate::import::model::Network;
@@ -147,7 +147,8 @@ pub(super) fn description<'a>(name: &'a str, labels: &'a [String], input: InputK
 }
 
 fn emitted(args: &ImportArgs, model: &QuantModel, labels: &[String], input: InputKind) -> Result<Emitted> {
-    emit(model, &description(&model_name(args), labels, input)).map_err(|error| match error.downcast_ref::<Error>() {
+    let emitted = emit_within(model, &description(&model_name(args), labels, input), args.flash.bytes());
+    emitted.map_err(|error| match error.downcast_ref::<Error>() {
         Some(Error::Op { index, .. }) => {
             let layer = model.names.get(usize::from(*index)).cloned().unwrap_or_default();
             error.context(format!("the layer that makes {layer} is out of the format's limits"))

@@ -13,7 +13,7 @@ use super::import::{check_labels, description, model_name};
 use crate::candidates::{self, Best};
 use crate::config::{InputConfig, Method};
 use crate::dataset::{View, image_files, input_for};
-use crate::emit::{Emitted, emit};
+use crate::emit::{Emitted, emit_within};
 use crate::evaluate::{float_classes, infer_all, int8_classes};
 use crate::export::{layers_text, methods_text};
 use crate::graph::Graph;
@@ -65,7 +65,7 @@ pub(super) fn quantised(
     let [mean, std] = [args.mean, args.std].map(|value| [(value / 255.0) as f32; 3]);
     let kind = InputKind::Image(ImageInput { color: config.color, fit: config.fit, mean, std });
     let name = model_name(args);
-    let write = |model: &QuantModel| emit(model, &description(&name, labels, kind));
+    let write = |model: &QuantModel| emit_within(model, &description(&name, labels, kind), args.flash.bytes());
 
     let inputs = read(&image_files(folder)?, &config)?;
     let [calibration, others] = [0, 1].map(|first| inputs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());

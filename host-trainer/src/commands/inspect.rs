@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use no_std_infer::Model;
-use no_std_infer::format::{HEADER_LEN, Input, InputKind, Op};
+use no_std_infer::format::{ADD_TABLE_LEN, HEADER_LEN, Input, InputKind, Op};
+use no_std_infer::ops::{Constants, ConvLayer, DenseLayer};
 use serde::Serialize;
 
 use super::InspectArgs;
@@ -40,6 +41,10 @@ struct Layer {
     output: String,
     kernel: String,
     macs: u64,
+    /// How the weights lie, where there are any.
+    layout: &'static str,
+    /// Bytes of weights, parameters and tables.
+    constants: usize,
     arena_offset: u32,
     scale: f32,
     zero_point: i8,
@@ -77,17 +82,41 @@ fn kernel(op: &Op) -> String {
     }
 }
 
+/// How an operator's weights lie, and the bytes of its constants.
+fn constants(op: &Op, section: &[u8]) -> (&'static str, usize) {
+    let of_layer = |layer: Option<ConvLayer<'_>>| match layer.map(|layer| layer.constants) {
+        Some(Constants::Plain { weights, channels }) => ("plain", weights.len() + channels.bytes().len()),
+        Some(Constants::Packed(packed)) => ("packed", packed.words.len() + packed.channels.bytes().len()),
+        Some(Constants::Depthwise(packed)) => ("packed", packed.weights.len() + packed.channels.bytes().len()),
+        Some(Constants::Winograd(winograd)) => ("F(2x2)", winograd.words.len() + winograd.channels.bytes().len()),
+        None => ("", 0),
+    };
+    match op {
+        Op::Conv2d(conv) => of_layer(ConvLayer::conv2d(conv, section)),
+        Op::DepthwiseConv2d(conv) => of_layer(ConvLayer::depthwise(conv, section)),
+        Op::Dense(dense) => DenseLayer::new(dense, section)
+            .map_or(("", 0), |layer| ("plain", layer.weights.len() + layer.channels.bytes().len())),
+        Op::Add(add) => ("", add.tables.iter().flatten().count() * ADD_TABLE_LEN),
+        Op::Lookup(_) => ("", 256),
+        Op::Constant(constant) => ("", constant.output.len()),
+        _ => ("", 0),
+    }
+}
+
 impl Inspection {
     fn new(model: &Model<'_>, len: usize) -> Self {
         let info = model.info();
         let layer = |(index, op): (usize, Op)| {
             let output = op.output();
+            let (layout, constants) = constants(&op, model.weights());
             Layer {
                 index,
                 op: op.name(),
                 output: shape(output),
                 kernel: kernel(&op),
                 macs: op.macs(),
+                layout,
+                constants,
                 arena_offset: output.offset,
                 scale: output.scale,
                 zero_point: output.zero_point,
@@ -136,7 +165,7 @@ impl Inspection {
             }
         }
         println!();
-        let header = ["#", "operator", "kernel", "output", "MACs", "arena at", "scale", "zero point"];
+        let header = ["#", "operator", "kernel", "output", "MACs", "layout", "constants", "arena at", "scale", "zero point"];
         let mut table = text_table(&header, 4);
         for layer in &self.layers {
             table.add_row([
@@ -145,6 +174,8 @@ impl Inspection {
                 layer.kernel.clone(),
                 layer.output.clone(),
                 layer.macs.to_string(),
+                layer.layout.to_owned(),
+                layer.constants.to_string(),
                 layer.arena_offset.to_string(),
                 format!("{:.6}", layer.scale),
                 layer.zero_point.to_string(),

@@ -143,6 +143,21 @@ struct TrainArgs {
     threads: usize,
 }
 
+/// What the blob may take.
+#[derive(Debug, Args)]
+struct FlashArgs {
+    /// Most KiB of weights and tables that are spent on speed: convolutions gain by transformed weights, which take more.
+    /// Without it the blob is as small as it can be.
+    #[arg(long, value_name = "KIB")]
+    flash_budget: Option<u32>,
+}
+
+impl FlashArgs {
+    fn bytes(&self) -> usize {
+        self.flash_budget.map_or(0, |kib| (kib as usize).saturating_mul(1024))
+    }
+}
+
 #[derive(Debug, Args)]
 struct QuantizeArgs {
     /// Folder that `train` made.
@@ -153,6 +168,8 @@ struct QuantizeArgs {
     /// How activation ranges are chosen, in place of the run's configuration.
     #[arg(long, value_enum)]
     method: Option<Method>,
+    #[command(flatten)]
+    flash: FlashArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -259,6 +276,8 @@ struct ImportArgs {
     /// What the float model wants the difference divided by.
     #[arg(long, default_value_t = 127.5, requires = "calibrate")]
     std: f64,
+    #[command(flatten)]
+    flash: FlashArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,

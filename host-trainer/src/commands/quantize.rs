@@ -17,7 +17,8 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let root = args.data.as_deref().unwrap_or(&record.root);
     ensure!(root.is_dir(), "there is no folder {}: say with --data where the run's images are now", root.display());
     let images: Loaded = progress::load(&mut record.dataset(root), &config.input, View::Rgb888)?;
-    let report = export(&run, &config, &record, &images, args.method.or(config.quantize.method))?;
+    let method = args.method.or(config.quantize.method);
+    let report = export(&run, &config, &record, &images, method, args.flash.bytes())?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -113,5 +113,5 @@ fn train_and_export(
     );
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
     eprintln!("epoch {} of {} is the best; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    export(run, config, record, images, config.quantize.method)
+    export(run, config, record, images, config.quantize.method, 0)
 }

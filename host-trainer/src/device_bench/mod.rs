@@ -15,7 +15,7 @@ use serde::Serialize;
 use crate::aligned::Aligned;
 use crate::device::cycles::{Caches, Counted, Region};
 use crate::device::measure::{Bench, Measurement};
-use crate::emit::{Description, emit};
+use crate::emit::{Description, emit_within};
 use crate::evaluate::shape;
 use crate::import;
 use crate::quantise::QuantModel;
@@ -50,11 +50,31 @@ pub enum Scope {
 }
 
 impl Case {
-    fn new(name: &str, model: &QuantModel, scope: Scope, figures: Figures) -> Result<Self> {
+
+    /// With at most `flash` bytes of constants, or the least.
+    fn within(name: &str, model: &QuantModel, scope: Scope, figures: Figures, flash: usize) -> Result<Self> {
         let (input, provenance) = (InputKind::Tensor, Provenance::default());
-        let blob = emit(model, &Description { name, labels: &[], input, provenance });
+        let blob = emit_within(model, &Description { name, labels: &[], input, provenance }, flash);
         let blob = blob.with_context(|| format!("{name} cannot be built"))?.blob;
         Ok(Self { name: name.to_owned(), blob, scope, figures })
+    }
+
+    /// The model with each of several budgets of flash, by the names given; blobs that are the same as the one before are
+    /// left out.
+    fn with_budgets(
+        model: &QuantModel,
+        scope: Scope,
+        figures: &Figures,
+        budgets: impl IntoIterator<Item = (String, usize)>,
+    ) -> Result<Vec<Self>> {
+        let mut cases: Vec<Self> = Vec::new();
+        for (name, flash) in budgets {
+            let case = Self::within(&name, model, scope, figures.clone(), flash)?;
+            if cases.last().is_none_or(|last| constants(&last.blob) != constants(&case.blob)) {
+                cases.push(case);
+            }
+        }
+        Ok(cases)
     }
 
     /// A blob of the caller's.
@@ -70,10 +90,27 @@ impl Case {
 /// When one cannot be built.
 pub fn seeded() -> Result<Vec<Case>> {
     let Yardstick { layers, models } = Yardstick::read()?;
-    let layers = layers.into_iter().map(|layer| Case::new(&layer.name, &layer.model()?, Scope::Layer, layer.figures));
-    let models =
-        models.into_iter().map(|model| Case::new(&model.title, &network(&model.name)?, Scope::Model, model.figures));
-    layers.chain(models).collect()
+    let mut cases = Vec::new();
+    for layer in layers {
+        let budgets = [(layer.name.clone(), 0), (format!("{}, F(2x2)", layer.name), usize::MAX)];
+        cases.extend(Case::with_budgets(&layer.model()?, Scope::Layer, &layer.figures, budgets)?);
+    }
+    for model in models {
+        let network = network(&model.name)?;
+        cases.extend(Case::with_budgets(&network, Scope::Model, &model.figures, budgets(&model.title))?);
+    }
+    Ok(cases)
+}
+
+/// The budgets that models are measured with: the least, two of bytes of constants, and none.
+fn budgets(title: &str) -> [(String, usize); 4] {
+    let within = |kib: usize| (format!("{title}, <= {kib} KB"), kib * 1024);
+    [(title.to_owned(), 0), within(90), within(220), (format!("{title}, any flash"), usize::MAX)]
+}
+
+/// Bytes of weights, parameters and tables of a blob that was just made.
+fn constants(blob: &[u8]) -> Option<usize> {
+    Some(Model::parse(blob).ok()?.weights().len())
 }
 
 /// The models of MLPerf Tiny that are in a folder, each in a folder of its own.
@@ -89,8 +126,8 @@ pub fn imported(folder: &Path) -> Result<Vec<Case>> {
         for path in paths {
             let bytes = std::fs::read(&path).with_context(|| format!("cannot read the model {}", path.display()))?;
             let lowered = import::int8(&bytes).with_context(|| format!("{} cannot be imported", path.display()))?;
-            let name = format!("{}, imported", model.title);
-            cases.push(Case::new(&name, &lowered.model, Scope::Model, model.figures.clone())?);
+            let budgets = budgets(&format!("{}, imported", model.title));
+            cases.extend(Case::with_budgets(&lowered.model, Scope::Model, &model.figures, budgets)?);
         }
     }
     Ok(cases)
