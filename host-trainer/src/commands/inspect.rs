@@ -165,7 +165,8 @@ impl Inspection {
             }
         }
         println!();
-        let header = ["#", "operator", "kernel", "output", "MACs", "layout", "constants", "arena at", "scale", "zero point"];
+        let header =
+            ["#", "operator", "kernel", "output", "MACs", "layout", "constants", "arena at", "scale", "zero point"];
         let mut table = text_table(&header, 4);
         for layer in &self.layers {
             table.add_row([

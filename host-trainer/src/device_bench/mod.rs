@@ -50,7 +50,6 @@ pub enum Scope {
 }
 
 impl Case {
-
     /// With at most `flash` bytes of constants, or the least.
     fn within(name: &str, model: &QuantModel, scope: Scope, figures: Figures, flash: usize) -> Result<Self> {
         let (input, provenance) = (InputKind::Tensor, Provenance::default());
