@@ -87,8 +87,8 @@ const fn scale_down(x: u32, mantissa: u64, shift: u32) -> u64 {
     // Significant bits above 21 in `upper` are as many bits too many in the product.
     let dropped = (64 - upper.leading_zeros()).saturating_sub(21);
     // The lower half is within half a step of the 53 bits from 2^32, where ties go up since all kept bits are set.
-    let carries = dropped > 0 && low as u32 >= (1_u32 << (dropped - 1 & 31)).wrapping_neg();
-    (upper + carries as u64 + (1 << (shift - 33 & 63))) >> (shift - 32 & 63)
+    let carries = dropped > 0 && low as u32 >= (1_u32 << ((dropped - 1) & 31)).wrapping_neg();
+    (upper + carries as u64 + (1 << ((shift - 33) & 63))) >> ((shift - 32) & 63)
 }
 
 /// The nearest number with 53 significant bits, ties to even, as mantissa and number of bits dropped.

@@ -143,7 +143,7 @@ impl<'a> PackedDepthwise<'a> {
 #[must_use]
 pub const fn unpack(halfword: [u8; 2]) -> (i8, i16) {
     let a = halfword[0] as i8;
-    (a, (i16::from_le_bytes(halfword) as i32 - a as i32 >> 8) as i16)
+    (a, ((i16::from_le_bytes(halfword) as i32 - a as i32) >> 8) as i16)
 }
 
 /// A convolution or depthwise convolution with its constants.

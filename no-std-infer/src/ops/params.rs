@@ -118,7 +118,7 @@ impl PackedParams {
     }
 
     fn rounding(shift: i32, zero_point: i8) -> i32 {
-        (1 << (shift - 1 & 31)) + (i32::from(zero_point) << (shift & 31))
+        (1 << ((shift - 1) & 31)) + (i32::from(zero_point) << (shift & 31))
     }
 
     fn multiplier(&self) -> Multiplier {

@@ -63,7 +63,7 @@ impl<'a> Product<'a> {
         let mut done = 0;
         while done < count {
             let groups = (count - done) / PIXELS;
-            if self.pixels == 0 && groups > 0 && self.channels % 2 == 0 && op.window.dilation_w == 1 {
+            if self.pixels == 0 && groups > 0 && self.channels.is_multiple_of(2) && op.window.dilation_w == 1 {
                 let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
                 let output = self.take(groups * PIXELS);
                 convolve(&self.gemm, patches, source, groups, output, self.channels);

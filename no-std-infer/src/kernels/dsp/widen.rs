@@ -125,7 +125,7 @@ fn model(source: &[Cell<i8>], patches: &Patches, pixels: usize, panel: &[Cell<i8
             }
             for value in rest {
                 write(left_over, &i16::from(value.get()).to_le_bytes());
-                left_over += if left_over % 4 == 0 { 2 } else { 14 };
+                left_over += if left_over.is_multiple_of(4) { 2 } else { 14 };
             }
         }
     }

@@ -19,7 +19,7 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
     let start = op.output.offset as usize + rows.start * width * channels;
     let regions = arena.get_disjoint_mut([op.input.range(), start..start + rows.len() * width * channels, scratch]);
     let Ok([input, output, scratch]) = regions else { return };
-    let input: &[Cell<i8>] = Cell::from_mut(input).as_slice_of_cells();
+    let input = Cell::from_mut(input).as_slice_of_cells();
     let Some((panel, rest)) = scratch.split_at_mut_checked(winograd.quads * PANEL_LEN) else { return };
     let Some((columns, bytes)) = rest.split_at_mut_checked(winograd.quads * COLUMNS_LEN) else { return };
     let Some(product) = Product::new(winograd) else { return };
