@@ -70,21 +70,23 @@ impl<'a> Winograd<'a> {
         Some(Self { quads, words, channels: Channels::find(section, op.weights.channels, outputs)? })
     }
 
-    /// Where the block of an output and an input channel has element (`y`, column in flash), counted in halfwords.
-    fn position(quads: usize, output: usize, input: usize, y: usize, x: usize) -> usize {
-        let step = ((output / 2 * 16 + y * 4 + x) * quads + input / 4) * 2 + (input & 1);
-        (step * 2 + (output & 1)) * 2 + (input >> 1 & 1)
+    /// Where the block of an output and an input channel starts, and from there to the next element: in halfwords.
+    fn position(quads: usize, output: usize, input: usize) -> (usize, usize) {
+        let step = (output / 2 * 16 * quads + input / 4) * 2 + (input & 1);
+        ((step * 2 + (output & 1)) * 2 + (input >> 1 & 1), quads * 8)
     }
 
     /// The block of an output and an input channel.
     #[must_use]
     pub fn block(&self, output: usize, input: usize) -> Block {
-        let halfwords = self.words.as_chunks::<2>().0;
-        let value = |y: usize, x: usize| {
-            let position = Self::position(self.quads, output, input, y, x);
-            halfwords.get(position).map_or(0, |&bytes| i16::from_le_bytes(bytes))
-        };
-        [0, 1, 2, 3].map(|y| [value(y, 2), value(y, 1), value(y, 0), value(y, 3).wrapping_neg()])
+        let (start, stride) = Self::position(self.quads, output, input);
+        let elements = self.words.as_chunks::<2>().0.get(start..).unwrap_or_default().iter();
+        let mut elements = elements.step_by(stride.max(1)).map(|&bytes| i16::from_le_bytes(bytes));
+        let mut next = || elements.next().unwrap_or(0);
+        [(); 4].map(|()| {
+            let [c, b, a, d] = [next(), next(), next(), next()];
+            [a, b, c, d.wrapping_neg()]
+        })
     }
 
     /// The weights of an output and an input channel.
@@ -95,8 +97,9 @@ impl<'a> Winograd<'a> {
 
     /// The same, once it is proved that the block is exactly their transform.
     pub(super) fn proved_weights(&self, output: usize, input: usize) -> Option<[[i8; 3]; 3]> {
-        let weights = self.weights(output, input);
-        (transform(weights) == self.block(output, input)).then_some(weights)
+        let block = self.block(output, input);
+        let weights = recover(block);
+        (transform(weights) == block).then_some(weights)
     }
 }
 
@@ -106,14 +109,10 @@ pub fn write_words(op: &Conv2d, words: &mut [u8], weights: impl Fn(usize, usize)
     let outputs = words.len().checked_div(Winograd::row_len(op)).unwrap_or(0) * 2;
     let halfwords = words.as_chunks_mut::<2>().0;
     for (output, input) in (0..outputs).flat_map(|output| (0..quads(op) * 4).map(move |input| (output, input))) {
-        for (y, row) in transform(weights(output, input)).into_iter().enumerate() {
-            let [a, b, c, d] = row;
-            for (x, value) in [c, b, a, -d].into_iter().enumerate() {
-                if let Some(slot) = halfwords.get_mut(Winograd::position(quads(op), output, input, y, x)) {
-                    *slot = value.to_le_bytes();
-                }
-            }
-        }
+        let (start, stride) = Winograd::position(quads(op), output, input);
+        let slots = halfwords.get_mut(start..).unwrap_or_default().iter_mut().step_by(stride.max(1));
+        let elements = transform(weights(output, input)).map(|[a, b, c, d]| [c, b, a, -d]);
+        slots.zip(elements.as_flattened()).for_each(|(slot, element)| *slot = element.to_le_bytes());
     }
 }
 

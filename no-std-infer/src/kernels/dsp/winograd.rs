@@ -26,8 +26,10 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
     let mut ring = Ring { op, strip: strip(op), bytes, next: 0 };
     for (y, output) in rows.step_by(2).zip(output.chunks_mut((2 * width * channels).max(1))) {
         ring.fill(input, y);
+        let source = ring.under(y);
         for x in (0..width).step_by(COLUMNS) {
-            let source = ring.under(y, x);
+            let first = x * op.input.channels as usize;
+            let source = source.map(|row| row.get(first..).unwrap_or_default());
             tiles::transform(source, op.input.channels as usize, columns, panel);
             let output = output.get_mut(x * channels..).unwrap_or_default();
             let whole = width - x >= COLUMNS && output.len() > width * channels;
@@ -89,13 +91,12 @@ impl Ring<'_> {
         after.fill(op.input.zero_point);
     }
 
-    /// The rows under output rows `y` and `y + 1`, from output column `x` on.
-    fn under(&self, y: usize, x: usize) -> [&[i8]; 4] {
+    /// The rows under output rows `y` and `y + 1`.
+    fn under(&self, y: usize) -> [&[i8]; 4] {
         let pitch = self.strip.pitch;
-        let first = x * self.op.input.channels as usize;
         [0, 1, 2, 3].map(|row| {
             let start = (y + row) % 4 * pitch;
-            self.bytes.get(start + first..start + pitch).unwrap_or_default()
+            self.bytes.get(start..start + pitch).unwrap_or_default()
         })
     }
 }

@@ -9,56 +9,65 @@
     .type no_std_infer_tiles, %function
 
     // Vertically, two channels: r8-r11 hold rows 0-3; a row of the result has ten columns of 4 bytes.
-    .macro nsi_vertical
+    .macro nsi_vertical at
     ssub16 r8, r8, r10
     ssub16 r11, r9, r11
-    str r11, [r12, #120]
+    str r11, [r12, #(\at + 120)]
     sadd16 r11, r9, r10
     ssub16 r10, r10, r9
-    str r11, [r12, #40]
-    str r10, [r12, #80]
-    str r8, [r12], #160
+    str r11, [r12, #(\at + 40)]
+    str r10, [r12, #(\at + 80)]
+    .if \at
+    str r8, [r12, #\at]
+    .else
+    str r8, [r12], #4
+    .endif
     .endm
 
 no_std_infer_tiles:
     push {r4-r11, lr}
-    sub sp, sp, #36
+    sub sp, sp, #40
     ldm r0, {r1-r8}
     stm sp, {r1-r8}
-    add r9, r5, #40
-    str r9, [sp, #32]
+    // Bytes of a column, of all ten, and groups to do.
+    add r8, r8, r6, lsl #2
+    add r9, r8, r8, lsl #2
+    lsl r9, r9, #1
+    strd r8, r9, [sp, #28]
+    str r6, [sp, #36]
     mov r12, r5
     ldm sp, {r0-r3}
-1:  ldr lr, [sp, #20]
-2:  ldr r4, [r0], #4
-    ldr r5, [r1], #4
-    ldr r6, [r2], #4
-    ldr r7, [r3], #4
-    sxtb16 r8, r4
-    sxtb16 r9, r5
-    sxtb16 r10, r6
-    sxtb16 r11, r7
-    nsi_vertical
+1:  mov lr, #0
+2:  ldr r4, [r0, lr]
+    ldr r5, [r1, lr]
+    ldr r6, [r2, lr]
+    ldr r7, [r3, lr]
     sxtb16 r8, r4, ror #8
     sxtb16 r9, r5, ror #8
     sxtb16 r10, r6, ror #8
     sxtb16 r11, r7, ror #8
-    nsi_vertical
-    subs lr, lr, #1
+    nsi_vertical 160
+    sxtb16 r8, r4
+    sxtb16 r9, r5
+    sxtb16 r10, r6
+    sxtb16 r11, r7
+    nsi_vertical 0
+    ldrd r8, r9, [sp, #28]
+    add lr, lr, r8
+    cmp lr, r9
     bne 2b
-    ldr r12, [sp, #16]
-    ldrd r4, r5, [sp, #28]
-    add r0, r0, r4
-    add r1, r1, r4
-    add r2, r2, r4
-    add r3, r3, r4
-    add r12, r12, #4
-    str r12, [sp, #16]
-    cmp r12, r5
+    ldr r4, [sp, #36]
+    add r0, r0, #4
+    add r1, r1, #4
+    add r2, r2, #4
+    add r3, r3, #4
+    add r12, r12, #280
+    subs r4, r4, #1
+    str r4, [sp, #36]
     bne 1b
 
     // Horizontally, row by row: r0 the first pair's columns, r1-r4 elements 2, 1, 0 and 3 of a row, r12 pairs.
-    sub r0, r12, #40
+    ldr r0, [sp, #16]
     ldrd r12, r1, [sp, #20]
     lsl r12, r12, #1
     str r12, [sp, #20]
@@ -105,7 +114,7 @@ no_std_infer_tiles:
     subs r5, r5, #1
     str r5, [sp, #24]
     bne 3b
-    add sp, sp, #36
+    add sp, sp, #40
     pop {r4-r11, pc}
     .size no_std_infer_tiles, . - no_std_infer_tiles
     .purgem nsi_vertical
