@@ -13,28 +13,28 @@ unsafe extern "C" {
 
 /// Copies as many bytes as the shorter of both has.
 pub fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
-    let len = source.len().min(target.len());
     #[cfg(dsp)]
-    // SAFETY: it reads and writes `len` bytes, which both slices have; words need no alignment where it is not checked.
+    // SAFETY: it reads and writes as many bytes as both slices have; words need no alignment where it is not checked.
     // It keeps the calling convention.
     unsafe {
+        let len = source.len().min(target.len());
         no_std_infer_copy(target.as_ptr().cast_mut().cast(), source.as_ptr().cast(), len);
     }
     #[cfg(not(dsp))]
-    target[..len].iter().zip(&source[..len]).for_each(|(target, source)| target.set(source.get()));
+    target.iter().zip(source).for_each(|(target, source)| target.set(source.get()));
 }
 
 /// Moves the bytes from `from` on to the start.
 pub fn move_down(bytes: &[Cell<i8>], from: usize) {
-    let Some(len) = bytes.len().checked_sub(from) else { return };
     #[cfg(dsp)]
     // SAFETY: source and target are `len` bytes of the same slice; the target is not above the source, and each word is
     // read before one at a higher address is written, so that overlapping does no harm: what is read in one step ends
     // where the next one's reading starts, and writing stays at or below what has been read.
     unsafe {
+        let len = bytes.len().saturating_sub(from);
         let target: *mut i8 = bytes.as_ptr().cast_mut().cast();
         no_std_infer_copy(target, target.wrapping_add(from), len);
     }
     #[cfg(not(dsp))]
-    (0..len).for_each(|index| bytes[index].set(bytes[from + index].get()));
+    bytes.iter().zip(bytes.get(from..).unwrap_or_default()).for_each(|(target, source)| target.set(source.get()));
 }

@@ -197,9 +197,10 @@ fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
         Constants::Packed(_) | Constants::Winograd(_) => return Err(OpError::Constants),
     };
     check_weights(op.weights, channels)?;
-    let outputs = (op.output.channels as usize).max(1);
+    let outputs = op.output.channels as usize;
+    let column = |c: usize| (0..op.window.taps()).filter_map(move |tap| weights.get(tap * outputs + c));
     let mut channels = channels.iter().enumerate();
-    channels.try_for_each(|(c, channel)| check_sum(channel.bias, weights.iter().skip(c).step_by(outputs)))
+    channels.try_for_each(|(c, channel)| check_sum(channel.bias, column(c)))
 }
 
 fn check_dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {

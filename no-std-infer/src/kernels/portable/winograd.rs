@@ -40,7 +40,7 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
 /// The weights of the output channels from `first` on, one after the other, each in the order of a patch.
 fn recover(op: &Conv2d, winograd: &Winograd<'_>, first: usize, weights: &mut [i8]) {
     let inputs = (op.input.channels as usize).max(1);
-    let rows = weights.chunks_exact_mut(inputs * op.window.taps().max(1)).take(OUTPUTS);
+    let rows = weights.chunks_exact_mut((inputs * op.window.taps()).max(1)).take(OUTPUTS);
     for (output, row) in (first..op.output.channels as usize).zip(rows) {
         for input in 0..inputs {
             let taps = winograd.weights(output, input);
