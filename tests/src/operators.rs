@@ -1,10 +1,10 @@
 //! Random models of a single operator, shapes with height ≠ width ≠ channels.
 
 mod combine;
+mod packing;
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, write};
-use host_trainer::pack::{packed_conv2d, packed_depthwise, winograd_conv2d};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
@@ -271,112 +271,6 @@ impl Maker {
         let op = Op::Conv2d(op);
         self.end = scratch + op.scratch_len();
         op
-    }
-
-    /// A convolution that keeps the shape, in place of its input where it can be packed.
-    fn conv2d_in_place(&mut self, input: Tensor) -> Op {
-        let kernel = self.rng.random_range(1..=4);
-        let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..kernel));
-        let output = self.tensor(input.height, input.width, input.channels, 0.02, 7);
-        let op = self.conv2d(input, output, Window { pad_top, pad_left, ..Window::square(kernel, 1) });
-        match op {
-            Op::Conv2d(conv) if op.in_place() => {
-                Op::Conv2d(Conv2d { output: Tensor { offset: input.offset, ..output }, ..conv })
-            }
-            _ => op,
-        }
-    }
-
-    /// Packs a convolution where its multipliers and its activation allow it.
-    fn pack(&mut self, op: &mut Conv2d) {
-        let start = op.weights.weights as usize;
-        let len = op.window.taps() * (op.input.channels * op.output.channels) as usize;
-        for weight in &mut self.weights[start..start + len] {
-            *weight = (*weight as i8).max(-127) as u8;
-        }
-        if let Some((words, channels)) = packed_conv2d(op, &self.weights) {
-            let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
-            op.weights = Weights { layout: Layout::Packed, weights, channels };
-        }
-    }
-
-    /// 3, or a multiple of 4 up to 64, mostly of few.
-    fn winograd_channels(&mut self) -> u32 {
-        let quads = if self.rng.random() { 4 } else { 16 };
-        [3, 4 * self.rng.random_range(1..=quads)][usize::from(self.rng.random_ratio(3, 4))]
-    }
-
-    /// A convolution with transformed weights; sometimes of the largest magnitude.
-    fn winograd(&mut self, input: Tensor) -> Op {
-        let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..=2));
-        let [height, width] = [(input.height, pad_top), (input.width, pad_left)].map(|(inputs, pad)| {
-            let most = inputs + pad;
-            if self.rng.random() { inputs.min(most) } else { self.rng.random_range(1..=most) }
-        });
-        let zero_point = self.any_i8();
-        let channels = 2 * self.rng.random_range(1..12);
-        let output = self.tensor(height, width, channels, 0.02, zero_point);
-        let products = 9 * input.channels;
-        self.packable = true;
-        let weights = self.constants(products * channels, channels, products);
-        self.packable = false;
-        if self.rng.random_ratio(1, 4) {
-            let extremes = [[127, -127], [-128, 127], [-128, -128]][self.rng.random_range(0..3)];
-            for weight in &mut self.weights[weights.weights as usize..][..(products * channels) as usize] {
-                *weight = extremes[self.rng.random_range(0..2)] as u8;
-            }
-        }
-        let window = Window { pad_top, pad_left, ..Window::square(3, 1) };
-        let scratch = self.end.next_multiple_of(16);
-        let mut op = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch };
-        if let Some((words, channels)) = winograd_conv2d(&op, &self.weights) {
-            let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
-            op.weights = Weights { layout: Layout::Winograd2x2, weights, channels };
-        }
-        let op = Op::Conv2d(op);
-        self.end = scratch + op.scratch_len();
-        op
-    }
-
-    /// A depthwise convolution that can be packed where its parameters allow it; often in place of its input.
-    fn packed_depthwise(&mut self, input: Tensor) -> Op {
-        let stride = self.rng.random_range(1..=2);
-        let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..=2));
-        let window = Window { pad_top, pad_left, ..Window::square(3, stride) };
-        let [height, width] = [(input.height, pad_top), (input.width, pad_left)].map(|(inputs, pad)| {
-            let most = (inputs + pad - 1) / stride + 1;
-            if most >= inputs && self.rng.random() { inputs } else { self.rng.random_range(1..=most) }
-        });
-        let same = (height, width) == (input.height, input.width) && self.rng.random_ratio(3, 4);
-        let output = if same { input } else { self.tensor(height, width, input.channels, 0.02, 0) };
-        let output = Tensor { scale: 0.02, zero_point: self.any_i8(), ..output };
-        self.packable = self.rng.random_ratio(15, 16);
-        let weights = self.constants(9 * input.channels, input.channels, 9);
-        self.packable = false;
-        let mut op = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch: 0 };
-        match packed_depthwise(&op, &self.weights) {
-            Some((weights, channels)) => {
-                let [weights, channels] = [weights, channels].map(|bytes| self.append(&bytes));
-                op.weights = Weights { layout: Layout::Packed, weights, channels };
-            }
-            None if same => {
-                let apart = self.tensor(height, width, input.channels, 0.02, 0);
-                op.output.offset = apart.offset;
-            }
-            None => {}
-        }
-        op.scratch = self.end.next_multiple_of(16);
-        let op = Op::DepthwiseConv2d(op);
-        if op.scratch_len() > 0 {
-            self.end = op.scratch_offset() + op.scratch_len();
-        }
-        op
-    }
-
-    fn append(&mut self, bytes: &[u8]) -> u32 {
-        let start = self.bytes(bytes.len() as u32);
-        self.weights[start as usize..].copy_from_slice(bytes);
-        start
     }
 
     fn dense(&mut self, input: Tensor, output: Tensor) -> Op {

@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use flate2::read::GzDecoder;
 use host_trainer::aligned::Aligned;
-use host_trainer::emit::{Description, emit};
+use host_trainer::emit::{Description, emit_within};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance};
-use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::kernels::{Dsp, Kernels, Portable};
 use no_std_infer::reference::Reference;
 use serde_json::Value;
 
@@ -91,10 +91,11 @@ fn case(number: usize, entry: &Value, reader: &mut impl Read) -> Result<Case> {
     })
 }
 
-fn import(bytes: &[u8]) -> Result<Aligned<u8>> {
+fn import(bytes: &[u8], flash: usize) -> Result<Aligned<u8>> {
     let model = host_trainer::import::int8(bytes)?.model;
     let provenance = Provenance::default();
-    Ok(emit(&model, &Description { name: "random", labels: &[], input: InputKind::Tensor, provenance })?.blob)
+    let description = Description { name: "random", labels: &[], input: InputKind::Tensor, provenance };
+    Ok(emit_within(&model, &description, flash)?.blob)
 }
 
 /// The model's outputs for all inputs of a case.
@@ -111,12 +112,20 @@ fn run<K: Kernels>(model: &Model<'_>, case: &Case) -> Result<Vec<i8>> {
 /// Number of bytes that are LiteRT's, or where the first other one is.
 fn compare(case: &Case) -> (usize, Result<()>) {
     let outputs = || -> Result<Vec<i8>> {
-        let blob = import(&case.model)?;
-        let model = Model::parse(&blob).context("the blob is refused")?;
-        let portable = run::<Portable>(&model, case)?;
-        ensure!(portable == run::<Reference>(&model, case)?, "the portable kernels differ from the reference");
-        ensure!(portable.len() == case.expected.len(), "{} bytes, LiteRT has {}", portable.len(), case.expected.len());
-        Ok(portable)
+        let smallest = import(&case.model, 0)?;
+        let model = Model::parse(&smallest).context("the blob is refused")?;
+        let outputs = run::<Reference>(&model, case)?;
+        // With as much flash as is asked for, layers have other layouts.
+        for blob in [&smallest, &import(&case.model, usize::MAX)?] {
+            let model = Model::parse(blob).context("the blob is refused")?;
+            ensure!(run::<Portable>(&model, case)? == outputs, "the portable kernels differ from the reference");
+            ensure!(
+                run::<Dsp>(&model, case)? == outputs,
+                "the kernels for the DSP extension differ from the reference"
+            );
+        }
+        ensure!(outputs.len() == case.expected.len(), "{} bytes, LiteRT has {}", outputs.len(), case.expected.len());
+        Ok(outputs)
     };
     let outputs = match outputs() {
         Ok(outputs) => outputs,
