@@ -226,6 +226,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::device_bench::networks::network;
 
     #[test]
     fn a_constant_channel_keeps_its_value_and_others_are_left_alone() {
@@ -234,6 +235,26 @@ mod tests {
         assert_eq!(constant_value([3, -2].into_iter(), channel, -128), Some(-124));
         let live = ChannelParams { bias: 0, multiplier: Multiplier { shift: -7, ..tiny } };
         assert_eq!(constant_value([3, -2].into_iter(), live, -128), None);
+    }
+
+    fn transformed(model: &QuantModel) -> usize {
+        let layout = |op: &&Op| matches!(op, Op::Conv2d(op) if op.weights.layout == Layout::Winograd2x2);
+        model.ops.iter().filter(layout).count()
+    }
+
+    #[test]
+    fn a_budget_is_kept_and_buys_transformed_weights() {
+        let model = network("resnet8").unwrap();
+        let [smallest, fastest] = [0, usize::MAX].map(|flash| pack(&model, flash));
+        assert_eq!((transformed(&smallest), transformed(&fastest)), (0, 5));
+        let mut before = 0;
+        for flash in (smallest.constants.len()..fastest.constants.len()).step_by(1000) {
+            let packed = pack(&model, flash);
+            assert!(packed.constants.len() <= flash && transformed(&packed) < 5);
+            before = before.max(transformed(&packed));
+        }
+        assert_eq!(before, 4);
+        assert_eq!(pack(&model, fastest.constants.len()), fastest);
     }
 
     proptest! {
