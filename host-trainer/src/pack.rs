@@ -131,9 +131,8 @@ pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> 
             entries.extend(packed_channel(row, *channel, zero_point)?.to_bytes());
         }
         if channels.len() == 1 {
-            let none = PackedParams { doubled_bias: 0, mantissa: 0, rounding: 0, shift: 1 };
-            let rounding = PackedParams::new(none.plain(), zero_point)?.rounding;
-            entries.extend(PackedParams { rounding, ..none }.to_bytes());
+            let none = ChannelParams { bias: 0, multiplier: Multiplier { mantissa: 0, shift: -1 } };
+            entries.extend(PackedParams::new(none, zero_point)?.to_bytes());
         }
     }
     Some((words, entries))
@@ -145,10 +144,7 @@ fn fast_constants(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<ChannelPa
     let Constants::Plain { weights, channels } = ConvLayer::conv2d(op, section)?.constants else { return None };
     let (mut weights, mut channels): (Vec<u8>, Vec<ChannelParams>) = (weights.to_vec(), channels.iter().collect());
     for (row, channel) in weights.chunks_mut(PatchOrder::conv2d(op).len()).zip(&mut channels) {
-        if let Some(value) = constant_value(row.iter().map(|&weight| weight as i8), *channel, op.output.zero_point) {
-            row.fill(0);
-            *channel = constant_channel(value, op.output.zero_point);
-        }
+        fold_constant(row, channel, op.output.zero_point);
     }
     Some((weights, channels))
 }
@@ -166,15 +162,20 @@ pub fn packed_depthwise(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>
     let (mut bytes, mut entries) = (Vec::new(), Vec::new());
     for (c, mut channel) in channels.iter().enumerate() {
         let mut taps = PackedDepthwise::TAPS.map(|tap| weights[tap * outputs + c]);
-        if let Some(value) = constant_value(taps.iter().map(|&tap| tap as i8), channel, op.output.zero_point) {
-            taps.fill(0);
-            channel = constant_channel(value, op.output.zero_point);
-        }
+        fold_constant(&mut taps, &mut channel, op.output.zero_point);
         entries.extend(packed_channel(&taps, channel, op.output.zero_point)?.to_bytes());
         bytes.extend(taps);
         bytes.resize((c + 1) * DEPTHWISE_LEN, 0);
     }
     Some((bytes, entries))
+}
+
+/// Gives an output channel that is the same for every input weights of 0 and parameters of the same value.
+fn fold_constant(weights: &mut [u8], channel: &mut ChannelParams, zero_point: i8) {
+    if let Some(value) = constant_value(weights.iter().map(|&weight| weight as i8), *channel, zero_point) {
+        weights.fill(0);
+        *channel = constant_channel(value, zero_point);
+    }
 }
 
 /// The value of an output channel that is the same for every input, clamped to int8.

@@ -13,7 +13,7 @@ use crate::format::{
 use crate::kernels::Kernels;
 use crate::ops::{AddLayer, ChannelParams, ConvLayer, DenseLayer};
 
-/// Longest input in bytes of a convolution: it is copied to the stack.
+/// Longest input in bytes of a convolution in place: it is copied to the stack.
 pub const COPY_MAX: usize = 1 << 17;
 
 /// The oracle as a kernel set.
@@ -123,13 +123,15 @@ impl Kernels for Reference {
         let op = layer.op;
         let inputs = op.input.channels as usize;
         let kernel_w = usize::from(op.window.kernel_w);
-        // The output may lie in place of the input.
-        let mut copy = [0; COPY_MAX];
-        let input = &mut copy[..op.input.len()];
-        input.copy_from_slice(&arena[op.input.range()]);
         let from_copy = Conv2d { input: Tensor { offset: 0, ..op.input }, ..*op };
+        let copy = (op.input.offset == op.output.offset).then(|| {
+            let mut copy = [0; COPY_MAX];
+            copy[..op.input.len()].copy_from_slice(&arena[op.input.range()]);
+            copy
+        });
         for_each_output(&op.output, rows, |y, x, c| {
-            let sum = convolve(input, &from_copy, (y, x), 0..inputs, |ky, kx, ci| {
+            let (input, from) = copy.as_ref().map_or((&*arena, op), |copy| (&copy[..], &from_copy));
+            let sum = convolve(input, from, (y, x), 0..inputs, |ky, kx, ci| {
                 layer.weight(c, (ky * kernel_w + kx) * inputs + ci, false)
             });
             arena[index(&op.output, y, x, c)] = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);

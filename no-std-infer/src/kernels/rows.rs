@@ -33,30 +33,26 @@ impl<'a> Rows<'a> {
             move_down(bytes, (rows - kept) * self.strip.pitch);
         }
         for row in kept..rows {
-            self.fill(input, row, top.wrapping_add(row as i32));
+            let pitch = self.strip.pitch;
+            let target = self.bytes.get(row * pitch..(row + 1) * pitch).unwrap_or_default();
+            copy_row(self.op, input, usize::try_from(top.wrapping_add(row as i32)).ok(), target);
         }
         self.top = Some(top);
         self.bytes
     }
+}
 
-    /// Copies row `y` of the input, or padding, to row `row` of the strip.
-    fn fill(&self, input: &[Cell<i8>], row: usize, y: i32) {
-        let (op, pitch) = (self.op, self.strip.pitch);
-        let Some(target) = self.bytes.get(row * pitch..(row + 1) * pitch) else { return };
-        if y < 0 || y >= i32::from(op.input.height) {
-            return fill(target, op.input.zero_point);
-        }
-        let channels = op.input.channels as usize;
-        let len = usize::from(op.input.width) * channels;
-        let source = input.get(y as usize * len..).and_then(|rest| rest.get(..len)).unwrap_or_default();
-        let Some((before, rest)) = target.split_at_checked(usize::from(op.window.pad_left) * channels) else {
-            return;
-        };
-        fill(before, op.input.zero_point);
-        let (inside, after) = rest.split_at(rest.len().min(source.len()));
-        copy(source, inside);
-        fill(after, op.input.zero_point);
-    }
+/// Copies row `y` of the input with the padding on both sides, or padding only where there is no such row.
+pub fn copy_row(op: &Conv2d, input: &[Cell<i8>], y: Option<usize>, target: &[Cell<i8>]) {
+    let channels = op.input.channels as usize;
+    let len = usize::from(op.input.width) * channels;
+    let row = y.filter(|&y| y < usize::from(op.input.height)).and_then(|y| input.get(y * len..)?.get(..len));
+    let Some(source) = row else { return fill(target, op.input.zero_point) };
+    let Some((before, rest)) = target.split_at_checked(usize::from(op.window.pad_left) * channels) else { return };
+    fill(before, op.input.zero_point);
+    let (inside, after) = rest.split_at(rest.len().min(len));
+    copy(source, inside);
+    fill(after, op.input.zero_point);
 }
 
 fn fill(cells: &[Cell<i8>], value: i8) {

@@ -18,10 +18,7 @@
     add r8, r8, r9
     .endm
     .macro nsi_add_store at
-    smmlar r9, r8, r5, r6
-    add r9, r9, r8, asr #31
-    asr r9, r9, r7
-    ssat r9, #8, r9
+    nsi_requantise r8, r9, r5, r6, r7
     strb r9, [r2, #\at]
     .endm
 
@@ -62,6 +59,7 @@
     nsi_add no_std_infer_add_one, nsi_add_one
     nsi_add no_std_infer_add_two, nsi_add_two
 
+    .purgem nsi_requantise
     .purgem nsi_add_one
     .purgem nsi_add_two
     .purgem nsi_add_store

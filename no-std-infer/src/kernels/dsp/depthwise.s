@@ -29,13 +29,6 @@
     smlabb \a, r5, r9, \a
     smlatb \b, r4, r9, \b
     .endm
-    // Requantises \x into \t; \m mantissa, \c rounding, \r shift.
-    .macro nsi_requantise x, t, m, c, r
-    smmlar \t, \x, \m, \c
-    add \t, \t, \x, asr #31
-    asr \t, \t, \r
-    ssat \t, #8, \t
-    .endm
 
     // Two rows by two columns with stride 1. r6-r10 weights, r11 plane, r12 pitch, lr output. What is not wanted of
     // them is written first, and then written over.

@@ -11,7 +11,7 @@ use crate::ops::Packed;
 const ROW_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("gemm.s"), options(raw));
+core::arch::global_asm!(include_str!("requantise.s"), include_str!("gemm.s"), options(raw));
 
 #[cfg(dsp)]
 #[repr(C)]

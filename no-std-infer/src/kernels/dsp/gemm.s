@@ -57,13 +57,6 @@ no_std_infer_gemm:
     cmp r9, r10
     bne 10b
 
-    // Requantises \x into \t; r10 mantissa, r11 rounding, r12 shift.
-    .macro nsi_requantise x, t
-    smmlar \t, \x, r10, r11
-    add \t, \t, \x, asr #31
-    asr \t, \t, r12
-    ssat \t, #8, \t
-    .endm
     // The first channel.
     ldr r9, [sp, #12]
     str r8, [sp, #8]

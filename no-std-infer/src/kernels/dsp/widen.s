@@ -18,6 +18,23 @@
     str r9, [r1, #(\at + 16)]
     .endm
 
+    // After a run: back to \run for the next, else to \pixel for the next pixel, else the end.
+    .macro nsi_next run, pixel
+    add r0, r0, r10
+    subs r3, r3, #1
+    bne \run
+    ldrd r0, r1, [sp]
+    ldrd r5, r6, [sp, #20]
+    add r0, r0, r6
+    add r1, r1, #4
+    strd r0, r1, [sp]
+    subs r5, r5, #1
+    str r5, [sp, #20]
+    bne \pixel
+    add sp, sp, #32
+    pop {r4-r11, pc}
+    .endm
+
 no_std_infer_widen:
     push {r4-r11, lr}
     sub sp, sp, #32
@@ -58,19 +75,7 @@ no_std_infer_widen:
     ldr r4, [r0], #4
     nsi_group r4, 0
     add r1, r1, #32
-15: add r0, r0, r10
-    subs r3, r3, #1
-    bne 11b
-    ldrd r0, r1, [sp]
-    ldrd r5, r6, [sp, #20]
-    add r0, r0, r6
-    add r1, r1, #4
-    strd r0, r1, [sp]
-    subs r5, r5, #1
-    str r5, [sp, #20]
-    bne 10b
-    add sp, sp, #32
-    pop {r4-r11, pc}
+15: nsi_next 11b, 10b
 
 20: ldrd r0, r1, [sp]
     ldr r3, [sp, #12]
@@ -112,19 +117,7 @@ no_std_infer_widen:
     addeq r11, r11, #16
     subs r4, r4, #1
     bne 26b
-27: add r0, r0, r10
-    subs r3, r3, #1
-    bne 21b
-    ldrd r0, r1, [sp]
-    ldrd r5, r6, [sp, #20]
-    add r0, r0, r6
-    add r1, r1, #4
-    strd r0, r1, [sp]
-    subs r5, r5, #1
-    str r5, [sp, #20]
-    bne 20b
-    add sp, sp, #32
-    pop {r4-r11, pc}
+27: nsi_next 21b, 20b
     .size no_std_infer_widen, . - no_std_infer_widen
 
     // The same for patches of three runs of nine bytes; the upper half of the last pair is multiplied
@@ -233,3 +226,4 @@ no_std_infer_widen_3x1:
     .purgem nsi_column
     .purgem nsi_tap
     .purgem nsi_group
+    .purgem nsi_next

@@ -7,8 +7,8 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use self::product::Product;
-use super::super::copy::copy;
 use crate::format::{Conv2d, Op};
+use crate::kernels::rows::copy_row;
 use crate::ops::winograd::{COLUMNS, COLUMNS_LEN, PANEL_LEN, strip};
 use crate::ops::{Strip, Winograd};
 
@@ -76,19 +76,10 @@ impl Ring<'_> {
 
     /// Copies row `row` of the padded input.
     fn copy(&mut self, input: &[Cell<i8>], row: usize) {
-        let (op, pitch) = (self.op, self.strip.pitch);
-        let Some(target) = self.bytes.get_mut(row % 4 * pitch..(row % 4 + 1) * pitch) else { return };
-        let channels = op.input.channels as usize;
-        let len = usize::from(op.input.width) * channels;
-        let row = row.checked_sub(usize::from(op.window.pad_top)).filter(|&row| row < usize::from(op.input.height));
-        let source = row.and_then(|row| input.get(row * len..)).and_then(|rest| rest.get(..len)).unwrap_or_default();
-        let Some((before, rest)) = target.split_at_mut_checked(usize::from(op.window.pad_left) * channels) else {
-            return;
-        };
-        before.fill(op.input.zero_point);
-        let (inside, after) = rest.split_at_mut(rest.len().min(source.len()));
-        copy(source, Cell::from_mut(inside).as_slice_of_cells());
-        after.fill(op.input.zero_point);
+        let pitch = self.strip.pitch;
+        let target = self.bytes.get_mut(row % 4 * pitch..(row % 4 + 1) * pitch).unwrap_or_default();
+        let y = row.checked_sub(usize::from(self.op.window.pad_top));
+        copy_row(self.op, input, y, Cell::from_mut(target).as_slice_of_cells());
     }
 
     /// The rows under output rows `y` and `y + 1`.

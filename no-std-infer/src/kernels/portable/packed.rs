@@ -18,8 +18,8 @@ pub fn packed_conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: R
     let Some(ordered) = rest.get(..packed.order.pairs() * 2) else { return };
     let (window, channels) = (&op.window, op.input.channels as usize);
     let mut strip = Rows::new(op, strip);
-    let mut pixels = output.chunks_exact((op.output.channels as usize).max(1));
-    let mut pixels = pixels.by_ref().skip(rows.start * usize::from(op.output.width));
+    let pixels = output.chunks_exact((op.output.channels as usize).max(1));
+    let mut pixels = pixels.skip(rows.start * usize::from(op.output.width));
     for y in rows {
         let (source, pitch) = if window.taps() > 1 {
             (strip.under(input, y), Strip::new(op).pitch * usize::from(window.dilation_h))

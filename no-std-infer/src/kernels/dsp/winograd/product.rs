@@ -13,7 +13,7 @@ const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 const QUADS_MAX: usize = CHANNELS_MAX as usize / 4;
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("product.s"), options(raw));
+core::arch::global_asm!(include_str!("../requantise.s"), include_str!("product.s"), options(raw));
 
 #[cfg(dsp)]
 #[repr(C)]

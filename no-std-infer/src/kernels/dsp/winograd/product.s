@@ -51,13 +51,6 @@
     .endr
     .endm
 
-    // Requantises \x into \t; r10 mantissa, r11 rounding, r12 shift.
-    .macro nsi_requantise x, t
-    smmlar \t, \x, r10, r11
-    add \t, \t, \x, asr #31
-    asr \t, \t, r12
-    ssat \t, #8, \t
-    .endm
     // Two tiles' pixels in one column: \sums the place of their sums; r9 twice the bias, r8 and lr output rows; r3 on
     // return bytes between pixels.
     .macro nsi_pixels sums
