@@ -4,12 +4,13 @@ use anyhow::{Result, ensure};
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation::{relu, sigmoid};
-use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
+use burn::tensor::module::{avg_pool2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::ops::{self, Bounds, Norm};
 use crate::config::{Activation, Block};
 use crate::graph::Shape;
 
@@ -121,13 +122,32 @@ impl Conv {
     fn convolve(&self, x: Tensor<4>, padding: [(usize, usize); 2]) -> Tensor<4> {
         let groups = if self.depthwise { self.weight.dims()[0] } else { 1 };
         let options = ConvOptions::new_with_padding([self.stride; 2], padding, [1, 1], groups);
-        let x = conv2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options);
-        let x = match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
-        activate(x, self.activation)
+        let x = ops::conv2d(x, self.weight.val(), options);
+        match (&self.norm, &self.bias) {
+            (Some(norm), _) => normalise(x, norm, self.activation),
+            (None, Some(bias)) => activate(x + bias.val().reshape([1, -1, 1, 1]), self.activation),
+            (None, None) => activate(x, self.activation),
+        }
     }
+}
+
+/// Batch-norm, then the activation. Where it learns, it normalises by the batch's statistics and follows them.
+fn normalise(x: Tensor<4>, norm: &BatchNorm, activation: Activation) -> Tensor<4> {
+    if !(x.device().is_autodiff() && norm.training.is_enabled()) {
+        return activate(norm.forward(x), activation);
+    }
+    let (bounds, rest) = match activation {
+        Activation::Relu => (Bounds { min: 0.0, max: f32::INFINITY }, Activation::Linear),
+        Activation::Relu6 => (Bounds { min: 0.0, max: 6.0 }, Activation::Linear),
+        other => (Bounds { min: f32::NEG_INFINITY, max: f32::INFINITY }, other),
+    };
+    let how = Norm { epsilon: norm.epsilon, bounds };
+    let (x, statistics) = ops::norm(x, norm.gamma.val(), norm.beta.val(), how);
+    for (running, batch) in [&norm.running_mean, &norm.running_var].into_iter().zip(statistics) {
+        let kept = running.value_sync().to_device(&x.device()) * (1.0 - norm.momentum);
+        running.update((kept + batch.detach() * norm.momentum).detach());
+    }
+    activate(x, rest)
 }
 
 /// One [`Block`] with its weights.

@@ -2,6 +2,7 @@
 
 mod blocks;
 mod export;
+mod ops;
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;

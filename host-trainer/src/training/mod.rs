@@ -8,6 +8,7 @@ mod checkpoint;
 mod loss;
 mod progress;
 mod run;
+pub mod timing;
 
 use std::path::Path;
 

@@ -214,7 +214,7 @@ impl<'a> Run<'a> {
     }
 }
 
-fn optimizer(config: &Config) -> ModuleOptimizer {
+pub(super) fn optimizer(config: &Config) -> ModuleOptimizer {
     let decay = config.train.weight_decay;
     AdamConfig::new()
         .with_epsilon(config.train.epsilon)
