@@ -3,75 +3,70 @@
 use core::cell::Cell;
 use core::ops::Range;
 
-use super::requantise::finish;
-use super::{Block, PIXELS};
+use super::{Block, PIXELS, Patch, Weights};
 use crate::format::{Conv2d, Op};
 use crate::kernels::copy::unsigned;
 use crate::kernels::rows::Rows;
-use crate::ops::{Channels, Packed, PackedParams, PatchOrder, Strip, Winograd, panel_len};
+use crate::ops::{Packed, PatchOrder, Strip, Winograd, panel_len};
 
-/// Output rows `rows` of a convolution with packed weights; all of them where the output lies in place of the input.
+/// Output rows `rows` of a convolution with packed weights.
 pub fn packed<B: Block>(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
-    let arena = Cell::from_mut(arena).as_slice_of_cells();
-    let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
-    let [input, output, scratch] =
-        [op.input.range(), op.output.range(), scratch].map(|range| arena.get(range).unwrap_or_default());
-    let Some((panel, strip)) = scratch.split_at_checked(panel_len(op)) else { return };
-    let patches = Patches { op, order: packed.order, input, strip };
-    patches.multiply::<B>(panel, output, rows, &Pairs { words: packed.words, channels: packed.channels, first: 0 });
+    let Some((regions, scratch)) = Regions::split(arena, op) else { return };
+    let Some((panel, strip)) = scratch.split_at_mut_checked(panel_len(op)) else { return };
+    let mut strip = Rows::new(op, cells(strip));
+    let weights = Weights { pairs: packed.order.pairs(), words: packed.words, channels: packed.channels };
+    Patches { op, order: packed.order, regions }.multiply::<B>(cells(panel), &mut strip, rows, (&weights, 0));
 }
 
 /// Output rows `rows` of a convolution with transformed weights. They are transformed back, as many output channels at a
-/// time as there is scratch for.
+/// time as there is scratch for; row by row where the output overwrites the input.
 pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) {
-    let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
+    let Some((regions, scratch)) = Regions::split(arena, op) else { return };
+    let Some((panel, rest)) = scratch.split_at_mut_checked(panel_len(op)) else { return };
+    let Some((strip, words)) = rest.split_at_mut_checked(Strip::new(op).len()) else { return };
+    let (panel, mut strip, words) = (cells(panel), Rows::new(op, cells(strip)), unsigned(words));
     let order = PatchOrder::conv2d(op);
+    let patches = Patches { op, order, regions };
     let pairs = op.output.channels as usize / 2;
-    let mut first = 0;
-    while first < pairs {
-        let Ok([input, output, scratch]) =
-            arena.get_disjoint_mut([op.input.range(), op.output.range(), scratch.clone()])
-        else {
-            return;
-        };
-        let Some((panel, rest)) = scratch.split_at_mut_checked(panel_len(op)) else { return };
-        let Some((strip, words)) = rest.split_at_mut_checked(Strip::new(op).len()) else { return };
-        let words = recover(order, winograd, first..pairs, words);
-        let count = words.len() / (order.pairs() * 4).max(1);
-        if count == 0 {
-            return;
+    let room = words.len() / (order.pairs() * 4).max(1);
+    let together = if room >= pairs || !op.input.overlaps(&op.output) { rows.len() } else { 1 };
+    let mut held = None;
+    for start in rows.clone().step_by(together.max(1)) {
+        let rows = start..rows.end.min(start + together);
+        for first in (0..pairs).step_by(room.max(1)) {
+            if held.replace(first) != Some(first) {
+                recover(order, winograd, first..pairs, words);
+            }
+            let channels = winograd.channels.skip(first * 2);
+            let weights = Weights { pairs: order.pairs(), words, channels }.take(room.min(pairs - first));
+            patches.multiply::<B>(panel, &mut strip, rows.clone(), (&weights, first * 2));
         }
-        let [input, output, panel, strip] =
-            [input, output, panel, strip].map(|bytes| Cell::from_mut(bytes).as_slice_of_cells());
-        let patches = Patches { op, order, input, strip };
-        let channels = winograd.channels.skip(first * 2);
-        patches.multiply::<B>(panel, output, rows.clone(), &Pairs { words, channels, first: first * 2 });
-        first += count;
     }
 }
 
-/// Pairs of output channels, from channel `first` on.
-struct Pairs<'a> {
-    words: &'a [u8],
-    channels: Channels<'a, PackedParams>,
-    first: usize,
+fn cells(bytes: &mut [i8]) -> &[Cell<i8>] {
+    Cell::from_mut(bytes).as_slice_of_cells()
 }
 
-impl Pairs<'_> {
-    /// Multiplies a panel and writes the results of as many pixels as the output has.
-    fn multiply<B: Block>(&self, order: PatchOrder, slots: &[Cell<B::Slot>], output: &[Cell<i8>], op: &Conv2d) {
-        let outputs = op.output.channels as usize;
-        let mut channels = self.channels.iter();
-        let rows = self.words.chunks_exact((order.pairs() * 4).max(1));
-        for (words, first) in rows.zip((self.first..outputs).step_by(2)) {
-            for (sums, channel) in B::sums(slots, words).iter().zip(first..outputs) {
-                let Some(parameters) = channels.next() else { return };
-                let pixels = output.get(channel..).unwrap_or_default().iter().step_by(outputs.max(1));
-                for (out, &sum) in pixels.zip(sums) {
-                    out.set(finish(sum, &parameters));
-                }
-            }
-        }
+/// Input and output, which may share bytes.
+#[derive(Clone, Copy)]
+struct Regions<'a> {
+    input: &'a [Cell<i8>],
+    output: &'a [Cell<i8>],
+}
+
+impl<'a> Regions<'a> {
+    /// Both, and the scratch, which lies apart from them.
+    fn split(arena: &'a mut [i8], op: &Conv2d) -> Option<(Self, &'a mut [i8])> {
+        let (start, len) = (op.scratch as usize, Op::Conv2d(*op).scratch_len() as usize);
+        let (before, rest) = arena.split_at_mut_checked(start)?;
+        let (scratch, after) = rest.split_at_mut_checked(len)?;
+        let (before, after) = (cells(before), cells(after));
+        let find = |range: Range<usize>| match range.start.checked_sub(start + len) {
+            Some(start) => after.get(start..start + range.len()),
+            None => before.get(range),
+        };
+        Some((Self { input: find(op.input.range())?, output: find(op.output.range())? }, scratch))
     }
 }
 
@@ -79,98 +74,105 @@ impl Pairs<'_> {
 struct Patches<'a> {
     op: &'a Conv2d,
     order: PatchOrder,
-    input: &'a [Cell<i8>],
-    /// Scratch for the rows of the input with their padding.
-    strip: &'a [Cell<i8>],
+    regions: Regions<'a>,
 }
 
 impl<'a> Patches<'a> {
-    /// Multiplies the patches of output rows `rows`, four at a time.
+    /// Multiplies the patches of output rows `rows`, four at a time, with the output channels from `first` on.
     fn multiply<B: Block>(
         &self,
         panel: &[Cell<i8>],
-        output: &[Cell<i8>],
+        strip: &mut Rows<'a>,
         rows: Range<usize>,
-        pairs: &Pairs<'_>,
+        (weights, first): (&Weights<'_>, usize),
     ) {
         let (op, order) = (self.op, self.order);
         let (width, channels) = (usize::from(op.output.width), (op.output.channels as usize).max(1));
         let Some(slots) = B::slots(panel).get(..order.pairs() * 2 * B::SLOTS) else { return };
-        let output = output.get(rows.start * width * channels..rows.end * width * channels).unwrap_or_default();
+        let Some(output) = self.regions.output.get(rows.start * width * channels..rows.end * width * channels) else { return };
         let mut outputs = output.chunks(channels * PIXELS);
-        let mut strip = Rows::new(op, self.strip);
-        let mut pixel = 0;
+        let mut product = || {
+            let output = outputs.next().and_then(|output| output.get(first..)).unwrap_or_default();
+            multiply::<B>(slots, weights, output, (channels, first));
+        };
+        let (step, mut pixel) = (usize::from(op.window.stride_w) * op.input.channels as usize, 0);
+        let patch = self.patch();
         for y in rows {
-            let source = if op.window.taps() > 1 { strip.under(self.input, y) } else { self.row(y) };
+            let source = if op.window.taps() > 1 { strip.under(self.regions.input, y) } else { self.row(y) };
             for x in 0..width {
-                self.fill::<B>(source, x, slots, pixel);
+                let source = source.get(x * step..).unwrap_or_default();
+                B::fill(&Patch { source, ..patch }, slots, pixel);
                 pixel += 1;
                 if pixel == PIXELS {
-                    pairs.multiply::<B>(order, slots, outputs.next().unwrap_or_default(), op);
+                    product();
                     pixel = 0;
                 }
             }
         }
         if pixel > 0 {
-            pairs.multiply::<B>(order, slots, outputs.next().unwrap_or_default(), op);
+            product();
+        }
+    }
+
+    /// What all patches have in common.
+    fn patch(&self) -> Patch<'a> {
+        let window = &self.op.window;
+        Patch {
+            source: &[],
+            order: self.order,
+            row_stride: Strip::new(self.op).pitch * usize::from(window.dilation_h),
+            columns: if window.dilation_w == 1 { 1 } else { usize::from(window.kernel_w) },
+            column_stride: usize::from(window.dilation_w) * self.op.input.channels as usize,
         }
     }
 
     /// What lies under output row `y` of a convolution with a single tap.
     fn row(&self, y: usize) -> &'a [Cell<i8>] {
         let row = usize::from(self.op.input.width) * self.op.input.channels as usize;
-        self.input.get(y * usize::from(self.op.window.stride_h) * row..).unwrap_or_default()
+        self.regions.input.get(y * usize::from(self.op.window.stride_h) * row..).unwrap_or_default()
     }
+}
 
-    /// Puts the patch of output column `x` into the panel as that of pixel `pixel`.
-    fn fill<B: Block>(&self, source: &[Cell<i8>], x: usize, slots: &[Cell<B::Slot>], pixel: usize) {
-        let (window, channels, order) = (&self.op.window, self.op.input.channels as usize, self.order);
-        let slot = pixel * B::SLOTS / PIXELS;
-        let Some((quads, left_over)) = slots.split_at_checked(order.runs * order.quads() * 4 * B::SLOTS) else { return };
-        let (Some(quads), Some(left_over)) = (quads.get(slot..), left_over.get(slot.min(left_over.len())..)) else { return };
-        let mut quads = quads.chunks(4 * B::SLOTS);
-        let mut left_over = left_over.iter().step_by(B::SLOTS);
-        let source = source.get(x * usize::from(window.stride_w) * channels..).unwrap_or_default();
-        let columns = if window.dilation_w == 1 { 1 } else { usize::from(window.kernel_w) };
-        let pitch = Strip::new(self.op).pitch * usize::from(window.dilation_h);
-        for row in 0..usize::from(window.kernel_h) {
-            for column in 0..columns {
-                let start = row * pitch + column * usize::from(window.dilation_w) * channels;
-                let run = source.get(start..).and_then(|rest| rest.get(..order.run)).unwrap_or_default();
-                let (groups, rest) = run.as_chunks::<4>();
-                for ([e0, e1, e2, e3], slots) in groups.iter().zip(&mut quads) {
-                    let Some(slots) = slots.get(..=3 * B::SLOTS) else { return };
-                    B::put(&slots[0], pixel, e0.get());
-                    B::put(&slots[B::SLOTS], pixel, e2.get());
-                    B::put(&slots[2 * B::SLOTS], pixel, e1.get());
-                    B::put(&slots[3 * B::SLOTS], pixel, e3.get());
-                }
-                for (element, slot) in rest.iter().zip(&mut left_over) {
-                    B::put(slot, pixel, element.get());
-                }
+/// Multiplies a panel with the output channels from `first` on, of `channels`, and writes them for as many pixels as the
+/// output has.
+fn multiply<B: Block>(
+    slots: &[Cell<B::Slot>],
+    weights: &Weights<'_>,
+    output: &[Cell<i8>],
+    (channels, first): (usize, usize),
+) {
+    let full = output.len() + first == channels * PIXELS;
+    let whole = if full { weights.len().min((channels - first) / 2) } else { 0 };
+    B::multiply(slots, &weights.take(whole), output, channels);
+    // What would be written beyond the output goes through a buffer.
+    for pair in whole..weights.len() {
+        let results = [const { Cell::new(0) }; 2 * PIXELS];
+        B::multiply(slots, &weights.skip(pair).take(1), &results, 2);
+        let present = (channels - first - pair * 2).min(2);
+        for (pixel, results) in output.chunks(channels).zip(results.as_chunks::<2>().0) {
+            for (out, result) in pixel.iter().skip(pair * 2).zip(&results[..present]) {
+                out.set(result.get());
             }
         }
     }
 }
 
-/// Writes the packed words of pairs of output channels `pairs`, as many as there is room for, and gives them.
-fn recover<'w>(order: PatchOrder, winograd: &Winograd<'_>, pairs: Range<usize>, room: &'w mut [i8]) -> &'w [u8] {
-    let room = unsigned(room);
-    let row = (order.pairs() * 4).max(1);
-    let count = (room.len() / row).min(pairs.len());
-    let words = room.get_mut(..count * row).unwrap_or_default();
+/// Writes the packed words of pairs of output channels `pairs`, as many as there is room for.
+fn recover(order: PatchOrder, winograd: &Winograd<'_>, pairs: Range<usize>, words: &mut [u8]) {
     words.fill(0);
-    let inputs = (order.run / 3).max(1);
-    for (pair, words) in pairs.zip(words.chunks_exact_mut(row)) {
+    let inputs = order.run / 3;
+    for (pair, words) in pairs.zip(words.chunks_exact_mut((order.pairs() * 4).max(1))) {
         let halfwords = words.as_chunks_mut::<2>().0;
         for input in 0..inputs {
-            let weights = [0, 1].map(|channel| winograd.weights(pair * 2 + channel, input));
-            for (index, (&a, &b)) in weights[0].as_flattened().iter().zip(weights[1].as_flattened()).enumerate() {
-                if let Some(halfword) = halfwords.get_mut(order.position_in(index / 3, index % 3 * inputs + input)) {
-                    *halfword = (i16::from(a).wrapping_add(i16::from(b) << 8)).to_le_bytes();
+            let [first, second] = [0, 1].map(|channel| winograd.weights(pair * 2 + channel, input));
+            for (row, (first, second)) in first.iter().zip(&second).enumerate() {
+                for (column, (&a, &b)) in first.iter().zip(second).enumerate() {
+                    let position = order.position_in(row, column * inputs + input);
+                    if let Some(halfword) = halfwords.get_mut(position) {
+                        *halfword = i16::from(a).wrapping_add(i16::from(b) << 8).to_le_bytes();
+                    }
                 }
             }
         }
     }
-    words
 }

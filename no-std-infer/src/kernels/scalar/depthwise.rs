@@ -1,11 +1,48 @@
 //! Packed depthwise convolution, channel by channel through a plane with its border.
+#![cfg_attr(armv7m, allow(unsafe_code))]
 
 use core::cell::Cell;
 use core::ops::Range;
 
-use super::requantise::finish;
 use crate::format::{Conv2d, Op};
 use crate::ops::{PackedDepthwise, PackedParams, Plane};
+
+#[cfg(armv7m)]
+core::arch::global_asm!(include_str!("depthwise.s"), options(raw));
+
+#[cfg(armv7m)]
+#[repr(C)]
+struct Gather {
+    source: *const i8,
+    target: *mut i8,
+    columns: usize,
+    rows: usize,
+    source_step: usize,
+    source_skipped: usize,
+    target_skipped: usize,
+}
+
+#[cfg(armv7m)]
+#[repr(C)]
+struct Product {
+    parameters: PackedParams,
+    output: *mut i8,
+    output_step: usize,
+    row_end: *mut i8,
+    taps: [i32; 9],
+    output_row: usize,
+    rows: usize,
+    plane: *const i8,
+    plane_step: usize,
+    pitch: usize,
+    stride: usize,
+}
+
+#[cfg(armv7m)]
+unsafe extern "C" {
+    fn no_std_infer_plane(arguments: *const Gather);
+    fn no_std_infer_depthwise_plane(arguments: *const Product);
+}
 
 /// Output rows `rows`; all of them where the output lies in place of the input.
 pub fn depthwise_conv2d(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<'_>, rows: Range<usize>) {
@@ -22,16 +59,42 @@ pub fn depthwise_conv2d(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<
     for (channel, parameters) in packed.channels.iter().enumerate() {
         gather(input.get(channel..).unwrap_or_default(), op, &plane, scratch);
         let output = output.get(channel..).unwrap_or_default();
-        multiply(scratch, op, plane.pitch, (packed.taps(channel), parameters), output);
+        multiply(scratch, op, &plane, (packed.taps(channel), parameters), output);
     }
 }
 
 /// Copies a channel, which `input` starts with, into the plane.
 fn gather(input: &[Cell<i8>], op: &Conv2d, plane: &Plane, scratch: &[Cell<i8>]) {
-    let channels = (op.input.channels as usize).max(1);
-    let rows = input.chunks(usize::from(op.input.width) * channels).take(plane.gathered_rows);
-    let targets = scratch.get(plane.first..).unwrap_or_default().chunks(plane.pitch.max(1));
-    for (source, target) in rows.zip(targets) {
+    let (channels, width) = ((op.input.channels as usize).max(1), usize::from(op.input.width));
+    let target = scratch.get(plane.first..).unwrap_or_default();
+    #[cfg(armv7m)]
+    {
+        let (rows, columns) = (plane.gathered_rows, plane.gathered_columns);
+        let inside = rows > 0
+            && (1..=width.min(plane.pitch)).contains(&columns)
+            && input.len() > ((rows - 1) * width + columns - 1) * channels
+            && target.len() >= (rows - 1) * plane.pitch + columns;
+        if inside {
+            // SAFETY: it reads `columns` bytes, `channels` bytes apart, of `rows` rows of `width` times as many, inside the
+            // input, and writes them one after the other to rows `pitch` bytes apart, inside the plane. It keeps the calling
+            // convention.
+            unsafe {
+                no_std_infer_plane(&Gather {
+                    source: input.as_ptr().cast(),
+                    target: target.as_ptr().cast_mut().cast(),
+                    columns,
+                    rows,
+                    source_step: channels,
+                    source_skipped: (width - columns) * channels,
+                    target_skipped: plane.pitch - columns,
+                });
+            }
+        }
+    }
+    #[cfg(not(armv7m))]
+    for (source, target) in
+        input.chunks((width * channels).max(1)).take(plane.gathered_rows).zip(target.chunks(plane.pitch.max(1)))
+    {
         let target = target.get(..plane.gathered_columns).unwrap_or_default();
         for (target, source) in target.iter().zip(source.iter().step_by(channels)) {
             target.set(source.get());
@@ -41,27 +104,51 @@ fn gather(input: &[Cell<i8>], op: &Conv2d, plane: &Plane, scratch: &[Cell<i8>]) 
 
 /// Writes a channel of the output, which `output` starts with, from its plane.
 fn multiply(
-    plane: &[Cell<i8>],
+    scratch: &[Cell<i8>],
     op: &Conv2d,
-    pitch: usize,
+    plane: &Plane,
     (taps, parameters): ([i8; 9], PackedParams),
     output: &[Cell<i8>],
 ) {
-    let channels = (op.output.channels as usize).max(1);
-    let stride = usize::from(op.window.stride_w).max(1);
-    let taps = taps.map(i32::from);
-    for (line, output) in output.chunks(usize::from(op.output.width) * channels).enumerate() {
-        let [top, middle, bottom] =
-            [0, 1, 2].map(|row| plane.get((line * stride + row) * pitch..).unwrap_or_default().windows(3).step_by(stride));
-        for (((out, top), middle), bottom) in output.iter().step_by(channels).zip(top).zip(middle).zip(bottom) {
-            let values = [top, middle, bottom];
-            let mut sum = 0_i32;
-            for (row, taps) in values.iter().zip(taps.as_chunks::<3>().0) {
-                for (value, tap) in row.iter().zip(taps) {
-                    sum = sum.wrapping_add(i32::from(value.get()).wrapping_mul(*tap));
-                }
+    let (channels, width) = ((op.output.channels as usize).max(1), usize::from(op.output.width));
+    let (stride, row, taps) = (usize::from(op.window.stride_w), width * channels, taps.map(i32::from));
+    #[cfg(armv7m)]
+    {
+        let rows = output.len().div_ceil(row.max(1));
+        // The last pair of outputs reads an element more than the window where it is alone.
+        let span = ((rows.max(1) - 1) * stride + 2) * plane.pitch + width.next_multiple_of(2).saturating_sub(1) * stride + 3;
+        if rows > 0 && width > 0 && (1..=2).contains(&stride) && span <= scratch.len() {
+            // SAFETY: it reads three rows of the plane under each of `rows` output rows, for pairs of outputs, up to `span`;
+            // it writes `width` bytes, `channels` bytes apart, of each output row: the output starts with the first one
+            // and ends after the last. `taps` and parameters are its own. It keeps the calling convention.
+            unsafe {
+                let output = output.as_ptr().cast_mut().cast::<i8>();
+                no_std_infer_depthwise_plane(&Product {
+                    parameters,
+                    output,
+                    output_step: channels,
+                    row_end: output.wrapping_add(row),
+                    taps,
+                    output_row: row,
+                    rows,
+                    plane: scratch.as_ptr().cast(),
+                    plane_step: plane.pitch * stride,
+                    pitch: plane.pitch,
+                    stride,
+                });
             }
-            out.set(finish(sum, &parameters));
+        }
+    }
+    #[cfg(not(armv7m))]
+    for (line, output) in output.chunks(row.max(1)).enumerate() {
+        let [top, middle, bottom] = [0, 1, 2].map(|tap_y| {
+            let row = scratch.get((line * stride + tap_y) * plane.pitch..).unwrap_or_default();
+            row.windows(3).step_by(stride.max(1))
+        });
+        for (((out, top), middle), bottom) in output.iter().step_by(channels).zip(top).zip(middle).zip(bottom) {
+            let values = [top, middle, bottom].into_iter().flatten();
+            let products = values.zip(taps).map(|(value, tap)| i32::from(value.get()).wrapping_mul(tap));
+            out.set(super::requantise::finish(products.fold(0, i32::wrapping_add), &parameters));
         }
     }
 }

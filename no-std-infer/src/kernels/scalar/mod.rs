@@ -8,15 +8,19 @@ mod add;
 mod conv;
 mod depthwise;
 mod paired;
+mod patch;
 mod requantise;
 mod single;
+mod weights;
 
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
 pub use self::paired::Paired;
+use self::patch::Patch;
 pub use self::single::Single;
+use self::weights::Weights;
 use super::{Kernels, Portable};
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
 use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
@@ -41,9 +45,14 @@ pub trait Block {
     /// Puts the element of pixel `pixel` into its slot; pixels come in order.
     fn put(slot: &Cell<Self::Slot>, pixel: usize, value: i8);
 
-    /// The sums of products of two output channels, whose words as in [`Packed`](crate::ops::Packed) are given, at four
-    /// pixels. Elements beyond the shorter of both count as 0.
-    fn sums(slots: &[Cell<Self::Slot>], words: &[u8]) -> [[i32; PIXELS]; 2];
+    /// Puts a patch into the panel as that of pixel `pixel`.
+    fn fill(patch: &Patch<'_>, slots: &[Cell<Self::Slot>], pixel: usize) {
+        patch.put::<Self>(slots, pixel);
+    }
+
+    /// Multiplies a panel with pairs of output channels, and writes the int8 results of four pixels, `stride` bytes apart.
+    /// Does nothing when the panel or the output is too short.
+    fn multiply(slots: &[Cell<Self::Slot>], weights: &Weights<'_>, output: &[Cell<i8>], stride: usize);
 }
 
 impl<B: Block> Kernels for Scalar<B> {
@@ -101,6 +110,8 @@ mod tests {
 
     use super::*;
     use crate::Arena;
+    use crate::fixed::{Multiplier, clamp_i8};
+    use crate::ops::{ChannelParams, Channels, OutputParams, PackedParams};
 
     const PAIRS: usize = 40;
 
@@ -109,17 +120,19 @@ mod tests {
         prop::collection::vec(prop_oneof![Just(i8::MIN), Just(i8::MAX), any::<i8>()], len)
     }
 
-    /// With a panel that is filled pixel by pixel.
-    fn sums<B: Block>(pixels: &[Vec<i8>], words: &[u8]) -> [[i32; PIXELS]; 2] {
+    /// The results of a panel that is filled pixel by pixel, both channels for each pixel.
+    fn results<B: Block>(pixels: &[Vec<i8>], words: &[u8], channels: &[u8]) -> Vec<i8> {
         let mut panel = Arena::<{ PAIRS * 16 }>::new();
-        let panel = Cell::from_mut(&mut panel[..]).as_slice_of_cells();
-        let slots = &B::slots(panel)[..pixels[0].len() * B::SLOTS];
+        let slots = &B::slots(Cell::from_mut(&mut panel[..]).as_slice_of_cells())[..pixels[0].len() * B::SLOTS];
         for (pixel, values) in pixels.iter().enumerate() {
             for (element, &value) in values.iter().enumerate() {
                 B::put(&slots[element * B::SLOTS + pixel * B::SLOTS / PIXELS], pixel, value);
             }
         }
-        B::sums(slots, words)
+        let mut output = std::vec![0; 2 * PIXELS];
+        let weights = Weights { pairs: pixels[0].len() / 2, words, channels: Channels::find(channels, 0, 2).expect("there are two") };
+        B::multiply(slots, &weights, Cell::from_mut(&mut output[..]).as_slice_of_cells(), 2);
+        output
     }
 
     proptest! {
@@ -127,18 +140,22 @@ mod tests {
         fn both_blocks_give_the_sums_of_products(
             (pixels, [first, mut second]) in (1..=PAIRS).prop_flat_map(|pairs| {
                 (prop::collection::vec(values(pairs * 2), PIXELS), [values(pairs * 2), values(pairs * 2)])
-            })
+            }),
+            shift in 1..=22_i8,
+            mantissa in 1 << 30..=i32::MAX,
         ) {
             // Together with a negative weight, -128 leaves the halfword, and no blob may hold it.
             second.iter_mut().zip(&first).filter(|(_, a)| **a < 0).for_each(|(b, _)| *b = (*b).max(-127));
             let halfwords = first.iter().zip(&second).map(|(&a, &b)| i16::from(a).wrapping_add(i16::from(b) << 8));
             let words: Vec<u8> = halfwords.flat_map(i16::to_le_bytes).collect();
-            let expected = [&first, &second].map(|weights| [0, 1, 2, 3].map(|pixel: usize| {
-                let products = pixels[pixel].iter().zip(weights);
-                products.map(|(&value, &weight)| i32::from(value) * i32::from(weight)).sum::<i32>()
-            }));
-            prop_assert_eq!(sums::<Single>(&pixels, &words), expected);
-            prop_assert_eq!(sums::<Paired>(&pixels, &words), expected);
+            let plain = ChannelParams { bias: -5, multiplier: Multiplier { mantissa, shift: -shift } };
+            let parameters = PackedParams::new(plain, 3).expect("the shift is in range").to_bytes().repeat(2);
+            let expected: Vec<i8> = pixels.iter().flat_map(|values| [&first, &second].map(|weights| {
+                let products = values.iter().zip(weights).map(|(&value, &weight)| i32::from(value) * i32::from(weight));
+                clamp_i8(plain.scale(products.sum::<i32>() - 5) + 3, i8::MIN, i8::MAX)
+            })).collect();
+            prop_assert_eq!(results::<Single>(&pixels, &words, &parameters), &expected[..]);
+            prop_assert_eq!(results::<Paired>(&pixels, &words, &parameters), &expected[..]);
         }
     }
 }
