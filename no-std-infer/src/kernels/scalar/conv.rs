@@ -19,29 +19,37 @@ pub fn packed<B: Block>(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows
 }
 
 /// Output rows `rows` of a convolution with transformed weights. They are transformed back, as many output channels at a
-/// time as there is scratch for; row by row where the output overwrites the input.
-pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) {
-    let Some((regions, scratch)) = Regions::split(arena, op) else { return };
-    let Some((panel, rest)) = scratch.split_at_mut_checked(panel_len(op)) else { return };
-    let Some((strip, words)) = rest.split_at_mut_checked(Strip::new(op).len()) else { return };
+/// time as there is scratch for; row by row where the output overwrites the input. `None` when they cannot be packed:
+/// then the input is as it was.
+pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) -> Option<()> {
+    let (regions, scratch) = Regions::split(arena, op)?;
+    let (panel, rest) = scratch.split_at_mut_checked(panel_len(op))?;
+    let (strip, words) = rest.split_at_mut_checked(Strip::new(op).len())?;
     let (panel, mut strip, words) = (cells(panel), Rows::new(op, cells(strip)), unsigned(words));
     let order = PatchOrder::conv2d(op);
     let patches = Patches { op, order, regions };
     let pairs = op.output.channels as usize / 2;
-    let room = words.len() / (order.pairs() * 4).max(1);
-    let together = if room >= pairs || !op.input.overlaps(&op.output) { rows.len() } else { 1 };
+    let room = (words.len() / (order.pairs() * 4).max(1)).clamp(1, pairs.max(1));
+    let firsts = || (0..pairs).step_by(room);
+    let (input, output) = (op.input.range(), op.output.range());
+    let apart = input.end <= output.start || output.end <= input.start;
+    let together = if room == pairs || apart { rows.len().max(1) } else { 1 };
+    if !apart {
+        firsts().try_for_each(|first| recover(order, winograd, first..pairs, words))?;
+    }
     let mut held = None;
-    for start in rows.clone().step_by(together.max(1)) {
+    for start in rows.clone().step_by(together) {
         let rows = start..rows.end.min(start + together);
-        for first in (0..pairs).step_by(room.max(1)) {
+        for first in firsts() {
             if held.replace(first) != Some(first) {
-                recover(order, winograd, first..pairs, words);
+                recover(order, winograd, first..pairs, words)?;
             }
             let channels = winograd.channels.skip(first * 2);
             let weights = Weights { pairs: order.pairs(), words, channels }.take(room.min(pairs - first));
             patches.multiply::<B>(panel, &mut strip, rows.clone(), (&weights, first * 2));
         }
     }
+    Some(())
 }
 
 fn cells(bytes: &mut [i8]) -> &[Cell<i8>] {
@@ -89,7 +97,9 @@ impl<'a> Patches<'a> {
         let (op, order) = (self.op, self.order);
         let (width, channels) = (usize::from(op.output.width), (op.output.channels as usize).max(1));
         let Some(slots) = B::slots(panel).get(..order.pairs() * 2 * B::SLOTS) else { return };
-        let Some(output) = self.regions.output.get(rows.start * width * channels..rows.end * width * channels) else { return };
+        let Some(output) = self.regions.output.get(rows.start * width * channels..rows.end * width * channels) else {
+            return;
+        };
         let mut outputs = output.chunks(channels * PIXELS);
         let mut product = || {
             let output = outputs.next().and_then(|output| output.get(first..)).unwrap_or_default();
@@ -157,22 +167,27 @@ fn multiply<B: Block>(
     }
 }
 
-/// Writes the packed words of pairs of output channels `pairs`, as many as there is room for.
-fn recover(order: PatchOrder, winograd: &Winograd<'_>, pairs: Range<usize>, words: &mut [u8]) {
+/// Writes the packed words of pairs of output channels `pairs`, as many as there is room for; `None` when they have none
+/// that [`Packed`] allows.
+fn recover(order: PatchOrder, winograd: &Winograd<'_>, pairs: Range<usize>, words: &mut [u8]) -> Option<()> {
     words.fill(0);
     let inputs = order.run / 3;
     for (pair, words) in pairs.zip(words.chunks_exact_mut((order.pairs() * 4).max(1))) {
         let halfwords = words.as_chunks_mut::<2>().0;
+        let mut magnitude = 0_u32;
         for input in 0..inputs {
             let [first, second] = [0, 1].map(|channel| winograd.weights(pair * 2 + channel, input));
             for (row, (first, second)) in first.iter().zip(&second).enumerate() {
                 for (column, (&a, &b)) in first.iter().zip(second).enumerate() {
-                    let position = order.position_in(row, column * inputs + input);
-                    if let Some(halfword) = halfwords.get_mut(position) {
-                        *halfword = i16::from(a).wrapping_add(i16::from(b) << 8).to_le_bytes();
-                    }
+                    let packed = i16::from(a).checked_add(i16::from(b) << 8)?;
+                    *halfwords.get_mut(order.position_in(row, column * inputs + input))? = packed.to_le_bytes();
+                    magnitude += u32::from(b.unsigned_abs());
                 }
             }
         }
+        if magnitude >= 1 << 16 {
+            return None;
+        }
     }
+    Some(())
 }

@@ -116,7 +116,8 @@ fn multiply(
     {
         let rows = output.len().div_ceil(row.max(1));
         // The last pair of outputs reads an element more than the window where it is alone.
-        let span = ((rows.max(1) - 1) * stride + 2) * plane.pitch + width.next_multiple_of(2).saturating_sub(1) * stride + 3;
+        let span =
+            ((rows.max(1) - 1) * stride + 2) * plane.pitch + width.next_multiple_of(2).saturating_sub(1) * stride + 3;
         if rows > 0 && width > 0 && (1..=2).contains(&stride) && span <= scratch.len() {
             // SAFETY: it reads three rows of the plane under each of `rows` output rows, for pairs of outputs, up to `span`;
             // it writes `width` bytes, `channels` bytes apart, of each output row: the output starts with the first one

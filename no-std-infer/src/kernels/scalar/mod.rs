@@ -59,7 +59,11 @@ impl<B: Block> Kernels for Scalar<B> {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Packed(packed) => conv::packed::<B>(arena, layer.op, packed, rows),
-            Constants::Winograd(winograd) => conv::winograd::<B>(arena, layer.op, winograd, rows),
+            Constants::Winograd(winograd) => {
+                if conv::winograd::<B>(arena, layer.op, winograd, rows.clone()).is_none() {
+                    Portable::conv2d(arena, layer, rows);
+                }
+            }
             _ => Portable::conv2d(arena, layer, rows),
         }
     }
@@ -130,7 +134,11 @@ mod tests {
             }
         }
         let mut output = std::vec![0; 2 * PIXELS];
-        let weights = Weights { pairs: pixels[0].len() / 2, words, channels: Channels::find(channels, 0, 2).expect("there are two") };
+        let weights = Weights {
+            pairs: pixels[0].len() / 2,
+            words,
+            channels: Channels::find(channels, 0, 2).expect("there are two"),
+        };
         B::multiply(slots, &weights, Cell::from_mut(&mut output[..]).as_slice_of_cells(), 2);
         output
     }

@@ -62,7 +62,9 @@ mod tests {
         use crate::ops::{ChannelParams, OutputParams};
 
         let mut differing = 0;
-        for (mantissa, shift, zero_point) in [(1 << 30, 1, 0), (i32::MAX, 5, -128), (0x5A82_799A, 9, 127), (1_234_567_890, 22, -3)] {
+        for (mantissa, shift, zero_point) in
+            [(1 << 30, 1, 0), (i32::MAX, 5, -128), (0x5A82_799A, 9, 127), (1_234_567_890, 22, -3)]
+        {
             let plain = ChannelParams { bias: -7, multiplier: Multiplier { mantissa, shift: -shift } };
             let packed = PackedParams::new(plain, zero_point).expect("the shift is in range");
             for step in -600_i64..600 {
