@@ -30,7 +30,7 @@ const CORES: [(Core, u64, &[(&str, Kind)]); 3] = [
         ],
     ),
     (Core::M3, 10_000, &SCALAR),
-    (Core::M0Plus, 10_000, &SCALAR),
+    (Core::M0Plus, 2_000, &SCALAR),
 ];
 /// What cores without vector instructions have kernels for.
 const SCALAR: [(&str, Kind); 4] = [

@@ -29,7 +29,7 @@ pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>
     let order = PatchOrder::conv2d(op);
     let patches = Patches { op, order, regions };
     let pairs = op.output.channels as usize / 2;
-    let room = (words.len() / (order.pairs() * 4).max(1)).clamp(1, pairs.max(1));
+    let room = (words.len() / (order.pairs() * 4).max(1)).min(pairs).max(1);
     let firsts = || (0..pairs).step_by(room);
     let (input, output) = (op.input.range(), op.output.range());
     let apart = input.end <= output.start || output.end <= input.start;
@@ -100,7 +100,7 @@ impl<'a> Patches<'a> {
         let Some(output) = self.regions.output.get(rows.start * width * channels..rows.end * width * channels) else {
             return;
         };
-        let mut outputs = output.chunks(channels * PIXELS);
+        let mut outputs = output.chunks((channels * PIXELS).max(1));
         let mut product = || {
             let output = outputs.next().and_then(|output| output.get(first..)).unwrap_or_default();
             multiply::<B>(slots, weights, output, (channels, first));
@@ -159,7 +159,7 @@ fn multiply<B: Block>(
         let results = [const { Cell::new(0) }; 2 * PIXELS];
         B::multiply(slots, &weights.skip(pair).take(1), &results, 2);
         let present = (channels - first - pair * 2).min(2);
-        for (pixel, results) in output.chunks(channels).zip(results.as_chunks::<2>().0) {
+        for (pixel, results) in output.chunks(channels.max(1)).zip(results.as_chunks::<2>().0) {
             for (out, result) in pixel.iter().skip(pair * 2).zip(&results[..present]) {
                 out.set(result.get());
             }

@@ -141,15 +141,24 @@ fn multiply(
         }
     }
     #[cfg(not(armv7m))]
+    let [first, second, third] = taps.as_chunks().0 else { return };
+    #[cfg(not(armv7m))]
     for (line, output) in output.chunks(row.max(1)).enumerate() {
         let [top, middle, bottom] = [0, 1, 2].map(|tap_y| {
             let row = scratch.get((line * stride + tap_y) * plane.pitch..).unwrap_or_default();
             row.windows(3).step_by(stride.max(1))
         });
         for (((out, top), middle), bottom) in output.iter().step_by(channels).zip(top).zip(middle).zip(bottom) {
-            let values = [top, middle, bottom].into_iter().flatten();
-            let products = values.zip(taps).map(|(value, tap)| i32::from(value.get()).wrapping_mul(tap));
-            out.set(super::requantise::finish(products.fold(0, i32::wrapping_add), &parameters));
+            let sum = dot(top, first) + dot(middle, second) + dot(bottom, third);
+            out.set(super::requantise::finish(sum, &parameters));
         }
     }
+}
+
+/// Three elements times three weights.
+#[cfg(not(armv7m))]
+#[inline]
+fn dot(values: &[Cell<i8>], &[u, v, w]: &[i32; 3]) -> i32 {
+    let [x, y, z] = values else { return 0 };
+    i32::from(x.get()) * u + i32::from(y.get()) * v + i32::from(z.get()) * w
 }
