@@ -1,65 +1,117 @@
     // A matrix product, two output channels by four pixels at a time.
-    // r0: arguments: 0 start, 4 end, 8 words, 12 parameters, 16 their end, 20 output, 24 bytes between pixels, 28 entry.
-    //   start: panel - 8 - 16 * s, where s = -pairs mod 16 taps of the first round are skipped
-    //   end:   panel - 8 + 16 * pairs
-    //   entry: s
+    // r0: arguments: 0 panel, 4 its end, 8 words, 12 parameters, 16 their end, 20 output, 24 bytes between pixels, 28 entry:
+    //   -(pairs - 1) mod 16, the taps of the first round after the first tap that are skipped; 16 when there is but one pair
     // r0-r3: sums of the first channel at pixels 0-3; r4-r7: common sums; r8 words; r9 panel.
+    // With a floating-point unit (nsi_fpu = 1) its registers hold the weights of up to 16 taps, so that r8 is free for the
+    // weight and a tap's pixels are loaded by one instruction.
     .syntax unified
+    .if nsi_fpu
+    .fpu fpv4-sp-d16
+    .endif
     .section .text.no_std_infer_gemm, "ax", %progbits
     .p2align 2
     .global no_std_infer_gemm
     .thumb_func
     .type no_std_infer_gemm, %function
+
+    // \sum plus, or for \op smuad only, the products of \weight and \pixel.
+    .macro nsi_product op, sum, weight, pixel
+    .ifc \op, smuad
+    smuad \sum, \weight, \pixel
+    .else
+    smlad \sum, \weight, \pixel, \sum
+    .endif
+    .endm
+    // A tap whose weight is in r8 or r10.
+    .macro nsi_products op
+    .if nsi_fpu
+    ldm r9!, {r10-r12, lr}
+    nsi_product \op, r4, r8, r10
+    nsi_product \op, r5, r8, r11
+    nsi_product \op, r6, r8, r12
+    nsi_product \op, r7, r8, lr
+    sxtb16 r8, r8
+    nsi_product \op, r0, r8, r10
+    nsi_product \op, r1, r8, r11
+    nsi_product \op, r2, r8, r12
+    nsi_product \op, r3, r8, lr
+    .else
+    ldrd r12, lr, [r9], #8
+    sxtb16 r11, r10
+    nsi_product \op, r4, r10, r12
+    nsi_product \op, r0, r11, r12
+    nsi_product \op, r5, r10, lr
+    nsi_product \op, r1, r11, lr
+    ldrd r12, lr, [r9], #8
+    nsi_product \op, r6, r10, r12
+    nsi_product \op, r2, r11, r12
+    nsi_product \op, r7, r10, lr
+    nsi_product \op, r3, r11, lr
+    .endif
+    .endm
+    // Before taps \from to 15.
+    .macro nsi_round from
+    .if nsi_fpu
+    vldmia r8!, {s\from-s15}
+    str.w r8, [sp, #8]
+    .endif
+    .endm
+
 no_std_infer_gemm:
     push {r4-r11, lr}
     sub sp, sp, #36
     ldm r0, {r1-r8}
     adr r10, 10f
+    .if nsi_fpu
     add r8, r8, r8, lsl #1
-    add r10, r10, r8, lsl #4
+    .endif
+    add r10, r10, r8, lsl #2
     orr r8, r10, #1
     stm sp, {r1-r8}
-    mov r8, r3
-1:  ldr r9, [sp]
-    mov r0, #0
-    mov r1, #0
-    mov r2, #0
-    mov r3, #0
-    mov r4, #0
-    mov r5, #0
-    mov r6, #0
-    mov r7, #0
+    // A pair of channels: the first tap, then the others in rounds of 16.
+1:  .if nsi_fpu
+    ldr r9, [sp]
+    ldr r0, [sp, #8]
+    ldr r8, [r0], #4
+    str r0, [sp, #8]
+    .else
+    ldr r9, [sp]
+    ldr r8, [sp, #8]
+    ldr r10, [r8], #4
+    .endif
+    nsi_products smuad
+    .if nsi_fpu
+    ldr r8, [sp, #8]
+    .endif
     ldr pc, [sp, #28]
     .p2align 2
-    // Sixteen taps of 48 bytes each.
-10:
-    .set tap, 0
-    .rept 16
-    ldr r10, [r8], #4
-    ldrd r12, lr, [r9, #(16 * tap + 8)]
-    sxtb16 r11, r10
-    smlad r4, r10, r12, r4
-    smlad r0, r11, r12, r0
-    smlad r5, r10, lr, r5
-    smlad r1, r11, lr, r1
-    .if tap == 15
-    ldrd r12, lr, [r9, #256]!
+10: .irp tap, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+    nsi_round \tap
+    b.w nsi_gemm_tap_\tap
+    .endr
+    b.w 30f
+20: nsi_round 0
+    .irp tap, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
+nsi_gemm_tap_\tap:
+    .if nsi_fpu
+    vmov r8, s\tap
     .else
-    ldrd r12, lr, [r9, #(16 * tap + 16)]
+    ldr r10, [r8], #4
     .endif
-    smlad r6, r10, r12, r6
-    smlad r2, r11, r12, r2
-    smlad r7, r10, lr, r7
-    smlad r3, r11, lr, r3
-    .set tap, tap + 1
+    nsi_products smlad
     .endr
     ldr r10, [sp, #4]
+    .if nsi_fpu
+    ldr r8, [sp, #8]
+    .endif
     cmp r9, r10
-    bne 10b
+    bne 20b
+30: .if !nsi_fpu
+    str r8, [sp, #8]
+    .endif
 
     // The first channel.
     ldr r9, [sp, #12]
-    str r8, [sp, #8]
     ldr lr, [sp, #20]
     sub r4, r4, r0
     sub r5, r5, r1
@@ -102,7 +154,6 @@ no_std_infer_gemm:
     add lr, lr, #1
     str lr, [sp, #20]
     str r2, [sp, #12]
-    ldr r8, [sp, #8]
     ldr r9, [sp, #16]
     cmp r2, r9
     bne 1b
@@ -110,3 +161,6 @@ no_std_infer_gemm:
     pop {r4-r11, pc}
     .size no_std_infer_gemm, . - no_std_infer_gemm
     .purgem nsi_requantise
+    .purgem nsi_product
+    .purgem nsi_products
+    .purgem nsi_round
