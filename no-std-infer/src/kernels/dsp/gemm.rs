@@ -31,6 +31,7 @@ pub(super) struct Arguments {
 #[cfg(dsp)]
 unsafe extern "C" {
     pub(super) fn no_std_infer_gemm(arguments: *const Arguments);
+    fn no_std_infer_gemm_one(arguments: *const Arguments);
 }
 
 /// A panel and the weights that it is multiplied with.
@@ -75,7 +76,23 @@ impl<'a> Gemm<'a> {
             no_std_infer_gemm(&self.arguments(rows, output.as_ptr().cast_mut().cast(), pixel_stride));
         }
         #[cfg(not(dsp))]
-        self.model(rows, output, pixel_stride);
+        self.model(rows, output, pixel_stride, 4);
+    }
+
+    /// Multiplies the panel's first pixel with pairs `rows` of output channels, and writes the int8 results. Does nothing
+    /// when there are no such rows or the output is too short.
+    pub fn multiply_one(&self, rows: Range<usize>, output: &[Cell<i8>]) {
+        if rows.is_empty() || rows.end > self.rows || output.len() < rows.len() * 2 {
+            return;
+        }
+        #[cfg(dsp)]
+        // SAFETY: it reads no more than `no_std_infer_gemm` and writes two bytes a row one after the other, inside the
+        // output, as checked above. It keeps the calling convention.
+        unsafe {
+            no_std_infer_gemm_one(&self.arguments(rows, output.as_ptr().cast_mut().cast(), 0));
+        }
+        #[cfg(not(dsp))]
+        self.model(rows, output, 0, 1);
     }
 
     /// The arguments of `no_std_infer_gemm`, which keeps the calling convention. It reads `pairs` groups of 16 bytes from
@@ -104,7 +121,7 @@ impl<'a> Gemm<'a> {
     }
 
     #[cfg(not(dsp))]
-    fn model(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize) {
+    fn model(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize, pixels: usize) {
         use super::insn::{requantise, smlad, sxtb16};
         use crate::ops::{OutputParams, PackedParams};
 
@@ -119,7 +136,7 @@ impl<'a> Gemm<'a> {
                     first[pixel] = smlad(sxtb16(weight), pair, first[pixel]);
                 }
             }
-            for pixel in 0..4 {
+            for pixel in 0..pixels {
                 let doubled = [first[pixel] << 1, both[pixel].wrapping_sub(first[pixel]) >> 7];
                 for (channel, doubled) in doubled.into_iter().enumerate() {
                     let p = PackedParams::from_bytes(&channels[channel * PACKED_CHANNEL_LEN..]);

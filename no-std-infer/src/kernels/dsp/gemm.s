@@ -160,6 +160,71 @@ nsi_gemm_tap_\tap:
     add sp, sp, #36
     pop {r4-r11, pc}
     .size no_std_infer_gemm, . - no_std_infer_gemm
+
+    // The same for one pixel, whose results lie side by side; what it would need for four is not used.
+    // r0, r1: sum of the first channel, common sum; r2-r5 pixels; r6, r7, r10, r11 weights; r8 words; r9 panel; r12 taps
+    // left; lr parameters. Frame: 0 pairs, 4 panel, 8 end of the parameters, 12 output.
+    .section .text.no_std_infer_gemm_one, "ax", %progbits
+    .p2align 2
+    .global no_std_infer_gemm_one
+    .thumb_func
+    .type no_std_infer_gemm_one, %function
+    .macro nsi_one weight, pixel
+    smlad r1, \weight, \pixel, r1
+    sxtb16 \weight, \weight
+    smlad r0, \weight, \pixel, r0
+    .endm
+no_std_infer_gemm_one:
+    push {r4-r11, lr}
+    sub sp, sp, #20
+    ldm r0, {r4-r9}
+    sub r3, r5, r4
+    lsr r3, r3, #4
+    strd r3, r4, [sp]
+    strd r8, r9, [sp, #8]
+    mov lr, r7
+    mov r8, r6
+1:  ldrd r12, r9, [sp]
+    mov r0, #0
+    mov r1, #0
+    subs r12, r12, #4
+    blt 3f
+2:  ldr r2, [r9]
+    ldr r3, [r9, #16]
+    ldr r4, [r9, #32]
+    ldr r5, [r9, #48]
+    ldm r8!, {r6, r7, r10, r11}
+    nsi_one r6, r2
+    nsi_one r7, r3
+    nsi_one r10, r4
+    nsi_one r11, r5
+    add r9, r9, #64
+    subs r12, r12, #4
+    bge 2b
+3:  adds r12, r12, #4
+    beq 5f
+4:  ldr r2, [r9], #16
+    ldr r6, [r8], #4
+    nsi_one r6, r2
+    subs r12, r12, #1
+    bne 4b
+5:  sub r1, r1, r0
+    ldm lr!, {r9-r12}
+    add r0, r9, r0, lsl #1
+    nsi_requantise r0, r2
+    ldm lr!, {r9-r12}
+    add r1, r9, r1, asr #7
+    nsi_requantise r1, r3
+    ldrd r4, r5, [sp, #8]
+    strb r2, [r5], #1
+    strb r3, [r5], #1
+    str r5, [sp, #12]
+    cmp lr, r4
+    bne 1b
+    add sp, sp, #20
+    pop {r4-r11, pc}
+    .size no_std_infer_gemm_one, . - no_std_infer_gemm_one
+    .purgem nsi_one
     .purgem nsi_requantise
     .purgem nsi_product
     .purgem nsi_products
