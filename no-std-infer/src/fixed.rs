@@ -160,14 +160,15 @@ pub const fn exp_on_negative_values(x: i32) -> i32 {
     }
     let minus_quarter_or_more = (x & (QUARTER - 1)).wrapping_sub(QUARTER);
     let mut result = exp_on_interval_between_negative_quarter_and_zero(minus_quarter_or_more << SOFTMAX_DIFF_BITS);
-    let remainder = minus_quarter_or_more.wrapping_sub(x);
+    let mut quarters = minus_quarter_or_more.wrapping_sub(x) as u32 >> (FRACTION_BITS - 2);
     // e^(-2^k) in Q0.31 for k = -2..=4.
     const FACTORS: [i32; 7] = [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
     let mut k = 0;
-    while k < FACTORS.len() {
-        if remainder & (QUARTER << k) != 0 {
+    while quarters != 0 && k < FACTORS.len() {
+        if quarters & 1 != 0 {
             result = high_mul(result, FACTORS[k]);
         }
+        quarters >>= 1;
         k += 1;
     }
     result

@@ -3,8 +3,8 @@
 use crate::CRC32;
 use crate::error::{Error, OpError};
 use crate::format::{
-    ALIGN, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, SECTION_LEN, Section, Tensor, VERSION,
-    arena_len, blob_crc, section, total_len,
+    ALIGN, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, SECTION_LEN, Section, Tensor,
+    VERSION, arena_len, blob_crc, section, total_len,
 };
 use crate::ops::{check, check_tensor};
 

@@ -2,8 +2,8 @@
 //! instructions than it has fields.
 
 use super::{
-    Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
-    Tensor, Weights, Window,
+    Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape,
+    Softmax, Tensor, Weights, Window,
 };
 use crate::fixed::Multiplier;
 
