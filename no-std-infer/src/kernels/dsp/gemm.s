@@ -110,52 +110,37 @@ nsi_gemm_tap_\tap:
     str r8, [sp, #8]
     .endif
 
-    // The first channel.
-    ldr r9, [sp, #12]
-    ldr lr, [sp, #20]
+    // The results of the first channel stay in r0-r3, those of the second go beside them.
+    ldr lr, [sp, #12]
     sub r4, r4, r0
     sub r5, r5, r1
     sub r6, r6, r2
     sub r7, r7, r3
-    ldm r9, {r9-r12}
-    add r0, r9, r0, lsl #1
-    nsi_requantise r0, r8
-    strb r8, [lr], #1
-    ldr r0, [sp, #24]
-    add r1, r9, r1, lsl #1
-    nsi_requantise r1, r8
-    sub r1, r0, #1
-    strb r8, [lr, r1]
-    add r2, r9, r2, lsl #1
-    nsi_requantise r2, r8
-    add r1, r1, r0
-    strb r8, [lr, r1]
-    add r3, r9, r3, lsl #1
-    nsi_requantise r3, r8
-    add r1, r1, r0
-    strb r8, [lr, r1]
-    // The second channel.
-    ldr r2, [sp, #12]
-    add r2, r2, #16
-    ldm r2!, {r9-r12}
-    add r4, r9, r4, asr #7
-    nsi_requantise r4, r8
-    strb r8, [lr]
-    add r5, r9, r5, asr #7
-    nsi_requantise r5, r8
-    strb r8, [lr, r0]
-    add r6, r9, r6, asr #7
-    nsi_requantise r6, r8
-    strb r8, [lr, r0, lsl #1]
-    add r0, r0, r0, lsl #1
-    add r7, r9, r7, asr #7
-    nsi_requantise r7, r8
-    strb r8, [lr, r0]
-    add lr, lr, #1
-    str lr, [sp, #20]
-    str r2, [sp, #12]
-    ldr r9, [sp, #16]
-    cmp r2, r9
+    ldm lr!, {r9-r12}
+    .irp sum, r0, r1, r2, r3
+    add \sum, r9, \sum, lsl #1
+    nsi_requantise \sum, r8, to=\sum
+    .endr
+    ldm lr!, {r9-r12}
+    str lr, [sp, #12]
+    .irp sum, r4, r5, r6, r7
+    add \sum, r9, \sum, asr #7
+    nsi_requantise \sum, r8, to=\sum
+    .endr
+    bfi r0, r4, #8, #8
+    bfi r1, r5, #8, #8
+    bfi r2, r6, #8, #8
+    bfi r3, r7, #8, #8
+    ldrd r4, r5, [sp, #20]
+    add r6, r5, r5, lsl #1
+    strh r0, [r4]
+    strh r1, [r4, r5]
+    strh r2, [r4, r5, lsl #1]
+    strh r3, [r4, r6]
+    add r4, r4, #2
+    str r4, [sp, #20]
+    ldr r5, [sp, #16]
+    cmp lr, r5
     bne 1b
     add sp, sp, #36
     pop {r4-r11, pc}
