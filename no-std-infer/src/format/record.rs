@@ -130,7 +130,12 @@ impl Field for Layout {
     }
 
     fn write(&self, writer: &mut Writer) {
-        (*self as u8).write(writer);
+        let tag: u8 = match self {
+            Self::Plain => 0,
+            Self::Packed => 1,
+            Self::Winograd2x2 => 2,
+        };
+        tag.write(writer);
     }
 }
 
