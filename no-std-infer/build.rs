@@ -2,9 +2,6 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    for name in ["dsp", "scalar", "armv6m", "armv7m"] {
-        println!("cargo::rustc-check-cfg=cfg({name})");
-    }
     let target = std::env::var("TARGET").unwrap_or_default();
     let is = |prefixes: &[&str]| prefixes.iter().any(|prefix| target.starts_with(prefix));
     // Every Armv7E-M core has the DSP extension; of Armv8-M some have. The baseline of Armv8-M is Armv6-M with a division.
@@ -12,11 +9,15 @@ fn main() {
     let armv7m = is(&["thumbv7m", "thumbv8m.main"]);
     let names = [
         ("dsp", is(&["thumbv7em"])),
+        ("fpu", target.ends_with("eabihf")),
         ("scalar", armv6m || armv7m || is(&["riscv32"])),
         ("armv6m", armv6m),
         ("armv7m", armv7m),
     ];
-    for (name, _) in names.iter().filter(|(_, holds)| *holds) {
-        println!("cargo::rustc-cfg={name}");
+    for (name, holds) in names {
+        println!("cargo::rustc-check-cfg=cfg({name})");
+        if holds {
+            println!("cargo::rustc-cfg={name}");
+        }
     }
 }
