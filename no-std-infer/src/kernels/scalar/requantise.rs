@@ -29,7 +29,7 @@ fn high_product(a: i32, b: i32) -> i32 {
 fn high_product_of_halves(a: i32, b: i32) -> i32 {
     let (a_high, a_low) = (a >> 16, a as u32 & 0xFFFF);
     let (b_high, b_low) = (b >> 16, b as u32 & 0xFFFF);
-    let middle = (a_low * b_high as u32) + (a_low * b_low >> 16) + (1 << 15);
+    let middle = (a_low * b_high as u32) + ((a_low * b_low) >> 16) + (1 << 15);
     let other = a_high.wrapping_mul(b_low as i32).wrapping_add((middle & 0xFFFF) as i32);
     (a_high * b_high).wrapping_add((middle >> 16) as i32).wrapping_add(other >> 16)
 }
@@ -44,7 +44,7 @@ mod tests {
     fn numbers() -> impl Strategy<Value = i32> {
         let ends = [0, 1, 0x7FFF, 0x8000, 0xFFFF];
         let half = prop::sample::select(ends.to_vec());
-        prop_oneof![any::<i32>(), (half.clone(), half).prop_map(|(high, low)| high << 16 | low)]
+        prop_oneof![any::<i32>(), (half.clone(), half).prop_map(|(high, low)| (high << 16) | low)]
     }
 
     proptest! {
