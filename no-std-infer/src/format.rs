@@ -63,7 +63,7 @@
 //! `Concat` and `Constant`, summands of different shapes, softmax over several
 //! pixels, dense layers over several vectors and their factors in double precision. Version 3 added
 //! [`Layout::Packed`] and [`Layout::Winograd2x2`]. Version 4 put the operators into a section of their own, as records
-//! that are cheap to read.
+//! that are cheap to read, and allowed outputs over inputs at other places than the input's own.
 
 mod op;
 mod record;
