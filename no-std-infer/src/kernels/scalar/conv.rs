@@ -31,8 +31,7 @@ pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>
     let pairs = op.output.channels as usize / 2;
     let room = (words.len() / (order.pairs() * 4).max(1)).min(pairs).max(1);
     let firsts = || (0..pairs).step_by(room);
-    let (input, output) = (op.input.range(), op.output.range());
-    let apart = input.end <= output.start || output.end <= input.start;
+    let apart = !op.input.overlaps(&op.output);
     let together = if room == pairs || apart { rows.len().max(1) } else { 1 };
     if !apart {
         firsts().try_for_each(|first| recover(order, winograd, first..pairs, words))?;
