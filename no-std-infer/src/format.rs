@@ -19,8 +19,8 @@
 //!
 //! The [`section::MANIFEST`] section is a run of postcard 1.x messages without separators: one [`Info`],
 //! `Info::labels` strings. The [`section::OPERATORS`] section holds a record of [`RECORD_LEN`] bytes for each of
-//! `Info::ops` [`Op`]s: a byte that names the variant, counted from 0 in the order of their definition, then the fields in
-//! the order of theirs, without padding; the rest is zeros. A [`Layout`] is a byte counted in the same way, and a table
+//! `Info::ops` [`Op`]s: a byte that names the variant, counted from 0 in the order of their definition, then the fields
+//! in the order of theirs, without padding; the rest is zeros. A [`Layout`] is a byte counted in the same way, and a table
 //! that there is not is 2^32 − 1. The [`section::WEIGHTS`] section holds the constants that the operators address by
 //! offset; the [`section::GOLDEN`] section is one postcard [`Golden`].
 //!
