@@ -11,7 +11,8 @@ unsafe extern "C" {
     fn no_std_infer_copy(target: *mut i8, source: *const i8, len: usize);
 }
 
-/// Copies as many bytes as the shorter of both has.
+/// Copies as many bytes as the shorter of both has, first to last: the target may share bytes with the source where it
+/// begins below it.
 pub fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
     #[cfg(dsp)]
     // SAFETY: it reads and writes as many bytes as both slices have; words need no alignment where it is not checked.
@@ -37,4 +38,10 @@ pub fn move_down(bytes: &[Cell<i8>], from: usize) {
     }
     #[cfg(not(dsp))]
     bytes.iter().zip(bytes.get(from..).unwrap_or_default()).for_each(|(target, source)| target.set(source.get()));
+}
+
+/// The same bytes as numbers without a sign.
+pub fn unsigned(bytes: &mut [i8]) -> &mut [u8] {
+    // SAFETY: both types have the size and the alignment 1, and all their bytes are valid values.
+    unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }
 }

@@ -2,19 +2,24 @@
 //!
 //! A kernel gets the whole arena, the layer and a range of output rows. It may read the layer's inputs, write those rows
 //! of its output and use its scratch, at the planned offsets and nowhere else. [`Model::parse`](crate::Model::parse) has
-//! proved that offsets and constants are in range, that no sum overflows, and where regions may overlap.
-//! Every set gives the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
+//! proved that offsets and constants are in range, and that no sum overflows.
+//!
+//! Where the output shares bytes with an input, the rows are all of them, and a kernel reads each byte before it overwrites
+//! it: it reads and writes in the order that [`Overlap`](crate::ops::Overlap) asks for. Where they lie apart, every set gives
+//! the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
 
 mod copy;
 mod dsp;
 mod portable;
 mod rows;
+mod scalar;
 mod window;
 
 use core::ops::Range;
 
 pub use dsp::Dsp;
 pub use portable::Portable;
+pub use scalar::{Block, Paired, Scalar, Single};
 
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
 use crate::ops::{AddLayer, ConvLayer, DenseLayer};
@@ -23,14 +28,54 @@ use crate::ops::{AddLayer, ConvLayer, DenseLayer};
 #[cfg(dsp)]
 pub type Native = Dsp;
 /// The fastest set for the target that the crate is compiled for.
-#[cfg(not(dsp))]
+#[cfg(armv6m)]
+pub type Native = Scalar<Paired>;
+/// The fastest set for the target that the crate is compiled for.
+#[cfg(all(scalar, not(armv6m)))]
+pub type Native = Scalar<Single>;
+/// The fastest set for the target that the crate is compiled for.
+#[cfg(not(any(dsp, scalar)))]
 pub type Native = Portable;
+
+/// The methods of [`Kernels`] for which no set has kernels of its own: they run the portable ones.
+macro_rules! portable_kernels {
+    () => {
+        fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
+            Portable::clamp(arena, op, rows);
+        }
+
+        fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
+            Portable::lookup(arena, op, table, rows);
+        }
+
+        fn reshape(arena: &mut [i8], op: &Reshape) {
+            Portable::reshape(arena, op);
+        }
+
+        fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
+            Portable::mul(arena, op, rows);
+        }
+
+        fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
+            Portable::pad(arena, op, rows);
+        }
+
+        fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
+            Portable::concat(arena, op, rows);
+        }
+
+        fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
+            Portable::constant(arena, op, values);
+        }
+    };
+}
+use portable_kernels;
 
 /// A set of kernels. The methods correspond to the variants of [`Op`](crate::format::Op), where the semantics stand.
 pub trait Kernels {
     /// Output rows `rows` of a convolution.
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
-    /// Output rows `rows` of a depthwise convolution; all of them where the output lies in place of the input.
+    /// Output rows `rows` of a depthwise convolution.
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
     /// A fully connected layer.
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>);

@@ -10,7 +10,7 @@ use crate::format::{Conv2d, Op};
 use crate::kernels::rows::Rows;
 use crate::ops::{Packed, Strip, panel_len};
 
-/// Output rows `rows` of a convolution with packed weights; all of them where the output lies in place of the input.
+/// Output rows `rows` of a convolution with packed weights.
 pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
     let arena = Cell::from_mut(arena).as_slice_of_cells();
     let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
@@ -101,8 +101,11 @@ impl<'a> Product<'a> {
 
     /// Multiplies what is left in the panel.
     fn finish(self) {
+        let pairs = self.channels / 2;
+        let done = if self.pixels == 1 { pairs } else { 0 };
+        self.gemm.multiply_one(0..done, self.output);
         if self.pixels > 0 {
-            (0..self.channels.div_ceil(2)).for_each(|pair| self.multiply_pair(pair, self.output));
+            (done..self.channels.div_ceil(2)).for_each(|pair| self.multiply_pair(pair, self.output));
         }
     }
 
