@@ -33,13 +33,15 @@ pub(super) fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> 
 /// Draws initial weights from a generator of its own, so that they depend on the seed alone.
 pub(super) struct Initialiser<'a> {
     rng: ChaCha8Rng,
+    /// Of batch-norm.
+    epsilon: f64,
     device: &'a Device,
 }
 
 impl<'a> Initialiser<'a> {
     /// Weights on `device` that follow from `seed`.
-    pub fn new(seed: u64, device: &'a Device) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), device }
+    pub fn new(seed: u64, epsilon: f64, device: &'a Device) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), epsilon, device }
     }
 
     /// He et al. 2015: uniform with variance 2 / `fan_in`.
@@ -50,12 +52,18 @@ impl<'a> Initialiser<'a> {
     }
 
     fn zeros(&self, len: usize) -> Param<Tensor<1>> {
-        Param::from_data(TensorData::new(vec![0.0f32; len], [len]), self.device)
+        param(vec![0.0; len], self.device)
     }
 
     fn norm(&self, channels: usize) -> BatchNorm {
-        BatchNormConfig::new(channels).init(self.device)
+        BatchNormConfig::new(channels).with_epsilon(self.epsilon).init(self.device)
     }
+}
+
+/// A vector that is learnt.
+pub(super) fn param(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
+    let len = values.len();
+    Param::from_data(TensorData::new(values, [len]), device)
 }
 
 /// Convolution with SAME padding, then batch-norm or bias, then activation.
@@ -289,6 +297,13 @@ pub(super) struct Dense {
 impl Dense {
     pub fn new(inputs: usize, outputs: usize, activation: Activation, init: &mut Initialiser) -> Self {
         Self { weight: init.he([inputs, outputs], inputs), bias: init.zeros(outputs), activation }
+    }
+
+    /// Replaces weights `[in][out]` and bias.
+    pub fn set(&mut self, weights: Vec<f32>, bias: Vec<f32>) {
+        let (dims, device) = (self.weight.dims(), self.bias.device());
+        self.weight = Param::from_data(TensorData::new(weights, dims), &device);
+        self.bias = param(bias, &device);
     }
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {

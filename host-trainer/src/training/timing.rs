@@ -9,8 +9,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::DeviceKind;
 use super::batch::pixels;
-use super::loss::Criterion;
-use super::run::optimizer;
+use super::loss::{Criterion, Mixture, certain};
+use super::optimizer::optimizer;
 use crate::config::Config;
 use crate::graph::Shape;
 use crate::model::{Net, Task};
@@ -22,7 +22,7 @@ pub struct Steps {
     criterion: Criterion,
     learning_rate: f64,
     input: Tensor<4>,
-    labels: Vec<usize>,
+    images: Vec<Mixture>,
 }
 
 impl Steps {
@@ -43,11 +43,11 @@ impl Steps {
         let noise: Vec<Vec<u8>> = labels.iter().map(|_| (0..shape.len()).map(|_| rng.random()).collect()).collect();
         Ok(Self {
             net: Net::new(&config.model, task, config.seed, &device)?,
-            optimizer: optimizer(config),
+            optimizer: optimizer(&config.train),
             criterion: Criterion::new(&config.train, &labels, classes)?,
             learning_rate: config.train.learning_rate,
             input: pixels(labels.len(), shape, &device, |image| &noise[image]),
-            labels,
+            images: labels.into_iter().map(certain).collect(),
         })
     }
 
@@ -60,7 +60,7 @@ impl Steps {
     /// Forward, backward and a step of the optimiser; the loss before it.
     pub fn step(&mut self) -> f32 {
         let logits = self.net.forward(self.input.clone(), None);
-        let (loss, _) = self.criterion.loss(logits, &self.labels);
+        let (loss, _) = self.criterion.loss(logits, &self.images);
         let value = loss.clone().into_scalar();
         let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
         self.net = self.optimizer.step(self.learning_rate, self.net.clone(), gradients);
