@@ -14,6 +14,7 @@ use crate::dataset::{Images, Loaded};
 use crate::emit::{Description, Emitted, PRODUCER, emit_within};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
+use crate::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::quantise::QuantModel;
 use crate::run_dir::{Record, RunDir};
 use crate::sqnr::LayerSqnr;
@@ -52,8 +53,8 @@ pub struct Report {
 }
 
 /// Quantises the run's network, with `method` or else the best of all, packs it into at most `flash` bytes of weights
-/// and tables, or the least that it needs, and writes `model.blob`, `report.json` and the
-/// pictures into the run folder.
+/// and tables, or the least that it needs, and writes `model.blob`, `report.json`, the pictures and, last of all, the
+/// predictions for the test images, or for the validation images where there are no others, into the run folder.
 ///
 /// # Errors
 /// When the network cannot be quantised or a file cannot be written.
@@ -96,6 +97,9 @@ pub fn export(
     };
     write(run, &emitted, &report)?;
     show(run, &model, images, &report)?;
+    let (entries, unseen) =
+        if images.test.is_empty() { (&record.valid, &images.valid) } else { (&record.test, &images.test) };
+    Predictions::of(&graph, &model, entries, unseen).save(&run.file(PREDICTIONS_FILE))?;
     Ok(report)
 }
 

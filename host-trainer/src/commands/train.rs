@@ -1,5 +1,6 @@
 //! `train`: from a folder of images to the blob.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -15,7 +16,11 @@ use crate::training::{self, Console, DeviceKind, Labelled, TrainingData, train};
 
 pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let (run, report) = match &args.resume {
-        Some(run_dir) => resume(&RunDir::new(run_dir), args)?,
+        Some(run_dir) => {
+            let run = RunDir::new(run_dir);
+            let report = go_on(&run, &run.record()?.root, compute(args, true))?;
+            (run, report)
+        }
         None => start(args)?,
     };
     print!("{}", report.to_text());
@@ -57,13 +62,13 @@ pub(super) fn train_new(
     train_and_export(run, config, &record, &images, compute)
 }
 
-fn resume(run: &RunDir, args: &TrainArgs) -> Result<(RunDir, Report)> {
+/// Goes on with a run whose images are below `root`, and exports.
+pub(super) fn go_on(run: &RunDir, root: &Path, compute: training::Options) -> Result<Report> {
     let config = run.config()?;
     let record = run.record()?;
-    let images = progress::load(&mut record.dataset(&record.root), &config.input, View::Rgb888)?;
+    let images = progress::load(&mut record.dataset(root), &config.input, View::Rgb888)?;
     record.check_same(&images)?;
-    let report = train_and_export(run, &config, &record, &images, compute(args, true))?;
-    Ok((run.clone(), report))
+    train_and_export(run, &config, &record, &images, compute)
 }
 
 fn compute(args: &TrainArgs, resume: bool) -> training::Options {
