@@ -10,6 +10,7 @@ pub mod calibrate;
 pub mod candidates;
 pub mod commands;
 pub mod comparison;
+pub mod confidence;
 pub mod config;
 pub mod cross_validation;
 pub mod dataset;

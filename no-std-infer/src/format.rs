@@ -19,7 +19,8 @@
 //!
 //! The [`section::MANIFEST`] section is a run of postcard 1.x messages without separators: one [`Info`],
 //! `Info::labels` strings, `Info::ops` [`Op`]s. The [`section::WEIGHTS`] section holds the constants that the
-//! operators address by offset; the [`section::GOLDEN`] section is one postcard [`Golden`].
+//! operators address by offset; the [`section::GOLDEN`] section is one postcard [`Golden`], the [`section::CALIBRATION`]
+//! section one postcard [`Calibration`].
 //!
 //! # Constants in the weights section
 //!
@@ -102,7 +103,7 @@ pub mod section {
     pub const GOLDEN: u32 = 128;
     /// Reserved: signature over all bytes outside this section.
     pub const SIGNATURE: u32 = 129;
-    /// Reserved: calibration data beyond the temperature.
+    /// When the model should rather not answer: a [`Calibration`](super::Calibration), optional.
     pub const CALIBRATION: u32 = 130;
 }
 
@@ -355,6 +356,19 @@ impl Tensor {
         let start = self.offset as usize;
         start..start.saturating_add(self.len())
     }
+}
+
+/// When a classifier should rather not answer, found on images that were not trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The model answers when the byte of its class's probability, in 256ths, is this or more.
+    pub threshold: u8,
+    /// Number of those images.
+    pub images: u32,
+    /// Share of them that is answered, 0 to 1.
+    pub coverage: f32,
+    /// Share of these answers that is right, 0 to 1.
+    pub accuracy: f32,
 }
 
 /// Test vector that a device can run by itself.

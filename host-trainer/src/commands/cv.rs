@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use serde::Serialize;
 
 use super::train;
+use crate::confidence::{Confidence, WANTED};
 use crate::config::Config;
 use crate::cross_validation::{CvDir, Plan};
 use crate::dataset::{Dataset, Options};
+use crate::predictions::Predictions;
 use crate::scores::Scores;
 use crate::training::DeviceKind;
 use crate::{atomic, training};
@@ -93,15 +96,37 @@ fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), args: &CvArg
     Ok(())
 }
 
+/// What the joined folds say.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    scores: Scores,
+    /// About the probabilities, where there are enough images.
+    confidence: Option<Confidence>,
+}
+
 fn collect(dir: &CvDir, json: bool) -> Result<ExitCode> {
     let (_, predictions) = dir.join()?;
-    let scores = Scores::new(&predictions);
-    let text = serde_json::to_string_pretty(&scores)?;
+    let report = Report::new(&predictions);
+    let text = serde_json::to_string_pretty(&report)?;
     atomic::write(&dir.file("report.json"), text.as_bytes())?;
     if json {
         println!("{text}");
     } else {
-        print!("{}", scores.to_text());
+        print!("{}", report.scores.to_text());
+        if let Some(confidence) = &report.confidence {
+            print!("\n{}", confidence.to_text());
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Report {
+    fn new(predictions: &Predictions) -> Self {
+        let confidence = Confidence::new(predictions, WANTED);
+        if let Err(error) = &confidence {
+            eprintln!("note: {error:#}");
+        }
+        Self { scores: Scores::new(predictions), confidence: confidence.ok() }
+    }
 }

@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::config::Config;
 use crate::dataset::{Dataset, Loaded, Options, View};
-use crate::export::{Report, export};
+use crate::export::{Choices, Report, export};
 use crate::graph::Shape;
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
@@ -146,5 +146,5 @@ fn train_and_export(
     );
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
     eprintln!("epoch {} of {} is the best; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    export(run, config, record, images, config.quantize.method, 0)
+    export(run, config, record, images, &Choices { method: config.quantize.method, ..Choices::default() })
 }
