@@ -19,8 +19,8 @@ const PLAN_FILE: &str = "cv.json";
 pub struct Plan {
     /// Number of folds.
     pub folds: usize,
-    /// The configuration of each fold's training.
-    pub config: Config,
+    /// The configuration of each fold's training, as TOML.
+    pub config: String,
     /// Class names in the order of the labels.
     pub classes: Vec<String>,
     /// All images by name.
@@ -54,7 +54,24 @@ impl Plan {
             fold,
         };
         let images = dataset.train.iter().zip(of_image).map(planned).collect();
-        Ok(Self { folds, config: config.clone(), classes: dataset.classes.clone(), images })
+        let config = config_text(config)?;
+        Ok(Self { folds, config, classes: dataset.classes.clone(), images })
+    }
+
+    /// The configuration of each fold's training.
+    ///
+    /// # Errors
+    /// When the plan is damaged.
+    pub fn config(&self) -> Result<Config> {
+        Config::from_toml(&self.config).with_context(|| format!("the configuration in {PLAN_FILE} is damaged"))
+    }
+
+    /// Whether each fold's training has this configuration.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML.
+    pub fn has(&self, config: &Config) -> Result<bool> {
+        Ok(self.config == config_text(config)?)
     }
 
     /// The split that scores one fold.
@@ -64,8 +81,14 @@ impl Plan {
     pub fn dataset(&self, whole: &Dataset, fold: usize) -> Result<Dataset> {
         ensure!(fold < self.folds, "there is no fold {fold}: the folds are 0 to {}", self.folds - 1);
         let folds: Vec<usize> = self.images.iter().map(|image| image.fold).collect();
-        whole.fold(&folds, fold, self.config.data.valid, self.config.seed)
+        let config = self.config()?;
+        whole.fold(&folds, fold, config.data.valid, config.seed)
     }
+}
+
+/// TOML gives every number back exactly, so that equal texts are equal configurations.
+fn config_text(config: &Config) -> Result<String> {
+    toml::to_string(config).context("cannot write the configuration as TOML")
 }
 
 /// A folder that `cv` makes.

@@ -20,7 +20,7 @@ use crate::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::quantise::QuantModel;
 use crate::run_dir::{Record, RunDir};
 use crate::sqnr::LayerSqnr;
-use crate::{atomic, gallery, plots};
+use crate::{atomic, gallery, pages, plots};
 
 /// Longest name of a layer in a table; longer ones are cut.
 const LONGEST_NAME: usize = 44;
@@ -69,7 +69,7 @@ pub struct Choices {
     pub confidence: Option<Confidence>,
 }
 
-/// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, the pictures and, last of all, the
+/// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and, last of all, the
 /// predictions for the test images, or for the validation images where there are no others, into the run folder.
 ///
 /// # Errors
@@ -114,7 +114,10 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     show(run, &model, images, &report)?;
     let (entries, unseen) =
         if images.test.is_empty() { (&record.valid, &images.valid) } else { (&record.test, &images.test) };
-    Predictions::of(&graph, &model, entries, unseen).save(&run.file(PREDICTIONS_FILE))?;
+    let predictions = Predictions::of(&graph, &model, entries, unseen);
+    let page = pages::training_run(run, record, images, &report, &predictions)?;
+    atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
+    predictions.save(&run.file(PREDICTIONS_FILE))?;
     Ok(report)
 }
 
@@ -178,13 +181,14 @@ pub fn compare(graph: &Graph, model: &Model<'_>, labels: &[String], images: &Loa
 
 fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
     atomic::write(&run.blob(), &emitted.blob)?;
-    plots::curves(&run.file("curves.svg"), &run.epochs()?)?;
+    atomic::write(&run.file("curves.svg"), plots::curves(&run.epochs()?)?.as_bytes())?;
     for split in &report.comparison.splits {
         for engine in &split.engines {
             let (split, engine_name) = (&split.name, &engine.name);
             let path = run.file(&format!("confusion-{split}-{engine_name}.svg"));
             let title = format!("{split}, {engine_name}");
-            plots::confusion(&path, &title, &report.comparison.labels, &engine.confusion)?;
+            let svg = plots::confusion(&title, &report.comparison.labels, &engine.confusion)?;
+            atomic::write(&path, svg.as_bytes())?;
         }
     }
     atomic::write(&run.file("report.json"), serde_json::to_string_pretty(report)?.as_bytes())

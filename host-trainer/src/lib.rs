@@ -28,6 +28,7 @@ pub mod litert;
 pub mod metrics;
 pub mod model;
 pub mod pack;
+pub mod pages;
 pub mod plan;
 pub mod plateau;
 pub mod plots;

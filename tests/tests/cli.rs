@@ -220,7 +220,8 @@ fn from_pictures_to_parity() {
     }
     let folder = text(pictures.path());
     call(&["train", "--data", folder, "--config", text(&config), "--out", text(&out)]).expect("it trains");
-    for name in ["model.blob", "report.json", "metrics.csv", "curves.svg", "dataset.json", "config.toml"] {
+    for name in ["model.blob", "report.json", "report.html", "metrics.csv", "curves.svg", "dataset.json", "config.toml"]
+    {
         assert!(out.join(name).exists(), "{name}");
     }
     let first = fs::read(out.join("model.blob")).expect("readable");
@@ -299,6 +300,13 @@ fn fold_by_fold_equals_all_at_once_and_calibrates_the_model_that_ships() {
     for name in ["cv.json", "predictions.csv", "report.json", "fold-0/model.blob", "fold-2/predictions.csv"] {
         assert_eq!(faces.read(&format!("parts/{name}")), faces.read(&format!("whole/{name}")), "{name}");
     }
+    let page = String::from_utf8(faces.read("whole/report.html")).expect("UTF-8");
+    for part in
+        ["188 photographs: 20 of 208 images are copies", "Reliability, int8", "Answers, int8", "fold-2/report.html"]
+    {
+        assert!(page.contains(part), "{part} is not in the page");
+    }
+    assert!(!page.contains("cannot be shown") && !page.contains("src=\"http") && page.contains("data:image/png"));
     let predictions = String::from_utf8(faces.read("whole/predictions.csv")).expect("UTF-8");
     let folds_of = |group: &str| -> Vec<&str> {
         let fields = predictions.lines().map(|line| line.split(',').collect::<Vec<_>>());

@@ -15,7 +15,7 @@ use crate::dataset::{Dataset, Options};
 use crate::predictions::Predictions;
 use crate::scores::Scores;
 use crate::training::DeviceKind;
-use crate::{atomic, training};
+use crate::{atomic, pages, training};
 
 #[derive(Debug, Args)]
 pub(super) struct CvArgs {
@@ -90,7 +90,7 @@ fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), args: &CvArg
     let report = if resume {
         train::go_on(&run, &split.root, compute)?
     } else {
-        train::train_new(&run, &plan.config, split, compute)?
+        train::train_new(&run, &plan.config()?, split, compute)?
     };
     eprintln!("{}", report.comparison.accuracy_text());
     Ok(())
@@ -106,8 +106,10 @@ struct Report {
 }
 
 fn collect(dir: &CvDir, json: bool) -> Result<ExitCode> {
-    let (_, predictions) = dir.join()?;
+    let (plan, predictions) = dir.join()?;
     let report = Report::new(&predictions);
+    let page = pages::cross_validation(dir, &plan, &predictions, &report.scores, report.confidence.as_ref())?;
+    atomic::write(&dir.file(pages::REPORT_FILE), page.as_bytes())?;
     let text = serde_json::to_string_pretty(&report)?;
     atomic::write(&dir.file("report.json"), text.as_bytes())?;
     if json {

@@ -68,7 +68,7 @@ fn confidence(args: &QuantizeArgs, config: &Config, record: &Record) -> Result<O
     let (plan, predictions) = CvDir::new(dir).join()?;
     let (run, shown) = (args.run_dir.display(), dir.display());
     ensure!(
-        plan.config == *config && plan.classes == record.classes,
+        plan.has(config)? && plan.classes == record.classes,
         "{shown} cross-validated other classes or another configuration than {run} was trained with, so it says nothing \
          about its probabilities: run `cv` with {run}/config.toml"
     );

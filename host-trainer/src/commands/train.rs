@@ -53,7 +53,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     print!("{}", report.to_text());
     println!(
-        "\nThe run is in {}: model.blob, report.json, predictions.svg, curves.svg, confusion-*.svg, metrics.csv",
+        "\nThe run is in {}: report.html, model.blob, report.json, predictions.csv, metrics.csv, and pictures",
         run.path().display()
     );
     println!("See what is in the blob:  cargo run -- inspect {}", run.blob().display());
