@@ -319,27 +319,25 @@ fn fold_by_fold_equals_all_at_once_and_calibrates_the_model_that_ships() {
     assert_eq!(predictions.lines().count(), 1 + 208);
     call(&["compare", &parts, &faces.path("whole")]).expect("the same images");
 
-    let (run, data) = (faces.path("run"), faces.path("faces"));
-    call(&["train", "--data", &data, "--config", &faces.config, "--out", &run]).expect("it trains");
+    // A fold's run serves as one that ships.
+    let (run, data) = (faces.path("whole/fold-0"), faces.path("faces"));
     assert!(refusal(&["compare", &run, &parts]).contains("different images"));
-    let before = faces.read("run/model.blob");
+    let before = faces.read("whole/fold-0/model.blob");
     call(&["quantize", &run, "--calibration", &parts, "--answers-right", "0"]).expect("it calibrates");
-    let blob = Aligned::copy_of(&faces.read("run/model.blob"));
+    let blob = Aligned::copy_of(&faces.read("whole/fold-0/model.blob"));
     let calibration = *Model::parse(&blob).expect("valid").calibration().expect("any answer is right enough");
     assert_eq!((calibration.images, calibration.coverage > 0.9), (208, true), "{calibration:?}");
     assert_ne!(*blob, *before);
-    let path = faces.path("run/model.blob");
+    let path = faces.path("whole/fold-0/model.blob");
     call(&["predict", &path, &faces.path("faces/test/happy/0000.png")]).expect("it predicts");
     call(&["eval", &path, "--data", &data, "--json"]).expect("it evaluates");
     call(&["inspect", &path]).expect("it shows the threshold");
 
-    let other = faces.path("other.toml");
-    let entries = fs::read_to_string(&faces.config).expect("readable");
-    fs::write(&other, entries.replace("epochs = 1", "epochs = 2")).expect("written");
-    let run = faces.path("other");
-    call(&["train", "--data", &data, "--config", &other, "--out", &run]).expect("it trains");
+    let of_run = faces.dir.path().join("whole/fold-0/config.toml");
+    let other = fs::read_to_string(&of_run).expect("readable").replace("epochs = 1", "epochs = 2");
+    fs::write(&of_run, &other).expect("written");
     assert!(refusal(&["quantize", &run, "--calibration", &parts]).contains("another configuration"));
-    let (whole, groups) = (faces.path("whole"), &faces.groups);
-    let error = refusal(&["cv", "--data", &data, "--config", &other, "--groups", groups, "--out", &whole]);
+    let (whole, config, groups) = (faces.path("whole"), text(&of_run), &faces.groups);
+    let error = refusal(&["cv", "--data", &data, "--config", config, "--groups", groups, "--out", &whole]);
     assert!(error.contains("another configuration") && error.contains(&whole), "{error}");
 }
