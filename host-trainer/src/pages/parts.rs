@@ -1,7 +1,7 @@
 //! Sections that pages of runs and of cross-validations share.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use anyhow::Result;
@@ -71,13 +71,27 @@ pub(super) fn data(classes: &[String], sides: &[(String, Vec<Member<'_>>)]) -> S
             .to_owned()
     } else {
         format!(
-            "{} photographs: {copies} of {} images are copies, turned, cut or brightened; the largest group has {largest}. \
-             Copies are on one side of every split.",
+            "{} photographs: {copies} of {} images are copies, turned, cut or brightened; the largest group has {largest}. {}",
             sizes.len() + single,
-            members().count()
+            members().count(),
+            leaks(sides)
         )
     };
     table(&header, &rows) + &format!("<p>{about}</p>\n")
+}
+
+/// Whether copies are on several sides.
+fn leaks(sides: &[(String, Vec<Member<'_>>)]) -> String {
+    let mut on: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (name, side) in sides {
+        side.iter().filter_map(|member| member.group).for_each(|group| {
+            on.entry(group).or_default().insert(name);
+        });
+    }
+    match on.values().filter(|sides| sides.len() > 1).count() {
+        0 => "None has copies on two sides.".to_owned(),
+        several => format!("{several} have copies on two sides or more, so the accuracies flatter."),
+    }
 }
 
 /// One of the largest groups.
@@ -231,9 +245,13 @@ mod tests {
         let sides = [("train".to_owned(), train), ("test".to_owned(), vec![member(1, Some("c"))])];
         let html = data(&["cat".to_owned(), "<dog>".to_owned()], &sides);
         assert!(html.contains("4 photographs: 1 of 5 images are copies"), "{html}");
+        assert!(html.contains("None has copies on two sides"), "{html}");
         assert!(
             html.contains("<td>&lt;dog&gt;</td><td class=\"n\">2</td><td class=\"n\">1</td><td class=\"n\">3</td>")
         );
+        let apart = [("a", vec![member(0, Some("g"))]), ("b", vec![member(0, Some("g")), member(0, Some("h"))])];
+        let apart = apart.map(|(name, side)| (name.to_owned(), side));
+        assert!(data(&["cat".to_owned()], &apart).contains("1 have copies on two sides"));
         let single = [("train".to_owned(), vec![member(0, None)])];
         assert!(data(&["cat".to_owned()], &single).contains("No groups"));
     }
