@@ -203,10 +203,12 @@ pub(super) fn sqnr(layers: &[LayerSqnr]) -> String {
     table(&["layer", "operator", "output", "SQNR, dB"], &rows)
 }
 
-/// Indices of the images that the int8 model has wrong with the largest probability, the worst first.
+/// Indices of the images that the int8 model has wrong with the largest probability, the worst first, one of each group.
 pub(super) fn worst(answers: &[Answer<'_>]) -> Vec<usize> {
     let mut wrong: Vec<usize> = (0..answers.len()).filter(|&index| !answers[index].right).collect();
     wrong.sort_by_key(|&index| Reverse(answers[index].byte));
+    let mut seen = BTreeSet::new();
+    wrong.retain(|&index| seen.insert(answers[index].group));
     wrong.truncate(MISTAKES);
     wrong
 }
@@ -266,9 +268,12 @@ mod tests {
 
     #[test]
     fn the_worst_are_wrong_and_sure() {
-        let answer = |byte, right| Answer { byte, right, group: "" };
-        let answers = [answer(90, false), answer(200, true), answer(150, false), answer(90, false)];
+        let answer = |byte, right, group| Answer { byte, right, group };
+        let answers = [(90, false, "a"), (200, true, "b"), (150, false, "c"), (90, false, "d"), (140, false, "c")]
+            .map(|(byte, right, group)| answer(byte, right, group));
         assert_eq!(worst(&answers), [2, 0, 3]);
-        assert_eq!(worst(&vec![answer(1, false); 40]).len(), MISTAKES);
+        let groups: Vec<String> = (0..40).map(|group| group.to_string()).collect();
+        let many: Vec<_> = groups.iter().map(|group| answer(1, false, group)).collect();
+        assert_eq!(worst(&many).len(), MISTAKES);
     }
 }
