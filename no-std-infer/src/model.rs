@@ -75,7 +75,12 @@ impl<'a> Model<'a> {
 
     /// The operators in execution order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + use<'a> {
-        self.ops.iter().filter_map(Op::from_record)
+        self.records().iter().filter_map(Op::from_record)
+    }
+
+    /// The operators' records.
+    pub(crate) fn records(&self) -> &'a [[u8; RECORD_LEN]] {
+        self.ops
     }
 
     /// The weights section, which operators address by offset.
