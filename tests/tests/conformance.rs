@@ -13,8 +13,11 @@ use tests::outputs;
 /// Bytes of cases that are loaded at a time.
 const BATCH: usize = 12 << 20;
 
+/// Operators by the name of their trial.
+type Operators = [(&'static str, Kind)];
+
 /// Cores with kernels of their own, and how many cases of each operator run there.
-const CORES: [(Core, u64, &[(&str, Kind)]); 3] = [
+const CORES: [(Core, u64, &Operators); 3] = [
     (
         Core::M4,
         10_000,
