@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::dataset::View;
+use crate::dataset::{Grouping, View};
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
 #[derive(Debug, Parser)]
@@ -107,6 +107,25 @@ struct FlashArgs {
 impl FlashArgs {
     fn bytes(&self) -> usize {
         self.flash_budget.map_or(0, |kib| (kib as usize).saturating_mul(1024))
+    }
+}
+
+/// Which images are copies of one photograph.
+#[derive(Debug, Args)]
+struct GroupArgs {
+    /// CSV file with the columns `path` and `group`: images of a group stay on one side of every split. Without it
+    /// `groups.csv` in the data folder counts, where `data check` wrote it; `none` ignores that.
+    #[arg(long, value_name = "FILE.csv|none")]
+    groups: Option<PathBuf>,
+}
+
+impl GroupArgs {
+    fn grouping(&self) -> Grouping<'_> {
+        match self.groups.as_deref() {
+            None => Grouping::Beside,
+            Some(name) if name == Path::new("none") => Grouping::Ignored,
+            Some(file) => Grouping::File(file),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::GroupArgs;
 use crate::config::Config;
 use crate::dataset::{Dataset, Loaded, Options, View};
 use crate::export::{Report, export};
@@ -25,14 +26,20 @@ pub(super) struct TrainArgs {
     /// Folder for everything that the run makes.
     #[arg(long, value_name = "RUN_DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
-    /// CSV file with the columns `path` and `group`: images of a group stay on one side of the split.
-    #[arg(long, value_name = "FILE.csv")]
-    groups: Option<PathBuf>,
+    #[command(flatten)]
+    groups: GroupArgs,
+    /// Train although the given split has copies of one photograph on two sides.
+    #[arg(long)]
+    allow_leak: bool,
     /// Go on without files that cannot be read.
     #[arg(long)]
     skip_bad: bool,
     /// Go on with a run that was interrupted, from its last epoch.
-    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["data", "config", "out", "groups", "skip_bad"])]
+    #[arg(
+        long,
+        value_name = "RUN_DIR",
+        conflicts_with_all = ["data", "config", "out", "groups", "allow_leak", "skip_bad"]
+    )]
     resume: Option<PathBuf>,
     /// What computes.
     #[arg(long, value_enum, default_value = "flex")]
@@ -63,7 +70,8 @@ fn start(args: &TrainArgs) -> Result<(RunDir, Report)> {
     let options = Options {
         data: config.data.clone(),
         seed: config.seed,
-        groups: args.groups.as_deref(),
+        groups: args.groups.grouping(),
+        allow_leak: args.allow_leak,
         skip_bad: args.skip_bad,
     };
     let dataset = Dataset::open(data, &options)?;
