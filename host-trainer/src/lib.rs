@@ -10,6 +10,7 @@ pub mod candidates;
 pub mod commands;
 pub mod comparison;
 pub mod config;
+pub mod copies;
 pub mod dataset;
 pub mod device;
 pub mod device_bench;

@@ -1,6 +1,7 @@
 //! The program's commands; one file a command says what it takes, and does it.
 
 mod bench;
+mod data;
 mod demo;
 mod device_bench;
 mod estimate;
@@ -35,6 +36,8 @@ pub struct Cli {
 enum Command {
     /// Everything in five minutes: draws pictures, trains on them, quantises, checks parity.
     Demo(demo::DemoArgs),
+    /// Looks at a folder of images before one trains on it.
+    Data(data::DataArgs),
     /// Trains on a folder of images and writes the blob.
     Train(train::TrainArgs),
     /// Quantises a trained run again and writes the blob.
@@ -80,6 +83,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => demo::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Quantize(args) => quantize::run(&args),
         Command::Parity(args) => parity::run(&args),

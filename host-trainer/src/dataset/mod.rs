@@ -154,14 +154,16 @@ impl Dataset {
     }
 
     /// Lists the images below `dir` as they lie there: any class may be in any split, any split may be empty, and an
-    /// unsplit folder is all `test`.
+    /// unsplit folder is all `test`. `groups` names a file with their groups.
     ///
     /// # Errors
-    /// No such folder, or no images.
-    pub fn list(dir: &Path, skip_bad: bool) -> Result<Self> {
-        let (splits, mut dataset) = Self::scanned(dir, skip_bad)?;
+    /// No such folder, no images, or a groups file that cannot be used.
+    pub fn list(dir: &Path, groups: Option<&Path>) -> Result<Self> {
+        let (splits, mut dataset) = Self::scanned(dir, false)?;
         dataset.classes = splits.iter().flat_map(Classes::keys).cloned().collect::<BTreeSet<_>>().into_iter().collect();
         dataset.fill(splits);
+        let groups = groups.map_or(Grouping::Ignored, Grouping::File);
+        dataset.assign_groups(dir, &Options { groups, ..Options::default() })?;
         Ok(dataset)
     }
 

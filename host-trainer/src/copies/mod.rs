@@ -1,0 +1,164 @@
+//! Finds pictures that were made from one photograph, or show one scene, whatever was done to them: mirrored, cropped,
+//! scaled, turned, brightened.
+//!
+//! Local features of each picture are looked up among those of all others; two pictures belong together when enough
+//! features that look alike agree on one way in which one picture was made from the other. Groups are what is connected
+//! by such pairs.
+
+mod features;
+mod geometry;
+mod index;
+mod page;
+mod report;
+mod union;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use image::RgbImage;
+use image::imageops::{FilterType, resize};
+use rayon::prelude::*;
+
+use crate::dataset::{Progress, picture};
+use features::{Feature, Plane, SIDE, features, grey};
+use geometry::{Affine, agreement};
+use index::{Match, matches};
+pub use page::page;
+pub use report::{Group, Picture, Report, samples};
+pub use union::{Score, groups, score};
+
+/// Least number of places that agree. Chosen on half of the pets' groups, where 9 to 16 separate all of them.
+const AGREEING: usize = 12;
+/// Least correlation of copies; shots of one scene lie below. On the pets no pair lies between 0.7 and 0.85.
+const COPY: f32 = 0.8;
+/// Width or height, whichever is larger, at which pictures are correlated.
+const SMALL: u32 = 64;
+
+/// Two pictures that belong together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Link {
+    /// Their indices, the lower first.
+    pub pictures: [usize; 2],
+    /// Number of places that agree; 0 where the pictures are equal at the size at which they are compared.
+    pub places: usize,
+    /// Correlation of their brightness where they overlap, −1 to 1.
+    pub correlation: f32,
+    /// Whether one is the mirror image of the other.
+    pub mirrored: bool,
+}
+
+impl Link {
+    /// Whether both come from one photograph. Otherwise they are two shots of one scene, which make an accuracy as
+    /// untrue when they lie on two sides of a split.
+    #[must_use]
+    pub fn is_copy(&self) -> bool {
+        self.correlation >= COPY
+    }
+}
+
+/// What is kept of a picture.
+struct Look {
+    features: Vec<Feature>,
+    small: Plane,
+}
+
+impl Look {
+    fn new(picture: &RgbImage) -> Self {
+        let plane = grey(picture);
+        let side = |n: u32| (n * SMALL).div_ceil(SIDE);
+        let small = resize(&plane, side(plane.width()), side(plane.height()), FilterType::Triangle);
+        Self { features: features(&plane), small }
+    }
+}
+
+/// What [`find`] found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    /// Pictures that belong together, in order. Their indices count the files that can be decoded only.
+    pub links: Vec<Link>,
+    /// Files that cannot be decoded, with the reason.
+    pub bad: Vec<(PathBuf, String)>,
+}
+
+/// Reads the pictures and finds those that belong together. The result does not depend on the number of threads.
+/// Pictures with little texture, such as a clear sky, are only found where they are equal.
+#[must_use]
+pub fn find(files: &[PathBuf], progress: Progress) -> Found {
+    let done = AtomicUsize::new(0);
+    let look = |file: &PathBuf| {
+        let look = picture(file).map(|picture| Look::new(&picture));
+        progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
+        look
+    };
+    let read: Vec<_> = files.par_iter().map(look).collect();
+    let (mut found, mut looks) = (Found::default(), Vec::new());
+    for (file, look) in files.iter().zip(read) {
+        match look {
+            Ok(look) => looks.push(look),
+            Err(error) => found.bad.push((file.clone(), format!("{error:#}"))),
+        }
+    }
+    found.links = links(&looks);
+    found
+}
+
+fn links(looks: &[Look]) -> Vec<Link> {
+    let described: Vec<&[Feature]> = looks.iter().map(|look| &look.features[..]).collect();
+    let matches = matches(&described);
+    let pairs: Vec<&[Match]> =
+        matches.chunk_by(|a, b| a.pair() == b.pair()).filter(|pair| pair.len() >= AGREEING).collect();
+    let mut links: Vec<Link> = pairs.par_iter().filter_map(|pair| link(looks, pair)).chain(equal(looks)).collect();
+    links.par_sort_by(|a, b| a.pictures.cmp(&b.pictures).then(b.correlation.total_cmp(&a.correlation)));
+    links.dedup_by_key(|link| link.pictures);
+    links
+}
+
+/// The link that the matches of one pair of pictures prove, if they do.
+fn link(looks: &[Look], matches: &[Match]) -> Option<Link> {
+    let ([a, b], mirrored) = matches[0].pair();
+    let features = matches.iter().map(|found| found.features).collect::<Vec<_>>();
+    let (places, map) = agreement([&looks[a].features, &looks[b].features], mirrored, &features);
+    let correlation = correlation(&looks[a].small, &looks[b].small, &map);
+    (places >= AGREEING).then_some(Link { pictures: [a, b], places, correlation, mirrored })
+}
+
+/// Links between neighbours among the pictures that look the same at [`SMALL`] pixels.
+fn equal(looks: &[Look]) -> Vec<Link> {
+    let bytes =
+        |index: usize| (looks[index].small.dimensions(), looks[index].small.iter().map(|value| value.to_bits()));
+    let mut order: Vec<usize> = (0..looks.len()).collect();
+    let compare = |&a: &usize, &b: &usize| {
+        let ((size_a, a), (size_b, b)) = (bytes(a), bytes(b));
+        size_a.cmp(&size_b).then_with(|| a.cmp(b))
+    };
+    order.sort_by(compare);
+    order
+        .windows(2)
+        .filter(|pair| compare(&pair[0], &pair[1]).is_eq())
+        .map(|pair| Link { pictures: [pair[0], pair[1]], places: 0, correlation: 1.0, mirrored: false })
+        .collect()
+}
+
+/// Correlation of two pictures where the second, mapped, covers the first; 0 where they do not overlap or one is flat.
+fn correlation(first: &Plane, second: &Plane, map: &Affine) -> f32 {
+    let scale = SIDE as f32 / SMALL as f32;
+    let [mut n, mut a, mut b, mut aa, mut ab, mut bb] = [0.0_f32; 6];
+    for (x, y, pixel) in first.enumerate_pixels() {
+        let [u, v] = map.apply([x, y].map(|at| (at as f32 + 0.5) * scale - 0.5)).map(|at| (at + 0.5) / scale);
+        if u < 0.0 || v < 0.0 || u >= second.width() as f32 || v >= second.height() as f32 {
+            continue;
+        }
+        let (here, there) = (pixel[0] - 0.5, second.get_pixel(u as u32, v as u32)[0] - 0.5);
+        n += 1.0;
+        a += here;
+        b += there;
+        aa += here * here;
+        ab += here * there;
+        bb += there * there;
+    }
+    let spread = (n * aa - a * a) * (n * bb - b * b);
+    if spread > 0.0 { (n * ab - a * b) / spread.sqrt() } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests;
