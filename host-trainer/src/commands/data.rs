@@ -22,8 +22,8 @@ pub(super) struct DataArgs {
 
 #[derive(Debug, Subcommand)]
 enum DataCommand {
-    /// Finds pictures that were made from one photograph by mirroring, cropping, scaling, turning or brightening, and
-    /// shots of one scene. Writes `groups.csv`, which `train` uses, and `copies.html`, which shows them.
+    /// Finds pictures that were made from one photograph by mirroring, cropping, scaling, turning or brightening. Writes
+    /// `groups.csv`, which `train` uses, and `copies.html`, which shows them.
     Check(CheckArgs),
 }
 

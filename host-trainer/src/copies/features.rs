@@ -192,7 +192,7 @@ fn refined(around: [&Plane; 3], [x, y]: [u32; 2], octave: usize, level: usize) -
 }
 
 /// The value between four pixels; the border goes on outside.
-fn sample(plane: &Plane, x: f32, y: f32) -> f32 {
+pub(super) fn sample(plane: &Plane, x: f32, y: f32) -> f32 {
     let (width, height) = (plane.width() as usize, plane.height() as usize);
     let x = x.clamp(0.0, (width - 1) as f32);
     let y = y.clamp(0.0, (height - 1) as f32);

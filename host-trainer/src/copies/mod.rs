@@ -1,13 +1,14 @@
-//! Finds pictures that were made from one photograph, or show one scene, whatever was done to them: mirrored, cropped,
-//! scaled, turned, brightened.
+//! Finds pictures that were made from one photograph, whatever was done to them: mirrored, cropped, scaled, turned,
+//! brightened.
 //!
-//! Local features of each picture are looked up among those of all others; two pictures belong together when enough
-//! features that look alike agree on one way in which one picture was made from the other. Groups are what is connected
-//! by such pairs.
+//! Local features of each picture are looked up among those of all others. Two pictures are copies when enough features
+//! that look alike agree on one way in which one picture was made from the other, and when the pictures, laid over each
+//! other that way, show the same. Groups are what is connected by such pairs.
 
 mod features;
 mod geometry;
 mod index;
+mod overlap;
 mod page;
 mod report;
 mod union;
@@ -21,39 +22,30 @@ use rayon::prelude::*;
 
 use crate::dataset::{Progress, picture};
 use features::{Feature, Plane, SIDE, features, grey};
-use geometry::{Affine, agreement};
+use geometry::agreement;
 use index::{Match, matches};
+use overlap::{SMALL, correlation};
 pub use page::page;
 pub use report::{Group, Picture, Report, samples};
 pub use union::{Score, groups, score};
 
-/// Least number of places that agree. Chosen on half of the pets' groups, where 9 to 16 separate all of them.
-const AGREEING: usize = 12;
-/// Least correlation of copies; shots of one scene lie below. On the pets no pair lies between 0.7 and 0.85.
-const COPY: f32 = 0.8;
-/// Width or height, whichever is larger, at which pictures are correlated.
-const SMALL: u32 = 64;
+/// Least number of places that agree. Chosen together with [`SAME`] on half of the groups of `data/pets.md`: with 6 to 12
+/// places and a correlation of 0.7 to 0.8, no two photographs were joined and the same copies were found.
+const AGREEING: usize = 8;
+/// Least correlation of copies. Shots of one scene and drawings with parts in common lie below.
+const SAME: f32 = 0.7;
 
-/// Two pictures that belong together.
+/// Two pictures that are copies of one photograph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
     /// Their indices, the lower first.
     pub pictures: [usize; 2],
     /// Number of places that agree; 0 where the pictures are equal at the size at which they are compared.
     pub places: usize,
-    /// Correlation of their brightness where they overlap, −1 to 1.
+    /// Correlation of their brightness, −1 to 1: the median of small blocks.
     pub correlation: f32,
     /// Whether one is the mirror image of the other.
     pub mirrored: bool,
-}
-
-impl Link {
-    /// Whether both come from one photograph. Otherwise they are two shots of one scene, which make an accuracy as
-    /// untrue when they lie on two sides of a split.
-    #[must_use]
-    pub fn is_copy(&self) -> bool {
-        self.correlation >= COPY
-    }
 }
 
 /// What is kept of a picture.
@@ -74,13 +66,13 @@ impl Look {
 /// What [`find`] found.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
-    /// Pictures that belong together, in order. Their indices count the files that can be decoded only.
+    /// Pairs of copies, in order. Their indices count the files that can be decoded only.
     pub links: Vec<Link>,
     /// Files that cannot be decoded, with the reason.
     pub bad: Vec<(PathBuf, String)>,
 }
 
-/// Reads the pictures and finds those that belong together. The result does not depend on the number of threads.
+/// Reads the pictures and finds the copies among them. The result does not depend on the number of threads.
 /// Pictures with little texture, such as a clear sky, are only found where they are equal.
 #[must_use]
 pub fn find(files: &[PathBuf], progress: Progress) -> Found {
@@ -119,7 +111,7 @@ fn link(looks: &[Look], matches: &[Match]) -> Option<Link> {
     let features = matches.iter().map(|found| found.features).collect::<Vec<_>>();
     let (places, map) = agreement([&looks[a].features, &looks[b].features], mirrored, &features);
     let correlation = correlation(&looks[a].small, &looks[b].small, &map);
-    (places >= AGREEING).then_some(Link { pictures: [a, b], places, correlation, mirrored })
+    (places >= AGREEING && correlation >= SAME).then_some(Link { pictures: [a, b], places, correlation, mirrored })
 }
 
 /// Links between neighbours among the pictures that look the same at [`SMALL`] pixels.
@@ -137,27 +129,6 @@ fn equal(looks: &[Look]) -> Vec<Link> {
         .filter(|pair| compare(&pair[0], &pair[1]).is_eq())
         .map(|pair| Link { pictures: [pair[0], pair[1]], places: 0, correlation: 1.0, mirrored: false })
         .collect()
-}
-
-/// Correlation of two pictures where the second, mapped, covers the first; 0 where they do not overlap or one is flat.
-fn correlation(first: &Plane, second: &Plane, map: &Affine) -> f32 {
-    let scale = SIDE as f32 / SMALL as f32;
-    let [mut n, mut a, mut b, mut aa, mut ab, mut bb] = [0.0_f32; 6];
-    for (x, y, pixel) in first.enumerate_pixels() {
-        let [u, v] = map.apply([x, y].map(|at| (at as f32 + 0.5) * scale - 0.5)).map(|at| (at + 0.5) / scale);
-        if u < 0.0 || v < 0.0 || u >= second.width() as f32 || v >= second.height() as f32 {
-            continue;
-        }
-        let (here, there) = (pixel[0] - 0.5, second.get_pixel(u as u32, v as u32)[0] - 0.5);
-        n += 1.0;
-        a += here;
-        b += there;
-        aa += here * here;
-        ab += here * there;
-        bb += there * there;
-    }
-    let spread = (n * aa - a * a) * (n * bb - b * b);
-    if spread > 0.0 { (n * ab - a * b) / spread.sqrt() } else { 0.0 }
 }
 
 #[cfg(test)]

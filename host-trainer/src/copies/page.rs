@@ -33,24 +33,24 @@ pub fn page(title: &str, report: &Report, files: &[PathBuf]) -> Result<String> {
     let copied: Vec<&Group> = report.copied().collect();
     let sections: [(&str, &str, fn(&Group) -> bool); 3] = [
         (
-            "On several sides of the split",
+            "Photographs on several sides of the split",
             "A network that saw one of these in training is not tested by the others: move each group to one side.",
             Group::is_across_splits,
         ),
         (
-            "Under several labels",
+            "Photographs under several labels",
             "At least one label is wrong, or the classes cannot be told apart by the picture alone.",
             |group| !group.is_across_splits() && group.is_across_labels(),
         ),
         (
-            "On one side, under one label",
+            "Other photographs with copies",
             "These do no harm as long as every split keeps a group on one side, which <code>groups.csv</code> sees to.",
             |group| !group.is_across_splits() && !group.is_across_labels(),
         ),
     ];
     for (heading, meaning, belongs) in sections {
         let groups: Vec<&Group> = copied.iter().copied().filter(|group| belongs(group)).collect();
-        body += &format!("<h2>{heading}: {} groups</h2>\n<p>{meaning}</p>\n", groups.len());
+        body += &format!("<h2>{heading}: {}</h2>\n<p>{meaning}</p>\n", groups.len());
         let shown: Vec<String> =
             groups.par_iter().take(MOST).map(|group| section(group, files)).collect::<Result<_>>()?;
         body.extend(shown);
@@ -62,15 +62,8 @@ pub fn page(title: &str, report: &Report, files: &[PathBuf]) -> Result<String> {
 }
 
 fn section(group: &Group, files: &[PathBuf]) -> Result<String> {
-    let shots = match group.shots() {
-        1 => String::new(),
-        shots => format!(", {shots} shots of a scene"),
-    };
-    let mut html = format!("<h3>Group {}: {} pictures{shots}</h3>\n<div>\n", group.group, group.pictures.len());
+    let mut html = format!("<h3>Group {}: {} pictures</h3>\n<div>\n", group.group, group.pictures.len());
     let (splits, labels) = (group.is_across_splits(), group.is_across_labels());
-    let mut numbers: Vec<usize> = group.pictures.iter().map(|picture| picture.shot).collect();
-    numbers.sort_unstable();
-    numbers.dedup();
     for entry in &group.pictures {
         let marked = |text: &str, is_bad: bool| {
             let class = if is_bad { "bad" } else { "soft" };
@@ -79,9 +72,6 @@ fn section(group: &Group, files: &[PathBuf]) -> Result<String> {
         let mut caption = format!("{}<br>{}", escape(&entry.path), marked(&entry.label, labels));
         if !entry.split.is_empty() {
             caption += &format!(" · {}", marked(entry.split, splits));
-        }
-        if numbers.len() > 1 {
-            caption += &format!(" · shot {}", numbers.partition_point(|shot| *shot < entry.shot) + 1);
         }
         let file = &files[entry.index];
         let read = || jpeg_uri(&small(&picture(file)?));

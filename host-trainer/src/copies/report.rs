@@ -18,14 +18,12 @@ pub struct Picture {
     pub split: &'static str,
     /// Name of its class.
     pub label: String,
-    /// Pictures of one shot were made from one photograph; shots of one group show one scene. Numbered in the folder.
-    pub shot: usize,
     /// Its index among all pictures.
     #[serde(skip)]
     pub index: usize,
 }
 
-/// Pictures that belong together.
+/// Pictures that were made from one photograph.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Group {
     /// Its name in the groups file.
@@ -35,7 +33,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// Whether the groups' pictures lie on more than one side of the split.
+    /// Whether its pictures lie on more than one side of the split.
     #[must_use]
     pub fn is_across_splits(&self) -> bool {
         self.distinct(|picture| picture.split) > 1
@@ -45,12 +43,6 @@ impl Group {
     #[must_use]
     pub fn is_across_labels(&self) -> bool {
         self.distinct(|picture| &picture.label) > 1
-    }
-
-    /// Number of photographs that its pictures were made from.
-    #[must_use]
-    pub fn shots(&self) -> usize {
-        self.distinct(|picture| picture.shot)
     }
 
     fn distinct<'a, T: Ord>(&'a self, of: impl Fn(&'a Picture) -> T) -> usize {
@@ -87,15 +79,12 @@ impl Report {
     pub fn new(dataset: &Dataset, links: &[Link]) -> Self {
         let samples = samples(dataset);
         let numbers = groups(samples.len(), links.iter().map(|link| link.pictures));
-        let copies = links.iter().filter(|link| link.is_copy());
-        let shots = groups(samples.len(), copies.map(|link| link.pictures));
         let mut by_number: BTreeMap<usize, Vec<Picture>> = BTreeMap::new();
         for (index, &(split, sample)) in samples.iter().enumerate() {
             by_number.entry(numbers[index]).or_default().push(Picture {
                 path: sample.name.clone(),
                 split,
                 label: dataset.classes[sample.label].clone(),
-                shot: shots[index],
                 index,
             });
         }
@@ -122,11 +111,10 @@ impl Report {
         let count = |is: fn(&Group) -> bool| self.copied().filter(|group| is(group)).count();
         vec![
             ("pictures", self.groups.iter().map(|group| group.pictures.len()).sum()),
-            ("groups of one scene each", self.groups.len()),
-            ("groups of several pictures", count(|_| true)),
-            ("groups of several shots of a scene", count(|group| group.shots() > 1)),
-            ("groups on several sides of the split", count(Group::is_across_splits)),
-            ("groups under several labels", count(Group::is_across_labels)),
+            ("photographs", self.groups.len()),
+            ("photographs with copies", count(|_| true)),
+            ("photographs on several sides of the split", count(Group::is_across_splits)),
+            ("photographs under several labels", count(Group::is_across_labels)),
         ]
     }
 

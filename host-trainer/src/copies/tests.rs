@@ -51,7 +51,6 @@ fn copies_are_found_whatever_was_done_to_them() {
             let links = links(&[Look::new(&original), Look::new(&copy)]);
             let [link] = &links[..] else { panic!("{name}, seed {seed}: {links:?}") };
             assert_eq!((link.pictures, link.mirrored), ([0, 1], mirrored), "{name}, seed {seed}");
-            assert!(link.is_copy(), "{name}, seed {seed}: {link:?}");
         }
     }
 }
@@ -68,7 +67,6 @@ fn equal_pictures_without_texture_are_found_and_others_are_not() {
     let looks = [plain(10), plain(200), plain(10), plain(10)];
     let links = links(&looks);
     assert_eq!(links.iter().map(|link| link.pictures).collect::<Vec<_>>(), [[0, 2], [2, 3]]);
-    assert!(links.iter().all(Link::is_copy));
 }
 
 #[test]
