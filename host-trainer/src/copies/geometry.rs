@@ -112,3 +112,35 @@ fn fit(pairs: &[Pair]) -> Option<Affine> {
         }))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feature(x: f32, y: f32, scale: f32, angle: f32) -> Feature {
+        Feature { x, y, scale, angle, description: [0; _] }
+    }
+
+    /// A picture mirrored, turned, enlarged and moved, with matches that agree and others that do not.
+    #[test]
+    fn the_map_is_found_among_wrong_matches() {
+        let (turn, growth) = (0.4_f32, 1.5);
+        let (sin, cos) = (turn.sin() * growth, turn.cos() * growth);
+        let expected = Affine([[-cos, -sin, 200.0], [-sin, cos, -10.0]]);
+        let spread = |n: usize| [(n * 37 % 101) as f32, (n * 53 % 97) as f32];
+        let first: Vec<Feature> = (0..30).map(|n| feature(spread(n)[0], spread(n)[1], 2.0, n as f32)).collect();
+        let moved = |(n, from): (usize, &Feature)| {
+            let [x, y] = if n % 3 == 0 { spread(n + 50) } else { expected.apply([from.x, from.y]) };
+            feature(x, y, 3.0, PI - from.angle + turn)
+        };
+        let second: Vec<Feature> = first.iter().enumerate().map(moved).collect();
+        let matches: Vec<[u32; 2]> = (0..30).chain(0..30).map(|n| [n, n]).collect();
+        let (places, map) = agreement([&first, &second], true, &matches);
+        assert_eq!(places, 20);
+        for (found, expected) in map.0.as_flattened().iter().zip(expected.0.as_flattened()) {
+            assert!((found - expected).abs() < 0.01, "{map:?}");
+        }
+        assert_eq!(agreement([&first, &second], true, &[]).0, 0);
+        assert_eq!(agreement([&first, &second], true, &[[1, 1], [1, 1], [2, 2]]).0, 0);
+    }
+}
