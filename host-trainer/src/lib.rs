@@ -12,6 +12,7 @@ pub mod commands;
 pub mod comparison;
 pub mod confidence;
 pub mod config;
+pub mod copies;
 pub mod cosine;
 pub mod cross_validation;
 pub mod dataset;

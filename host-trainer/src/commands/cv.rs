@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use super::train;
+use super::{GroupArgs, train};
 use crate::confidence::{Confidence, WANTED};
 use crate::config::Config;
 use crate::cross_validation::{CvDir, Plan};
@@ -28,9 +28,11 @@ pub(super) struct CvArgs {
     /// Folder for the folds; jobs for single folds share it. A fold that was interrupted goes on, one that is there stays.
     #[arg(long, value_name = "CV_DIR", required_unless_present = "collect")]
     out: Option<PathBuf>,
-    /// CSV file with the columns `path` and `group`: images of a group are in one fold.
-    #[arg(long, value_name = "FILE.csv")]
-    groups: Option<PathBuf>,
+    #[command(flatten)]
+    groups: GroupArgs,
+    /// Weights that each fold starts from, as in `train`.
+    #[arg(long, value_name = "FILE")]
+    pretrained: Option<PathBuf>,
     /// Number of folds.
     #[arg(long, default_value_t = 5)]
     folds: usize,
@@ -38,7 +40,7 @@ pub(super) struct CvArgs {
     #[arg(long, value_name = "K")]
     fold: Option<usize>,
     /// Join the folds in this folder.
-    #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "config", "out", "groups", "folds", "fold"])]
+    #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "config", "out", "groups", "pretrained", "folds", "fold"])]
     collect: Option<PathBuf>,
     /// What computes.
     #[arg(long, value_enum, default_value = "flex")]
@@ -57,9 +59,10 @@ pub(super) fn run(args: &CvArgs) -> Result<ExitCode> {
     }
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let out = args.out.as_deref().context("`--out CV_DIR` is missing")?;
-    let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    config.model.start_from(args.pretrained.as_deref());
     let options =
-        Options { data: config.data.clone(), seed: config.seed, groups: args.groups.as_deref(), skip_bad: false };
+        Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
     let whole = Dataset::open_whole(data, &options)?;
     let plan = Plan::new(&whole, &config, args.folds)?;
     let chosen = args.fold.map_or_else(|| (0..args.folds).collect(), |fold| vec![fold]);

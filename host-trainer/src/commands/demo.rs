@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::train;
 use crate::config::{Config, Preset};
-use crate::dataset::{Dataset, Options};
+use crate::dataset::{Dataset, Grouping, Options};
 use crate::faces::{PerClass, generate};
 use crate::run_dir::RunDir;
 use crate::training;
@@ -47,7 +47,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
 
     let mut config: Config = toml::from_str(CONFIG)?;
     config.model.preset = args.preset;
-    let dataset = Dataset::open(&drawings, &Options::default())?;
+    let dataset = Dataset::open(&drawings, &Options { groups: Grouping::Ignored, ..Options::default() })?;
     let compute = training::Options { threads: args.threads, ..training::Options::default() };
     let report = train::train_new(&run, &config, dataset, compute)?;
     print!("{}", report.to_text());

@@ -3,6 +3,7 @@
 mod bench;
 mod compare;
 mod cv;
+mod data;
 mod demo;
 mod device_bench;
 mod estimate;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::dataset::View;
+use crate::dataset::{Grouping, View};
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
 #[derive(Debug, Parser)]
@@ -38,6 +39,8 @@ pub struct Cli {
 enum Command {
     /// Everything in five minutes: draws pictures, trains on them, quantises, checks parity.
     Demo(demo::DemoArgs),
+    /// Looks at a folder of images before one trains on it.
+    Data(data::DataArgs),
     /// Trains on a folder of images and writes the blob.
     Train(train::TrainArgs),
     /// Quantises a trained run again and writes the blob.
@@ -89,6 +92,7 @@ fn is_same(a: &Path, b: &Path) -> bool {
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Demo(args) => demo::run(&args),
+        Command::Data(args) => data::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Quantize(args) => quantize::run(&args),
         Command::Cv(args) => cv::run(&args),
@@ -119,6 +123,25 @@ struct FlashArgs {
 impl FlashArgs {
     fn bytes(&self) -> usize {
         self.flash_budget.map_or(0, |kib| (kib as usize).saturating_mul(1024))
+    }
+}
+
+/// Which images are copies of one photograph.
+#[derive(Debug, Args)]
+struct GroupArgs {
+    /// CSV file with the columns `path` and `group`: images of a group stay on one side of every split. Without it
+    /// `groups.csv` in the data folder counts, where `data check` wrote it; `none` ignores that.
+    #[arg(long, value_name = "FILE.csv|none")]
+    groups: Option<PathBuf>,
+}
+
+impl GroupArgs {
+    fn grouping(&self) -> Grouping<'_> {
+        match self.groups.as_deref() {
+            None => Grouping::Beside,
+            Some(name) if name == Path::new("none") => Grouping::Ignored,
+            Some(file) => Grouping::File(file),
+        }
     }
 }
 

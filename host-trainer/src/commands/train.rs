@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::GroupArgs;
 use crate::config::{Config, Normalization};
 use crate::dataset::{Dataset, Loaded, Options, View};
 use crate::export::{Choices, Report, export};
@@ -25,9 +26,11 @@ pub(super) struct TrainArgs {
     /// Folder for everything that the run makes.
     #[arg(long, value_name = "RUN_DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
-    /// CSV file with the columns `path` and `group`: images of a group stay on one side of the split.
-    #[arg(long, value_name = "FILE.csv")]
-    groups: Option<PathBuf>,
+    #[command(flatten)]
+    groups: GroupArgs,
+    /// Train although the given split has copies of one photograph on two sides.
+    #[arg(long)]
+    allow_leak: bool,
     /// Weights to start from: a `.safetensors` file, whose names the configuration's `model.pretrained.names` maps, or
     /// a float `.tflite` file with the same convolutions in the same order.
     #[arg(long, value_name = "FILE")]
@@ -39,7 +42,7 @@ pub(super) struct TrainArgs {
     #[arg(
         long,
         value_name = "RUN_DIR",
-        conflicts_with_all = ["data", "config", "out", "groups", "pretrained", "skip_bad"]
+        conflicts_with_all = ["data", "config", "out", "groups", "allow_leak", "pretrained", "skip_bad"]
     )]
     resume: Option<PathBuf>,
     /// What computes.
@@ -76,7 +79,8 @@ fn start(args: &TrainArgs) -> Result<(RunDir, Report)> {
     let options = Options {
         data: config.data.clone(),
         seed: config.seed,
-        groups: args.groups.as_deref(),
+        groups: args.groups.grouping(),
+        allow_leak: args.allow_leak,
         skip_bad: args.skip_bad,
     };
     let dataset = Dataset::open(data, &options)?;

@@ -30,11 +30,23 @@ pub enum View {
     Rgb565,
 }
 
-/// The network's input for one file, `pixel − 128`, and the SHA-256 of the file's bytes.
-pub(super) fn read(path: &Path, input: &InputConfig, view: View) -> Result<(Vec<i8>, [u8; 32])> {
+/// The picture in one file, upright, as red, green and blue.
+///
+/// # Errors
+/// When the file cannot be decoded; the message goes on after the file's name.
+pub fn picture(path: &Path) -> Result<RgbImage> {
+    decode(&bytes(path)?, |picture| picture)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>> {
     let length = std::fs::metadata(path).context("cannot be read")?.len();
     ensure!(length <= MAX_FILE, "is larger than {} MiB", MAX_FILE >> 20);
-    let bytes = std::fs::read(path).context("cannot be read")?;
+    std::fs::read(path).context("cannot be read")
+}
+
+/// The network's input for one file, `pixel − 128`, and the SHA-256 of the file's bytes.
+pub(super) fn read(path: &Path, input: &InputConfig, view: View) -> Result<(Vec<i8>, [u8; 32])> {
+    let bytes = bytes(path)?;
     let reduced = decode(&bytes, |picture| reduce(&picture, input, view))??;
     Ok((reduced, Sha256::digest(&bytes).into()))
 }

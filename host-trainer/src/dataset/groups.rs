@@ -7,6 +7,9 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Sample, scan};
 
+/// Name of the groups file in a data set's folder.
+pub const GROUPS_FILE: &str = "groups.csv";
+
 /// Groups by image path, `/` between the parts.
 pub(super) struct Groups {
     file: PathBuf,

@@ -11,14 +11,15 @@ mod load;
 mod scan;
 mod split;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
 use crate::config::DataConfig;
 
-pub use decode::View;
+pub use decode::{View, picture};
+pub use groups::GROUPS_FILE;
 pub use load::{BadFiles, ChannelStatistics, Images, Loaded, Progress, input_for, load};
 pub use scan::image_files;
 use scan::{Classes, Layout};
@@ -64,10 +65,24 @@ pub struct Options<'a> {
     pub data: DataConfig,
     /// Seed of the split.
     pub seed: u64,
-    /// CSV file with the columns `path` and `group`.
-    pub groups: Option<&'a Path>,
+    /// Which images are copies of one photograph.
+    pub groups: Grouping<'a>,
+    /// Whether a given split is used although it has copies of one photograph on two sides; otherwise that is an error.
+    pub allow_leak: bool,
     /// Whether unreadable files are left out; otherwise they are an error.
     pub skip_bad: bool,
+}
+
+/// Where it stands which images are copies of one photograph.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Grouping<'a> {
+    /// In [`GROUPS_FILE`] in the data set's folder, where it is there.
+    #[default]
+    Beside,
+    /// In this CSV file, with the columns `path` and `group`.
+    File(&'a Path),
+    /// Nowhere: every image counts as a photograph of its own.
+    Ignored,
 }
 
 impl Dataset {
@@ -100,7 +115,7 @@ impl Dataset {
                 dataset.valid = dataset.samples(valid);
                 dataset.test = dataset.samples(test);
                 dataset.assign_groups(dir, options)?;
-                dataset.check_groups_apart()?;
+                dataset.check_groups_apart(options.allow_leak)?;
                 if dataset.valid.is_empty() {
                     dataset.check_divisible()?;
                     let [train, valid, _] = dataset.divide([options.data.valid, 0.0], options.seed);
@@ -124,15 +139,8 @@ impl Dataset {
     /// # Errors
     /// No such folder, no images, or a class that the model does not know.
     pub fn open_for(dir: &Path, labels: &[String], skip_bad: bool) -> Result<Self> {
-        let folder = scan::scan(dir)?;
-        let mut dataset = Self::empty(folder.root, folder.notes, skip_bad);
-        dataset.classes = labels.to_vec();
-        let [train, valid, test] = match folder.layout {
-            Layout::Flat(test) => [Classes::new(), Classes::new(), test],
-            Layout::Split { train, valid, test } => [train, valid, test],
-        };
-        let unknown: Vec<_> =
-            [&train, &valid, &test].into_iter().flat_map(|c| c.keys()).filter(|c| !labels.contains(c)).collect();
+        let (splits, mut dataset) = Self::scanned(dir, skip_bad)?;
+        let unknown: Vec<_> = splits.iter().flat_map(Classes::keys).filter(|c| !labels.contains(c)).collect();
         ensure!(
             unknown.is_empty(),
             "the model has no class by the name of the folders {} in {}; its classes are {}: rename the folders or leave \
@@ -141,10 +149,39 @@ impl Dataset {
             dataset.root.display(),
             listed(labels)
         );
-        dataset.train = dataset.samples(train);
-        dataset.valid = dataset.samples(valid);
-        dataset.test = dataset.samples(test);
+        dataset.classes = labels.to_vec();
+        dataset.fill(splits);
         Ok(dataset)
+    }
+
+    /// Lists the images below `dir` as they lie there: any class may be in any split, any split may be empty, and an
+    /// unsplit folder is all `test`. `groups` names a file with their groups.
+    ///
+    /// # Errors
+    /// No such folder, no images, or a groups file that cannot be used.
+    pub fn list(dir: &Path, groups: Option<&Path>) -> Result<Self> {
+        let (splits, mut dataset) = Self::scanned(dir, false)?;
+        dataset.classes = splits.iter().flat_map(Classes::keys).cloned().collect::<BTreeSet<_>>().into_iter().collect();
+        dataset.fill(splits);
+        let groups = groups.map_or(Grouping::Ignored, Grouping::File);
+        dataset.assign_groups(dir, &Options { groups, ..Options::default() })?;
+        Ok(dataset)
+    }
+
+    /// The class folders of train, valid and test, and a data set without samples.
+    fn scanned(dir: &Path, skip_bad: bool) -> Result<([Classes; 3], Self)> {
+        let folder = scan::scan(dir)?;
+        let splits = match folder.layout {
+            Layout::Flat(test) => [Classes::new(), Classes::new(), test],
+            Layout::Split { train, valid, test } => [train, valid, test],
+        };
+        Ok((splits, Self::empty(folder.root, folder.notes, skip_bad)))
+    }
+
+    fn fill(&mut self, [train, valid, test]: [Classes; 3]) {
+        self.train = self.samples(train);
+        self.valid = self.samples(valid);
+        self.test = self.samples(test);
     }
 
     /// A data set whose samples are known already: train, valid and test.
@@ -215,41 +252,59 @@ impl Dataset {
     }
 
     fn assign_groups(&mut self, dir: &Path, options: &Options) -> Result<()> {
-        let Some(file) = options.groups else { return Ok(()) };
+        let beside = [&self.root, dir].map(|folder| folder.join(GROUPS_FILE));
+        let file = match options.groups {
+            Grouping::Ignored => return Ok(()),
+            Grouping::File(file) => file,
+            Grouping::Beside => match beside.iter().find(|file| file.is_file()) {
+                Some(file) => file,
+                None => {
+                    self.notes.push(format!(
+                        "whether {0} holds copies of one photograph is not known: `host-trainer data check {0}` finds them",
+                        dir.display()
+                    ));
+                    return Ok(());
+                }
+            },
+        };
         let groups = groups::Groups::read(file)?;
         let samples = [&mut self.train, &mut self.valid, &mut self.test].into_iter().flatten();
         self.notes.extend(groups.assign(samples, dir)?);
         Ok(())
     }
 
-    fn check_groups_apart(&self) -> Result<()> {
-        let mut sides: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    /// Refuses a given split that has images of one group on two sides, or only notes it.
+    fn check_groups_apart(&mut self, allow_leak: bool) -> Result<()> {
+        let mut first: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
+        let mut shared = Vec::new();
         for (side, samples) in [("train", &self.train), ("valid", &self.valid), ("test", &self.test)] {
-            for group in samples.iter().filter_map(|sample| sample.group.as_deref()) {
-                let on = sides.entry(group).or_default();
-                if on.last() != Some(&side) {
-                    on.push(side);
+            for sample in samples {
+                let Some(group) = sample.group.as_deref() else { continue };
+                let &mut (first_side, name) = first.entry(group).or_insert((side, &sample.name));
+                if first_side != side {
+                    shared.push(format!("{name} and {} (group {group})", sample.name));
                 }
             }
         }
-        let shared: Vec<_> = sides
-            .iter()
-            .filter(|(_, on)| on.len() > 1)
-            .map(|(group, on)| format!("{group} ({})", on.join(", ")))
-            .collect();
-        ensure!(
-            shared.is_empty(),
-            "the given split of {} puts copies of one photograph on two sides, so its accuracy would be an illusion; \
-             group {}: move each group into one folder, or correct the groups file",
+        if shared.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "the given split of {} puts copies of one photograph on two sides, so its accuracy is an illusion: {}",
             self.root.display(),
             listed(&shared)
         );
+        ensure!(
+            allow_leak,
+            "{message}: move each group to one side, or correct the groups file; `--allow-leak` trains all the same"
+        );
+        self.notes.push(message);
         Ok(())
     }
 
     /// Refuses classes whose training images are all of one group.
     fn check_divisible(&self) -> Result<()> {
-        let mut units = vec![std::collections::BTreeSet::new(); self.classes.len()];
+        let mut units = vec![BTreeSet::new(); self.classes.len()];
         for sample in &self.train {
             units[sample.label].insert(sample.group.as_deref().ok_or(&sample.name));
         }
