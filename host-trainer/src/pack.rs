@@ -2,44 +2,31 @@
 
 mod winograd;
 
-use std::collections::BTreeSet;
-
 use no_std_infer::fixed::{Multiplier, clamp_i8};
 use no_std_infer::format::{Activation, Add, Conv2d, DEPTHWISE_LEN, Layout, Op, Weights};
-use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedDepthwise, PackedParams, PatchOrder};
+use no_std_infer::ops::{
+    ChannelParams, Constants, ConvLayer, Form, OutputParams, PackedDepthwise, PackedParams, PatchOrder,
+};
 
 use crate::quantise::QuantModel;
 
-pub use winograd::winograd_conv2d;
+pub use winograd::{Price, winograd_conv2d};
 
 /// The same model with its layers packed where that is possible, so that it runs fast with at most `flash` bytes of
 /// weights and tables. What it computes stays the same, byte for byte.
 ///
 /// Packing takes hardly more than the weights themselves and is done whatever the budget. What is left of it goes to
-/// convolutions whose transformed weights save instructions, the best saving a byte first.
+/// convolutions whose transformed weights save instructions, the best saving a byte first; see [`Price`].
 #[must_use]
 pub fn pack(model: &QuantModel, flash: usize) -> QuantModel {
-    let with = |transformed: &BTreeSet<usize>| {
+    let with = |forms: &[Option<Form>]| {
         let mut constants = Section::default();
-        let ops = model.ops.iter().enumerate();
-        let ops = ops.map(|(index, op)| constants.add(op, &model.constants, transformed.contains(&index))).collect();
+        let ops = model.ops.iter().zip(forms).map(|(op, &form)| constants.add(op, &model.constants, form)).collect();
         QuantModel { ops, constants: constants.0, ..model.clone() }
     };
-    let mut transformed = BTreeSet::new();
-    let smallest = with(&transformed);
-    if smallest.constants.len() >= flash {
-        return smallest;
-    }
-    let mut left = flash - smallest.constants.len();
-    for (index, extra) in winograd::best_first(&smallest.ops) {
-        // Constants start at multiples of 16.
-        let extra = extra.next_multiple_of(16);
-        if extra <= left {
-            left -= extra;
-            transformed.insert(index);
-        }
-    }
-    with(&transformed)
+    let smallest = with(&vec![None; model.ops.len()]);
+    let left = flash.saturating_sub(smallest.constants.len());
+    with(&winograd::choose(&smallest.ops, left))
 }
 
 /// A weights section that grows.
@@ -49,11 +36,14 @@ struct Section(Vec<u8>);
 impl Section {
     /// An operator whose constants lie in `source`, with them in this section; a convolution's transformed if that is
     /// asked for and possible.
-    fn add(&mut self, op: &Op, source: &[u8], transformed: bool) -> Op {
+    fn add(&mut self, op: &Op, source: &[u8], form: Option<Form>) -> Op {
         let mut op = *op;
         match &mut op {
-            Op::Conv2d(layer) if transformed && let Some((words, channels)) = winograd_conv2d(layer, source) => {
-                layer.weights = self.layer(Layout::Winograd2x2, &words, &channels);
+            Op::Conv2d(layer)
+                if let Some(form) = form
+                    && let Some((words, channels)) = winograd_conv2d(form, layer, source) =>
+            {
+                layer.weights = self.layer(form.layout(), &words, &channels);
             }
             Op::Conv2d(layer) => match packed_conv2d(layer, source) {
                 Some((words, channels)) => {

@@ -4,6 +4,7 @@
 use anyhow::{Result, ensure};
 use host_trainer::device::{Core, Loaded, missing};
 use libtest_mimic::{Arguments, Trial};
+use no_std_infer::ops::Form;
 use no_std_infer::reference::Reference;
 use no_std_infer::{CRC32, Model};
 use tests::needing::trial;
@@ -16,7 +17,7 @@ const CASES: u64 = 10_000;
 const BATCH: usize = 12 << 20;
 
 /// The operators that have kernels of their own on some target.
-const KINDS: [(&str, Kind); 8] = [
+const KINDS: [(&str, Kind); 11] = [
     ("conv2d", Kind::Conv2d),
     ("depthwise_conv2d", Kind::DepthwiseConv2d),
     ("dense", Kind::Dense),
@@ -25,6 +26,9 @@ const KINDS: [(&str, Kind); 8] = [
     ("add", Kind::Add),
     ("mean", Kind::Mean),
     ("softmax", Kind::Softmax),
+    ("winograd_2x2", Kind::Winograd(Form::F2x2)),
+    ("winograd_4x4", Kind::Winograd(Form::F4x4)),
+    ("winograd_stride_2", Kind::Winograd(Form::Stride2)),
 ];
 
 fn main() {

@@ -9,7 +9,7 @@ use no_std_infer::format::{
     Clamp, Concat, Constant, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax, Tensor,
 };
 use no_std_infer::kernels::{Dsp, Kernels, Portable};
-use no_std_infer::ops::{AddLayer, ConvLayer, DenseLayer};
+use no_std_infer::ops::{AddLayer, ConvLayer, DenseLayer, Form};
 use no_std_infer::reference::Reference;
 use proptest::prelude::*;
 use tests::operators::{Kind, random};
@@ -91,31 +91,33 @@ fn conforms(kind: Kind, seed: u64) -> Result<(), TestCaseError> {
 }
 
 macro_rules! conformance {
-    ($($test:ident: $kind:ident,)*) => {
+    ($($test:ident: $kind:expr,)*) => {
         proptest! {
             #![proptest_config(ProptestConfig::with_cases(CASES))]
-            $(#[test] fn $test(seed: u64) { conforms(Kind::$kind, seed)?; })*
+            $(#[test] fn $test(seed: u64) { conforms($kind, seed)?; })*
         }
     };
 }
 
 conformance! {
-    conv2d: Conv2d,
-    depthwise_conv2d: DepthwiseConv2d,
-    dense: Dense,
-    max_pool2d: MaxPool2d,
-    average_pool2d: AveragePool2d,
-    add: Add,
-    clamp: Clamp,
-    lookup: Lookup,
-    softmax: Softmax,
-    reshape: Reshape,
-    mul: Mul,
-    mean: Mean,
-    pad: Pad,
-    concat: Concat,
-    constant: Constant,
-    winograd: Winograd,
+    conv2d: Kind::Conv2d,
+    depthwise_conv2d: Kind::DepthwiseConv2d,
+    dense: Kind::Dense,
+    max_pool2d: Kind::MaxPool2d,
+    average_pool2d: Kind::AveragePool2d,
+    add: Kind::Add,
+    clamp: Kind::Clamp,
+    lookup: Kind::Lookup,
+    softmax: Kind::Softmax,
+    reshape: Kind::Reshape,
+    mul: Kind::Mul,
+    mean: Kind::Mean,
+    pad: Kind::Pad,
+    concat: Kind::Concat,
+    constant: Kind::Constant,
+    winograd_2x2: Kind::Winograd(Form::F2x2),
+    winograd_4x4: Kind::Winograd(Form::F4x4),
+    winograd_stride_2: Kind::Winograd(Form::Stride2),
 }
 
 /// What the random cases of the operators with two inputs, and of the mean, must reach.
@@ -147,19 +149,25 @@ fn random_cases_broadcast_and_join_along_every_axis() {
     assert_eq!(seen, expected);
 }
 
-/// Nearly all cases of transformed weights must have them, with whole groups of tiles and parts of one.
+/// Nearly all cases of transformed weights must have them, with whole groups of tiles and parts of one, many in place.
 #[test]
 fn random_cases_have_transformed_weights() {
-    let (mut transformed, mut values, mut shapes) = (0, BTreeSet::new(), BTreeSet::new());
-    for seed in 0..200 {
-        let case = random(Kind::Winograd, seed);
-        let model = Model::parse(&case.blob).expect("the generator makes valid models");
-        let Some(Op::Conv2d(conv)) = model.ops().nth(2) else { panic!("operator 2 is the convolution") };
-        transformed += u32::from(conv.weights.layout == Layout::Winograd2x2);
-        shapes.insert((conv.output.height % 2, conv.output.width > 8, conv.output.width % 8 == 0));
-        values.extend(outputs::<Portable>(&model, &case.input)[2].iter().copied());
+    for form in Form::ALL {
+        let (mut transformed, mut in_place, mut values, mut shapes) = (0, 0, BTreeSet::new(), BTreeSet::new());
+        for seed in 0..200 {
+            let case = random(Kind::Winograd(form), seed);
+            let model = Model::parse(&case.blob).expect("the generator makes valid models");
+            let Some(Op::Conv2d(conv)) = model.ops().nth(2) else { panic!("operator 2 is the convolution") };
+            transformed += u32::from(conv.weights.layout == form.layout());
+            in_place += u32::from(conv.output.offset == conv.input.offset);
+            let (height, width) = (usize::from(conv.output.height), conv.output.width);
+            shapes.insert((height.is_multiple_of(form.tile()), width > 8, width % 8 == 0));
+            values.extend(outputs::<Portable>(&model, &case.input)[2].iter().copied());
+        }
+        assert!(transformed > 150 && values.len() == 256, "{form:?}: {transformed} {values:?}");
+        assert!(shapes.len() >= if form == Form::Stride2 { 6 } else { 8 }, "{form:?}: {shapes:?}");
+        assert!(in_place > 10 || form == Form::Stride2, "{form:?}: {in_place}");
     }
-    assert!(transformed > 150 && values.len() == 256 && shapes.len() == 8, "{transformed} {values:?} {shapes:?}");
 }
 
 /// The generator must not make trivial cases: outputs spread over i8, and padding, stride and dilation all occur.

@@ -88,7 +88,7 @@ fn constants(op: &Op, section: &[u8]) -> (&'static str, usize) {
         Some(Constants::Plain { weights, channels }) => ("plain", weights.len() + channels.bytes().len()),
         Some(Constants::Packed(packed)) => ("packed", packed.words.len() + packed.channels.bytes().len()),
         Some(Constants::Depthwise(packed)) => ("packed", packed.weights.len() + packed.channels.bytes().len()),
-        Some(Constants::Winograd(winograd)) => ("F(2x2)", winograd.words.len() + winograd.channels.bytes().len()),
+        Some(Constants::Winograd(winograd)) => (winograd.form.name(), winograd.words.len() + winograd.channels.bytes().len()),
         None => ("", 0),
     };
     match op {

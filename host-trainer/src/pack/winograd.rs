@@ -1,16 +1,16 @@
-//! Weights transformed for Winograd's F(2x2, 3x3): which layers they are worth their flash in, and their bytes.
+//! Transformed weights: which layers they are worth their flash in, and their bytes.
 
 use no_std_infer::format::{Conv2d, Layout, Op, PACKED_CHANNEL_LEN};
-use no_std_infer::ops::winograd::{is_possible, write_words};
+use no_std_infer::ops::winograd::{Form, is_possible, write_words};
 use no_std_infer::ops::{PatchOrder, Winograd};
 
 use super::{fast_constants, packed_channel};
 
-/// Words and channel parameters of a convolution in [`Layout::Winograd2x2`], whose plain constants lie in `section`;
-/// `None` when a condition does not hold.
+/// Words and channel parameters of a convolution in a transform's layout, whose plain constants lie in `section`; `None`
+/// when a condition does not hold.
 #[must_use]
-pub fn winograd_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    if !is_possible(op) {
+pub fn winograd_conv2d(form: Form, op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    if !is_possible(form, op) {
         return None;
     }
     let (weights, channels) = fast_constants(op, section)?;
@@ -19,49 +19,82 @@ pub fn winograd_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)
     for (row, channel) in weights.chunks(len).zip(channels) {
         entries.extend(packed_channel(row, channel, op.output.zero_point)?.to_bytes());
     }
-    let mut words = vec![0; Winograd::row_len(op) * (op.output.channels / 2) as usize];
-    write_words(op, &mut words, |output, input| {
+    let mut words = vec![0; Winograd::row_len(form, op) * (op.output.channels / 2) as usize];
+    write_words(form, op, &mut words, |output, input| {
         let weight = |tap: usize| if input < inputs { weights[output * len + tap * inputs + input] as i8 } else { 0 };
         [0, 3, 6].map(|row| [weight(row), weight(row + 1), weight(row + 2)])
     });
     Some((words, entries))
 }
 
-/// Convolutions among packed operators that gain from transformed weights, each with the bytes these take more; that which
-/// saves the most instructions a byte comes first.
-pub fn best_first(ops: &[Op]) -> Vec<(usize, usize)> {
-    let mut gains = Vec::new();
-    for (index, op) in ops.iter().enumerate() {
-        let Op::Conv2d(op) = op else { continue };
-        if op.weights.layout != Layout::Packed || !is_possible(op) {
-            continue;
+/// For each operator of a packed model the transform that its weights are stored in, if any, with at most `flash` bytes more.
+///
+/// The change that saves the most instructions a byte comes first; changing one transform for another counts by what it saves
+/// and takes beyond the first.
+pub(super) fn choose(ops: &[Op], flash: usize) -> Vec<Option<Form>> {
+    let (mut chosen, mut left) = (vec![None; ops.len()], flash);
+    loop {
+        let mut best: Option<(f64, usize, Form, usize)> = None;
+        for (index, op) in ops.iter().enumerate() {
+            let Op::Conv2d(op) = op else { continue };
+            for form in Form::ALL.into_iter().filter(|&form| op.weights.layout == Layout::Packed && is_possible(form, op)) {
+                let [now, then] = [chosen[index], Some(form)].map(|form| Price::new(op, form));
+                let (Some(saved), Some(bytes)) =
+                    (now.instructions.checked_sub(then.instructions), then.bytes.checked_sub(now.bytes))
+                else {
+                    continue;
+                };
+                let gain = saved as f64 / bytes.max(1) as f64;
+                if saved > 0 && bytes <= left && best.is_none_or(|(most, ..)| gain > most) {
+                    best = Some((gain, index, form, bytes));
+                }
+            }
         }
-        let pairs = (op.output.channels / 2) as usize;
-        let extra = (Winograd::row_len(op) - PatchOrder::conv2d(op).pairs() * 4) * pairs;
-        let saved = packed_instructions(op).saturating_sub(winograd_instructions(op));
-        if saved > 0 {
-            gains.push((saved as f64 / extra as f64, index, extra));
-        }
+        let Some((_, index, form, bytes)) = best else { return chosen };
+        chosen[index] = Some(form);
+        left -= bytes;
     }
-    gains.sort_by(|a, b| b.0.total_cmp(&a.0));
-    gains.into_iter().map(|(_, index, extra)| (index, extra)).collect()
 }
 
-/// Instructions of a packed 3x3 convolution on a Cortex-M4: for four pixels, widening each pair for three columns, and for
-/// each two output channels 12 a pair and a fixed part.
-fn packed_instructions(op: &Conv2d) -> u64 {
-    let (pairs, pixels) = (PatchOrder::conv2d(op).pairs() as u64, pixels(op).0 * pixels(op).1);
-    pixels.div_ceil(4) * (6 * pairs + 100 + u64::from(op.output.channels / 2) * (12 * pairs + 75))
+/// What a 3x3 convolution costs in a layout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// Bytes of weights, as they take room in the weights section, where constants start at multiples of 16.
+    pub bytes: usize,
+    /// Estimated instructions of an inference on a Cortex-M4.
+    pub instructions: u64,
 }
 
-/// Instructions with transformed weights: for four tiles, transforming each pair of channels, and for each two output
-/// channels 176 a pair and a fixed part.
-fn winograd_instructions(op: &Conv2d) -> u64 {
-    let (pairs, (rows, columns)) = ((op.input.channels.div_ceil(4) * 2) as u64, pixels(op));
-    let groups = rows.div_ceil(2) * columns.div_ceil(8);
-    groups * (270 * pairs + 300 + u64::from(op.output.channels / 2) * (176 * pairs + 500))
-}
-
-fn pixels(op: &Conv2d) -> (u64, u64) {
-    (op.output.height.into(), op.output.width.into())
+impl Price {
+    /// Of a packed layer, or one with transformed weights.
+    ///
+    /// The estimates were fitted to what `device-bench` measures, which they meet within some percent. A packed convolution
+    /// works on four pixels at a time: widening each pair of elements, and for each two output channels 12 instructions a
+    /// pair. A transformed one works on four tiles: transforming each pair of input channels, and for each two output
+    /// channels 11 instructions a pair and element, and the way back.
+    #[must_use]
+    pub fn new(op: &Conv2d, form: Option<Form>) -> Self {
+        let (rows, columns) = (u64::from(op.output.height), u64::from(op.output.width));
+        let outputs = u64::from(op.output.channels.div_ceil(2));
+        let Some(form) = form else {
+            let pairs = PatchOrder::conv2d(op).pairs();
+            let group = 6 * pairs as u64 + 100 + outputs * (12 * pairs as u64 + 75);
+            let bytes = pairs * 4 * outputs as usize;
+            return Self { bytes: bytes.next_multiple_of(16), instructions: (rows * columns).div_ceil(4) * group };
+        };
+        let pairs = u64::from(op.input.channels.div_ceil(4) * 2);
+        let bytes = Winograd::row_len(form, op) * outputs as usize;
+        let tile = form.tile() as u64;
+        let spans = rows.div_ceil(tile) * columns.div_ceil(8);
+        // Four tiles are one span, or two where tiles are larger.
+        let groups = (spans * 2).div_ceil(tile);
+        let elements = form.elements() as u64;
+        let [spread, gather] = match form {
+            Form::F2x2 => [270, 500],
+            Form::F4x4 => [760, 2500],
+            Form::Stride2 => [440, 430],
+        };
+        let products = groups * (300 + outputs * (11 * elements * pairs + gather));
+        Self { bytes: bytes.next_multiple_of(16), instructions: spans * spread * pairs + products }
+    }
 }

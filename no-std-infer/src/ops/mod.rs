@@ -14,7 +14,7 @@ pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, PackedDepthw
 pub use order::PatchOrder;
 pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};
 pub(crate) use plane::Plane;
-pub use winograd::Winograd;
+pub use winograd::{Form, Winograd};
 
 use crate::format::{Conv2d, Layout, Op, Tensor};
 
@@ -114,8 +114,8 @@ impl Op {
     ///
     /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
     /// rounded up to a multiple of 16. A packed one widens those of four pixels to 16 bits, 16 bytes for each pair of the
-    /// patch, from a [`Strip`] of the input. One with transformed weights copies four rows of the input and transforms
-    /// four tiles of 4 x 4. A packed depthwise convolution copies one channel with its border. The other operators need
+    /// patch, from a [`Strip`] of the input. One with transformed weights copies the rows under a row of tiles and transforms
+    /// four tiles. A packed depthwise convolution copies one channel with its border. The other operators need
     /// none.
     #[must_use]
     pub fn scratch_len(&self) -> u32 {
@@ -123,7 +123,7 @@ impl Op {
             Op::Conv2d(op) => match op.weights.layout {
                 Layout::Plain => patch_len(op),
                 Layout::Packed => panel_len(op).saturating_add(Strip::new(op).len()),
-                Layout::Winograd2x2 => winograd::scratch_len(op),
+                layout => Form::of(layout).map_or(0, |form| winograd::scratch_len(form, op)),
             },
             Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
                 Plane::new(op, &(0..usize::from(op.output.height)))
@@ -152,7 +152,7 @@ impl Op {
             Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_) => true,
             Op::Conv2d(op) => {
                 let stride = (op.window.stride_h, op.window.stride_w);
-                op.weights.layout == Layout::Packed && stride == (1, 1) && same_shape(&op.input, &op.output)
+                op.weights.layout != Layout::Plain && stride == (1, 1) && same_shape(&op.input, &op.output)
             }
             Op::DepthwiseConv2d(op) => op.weights.layout == Layout::Packed && same_shape(&op.input, &op.output),
             _ => false,

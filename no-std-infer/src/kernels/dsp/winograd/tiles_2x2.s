@@ -2,11 +2,11 @@
     // r0: arguments: 0 four rows, 16 columns, 20 groups of four channels (1 or more), 24 panel, 28 bytes to the next column
     //     less 4 * groups
     .syntax unified
-    .section .text.no_std_infer_tiles, "ax", %progbits
+    .section .text.no_std_infer_tiles_2x2, "ax", %progbits
     .p2align 2
-    .global no_std_infer_tiles
+    .global no_std_infer_tiles_2x2
     .thumb_func
-    .type no_std_infer_tiles, %function
+    .type no_std_infer_tiles_2x2, %function
 
     // Vertically, two channels: r8-r11 hold rows 0-3; a row of the result has ten columns of 4 bytes.
     .macro nsi_vertical at
@@ -24,7 +24,7 @@
     .endif
     .endm
 
-no_std_infer_tiles:
+no_std_infer_tiles_2x2:
     push {r4-r11, lr}
     sub sp, sp, #40
     ldm r0, {r1-r8}
@@ -116,5 +116,5 @@ no_std_infer_tiles:
     bne 3b
     add sp, sp, #40
     pop {r4-r11, pc}
-    .size no_std_infer_tiles, . - no_std_infer_tiles
+    .size no_std_infer_tiles_2x2, . - no_std_infer_tiles_2x2
     .purgem nsi_vertical
