@@ -4,8 +4,8 @@ use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, repair_crc, write};
 use no_std_infer::format::{HEADER_LEN, InputKind, Layout, Op, VERSION, arena_len, total_len};
 use no_std_infer::kernels::{Dsp, Portable};
-use no_std_infer::reference::Reference;
 use no_std_infer::ops::Form;
+use no_std_infer::reference::Reference;
 use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
 use proptest::prelude::*;
 use tests::networks::noise;
@@ -92,7 +92,8 @@ fn tables_and_packed_depthwise_constants_are_proved() {
 #[test]
 fn weights_that_are_no_exact_transform_are_named() {
     for form in Form::ALL {
-        let transformed = |blob: &[u8]| match Model::parse(blob).expect("the generator makes valid models").ops().nth(2) {
+        let transformed = |blob: &[u8]| match Model::parse(blob).expect("the generator makes valid models").ops().nth(2)
+        {
             Some(Op::Conv2d(conv)) => (conv.weights.layout == form.layout()).then_some(conv),
             _ => None,
         };
@@ -101,7 +102,8 @@ fn weights_that_are_no_exact_transform_are_named() {
             let mut blobs = cases.filter(|blob| transformed(blob).is_some_and(|conv| conv.input.channels == inputs));
             let mut blob = blobs.next().expect("there are as many cases as one likes");
             let conv = transformed(&blob).expect("it was chosen so");
-            let section = Model::parse(&blob).expect("it is valid").weights().as_ptr() as usize - blob.as_ptr() as usize;
+            let section =
+                Model::parse(&blob).expect("it is valid").weights().as_ptr() as usize - blob.as_ptr() as usize;
             let words = section + conv.weights.weights as usize;
             for at in words..words + (conv.output.channels / 2) as usize * 16 * form.elements() {
                 blob[at] ^= 1;

@@ -47,7 +47,7 @@ impl<'a> Winograd<'a> {
     /// Bytes of a pair of output channels.
     #[must_use]
     pub const fn row_len(form: Form, op: &Conv2d) -> usize {
-        quads(op) * 16 * form.elements()
+        row_len(form, quads(op))
     }
 
     /// Finds the constants in the weights section; `None` when they lie outside or the layer is not one of this kind.
@@ -55,8 +55,7 @@ impl<'a> Winograd<'a> {
         let form = Form::of(op.weights.layout)?;
         let outputs = op.output.channels as usize;
         let (start, quads) = (op.weights.weights as usize, quads(op));
-        let len =
-            if is_possible(form, op) { Self::row_len(form, op).checked_mul(outputs / 2)? } else { return None };
+        let len = if is_possible(form, op) { Self::row_len(form, op).checked_mul(outputs / 2)? } else { return None };
         let words = section.get(start..start.checked_add(len)?)?;
         Some(Self { form, quads, words, channels: Channels::find(section, op.weights.channels, outputs)? })
     }
@@ -89,6 +88,11 @@ impl<'a> Winograd<'a> {
     }
 }
 
+/// Bytes of a pair of output channels, for so many groups of four input channels.
+pub(crate) const fn row_len(form: Form, quads: usize) -> usize {
+    quads * 16 * form.elements()
+}
+
 /// The weights whose transform this block is.
 fn prove<T: Transform<N>, const N: usize>(block: [[i16; N]; N]) -> Option<[[i8; 3]; 3]> {
     let weights = T::weights(block);
@@ -117,7 +121,7 @@ fn write<T: Transform<N>, const N: usize>(
     weights: impl Fn(usize, usize) -> [[i8; 3]; 3],
 ) {
     let quads = quads(op);
-    let outputs = words.len().checked_div(quads * N * N * 16).unwrap_or(0) * 2;
+    let outputs = words.len().checked_div(quads * 16 * N * N).unwrap_or(0) * 2;
     let halfwords = words.as_chunks_mut::<2>().0;
     for (output, input) in (0..outputs).flat_map(|output| (0..quads * 4).map(move |input| (output, input))) {
         let (start, stride) = position(quads, N * N, output, input);

@@ -29,7 +29,8 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
                 recover(op, winograd, first, weights);
             }
             for (x, pixel) in line.chunks_exact(channels).enumerate() {
-                let runs = [0, 1, 2].map(|row| source.get(row * Strip::new(op).pitch + x * stride..).unwrap_or_default());
+                let runs =
+                    [0, 1, 2].map(|row| source.get(row * Strip::new(op).pitch + x * stride..).unwrap_or_default());
                 let outputs = pixel.iter().skip(first).take(OUTPUTS);
                 let parameters = winograd.channels.skip(first).iter();
                 for ((out, weights), channel) in outputs.zip(weights.chunks_exact(3 * run)).zip(parameters) {

@@ -43,13 +43,13 @@ impl Form {
         }
     }
 
-    /// Its usual name.
+    /// Its name, for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::F2x2 => "F(2x2)",
             Self::F4x4 => "F(4x4)",
-            Self::Stride2 => "stride 2",
+            Self::Stride2 => "polyphase",
         }
     }
 

@@ -5,11 +5,11 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use crate::format::PACKED_CHANNEL_LEN;
-use crate::ops::winograd::{COLUMNS, Form, TILES, panel_len};
-use crate::ops::Winograd;
+use crate::ops::winograd::{COLUMNS, panel_len, row_len};
+use crate::ops::{Form, Winograd};
 
 /// Bytes of the parameters of a pair of output channels.
-pub(super) const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
+const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
 #[cfg(dsp)]
 core::arch::global_asm!(
@@ -47,73 +47,68 @@ unsafe extern "C" {
     fn no_std_infer_product_stride_2(arguments: *const Arguments);
 }
 
-/// Where the results of [`COLUMNS`] neighbouring columns go.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Target<'a> {
-    /// The first row of a tile's and those below it.
-    pub output: &'a [Cell<i8>],
-    /// Bytes from row to row.
-    pub row_stride: usize,
-    /// Bytes from pixel to pixel.
-    pub pixel_stride: usize,
-}
+/// Where the results of [`COLUMNS`] neighbouring columns go: the first row of a tile's and those below it.
+pub type Target<'a> = &'a [Cell<i8>];
 
-/// The weights that tiles are multiplied with.
+/// A panel of tiles and the weights that it is multiplied with.
 pub struct Product<'a> {
-    pub(super) form: Form,
-    pub(super) quads: usize,
-    /// Bytes of the words of a pair of output channels.
-    pub(super) row_len: usize,
-    pub(super) words: &'a [u8],
-    pub(super) channels: &'a [u8],
+    form: Form,
+    quads: usize,
+    panel: &'a [Cell<i8>],
+    words: &'a [u8],
+    channels: &'a [u8],
 }
 
 impl<'a> Product<'a> {
-    /// `None` when there are no weights, or too many input channels, or they are not aligned to 4 bytes.
-    pub fn new(winograd: &Winograd<'a>) -> Option<Self> {
+    /// `None` when there are no weights, or too many input channels, or the panel or the words are too short, or something is
+    /// not aligned to 4 bytes.
+    pub fn new(winograd: &Winograd<'a>, panel: &'a [Cell<i8>]) -> Option<Self> {
         let &Winograd { form, quads, words, channels } = winograd;
         let channels = channels.bytes();
-        let aligned = (words.as_ptr() as usize | channels.as_ptr() as usize).is_multiple_of(4);
-        let row_len = quads * form.elements() * 16;
-        let enough = words.len() >= channels.len() / PARAMETERS_LEN * row_len;
-        let possible = (1..=form.channels_max() as usize / 4).contains(&quads) && aligned && enough;
-        possible.then_some(Self { form, quads, row_len, words, channels })
+        let addresses = words.as_ptr() as usize | channels.as_ptr() as usize | panel.as_ptr() as usize;
+        let enough = words.len() >= channels.len() / PARAMETERS_LEN * row_len(form, quads);
+        let enough = enough && panel.len() >= panel_len(form, quads) && addresses.is_multiple_of(4);
+        let few = (1..=form.channels_max() as usize / 4).contains(&quads);
+        (few && enough).then_some(Self { form, quads, panel, words, channels })
     }
 
-    /// Multiplies the panel's tiles with pairs `rows` of output channels, and writes the int8 results to the targets, of
-    /// equal strides: for F(4x4) two, of two tiles each; otherwise the first. Does nothing and returns false when there are no such rows, an output or the panel
-    /// is too short, or the panel is not aligned to 4 bytes.
-    pub fn multiply(&self, panel: &[Cell<i8>], rows: Range<usize>, targets: [Target<'_>; 2]) -> bool {
-        let [Target { row_stride, pixel_stride, .. }, _] = targets;
-        let last = (self.form.tile() - 1) * row_stride + (COLUMNS - 1) * pixel_stride;
-        let panel_len = panel_len(self.form, self.quads);
-        let panel_fits = panel.len() >= panel_len && (panel.as_ptr() as usize).is_multiple_of(4);
+    /// The transform.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Multiplies the panel's tiles with pairs `rows` of output channels, and writes the int8 results to the targets: for F(4x4)
+    /// two, of two tiles each; otherwise the first. `strides` are bytes from row to row and from pixel to pixel. Does nothing
+    /// and returns false when there are no such rows or a target is too short.
+    pub fn multiply(&self, rows: Range<usize>, targets: [Target<'_>; 2], strides: [usize; 2]) -> bool {
+        let [row_stride, pixel_stride] = strides;
+        let large = self.form == Form::F4x4;
+        let last = (if large { 3 } else { 1 }) * row_stride + (COLUMNS - 1) * pixel_stride;
+        let needed = last + rows.len() * 2;
         let rows_fit = rows.start < rows.end && rows.end <= self.channels.len() / PARAMETERS_LEN;
-        let used = TILES * self.form.tile() / COLUMNS;
-        let short = |target: &Target<'_>| target.output.len() < last + rows.len() * 2;
-        if !panel_fits || !rows_fit || targets.iter().take(used).any(short) {
+        let [first, second] = targets;
+        if !rows_fit || first.len() < needed || (large && second.len() < needed) {
             return false;
         }
         #[cfg(dsp)]
         // SAFETY: the loops keep the calling convention. They read `panel_len` bytes of the panel and for each of `rows`
         // `row_len` bytes of words and `PARAMETERS_LEN` of parameters, which the slices hold, in words at multiples of 4;
         // the number of steps, twice `quads`, is at least 2 and at most half of `channels_max`. They write two bytes a row for
-        // each pixel of the targets that are used, the furthest at `last`, inside the output. Through the cells nobody else reads or
-        // writes meanwhile.
+        // each pixel of the targets that are used, the furthest at `last`, inside the target. Through the cells nobody else
+        // reads or writes meanwhile.
         unsafe {
-            let steps_max = self.form.channels_max() as usize / 2;
-            let [output, second_output] = targets.map(|target| target.output.as_ptr().cast_mut().cast());
-            let panel: *const i8 = panel.as_ptr().cast();
+            let [output, second_output] = targets.map(|target| target.as_ptr().cast_mut().cast());
+            let panel: *const i8 = self.panel.as_ptr().cast();
             let arguments = Arguments {
                 panel,
-                skipped: steps_max - 2 * self.quads,
-                words: self.words.as_ptr().wrapping_add(rows.start * self.row_len),
+                skipped: self.form.channels_max() as usize / 2 - 2 * self.quads,
+                words: self.words.as_ptr().wrapping_add(rows.start * row_len(self.form, self.quads)),
                 channels: self.channels.as_ptr().wrapping_add(rows.start * PARAMETERS_LEN),
                 channels_end: self.channels.as_ptr().wrapping_add(rows.end * PARAMETERS_LEN),
                 output,
                 pixel_stride,
                 row_stride,
-                panel_end: panel.wrapping_add(panel_len),
+                panel_end: panel.wrapping_add(panel_len(self.form, self.quads)),
                 second_output,
             };
             match self.form {
@@ -123,7 +118,47 @@ impl<'a> Product<'a> {
             }
         }
         #[cfg(not(dsp))]
-        super::model::multiply(self, panel, rows, targets);
+        self.model(rows, targets, strides);
         true
+    }
+
+    #[cfg(not(dsp))]
+    fn model(&self, rows: Range<usize>, targets: [Target<'_>; 2], [row_stride, pixel_stride]: [usize; 2]) {
+        use super::super::insn::requantise;
+        use super::model::outputs;
+        use crate::ops::winograd::TILES;
+        use crate::ops::{OutputParams, PackedParams};
+
+        let (form, side, tile_side) = (self.form, self.form.side(), self.form.tile());
+        let all = self.words.chunks_exact(row_len(form, self.quads)).zip(self.channels.chunks_exact(PARAMETERS_LEN));
+        for (index, (words, parameters)) in all.skip(rows.start).take(rows.len()).enumerate() {
+            for (channel, tile) in (0..2).flat_map(|channel| (0..TILES).map(move |tile| (channel, tile))) {
+                let p = PackedParams::from_bytes(&parameters[channel * PACKED_CHANNEL_LEN..]);
+                let mut sums = [[0; 6]; 6];
+                for element in 0..form.elements() {
+                    sums[element / side][element % side] = self.element_sum(words, [element, channel, tile]);
+                }
+                for (y, row) in outputs(form, sums).into_iter().enumerate().take(tile_side) {
+                    for (x, doubled) in row.into_iter().enumerate().take(tile_side) {
+                        let column = tile * tile_side % COLUMNS + x;
+                        let at = y * row_stride + column * pixel_stride + index * 2 + channel;
+                        let doubled = doubled.wrapping_add(p.doubled_bias);
+                        targets[tile * tile_side / COLUMNS][at]
+                            .set(requantise(doubled, p.mantissa, p.rounding, p.shift));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The sum of an element's products over all input channels.
+    #[cfg(not(dsp))]
+    fn element_sum(&self, words: &[u8], [element, channel, tile]: [usize; 3]) -> i32 {
+        let steps = element * 2 * self.quads..(element + 1) * 2 * self.quads;
+        steps.fold(0, |sum, step| {
+            let weights = words[step * 8 + channel * 4..][..4].try_into().map_or(0, u32::from_le_bytes);
+            let inputs = [0, 1, 2, 3].map(|byte| self.panel[step * 16 + tile * 4 + byte].get() as u8);
+            super::super::insn::smlad(weights, u32::from_le_bytes(inputs), sum)
+        })
     }
 }
