@@ -1,13 +1,9 @@
 //! A picture of what a model answers: some images of each class, each with the class that the int8 model gives it.
 
 use std::fmt::Write;
-use std::io::Cursor;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use image::ImageFormat;
 use no_std_infer::Model;
 use no_std_infer::score::probabilities;
 
@@ -16,6 +12,7 @@ use crate::atomic;
 use crate::comparison::shorten;
 use crate::dataset::Images;
 use crate::evaluate::infer;
+use crate::html::{escape, png_uri};
 
 /// Images of each class.
 const COLUMNS: usize = 6;
@@ -50,23 +47,24 @@ pub fn predictions(path: &Path, title: &str, model: &Model<'_>, images: &Images)
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
          font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
          <text x=\"{GAP}\" y=\"26\" font-size=\"16\">{}</text>\n",
-        escaped(title)
+        escape(title)
     );
     for (class, label) in labels.iter().enumerate().take(rows) {
         let top = TITLE + class * (SIDE + LINE + GAP);
-        let label = escaped(&shorten(label, LONGEST_LABEL));
+        let label = escape(&shorten(label, LONGEST_LABEL));
         writeln!(svg, "<text x=\"{GAP}\" y=\"{}\" font-weight=\"bold\">{label}</text>", top + SIDE / 2)?;
         for (column, index) in spread(images, class).into_iter().enumerate() {
             let left = NAMES + column * (SIDE + GAP);
             let (answer, probability) = answer(model, &images.input(index));
             let (color, mark) = if answer == class { ("#005a8c", "") } else { ("#d55e00", "✗ ") };
-            let data = png(images, index).with_context(|| format!("cannot draw {}", path.display()))?;
+            let uri = png_uri(images.image(index), images.shape.width, images.shape.height)
+                .with_context(|| format!("cannot draw {}", path.display()))?;
             writeln!(
                 svg,
-                "<image x=\"{left}\" y=\"{top}\" width=\"{SIDE}\" height=\"{SIDE}\" href=\"data:image/png;base64,{data}\"/>\n\
+                "<image x=\"{left}\" y=\"{top}\" width=\"{SIDE}\" height=\"{SIDE}\" href=\"{uri}\"/>\n\
                  <text x=\"{left}\" y=\"{}\" fill=\"{color}\">{mark}{} {:.0} %</text>",
                 top + SIDE + 15,
-                escaped(&shorten(labels[answer], LONGEST_LABEL)),
+                escape(&shorten(labels[answer], LONGEST_LABEL)),
                 100.0 * probability
             )?;
         }
@@ -88,18 +86,6 @@ fn answer(model: &Model<'_>, input: &[i8]) -> (usize, f32) {
     probabilities(model.info(), &output.logits, &mut shares);
     let class = no_std_infer::argmax(&output.logits);
     (class, shares[class])
-}
-
-fn png(images: &Images, index: usize) -> Result<String> {
-    let color = if images.shape.channels == 1 { image::ColorType::L8 } else { image::ColorType::Rgb8 };
-    let (width, height) = (images.shape.width as u32, images.shape.height as u32);
-    let mut file = Cursor::new(Vec::new());
-    image::write_buffer_with_format(&mut file, images.image(index), width, height, color, ImageFormat::Png)?;
-    Ok(BASE64_STANDARD.encode(file.into_inner()))
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 #[cfg(test)]

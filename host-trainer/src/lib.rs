@@ -19,6 +19,7 @@ pub mod export;
 pub mod faces;
 pub mod gallery;
 pub mod graph;
+pub mod html;
 pub mod import;
 pub mod litert;
 pub mod metrics;

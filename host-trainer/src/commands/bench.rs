@@ -1,15 +1,16 @@
 //! `bench`: time of an inference on one thread of this machine, beside LiteRT's, and instructions on the device.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 use no_std_infer::format::Provenance;
 use no_std_infer::{Interpreter, Model};
 use serde::Serialize;
 
-use super::{BenchArgs, Link};
+use super::Link;
 use crate::aligned::Aligned;
 use crate::comparison::text_table;
 use crate::device::Device;
@@ -17,6 +18,28 @@ use crate::emit::{Description, emit};
 use crate::evaluate::{parse, read_blob};
 use crate::import::{self, kind::input_kind};
 use crate::litert::{self, Kernels, LiteRt};
+
+#[derive(Debug, Args)]
+pub(super) struct BenchArgs {
+    /// Blobs, or int8 `.tflite` models: those are run by LiteRT as well, where it is installed.
+    #[arg(required = true)]
+    models: Vec<PathBuf>,
+    /// Rounds, 1 or more; the median counts.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
+    /// Length of a round in seconds.
+    #[arg(long, default_value_t = 0.5)]
+    seconds: f64,
+    /// `qemu` counts the instructions of a Cortex-M4 too.
+    #[arg(long, value_enum, default_value = "host")]
+    link: Link,
+    /// Python interpreter that has `ai-edge-litert`.
+    #[arg(long, default_value = "python3")]
+    python: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 #[derive(Serialize)]
 struct Bench {

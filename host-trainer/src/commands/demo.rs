@@ -1,15 +1,33 @@
 //! `demo`: the whole path on the built-in drawings.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 
-use super::{DemoArgs, train};
-use crate::config::Config;
+use super::train;
+use crate::config::{Config, Preset};
 use crate::dataset::{Dataset, Options};
 use crate::faces::{PerClass, generate};
 use crate::run_dir::RunDir;
 use crate::training;
+
+#[derive(Debug, Args)]
+pub(super) struct DemoArgs {
+    /// Folder for the drawings and the run.
+    #[arg(long, default_value = "runs/demo")]
+    out: PathBuf,
+    /// Network.
+    #[arg(long, value_enum, default_value = "resnet8")]
+    preset: Preset,
+    /// Threads; 0 is one for each core.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Fail when fewer of 100 test drawings are classified right.
+    #[arg(long, value_name = "PERCENT")]
+    min_accuracy: Option<f64>,
+}
 
 /// Seed of the drawings and of the training.
 const SEED: u64 = 1;

@@ -4,13 +4,36 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use clap::Args;
 
-use super::DeviceBenchArgs;
 use crate::device::Core;
 use crate::device::cycles::Caches;
 use crate::device::measure::Bench;
 use crate::device_bench::{Case, Row, imported, print, seeded};
 use crate::evaluate::read_blob;
+
+#[derive(Debug, Args)]
+pub(super) struct DeviceBenchArgs {
+    /// Measure this blob, layer by layer, in place of the built-in layers and models; may be repeated.
+    #[arg(long, value_name = "FILE.blob")]
+    blob: Vec<PathBuf>,
+    /// Folder of the MLPerf Tiny models, measured where they are there: `resnet8/*.tflite`, `vww`, `kws`. Without it
+    /// $MLPERF_TINY, or else `../shared/data/mlperf-tiny`.
+    #[arg(long, value_name = "DIR")]
+    mlperf_tiny: Option<PathBuf>,
+    /// The core whose code is counted.
+    #[arg(long, value_enum, default_value = "m4")]
+    core: Core,
+    /// Model the cycles of a Cortex-M4 too.
+    #[arg(long)]
+    cycles: bool,
+    /// Wait states of the flash, behind the caches of an STM32L4.
+    #[arg(long, default_value_t = 0, requires = "cycles")]
+    wait_states: u32,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(super) fn run(args: &DeviceBenchArgs) -> Result<ExitCode> {
     ensure!(

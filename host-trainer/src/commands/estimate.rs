@@ -1,16 +1,29 @@
 //! `estimate`: how long a model takes on a board and whether it fits, before anything is flashed.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 
-use super::EstimateArgs;
 use crate::boards::{Estimate, named};
 use crate::comparison::text_table;
 use crate::device::Core;
 use crate::device::cycles::DISCLAIMER;
 use crate::device::measure::Bench;
 use crate::evaluate::{parse, read_blob};
+
+#[derive(Debug, Args)]
+pub(super) struct EstimateArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// The board, such as `nucleo-l4r5zi`; may be repeated. Without it all boards are listed.
+    #[arg(long, value_name = "NAME")]
+    board: Vec<String>,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode> {
     let boards = named(&args.board)?;

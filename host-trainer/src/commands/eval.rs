@@ -1,14 +1,27 @@
 //! `eval`: accuracy of a blob on a folder of images.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 
-use super::EvalArgs;
+use super::ImageArgs;
 use crate::comparison::{Comparison, Split};
 use crate::dataset::Dataset;
 use crate::evaluate::{class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
 use crate::progress;
+
+#[derive(Debug, Args)]
+pub(super) struct EvalArgs {
+    /// The blob.
+    blob: PathBuf,
+    #[command(flatten)]
+    images: ImageArgs,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;

@@ -1,11 +1,34 @@
 //! `faces`: draws the built-in data set.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 
-use super::FacesArgs;
 use crate::faces::{PerClass, generate};
+
+#[derive(Debug, Args)]
+pub(super) struct FacesArgs {
+    /// Folder for the drawings.
+    #[arg(long)]
+    out: PathBuf,
+    /// Width and height in pixels.
+    #[arg(long, default_value_t = 64)]
+    size: u32,
+    /// Seed of the drawings.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Training drawings of each class.
+    #[arg(long, default_value_t = 1000)]
+    train: usize,
+    /// Validation drawings of each class.
+    #[arg(long, default_value_t = 100)]
+    valid: usize,
+    /// Test drawings of each class.
+    #[arg(long, default_value_t = 150)]
+    test: usize,
+}
 
 pub(super) fn run(args: &FacesArgs) -> Result<ExitCode> {
     let counts = PerClass { train: args.train, valid: args.valid, test: args.test };

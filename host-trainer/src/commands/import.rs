@@ -1,22 +1,53 @@
 //! `import`: a TensorFlow Lite model becomes a blob.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
 use no_std_infer::format::{InputKind, Provenance, Tensor};
 use no_std_infer::{Error, Model};
 use serde::Serialize;
 
 use super::import_float::{Quantisation, quantised};
-use super::{ImportArgs, refuse_overwriting};
+use super::{FlashArgs, refuse_overwriting};
 use crate::atomic;
 use crate::emit::{Description, Emitted, PRODUCER, emit_within};
-use crate::import::kind::input_kind;
+use crate::import::kind::{InputChoice, input_kind};
 use crate::import::lower::lower;
 use crate::import::model::Network;
 use crate::import::{Arithmetic, NEEDS_CALIBRATION, arithmetic};
 use crate::quantise::QuantModel;
+
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The model: int8, or float with --calibrate.
+    #[arg(value_name = "MODEL.tflite")]
+    pub(super) model: PathBuf,
+    /// The blob to write.
+    #[arg(long, value_name = "FILE.blob")]
+    pub(super) out: PathBuf,
+    /// Names of the classes, one a line, in the order of the outputs.
+    #[arg(long, value_name = "FILE")]
+    pub(super) labels: Option<PathBuf>,
+    /// What the input is; guessed from its shape and scale when left out.
+    #[arg(long, value_enum, conflicts_with = "calibrate")]
+    pub(super) input: Option<InputChoice>,
+    /// Quantise a float model on the images in this folder.
+    #[arg(long, value_name = "DIR")]
+    pub(super) calibrate: Option<PathBuf>,
+    /// What the float model wants subtracted from pixels of 0 to 255.
+    #[arg(long, default_value_t = 127.5, requires = "calibrate")]
+    pub(super) mean: f64,
+    /// What the float model wants the difference divided by.
+    #[arg(long, default_value_t = 127.5, requires = "calibrate")]
+    pub(super) std: f64,
+    #[command(flatten)]
+    pub(super) flash: FlashArgs,
+    /// Print the report as JSON.
+    #[arg(long)]
+    pub(super) json: bool,
+}
 
 /// What became of the model.
 #[derive(Serialize)]

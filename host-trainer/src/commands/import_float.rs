@@ -8,8 +8,7 @@ use no_std_infer::format::{Color, Fit, ImageInput, InputKind};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::ImportArgs;
-use super::import::{check_labels, description, model_name};
+use super::import::{ImportArgs, check_labels, description, model_name};
 use crate::candidates::{self, Best};
 use crate::config::{InputConfig, Method};
 use crate::dataset::{View, image_files, input_for};

@@ -1,17 +1,27 @@
 //! `inspect`: shows what is in a blob.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use clap::Args;
 use no_std_infer::Model;
 use no_std_infer::format::{ADD_TABLE_LEN, HEADER_LEN, Input, InputKind, Layout, Op};
 use no_std_infer::ops::{Constants, ConvLayer, DenseLayer, Form};
 use serde::Serialize;
 
-use super::InspectArgs;
 use crate::comparison::text_table;
 use crate::evaluate::{parse, read_blob, shape};
 use crate::pack::Price;
+
+#[derive(Debug, Args)]
+pub(super) struct InspectArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 #[derive(Serialize)]
 struct Inspection {

@@ -1,11 +1,13 @@
 //! `parity`: float, int8 on this machine and int8 on the device, image by image.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use clap::Args;
 use serde::Serialize;
 
-use super::{Link, ParityArgs, is_same};
+use super::{ImageArgs, Link, is_same};
 use crate::comparison::{Comparison, Split};
 use crate::dataset::{Dataset, Images};
 use crate::device::Device;
@@ -16,6 +18,26 @@ use crate::export::layers_text;
 use crate::progress;
 use crate::run_dir::RunDir;
 use crate::sqnr::{LayerSqnr, layer_sqnr};
+
+#[derive(Debug, Args)]
+pub(super) struct ParityArgs {
+    /// Folder that `train` made.
+    run_dir: PathBuf,
+    #[command(flatten)]
+    images: ImageArgs,
+    /// Where the int8 model runs besides this process.
+    #[arg(long, value_enum, default_value = "host")]
+    link: Link,
+    /// Fail when fewer of 100 int8 answers equal the float answer.
+    #[arg(long, value_name = "PERCENT")]
+    min_agreement: Option<f64>,
+    /// Compare at most this many images of each split, spread over it.
+    #[arg(long)]
+    limit: Option<usize>,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 #[derive(Serialize)]
 struct Parity {

@@ -1,15 +1,31 @@
 //! `predict`: classifies images.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
+use clap::Args;
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
-use super::PredictArgs;
 use crate::aligned::Aligned;
 use crate::dataset::{View, input_for};
 use crate::evaluate::{class_names, infer, input_config, parse, read_blob};
+
+#[derive(Debug, Args)]
+pub(super) struct PredictArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// Image files.
+    #[arg(required = true)]
+    images: Vec<PathBuf>,
+    /// Classes to show for each image, 1 or more, the likeliest first.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
+    top: u16,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 #[derive(Serialize)]
 struct Prediction {

@@ -1,14 +1,34 @@
 //! `quantize`: quantises a trained run again.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use clap::Args;
 
-use super::QuantizeArgs;
+use super::FlashArgs;
+use crate::config::Method;
 use crate::dataset::{Loaded, View};
 use crate::export::export;
 use crate::progress;
 use crate::run_dir::RunDir;
+
+#[derive(Debug, Args)]
+pub(super) struct QuantizeArgs {
+    /// Folder that `train` made.
+    run_dir: PathBuf,
+    /// Where the images are now, if they moved.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// How activation ranges are chosen, in place of the run's configuration.
+    #[arg(long, value_enum)]
+    method: Option<Method>,
+    #[command(flatten)]
+    flash: FlashArgs,
+    /// Print the report as JSON.
+    #[arg(long)]
+    json: bool,
+}
 
 pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let run = RunDir::new(&args.run_dir);

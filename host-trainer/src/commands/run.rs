@@ -1,17 +1,33 @@
 //! `run`: a blob on raw int8 tensors.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use clap::Args;
 use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 
 use super::import::real_text;
-use super::{RunArgs, refuse_overwriting};
+use super::refuse_overwriting;
 use crate::aligned::Aligned;
 use crate::atomic;
 use crate::evaluate::{infer_all, parse, read_blob};
+
+#[derive(Debug, Args)]
+pub(super) struct RunArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// Inputs, one after the other: int8, height by width by channels.
+    #[arg(long, value_name = "FILE.i8")]
+    input: PathBuf,
+    /// Where the outputs of the last layer go, one after the other.
+    #[arg(long, value_name = "FILE.i8")]
+    output: PathBuf,
+    /// Folder for what each layer makes of the first input: `NN_operator.i8`.
+    #[arg(long, value_name = "DIR")]
+    layers: Option<PathBuf>,
+}
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     refuse_overwriting(&args.input, &args.output, "--output")?;

@@ -1,10 +1,11 @@
 //! `train`: from a folder of images to the blob.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use clap::Args;
 
-use super::TrainArgs;
 use crate::config::Config;
 use crate::dataset::{Dataset, Loaded, Options, View};
 use crate::export::{Report, export};
@@ -12,6 +13,34 @@ use crate::graph::Shape;
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
 use crate::training::{self, Console, DeviceKind, Labelled, TrainingData, train};
+
+#[derive(Debug, Args)]
+pub(super) struct TrainArgs {
+    /// Folder of images: `train`, `valid` and `test` folders of class folders, or class folders alone.
+    #[arg(long, required_unless_present = "resume")]
+    data: Option<PathBuf>,
+    /// Configuration; without it every entry has its default.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Folder for everything that the run makes.
+    #[arg(long, value_name = "RUN_DIR", required_unless_present = "resume")]
+    out: Option<PathBuf>,
+    /// CSV file with the columns `path` and `group`: images of a group stay on one side of the split.
+    #[arg(long, value_name = "FILE.csv")]
+    groups: Option<PathBuf>,
+    /// Go on without files that cannot be read.
+    #[arg(long)]
+    skip_bad: bool,
+    /// Go on with a run that was interrupted, from its last epoch.
+    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["data", "config", "out", "groups", "skip_bad"])]
+    resume: Option<PathBuf>,
+    /// What computes.
+    #[arg(long, value_enum, default_value = "flex")]
+    device: DeviceKind,
+    /// Threads; 0 is one for each core. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
 
 pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let (run, report) = match &args.resume {
