@@ -66,8 +66,12 @@ fn assemble(parts: &Parts<'_>, golden: Option<Golden<'_>>) -> Aligned<u8> {
     let info = Info { labels: parts.labels.len() as u16, ops: parts.ops.len() as u16, ..parts.info };
     let mut manifest = message(&info);
     parts.labels.iter().for_each(|label| manifest.extend(message(label)));
-    parts.ops.iter().for_each(|op| manifest.extend(message(op)));
-    let mut sections = vec![(section::MANIFEST, manifest), (section::WEIGHTS, parts.weights.to_vec())];
+    let operators = parts.ops.iter().flat_map(Op::to_record).collect();
+    let mut sections = vec![
+        (section::MANIFEST, manifest),
+        (section::OPERATORS, operators),
+        (section::WEIGHTS, parts.weights.to_vec()),
+    ];
     sections.extend(golden.map(|golden| (section::GOLDEN, message(&golden))));
 
     let mut body = vec![0; (HEADER_LEN + sections.len() * SECTION_LEN).next_multiple_of(ALIGN)];

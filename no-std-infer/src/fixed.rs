@@ -2,10 +2,8 @@
 //!
 //! The semantics are those of gemmlowp and of LiteRT's reference kernels ("double rounding").
 
-use serde::{Deserialize, Serialize};
-
 /// A positive real factor `mantissa · 2^(shift − 31)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Multiplier {
     /// Q31 mantissa: 0, or 2^30 and above.
     pub mantissa: i32,
@@ -52,14 +50,22 @@ impl DoubleMultiplier {
 
     /// `x` times the factor as doubles multiply, then rounded to an integer, ties away from zero, saturating.
     #[must_use]
+    #[inline]
     pub const fn apply(self, x: i32) -> i32 {
-        let fraction = self.bits & ((1 << Self::FRACTION_BITS) - 1);
-        let mantissa = fraction | 1 << Self::FRACTION_BITS;
-        let exponent = (self.bits >> Self::FRACTION_BITS) as i32 - 1075;
-        let magnitude = match exponent {
-            -95..=-33 => scale_down(x.unsigned_abs(), mantissa, (-exponent) as u32),
-            _ => scale(x.unsigned_abs(), mantissa, exponent),
-        };
+        let biased = (self.bits >> Self::FRACTION_BITS) as i32;
+        let mantissa = self.bits & ((1 << Self::FRACTION_BITS) - 1) | 1 << Self::FRACTION_BITS;
+        // Of the exact product, in units of 2^-shift, `high` is the floor, or one less than it or one more, since the 22
+        // bits left off the mantissa make less than one unit, and so does the rounding to 53 bits.
+        let shift = 1021 - biased;
+        let high = ((x as i64 * (mantissa >> 22) as i64) >> 32) as i32;
+        if 2 <= shift && shift <= 30 {
+            let rounded = high + (1 << (shift - 1));
+            let fraction = (rounded & ((1 << shift) - 1)) as u32;
+            if fraction.wrapping_sub(1) < (1 << shift) - 2 {
+                return rounded >> shift;
+            }
+        }
+        let magnitude = scale(x.unsigned_abs(), mantissa, biased - 1075);
         let magnitude = if magnitude > i32::MAX as u64 { i32::MAX } else { magnitude as i32 };
         if x < 0 { -magnitude } else { magnitude }
     }
@@ -76,19 +82,6 @@ const fn scale(x: u32, mantissa: u64, exponent: i32) -> u64 {
         _ if product == 0 => 0,
         _ => u64::MAX,
     }
-}
-
-/// The same for exponents `-shift` from −95 to −33, without 128 bits: the last rounding looks at nothing below bit 32 of the
-/// product, and the first drops 31 bits at most, so that all it can do is to carry into that bit.
-#[inline]
-const fn scale_down(x: u32, mantissa: u64, shift: u32) -> u64 {
-    let low = x as u64 * (mantissa as u32 as u64);
-    let upper = x as u64 * (mantissa >> 32) + (low >> 32);
-    // Significant bits above 21 in `upper` are as many bits too many in the product.
-    let dropped = (64 - upper.leading_zeros()).saturating_sub(21);
-    // The lower half is within half a step of the 53 bits from 2^32, where ties go up since all kept bits are set.
-    let carries = dropped > 0 && low as u32 >= (1_u32 << ((dropped - 1) & 31)).wrapping_neg();
-    (upper + carries as u64 + (1 << ((shift - 33) & 63))) >> ((shift - 32) & 63)
 }
 
 /// The nearest number with 53 significant bits, ties to even, as mantissa and number of bits dropped.
@@ -167,14 +160,15 @@ pub const fn exp_on_negative_values(x: i32) -> i32 {
     }
     let minus_quarter_or_more = (x & (QUARTER - 1)).wrapping_sub(QUARTER);
     let mut result = exp_on_interval_between_negative_quarter_and_zero(minus_quarter_or_more << SOFTMAX_DIFF_BITS);
-    let remainder = minus_quarter_or_more.wrapping_sub(x);
+    let mut quarters = minus_quarter_or_more.wrapping_sub(x) as u32 >> (FRACTION_BITS - 2);
     // e^(-2^k) in Q0.31 for k = -2..=4.
     const FACTORS: [i32; 7] = [1_672_461_947, 1_302_514_674, 790_015_084, 290_630_308, 39_332_535, 720_401, 242];
     let mut k = 0;
-    while k < FACTORS.len() {
-        if remainder & (QUARTER << k) != 0 {
+    while quarters != 0 && k < FACTORS.len() {
+        if quarters & 1 != 0 {
             result = high_mul(result, FACTORS[k]);
         }
+        quarters >>= 1;
         k += 1;
     }
     result

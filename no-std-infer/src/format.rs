@@ -18,8 +18,11 @@
 //! any other unknown section makes the blob unreadable, since skipping it could change the answer.
 //!
 //! The [`section::MANIFEST`] section is a run of postcard 1.x messages without separators: one [`Info`],
-//! `Info::labels` strings, `Info::ops` [`Op`]s. The [`section::WEIGHTS`] section holds the constants that the
-//! operators address by offset; the [`section::GOLDEN`] section is one postcard [`Golden`].
+//! `Info::labels` strings. The [`section::OPERATORS`] section holds a record of [`RECORD_LEN`] bytes for each of
+//! `Info::ops` [`Op`]s: a byte that names the variant, counted from 0 in the order of their definition, then the fields in
+//! the order of theirs, without padding; the rest is zeros. A [`Layout`] is a byte counted in the same way, and a table
+//! that there is not is 2^32 − 1. The [`section::WEIGHTS`] section holds the constants that the operators address by
+//! offset; the [`section::GOLDEN`] section is one postcard [`Golden`].
 //!
 //! # Constants in the weights section
 //!
@@ -54,9 +57,11 @@
 //! Version 2 added inputs that are not pictures, models without labels, logits of any shape, `Mul`, `Mean`, `Pad`,
 //! `Concat` and `Constant`, summands of different shapes, softmax over several
 //! pixels, dense layers over several vectors and their factors in double precision. Version 3 added
-//! [`Layout::Packed`] and the layouts of transformed weights.
+//! [`Layout::Packed`] and [`Layout::Winograd2x2`]. Version 4 put the operators into a section of their own, as records
+//! that are cheap to read, and added [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`].
 
 mod op;
+mod record;
 
 use serde::{Deserialize, Serialize};
 
@@ -64,11 +69,12 @@ pub use op::{
     ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d,
     Reshape, Softmax, Weights, Window,
 };
+pub use record::RECORD_LEN;
 
 /// The first four bytes of every blob.
 pub const MAGIC: [u8; 4] = *b"NSIM";
 /// The version of the format that this crate reads and writes.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// Length of the fixed header in bytes.
 pub const HEADER_LEN: usize = 32;
 /// Length of one entry of the section table in bytes.
@@ -98,6 +104,8 @@ pub mod section {
     pub const INPUT: u32 = 3;
     /// Reserved: how layers are cut into tiles.
     pub const TILE_PLAN: u32 = 4;
+    /// The operators' records in execution order, required.
+    pub const OPERATORS: u32 = 5;
     /// A [`Golden`](super::Golden) vector for the self-test, optional.
     pub const GOLDEN: u32 = 128;
     /// Reserved: signature over all bytes outside this section.
@@ -215,7 +223,7 @@ pub struct Info<'a> {
     pub logits: Tensor,
     /// Number of labels that follow: the channels of `logits`, or 0 when the channels have no names.
     pub labels: u16,
-    /// Number of operators that follow the labels.
+    /// Number of operators.
     pub ops: u16,
     /// Temperature by which real-valued logits are divided before softmax (Guo et al. 2017); 1 when not calibrated.
     pub temperature: f32,

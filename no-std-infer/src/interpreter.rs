@@ -52,9 +52,12 @@ impl<'m, 'a, K: Kernels> Interpreter<'m, 'a, K> {
 
     /// Runs the network and calls `hook(index, operator, output bytes)` after each operator.
     pub fn run_profiled(&mut self, mut hook: impl FnMut(usize, &Op, &[i8])) {
-        for (index, op) in self.model.ops().enumerate() {
-            execute::<K>(self.arena, &op, self.model.weights());
-            hook(index, &op, tensor(self.arena, op.output()));
+        for (index, record) in self.model.records().iter().enumerate() {
+            // Not moved: that would be a copy for each operator.
+            let read = Op::from_record(record);
+            let Some(op) = &read else { continue };
+            execute::<K>(self.arena, op, self.model.weights());
+            hook(index, op, tensor(self.arena, op.output()));
         }
     }
 

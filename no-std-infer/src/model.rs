@@ -3,8 +3,8 @@
 use crate::CRC32;
 use crate::error::{Error, OpError};
 use crate::format::{
-    ALIGN, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, SECTION_LEN, Section, Tensor, VERSION,
-    arena_len, blob_crc, section, total_len,
+    ALIGN, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, SECTION_LEN, Section, Tensor,
+    VERSION, arena_len, blob_crc, section, total_len,
 };
 use crate::ops::{check, check_tensor};
 
@@ -16,7 +16,7 @@ const ARENA_MAX: u32 = 1 << 30;
 pub struct Model<'a> {
     info: Info<'a>,
     labels: &'a [u8],
-    ops: &'a [u8],
+    ops: &'a [[u8; RECORD_LEN]],
     weights: &'a [u8],
     golden: Option<Golden<'a>>,
     arena_len: usize,
@@ -35,11 +35,9 @@ impl<'a> Model<'a> {
         let crc = check_frame(blob)?;
         let sections = Sections::find(blob)?;
         let (info, rest) = take::<Info>(sections.manifest)?;
-        let (labels, rest) = skip::<&str>(rest, info.labels)?;
-        let (ops, rest) = skip::<Op>(rest, info.ops).map_err(|error| match error {
-            SkipError::Message(index) => Error::Op { index, why: OpError::Undecodable },
-        })?;
-        if !rest.is_empty() {
+        let (labels, rest) = skip_labels(rest, info.labels)?;
+        let (ops, left_over) = sections.operators.as_chunks();
+        if !rest.is_empty() || !left_over.is_empty() || ops.len() != usize::from(info.ops) {
             return Err(Error::BadManifest);
         }
         let model =
@@ -57,12 +55,22 @@ impl<'a> Model<'a> {
 
     /// Names of the logits' channels, in their order; none when they have no names.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        Messages::<&str>::new(self.labels)
+        let mut rest = self.labels;
+        core::iter::from_fn(move || {
+            let (label, after) = postcard::take_from_bytes(rest).ok()?;
+            rest = after;
+            Some(label)
+        })
     }
 
     /// The operators in execution order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + use<'a> {
-        Messages::<Op>::new(self.ops)
+        self.records().iter().filter_map(Op::from_record)
+    }
+
+    /// The operators' records.
+    pub(crate) fn records(&self) -> &'a [[u8; RECORD_LEN]] {
+        self.ops
     }
 
     /// The weights section, which operators address by offset.
@@ -92,7 +100,7 @@ impl<'a> Model<'a> {
     /// The tensor that the last operator makes: probabilities, or the logits when there is no softmax or sigmoid.
     #[must_use]
     pub fn output(&self) -> Tensor {
-        self.ops().last().map_or(self.info.logits, |op| *op.output())
+        self.ops.last().and_then(Op::from_record).map_or(self.info.logits, |op| *op.output())
     }
 
     fn check_info(&self) -> Result<(), Error> {
@@ -109,8 +117,9 @@ impl<'a> Model<'a> {
     fn check_ops(&self) -> Result<(), Error> {
         let input = self.info.input.tensor;
         let mut needed = end(input.offset, input.len() as u32);
-        for (index, op) in (0..).zip(self.ops()) {
+        for (index, record) in (0..).zip(self.ops) {
             let fail = |why| Error::Op { index, why };
+            let op = Op::from_record(record).ok_or(fail(OpError::Undecodable))?;
             check(&op, self.weights).map_err(fail)?;
             check_overlap(&op).map_err(fail)?;
             let intact = op.inputs().all(|input| self.is_intact(input, index));
@@ -187,6 +196,7 @@ fn check_frame(blob: &[u8]) -> Result<u32, Error> {
 
 struct Sections<'a> {
     manifest: &'a [u8],
+    operators: &'a [u8],
     weights: &'a [u8],
     golden: Option<&'a [u8]>,
 }
@@ -199,12 +209,13 @@ impl<'a> Sections<'a> {
         };
         let table = blob.get(HEADER_LEN..HEADER_LEN + count * SECTION_LEN).ok_or(Error::Truncated)?;
         let (entries, _) = table.as_chunks::<SECTION_LEN>();
-        let (mut manifest, mut weights, mut golden) = (None, None, None);
+        let (mut manifest, mut operators, mut weights, mut golden) = (None, None, None, None);
         for entry in entries {
             let entry = Section::from_bytes(entry);
             let bytes = section_bytes(blob, entry).ok_or(Error::BadSection(entry.id))?;
             let slot = match entry.id {
                 section::MANIFEST => &mut manifest,
+                section::OPERATORS => &mut operators,
                 section::WEIGHTS => &mut weights,
                 section::GOLDEN => &mut golden,
                 id if id >= FIRST_ANCILLARY => continue,
@@ -216,6 +227,7 @@ impl<'a> Sections<'a> {
         }
         Ok(Self {
             manifest: manifest.ok_or(Error::MissingSection(section::MANIFEST))?,
+            operators: operators.ok_or(Error::MissingSection(section::OPERATORS))?,
             weights: weights.ok_or(Error::MissingSection(section::WEIGHTS))?,
             golden,
         })
@@ -259,48 +271,13 @@ fn take<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]),
     postcard::take_from_bytes(bytes).map_err(|_| Error::BadManifest)
 }
 
-/// The message with this index cannot be decoded.
-enum SkipError {
-    Message(u16),
-}
-
-impl From<SkipError> for Error {
-    fn from(_: SkipError) -> Self {
-        Error::BadManifest
-    }
-}
-
-/// Splits off the bytes of the first `count` messages.
-fn skip<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8], count: u16) -> Result<(&'a [u8], &'a [u8]), SkipError> {
+/// Splits off the bytes of the first `count` labels.
+fn skip_labels(bytes: &[u8], count: u16) -> Result<(&[u8], &[u8]), Error> {
     let mut rest = bytes;
-    for index in 0..count {
-        let (_, after) = postcard::take_from_bytes::<T>(rest).map_err(|_| SkipError::Message(index))?;
-        rest = after;
+    for _ in 0..count {
+        (_, rest) = take::<&str>(rest)?;
     }
-    let taken = bytes.len().wrapping_sub(rest.len());
-    bytes.split_at_checked(taken).ok_or(SkipError::Message(0))
-}
-
-/// Decodes messages one after the other until the bytes end.
-struct Messages<'a, T> {
-    rest: &'a [u8],
-    kind: core::marker::PhantomData<T>,
-}
-
-impl<'a, T> Messages<'a, T> {
-    fn new(rest: &'a [u8]) -> Self {
-        Self { rest, kind: core::marker::PhantomData }
-    }
-}
-
-impl<'a, T: serde::Deserialize<'a>> Iterator for Messages<'a, T> {
-    type Item = T;
-
-    fn next(&mut self) -> Option<T> {
-        let (message, rest) = postcard::take_from_bytes(self.rest).ok()?;
-        self.rest = rest;
-        Some(message)
-    }
+    bytes.split_at_checked(bytes.len().wrapping_sub(rest.len())).ok_or(Error::BadManifest)
 }
 
 /// CRC-32 of a tensor's bytes, as the golden vector holds it.

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use host_trainer::boards::{Board, Estimate, named};
 use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
 use host_trainer::device::measure::Bench;
-use host_trainer::device::{Core, missing, missing_for};
+use host_trainer::device::{Core, Elf, missing, missing_for};
 use host_trainer::device_bench::{Case, Row, Scope, seeded};
 use host_trainer::pack::Price;
 use libtest_mimic::{Arguments, Trial};
@@ -35,6 +35,8 @@ const REMEDY: &str =
 struct Baseline {
     /// What compiled the firmware.
     compiler: String,
+    /// Bytes of the engine's functions.
+    code: u64,
     /// By name of the layer or model.
     rows: BTreeMap<String, Counts>,
 }
@@ -99,7 +101,8 @@ fn path() -> PathBuf {
 
 fn nothing_costs_more_than_before() -> Result<()> {
     let bench = Bench::build(Core::M4)?;
-    let compiler = bench.elf()?.compiler;
+    let Elf { compiler, engine, .. } = bench.elf()?;
+    let code = engine.total();
     let mut rows = BTreeMap::new();
     for case in seeded()? {
         let row = Row::measure(&bench, &case, None)?;
@@ -107,13 +110,16 @@ fn nothing_costs_more_than_before() -> Result<()> {
     }
     let path = path();
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        fs::write(&path, serde_json::to_string_pretty(&Baseline { compiler, rows })? + "\n")?;
+        fs::write(&path, serde_json::to_string_pretty(&Baseline { compiler, code, rows })? + "\n")?;
         return Ok(());
     }
     let text = fs::read_to_string(&path).with_context(|| format!("{}; {REMEDY}", path.display()))?;
     let baseline: Baseline = serde_json::from_str(&text)?;
     let tolerance = if baseline.compiler == compiler { TOLERANCE } else { COMPILER_TOLERANCE };
     let mut worse = Vec::new();
+    if code as f64 > baseline.code as f64 * (1.0 + tolerance) {
+        worse.push(format!("the engine: {code} bytes of code instead of {}", baseline.code));
+    }
     for (name, counts) in &rows {
         let before = baseline.rows.get(name).with_context(|| format!("{name} has no figures yet; {REMEDY}"))?;
         worse.extend(counts.risen(before, tolerance).into_iter().map(|rise| format!("{name}: {rise}")));

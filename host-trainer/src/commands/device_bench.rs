@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::Args;
 
-use crate::device::Core;
 use crate::device::cycles::Caches;
 use crate::device::measure::Bench;
+use crate::device::{Core, Engine};
 use crate::device_bench::{Case, Row, imported, print, seeded};
 use crate::evaluate::read_blob;
 
@@ -48,6 +48,11 @@ pub(super) fn run(args: &DeviceBenchArgs) -> Result<ExitCode> {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
         print(&rows, args.core, args.wait_states);
+        let Engine { parsing, kernels, rest } = bench.elf()?.engine;
+        println!(
+            "Code: {} bytes for all operators: parsing {parsing}, kernels of the core {kernels}, the rest {rest}.",
+            parsing + kernels + rest
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

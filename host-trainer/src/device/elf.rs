@@ -5,6 +5,39 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use serde::Serialize;
+
+/// Bytes of the engine's functions as they are linked, those for all operators; tables and what every program needs of
+/// the compiler's library (memory copies, division) left out. Small functions are parts of those that call them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Engine {
+    /// Reading and proving a blob, the self-test included.
+    pub parsing: u64,
+    /// Loops in assembly and what prepares them.
+    pub kernels: u64,
+    /// The interpreter with the kernels for any target, and arithmetic.
+    pub rest: u64,
+}
+
+impl Engine {
+    /// All parts.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.parsing + self.kernels + self.rest
+    }
+
+    /// Takes a function into account whose name, as the linker knows it, tells its module.
+    fn add(&mut self, name: &str, size: u64) {
+        let of = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+        if of(&["postcard", "serde_core"]) || of(&["no_std_infer"]) && of(&["5model", "5check", "6format", "6golden"]) {
+            self.parsing += size;
+        } else if name.starts_with("no_std_infer_") || of(&["7kernels"]) && !of(&["11interpreter", "8portable"]) {
+            self.kernels += size;
+        } else if of(&["no_std_infer"]) {
+            self.rest += size;
+        }
+    }
+}
 
 /// Firmware, as its ELF file describes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,6 +46,8 @@ pub struct Elf {
     pub functions: BTreeMap<u32, String>,
     /// Bytes that go into flash.
     pub flash: u64,
+    /// Bytes of the engine's functions, by part of it.
+    pub engine: Engine,
     /// What compiled it, version and all.
     pub compiler: String,
 }
@@ -25,6 +60,10 @@ impl Elf {
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file = object::File::parse(&*bytes).with_context(|| format!("{} is no firmware", path.display()))?;
+        let mut engine = Engine::default();
+        for symbol in file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text) {
+            engine.add(symbol.name().unwrap_or("?"), symbol.size());
+        }
         let functions = file.symbols().filter(|symbol| symbol.kind() == SymbolKind::Text);
         // The lowest bit says that the function is Thumb code.
         let functions = functions.map(|symbol| (symbol.address() as u32 & !1, symbol.name().unwrap_or("?").to_owned()));
@@ -34,7 +73,7 @@ impl Elf {
         let comment = file.section_by_name(".comment").and_then(|section| section.data().ok()).unwrap_or_default();
         let comment = String::from_utf8_lossy(comment);
         let compiler = comment.split('\0').find(|text| text.starts_with("rustc")).unwrap_or("unknown").to_owned();
-        Ok(Self { functions, flash, compiler })
+        Ok(Self { functions, flash, engine, compiler })
     }
 
     /// Address of a function.
@@ -44,5 +83,27 @@ impl Elf {
     pub fn function(&self, name: &str) -> Result<u32> {
         let found = self.functions.iter().find(|(_, function)| *function == name);
         found.map(|(&address, _)| address).with_context(|| format!("the firmware has no function {name}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_told_apart_by_their_names() {
+        let mut engine = Engine::default();
+        for (size, name) in [
+            (1, "_RNvMNtCs1_12no_std_infer5modelNtB2_5Model9check_ops"),
+            (2, "_RINvNtCs9_8postcard2de15take_from_bytesNtNtCs1_12no_std_infer6format4InfoEB_"),
+            (4, "no_std_infer_gemm"),
+            (8, "_RNvMNtNtNtCs1_12no_std_infer7kernels3dsp4convNtB2_7Product3add"),
+            (16, "_RINvNtCs1_12no_std_infer11interpreter7executeNtNtNtB4_7kernels3dsp3DspEB4_"),
+            (32, "_RNvNtCs1_16firmware_example5board5model"),
+            (64, "main"),
+        ] {
+            engine.add(name, size);
+        }
+        assert_eq!(engine, Engine { parsing: 3, kernels: 12, rest: 16 });
     }
 }

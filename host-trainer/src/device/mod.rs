@@ -23,7 +23,7 @@ use no_std_infer::link::{
 };
 
 pub use core::Core;
-pub use elf::Elf;
+pub use elf::{Elf, Engine};
 use firmware::build_sequences;
 pub use firmware::{Program, QEMU, TARGET, build, cargo, folder, missing, missing_for, missing_target};
 pub use loaded::Loaded;

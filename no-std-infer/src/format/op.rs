@@ -74,7 +74,7 @@ impl Activation {
 }
 
 /// How the weights of a layer lie in the weights section.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// int8 in the order given in the [module's documentation](super); channel parameters of [`CHANNEL_LEN`](super::CHANNEL_LEN) bytes.
     Plain,
@@ -95,7 +95,7 @@ pub enum Layout {
 }
 
 /// Constants of a layer with weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weights {
     /// How they lie in flash.
     pub layout: Layout,
@@ -106,7 +106,7 @@ pub struct Weights {
 }
 
 /// One operator. Tensors are named by value: two operators share one when all its fields are equal.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Op {
     /// Convolution over all input channels.
     Conv2d(Conv2d),
@@ -141,7 +141,7 @@ pub enum Op {
 }
 
 /// Parameters of [`Op::Conv2d`] and [`Op::DepthwiseConv2d`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2d {
     /// Input, HWC.
     pub input: Tensor,
@@ -161,7 +161,7 @@ pub struct Conv2d {
 ///
 /// The input is taken as as many vectors as the output has pixels, each multiplied with the same weights; for an output
 /// of 1 x 1 the whole input is one vector.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Dense {
     /// Input, taken as vectors in HWC order.
     pub input: Tensor,
@@ -183,7 +183,7 @@ impl Dense {
 }
 
 /// Parameters of the poolings. Input and output share scale and zero point.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pool2d {
     /// Input, HWC.
     pub input: Tensor,
@@ -199,7 +199,7 @@ pub struct Pool2d {
 /// scaled by its multiplier; the sum is scaled by `output_multiplier`.
 ///
 /// Each of a summand's sides is the sum's or 1; where it is 1, its elements count for every row, column or channel.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Add {
     /// First summand.
     pub a: Tensor,
@@ -224,7 +224,7 @@ pub struct Add {
 pub const ADD_SHIFT: u32 = 20;
 
 /// Parameters of [`Op::Clamp`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clamp {
     /// Input.
     pub input: Tensor,
@@ -235,7 +235,7 @@ pub struct Clamp {
 }
 
 /// Parameters of [`Op::Lookup`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lookup {
     /// Input.
     pub input: Tensor,
@@ -246,7 +246,7 @@ pub struct Lookup {
 }
 
 /// Parameters of [`Op::Softmax`], as TFLite's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Softmax {
     /// Logits: one vector of channels a pixel.
     pub input: Tensor,
@@ -259,7 +259,7 @@ pub struct Softmax {
 }
 
 /// Parameters of [`Op::Reshape`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reshape {
     /// Input.
     pub input: Tensor,
@@ -271,7 +271,7 @@ pub struct Reshape {
 ///
 /// Each of a factor's sides is the product's or 1, as in [`Add`]. Where a product shifted left by the multiplier leaves 32
 /// bits it saturates (LiteRT's wraps), which takes a shift of 16 or more.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mul {
     /// First factor.
     pub a: Tensor,
@@ -292,7 +292,7 @@ pub struct Mul {
 /// Its multiplier is that of `input scale / output scale`, mantissa `m` and shift `e`, divided without rounding:
 /// mantissa `⌊m · 2^s / count⌋` and shift `e − s` with `s = min(⌊log2 count⌋, 31 + e)`.
 /// The mantissa may thus be smaller than 2^30, and must not be normalised: that would change the rounding.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Mean {
     /// Input.
     pub input: Tensor,
@@ -312,7 +312,7 @@ impl Mean {
 }
 
 /// Parameters of [`Op::Pad`]. Rows below, columns to the right and channels after the input follow from the sizes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pad {
     /// Input.
     pub input: Tensor,
@@ -329,7 +329,7 @@ pub struct Pad {
 }
 
 /// Parameters of [`Op::Concat`]. All three tensors have the same scale and zero point.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Concat {
     /// What comes first.
     pub a: Tensor,
@@ -340,7 +340,7 @@ pub struct Concat {
 }
 
 /// Parameters of [`Op::Constant`].
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Constant {
     /// Output.
     pub output: Tensor,

@@ -101,8 +101,11 @@ impl<'a> Product<'a> {
 
     /// Multiplies what is left in the panel.
     fn finish(self) {
+        let pairs = self.channels / 2;
+        let done = if self.pixels == 1 { pairs } else { 0 };
+        self.gemm.multiply_one(0..done, self.output);
         if self.pixels > 0 {
-            (0..self.channels.div_ceil(2)).for_each(|pair| self.multiply_pair(pair, self.output));
+            (done..self.channels.div_ceil(2)).for_each(|pair| self.multiply_pair(pair, self.output));
         }
     }
 

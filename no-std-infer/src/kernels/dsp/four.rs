@@ -7,6 +7,14 @@ core::arch::global_asm!(include_str!("pool.s"), options(raw));
 #[cfg(dsp)]
 unsafe extern "C" {
     fn no_std_infer_sum(first: *const i8, column: usize, columns: usize, rows: usize, row: usize) -> u64;
+    fn no_std_infer_sum_eight(
+        first: *const i8,
+        column: usize,
+        columns: usize,
+        rows: usize,
+        row: usize,
+        sums: *mut [[i16; 2]; 4],
+    );
     fn no_std_infer_max(first: *const i8, column: usize, columns: usize, rows: usize, row: usize) -> u32;
 }
 
@@ -35,10 +43,11 @@ impl Pixels {
     }
 }
 
-/// The first of each four channels, the last of which may begin among the ones before. `channels` is 4 or more.
-fn groups(channels: usize) -> impl Iterator<Item = usize> {
+/// The first of each four channels from `start` on, the last of which may begin among the ones before. `channels` is 4 or
+/// more.
+fn groups(start: usize, channels: usize) -> impl Iterator<Item = usize> {
     let last = channels.saturating_sub(4);
-    (0..channels).step_by(4).map(move |first| first.min(last))
+    (start..channels).step_by(4).map(move |first| first.min(last))
 }
 
 /// Calls `take` with the sums of each four channels of at most [`SUM_MAX`] pixels, and the number of the first of them. Does
@@ -48,7 +57,11 @@ pub fn sums(values: &[i8], pixels: Pixels, channels: usize, mut take: impl FnMut
     if channels < 4 || !pixels.fit(channels, values.len()) || pixels.rows.saturating_mul(pixels.columns) > SUM_MAX {
         return;
     }
-    for first in groups(channels) {
+    #[cfg(dsp)]
+    let done = sums_of_eight(values, pixels, channels, &mut take);
+    #[cfg(not(dsp))]
+    let done = 0;
+    for first in groups(done, channels) {
         #[cfg(dsp)]
         let sums = {
             let Pixels { column, columns, row, rows } = pixels;
@@ -63,6 +76,27 @@ pub fn sums(values: &[i8], pixels: Pixels, channels: usize, mut take: impl FnMut
     }
 }
 
+/// Does that for as many channels as there are eight together, and says for how many, where all pixels lie at multiples of
+/// four; all channels of the pixels lie inside `values`.
+#[cfg(dsp)]
+#[inline(always)]
+fn sums_of_eight(values: &[i8], pixels: Pixels, channels: usize, take: &mut impl FnMut(usize, [i16; 4])) -> usize {
+    let Pixels { column, columns, row, rows } = pixels;
+    let end = if (values.as_ptr() as usize | column | row).is_multiple_of(4) { channels & !7 } else { 0 };
+    for first in (0..end).step_by(8) {
+        let mut sums = [[0; 2]; 4];
+        // SAFETY: it reads eight bytes of each pixel, aligned to 4; `first + 8` is at most `channels`, so that all lie inside
+        // `values` as the caller says; it writes four words. It keeps the calling convention.
+        unsafe {
+            no_std_infer_sum_eight(values.as_ptr().wrapping_add(first), column, columns, rows, row, &mut sums);
+        }
+        let [[s0, s2], [s1, s3], [s4, s6], [s5, s7]] = sums;
+        take(first, [s0, s1, s2, s3]);
+        take(first + 4, [s4, s5, s6, s7]);
+    }
+    end
+}
+
 /// Calls `take` with the largest values of each four channels, and the number of the first of them. Does nothing when there
 /// are fewer channels, no pixels, or not all of them inside `values`.
 #[inline(always)]
@@ -70,7 +104,7 @@ pub fn largest(values: &[i8], pixels: Pixels, channels: usize, mut take: impl Fn
     if channels < 4 || !pixels.fit(channels, values.len()) {
         return;
     }
-    for first in groups(channels) {
+    for first in groups(0, channels) {
         #[cfg(dsp)]
         let largest = {
             let Pixels { column, columns, row, rows } = pixels;

@@ -10,25 +10,28 @@ use crate::ops::Packed;
 /// Bytes of the parameters of a pair of output channels.
 const ROW_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
-#[cfg(dsp)]
-core::arch::global_asm!(include_str!("requantise.s"), include_str!("gemm.s"), options(raw));
+#[cfg(all(dsp, fpu))]
+core::arch::global_asm!(".set nsi_fpu, 1", include_str!("requantise.s"), include_str!("gemm.s"), options(raw));
+#[cfg(all(dsp, not(fpu)))]
+core::arch::global_asm!(".set nsi_fpu, 0", include_str!("requantise.s"), include_str!("gemm.s"), options(raw));
 
 #[cfg(dsp)]
 #[repr(C)]
 pub(super) struct Arguments {
-    start: *const i8,
-    end: *const i8,
+    panel: *const i8,
+    panel_end: *const i8,
     words: *const u8,
     channels: *const u8,
     channels_end: *const u8,
     pub(super) output: *mut i8,
     pixel_stride: usize,
-    skipped: usize,
+    entry: usize,
 }
 
 #[cfg(dsp)]
 unsafe extern "C" {
     pub(super) fn no_std_infer_gemm(arguments: *const Arguments);
+    fn no_std_infer_gemm_one(arguments: *const Arguments);
 }
 
 /// A panel and the weights that it is multiplied with.
@@ -73,27 +76,42 @@ impl<'a> Gemm<'a> {
             no_std_infer_gemm(&self.arguments(rows, output.as_ptr().cast_mut().cast(), pixel_stride));
         }
         #[cfg(not(dsp))]
-        self.model(rows, output, pixel_stride);
+        self.model(rows, output, pixel_stride, 4);
+    }
+
+    /// Multiplies the panel's first pixel with pairs `rows` of output channels, and writes the int8 results. Does nothing
+    /// when there are no such rows or the output is too short.
+    pub fn multiply_one(&self, rows: Range<usize>, output: &[Cell<i8>]) {
+        if rows.is_empty() || rows.end > self.rows || output.len() < rows.len() * 2 {
+            return;
+        }
+        #[cfg(dsp)]
+        // SAFETY: it reads no more than `no_std_infer_gemm` and writes two bytes a row one after the other, inside the
+        // output, as checked above. It keeps the calling convention.
+        unsafe {
+            no_std_infer_gemm_one(&self.arguments(rows, output.as_ptr().cast_mut().cast(), 0));
+        }
+        #[cfg(not(dsp))]
+        self.model(rows, output, 0, 1);
     }
 
     /// The arguments of `no_std_infer_gemm`, which keeps the calling convention. It reads `pairs` groups of 16 bytes from
     /// the panel and for each of `rows` `pairs` words and 32 bytes of parameters, all of which lie inside the slices when
-    /// there are such rows; every address of a word is a multiple of 4. `start` and `end` are only compared and offset, and
-    /// no address outside the panel is read through them. It writes two bytes a row at four places `pixel_stride` apart:
-    /// that they are inside the output is up to the caller.
+    /// there are such rows; every address of a word is a multiple of 4. It writes two bytes a row at four places
+    /// `pixel_stride` apart: that they are inside the output is up to the caller. Besides memory it changes floating-point
+    /// registers that a function may change.
     #[cfg(dsp)]
     pub(super) fn arguments(&self, rows: Range<usize>, output: *mut i8, pixel_stride: usize) -> Arguments {
-        let skipped = self.pairs.wrapping_neg() % 16;
-        let start = self.panel.as_ptr().cast::<i8>().wrapping_sub(8);
+        let panel = self.panel.as_ptr().cast::<i8>();
         Arguments {
-            start: start.wrapping_sub(skipped * 16),
-            end: start.wrapping_add(self.pairs * 16),
+            panel,
+            panel_end: panel.wrapping_add(self.pairs * 16),
             words: self.words.as_ptr().wrapping_add(rows.start * self.pairs * 4),
             channels: self.channels.as_ptr().wrapping_add(rows.start * ROW_LEN),
             channels_end: self.channels.as_ptr().wrapping_add(rows.end * ROW_LEN),
             output,
             pixel_stride,
-            skipped,
+            entry: if self.pairs == 1 { 16 } else { 1_usize.wrapping_sub(self.pairs) % 16 },
         }
     }
 
@@ -103,7 +121,7 @@ impl<'a> Gemm<'a> {
     }
 
     #[cfg(not(dsp))]
-    fn model(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize) {
+    fn model(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize, pixels: usize) {
         use super::insn::{requantise, smlad, sxtb16};
         use crate::ops::{OutputParams, PackedParams};
 
@@ -118,7 +136,7 @@ impl<'a> Gemm<'a> {
                     first[pixel] = smlad(sxtb16(weight), pair, first[pixel]);
                 }
             }
-            for pixel in 0..4 {
+            for pixel in 0..pixels {
                 let doubled = [first[pixel] << 1, both[pixel].wrapping_sub(first[pixel]) >> 7];
                 for (channel, doubled) in doubled.into_iter().enumerate() {
                     let p = PackedParams::from_bytes(&channels[channel * PACKED_CHANNEL_LEN..]);

@@ -34,8 +34,12 @@ pub fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
     let Activation { min, max } = op.activation;
     let window = |y, x| pooled(op, y, x);
     for_each_pixel(arena, [&op.input, &op.output], rows, window, |values, pixels, output| {
-        let count = (pixels.rows * pixels.columns) as i32;
-        sums(values, pixels, output, |sum| clamp_i8(rounded_mean(sum, count), min, max));
+        let count = ((pixels.rows * pixels.columns) as i32).max(1);
+        if op.activation == Activation::NONE {
+            sums(values, pixels, output, |sum| rounded_mean(sum, count) as i8);
+        } else {
+            sums(values, pixels, output, |sum| clamp_i8(rounded_mean(sum, count), min, max));
+        }
     });
 }
 
@@ -103,7 +107,8 @@ fn write(output: &mut [i8], first: usize, values: [i8; 4]) {
 fn sums(values: &[i8], pixels: Pixels, output: &mut [i8], finish: impl Fn(i32) -> i8) {
     if pixels.rows * pixels.columns <= SUM_MAX {
         return four::sums(values, pixels, output.len(), |first, sums| {
-            write(output, first, sums.map(|sum| finish(sum.into())));
+            let [s0, s1, s2, s3] = sums;
+            write(output, first, [finish(s0.into()), finish(s1.into()), finish(s2.into()), finish(s3.into())]);
         });
     }
     for channel in 0..output.len().div_ceil(4) {
