@@ -2,8 +2,10 @@
 
 use std::cmp::Reverse;
 use std::fmt;
+use std::ops::{Range, RangeInclusive};
 
 use no_std_infer::format::{ALIGN, Op, Tensor};
+use no_std_infer::ops::Overlap;
 
 use crate::quantise::QuantModel;
 
@@ -33,26 +35,21 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
-    /// Plans a model's arena: the shortest of several placements. Operators that allow it write over an input that dies
-    /// with them; the logits stay intact to the end. The order of the operators is
+    /// Plans a model's arena: the shortest of several placements. Where [`Op::overlap`] allows it, an output lies over an
+    /// input that dies with its operator; the logits stay intact to the end. The order of the operators is
     /// [`schedule_model`](crate::schedule::schedule_model)'s business.
     ///
     /// # Panics
     /// When an operator reads a tensor that a later one makes.
     #[must_use]
     pub fn new(model: &QuantModel) -> Self {
-        let [first, second] = [InPlace::First, InPlace::Last].map(|choice| Self::with(model, choice));
-        if second.arena_len < first.arena_len { second } else { first }
-    }
-
-    fn with(model: &QuantModel, choice: InPlace) -> Self {
-        let (regions, groups) = regions(model, choice);
+        let regions = regions(model);
         let lower_bound = lower_bound(&regions, model.ops.len());
         let (offsets, arena_len) = best_placement(&regions, lower_bound);
-        let tensors: Vec<u32> = groups.iter().map(|&group| offsets[group]).collect();
-        let mut scratch = offsets[regions.len() - model.ops.iter().filter(|op| op.scratch_len() > 0).count()..].iter();
+        let (tensors, scratch) = offsets.split_at(model.ops.len() + 1);
+        let mut scratch = scratch.iter();
         let scratch = model.ops.iter().map(|op| if op.scratch_len() > 0 { *scratch.next().unwrap_or(&0) } else { 0 });
-        Self { tensors, scratch: scratch.collect(), arena_len, lower_bound }
+        Self { tensors: tensors.to_vec(), scratch: scratch.collect(), arena_len, lower_bound }
     }
 
     /// A tensor at its place.
@@ -101,22 +98,21 @@ pub(crate) fn map_tensors(op: &mut Op, f: impl FnMut(&mut Tensor)) {
     tensors.into_iter().flatten().for_each(f);
 }
 
-/// Which input an operator writes over, where several die with it.
-#[derive(Clone, Copy, Debug)]
-enum InPlace {
-    First,
-    Last,
-}
-
 /// Bytes that are in use from one operator to another, both included.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Region {
     first: usize,
     last: usize,
     len: u32,
+    /// The earlier regions that it may lie over, and how.
+    over: Vec<(usize, Overlap)>,
 }
 
 impl Region {
+    fn new(steps: RangeInclusive<usize>, len: usize) -> Self {
+        Self { first: *steps.start(), last: *steps.end(), len: len.next_multiple_of(ALIGN) as u32, over: Vec::new() }
+    }
+
     fn meets(&self, other: &Self) -> bool {
         self.first <= other.last && other.first <= self.last
     }
@@ -126,12 +122,8 @@ fn input_indices(op: &Op) -> impl Iterator<Item = usize> {
     op.inputs().map(|tensor| tensor.offset as usize)
 }
 
-fn aligned(len: usize) -> u32 {
-    len.next_multiple_of(ALIGN) as u32
-}
-
-/// Regions of tensors, those that share their bytes in place as one, then of scratch; and each tensor's region.
-fn regions(model: &QuantModel, choice: InPlace) -> (Vec<Region>, Vec<usize>) {
+/// Regions of tensors, then of scratch where an operator needs some.
+fn regions(model: &QuantModel) -> Vec<Region> {
     let ops = &model.ops;
     let mut last_use: Vec<usize> = (0..=ops.len()).map(|tensor| tensor.saturating_sub(1)).collect();
     for (step, op) in ops.iter().enumerate() {
@@ -140,38 +132,90 @@ fn regions(model: &QuantModel, choice: InPlace) -> (Vec<Region>, Vec<usize>) {
     // One step after the run.
     last_use[model.logits.offset as usize] = ops.len();
 
-    let mut regions = vec![Region { first: 0, last: last_use[0], len: aligned(model.input.len()) }];
-    let mut groups = vec![0];
+    let mut regions = vec![Region::new(0..=last_use[0], model.input.len())];
     for (step, op) in ops.iter().enumerate() {
-        let len = op.output().len();
-        let fits = |input: &&Tensor| op.in_place() && last_use[input.offset as usize] == step && input.len() == len;
-        let mut dying = op.inputs().filter(fits);
-        let reused = match choice {
-            InPlace::First => dying.next(),
-            InPlace::Last => dying.last(),
-        };
-        let group = match reused {
-            Some(tensor) => groups[tensor.offset as usize],
-            None => {
-                regions.push(Region { first: step, last: step, len: aligned(len) });
-                regions.len() - 1
-            }
-        };
-        regions[group].last = last_use[step + 1];
-        groups.push(group);
+        let mut region = Region::new(step..=last_use[step + 1], op.output().len());
+        let dying = op.inputs().filter(|input| last_use[input.offset as usize] == step);
+        region.over = dying.filter_map(|input| Some((input.offset as usize, aligned(op.overlap(input)?)))).collect();
+        regions.push(region);
     }
     let scratch = ops.iter().enumerate().filter(|(_, op)| op.scratch_len() > 0);
-    regions.extend(scratch.map(|(step, op)| Region {
-        first: step,
-        last: step,
-        len: aligned(op.scratch_len() as usize),
-    }));
-    (regions, groups)
+    regions.extend(scratch.map(|(step, op)| Region::new(step..=step, op.scratch_len() as usize)));
+    regions
 }
 
+/// The same for regions whose offsets are multiples of [`ALIGN`].
+fn aligned(overlap: Overlap) -> Overlap {
+    let common = ALIGN as u32 >> overlap.step.trailing_zeros().min(ALIGN.trailing_zeros());
+    Overlap { step: overlap.step.saturating_mul(common), ..overlap }
+}
+
+/// Bytes alive at the worst operator, those less that an output shares with the input that it covers best.
 fn lower_bound(regions: &[Region], steps: usize) -> u32 {
     let alive = |step| regions.iter().filter(move |region| region.first <= step && step <= region.last);
-    (0..steps).map(|step| alive(step).map(|region| region.len).sum()).max().unwrap_or(0)
+    let bytes = |step| {
+        let shared = alive(step).filter(|region| region.first == step).map(|region| most_shared(region, regions));
+        alive(step).map(|region| region.len).sum::<u32>() - shared.max().unwrap_or(0)
+    };
+    (0..steps).map(bytes).max().unwrap_or(0)
+}
+
+/// The most bytes that a region can share with one that it may lie over.
+fn most_shared(region: &Region, regions: &[Region]) -> u32 {
+    let shared = |&(input, overlap): &(usize, Overlap)| {
+        let distance = overlap.most.min(0).div_euclid(ALIGN as i64) * ALIGN as i64;
+        i64::from(region.len).saturating_add(distance).clamp(0, i64::from(regions[input].len)) as u32
+    };
+    region.over.iter().map(shared).max().unwrap_or(0)
+}
+
+/// A region that must not be touched, or only as its [`Overlap`] allows.
+#[derive(Clone, Copy, Debug)]
+enum Neighbour {
+    Apart,
+    /// The one to be placed may lie over this one.
+    Below(Overlap),
+    /// This one may lie over the one to be placed.
+    Above(Overlap),
+}
+
+impl Neighbour {
+    /// The lowest multiple of [`ALIGN`] from `offset` on where `len` bytes may begin beside this one's `range`.
+    fn free_from(self, range: &Range<u32>, offset: u32, len: u32) -> u32 {
+        if offset >= range.end || offset + len <= range.start {
+            return offset;
+        }
+        let [from, start] = [offset, range.start].map(i64::from);
+        let candidate = match self {
+            Neighbour::Apart => None,
+            Neighbour::Below(overlap) => {
+                let next = from + (start - from).rem_euclid(overlap.step.into());
+                Some(next).filter(|next| overlap.allows(next - start))
+            }
+            Neighbour::Above(overlap) => {
+                let least = from.max(start.saturating_sub(overlap.most)).max(0) as u32;
+                let least = i64::from(least.next_multiple_of(ALIGN as u32));
+                Some(least + (start - least).rem_euclid(overlap.step.into()))
+            }
+        };
+        candidate.and_then(|next| u32::try_from(next).ok()).map_or(range.end, |next| next.min(range.end))
+    }
+}
+
+/// For each region those that are alive at the same time.
+fn neighbours(regions: &[Region]) -> Vec<Vec<(usize, Neighbour)>> {
+    let over = |above: usize, below: usize| regions[above].over.iter().find(|(region, _)| *region == below);
+    let relation = |region: usize, other: usize| match (over(region, other), over(other, region)) {
+        (Some((_, overlap)), _) => Neighbour::Below(*overlap),
+        (_, Some((_, overlap))) => Neighbour::Above(*overlap),
+        _ => Neighbour::Apart,
+    };
+    let count = regions.len();
+    let of = |region: usize| {
+        let meeting = (0..count).filter(|&other| other != region && regions[region].meets(&regions[other]));
+        meeting.map(|other| (other, relation(region, other))).collect()
+    };
+    (0..count).map(of).collect()
 }
 
 /// The shortest of first-fit placements in several orders, improved by swaps while above the lower bound.
@@ -181,6 +225,7 @@ fn best_placement(regions: &[Region], lower_bound: u32) -> (Vec<u32>, u32) {
         order.sort_by_key(|&region| key(&regions[region]));
         order
     };
+    let neighbours = neighbours(regions);
     let duration = |region: &Region| (region.last - region.first + 1) as u64;
     let orders = [
         sorted(&|region| Reverse(u64::from(region.len))),
@@ -189,7 +234,7 @@ fn best_placement(regions: &[Region], lower_bound: u32) -> (Vec<u32>, u32) {
         sorted(&|region| Reverse(u64::MAX - region.first as u64)),
         sorted(&|region| Reverse(region.last as u64)),
     ];
-    let placed = orders.map(|order| (first_fit(regions, &order), order));
+    let placed = orders.map(|order| (first_fit(regions, &neighbours, &order), order));
     let [mut best, others @ ..] = placed;
     for other in others {
         if other.0.1 < best.0.1 {
@@ -210,7 +255,7 @@ fn best_placement(regions: &[Region], lower_bound: u32) -> (Vec<u32>, u32) {
         }
         let (a, b) = (pick(), pick());
         order.swap(a, b);
-        let candidate = first_fit(regions, &order);
+        let candidate = first_fit(regions, &neighbours, &order);
         if candidate.1 <= placement.1 {
             placement = candidate;
         } else {
@@ -220,24 +265,23 @@ fn best_placement(regions: &[Region], lower_bound: u32) -> (Vec<u32>, u32) {
     placement
 }
 
-/// Gives each region in turn the lowest gap among those already placed that live at the same time.
-fn first_fit(regions: &[Region], order: &[usize]) -> (Vec<u32>, u32) {
-    let mut offsets = vec![0; regions.len()];
-    // In the order of their offsets.
-    let mut placed: Vec<usize> = Vec::with_capacity(regions.len());
+/// Gives each region in turn the lowest place beside those already placed that live at the same time.
+fn first_fit(regions: &[Region], neighbours: &[Vec<(usize, Neighbour)>], order: &[usize]) -> (Vec<u32>, u32) {
+    let mut places: Vec<Option<Range<u32>>> = vec![None; regions.len()];
     let mut end = 0;
     for &index in order {
-        let region = &regions[index];
+        let len = regions[index].len;
+        let next = |offset: u32| {
+            let placed =
+                neighbours[index].iter().filter_map(|(other, relation)| Some((places[*other].as_ref()?, relation)));
+            placed.map(|(range, relation)| relation.free_from(range, offset, len)).max().unwrap_or(offset)
+        };
         let mut offset = 0;
-        for &other in placed.iter().filter(|&&other| region.meets(&regions[other])) {
-            if offsets[other] >= offset + region.len {
-                break;
-            }
-            offset = offset.max(offsets[other] + regions[other].len);
+        while next(offset) > offset {
+            offset = next(offset);
         }
-        offsets[index] = offset;
-        end = end.max(offset + region.len);
-        placed.insert(placed.partition_point(|&other| offsets[other] <= offset), index);
+        end = end.max(offset + len);
+        places[index] = Some(offset..offset + len);
     }
-    (offsets, end)
+    (places.into_iter().map(|place| place.map_or(0, |range| range.start)).collect(), end)
 }

@@ -22,7 +22,7 @@ pub fn schedule_model(model: &QuantModel) -> QuantModel {
         inputs: op.inputs().map(|tensor| tensor.offset as usize).collect(),
         len: op.output().len(),
         scratch: op.scratch_len() as usize,
-        in_place: op.in_place(),
+        in_place: op.inputs().any(|input| op.overlap(input).is_some()),
     };
     let steps = model.ops.iter().map(step).collect();
     let order = Network { input: model.input.len(), steps, kept: model.logits.offset as usize }.best_order();

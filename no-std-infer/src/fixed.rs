@@ -54,8 +54,8 @@ impl DoubleMultiplier {
     pub const fn apply(self, x: i32) -> i32 {
         let biased = (self.bits >> Self::FRACTION_BITS) as i32;
         let mantissa = self.bits & ((1 << Self::FRACTION_BITS) - 1) | 1 << Self::FRACTION_BITS;
-        // Of the exact product, in units of 2^-shift, `high` is the floor, or one less than it or one more, since the 22
-        // bits left off the mantissa make less than one unit, and so does the rounding to 53 bits.
+        // In units of 2^-shift the product, rounded to 53 bits, is above `high - 1` and below `high + 2`: the 22 bits left
+        // off the mantissa make less than half a unit, and so does the rounding. Where that decides, the rest is spared.
         let shift = 1021 - biased;
         let high = ((x as i64 * (mantissa >> 22) as i64) >> 32) as i32;
         if 2 <= shift && shift <= 30 {

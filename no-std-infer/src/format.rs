@@ -19,8 +19,8 @@
 //!
 //! The [`section::MANIFEST`] section is a run of postcard 1.x messages without separators: one [`Info`],
 //! `Info::labels` strings. The [`section::OPERATORS`] section holds a record of [`RECORD_LEN`] bytes for each of
-//! `Info::ops` [`Op`]s: a byte that names the variant, counted from 0 in the order of their definition, then the fields in
-//! the order of theirs, without padding; the rest is zeros. A [`Layout`] is a byte counted in the same way, and a table
+//! `Info::ops` [`Op`]s: a byte that names the variant, counted from 0 in the order of their definition, then the fields
+//! in the order of theirs, without padding; the rest is zeros. A [`Layout`] is a byte counted in the same way, and a table
 //! that there is not is 2^32 − 1. The [`section::WEIGHTS`] section holds the constants that the operators address by
 //! offset; the [`section::GOLDEN`] section is one postcard [`Golden`].
 //!
@@ -52,13 +52,19 @@
 //! * Lookup tables: 256 int8 entries, indexed by `x + 128`.
 //! * Constant tensors: int8, HWC.
 //!
+//! # Tensors that share bytes
+//!
+//! Inputs of an operator are intact when it runs. Its scratch shares no byte with its inputs or its output. Its output may
+//! share bytes with an input where [`Op::overlap`] allows it: where every byte has been read before it is overwritten.
+//!
 //! # Versions
 //!
 //! Version 2 added inputs that are not pictures, models without labels, logits of any shape, `Mul`, `Mean`, `Pad`,
 //! `Concat` and `Constant`, summands of different shapes, softmax over several
 //! pixels, dense layers over several vectors and their factors in double precision. Version 3 added
 //! [`Layout::Packed`] and [`Layout::Winograd2x2`]. Version 4 put the operators into a section of their own, as records
-//! that are cheap to read, and added [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`].
+//! that are cheap to read, allowed outputs over inputs at other places than the input's own, and added
+//! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`].
 
 mod op;
 mod record;
@@ -362,6 +368,13 @@ impl Tensor {
     pub fn range(&self) -> core::ops::Range<usize> {
         let start = self.offset as usize;
         start..start.saturating_add(self.len())
+    }
+
+    /// True when both tensors share a byte of the arena.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (a, b) = (self.range(), other.range());
+        !a.is_empty() && !b.is_empty() && a.start < b.end && b.start < a.end
     }
 }
 

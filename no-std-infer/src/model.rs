@@ -256,14 +256,14 @@ fn overlaps(a: (u32, u32), b: (u32, u32)) -> bool {
 }
 
 fn check_overlap(op: &Op) -> Result<(), OpError> {
-    let output = region(op.output());
+    let output = op.output();
     let scratch = (op.scratch_offset(), op.scratch_len());
     let allowed = |input: &Tensor| {
-        let input = region(input);
-        let apart = !overlaps(input, output) || (op.in_place() && input == output);
-        apart && !overlaps(input, scratch)
+        let distance = i64::from(output.offset) - i64::from(input.offset);
+        let kept = !input.overlaps(output) || op.overlap(input).is_some_and(|overlap| overlap.allows(distance));
+        kept && !overlaps(region(input), scratch)
     };
-    let fine = op.inputs().all(allowed) && !overlaps(output, scratch);
+    let fine = op.inputs().all(allowed) && !overlaps(region(output), scratch);
     if fine { Ok(()) } else { Err(OpError::Overlap) }
 }
 

@@ -7,13 +7,12 @@ use core::ops::Range;
 
 use crate::fixed;
 use crate::format::{
-    ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
-    Tensor,
+    ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax, Tensor,
 };
 use crate::kernels::Kernels;
 use crate::ops::{AddLayer, ChannelParams, ConvLayer, DenseLayer};
 
-/// Longest input in bytes of a convolution in place: it is copied to the stack.
+/// Longest input in bytes of a convolution whose output lies over it: it is copied to the stack.
 pub const COPY_MAX: usize = 1 << 17;
 
 /// The oracle as a kernel set.
@@ -95,13 +94,24 @@ fn convolve(
     sum
 }
 
-/// Copies one channel of the input to the scratch, where the output may overwrite it, and says where it lies.
-fn copy_channel(arena: &mut [i8], op: &Conv2d, c: usize) -> Tensor {
-    let copy = Tensor { offset: op.scratch, channels: 1, ..op.input };
-    for_each_output(&copy, 0..usize::from(copy.height), |y, x, _| {
-        arena[index(&copy, y, x, 0)] = arena[index(&op.input, y, x, c)];
+/// Writes `value(input, op, (row, column, channel))` to each element of output rows `rows`; `op.input` names the place in
+/// `input`, which is a copy where the output lies over the input in the arena.
+fn for_each_value(
+    arena: &mut [i8],
+    op: &Conv2d,
+    rows: Range<usize>,
+    value: impl Fn(&[i8], &Conv2d, (usize, usize, usize)) -> i8,
+) {
+    let from_copy = Conv2d { input: Tensor { offset: 0, ..op.input }, ..*op };
+    let copy = op.input.overlaps(&op.output).then(|| {
+        let mut copy = [0; COPY_MAX];
+        copy[..op.input.len()].copy_from_slice(&arena[op.input.range()]);
+        copy
     });
-    copy
+    for_each_output(&op.output, rows, |y, x, c| {
+        let (input, from) = copy.as_ref().map_or((&*arena, op), |copy| (&copy[..], &from_copy));
+        arena[index(&op.output, y, x, c)] = value(input, from, (y, x, c));
+    });
 }
 
 /// The values under a window that lie in the input.
@@ -120,43 +130,23 @@ fn under_window(arena: &[i8], op: &Pool2d, y: usize, x: usize, c: usize, mut f: 
 
 impl Kernels for Reference {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        let op = layer.op;
-        let inputs = op.input.channels as usize;
-        let kernel_w = usize::from(op.window.kernel_w);
-        let from_copy = Conv2d { input: Tensor { offset: 0, ..op.input }, ..*op };
-        let copy = (op.input.offset == op.output.offset).then(|| {
-            let mut copy = [0; COPY_MAX];
-            copy[..op.input.len()].copy_from_slice(&arena[op.input.range()]);
-            copy
-        });
-        for_each_output(&op.output, rows, |y, x, c| {
-            let (input, from) = copy.as_ref().map_or((&*arena, op), |copy| (&copy[..], &from_copy));
-            let sum = convolve(input, from, (y, x), 0..inputs, |ky, kx, ci| {
-                layer.weight(c, (ky * kernel_w + kx) * inputs + ci, false)
-            });
-            arena[index(&op.output, y, x, c)] = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);
+        let inputs = layer.op.input.channels as usize;
+        let kernel_w = usize::from(layer.op.window.kernel_w);
+        for_each_value(arena, layer.op, rows, |input, op, (y, x, c)| {
+            let weight = |ky, kx, ci| layer.weight(c, (ky * kernel_w + kx) * inputs + ci, false);
+            let sum = convolve(input, op, (y, x), 0..inputs, weight);
+            requantise(sum, channel(layer, c), op.output.zero_point, op.activation)
         });
     }
 
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        let op = layer.op;
-        let outputs = op.output.channels as usize;
-        let multiplier = outputs / op.input.channels as usize;
-        let kernel_w = usize::from(op.window.kernel_w);
-        for c in 0..outputs {
-            let (input, source) = if Op::DepthwiseConv2d(*op).in_place() {
-                (copy_channel(arena, op, c), 0)
-            } else {
-                (op.input, c / multiplier)
-            };
-            let op = &Conv2d { input, ..*op };
-            for (y, x) in rows.clone().flat_map(|y| (0..usize::from(op.output.width)).map(move |x| (y, x))) {
-                let weight = |ky, kx, _| layer.weight(c, ky * kernel_w + kx, true);
-                let sum = convolve(arena, op, (y, x), source..source + 1, weight);
-                let value = requantise(sum, channel(layer, c), op.output.zero_point, op.activation);
-                arena[index(&op.output, y, x, c)] = value;
-            }
-        }
+        let multiplier = layer.op.output.channels as usize / layer.op.input.channels as usize;
+        let kernel_w = usize::from(layer.op.window.kernel_w);
+        for_each_value(arena, layer.op, rows, |input, op, (y, x, c)| {
+            let weight = |ky, kx, _| layer.weight(c, ky * kernel_w + kx, true);
+            let sum = convolve(input, op, (y, x), c / multiplier..c / multiplier + 1, weight);
+            requantise(sum, channel(layer, c), op.output.zero_point, op.activation)
+        });
     }
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {

@@ -10,7 +10,7 @@ use no_std_infer::format::{
     Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
     Lookup, Mul, Op, PACKED_SHIFT_MAX, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
-use no_std_infer::ops::{ChannelParams, DenseParams, Form};
+use no_std_infer::ops::{ChannelParams, DenseParams, Form, Overlap};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -94,6 +94,10 @@ impl Maker {
             _ => self.third_different(height, width),
         };
         let image = self.tensor(height, width, 3, 1.0, 0);
+        if matches!(kind, Kind::Conv2d | Kind::Winograd(_)) {
+            // Where an output may lie over a smaller input, it begins far before it.
+            self.end += self.rng.random_range(0..2000);
+        }
         let (scale, zero_point) = (0.05, self.any_i8());
         let a = self.tensor(height, width, channels, scale, zero_point);
         let b = self.second(kind, a);
@@ -102,6 +106,7 @@ impl Maker {
         let ops = [self.pointwise(image, a), second];
         let (a, b) = if self.rng.random() { (a, b) } else { (b, a) };
         let tested = self.operator(kind, a, b);
+        let tested = self.overlapping(tested);
         let logits = self.tensor(1, 1, 2, 0.1, 3);
         let dense = self.dense(*tested.output(), logits);
         let ops = [ops[0], ops[1], tested, dense];
@@ -115,7 +120,7 @@ impl Maker {
 
     fn operator(&mut self, kind: Kind, a: Tensor, b: Tensor) -> Op {
         match kind {
-            Kind::Conv2d if self.rng.random_ratio(1, 4) => self.conv2d_in_place(a),
+            Kind::Conv2d if self.rng.random() => self.square_conv2d(a),
             Kind::Conv2d => {
                 let channels = self.third_different(a.height, a.width);
                 let (output, window) = self.windowed(a, channels, true);
@@ -140,12 +145,10 @@ impl Maker {
             Kind::MaxPool2d => Op::MaxPool2d(self.pool(a)),
             Kind::AveragePool2d => Op::AveragePool2d(self.pool(a)),
             Kind::Add => self.add(a, b),
-            Kind::Clamp => {
-                Op::Clamp(Clamp { input: a, output: self.like_or_in_place(a), activation: self.activation() })
-            }
+            Kind::Clamp => Op::Clamp(Clamp { input: a, output: self.like(a), activation: self.activation() }),
             Kind::Lookup => {
                 let table = self.bytes(256);
-                let output = self.like_or_in_place(a);
+                let output = self.like(a);
                 Op::Lookup(Lookup { input: a, output: Tensor { scale: 0.3, zero_point: 9, ..output }, table })
             }
             Kind::Softmax => {
@@ -156,7 +159,7 @@ impl Maker {
                 Op::Softmax(Softmax { input: a, output, multiplier, diff_min })
             }
             Kind::Reshape => {
-                let output = self.like_or_in_place(a);
+                let output = self.like(a);
                 let flat = Tensor { height: 1, width: 1, channels: a.len() as u32, ..output };
                 Op::Reshape(Reshape { input: a, output: flat })
             }
@@ -320,13 +323,45 @@ impl Maker {
         Op::Constant(Constant { output, values: self.bytes(output.len() as u32) })
     }
 
-    fn like_or_in_place(&mut self, input: Tensor) -> Tensor {
-        if self.rng.random() {
-            input
-        } else {
-            self.tensor(input.height, input.width, input.channels, input.scale, input.zero_point)
-        }
+    fn like(&mut self, input: Tensor) -> Tensor {
+        self.tensor(input.height, input.width, input.channels, input.scale, input.zero_point)
     }
+
+    /// The same operator, often with its output over an input where that is allowed: as far up as may be, or anywhere.
+    fn overlapping(&mut self, op: Op) -> Op {
+        let inputs: Vec<Tensor> = op.inputs().copied().filter(|input| op.overlap(input).is_some()).collect();
+        if inputs.is_empty() || self.rng.random() {
+            return op;
+        }
+        let input = inputs[self.rng.random_range(0..inputs.len())];
+        let Some(Overlap { most, step }) = op.overlap(&input) else { return op };
+        let (most, step) = (most.min(input.len() as i64 - 1), i64::from(step));
+        let down = if self.rng.random() { 0 } else { self.rng.random_range(0..input.len() as i64) };
+        let distance = (most - down).div_euclid(step) * step;
+        let moved = u32::try_from(i64::from(input.offset) + distance).ok().and_then(|offset| with_output(op, offset));
+        let fine = |moved: &Op| {
+            op.inputs().all(|input| {
+                let distance = i64::from(moved.output().offset) - i64::from(input.offset);
+                !input.overlaps(moved.output()) || op.overlap(input).is_some_and(|overlap| overlap.allows(distance))
+            })
+        };
+        moved.filter(fine).unwrap_or(op)
+    }
+}
+
+/// An operator that may overlap its input, with its output at another offset.
+fn with_output(mut op: Op, offset: u32) -> Option<Op> {
+    let output = match &mut op {
+        Op::Conv2d(op) | Op::DepthwiseConv2d(op) => &mut op.output,
+        Op::Add(op) => &mut op.output,
+        Op::Mul(op) => &mut op.output,
+        Op::Clamp(op) => &mut op.output,
+        Op::Lookup(op) => &mut op.output,
+        Op::Reshape(op) => &mut op.output,
+        _ => return None,
+    };
+    output.offset = offset;
+    Some(op)
 }
 
 /// How a colour picture of any size becomes the input.

@@ -2,7 +2,7 @@
 
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, repair_crc, write};
-use no_std_infer::format::{HEADER_LEN, InputKind, Layout, Op, VERSION, arena_len, total_len};
+use no_std_infer::format::{HEADER_LEN, InputKind, Layout, Op, Tensor, VERSION, arena_len, total_len};
 use no_std_infer::kernels::{Dsp, Portable};
 use no_std_infer::ops::Form;
 use no_std_infer::reference::Reference;
@@ -87,6 +87,44 @@ fn tables_and_packed_depthwise_constants_are_proved() {
         }
     }
     assert!(refused.into_iter().all(|count| count > 5), "{refused:?}");
+}
+
+/// An output that begins one byte further up than allowed would overwrite what is still to be read.
+#[test]
+fn an_output_too_far_up_its_input_is_refused() {
+    let mut refused = [0; 4];
+    let kinds = [Kind::Conv2d, Kind::DepthwiseConv2d, Kind::Add, Kind::Reshape];
+    for (seed, kind) in (0..100).flat_map(|seed| (0..4).map(move |kind| (seed, kind))) {
+        let case = random(kinds[kind], seed);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        let mut ops: Vec<Op> = model.ops().collect();
+        let inputs: Vec<Tensor> = ops[2].inputs().copied().collect();
+        let Some((input, overlap)) = inputs.iter().find_map(|input| Some((input, ops[2].overlap(input)?))) else {
+            continue;
+        };
+        let (allowed, last) = (overlap.most.min(input.len() as i64 / 2), input.len() as i64 - 1);
+        let too_far = (allowed + 1..=last).find(|&distance| !overlap.allows(distance));
+        let Some(offset) = too_far.and_then(|far| u32::try_from(i64::from(input.offset) + far).ok()) else { continue };
+        let output = Tensor { offset, ..*ops[2].output() };
+        match &mut ops[2] {
+            Op::Conv2d(op) | Op::DepthwiseConv2d(op) => op.output = output,
+            Op::Add(op) => op.output = output,
+            Op::Reshape(op) => op.output = output,
+            op => panic!("{op:?} is none of the four kinds"),
+        }
+        if let Op::Dense(op) = &mut ops[3] {
+            op.input = output;
+        }
+        if !input.overlaps(&output) {
+            continue;
+        }
+        let labels: Vec<String> = model.labels().map(str::to_owned).collect();
+        let blob = write(&Parts { info: *model.info(), labels: &labels, ops: &ops, weights: model.weights() });
+        let why = OpError::Overlap;
+        assert_eq!(Model::parse(&blob).err(), Some(Error::Op { index: 2, why }), "{:?} {seed}", kinds[kind]);
+        refused[kind] += 1;
+    }
+    assert!(refused.into_iter().all(|count| count > 20), "{refused:?}");
 }
 
 #[test]

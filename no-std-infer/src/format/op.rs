@@ -205,7 +205,7 @@ pub struct Add {
     pub a: Tensor,
     /// Second summand.
     pub b: Tensor,
-    /// Sum; may lie where a summand of its shape lies.
+    /// Sum.
     pub output: Tensor,
     /// Multiplier of `a`, at most 1.
     pub a_multiplier: Multiplier,
@@ -228,7 +228,7 @@ pub const ADD_SHIFT: u32 = 20;
 pub struct Clamp {
     /// Input.
     pub input: Tensor,
-    /// Output of the same shape, scale and zero point; may lie where the input lies.
+    /// Output of the same shape, scale and zero point.
     pub output: Tensor,
     /// The range.
     pub activation: Activation,
@@ -239,7 +239,7 @@ pub struct Clamp {
 pub struct Lookup {
     /// Input.
     pub input: Tensor,
-    /// Output of the same shape; may lie where the input lies.
+    /// Output of the same shape.
     pub output: Tensor,
     /// First entry of the table, counted from the start of the weights section.
     pub table: u32,
@@ -263,7 +263,7 @@ pub struct Softmax {
 pub struct Reshape {
     /// Input.
     pub input: Tensor,
-    /// Output with as many elements, the same scale and zero point; may lie where the input lies.
+    /// Output with as many elements, the same scale and zero point.
     pub output: Tensor,
 }
 
@@ -277,7 +277,7 @@ pub struct Mul {
     pub a: Tensor,
     /// Second factor.
     pub b: Tensor,
-    /// Product; may lie where a factor of its shape lies.
+    /// Product.
     pub output: Tensor,
     /// `a scale · b scale / output scale`.
     pub multiplier: Multiplier,

@@ -11,7 +11,8 @@ unsafe extern "C" {
     fn no_std_infer_copy(target: *mut i8, source: *const i8, len: usize);
 }
 
-/// Copies as many bytes as the shorter of both has.
+/// Copies as many bytes as the shorter of both has, first to last: the target may share bytes with the source where it
+/// begins below it.
 pub fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
     #[cfg(dsp)]
     // SAFETY: it reads and writes as many bytes as both slices have; words need no alignment where it is not checked.

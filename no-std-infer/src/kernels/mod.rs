@@ -2,8 +2,11 @@
 //!
 //! A kernel gets the whole arena, the layer and a range of output rows. It may read the layer's inputs, write those rows
 //! of its output and use its scratch, at the planned offsets and nowhere else. [`Model::parse`](crate::Model::parse) has
-//! proved that offsets and constants are in range, that no sum overflows, and where regions may overlap.
-//! Every set gives the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
+//! proved that offsets and constants are in range, and that no sum overflows.
+//!
+//! Where the output shares bytes with an input, the rows are all of them, and a kernel reads each byte before it overwrites
+//! it: it reads and writes in the order that [`Overlap`](crate::ops::Overlap) asks for. Where they lie apart, every set gives
+//! the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
 
 mod copy;
 mod dsp;
@@ -30,7 +33,7 @@ pub type Native = Portable;
 pub trait Kernels {
     /// Output rows `rows` of a convolution.
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
-    /// Output rows `rows` of a depthwise convolution; all of them where the output lies in place of the input.
+    /// Output rows `rows` of a depthwise convolution.
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
     /// A fully connected layer.
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>);

@@ -5,12 +5,14 @@ mod packed;
 mod walk;
 mod winograd;
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use self::depthwise::packed_depthwise;
 use self::packed::packed_conv2d;
-use self::walk::{BLOCK, copy, map, pixel, pixel_values, place, row_len, sum_channels, zip_map};
+use self::walk::{BLOCK, map, pixel, pixel_values, place, row_len, sum_channels, zip_map};
 use super::Kernels;
+use super::copy::copy;
 use super::window::{Taps, gather, horizontal_taps, vertical_taps};
 use crate::fixed::{self, clamp_i8};
 use crate::format::{
@@ -133,9 +135,11 @@ impl Kernels for Portable {
     }
 
     fn reshape(arena: &mut [i8], op: &Reshape) {
-        // Regions that are not apart are one and the same, and there is nothing to do.
-        let input = op.input.range();
-        copy(arena, input.start, op.output.offset as usize, input.len());
+        if op.input.offset != op.output.offset {
+            let cells = Cell::from_mut(arena).as_slice_of_cells();
+            let [input, output] = [&op.input, &op.output].map(|tensor| cells.get(tensor.range()).unwrap_or_default());
+            copy(input, output);
+        }
     }
 
     fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {

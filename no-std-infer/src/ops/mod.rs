@@ -4,6 +4,7 @@ mod add;
 mod check;
 mod layer;
 mod order;
+mod overlap;
 mod params;
 mod plane;
 pub mod winograd;
@@ -12,6 +13,7 @@ pub use add::AddLayer;
 pub(crate) use check::{check, check_tensor};
 pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, PackedDepthwise, unpack};
 pub use order::PatchOrder;
+pub use overlap::Overlap;
 pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};
 pub(crate) use plane::Plane;
 pub use winograd::{Form, Winograd};
@@ -142,20 +144,6 @@ impl Op {
         match self {
             Op::Conv2d(op) | Op::DepthwiseConv2d(op) => op.scratch,
             _ => 0,
-        }
-    }
-
-    /// True when the output may lie exactly where an input lies.
-    #[must_use]
-    pub fn in_place(&self) -> bool {
-        match self {
-            Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_) => true,
-            Op::Conv2d(op) => {
-                let stride = (op.window.stride_h, op.window.stride_w);
-                op.weights.layout != Layout::Plain && stride == (1, 1) && same_shape(&op.input, &op.output)
-            }
-            Op::DepthwiseConv2d(op) => op.weights.layout == Layout::Packed && same_shape(&op.input, &op.output),
-            _ => false,
         }
     }
 

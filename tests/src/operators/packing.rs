@@ -8,18 +8,15 @@ use rand::RngExt;
 use super::Maker;
 
 impl Maker {
-    /// A convolution that keeps the shape, in place of its input where it can be packed.
-    pub(super) fn conv2d_in_place(&mut self, input: Tensor) -> Op {
-        let kernel = self.rng.random_range(1..=4);
+    /// A convolution like those of usual networks: square, often of 1x1, over the whole input.
+    pub(super) fn square_conv2d(&mut self, input: Tensor) -> Op {
+        let (kernel, stride) =
+            (if self.rng.random() { 1 } else { self.rng.random_range(2..=4) }, self.rng.random_range(1..=2));
         let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..kernel));
-        let output = self.tensor(input.height, input.width, input.channels, 0.02, 7);
-        let op = self.conv2d(input, output, Window { pad_top, pad_left, ..Window::square(kernel, 1) });
-        match op {
-            Op::Conv2d(conv) if op.in_place() => {
-                Op::Conv2d(Conv2d { output: Tensor { offset: input.offset, ..output }, ..conv })
-            }
-            _ => op,
-        }
+        let [height, width] = [input.height, input.width].map(|side| side.div_ceil(stride));
+        let channels = if self.rng.random() { input.channels } else { self.third_different(height, width) };
+        let output = self.tensor(height, width, channels, 0.02, 7);
+        self.conv2d(input, output, Window { pad_top, pad_left, ..Window::square(kernel, stride) })
     }
 
     /// Packs a convolution where its multipliers and its activation allow it.
@@ -41,7 +38,7 @@ impl Maker {
         [3, 4 * self.rng.random_range(1..=quads)][usize::from(self.rng.random_ratio(3, 4))]
     }
 
-    /// A convolution with transformed weights, sometimes of the largest magnitude; often in place of its input.
+    /// A convolution with transformed weights, sometimes of the largest magnitude.
     pub(super) fn winograd(&mut self, form: Form, input: Tensor) -> Op {
         let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..=2));
         let [height, width] = [(input.height, pad_top), (input.width, pad_left)].map(|(inputs, pad)| {
@@ -69,15 +66,12 @@ impl Maker {
             let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
             op.weights = Weights { layout: form.layout(), weights, channels };
         }
-        if same && Op::Conv2d(op).in_place() {
-            op.output.offset = input.offset;
-        }
         let op = Op::Conv2d(op);
         self.end = scratch + op.scratch_len();
         op
     }
 
-    /// A depthwise convolution that can be packed where its parameters allow it; often in place of its input.
+    /// A depthwise convolution that can be packed where its parameters allow it.
     pub(super) fn packed_depthwise(&mut self, input: Tensor) -> Op {
         let stride = self.rng.random_range(1..=2);
         let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..=2));
@@ -86,23 +80,15 @@ impl Maker {
             let most = (inputs + pad - 1) / stride + 1;
             if most >= inputs && self.rng.random() { inputs } else { self.rng.random_range(1..=most) }
         });
-        let same = (height, width) == (input.height, input.width) && self.rng.random_ratio(3, 4);
-        let output = if same { input } else { self.tensor(height, width, input.channels, 0.02, 0) };
-        let output = Tensor { scale: 0.02, zero_point: self.any_i8(), ..output };
+        let zero_point = self.any_i8();
+        let output = self.tensor(height, width, input.channels, 0.02, zero_point);
         self.packable = self.rng.random_ratio(15, 16);
         let weights = self.constants(9 * input.channels, input.channels, 9);
         self.packable = false;
         let mut op = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch: 0 };
-        match packed_depthwise(&op, &self.weights) {
-            Some((weights, channels)) => {
-                let [weights, channels] = [weights, channels].map(|bytes| self.append(&bytes));
-                op.weights = Weights { layout: Layout::Packed, weights, channels };
-            }
-            None if same => {
-                let apart = self.tensor(height, width, input.channels, 0.02, 0);
-                op.output.offset = apart.offset;
-            }
-            None => {}
+        if let Some((weights, channels)) = packed_depthwise(&op, &self.weights) {
+            let [weights, channels] = [weights, channels].map(|bytes| self.append(&bytes));
+            op.weights = Weights { layout: Layout::Packed, weights, channels };
         }
         op.scratch = self.end.next_multiple_of(16);
         let op = Op::DepthwiseConv2d(op);

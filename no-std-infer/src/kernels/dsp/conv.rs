@@ -10,7 +10,7 @@ use crate::format::{Conv2d, Op};
 use crate::kernels::rows::Rows;
 use crate::ops::{Packed, Strip, panel_len};
 
-/// Output rows `rows` of a convolution with packed weights; all of them where the output lies in place of the input.
+/// Output rows `rows` of a convolution with packed weights.
 pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
     let arena = Cell::from_mut(arena).as_slice_of_cells();
     let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;

@@ -35,7 +35,7 @@ unsafe extern "C" {
     fn no_std_infer_depthwise_2(arguments: *mut Arguments);
 }
 
-/// Output rows `rows` of a packed depthwise convolution; all of them where the output lies in place of the input.
+/// Output rows `rows` of a packed depthwise convolution.
 /// Does nothing when a region or a constant lies outside its slice or is not aligned to 4 bytes.
 pub fn depthwise_conv2d(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<'_>, rows: Range<usize>) {
     let plane = Plane::new(op, &rows);

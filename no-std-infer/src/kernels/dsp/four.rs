@@ -43,8 +43,8 @@ impl Pixels {
     }
 }
 
-/// The first of each four channels from `start` on, the last of which may begin among the ones before. `channels` is 4 or
-/// more.
+/// The first of each four channels from `start` on, the last of which may begin among the ones before. `channels` is 4
+/// or more.
 fn groups(start: usize, channels: usize) -> impl Iterator<Item = usize> {
     let last = channels.saturating_sub(4);
     (start..channels).step_by(4).map(move |first| first.min(last))
@@ -76,8 +76,8 @@ pub fn sums(values: &[i8], pixels: Pixels, channels: usize, mut take: impl FnMut
     }
 }
 
-/// Does that for as many channels as there are eight together, and says for how many, where all pixels lie at multiples of
-/// four; all channels of the pixels lie inside `values`.
+/// Does that for as many channels as there are eight together, and says for how many, where all pixels lie at multiples
+/// of four; all channels of the pixels lie inside `values`.
 #[cfg(dsp)]
 #[inline(always)]
 fn sums_of_eight(values: &[i8], pixels: Pixels, channels: usize, take: &mut impl FnMut(usize, [i16; 4])) -> usize {
@@ -85,8 +85,8 @@ fn sums_of_eight(values: &[i8], pixels: Pixels, channels: usize, take: &mut impl
     let end = if (values.as_ptr() as usize | column | row).is_multiple_of(4) { channels & !7 } else { 0 };
     for first in (0..end).step_by(8) {
         let mut sums = [[0; 2]; 4];
-        // SAFETY: it reads eight bytes of each pixel, aligned to 4; `first + 8` is at most `channels`, so that all lie inside
-        // `values` as the caller says; it writes four words. It keeps the calling convention.
+        // SAFETY: it reads eight bytes of each pixel, aligned to 4; `first + 8` is at most `channels`, so that all lie
+        // inside `values` as the caller says; it writes four words. It keeps the calling convention.
         unsafe {
             no_std_infer_sum_eight(values.as_ptr().wrapping_add(first), column, columns, rows, row, &mut sums);
         }

@@ -79,8 +79,8 @@ impl<'a> Gemm<'a> {
         self.model(rows, output, pixel_stride, 4);
     }
 
-    /// Multiplies the panel's first pixel with pairs `rows` of output channels, and writes the int8 results. Does nothing
-    /// when there are no such rows or the output is too short.
+    /// Multiplies the panel's first pixel with pairs `rows` of output channels, and writes the int8 results. Does
+    /// nothing when there are no such rows or the output is too short.
     pub fn multiply_one(&self, rows: Range<usize>, output: &[Cell<i8>]) {
         if rows.is_empty() || rows.end > self.rows || output.len() < rows.len() * 2 {
             return;
@@ -97,9 +97,9 @@ impl<'a> Gemm<'a> {
 
     /// The arguments of `no_std_infer_gemm`, which keeps the calling convention. It reads `pairs` groups of 16 bytes from
     /// the panel and for each of `rows` `pairs` words and 32 bytes of parameters, all of which lie inside the slices when
-    /// there are such rows; every address of a word is a multiple of 4. It writes two bytes a row at four places
-    /// `pixel_stride` apart: that they are inside the output is up to the caller. Besides memory it changes floating-point
-    /// registers that a function may change.
+    /// there are such rows; every address of a word is a multiple of 4. It writes two bytes a row, without
+    /// alignment, at four places `pixel_stride` apart: that they are inside the output is up to the caller. Besides
+    /// memory it changes floating-point registers that a function may change.
     #[cfg(dsp)]
     pub(super) fn arguments(&self, rows: Range<usize>, output: *mut i8, pixel_stride: usize) -> Arguments {
         let panel = self.panel.as_ptr().cast::<i8>();

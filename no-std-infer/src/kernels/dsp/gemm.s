@@ -1,9 +1,10 @@
     // A matrix product, two output channels by four pixels at a time.
-    // r0: arguments: 0 panel, 4 its end, 8 words, 12 parameters, 16 their end, 20 output, 24 bytes between pixels, 28 entry:
-    //   -(pairs - 1) mod 16, the taps of the first round after the first tap that are skipped; 16 when there is but one pair
+    // r0: arguments: 0 panel, 4 its end, 8 words, 12 parameters, 16 their end, 20 output, 24 bytes between pixels,
+    //   28 entry: -(pairs - 1) mod 16, the taps of the first round after the first tap that are skipped; 16 when there is
+    //   but one pair
     // r0-r3: sums of the first channel at pixels 0-3; r4-r7: common sums; r8 words; r9 panel.
-    // With a floating-point unit (nsi_fpu = 1) its registers hold the weights of up to 16 taps, so that r8 is free for the
-    // weight and a tap's pixels are loaded by one instruction.
+    // With a floating-point unit (nsi_fpu = 1) its registers hold the weights of up to 16 taps, so that r8 is free for
+    // the weight and a tap's pixels are loaded by one instruction.
     .syntax unified
     .if nsi_fpu
     .fpu fpv4-sp-d16
@@ -147,8 +148,8 @@ nsi_gemm_tap_\tap:
     .size no_std_infer_gemm, . - no_std_infer_gemm
 
     // The same for one pixel, whose results lie side by side; what it would need for four is not used.
-    // r0, r1: sum of the first channel, common sum; r2-r5 pixels; r6, r7, r10, r11 weights; r8 words; r9 panel; r12 taps
-    // left; lr parameters. Frame: 0 pairs, 4 panel, 8 end of the parameters, 12 output.
+    // r0, r1: sum of the first channel, common sum; r2-r5 pixels; r6, r7, r10, r11 weights; r8 words; r9 panel;
+    // r12 taps left; lr parameters. Frame: 0 pairs, 4 panel, 8 end of the parameters, 12 output.
     .section .text.no_std_infer_gemm_one, "ax", %progbits
     .p2align 2
     .global no_std_infer_gemm_one

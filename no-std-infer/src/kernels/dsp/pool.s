@@ -62,8 +62,8 @@
     nsi_pool no_std_infer_sum, nsi_pool_sum, 0
     nsi_pool no_std_infer_max, nsi_pool_max, 0x80808080
 
-    // Sums of eight channels, the first of them at a multiple of 4 as are all columns: r0-r3 as above, [sp] bytes from row to
-    // row, [sp, #4] the sums: of channels 0 and 2, 1 and 3, 4 and 6, 5 and 7.
+    // Sums of eight channels, the first of them at a multiple of 4 as are all columns: r0-r3 as above, [sp] bytes from
+    // row to row, [sp, #4] the sums: of channels 0 and 2, 1 and 3, 4 and 6, 5 and 7.
     .section .text.no_std_infer_sum_eight, "ax", %progbits
     .p2align 2
     .global no_std_infer_sum_eight

@@ -1,5 +1,5 @@
 //! Packed depthwise convolution: a channel is copied with its border before any of its outputs is written, so that the
-//! output may lie in place of the input.
+//! output may lie over the input.
 
 use core::ops::Range;
 
@@ -7,7 +7,7 @@ use super::epilogue;
 use crate::format::{Activation, Conv2d, Op};
 use crate::ops::{PackedDepthwise, Plane};
 
-/// Output rows `rows`; all of them where the output lies in place of the input.
+/// Output rows `rows`.
 pub fn packed_depthwise(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<'_>, rows: Range<usize>) {
     let channels = op.output.channels as usize;
     let plane = Plane::new(op, &rows);

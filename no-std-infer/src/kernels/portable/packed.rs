@@ -1,4 +1,4 @@
-//! Packed convolution: from a strip of rows, so that the output may lie in place of the input.
+//! Packed convolution: from a strip of rows, so that the output may lie over the input.
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -8,7 +8,7 @@ use crate::format::{Activation, Conv2d, Op};
 use crate::kernels::rows::Rows;
 use crate::ops::{Packed, Strip};
 
-/// Output rows `rows`; all of them where the output lies in place of the input.
+/// Output rows `rows`.
 pub fn packed_conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
     let arena = Cell::from_mut(arena).as_slice_of_cells();
     let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;

@@ -51,7 +51,7 @@ pub fn sum_channels(
     }
 }
 
-pub fn copy(arena: &mut [i8], from: usize, to: usize, len: usize) {
+fn copy(arena: &mut [i8], from: usize, to: usize, len: usize) {
     if let Ok([source, target]) = arena.get_disjoint_mut([from..from + len, to..to + len]) {
         for (target, &source) in target.iter_mut().zip(source.iter()) {
             *target = source;
@@ -59,7 +59,7 @@ pub fn copy(arena: &mut [i8], from: usize, to: usize, len: usize) {
     }
 }
 
-/// Applies `f` to each element of some rows; input and output may be the same region.
+/// Applies `f` to each element of some rows, first to last.
 pub fn map(arena: &mut [i8], input: &Tensor, output: &Tensor, rows: Range<usize>, f: impl Fn(i8) -> i8) {
     let start = row_len(output) * rows.start;
     for i in start..start + row_len(output) * rows.len() {

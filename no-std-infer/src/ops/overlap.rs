@@ -1,0 +1,171 @@
+//! Where an operator's output may lie over its input.
+
+use super::Strip;
+use crate::format::{Conv2d, Layout, Op, Tensor};
+
+/// The distances from an input's first byte to the output's that are allowed where the two share bytes.
+///
+/// A kernel writes the output from its first byte to its last, and has read what lies under a pixel before it writes the
+/// pixel. So no element is lost when each pixel ends at or below the first byte of the input that is still to be read then.
+/// What has been read is:
+///
+/// * Add, Mul, Clamp, Lookup, Reshape: the elements up to the one that is written.
+/// * A packed convolution of 1x1: the pixels up to the one under the output pixel.
+/// * A packed convolution of another kernel: the rows up to the lowest one under the output pixel. Those that are needed
+///   again are kept in its [`Strip`].
+/// * A convolution with transformed weights: the same, or those under a tile's lowest row before any of its rows is written.
+///
+/// A packed depthwise convolution reads a channel in whole before it writes that channel: no element is lost when every
+/// byte of the output falls on one of the same channel. Input and output of any other operator lie apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overlap {
+    /// The largest one; often 0 or below: the output begins at the input's first byte or before it.
+    pub most: i64,
+    /// They are multiples of this, 1 or more.
+    pub step: u32,
+}
+
+impl Overlap {
+    /// True when the output may begin `distance` bytes after the input.
+    #[must_use]
+    pub fn allows(self, distance: i64) -> bool {
+        distance <= self.most && distance.checked_rem(self.step as i64).is_some_and(|rest| rest == 0)
+    }
+}
+
+impl Op {
+    /// Where the output may lie over `input`, one of the operator's inputs; `None` when they must lie apart.
+    #[must_use]
+    pub fn overlap(&self, input: &Tensor) -> Option<Overlap> {
+        let in_order = |most| Some(Overlap { most, step: 1 });
+        match self {
+            Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_) => {
+                // Elements of a shorter operand are read again.
+                if input.len() == self.output().len() { in_order(0) } else { None }
+            }
+            Op::Conv2d(op) if op.weights.layout != Layout::Plain => in_order(most(op)),
+            Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
+                Some(Overlap { most: i64::MAX, step: op.input.channels })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The smallest difference of what has been read and what is written with an output pixel, in bytes. It is linear in the
+/// pixel's row and column, or the smaller of two such terms, and so smallest at a corner.
+fn most(op: &Conv2d) -> i64 {
+    let last = |side: u16| usize::from(side.saturating_sub(1));
+    let (bottom, right) = (last(op.output.height), last(op.output.width));
+    let corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)];
+    let room = corners.map(|(y, x)| {
+        let written = (y * usize::from(op.output.width) + x + 1) * op.output.channels as usize;
+        read(op, y, x) as i64 - written as i64
+    });
+    room.into_iter().fold(i64::MAX, i64::min)
+}
+
+/// Bytes of the input that have been read when output pixel `(y, x)` is written.
+fn read(op: &Conv2d, y: usize, x: usize) -> usize {
+    let (width, top) = (usize::from(op.input.width), y * usize::from(op.window.stride_h));
+    let pixels = if op.window.taps() == 1 {
+        top * width + x * usize::from(op.window.stride_w) + 1
+    } else {
+        let rows = (top + Strip::new(op).rows).saturating_sub(usize::from(op.window.pad_top));
+        rows.min(op.input.height.into()) * width
+    };
+    pixels * op.input.channels as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::vec;
+    use std::vec::Vec;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::format::{Activation, Weights, Window};
+
+    fn tensor(offset: u32, [height, width, channels]: [u16; 3]) -> Tensor {
+        Tensor { offset, height, width, channels: channels.into(), scale: 1.0, zero_point: 0 }
+    }
+
+    fn conv2d(input: [u16; 3], output: [u16; 3], window: Window) -> Conv2d {
+        let weights = Weights { layout: Layout::Packed, weights: 0, channels: 0 };
+        let (input, output, activation) = (tensor(0, input), tensor(0, output), Activation::NONE);
+        Conv2d { input, output, window, weights, activation, scratch: 0 }
+    }
+
+    /// Reads and writes byte by byte, pixel after pixel and each row of a strip once, and says whether a byte is overwritten
+    /// before it is read.
+    fn loses_a_byte(op: &Conv2d, distance: i64) -> bool {
+        let w = &op.window;
+        let row = usize::from(op.input.width) * op.input.channels as usize;
+        let mut overwritten = vec![false; op.input.len()];
+        let mut next_row = 0;
+        for (y, x) in (0..op.output.height).flat_map(|y| (0..op.output.width).map(move |x| (y, x))) {
+            let read: Vec<usize> = if w.taps() == 1 {
+                let pixel = usize::from(y * w.stride_h) * usize::from(op.input.width) + usize::from(x * w.stride_w);
+                (pixel * op.input.channels as usize..(pixel + 1) * op.input.channels as usize).collect()
+            } else {
+                let under = usize::from(y * w.stride_h + (w.kernel_h - 1) * w.dilation_h + 1);
+                let end = under.saturating_sub(w.pad_top.into()).min(op.input.height.into());
+                let rows = next_row..end.max(next_row);
+                next_row = rows.end;
+                rows.flat_map(|y| y * row..(y + 1) * row).collect()
+            };
+            if read.into_iter().any(|byte| overwritten[byte]) {
+                return true;
+            }
+            let first =
+                distance + (i64::from(y) * i64::from(op.output.width) + i64::from(x)) * i64::from(op.output.channels);
+            for byte in first..first + i64::from(op.output.channels) {
+                if let Some(slot) = usize::try_from(byte).ok().and_then(|byte| overwritten.get_mut(byte)) {
+                    *slot = true;
+                }
+            }
+        }
+        false
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_of_an_overlapped_convolution_is_lost(
+            sides in [1_u16..9, 1..9, 1..6],
+            channels in 1_u16..9,
+            kernel in [1_u16..4, 1..4],
+            strides in [1_u16..4, 1..4],
+            dilation in 1_u16..3,
+            numbers: [prop::sample::Index; 4],
+            less in 0_i64..9,
+        ) {
+            let [pad_top, pad_left] = [0, 1].map(|axis| numbers[axis].index(usize::from((kernel[axis] - 1) * dilation) + 1) as u16);
+            let [height, width] = [(0, pad_top), (1, pad_left)].map(|(axis, pad)| {
+                1 + numbers[2 + axis].index(usize::from((sides[axis] + pad - 1) / strides[axis] + 1)) as u16
+            });
+            let window = Window {
+                kernel_h: kernel[0], kernel_w: kernel[1], stride_h: strides[0], stride_w: strides[1],
+                dilation_h: dilation, dilation_w: dilation, pad_top, pad_left,
+            };
+            let op = conv2d(sides, [height, width, channels], window);
+            let Some(Overlap { most, step: 1 }) = Op::Conv2d(op).overlap(&op.input) else { panic!("it may overlap") };
+            prop_assert!(!loses_a_byte(&op, most - less));
+        }
+    }
+
+    #[test]
+    fn a_little_further_a_byte_is_lost() {
+        let window = |kernel, stride, pad| Window { pad_top: pad, pad_left: pad, ..Window::square(kernel, stride) };
+        for (op, most, too_far) in [
+            (conv2d([48, 48, 8], [48, 48, 16], window(1, 1, 0)), -18_432, -18_423),
+            (conv2d([6, 6, 128], [6, 6, 32], window(1, 1, 0)), 96, 97),
+            (conv2d([32, 32, 16], [16, 16, 32], window(1, 2, 0)), -16, 1),
+            (conv2d([96, 96, 3], [48, 48, 8], window(3, 2, 0)), 480, 481),
+            (conv2d([32, 32, 16], [32, 32, 16], window(3, 1, 1)), 0, 513),
+        ] {
+            assert_eq!(Op::Conv2d(op).overlap(&op.input), Some(Overlap { most, step: 1 }));
+            assert!(!loses_a_byte(&op, most) && !loses_a_byte(&op, too_far - 1) && loses_a_byte(&op, too_far));
+        }
+    }
+}
