@@ -2,7 +2,7 @@
 //! bytes lie around the arena, and nothing in it may change besides outputs and scratch.
 
 use anyhow::{Result, ensure};
-use host_trainer::device::{Core, Loaded, missing};
+use host_trainer::device::{Core, Loaded, missing_for};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::ops::Form;
 use no_std_infer::reference::Reference;
@@ -11,23 +11,38 @@ use tests::needing::trial;
 use tests::operators::{Kind, random};
 use tests::outputs;
 
-/// Cases of each operator.
-const CASES: u64 = 10_000;
-/// Cases of each transform of a convolution's weights, which the oracle recovers slowly.
+/// Cases of each transform of a convolution's weights, at most: the oracle recovers weights slowly.
 const TRANSFORMED_CASES: u64 = 2_000;
 /// Bytes of cases that are loaded at a time.
 const BATCH: usize = 12 << 20;
 
-/// The operators that have kernels of their own on some target.
-const KINDS: [(&str, Kind); 11] = [
+/// Cores with kernels of their own, and how many cases of each operator run there.
+const CORES: [(Core, u64, &[(&str, Kind)]); 3] = [
+    (
+        Core::M4,
+        10_000,
+        &[
+            ("conv2d", Kind::Conv2d),
+            ("winograd_2x2", Kind::Winograd(Form::F2x2)),
+            ("winograd_4x4", Kind::Winograd(Form::F4x4)),
+            ("winograd_stride_2", Kind::Winograd(Form::Stride2)),
+            ("depthwise_conv2d", Kind::DepthwiseConv2d),
+            ("dense", Kind::Dense),
+            ("max_pool2d", Kind::MaxPool2d),
+            ("average_pool2d", Kind::AveragePool2d),
+            ("add", Kind::Add),
+            ("mean", Kind::Mean),
+            ("softmax", Kind::Softmax),
+        ],
+    ),
+    (Core::M3, 10_000, &SCALAR),
+    (Core::M0Plus, 2_000, &SCALAR),
+];
+/// What cores without vector instructions have kernels for.
+const SCALAR: [(&str, Kind); 6] = [
     ("conv2d", Kind::Conv2d),
     ("depthwise_conv2d", Kind::DepthwiseConv2d),
-    ("dense", Kind::Dense),
-    ("max_pool2d", Kind::MaxPool2d),
-    ("average_pool2d", Kind::AveragePool2d),
     ("add", Kind::Add),
-    ("mean", Kind::Mean),
-    ("softmax", Kind::Softmax),
     ("winograd_2x2", Kind::Winograd(Form::F2x2)),
     ("winograd_4x4", Kind::Winograd(Form::F4x4)),
     ("winograd_stride_2", Kind::Winograd(Form::Stride2)),
@@ -37,16 +52,21 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // QEMU takes a processor for itself.
     arguments.test_threads = arguments.test_threads.or(Some(1));
-    let missing = missing();
-    let mut trials: Vec<Trial> =
-        KINDS.map(|(name, kind)| trial(name, &missing, move || conforms(kind))).into_iter().collect();
-    trials.push(trial("a_difference_is_found", &missing, a_difference_is_found));
+    let mut trials: Vec<Trial> = Vec::new();
+    for (core, cases, kinds) in CORES {
+        let missing = missing_for(core);
+        for &(name, kind) in kinds {
+            let name = format!("{}::{name}", core.title());
+            trials.push(trial(&name, &missing, move || conforms(core, kind, cases)));
+        }
+    }
+    trials.push(trial("a_difference_is_found", &missing_for(Core::M4), a_difference_is_found));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn conforms(kind: Kind) -> Result<()> {
-    let firmware = Loaded::build("conformance", Core::M4)?;
-    let mut seeds = 0..if matches!(kind, Kind::Winograd(_)) { TRANSFORMED_CASES } else { CASES };
+fn conforms(core: Core, kind: Kind, cases: u64) -> Result<()> {
+    let firmware = Loaded::build("conformance", core)?;
+    let mut seeds = 0..if matches!(kind, Kind::Winograd(_)) { cases.min(TRANSFORMED_CASES) } else { cases };
     while !seeds.is_empty() {
         let mut batch = Batch::default();
         while batch.bytes.len() < BATCH && !seeds.is_empty() {

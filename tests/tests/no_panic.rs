@@ -7,8 +7,13 @@ use host_trainer::device::{cargo, missing_target};
 use libtest_mimic::{Arguments, Trial};
 use tests::needing::trial;
 
-const TARGETS: [&str; 4] =
-    ["thumbv6m-none-eabi", "thumbv7em-none-eabihf", "thumbv8m.main-none-eabi", "riscv32imac-unknown-none-elf"];
+const TARGETS: [&str; 5] = [
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabi",
+    "riscv32imac-unknown-none-elf",
+];
 
 fn main() {
     let tests = |target: &'static str| {

@@ -8,11 +8,11 @@ use no_std_infer::Model;
 use no_std_infer::format::{
     Clamp, Concat, Constant, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax, Tensor,
 };
-use no_std_infer::kernels::{Dsp, Kernels, Portable};
+use no_std_infer::kernels::{Dsp, Kernels, Paired, Portable, Scalar, Single};
 use no_std_infer::ops::{AddLayer, ConvLayer, DenseLayer, Form};
 use no_std_infer::reference::Reference;
 use proptest::prelude::*;
-use tests::operators::{Kind, random};
+use tests::operators::{Case, Kind, random};
 use tests::outputs;
 
 const CASES: u32 = 2000;
@@ -89,10 +89,15 @@ fn conforms(kind: Kind, seed: u64) -> Result<(), TestCaseError> {
     let case = random(kind, seed);
     let model = Model::parse(&case.blob).map_err(|error| TestCaseError::fail(format!("{kind:?}: {error}")))?;
     let expected = outputs::<Reference>(&model, &case.input);
-    prop_assert_eq!(&outputs::<Portable>(&model, &case.input), &expected);
-    prop_assert_eq!(&outputs::<RowByRow<Portable>>(&model, &case.input), &expected);
-    prop_assert_eq!(&outputs::<Dsp>(&model, &case.input), &expected);
-    prop_assert_eq!(&outputs::<RowByRow<Dsp>>(&model, &case.input), &expected);
+    gives::<Portable>(&model, &case, &expected)?;
+    gives::<Dsp>(&model, &case, &expected)?;
+    gives::<Scalar<Single>>(&model, &case, &expected)?;
+    gives::<Scalar<Paired>>(&model, &case, &expected)
+}
+
+fn gives<K: Kernels>(model: &Model<'_>, case: &Case, expected: &[Vec<i8>]) -> Result<(), TestCaseError> {
+    prop_assert_eq!(outputs::<K>(model, &case.input), expected);
+    prop_assert_eq!(outputs::<RowByRow<K>>(model, &case.input), expected);
     Ok(())
 }
 

@@ -49,15 +49,15 @@ fn instructions<'r>(rows: impl Iterator<Item = &'r Row>) -> Table {
     let mut table = text_table(&header, 1);
     for row in rows {
         let prototype = row.figures.prototype(row.constants);
-        let best = row.figures.cmsis_best;
+        let (default, best) = (row.figures.cmsis_default, row.figures.cmsis_best);
         table.add_row([
             row.name.clone(),
             row.macs.to_string(),
             row.instructions.to_string(),
             per_mac(row.instructions, row.macs),
-            count(row.figures.cmsis_default),
+            count(default),
             count(best),
-            ratio(row.instructions, best),
+            ratio(row.instructions, best.or(default)),
             count(row.figures.litert_micro),
             count(prototype.map(|prototype| prototype.instructions)),
             ratio(row.instructions, prototype.map(|prototype| prototype.instructions)),

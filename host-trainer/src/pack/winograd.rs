@@ -51,11 +51,15 @@ pub(super) fn choose(ops: &[Op], flash: usize) -> Vec<Option<Form>> {
         taken.push(taking);
     }
     let mut left = room;
-    let mut chosen: Vec<Option<Form>> = taken.iter().rev().map(|taking| {
-        let upgrade = taking[left]?;
-        left -= upgrade.units;
-        Some(upgrade.form)
-    }).collect();
+    let mut chosen: Vec<Option<Form>> = taken
+        .iter()
+        .rev()
+        .map(|taking| {
+            let upgrade = taking[left]?;
+            left -= upgrade.units;
+            Some(upgrade.form)
+        })
+        .collect();
     chosen.reverse();
     chosen
 }

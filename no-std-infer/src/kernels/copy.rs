@@ -39,3 +39,9 @@ pub fn move_down(bytes: &[Cell<i8>], from: usize) {
     #[cfg(not(dsp))]
     bytes.iter().zip(bytes.get(from..).unwrap_or_default()).for_each(|(target, source)| target.set(source.get()));
 }
+
+/// The same bytes as numbers without a sign.
+pub fn unsigned(bytes: &mut [i8]) -> &mut [u8] {
+    // SAFETY: both types have the size and the alignment 1, and all their bytes are valid values.
+    unsafe { core::slice::from_raw_parts_mut(bytes.as_mut_ptr().cast(), bytes.len()) }
+}

@@ -33,7 +33,8 @@ impl<'a, P: OutputParams> Channels<'a, P> {
         self.0
     }
 
-    pub(super) fn find(section: &'a [u8], start: u32, count: usize) -> Option<Self> {
+    /// `count` entries in the weights section from `start` on; `None` when they lie outside.
+    pub(crate) fn find(section: &'a [u8], start: u32, count: usize) -> Option<Self> {
         let start = start as usize;
         let bytes = section.get(start..start.checked_add(count.checked_mul(P::LEN)?)?)?;
         Some(Self(bytes, PhantomData))

@@ -72,7 +72,12 @@ impl PatchOrder {
     #[must_use]
     pub const fn position(self, index: usize) -> usize {
         let Some(run) = index.checked_div(self.run) else { return 0 };
-        let within = index - run * self.run;
+        self.position_in(run, index - run * self.run)
+    }
+
+    /// The same for element `within` of run `run`.
+    #[must_use]
+    pub const fn position_in(self, run: usize, within: usize) -> usize {
         let quad = run * self.quads() + within / 4;
         if within < self.quads() * 4 {
             quad * 4 + (within & 1) * 2 + (within >> 1 & 1)

@@ -74,6 +74,7 @@ impl OutputParams for ChannelParams {
 /// The same for the fast requantisation, which starts from twice the sum, rounds as [`Multiplier`] does, and adds the
 /// output's zero point before the last shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
 pub struct PackedParams {
     /// Twice the bias.
     pub doubled_bias: i32,

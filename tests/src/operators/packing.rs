@@ -53,6 +53,11 @@ impl Maker {
         self.packable = true;
         let weights = self.constants(products * channels, channels, products);
         self.packable = false;
+        // Without -128 as nearly all real weights, or anything.
+        let least = [-127, -128][usize::from(self.rng.random_ratio(1, 4))];
+        for weight in &mut self.weights[weights.weights as usize..][..(products * channels) as usize] {
+            *weight = (*weight as i8).max(least) as u8;
+        }
         if self.rng.random_ratio(1, 4) {
             let extremes = [[127, -127], [-128, 127], [-128, -128]][self.rng.random_range(0..3)];
             for weight in &mut self.weights[weights.weights as usize..][..(products * channels) as usize] {

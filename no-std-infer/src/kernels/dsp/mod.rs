@@ -74,24 +74,8 @@ impl Kernels for Dsp {
         }
     }
 
-    fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
-        Portable::clamp(arena, op, rows);
-    }
-
-    fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
-        Portable::lookup(arena, op, table, rows);
-    }
-
     fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
         Portable::softmax(arena, op, rows);
-    }
-
-    fn reshape(arena: &mut [i8], op: &Reshape) {
-        Portable::reshape(arena, op);
-    }
-
-    fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
-        Portable::mul(arena, op, rows);
     }
 
     fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
@@ -102,15 +86,5 @@ impl Kernels for Dsp {
         }
     }
 
-    fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
-        Portable::pad(arena, op, rows);
-    }
-
-    fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
-        Portable::concat(arena, op, rows);
-    }
-
-    fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
-        Portable::constant(arena, op, values);
-    }
+    super::portable_kernels!();
 }
