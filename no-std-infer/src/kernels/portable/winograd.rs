@@ -33,8 +33,8 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
                     [0, 1, 2].map(|row| source.get(row * Strip::new(op).pitch + x * stride..).unwrap_or_default());
                 let outputs = pixel.iter().skip(first).take(OUTPUTS);
                 let parameters = winograd.channels.skip(first).iter();
-                for ((out, weights), channel) in outputs.zip(weights.chunks_exact(3 * run)).zip(parameters) {
-                    let sum = weights.chunks_exact(run).zip(runs).map(|(weights, values)| dot(values, weights));
+                for ((out, weights), channel) in outputs.zip(weights.chunks_exact((3 * run).max(1))).zip(parameters) {
+                    let sum = weights.chunks_exact(run.max(1)).zip(runs).map(|(weights, values)| dot(values, weights));
                     let sum = sum.fold(0, i32::wrapping_add);
                     out.set(epilogue(sum, &channel, op.output.zero_point, Activation::NONE));
                 }
@@ -46,7 +46,7 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
 /// The weights of the output channels from `first` on, one after the other, each in the order of a patch.
 fn recover(op: &Conv2d, winograd: &Winograd<'_>, first: usize, weights: &[Cell<i8>]) {
     let inputs = (op.input.channels as usize).max(1);
-    let rows = weights.chunks_exact(9 * inputs).take(OUTPUTS);
+    let rows = weights.chunks_exact((9 * inputs).max(1)).take(OUTPUTS);
     for (output, row) in (first..op.output.channels as usize).zip(rows) {
         for input in 0..inputs {
             let taps = winograd.weights(output, input);

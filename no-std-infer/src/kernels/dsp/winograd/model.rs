@@ -1,5 +1,7 @@
 //! What the loops in assembly compute of one tile, in plain Rust.
 
+use core::num::Wrapping;
+
 use crate::ops::Form;
 
 /// Which way a transform goes.
@@ -27,17 +29,17 @@ pub fn spread(form: Form, axis: Axis, inputs: [i16; 6]) -> [i16; 6] {
 
 /// A column or a row of sums, transformed back.
 fn gather(form: Form, axis: Axis, sums: [i32; 6]) -> [i32; 4] {
-    let [a, b, c, d, e, f] = sums.map(core::num::Wrapping);
+    let ([a, b, c, d, e, f], none) = (sums.map(Wrapping), Wrapping(0));
     let gathered = match (form, axis) {
-        (Form::F2x2, Axis::Down) => [a + b + c, b - c - d, c - c, c - c],
-        (Form::F2x2, Axis::Across) => [a + b + c, b - a + d, c - c, c - c],
+        (Form::F2x2, Axis::Down) => [a + b + c, b - c - d, none, none],
+        (Form::F2x2, Axis::Across) => [a + b + c, b - a + d, none, none],
         (Form::F4x4, _) => {
             let [near, near_odd, far, far_odd] = [b + c, b - c, d + e, d - e];
             let double = |x| x + x;
             let odd = double(near_odd) + double(double(far_odd)) + f;
             [a + double(double(near)) + far, double(near_odd) + far_odd, near + far, odd]
         }
-        (Form::Stride2, _) => [a + b + c, a + d + e, c - c, c - c],
+        (Form::Stride2, _) => [a + b + c, a + d + e, none, none],
     };
     gathered.map(|sum| sum.0)
 }
