@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::temperature;
 use crate::candidates::{self, Best};
 use crate::comparison::{Comparison, Split, shorten, text_table};
-use crate::config::{Config, Method};
+use crate::config::{Config, Method, Normalization};
 use crate::dataset::{Images, Loaded};
 use crate::emit::{Description, Emitted, PRODUCER, emit_within};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
@@ -107,7 +107,7 @@ struct Source<'a> {
 
 impl<'a> Source<'a> {
     fn emit(&self, model: &QuantModel, provenance: Provenance<'_>, flash: usize) -> Result<Emitted> {
-        let (mean, std) = self.record.mean_std();
+        let Normalization { mean, std } = self.record.normalization(self.config);
         let image = ImageInput { color: self.config.input.color, fit: self.config.input.fit, mean, std };
         let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
         let description =

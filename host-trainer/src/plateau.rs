@@ -70,7 +70,7 @@ pub enum Verdict {
     Stop,
 }
 
-/// Keras' `EarlyStopping` with `restore_best_weights`.
+/// Keras' `EarlyStopping`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EarlyStopping {
     config: EarlyStoppingConfig,
@@ -194,7 +194,8 @@ mod tests {
     #[test]
     fn stopping_waits_for_patience_epochs() {
         use Verdict::{Best, Continue, Stop};
-        let config = EarlyStoppingConfig { monitor: Monitor::ValidLoss, patience: 2, min_delta: 0.1 };
+        let config =
+            EarlyStoppingConfig { monitor: Monitor::ValidLoss, patience: 2, min_delta: 0.1, restore_best: true };
         let verdicts = |values: &[f64]| -> Vec<Verdict> {
             let mut stopping = EarlyStopping::new(&config);
             values.iter().map(|&value| stopping.step(value)).collect()
@@ -206,7 +207,8 @@ mod tests {
 
     #[test]
     fn patience_0_stops_at_the_second_epoch_without_improvement() {
-        let config = EarlyStoppingConfig { monitor: Monitor::ValidAccuracy, patience: 0, min_delta: 0.0 };
+        let monitor = Monitor::ValidAccuracy;
+        let config = EarlyStoppingConfig { monitor, patience: 0, min_delta: 0.0, restore_best: true };
         let mut stopping = EarlyStopping::new(&config);
         assert_eq!([0.5, 0.6, 0.6].map(|value| stopping.step(value)), [Verdict::Best, Verdict::Best, Verdict::Stop]);
     }

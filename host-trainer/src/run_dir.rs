@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::config::Config;
+use crate::config::{Config, Normalization};
 use crate::dataset::{ChannelStatistics, Dataset, Loaded, Sample};
 use crate::graph::Graph;
 use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
@@ -195,10 +195,14 @@ impl Record {
         Ok(())
     }
 
-    /// Mean and standard deviation for three channels; a single channel's stand in all three places.
+    /// Mean and standard deviation by which the network's pixels are normalised: the configuration's, or else those of
+    /// the training pixels, where a single channel's stand in all three places.
     #[must_use]
-    pub fn mean_std(&self) -> ([f32; 3], [f32; 3]) {
+    pub fn normalization(&self, config: &Config) -> Normalization {
         let channel = |c: usize| self.statistics[c.min(self.statistics.len() - 1)];
-        ([0, 1, 2].map(|c| channel(c).mean as f32), [0, 1, 2].map(|c| channel(c).std as f32))
+        config.normalization.unwrap_or_else(|| Normalization {
+            mean: [0, 1, 2].map(|c| channel(c).mean as f32),
+            std: [0, 1, 2].map(|c| channel(c).std as f32),
+        })
     }
 }

@@ -5,6 +5,7 @@ pub mod mlperf;
 pub mod needing;
 pub mod networks;
 pub mod operators;
+pub mod pretrained;
 pub mod residual;
 pub mod tflite;
 

@@ -4,11 +4,13 @@
 //! into the crop; there the source is sampled bilinearly, reflected about its edges where the point lies outside.
 //! Colours, in this order and without clipping in between: brightness, contrast around the image's mean, saturation,
 //! hue. All four act around the grey axis, the mean of red, green and blue, so they are one affine map of a pixel; the
-//! result is rounded and clipped once. Grey images have brightness and contrast only.
+//! result is rounded and clipped once. Grey images have brightness and contrast only. At last a rectangle may become
+//! noise.
 //!
 //! The warp is ours because that of `imageproc` has no reflection and rounds down three times on the way to a pixel,
 //! which darkens the image; `image` has no saturation.
 
+mod mixup;
 mod warp;
 
 use rand::{RngExt, SeedableRng};
@@ -16,7 +18,11 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::AugmentConfig;
 use crate::graph::Shape;
+pub use mixup::{Mix, mix};
 use warp::Affine;
+
+/// Smallest and largest aspect ratio of what is erased.
+const ERASE_ASPECT: [f32; 2] = [0.3, 1.0 / 0.3];
 
 /// What the random numbers of one image depend on; the thread that asks is no part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +36,10 @@ pub struct Key {
 }
 
 impl Key {
-    fn rng(self) -> ChaCha8Rng {
-        let mut seed = *b"........................augment.";
+    /// Numbers for one purpose, whatever is drawn for others.
+    fn rng(self, purpose: &[u8; 8]) -> ChaCha8Rng {
+        let mut seed = [0; 32];
+        seed[24..].copy_from_slice(purpose);
         for (part, value) in seed.chunks_exact_mut(8).zip([self.seed, self.epoch, self.index]) {
             part.copy_from_slice(&value.to_le_bytes());
         }
@@ -49,22 +57,56 @@ impl Key {
 #[must_use]
 pub fn augment(pixels: &[u8], shape: Shape, config: &AugmentConfig, key: Key) -> Vec<u8> {
     assert_eq!(pixels.len(), shape.height * shape.width * shape.channels, "an image of {shape:?}");
-    let draw = Draw::new(config, &mut key.rng());
+    let mut rng = key.rng(b"augment.");
+    let draw = Draw::new(config, &mut rng);
     let warp = draw.warp(shape);
     let mut out = if warp == Affine::IDENTITY { pixels.to_vec() } else { warp.apply(pixels, shape) };
     if draw.changes_colors() {
         draw.jitter(&mut out, shape.channels);
     }
+    if let Some(hole) = draw.hole {
+        hole.fill(&mut out, shape, &mut rng);
+    }
     out
+}
+
+/// A part of an image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rectangle {
+    /// Width and height, shares of the image's.
+    size: [f32; 2],
+    /// Left and upper edge, shares of the image's width and height.
+    corner: [f32; 2],
+}
+
+impl Rectangle {
+    /// A share of the area and an aspect ratio, the ratio even in its logarithm, somewhere in the image.
+    fn new(area: [f32; 2], aspect: [f32; 2], mut unit: impl FnMut() -> f32) -> Self {
+        let between = |[low, high]: [f32; 2], at: f32| low + (high - low) * at;
+        let area = between(area, unit());
+        let aspect = between(aspect.map(f32::ln), unit()).exp();
+        let size = [(area * aspect).sqrt().min(1.0), (area / aspect).sqrt().min(1.0)];
+        Self { size, corner: size.map(|side| (1.0 - side) * unit()) }
+    }
+
+    /// Replaces every pixel whose centre is inside by noise.
+    fn fill(&self, pixels: &mut [u8], shape: Shape, rng: &mut ChaCha8Rng) {
+        let inside = |axis: usize, at: usize, count: usize| {
+            let centre = (at as f32 + 0.5) / count as f32;
+            (self.corner[axis]..self.corner[axis] + self.size[axis]).contains(&centre)
+        };
+        for (index, pixel) in pixels.chunks_exact_mut(shape.channels).enumerate() {
+            if inside(0, index % shape.width, shape.width) && inside(1, index / shape.width, shape.height) {
+                pixel.fill_with(|| rng.random());
+            }
+        }
+    }
 }
 
 /// What happens to one image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Draw {
-    /// Width and height of the crop, shares of the image's.
-    crop: [f32; 2],
-    /// Left and upper edge of the crop, shares of the image's width and height.
-    corner: [f32; 2],
+    crop: Rectangle,
     flip: bool,
     /// Radians.
     rotation: f32,
@@ -73,26 +115,27 @@ struct Draw {
     saturation: f32,
     /// Radians.
     hue: f32,
+    /// What becomes noise.
+    hole: Option<Rectangle>,
 }
 
 impl Draw {
     fn new(config: &AugmentConfig, rng: &mut ChaCha8Rng) -> Self {
         let mut unit = || rng.random::<f32>();
-        let between = |[low, high]: [f32; 2], at: f32| low + (high - low) * at;
         let around = |amount: f32, at: f32| amount * (2.0 * at - 1.0);
-
-        let area = between(config.crop_area, unit());
-        let aspect = between(config.crop_aspect.map(f32::ln), unit()).exp();
-        let crop = [(area * aspect).sqrt().min(1.0), (area / aspect).sqrt().min(1.0)];
         Self {
-            crop,
-            corner: crop.map(|side| (1.0 - side) * unit()),
+            crop: Rectangle::new(config.crop_area, config.crop_aspect, &mut unit),
             flip: unit() < config.horizontal_flip,
             rotation: around(config.rotation.to_radians(), unit()),
             brightness: 1.0 + around(config.brightness, unit()),
             contrast: 1.0 + around(config.contrast, unit()),
             saturation: 1.0 + around(config.saturation, unit()),
             hue: around(config.hue.to_radians(), unit()),
+            hole: {
+                let erased = unit() < config.erase;
+                let hole = Rectangle::new(config.erase_area, ERASE_ASPECT, &mut unit);
+                erased.then_some(hole)
+            },
         }
     }
 
@@ -101,10 +144,10 @@ impl Draw {
         let (width, height) = (shape.width as f32, shape.height as f32);
         let (sin, cos) = self.rotation.sin_cos();
         let mirror = if self.flip { -1.0 } else { 1.0 };
-        let [across, down] = self.crop;
+        let Rectangle { size: [across, down], corner } = self.crop;
         let matrix = [[across * mirror * cos, across * mirror * sin], [-down * sin, down * cos]];
         let (x, y) = ((width - 1.0) / 2.0, (height - 1.0) / 2.0);
-        let centre = [(self.corner[0] + across / 2.0) * width - 0.5, (self.corner[1] + down / 2.0) * height - 0.5];
+        let centre = [(corner[0] + across / 2.0) * width - 0.5, (corner[1] + down / 2.0) * height - 0.5];
         let origin = [0, 1].map(|row: usize| centre[row] - matrix[row][0] * x - matrix[row][1] * y);
         Affine { matrix, origin }
     }
@@ -161,7 +204,11 @@ mod tests {
     }
 
     fn still() -> Draw {
-        Draw::new(&AugmentConfig::none(), &mut key(0).rng())
+        drawn(&AugmentConfig::none(), 0)
+    }
+
+    fn drawn(config: &AugmentConfig, index: u64) -> Draw {
+        Draw::new(config, &mut key(index).rng(b"augment."))
     }
 
     fn warped(draw: Draw, pixels: &[u8], shape: Shape) -> Vec<u8> {
@@ -234,7 +281,7 @@ mod tests {
     #[test]
     fn a_crop_enlarges_its_part_of_the_image() {
         let image: Vec<u8> = (0..8 * 8).map(|i| if i % 8 < 4 { 10 } else { 200 }).collect();
-        let right = Draw { crop: [0.5, 0.5], corner: [0.5, 0.25], ..still() };
+        let right = Draw { crop: Rectangle { size: [0.5, 0.5], corner: [0.5, 0.25] }, ..still() };
         let out = warped(right, &image, Shape { height: 8, width: 8, channels: 1 });
         assert!(out.chunks_exact(8).all(|row| row[1..].iter().all(|&value| value == 200)));
     }
@@ -298,7 +345,7 @@ mod tests {
     #[test]
     fn draws_fill_their_ranges() {
         let config = AugmentConfig { horizontal_flip: 0.25, rotation: 180.0, hue: 20.0, ..AugmentConfig::default() };
-        let draws: Vec<_> = (0..4000).map(|index| Draw::new(&config, &mut key(index).rng())).collect();
+        let draws: Vec<_> = (0..4000).map(|index| drawn(&config, index)).collect();
         let range = |of: fn(&Draw) -> f32| {
             draws.iter().map(of).fold((f32::MAX, f32::MIN), |(low, high), value| (low.min(value), high.max(value)))
         };
@@ -315,18 +362,45 @@ mod tests {
         let flips = draws.iter().filter(|draw| draw.flip).count();
         assert!((900..1100).contains(&flips), "{flips} of 4000 flipped");
         for draw in &draws {
-            let area = draw.crop[0] * draw.crop[1];
-            assert!((0.5..=1.00001).contains(&area), "{draw:?}");
-            assert!(draw.crop.iter().zip(draw.corner).all(|(side, at)| at >= 0.0 && at + side <= 1.00001), "{draw:?}");
+            let Rectangle { size, corner } = draw.crop;
+            assert!((0.5..=1.00001).contains(&(size[0] * size[1])), "{draw:?}");
+            assert!(size.iter().zip(corner).all(|(side, at)| at >= 0.0 && at + side <= 1.00001), "{draw:?}");
         }
     }
 
     #[test]
     fn switching_one_change_off_leaves_the_others() {
-        let with = Draw::new(&AugmentConfig::default(), &mut key(9).rng());
-        let config = AugmentConfig { rotation: 0.0, hue: 0.0, ..AugmentConfig::default() };
-        let without = Draw::new(&config, &mut key(9).rng());
-        assert_eq!(without, Draw { rotation: 0.0, hue: 0.0, ..with });
+        let with = drawn(&AugmentConfig { erase: 1.0, ..AugmentConfig::default() }, 9);
+        let without = drawn(&AugmentConfig { rotation: 0.0, hue: 0.0, ..AugmentConfig::default() }, 9);
+        assert_eq!(without, Draw { rotation: 0.0, hue: 0.0, hole: None, ..with });
+    }
+
+    #[test]
+    fn a_hole_is_noise_of_its_area_and_nothing_else_changes() {
+        let shape = Shape { height: 40, width: 50, channels: 3 };
+        let image = vec![7; 40 * 50 * 3];
+        let config = AugmentConfig { erase: 0.5, erase_area: [0.1, 0.2], ..AugmentConfig::none() };
+        let mut holes = 0;
+        for index in 0..400 {
+            let out = augment(&image, shape, &config, key(index));
+            assert_eq!(out, augment(&image, shape, &config, key(index)));
+            let changed = out.chunks_exact(3).filter(|pixel| **pixel != [7; 3]).count();
+            assert!(
+                changed == 0 || (150..450).contains(&changed),
+                "{changed} of 2000 pixels, 200 to 400 are asked for"
+            );
+            holes += usize::from(changed > 0);
+        }
+        assert!((160..240).contains(&holes), "{holes} of 400 have a hole");
+    }
+
+    #[test]
+    fn a_hole_is_where_it_was_drawn() {
+        let mut pixels = vec![0; 4 * 6];
+        let hole = Rectangle { size: [0.5, 0.5], corner: [0.5, 0.25] };
+        hole.fill(&mut pixels, Shape { height: 4, width: 6, channels: 1 }, &mut key(0).rng(b"augment."));
+        let noisy: Vec<usize> = (0..24).filter(|&index| pixels[index] != 0).collect();
+        assert_eq!(noisy, [9, 10, 11, 15, 16, 17]);
     }
 
     proptest! {

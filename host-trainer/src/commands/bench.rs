@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use no_std_infer::format::Provenance;
 use no_std_infer::{Interpreter, Model};
@@ -52,17 +52,17 @@ struct Bench {
     device_instructions: Option<u64>,
 }
 
-/// Seconds of an inference.
+/// Seconds of a call: an inference, a training step.
 #[derive(Serialize)]
-struct Times {
-    median: f64,
+pub(super) struct Times {
+    /// The middle round's.
+    pub median: f64,
     shortest: f64,
     longest: f64,
 }
 
 pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
-    let window = Duration::try_from_secs_f64(args.seconds).context("`--seconds` is not a length of time")?;
-    ensure!(!window.is_zero(), "`--seconds` is not a length of time");
+    let window = window(args.seconds)?;
     let litert = litert::is_installed(&args.python);
     let mut rows = Vec::new();
     for path in &args.models {
@@ -88,6 +88,12 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The length of a round, given by `--seconds`.
+pub(super) fn window(seconds: f64) -> Result<Duration> {
+    let window = Duration::try_from_secs_f64(seconds).ok().filter(|window| !window.is_zero());
+    window.context("`--seconds` is not a length of time")
 }
 
 fn is_tflite(path: &Path) -> bool {
@@ -139,19 +145,20 @@ impl Bench {
 
 impl Times {
     /// `None` of nothing.
-    fn of(mut seconds: Vec<f64>) -> Option<Self> {
+    pub fn of(mut seconds: Vec<f64>) -> Option<Self> {
         seconds.sort_by(f64::total_cmp);
         let (&shortest, &longest) = (seconds.first()?, seconds.last()?);
         Some(Self { median: seconds[seconds.len() / 2], shortest, longest })
     }
 
-    fn to_text(&self) -> String {
+    /// Milliseconds for people.
+    pub fn to_text(&self) -> String {
         format!("{:.3} ({:.3} to {:.3})", self.median * 1e3, self.shortest * 1e3, self.longest * 1e3)
     }
 }
 
 /// Mean time of a call over at least `window`; the first call is not counted.
-fn seconds_per_call(window: Duration, mut call: impl FnMut()) -> f64 {
+pub(super) fn seconds_per_call(window: Duration, mut call: impl FnMut()) -> f64 {
     call();
     let (start, mut calls) = (Instant::now(), 0_u32);
     loop {

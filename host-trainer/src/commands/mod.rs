@@ -14,6 +14,7 @@ mod predict;
 mod quantize;
 mod run;
 mod train;
+mod train_bench;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -54,6 +55,8 @@ enum Command {
     Run(run::RunArgs),
     /// Measures the time of an inference.
     Bench(bench::BenchArgs),
+    /// Measures the time of a training step, beside PyTorch's where it is installed.
+    TrainBench(train_bench::TrainBenchArgs),
     /// Counts what layers and models cost on the emulated device, beside what others need.
     DeviceBench(device_bench::DeviceBenchArgs),
     /// Estimates how long a blob takes on a board, and whether it fits.
@@ -89,6 +92,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::TrainBench(args) => train_bench::run(&args),
         Command::DeviceBench(args) => device_bench::run(&args),
         Command::Estimate(args) => estimate::run(&args),
         Command::Faces(args) => faces::run(&args),

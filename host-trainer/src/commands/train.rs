@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::config::Config;
+use crate::config::{Config, Normalization};
 use crate::dataset::{Dataset, Loaded, Options, View};
 use crate::export::{Report, export};
 use crate::graph::Shape;
@@ -28,11 +28,19 @@ pub(super) struct TrainArgs {
     /// CSV file with the columns `path` and `group`: images of a group stay on one side of the split.
     #[arg(long, value_name = "FILE.csv")]
     groups: Option<PathBuf>,
+    /// Weights to start from: a `.safetensors` file, whose names the configuration's `model.pretrained.names` maps, or
+    /// a float `.tflite` file with the same convolutions in the same order.
+    #[arg(long, value_name = "FILE")]
+    pretrained: Option<PathBuf>,
     /// Go on without files that cannot be read.
     #[arg(long)]
     skip_bad: bool,
     /// Go on with a run that was interrupted, from its last epoch.
-    #[arg(long, value_name = "RUN_DIR", conflicts_with_all = ["data", "config", "out", "groups", "skip_bad"])]
+    #[arg(
+        long,
+        value_name = "RUN_DIR",
+        conflicts_with_all = ["data", "config", "out", "groups", "pretrained", "skip_bad"]
+    )]
     resume: Option<PathBuf>,
     /// What computes.
     #[arg(long, value_enum, default_value = "flex")]
@@ -59,7 +67,8 @@ pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
 fn start(args: &TrainArgs) -> Result<(RunDir, Report)> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let run = RunDir::new(args.out.as_deref().context("`--out RUN_DIR` is missing")?);
-    let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    config.model.start_from(args.pretrained.as_deref());
     let options = Options {
         data: config.data.clone(),
         seed: config.seed,
@@ -119,7 +128,7 @@ fn train_and_export(
     images: &Loaded,
     compute: training::Options,
 ) -> Result<Report> {
-    let (mean, std) = record.mean_std();
+    let Normalization { mean, std } = record.normalization(config);
     let data = TrainingData {
         train: Labelled { pixels: &images.train.pixels, labels: &images.train.labels },
         valid: Labelled { pixels: &images.valid.pixels, labels: &images.valid.labels },
@@ -141,6 +150,6 @@ fn train_and_export(
         compute.device.name()
     );
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
-    eprintln!("epoch {} of {} is the best; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
+    eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
     export(run, config, record, images, config.quantize.method, 0)
 }

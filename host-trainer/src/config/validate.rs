@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
-    AugmentConfig, ClassWeights, Config, DataConfig, EarlyStoppingConfig, InputConfig, PlateauConfig, QuantizeConfig,
-    TrainConfig,
+    AugmentConfig, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, InputConfig, Normalization,
+    PlateauConfig, QuantizeConfig, TrainConfig,
 };
 
 /// Largest width and height of the network's input in pixels.
@@ -46,9 +46,11 @@ impl Config {
     pub fn validate(&self) -> Result<()> {
         self.data.validate()?;
         self.input.validate()?;
+        self.normalization.as_ref().map_or(Ok(()), Normalization::validate)?;
         self.augment.validate()?;
         self.train.validate()?;
         self.plateau.validate()?;
+        self.cosine.validate()?;
         self.early_stopping.validate()?;
         self.quantize.validate()
     }
@@ -93,6 +95,22 @@ impl InputConfig {
     }
 }
 
+impl Normalization {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// A mean that no pixel has, or a deviation that cannot be divided by.
+    pub fn validate(&self) -> Result<()> {
+        self.mean
+            .iter()
+            .try_for_each(|mean| check("normalization.mean", mean, 0.0..=1.0, "three numbers of 0 to 1"))?;
+        let deviations = 1.0 / 255.0..=255.0;
+        self.std
+            .iter()
+            .try_for_each(|std| check("normalization.std", std, deviations.clone(), "three numbers of 1/255 to 255"))
+    }
+}
+
 impl AugmentConfig {
     /// Checks every entry.
     ///
@@ -108,7 +126,10 @@ impl AugmentConfig {
         check("augment.hue", &self.hue, 0.0..=180.0, degrees)?;
         check("augment.rotation", &self.rotation, 0.0..=180.0, degrees)?;
         check_pair("augment.crop_area", self.crop_area, 0.01..=1.0, "from 0.01 to 1 (the whole image)")?;
-        check_pair("augment.crop_aspect", self.crop_aspect, 0.1..=10.0, "from 0.1 to 10 (1 keeps the aspect ratio)")
+        check_pair("augment.crop_aspect", self.crop_aspect, 0.1..=10.0, "from 0.1 to 10 (1 keeps the aspect ratio)")?;
+        check("augment.erase", &self.erase, 0.0..=1.0, "a probability, 0 (off) to 1")?;
+        check_pair("augment.erase_area", self.erase_area, 0.001..=1.0, "from 0.001 to 1 (the whole image)")?;
+        check("augment.mixup", &self.mixup, 0.0..=10.0, "0 (off) to 10")
     }
 }
 
@@ -123,6 +144,10 @@ impl TrainConfig {
         check("train.learning_rate", &self.learning_rate, f64::MIN_POSITIVE..=10.0, "more than 0 and at most 10")?;
         check("train.epsilon", &self.epsilon, f32::MIN_POSITIVE..=1.0, "more than 0 and at most 1")?;
         check("train.weight_decay", &self.weight_decay, 0.0..=1.0, "0 (none) to 1")?;
+        if let Some(penalty) = &self.head_first {
+            check("train.head_first", penalty, 1e-9..=1e9, "an L2 penalty of 1e-9 to 1e9")?;
+        }
+        check("train.ema", &self.ema, 0.0..1.0, "from 0 (none) to less than 1")?;
         check("train.label_smoothing", &self.label_smoothing, 0.0..1.0, "from 0 (none) to less than 1")?;
         if let ClassWeights::Each(weights) = &self.class_weights {
             for weight in weights {
@@ -145,6 +170,17 @@ impl PlateauConfig {
         check("plateau.factor", &self.factor, f64::MIN_POSITIVE..1.0, "more than 0 and less than 1")?;
         check("plateau.min_delta", &self.min_delta, 0.0..=f64::MAX, "0 or more")?;
         check("plateau.min_lr", &self.min_lr, 0.0..=f64::MAX, "0 or more")
+    }
+}
+
+impl CosineConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// A share that is none.
+    pub fn validate(&self) -> Result<()> {
+        check("cosine.warmup", &self.warmup, 0.0..1.0, "from 0 (none) to less than 1")?;
+        check("cosine.end", &self.end, 0.0..=1.0, "0 to 1")
     }
 }
 
@@ -213,6 +249,8 @@ mod tests {
             ("[data]\nvalid = 0.6\ntest = 0.5", "data.valid + data.test", "1.1"),
             ("[input]\nwidth = 0", "input.width", "0"),
             ("[input]\nheight = 2000", "input.height", "2000"),
+            ("[normalization]\nmean = [0.0, 2.0, 0.0]\nstd = [1.0, 1.0, 1.0]", "normalization.mean", "2"),
+            ("[normalization]\nmean = [0.0, 0.0, 0.0]\nstd = [1.0, 0.0, 1.0]", "normalization.std", "0"),
             ("[augment]\nhorizontal_flip = 1.5", "augment.horizontal_flip", "1.5"),
             ("[augment]\nbrightness = -0.1", "augment.brightness", "-0.1"),
             ("[augment]\ncontrast = 2.0", "augment.contrast", "2"),
@@ -221,7 +259,14 @@ mod tests {
             ("[augment]\nrotation = 270.0", "augment.rotation", "270"),
             ("[augment]\ncrop_area = [0.0, 1.0]", "augment.crop_area", "[0, 1]"),
             ("[augment]\ncrop_aspect = [1.2, 0.8]", "augment.crop_aspect", "[1.2, 0.8]"),
+            ("[augment]\nerase = 2.0", "augment.erase", "2"),
+            ("[augment]\nerase_area = [0.5, 0.1]", "augment.erase_area", "[0.5, 0.1]"),
+            ("[augment]\nmixup = -1.0", "augment.mixup", "-1"),
             ("[train]\nepochs = 0", "train.epochs", "0"),
+            ("[train]\nhead_first = 0.0", "train.head_first", "0"),
+            ("[train]\nema = 1.0", "train.ema", "1"),
+            ("[cosine]\nwarmup = 1.0", "cosine.warmup", "1"),
+            ("[cosine]\nend = 1.5", "cosine.end", "1.5"),
             ("[train]\nbatch_size = 0", "train.batch_size", "0"),
             ("[train]\nlearning_rate = 0.0", "train.learning_rate", "0"),
             ("[train]\nepsilon = 0.0", "train.epsilon", "0"),

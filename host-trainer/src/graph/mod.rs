@@ -176,6 +176,18 @@ impl Clamp {
 }
 
 impl Graph {
+    /// Multiply-accumulates of one inference, taps in the padding included.
+    #[must_use]
+    pub fn macs(&self) -> usize {
+        let of = |node: &Node| match &node.op {
+            FloatOp::Conv2d { weights, .. }
+            | FloatOp::DepthwiseConv2d { weights, .. }
+            | FloatOp::Dense { weights, .. } => weights.len() * node.output.height * node.output.width,
+            _ => 0,
+        };
+        self.nodes.iter().map(of).sum()
+    }
+
     /// Shape of a tensor: 0 is the input, `i + 1` what node `i` makes.
     #[must_use]
     pub fn shape(&self, tensor: usize) -> Shape {

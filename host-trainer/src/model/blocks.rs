@@ -4,12 +4,13 @@ use anyhow::{Result, ensure};
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation::{relu, sigmoid};
-use burn::tensor::module::{avg_pool2d, conv2d, linear, max_pool2d};
+use burn::tensor::module::{avg_pool2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::ops::{self, Bounds, Norm};
 use crate::config::{Activation, Block};
 use crate::graph::Shape;
 
@@ -32,13 +33,15 @@ pub(super) fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> 
 /// Draws initial weights from a generator of its own, so that they depend on the seed alone.
 pub(super) struct Initialiser<'a> {
     rng: ChaCha8Rng,
+    /// Of batch-norm.
+    epsilon: f64,
     device: &'a Device,
 }
 
 impl<'a> Initialiser<'a> {
     /// Weights on `device` that follow from `seed`.
-    pub fn new(seed: u64, device: &'a Device) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), device }
+    pub fn new(seed: u64, epsilon: f64, device: &'a Device) -> Self {
+        Self { rng: ChaCha8Rng::seed_from_u64(seed), epsilon, device }
     }
 
     /// He et al. 2015: uniform with variance 2 / `fan_in`.
@@ -49,12 +52,18 @@ impl<'a> Initialiser<'a> {
     }
 
     fn zeros(&self, len: usize) -> Param<Tensor<1>> {
-        Param::from_data(TensorData::new(vec![0.0f32; len], [len]), self.device)
+        param(vec![0.0; len], self.device)
     }
 
     fn norm(&self, channels: usize) -> BatchNorm {
-        BatchNormConfig::new(channels).init(self.device)
+        BatchNormConfig::new(channels).with_epsilon(self.epsilon).init(self.device)
     }
+}
+
+/// A vector that is learnt.
+pub(super) fn param(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
+    let len = values.len();
+    Param::from_data(TensorData::new(values, [len]), device)
 }
 
 /// Convolution with SAME padding, then batch-norm or bias, then activation.
@@ -121,13 +130,32 @@ impl Conv {
     fn convolve(&self, x: Tensor<4>, padding: [(usize, usize); 2]) -> Tensor<4> {
         let groups = if self.depthwise { self.weight.dims()[0] } else { 1 };
         let options = ConvOptions::new_with_padding([self.stride; 2], padding, [1, 1], groups);
-        let x = conv2d(x, self.weight.val(), self.bias.as_ref().map(Param::val), options);
-        let x = match &self.norm {
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
-        activate(x, self.activation)
+        let x = ops::conv2d(x, self.weight.val(), options);
+        match (&self.norm, &self.bias) {
+            (Some(norm), _) => normalise(x, norm, self.activation),
+            (None, Some(bias)) => activate(x + bias.val().reshape([1, -1, 1, 1]), self.activation),
+            (None, None) => activate(x, self.activation),
+        }
     }
+}
+
+/// Batch-norm, then the activation. Where it learns, it normalises by the batch's statistics and follows them.
+fn normalise(x: Tensor<4>, norm: &BatchNorm, activation: Activation) -> Tensor<4> {
+    if !(x.device().is_autodiff() && norm.training.is_enabled()) {
+        return activate(norm.forward(x), activation);
+    }
+    let (bounds, rest) = match activation {
+        Activation::Relu => (Bounds { min: 0.0, max: f32::INFINITY }, Activation::Linear),
+        Activation::Relu6 => (Bounds { min: 0.0, max: 6.0 }, Activation::Linear),
+        other => (Bounds { min: f32::NEG_INFINITY, max: f32::INFINITY }, other),
+    };
+    let how = Norm { epsilon: norm.epsilon, bounds };
+    let (x, statistics) = ops::norm(x, norm.gamma.val(), norm.beta.val(), how);
+    for (running, batch) in [&norm.running_mean, &norm.running_var].into_iter().zip(statistics) {
+        let kept = running.value_sync().to_device(&x.device()) * (1.0 - norm.momentum);
+        running.update((kept + batch.detach() * norm.momentum).detach());
+    }
+    activate(x, rest)
 }
 
 /// One [`Block`] with its weights.
@@ -269,6 +297,13 @@ pub(super) struct Dense {
 impl Dense {
     pub fn new(inputs: usize, outputs: usize, activation: Activation, init: &mut Initialiser) -> Self {
         Self { weight: init.he([inputs, outputs], inputs), bias: init.zeros(outputs), activation }
+    }
+
+    /// Replaces weights `[in][out]` and bias.
+    pub fn set(&mut self, weights: Vec<f32>, bias: Vec<f32>) {
+        let (dims, device) = (self.weight.dims(), self.bias.device());
+        self.weight = Param::from_data(TensorData::new(weights, dims), &device);
+        self.bias = param(bias, &device);
     }
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {

@@ -260,6 +260,7 @@ mod tests {
             assert!(graph.nodes.iter().any(|node| node.name == "features.2.shortcut"));
         }
         check(&ModelConfig { preset: Preset::Shallow, ..ModelConfig::default() }, 35, 17, 3);
+        check(&ModelConfig { preset: Preset::Mobilenet, ..ModelConfig::default() }, 38, 64, 1);
     }
 
     #[test]

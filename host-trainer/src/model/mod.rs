@@ -2,8 +2,11 @@
 
 mod blocks;
 mod export;
+mod freeze;
+mod load;
+mod ops;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
@@ -12,6 +15,23 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{Activation, Block, Head, ModelConfig, Preset};
 use crate::graph::Shape;
 use blocks::{Dense, Initialiser, Layer};
+
+/// Channels at width 1 and stride of the separable blocks of MobileNetV1.
+const MOBILENET: [(usize, usize); 13] = [
+    (64, 1),
+    (128, 2),
+    (128, 1),
+    (256, 2),
+    (256, 1),
+    (512, 2),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (512, 1),
+    (1024, 2),
+    (1024, 1),
+];
 
 impl ModelConfig {
     /// The convolutional part, block by block: the configuration's own, or the preset's.
@@ -38,7 +58,28 @@ impl ModelConfig {
                 Block::Residual { channels: 64, stride: 2 },
                 Block::GlobalAveragePool,
             ],
+            Preset::Mobilenet => self.mobilenet(),
         }
+    }
+
+    /// Channels are rounded down, as in Keras.
+    fn mobilenet(&self) -> Vec<Block> {
+        let scaled = |channels: usize| ((channels as f64 * self.width) as usize).max(1);
+        let activation = Activation::Relu6;
+        let stem = Block::Conv { channels: scaled(32), kernel: 3, stride: 2, batch_norm: true, activation };
+        let separable = MOBILENET.iter().map(|&(channels, stride)| Block::Separable {
+            channels: scaled(channels),
+            stride,
+            activation,
+        });
+        [stem].into_iter().chain(separable).chain([Block::GlobalAveragePool]).collect()
+    }
+
+    /// What batch-norm adds to the variance: the configuration's own, or the preset's.
+    #[must_use]
+    pub fn epsilon(&self) -> f64 {
+        let keras = self.features.is_none() && self.preset == Preset::Mobilenet;
+        self.batch_norm_epsilon.unwrap_or(if keras { 1e-3 } else { 1e-5 })
     }
 
     /// The MLP: the configuration's own, or the preset's.
@@ -94,8 +135,11 @@ impl Net {
         let mlp = config.mlp();
         ensure!((0.0..1.0).contains(&mlp.dropout), "the head's dropout is {}: choose 0 up to below 1", mlp.dropout);
         ensure!(!mlp.hidden.contains(&0), "a hidden layer of the head has width 0: choose 1 or more");
+        ensure!((0.01..=4.0).contains(&config.width), "model.width is {}: choose 0.01 to 4", config.width);
+        let epsilon = config.epsilon();
+        ensure!((1e-12..=1.0).contains(&epsilon), "model.batch_norm_epsilon is {epsilon}: choose 1e-12 to 1");
 
-        let mut init = Initialiser::new(seed, device);
+        let mut init = Initialiser::new(seed, epsilon, device);
         let mut shape = task.input;
         let mut features = Vec::new();
         for (index, block) in config.blocks().iter().enumerate() {
@@ -129,14 +173,35 @@ impl Net {
     /// batch's statistics on an autodiff device and the running ones elsewhere.
     #[must_use]
     pub fn forward(&self, pixels: Tensor<4>, mut dropout: Option<&mut ChaCha8Rng>) -> Tensor<2> {
+        let x = self.features(pixels);
+        self.head.iter().fold(x, |x, dense| dense.forward(self.drop(x, dropout.as_deref_mut())))
+    }
+
+    /// What the head reads, `[images][features]`, of pixels less 128.
+    #[must_use]
+    pub fn features(&self, pixels: Tensor<4>) -> Tensor<2> {
         let (x, rest) = match self.features.split_first() {
             Some((first, rest)) if first.starts_with_convolution() => {
                 (first.forward_pixels(pixels, |x| self.normalise(x)), rest)
             }
             _ => (self.normalise(pixels), &self.features[..]),
         };
-        let x = rest.iter().fold(x, |x, layer| layer.forward(x)).flatten(1, 3);
-        self.head.iter().fold(x, |x, dense| dense.forward(self.drop(x, dropout.as_deref_mut())))
+        rest.iter().fold(x, |x, layer| layer.forward(x)).flatten(1, 3)
+    }
+
+    /// Replaces the head, which must be one layer, by `weights` `[features][classes]` and `bias` `[classes]`.
+    ///
+    /// # Errors
+    /// When the head has hidden layers.
+    pub fn set_head(&mut self, weights: Vec<f32>, bias: Vec<f32>) -> Result<()> {
+        let [dense] = &mut self.head[..] else {
+            bail!(
+                "the head has hidden layers, so it cannot be fitted first: leave `model.head.hidden` or \
+                 `train.head_first` out"
+            );
+        };
+        dense.set(weights, bias);
+        Ok(())
     }
 
     /// `((pixel / 255) − mean) / std`, given pixels less 128.
@@ -192,6 +257,16 @@ mod tests {
         assert!(refusal(&ModelConfig::default(), 1).contains("2 classes"));
         let head = Some(Head { hidden: vec![0], ..Head::default() });
         assert!(refusal(&ModelConfig { head, ..ModelConfig::default() }, 2).contains("width 0"));
+    }
+
+    #[test]
+    fn mobilenet_is_that_of_keras() {
+        let config = ModelConfig { preset: Preset::Mobilenet, ..ModelConfig::default() };
+        let input = Shape { height: 128, width: 128, channels: 3 };
+        let net = Net::new(&config, Task { input, ..task(1000) }, 0, &Device::flex()).unwrap();
+        // The number of parameters of keras.applications.MobileNet(alpha=0.25), moving statistics included.
+        assert_eq!(net.num_params(), 475_544);
+        assert_eq!(net.flat, Shape { height: 1, width: 1, channels: 256 });
     }
 
     #[test]

@@ -21,11 +21,13 @@ pub(super) struct Checkpoint {
     pub images: u32,
     /// burn's record of the network, batch-norm's statistics included.
     pub weights: Vec<u8>,
+    /// burn's record of the average network, where there is one.
+    pub average: Vec<u8>,
     /// burn's record of the optimiser.
     pub optimizer: Vec<u8>,
-    /// `weights` of the best epoch.
+    /// `weights`, or else `average`, of the epoch that is kept.
     pub best_weights: Vec<u8>,
-    /// Counted from 1.
+    /// That epoch, counted from 1.
     pub best_epoch: usize,
     /// Learning rate of the next epoch.
     pub learning_rate: f64,

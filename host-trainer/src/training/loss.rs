@@ -6,6 +6,14 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::config::{ClassWeights, NamedWeights, TrainConfig};
 
+/// What an image shows: two classes in shares that sum to 1.
+pub(super) type Mixture = [(usize, f32); 2];
+
+/// An image of one class.
+pub(super) fn certain(label: usize) -> Mixture {
+    [(label, 1.0), (label, 0.0)]
+}
+
 /// The training loss.
 pub(super) struct Criterion {
     smoothing: f32,
@@ -36,20 +44,25 @@ impl Criterion {
         Self { smoothing: 0.0, weights: vec![1.0; classes] }
     }
 
+    /// One weight a class.
+    pub fn weights(&self) -> &[f32] {
+        &self.weights
+    }
+
     /// Mean loss of `logits`, weighted by class, in nats, and the sum of the weights.
-    pub fn loss(&self, logits: Tensor<2>, labels: &[usize]) -> (Tensor<1>, f64) {
+    pub fn loss(&self, logits: Tensor<2>, images: &[Mixture]) -> (Tensor<1>, f64) {
         let classes = self.weights.len();
-        let total: f32 = labels.iter().map(|&label| self.weights[label]).sum();
+        let total: f32 = images.iter().flatten().map(|&(label, share)| share * self.weights[label]).sum();
         let rest = self.smoothing / classes as f32;
-        let mut targets = Vec::with_capacity(labels.len() * classes);
-        for &label in labels {
-            let weight = self.weights[label] / total;
-            targets.extend((0..classes).map(|class| {
-                let hard = if class == label { 1.0 - self.smoothing } else { 0.0 };
-                weight * (hard + rest)
-            }));
+        let mut targets = vec![0.0; images.len() * classes];
+        for (row, image) in targets.chunks_exact_mut(classes).zip(images) {
+            for &(label, share) in image {
+                let weight = share * self.weights[label] / total;
+                row.iter_mut().for_each(|target| *target += weight * rest);
+                row[label] += weight * (1.0 - self.smoothing);
+            }
         }
-        let targets = Tensor::<2>::from_data(TensorData::new(targets, [labels.len(), classes]), &logits.device());
+        let targets = Tensor::<2>::from_data(TensorData::new(targets, [images.len(), classes]), &logits.device());
         ((log_softmax(logits, 1) * targets).sum().neg(), f64::from(total))
     }
 }
@@ -70,7 +83,12 @@ mod tests {
     fn loss(criterion: &Criterion, logits: &[[f32; 2]], labels: &[usize]) -> f32 {
         let values = logits.iter().flatten().copied().collect();
         let logits = Tensor::from_data(TensorData::new::<f32, _>(values, [logits.len(), 2]), &Device::flex());
-        criterion.loss(logits, labels).0.into_scalar()
+        let images: Vec<Mixture> = labels.iter().map(|&label| certain(label)).collect();
+        mixed(criterion, logits, &images)
+    }
+
+    fn mixed(criterion: &Criterion, logits: Tensor<2>, images: &[Mixture]) -> f32 {
+        criterion.loss(logits, images).0.into_scalar()
     }
 
     /// Logits whose probabilities are 3/4 and 1/4.
@@ -96,6 +114,16 @@ mod tests {
         let criterion = Criterion { smoothing: 0.0, weights: vec![3.0, 1.0] };
         let value = loss(&criterion, &logits(), &[0, 1]);
         assert!((value - (3.0 * (4.0f32 / 3.0).ln() + 4.0f32.ln()) / 4.0).abs() < 1e-6, "{value}");
+    }
+
+    #[test]
+    fn mixtures_by_hand() {
+        let logits = || Tensor::from_data(TensorData::new(vec![3.0f32.ln(), 0.0], [1, 2]), &Device::flex());
+        let mixture = [[(1, 0.25), (0, 0.75)]];
+        let plain = mixed(&Criterion::plain(2), logits(), &mixture);
+        assert!((plain - (0.75 * (4.0f32 / 3.0).ln() + 0.25 * 4.0f32.ln())).abs() < 1e-6, "{plain}");
+        let weighted = mixed(&Criterion { smoothing: 0.0, weights: vec![1.0, 3.0] }, logits(), &mixture);
+        assert!((weighted - (0.5 * (4.0f32 / 3.0).ln() + 0.5 * 4.0f32.ln())).abs() < 1e-6, "{weighted}");
     }
 
     #[test]

@@ -3,11 +3,15 @@
 //! A run is determined by configuration, images and back end: it is bit-identical from run to run, with any number
 //! of threads, and when it is killed and resumed.
 
+mod average;
 mod batch;
 mod checkpoint;
+mod initial;
 mod loss;
+mod optimizer;
 mod progress;
 mod run;
+pub mod timing;
 
 use std::path::Path;
 
@@ -106,9 +110,9 @@ pub struct Options {
 /// What a run leaves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
-    /// The network of the best epoch.
+    /// The network that is kept: that of the best epoch, or of the last.
     pub graph: Graph,
-    /// That epoch, counted from 1.
+    /// Its epoch, counted from 1.
     pub best_epoch: usize,
     /// What was measured in each epoch.
     pub epochs: Vec<Epoch>,
@@ -141,7 +145,7 @@ pub fn train(
 ) -> Result<Outcome> {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
     let outcome = pool.install(|| {
-        let mut run = run::Run::start(data, config, run_dir, options)?;
+        let mut run = run::Run::start(data, config, run_dir, options, observer)?;
         while !run.finished() {
             observer.epoch(run.epoch(observer)?, config.train.epochs);
         }

@@ -25,6 +25,8 @@ pub struct Moment {
 
 /// Is told what a run does.
 pub trait Observer: Sync {
+    /// Something about the network to be trained.
+    fn note(&self, _note: &str) {}
     /// A step is done.
     fn step(&self, _moment: &Moment) {}
     /// An epoch is done and saved.
@@ -61,6 +63,10 @@ impl Default for Console {
 }
 
 impl Observer for Console {
+    fn note(&self, note: &str) {
+        eprintln!("{note}");
+    }
+
     fn step(&self, moment: &Moment) {
         let Moment { epoch, epochs, step, steps, learning_rate, loss, accuracy } = *moment;
         let done = ((epoch - 1) * steps + step) as u64;

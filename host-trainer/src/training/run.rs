@@ -5,22 +5,24 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 
+use super::average::Average;
 use super::batch::{Use, generator, order, pixels};
 use super::checkpoint::{Checkpoint, fingerprint};
-use super::loss::Criterion;
+use super::loss::{Criterion, Mixture, certain};
+use super::optimizer::{optimizer, restored};
 use super::{
-    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData, check_new,
+    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData,
+    check_new, initial,
 };
-use crate::atomic;
-use crate::augment::{Key, augment};
-use crate::config::{Config, Monitor};
+use crate::augment::{Key, Mix, augment, mix};
+use crate::config::{Config, Monitor, Schedule};
 use crate::model::{Net, Task};
 use crate::plateau::{EarlyStopping, Plateau, Verdict};
+use crate::{atomic, cosine};
 
 /// Images that validation runs through the network at once.
 const VALIDATION_BATCH: usize = 64;
@@ -34,6 +36,8 @@ pub(super) struct Run<'a> {
     device: Device,
     criterion: Criterion,
     net: Net,
+    /// Of `net` over the steps so far, where one is asked for; then it is what is measured and kept.
+    average: Option<Average>,
     optimizer: ModuleOptimizer,
     /// All that a checkpoint holds but the weights and the optimiser, which are those of its epoch.
     state: Checkpoint,
@@ -41,7 +45,13 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// A new run, or the one in `run_dir` as its last epoch left it.
-    pub fn start(data: &'a TrainingData, config: &'a Config, run_dir: &Path, options: Options) -> Result<Self> {
+    pub fn start(
+        data: &'a TrainingData,
+        config: &'a Config,
+        run_dir: &Path,
+        options: Options,
+        observer: &dyn Observer,
+    ) -> Result<Self> {
         config.validate()?;
         let TrainingData { train, valid, shape, classes, mean, std } = *data;
         for (name, images) in [("training", train), ("validation", valid)] {
@@ -52,11 +62,13 @@ impl<'a> Run<'a> {
         let net = Net::new(&config.model, task, config.seed, &device)?;
         let criterion = Criterion::new(&config.train, train.labels, classes)?;
         let mut run = Self {
-            optimizer: optimizer(config),
+            average: None,
+            optimizer: optimizer(&config.train),
             state: Checkpoint {
                 config: toml::to_string(config).context("cannot write the configuration as TOML")?,
                 images: fingerprint([train, valid].map(|images| (images.pixels, images.labels))),
                 weights: Vec::new(),
+                average: Vec::new(),
                 optimizer: Vec::new(),
                 best_weights: Vec::new(),
                 best_epoch: 0,
@@ -73,10 +85,19 @@ impl<'a> Run<'a> {
             criterion,
             net,
         };
-        if options.resume {
-            run.restore()?;
+        let saved = if options.resume {
+            run.saved()?
         } else {
             run.claim_folder()?;
+            None
+        };
+        if saved.is_none() {
+            initial::initialise(&mut run.net, data, config, run.criterion.weights(), observer)?;
+        }
+        initial::freeze(&mut run.net, &config.train)?;
+        run.average = (config.train.ema > 0.0).then(|| Average::new(config.train.ema, &run.net));
+        if let Some(saved) = saved {
+            run.restore(saved)?;
         }
         Ok(run)
     }
@@ -89,11 +110,12 @@ impl<'a> Run<'a> {
         atomic::write(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
     }
 
-    fn restore(&mut self) -> Result<()> {
+    /// The checkpoint of the same run, or `None` when it did not finish its first epoch.
+    fn saved(&self) -> Result<Option<Checkpoint>> {
         let shown = self.run_dir.display();
-        let Some(mut saved) = Checkpoint::load(&self.run_dir)? else {
+        let Some(saved) = Checkpoint::load(&self.run_dir)? else {
             ensure!(self.run_dir.join(CONFIG_FILE).exists(), "there is no run to resume in {shown}: start a new one");
-            return Ok(());
+            return Ok(None);
         };
         ensure!(
             saved.config == self.state.config,
@@ -103,11 +125,18 @@ impl<'a> Run<'a> {
             saved.images == self.state.images,
             "the images are not those that the run in {shown} started with: restore them, or start a new run"
         );
+        Ok(Some(saved))
+    }
+
+    fn restore(&mut self, mut saved: Checkpoint) -> Result<()> {
+        let shown = self.run_dir.display();
         let damaged =
             || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
         self.net = load(self.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
-        let optimizer = Bytes::from_bytes_vec(std::mem::take(&mut saved.optimizer));
-        self.optimizer = optimizer_with(self.config, optimizer).with_context(damaged)?;
+        if let Some(average) = &mut self.average {
+            average.restore(std::mem::take(&mut saved.average)).with_context(damaged)?;
+        }
+        self.optimizer = restored(&self.config.train, std::mem::take(&mut saved.optimizer)).with_context(damaged)?;
         self.state = saved;
         self.write_metrics()
     }
@@ -121,10 +150,15 @@ impl<'a> Run<'a> {
         let start = Instant::now();
         let epoch = self.state.epochs.len() + 1;
         let (train_loss, train_accuracy) = self.steps(epoch, observer)?;
-        let net = self.net.valid();
+        let net = self.result();
         let (valid_loss, valid_accuracy) = evaluate(&net, self.data, self.data.valid);
         ensure!(valid_loss.is_finite(), self.diverged(epoch, "validation"));
         let record = save(net)?;
+        let (weights, average) = match &self.average {
+            Some(_) => (save(self.net.valid())?, record.clone()),
+            None => (record.clone(), Vec::new()),
+        };
+        let learning_rate = self.learning_rate(epoch, self.steps_of_epoch() - 1);
 
         let state = &mut self.state;
         let value = |monitor| match monitor {
@@ -132,14 +166,13 @@ impl<'a> Run<'a> {
             Monitor::ValidAccuracy => valid_accuracy,
             Monitor::TrainLoss => train_loss,
         };
-        let learning_rate = state.learning_rate;
-        state.learning_rate = state.plateau.step(value(self.config.plateau.monitor), learning_rate);
-        match state.stopping.step(value(self.config.early_stopping.monitor)) {
-            Verdict::Best => (state.best_epoch, state.best_weights) = (epoch, record.clone()),
-            Verdict::Continue => {}
-            Verdict::Stop => state.stopped = true,
+        state.learning_rate = state.plateau.step(value(self.config.plateau.monitor), state.learning_rate);
+        let verdict = state.stopping.step(value(self.config.early_stopping.monitor));
+        state.stopped = verdict == Verdict::Stop;
+        if verdict == Verdict::Best || !self.config.early_stopping.restore_best {
+            (state.best_epoch, state.best_weights) = (epoch, record);
         }
-        state.weights = record;
+        (state.weights, state.average) = (weights, average);
         state.optimizer = self.optimizer.into_bytes()?.to_vec();
         let seconds = start.elapsed().as_secs_f64();
         let measured = Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
@@ -149,23 +182,49 @@ impl<'a> Run<'a> {
         Ok(&self.state.epochs[epoch - 1])
     }
 
+    /// The network that is measured and kept, without autodiff.
+    fn result(&self) -> Net {
+        self.average.as_ref().map_or_else(|| self.net.valid(), |average| average.net().clone())
+    }
+
+    fn steps_of_epoch(&self) -> usize {
+        self.data.train.labels.len().div_ceil(self.config.train.batch_size)
+    }
+
+    /// The learning rate of a step, counted from 0, of an epoch.
+    fn learning_rate(&self, epoch: usize, step: usize) -> f64 {
+        match self.config.train.schedule {
+            Schedule::Plateau => self.state.learning_rate,
+            Schedule::Cosine => {
+                let (steps, settings) = (self.steps_of_epoch(), &self.config.train);
+                let share = cosine::share(&self.config.cosine, (epoch - 1) * steps + step, settings.epochs * steps);
+                settings.learning_rate * share
+            }
+        }
+    }
+
     /// Trains on every image once; loss and accuracy on the way.
     fn steps(&mut self, epoch: usize, observer: &dyn Observer) -> Result<(f64, f64)> {
         let TrainingData { train, shape, .. } = *self.data;
         let settings = &self.config.train;
         let order = order(self.config.seed, epoch, train.labels.len());
         let mut dropout = generator(self.config.seed, epoch, Use::Dropout);
-        let steps = order.len().div_ceil(settings.batch_size);
+        let steps = self.steps_of_epoch();
         let (mut loss_sum, mut weight_sum, mut correct, mut seen) = (0.0, 0.0, 0, 0);
         for (step, batch) in order.chunks(settings.batch_size).enumerate() {
             let labels: Vec<usize> = batch.iter().map(|&image| train.labels[image]).collect();
-            let input = pixels(batch.len(), shape, &self.device, |index| self.augmented(epoch, batch[index]));
+            let mixtures: Vec<Mixture> = batch.iter().map(|&image| self.mixture(epoch, image)).collect();
+            let input = pixels(batch.len(), shape, &self.device, |index| self.mixed(epoch, batch[index]));
             let logits = self.net.forward(input, Some(&mut dropout));
-            let (loss, weight) = self.criterion.loss(logits.clone(), &labels);
+            let (loss, weight) = self.criterion.loss(logits.clone(), &mixtures);
+            let learning_rate = self.learning_rate(epoch, step);
             let value = f64::from(loss.clone().into_scalar::<f32>());
             ensure!(value.is_finite(), self.diverged(epoch, "training"));
             let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
-            self.net = self.optimizer.step(self.state.learning_rate, self.net.clone(), gradients);
+            self.net = self.optimizer.step(learning_rate, self.net.clone(), gradients);
+            if let Some(average) = &mut self.average {
+                average.update(&self.net, (epoch - 1) * steps + step);
+            }
 
             loss_sum += value * weight;
             weight_sum += weight;
@@ -176,7 +235,7 @@ impl<'a> Run<'a> {
                 epochs: settings.epochs,
                 step: step + 1,
                 steps,
-                learning_rate: self.state.learning_rate,
+                learning_rate,
                 loss: loss_sum / weight_sum,
                 accuracy: correct as f64 / seen as f64,
             });
@@ -184,16 +243,42 @@ impl<'a> Run<'a> {
         Ok((loss_sum / weight_sum, correct as f64 / seen as f64))
     }
 
+    fn key(&self, epoch: usize, image: usize) -> Key {
+        Key { seed: self.config.seed, epoch: epoch as u64, index: image as u64 }
+    }
+
     fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
-        let key = Key { seed: self.config.seed, epoch: epoch as u64, index: image as u64 };
-        augment(self.data.train.image(image, self.data.shape), self.data.shape, &self.config.augment, key)
+        let TrainingData { train, shape, .. } = *self.data;
+        augment(train.image(image, shape), shape, &self.config.augment, self.key(epoch, image))
+    }
+
+    /// With which image, and how, another is mixed.
+    fn mix(&self, epoch: usize, image: usize) -> Option<Mix> {
+        let alpha = self.config.augment.mixup;
+        (alpha > 0.0).then(|| Mix::new(alpha, self.data.train.labels.len(), self.key(epoch, image)))
+    }
+
+    fn mixture(&self, epoch: usize, image: usize) -> Mixture {
+        let labels = self.data.train.labels;
+        self.mix(epoch, image).map_or(certain(labels[image]), |Mix { other, share }| {
+            [(labels[image], share), (labels[other], 1.0 - share)]
+        })
+    }
+
+    /// The image as a step sees it.
+    fn mixed(&self, epoch: usize, image: usize) -> Vec<u8> {
+        let mut pixels = self.augmented(epoch, image);
+        if let Some(Mix { other, share }) = self.mix(epoch, image) {
+            mix(&mut pixels, &self.augmented(epoch, other), share);
+        }
+        pixels
     }
 
     fn diverged(&self, epoch: usize, which: &str) -> String {
         format!(
             "the {which} loss is no longer a finite number in epoch {epoch}: the learning rate {:e} is too high; \
              start again with a lower train.learning_rate, for example {:e}",
-            self.state.learning_rate,
+            self.learning_rate(epoch, self.steps_of_epoch() - 1),
             self.config.train.learning_rate / 10.0
         )
     }
@@ -206,7 +291,7 @@ impl<'a> Run<'a> {
         atomic::write(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
     }
 
-    /// Writes the graph of the best weights.
+    /// Writes the graph of the weights that are kept.
     pub fn finish(self) -> Result<Outcome> {
         let graph = load(self.net.valid(), self.state.best_weights)?.graph();
         graph.save(&self.run_dir.join(GRAPH_FILE))?;
@@ -214,23 +299,11 @@ impl<'a> Run<'a> {
     }
 }
 
-fn optimizer(config: &Config) -> ModuleOptimizer {
-    let decay = config.train.weight_decay;
-    AdamConfig::new()
-        .with_epsilon(config.train.epsilon)
-        .with_weight_decay((decay > 0.0).then(|| WeightDecayConfig::new(decay)))
-        .init()
-}
-
-fn optimizer_with(config: &Config, state: Bytes) -> Result<ModuleOptimizer> {
-    Ok(optimizer(config).from_bytes(state)?)
-}
-
-fn save(net: Net) -> Result<Vec<u8>> {
+pub(super) fn save(net: Net) -> Result<Vec<u8>> {
     Ok(net.into_record().into_bytes()?.to_vec())
 }
 
-fn load(net: Net, record: Vec<u8>) -> Result<Net> {
+pub(super) fn load(net: Net, record: Vec<u8>) -> Result<Net> {
     Ok(net.try_load_record(ModuleRecord::from_bytes(Bytes::from_bytes_vec(record))?)?)
 }
 
@@ -242,7 +315,8 @@ fn evaluate(net: &Net, data: &TrainingData, images: Labelled) -> (f64, f64) {
         let first = batch * VALIDATION_BATCH;
         let input = pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
         let logits = net.forward(input, None);
-        let (loss, weight) = criterion.loss(logits.clone(), labels);
+        let images: Vec<Mixture> = labels.iter().map(|&label| certain(label)).collect();
+        let (loss, weight) = criterion.loss(logits.clone(), &images);
         loss_sum += f64::from(loss.into_scalar::<f32>()) * weight;
         correct += hits(logits, labels);
     }

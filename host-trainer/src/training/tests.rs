@@ -7,7 +7,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::config::{Activation, AugmentConfig, Block, Head, Monitor};
+use crate::config::{Activation, AugmentConfig, Block, Head, Monitor, OptimizerKind, Schedule};
+use crate::graph::FloatOp;
 
 /// Images of horizontal (class 0) and vertical (class 1) stripes with noise.
 struct Stripes {
@@ -121,6 +122,90 @@ fn runs_are_bit_identical_with_any_number_of_threads() {
     });
     assert_eq!(outcomes[0], outcomes[1]);
     assert_eq!(outcomes[1], outcomes[2]);
+}
+
+/// [`small`] with everything that transfer learning adds.
+fn transfer(epochs: usize) -> Config {
+    let mut config = small(epochs);
+    config.train.optimizer = OptimizerKind::AdamW;
+    config.train.weight_decay = 0.05;
+    config.train.schedule = Schedule::Cosine;
+    config.train.ema = 0.9;
+    config.train.frozen = vec!["features.0".to_owned()];
+    config.train.frozen_batch_norm = true;
+    config.train.head_first = Some(0.1);
+    config.model.head = Some(Head { dropout: 0.2, ..Head::default() });
+    config.augment = AugmentConfig { horizontal_flip: 0.5, erase: 0.5, mixup: 0.4, ..AugmentConfig::none() };
+    config.early_stopping.restore_best = false;
+    config
+}
+
+/// Weights of a convolution of the graph.
+fn weights(graph: &Graph, name: &str) -> Vec<f32> {
+    let node = graph.nodes.iter().find(|node| node.name == name).unwrap();
+    let FloatOp::Conv2d { weights, .. } = &node.op else { panic!("{name} is no convolution") };
+    weights.clone()
+}
+
+#[test]
+fn transfer_runs_do_not_depend_on_threads_and_resume_to_the_same_end() {
+    let images = Stripes::new(60, 9, 10);
+    let (data, config) = (images.data(20), transfer(3));
+    let runs = [1, 2].map(|threads| {
+        let dir = tempfile::tempdir().unwrap();
+        timeless(&train(&data, &config, dir.path(), options(threads), &Silent).unwrap())
+    });
+    assert_eq!(runs[0], runs[1]);
+    assert_eq!(runs[0].best_epoch, 3);
+    for (epoch, step) in [(1, 1), (2, 2), (3, 5)] {
+        let dir = tempfile::tempdir().unwrap();
+        let killer = Killer { epoch, step };
+        let killed = catch_unwind(AssertUnwindSafe(|| train(&data, &config, dir.path(), options(1), &killer)));
+        assert!(killed.is_err());
+        let resume = Options { resume: true, ..options(2) };
+        assert_eq!(timeless(&train(&data, &config, dir.path(), resume, &Silent).unwrap()), runs[0]);
+    }
+}
+
+#[test]
+fn frozen_layers_keep_their_weights_and_others_learn() {
+    let images = Stripes::new(60, 9, 10);
+    let after = |epochs| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = transfer(epochs);
+        config.train.ema = 0.0;
+        train(&images.data(20), &config, dir.path(), options(1), &Silent).unwrap().graph
+    };
+    let (one, two) = (after(1), after(2));
+    assert_eq!(weights(&one, "features.0.conv"), weights(&two, "features.0.conv"));
+    for name in ["features.1.conv1", "features.1.shortcut"] {
+        assert_ne!(weights(&one, name), weights(&two, name), "{name}");
+    }
+}
+
+#[test]
+fn a_head_fitted_first_knows_more_than_a_random_one() {
+    let images = Stripes::new(120, 9, 10);
+    let accuracy = |head_first| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = transfer(1);
+        config.train.head_first = head_first;
+        // The rest stays as it was drawn.
+        config.train.learning_rate = 1e-12;
+        train(&images.data(40), &config, dir.path(), options(1), &Silent).unwrap().epochs[0].valid_accuracy
+    };
+    let (random, fitted) = (accuracy(None), accuracy(Some(1e-3)));
+    assert!(fitted > random + 0.1, "{fitted} {random}");
+}
+
+#[test]
+fn layers_that_do_not_exist_cannot_be_frozen() {
+    let images = Stripes::new(30, 8, 10);
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = transfer(1);
+    config.train.frozen = vec!["features.0".to_owned(), "features.9".to_owned()];
+    let message = refusal(train(&images.data(10), &config, dir.path(), options(1), &Silent));
+    assert!(message.contains("features.9") && message.contains("features.1.shortcut, head.0"), "{message}");
 }
 
 /// Panics in the given step, as if the process were killed there.

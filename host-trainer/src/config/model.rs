@@ -1,0 +1,186 @@
+//! What the network is made of.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The network: a preset, or features and head of one's own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ModelConfig {
+    /// `resnet8` (alias `deep`), `mobilenet` or `shallow`; ignored where `features` is given.
+    pub preset: Preset,
+    /// Factor of the channels of `mobilenet`, 0.01 to 4.
+    pub width: f64,
+    /// What batch-norm adds to the variance; when absent, 1e-3 for `mobilenet`, as in Keras, and 1e-5 otherwise.
+    pub batch_norm_epsilon: Option<f64>,
+    /// The convolutional part, block by block, in place of the preset's.
+    pub features: Option<Vec<Block>>,
+    /// The MLP, in place of the preset's.
+    pub head: Option<Head>,
+    /// Weights to start from, in place of random ones.
+    pub pretrained: Option<PretrainedConfig>,
+}
+
+impl Default for ModelConfig {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Resnet8,
+            width: 0.25,
+            batch_norm_epsilon: None,
+            features: None,
+            head: None,
+            pretrained: None,
+        }
+    }
+}
+
+impl ModelConfig {
+    /// Names the file of pretrained weights, where one is given.
+    pub fn start_from(&mut self, file: Option<&Path>) {
+        if let Some(file) = file {
+            self.pretrained.get_or_insert_default().file = Some(file.to_owned());
+        }
+    }
+}
+
+/// Where initial weights come from.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PretrainedConfig {
+    /// A `.safetensors` file, or a float `.tflite` file whose convolutions come in the order of the network's;
+    /// `--pretrained` gives it too.
+    pub file: Option<PathBuf>,
+    /// For each layer the name that it has in a `.safetensors` file: `"features.0.conv" = "stem"` takes `stem.weight`
+    /// and `stem.bias`. `NAME.norm` is the batch-norm of a layer: `weight`, `bias`, `running_mean` and `running_var`.
+    /// `{}` stands for any number: `"features.{}.pointwise" = "block_{}"`. Layers that are not named start from random
+    /// weights; where nothing is named, all have the network's own names. Convolutions are `[out][in][height][width]`;
+    /// one that reads three colours is summed over them where the network reads grey.
+    pub names: BTreeMap<String, String>,
+}
+
+/// Networks by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Two convolutions with large max-pools and an MLP.
+    Shallow,
+    /// MLPerf Tiny's ResNet8: residual blocks of 16, 32 and 64 channels with batch-norm.
+    #[serde(alias = "deep")]
+    #[value(alias = "deep")]
+    Resnet8,
+    /// MobileNetV1 (Howard et al. 2017): depthwise-separable blocks with ReLU6.
+    Mobilenet,
+}
+
+impl Preset {
+    /// The name in configurations and on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Preset::Shallow => "shallow",
+            Preset::Resnet8 => "resnet8",
+            Preset::Mobilenet => "mobilenet",
+        }
+    }
+}
+
+/// One block of the convolutional part. Padding is TFLite's SAME.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "type")]
+pub enum Block {
+    /// Convolution, batch-norm where asked, activation.
+    Conv {
+        /// Output channels.
+        channels: usize,
+        /// Kernel height and width.
+        #[serde(default = "three")]
+        kernel: usize,
+        /// Stride.
+        #[serde(default = "one")]
+        stride: usize,
+        /// Batch-norm before the activation.
+        #[serde(default = "yes")]
+        batch_norm: bool,
+        /// Activation.
+        #[serde(default)]
+        activation: Activation,
+    },
+    /// Depthwise 3x3 and pointwise convolution, each with batch-norm and activation.
+    Separable {
+        /// Output channels.
+        channels: usize,
+        /// Stride of the depthwise convolution.
+        #[serde(default = "one")]
+        stride: usize,
+        /// Activation.
+        #[serde(default)]
+        activation: Activation,
+    },
+    /// Two 3x3 convolutions with batch-norm and a shortcut (1x1 convolution where the shape changes).
+    Residual {
+        /// Output channels.
+        channels: usize,
+        /// Stride of the first convolution.
+        #[serde(default = "one")]
+        stride: usize,
+    },
+    /// Max pooling without padding; stride equals size.
+    MaxPool {
+        /// Height and width of the window.
+        size: usize,
+    },
+    /// Average pooling without padding; stride equals size.
+    AveragePool {
+        /// Height and width of the window.
+        size: usize,
+    },
+    /// Mean over all rows and columns.
+    GlobalAveragePool,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn three() -> usize {
+    3
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Activation functions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Activation {
+    /// None.
+    Linear,
+    /// max(x, 0).
+    #[default]
+    Relu,
+    /// min(max(x, 0), 6).
+    Relu6,
+    /// 1 / (1 + e^−x).
+    Sigmoid,
+}
+
+/// The MLP after the features: hidden layers, then one output a class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Head {
+    /// Width of each hidden layer.
+    pub hidden: Vec<usize>,
+    /// Activation of the hidden layers.
+    pub activation: Activation,
+    /// Share of the inputs of each layer that training drops.
+    pub dropout: f64,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { hidden: Vec::new(), activation: Activation::Relu, dropout: 0.0 }
+    }
+}
