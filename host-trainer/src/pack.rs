@@ -2,44 +2,31 @@
 
 mod winograd;
 
-use std::collections::BTreeSet;
-
 use no_std_infer::fixed::{Multiplier, clamp_i8};
 use no_std_infer::format::{Activation, Add, Conv2d, DEPTHWISE_LEN, Layout, Op, Weights};
-use no_std_infer::ops::{ChannelParams, Constants, ConvLayer, OutputParams, PackedDepthwise, PackedParams, PatchOrder};
+use no_std_infer::ops::{
+    ChannelParams, Constants, ConvLayer, Form, OutputParams, PackedDepthwise, PackedParams, PatchOrder,
+};
 
 use crate::quantise::QuantModel;
 
-pub use winograd::winograd_conv2d;
+pub use winograd::{Price, winograd_conv2d};
 
 /// The same model with its layers packed where that is possible, so that it runs fast with at most `flash` bytes of
 /// weights and tables. What it computes stays the same, byte for byte.
 ///
 /// Packing takes hardly more than the weights themselves and is done whatever the budget. What is left of it goes to
-/// convolutions whose transformed weights save instructions, the best saving a byte first.
+/// convolutions whose transformed weights save instructions, to those that together save the most; see [`Price`].
 #[must_use]
 pub fn pack(model: &QuantModel, flash: usize) -> QuantModel {
-    let with = |transformed: &BTreeSet<usize>| {
+    let with = |forms: &[Option<Form>]| {
         let mut constants = Section::default();
-        let ops = model.ops.iter().enumerate();
-        let ops = ops.map(|(index, op)| constants.add(op, &model.constants, transformed.contains(&index))).collect();
+        let ops = model.ops.iter().zip(forms).map(|(op, &form)| constants.add(op, &model.constants, form)).collect();
         QuantModel { ops, constants: constants.0, ..model.clone() }
     };
-    let mut transformed = BTreeSet::new();
-    let smallest = with(&transformed);
-    if smallest.constants.len() >= flash {
-        return smallest;
-    }
-    let mut left = flash - smallest.constants.len();
-    for (index, extra) in winograd::best_first(&smallest.ops) {
-        // Constants start at multiples of 16.
-        let extra = extra.next_multiple_of(16);
-        if extra <= left {
-            left -= extra;
-            transformed.insert(index);
-        }
-    }
-    with(&transformed)
+    let smallest = with(&vec![None; model.ops.len()]);
+    let left = flash.saturating_sub(smallest.constants.len());
+    with(&winograd::choose(&smallest.ops, left))
 }
 
 /// A weights section that grows.
@@ -49,11 +36,14 @@ struct Section(Vec<u8>);
 impl Section {
     /// An operator whose constants lie in `source`, with them in this section; a convolution's transformed if that is
     /// asked for and possible.
-    fn add(&mut self, op: &Op, source: &[u8], transformed: bool) -> Op {
+    fn add(&mut self, op: &Op, source: &[u8], form: Option<Form>) -> Op {
         let mut op = *op;
         match &mut op {
-            Op::Conv2d(layer) if transformed && let Some((words, channels)) = winograd_conv2d(layer, source) => {
-                layer.weights = self.layer(Layout::Winograd2x2, &words, &channels);
+            Op::Conv2d(layer)
+                if let Some(form) = form
+                    && let Some((words, channels)) = winograd_conv2d(form, layer, source) =>
+            {
+                layer.weights = self.layer(form.layout(), &words, &channels);
             }
             Op::Conv2d(layer) => match packed_conv2d(layer, source) {
                 Some((words, channels)) => {
@@ -238,23 +228,36 @@ mod tests {
         assert_eq!(constant_value([3, -2].into_iter(), live, -128), None);
     }
 
-    fn transformed(model: &QuantModel) -> usize {
-        let layout = |op: &&Op| matches!(op, Op::Conv2d(op) if op.weights.layout == Layout::Winograd2x2);
-        model.ops.iter().filter(layout).count()
+    /// The transforms of a model's layers, and the instructions of its convolutions.
+    fn chosen(model: &QuantModel) -> (Vec<Form>, u64) {
+        let (mut forms, mut instructions) = (Vec::new(), 0);
+        for op in &model.ops {
+            let Op::Conv2d(op) = op else { continue };
+            forms.extend(Form::of(op.weights.layout));
+            instructions += Price::new(op, Form::of(op.weights.layout)).instructions;
+        }
+        (forms, instructions)
     }
 
     #[test]
     fn a_budget_is_kept_and_buys_transformed_weights() {
+        use Form::{F2x2, F4x4, Stride2};
+
         let model = network("resnet8").unwrap();
         let [smallest, fastest] = [0, usize::MAX].map(|flash| pack(&model, flash));
-        assert_eq!((transformed(&smallest), transformed(&fastest)), (0, 5));
-        let mut before = 0;
+        let (forms, least) = chosen(&fastest);
+        assert_eq!(forms, [F2x2, F4x4, F4x4, Stride2, F4x4, Stride2, F4x4]);
+        let (forms, most) = chosen(&smallest);
+        assert!(forms.is_empty() && most > 2 * least);
+        let (mut kinds, mut before) = (std::collections::BTreeSet::new(), most);
         for flash in (smallest.constants.len()..fastest.constants.len()).step_by(1000) {
             let packed = pack(&model, flash);
-            assert!(packed.constants.len() <= flash && transformed(&packed) < 5);
-            before = before.max(transformed(&packed));
+            let (forms, instructions) = chosen(&packed);
+            assert!(packed.constants.len() <= flash && (least + 1..=before).contains(&instructions));
+            before = instructions;
+            kinds.insert([F2x2, F4x4, Stride2].map(|form| forms.iter().filter(|&&chosen| chosen == form).count()));
         }
-        assert_eq!(before, 4);
+        assert!(kinds.len() > 8 && kinds.contains(&[1, 0, 0]), "{kinds:?}");
         assert_eq!(pack(&model, fastest.constants.len()), fastest);
     }
 

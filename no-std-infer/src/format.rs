@@ -43,7 +43,7 @@
 //! * Packed depthwise weights: [`DEPTHWISE_LEN`] bytes an output channel: the int8 weights of the taps
 //!   0, 3, 2, 5, 6, 1, 8, 4 and 7, counted row by row, then zeros, so that SXTB16 makes pairs of taps in one row. Their
 //!   first byte is a multiple of 4.
-//! * Transformed weights of Conv2d ([`Layout::Winograd2x2`]): 16-bit integers, see
+//! * Transformed weights of Conv2d ([`Layout::Winograd2x2`] and the like): 16-bit integers, see
 //!   [`Winograd::words`](crate::ops::Winograd::words); with packed channel parameters. Their first byte is a multiple of 4.
 //! * Packed channel parameters: [`PACKED_CHANNEL_LEN`] bytes an output channel, a partner of zeros included: twice the bias
 //!   (i32), multiplier mantissa (i32), `2^(r − 1) + (zero_point_out << r)` (i32), right shift `r` (i32). The sum with its
@@ -64,7 +64,8 @@
 //! `Concat` and `Constant`, summands of different shapes, softmax over several
 //! pixels, dense layers over several vectors and their factors in double precision. Version 3 added
 //! [`Layout::Packed`] and [`Layout::Winograd2x2`]. Version 4 put the operators into a section of their own, as records
-//! that are cheap to read, and allowed outputs over inputs at other places than the input's own.
+//! that are cheap to read, allowed outputs over inputs at other places than the input's own, and added
+//! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`].
 
 mod op;
 mod record;

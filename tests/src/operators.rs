@@ -10,7 +10,7 @@ use no_std_infer::format::{
     Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
     Lookup, Mul, Op, PACKED_SHIFT_MAX, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
-use no_std_infer::ops::{ChannelParams, DenseParams, Overlap};
+use no_std_infer::ops::{ChannelParams, DenseParams, Form, Overlap};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -33,13 +33,13 @@ pub enum Kind {
     Pad,
     Concat,
     Constant,
-    /// A convolution with transformed weights.
-    Winograd,
+    /// A convolution with weights transformed so.
+    Winograd(Form),
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 18] = [
         Kind::Conv2d,
         Kind::DepthwiseConv2d,
         Kind::Dense,
@@ -55,7 +55,9 @@ impl Kind {
         Kind::Pad,
         Kind::Concat,
         Kind::Constant,
-        Kind::Winograd,
+        Kind::Winograd(Form::F2x2),
+        Kind::Winograd(Form::F4x4),
+        Kind::Winograd(Form::Stride2),
     ];
 }
 
@@ -86,11 +88,13 @@ struct Maker {
 
 impl Maker {
     fn case(&mut self, kind: Kind) -> Case {
-        let winograd = kind == Kind::Winograd;
-        let (height, width) = self.two_different(1, if winograd { 20 } else { 9 });
-        let channels = if winograd { self.winograd_channels() } else { self.third_different(height, width) };
+        let (height, width) = self.two_different(1, if matches!(kind, Kind::Winograd(_)) { 20 } else { 9 });
+        let channels = match kind {
+            Kind::Winograd(form) => self.winograd_channels(form),
+            _ => self.third_different(height, width),
+        };
         let image = self.tensor(height, width, 3, 1.0, 0);
-        if kind == Kind::Conv2d {
+        if matches!(kind, Kind::Conv2d | Kind::Winograd(_)) {
             // Where an output may lie over a smaller input, it begins far before it.
             self.end += self.rng.random_range(0..2000);
         }
@@ -122,7 +126,7 @@ impl Maker {
                 let (output, window) = self.windowed(a, channels, true);
                 self.conv2d(a, output, window)
             }
-            Kind::Winograd => self.winograd(a),
+            Kind::Winograd(form) => self.winograd(form, a),
             Kind::DepthwiseConv2d if self.rng.random() => self.packed_depthwise(a),
             Kind::DepthwiseConv2d => {
                 let multiplier = self.rng.random_range(1..=3);

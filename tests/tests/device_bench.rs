@@ -10,7 +10,11 @@ use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
 use host_trainer::device::measure::Bench;
 use host_trainer::device::{Core, Elf, missing, missing_for};
 use host_trainer::device_bench::{Case, Row, Scope, seeded};
+use host_trainer::pack::Price;
 use libtest_mimic::{Arguments, Trial};
+use no_std_infer::Model;
+use no_std_infer::format::Op;
+use no_std_infer::ops::Form;
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;
 
@@ -81,6 +85,7 @@ fn main() {
         trial("a_cortex_m7_gives_the_hosts_bytes", &missing_for(Core::M7), || kws_runs_on(Core::M7)),
         trial("a_cortex_m55_gives_the_hosts_bytes", &missing_for(Core::M55), || kws_runs_on(Core::M55)),
         trial("a_rise_is_found", &None, a_rise_is_found),
+        trial("the_exporter_knows_what_layouts_cost", &None, the_exporter_knows_what_layouts_cost),
         trial(
             "sequences_take_the_cycles_that_the_manual_says",
             &without_plugin,
@@ -140,6 +145,25 @@ fn kws_runs_on(core: Core) -> Result<()> {
 
 fn kws() -> Result<Case> {
     seeded()?.into_iter().find(|case| case.name == "KWS DS-CNN").context("there is a KWS model")
+}
+
+/// The exporter chooses layouts by estimates; they are compared with what was measured.
+fn the_exporter_knows_what_layouts_cost() -> Result<()> {
+    let baseline: Baseline = serde_json::from_str(&fs::read_to_string(path(Core::M4))?)?;
+    let mut forms = Vec::new();
+    for case in seeded()?.iter().filter(|case| case.scope == Scope::Layer && case.name.starts_with("conv 3x3")) {
+        let model = Model::parse(&case.blob)?;
+        let Some(Op::Conv2d(op)) = model.ops().last() else { continue };
+        let form = Form::of(op.weights.layout);
+        let measured = baseline.rows.get(&case.name).with_context(|| format!("{} has no figures", case.name))?;
+        let estimated = Price::new(&op, form).instructions;
+        let error = estimated as f64 / measured.instructions as f64 - 1.0;
+        ensure!(error.abs() < 0.06, "{}: {estimated} estimated, {} measured", case.name, measured.instructions);
+        forms.push(form);
+    }
+    let all = Form::ALL.into_iter().map(Some).chain([None]);
+    ensure!(all.into_iter().all(|form| forms.contains(&form)), "only {forms:?} are measured");
+    Ok(())
 }
 
 fn a_rise_is_found() -> Result<()> {

@@ -6,6 +6,7 @@ use host_trainer::config::Preset;
 use host_trainer::evaluate::infer;
 use no_std_infer::format::{Calibration, HEADER_LEN, InputKind, Layout, Op, Tensor, VERSION, arena_len, total_len};
 use no_std_infer::kernels::{Dsp, Portable};
+use no_std_infer::ops::Form;
 use no_std_infer::reference::Reference;
 use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
 use proptest::prelude::*;
@@ -130,23 +131,27 @@ fn an_output_too_far_up_its_input_is_refused() {
 
 #[test]
 fn weights_that_are_no_exact_transform_are_named() {
-    let transformed = |blob: &[u8]| match Model::parse(blob).expect("the generator makes valid models").ops().nth(2) {
-        Some(Op::Conv2d(conv)) => (conv.weights.layout == Layout::Winograd2x2).then_some(conv),
-        _ => None,
-    };
-    for (with, inputs) in [("a missing fourth channel", 3), ("all channels", 4)] {
-        let cases = (0..).map(|seed| random(Kind::Winograd, seed).blob);
-        let mut blobs = cases.filter(|blob| transformed(blob).is_some_and(|conv| conv.input.channels == inputs));
-        let mut blob = blobs.next().expect("there are as many cases as one likes");
-        let conv = transformed(&blob).expect("it was chosen so");
-        let section = Model::parse(&blob).expect("it is valid").weights().as_ptr() as usize - blob.as_ptr() as usize;
-        let words = section + conv.weights.weights as usize;
-        for at in words..words + (conv.output.channels / 2) as usize * 256 {
-            blob[at] ^= 1;
-            repair_crc(&mut blob);
-            let refused = Some(Error::Op { index: 2, why: OpError::Transform });
-            assert_eq!(Model::parse(&blob).err(), refused, "with {with}, byte {at}");
-            blob[at] ^= 1;
+    for form in Form::ALL {
+        let transformed = |blob: &[u8]| match Model::parse(blob).expect("the generator makes valid models").ops().nth(2)
+        {
+            Some(Op::Conv2d(conv)) => (conv.weights.layout == form.layout()).then_some(conv),
+            _ => None,
+        };
+        for (with, inputs) in [("a missing fourth channel", 3), ("all channels", 4)] {
+            let cases = (0..).map(|seed| random(Kind::Winograd(form), seed).blob);
+            let mut blobs = cases.filter(|blob| transformed(blob).is_some_and(|conv| conv.input.channels == inputs));
+            let mut blob = blobs.next().expect("there are as many cases as one likes");
+            let conv = transformed(&blob).expect("it was chosen so");
+            let section =
+                Model::parse(&blob).expect("it is valid").weights().as_ptr() as usize - blob.as_ptr() as usize;
+            let words = section + conv.weights.weights as usize;
+            for at in words..words + (conv.output.channels / 2) as usize * 16 * form.elements() {
+                blob[at] ^= 1;
+                repair_crc(&mut blob);
+                let refused = Some(Error::Op { index: 2, why: OpError::Transform });
+                assert_eq!(Model::parse(&blob).err(), refused, "{form:?} with {with}, byte {at}");
+                blob[at] ^= 1;
+            }
         }
     }
 }

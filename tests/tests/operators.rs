@@ -9,13 +9,15 @@ use no_std_infer::format::{
     Clamp, Concat, Constant, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax, Tensor,
 };
 use no_std_infer::kernels::{Dsp, Kernels, Paired, Portable, Scalar, Single};
-use no_std_infer::ops::{AddLayer, ConvLayer, DenseLayer};
+use no_std_infer::ops::{AddLayer, ConvLayer, DenseLayer, Form};
 use no_std_infer::reference::Reference;
 use proptest::prelude::*;
 use tests::operators::{Case, Kind, random};
 use tests::outputs;
 
 const CASES: u32 = 2000;
+/// Cases of each transform, whose weights the oracle recovers slowly.
+const TRANSFORMED_CASES: u32 = 500;
 
 /// Another set's kernels, one output row a call, last row first: rows must not depend on one another where the output lies
 /// apart from the inputs.
@@ -100,31 +102,38 @@ fn gives<K: Kernels>(model: &Model<'_>, case: &Case, expected: &[Vec<i8>]) -> Re
 }
 
 macro_rules! conformance {
-    ($($test:ident: $kind:ident,)*) => {
+    ($cases:expr; $($test:ident: $kind:expr,)*) => {
         proptest! {
-            #![proptest_config(ProptestConfig::with_cases(CASES))]
-            $(#[test] fn $test(seed: u64) { conforms(Kind::$kind, seed)?; })*
+            #![proptest_config(ProptestConfig::with_cases($cases))]
+            $(#[test] fn $test(seed: u64) { conforms($kind, seed)?; })*
         }
     };
 }
 
 conformance! {
-    conv2d: Conv2d,
-    depthwise_conv2d: DepthwiseConv2d,
-    dense: Dense,
-    max_pool2d: MaxPool2d,
-    average_pool2d: AveragePool2d,
-    add: Add,
-    clamp: Clamp,
-    lookup: Lookup,
-    softmax: Softmax,
-    reshape: Reshape,
-    mul: Mul,
-    mean: Mean,
-    pad: Pad,
-    concat: Concat,
-    constant: Constant,
-    winograd: Winograd,
+    CASES;
+    conv2d: Kind::Conv2d,
+    depthwise_conv2d: Kind::DepthwiseConv2d,
+    dense: Kind::Dense,
+    max_pool2d: Kind::MaxPool2d,
+    average_pool2d: Kind::AveragePool2d,
+    add: Kind::Add,
+    clamp: Kind::Clamp,
+    lookup: Kind::Lookup,
+    softmax: Kind::Softmax,
+    reshape: Kind::Reshape,
+    mul: Kind::Mul,
+    mean: Kind::Mean,
+    pad: Kind::Pad,
+    concat: Kind::Concat,
+    constant: Kind::Constant,
+}
+
+conformance! {
+    TRANSFORMED_CASES;
+    winograd_2x2: Kind::Winograd(Form::F2x2),
+    winograd_4x4: Kind::Winograd(Form::F4x4),
+    winograd_stride_2: Kind::Winograd(Form::Stride2),
 }
 
 /// What the random cases of the operators with two inputs, and of the mean, must reach.
@@ -156,19 +165,26 @@ fn random_cases_broadcast_and_join_along_every_axis() {
     assert_eq!(seen, expected);
 }
 
-/// Nearly all cases of transformed weights must have them, with whole groups of tiles and parts of one.
+/// Nearly all cases of transformed weights must have them, with whole groups of tiles and parts of one, many over their
+/// input.
 #[test]
 fn random_cases_have_transformed_weights() {
-    let (mut transformed, mut values, mut shapes) = (0, BTreeSet::new(), BTreeSet::new());
-    for seed in 0..200 {
-        let case = random(Kind::Winograd, seed);
-        let model = Model::parse(&case.blob).expect("the generator makes valid models");
-        let Some(Op::Conv2d(conv)) = model.ops().nth(2) else { panic!("operator 2 is the convolution") };
-        transformed += u32::from(conv.weights.layout == Layout::Winograd2x2);
-        shapes.insert((conv.output.height % 2, conv.output.width > 8, conv.output.width % 8 == 0));
-        values.extend(outputs::<Portable>(&model, &case.input)[2].iter().copied());
+    for form in Form::ALL {
+        let (mut transformed, mut over, mut values, mut shapes) = (0, 0, BTreeSet::new(), BTreeSet::new());
+        for seed in 0..600 {
+            let case = random(Kind::Winograd(form), seed);
+            let model = Model::parse(&case.blob).expect("the generator makes valid models");
+            let Some(Op::Conv2d(conv)) = model.ops().nth(2) else { panic!("operator 2 is the convolution") };
+            transformed += u32::from(conv.weights.layout == form.layout());
+            over += u32::from(conv.input.overlaps(&conv.output));
+            let (height, width) = (usize::from(conv.output.height), conv.output.width);
+            shapes.insert((height.is_multiple_of(form.tile()), width > 8, width % 8 == 0));
+            values.extend(outputs::<Portable>(&model, &case.input)[2].iter().copied());
+        }
+        assert!(transformed > 450 && values.len() == 256, "{form:?}: {transformed} {values:?}");
+        assert!(shapes.len() >= if form == Form::Stride2 { 6 } else { 8 }, "{form:?}: {shapes:?}");
+        assert!(over > 50, "{form:?}: {over}");
     }
-    assert!(transformed > 150 && values.len() == 256 && shapes.len() == 8, "{transformed} {values:?} {shapes:?}");
 }
 
 /// The generator must not make trivial cases: outputs spread over i8, and padding, stride and dilation all occur.

@@ -10,6 +10,8 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
+use no_std_infer::ops::Form;
+use no_std_infer::ops::winograd::is_possible;
 use serde::Serialize;
 
 use crate::aligned::Aligned;
@@ -18,6 +20,7 @@ use crate::device::measure::{Bench, Measurement};
 use crate::emit::{Description, emit_within};
 use crate::evaluate::shape;
 use crate::import;
+use crate::pack::{Price, pack};
 use crate::quantise::QuantModel;
 
 use figures::{Figures, Yardstick};
@@ -91,14 +94,26 @@ pub fn seeded() -> Result<Vec<Case>> {
     let Yardstick { layers, models } = Yardstick::read()?;
     let mut cases = Vec::new();
     for layer in layers {
-        let budgets = [(layer.name.clone(), 0), (format!("{}, F(2x2)", layer.name), usize::MAX)];
-        cases.extend(Case::with_budgets(&layer.model()?, Scope::Layer, &layer.figures, budgets)?);
+        let model = layer.model()?;
+        let transformed = Form::ALL
+            .into_iter()
+            .filter_map(|form| Some((format!("{}, {}", layer.name, form.name()), flash_for(&model, form)?)));
+        let budgets = std::iter::once((layer.name.clone(), 0)).chain(transformed);
+        cases.extend(Case::with_budgets(&model, Scope::Layer, &layer.figures, budgets)?);
     }
     for model in models {
         let network = network(&model.name)?;
         cases.extend(Case::with_budgets(&network, Scope::Model, &model.figures, budgets(&model.title))?);
     }
     Ok(cases)
+}
+
+/// The budget that lets a model's last operator, when it is a convolution, have its weights transformed so.
+fn flash_for(model: &QuantModel, form: Form) -> Option<usize> {
+    let packed = pack(model, 0);
+    let Some(Op::Conv2d(op)) = packed.ops.last() else { return None };
+    let [now, then] = [None, Some(form)].map(|form| Price::new(op, form).bytes.next_multiple_of(16));
+    is_possible(form, op).then_some((packed.constants.len() + then).saturating_sub(now))
 }
 
 /// The budgets that models are measured with: the least, two of bytes of constants, and none.

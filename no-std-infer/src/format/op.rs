@@ -85,9 +85,13 @@ pub enum Layout {
     Packed,
     /// Weights transformed for Winograd's F(2x2, 3x3), see [`ops::winograd`](crate::ops::winograd), and parameters for the
     /// fast requantisation. Only of a Conv2d with a kernel of 3x3, stride and dilation 1, no narrower clamp than
-    /// −128..=127, 3 input channels or a multiple of 4 up to [`CHANNELS_MAX`](crate::ops::winograd::CHANNELS_MAX), and an
-    /// even number of output channels.
+    /// −128..=127, 3 input channels or a multiple of 4 up to [64](crate::ops::winograd::Form::channels_max), and an even
+    /// number of output channels.
     Winograd2x2,
+    /// The same for F(4x4, 3x3).
+    Winograd4x4,
+    /// The same for stride 2, with up to 32 input channels.
+    WinogradStride2,
 }
 
 /// Constants of a layer with weights.

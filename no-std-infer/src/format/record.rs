@@ -125,6 +125,8 @@ impl Field for Layout {
             0 => Self::Plain,
             1 => Self::Packed,
             2 => Self::Winograd2x2,
+            3 => Self::Winograd4x4,
+            4 => Self::WinogradStride2,
             _ => return None,
         })
     }
@@ -134,6 +136,8 @@ impl Field for Layout {
             Self::Plain => 0,
             Self::Packed => 1,
             Self::Winograd2x2 => 2,
+            Self::Winograd4x4 => 3,
+            Self::WinogradStride2 => 4,
         };
         tag.write(writer);
     }

@@ -17,9 +17,14 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// An empty strip in `bytes`, which holds as many as the strip needs.
+    /// The strip that a packed convolution needs, empty, in `bytes`, which holds as many as that.
     pub fn new(op: &'a Conv2d, bytes: &'a [Cell<i8>]) -> Self {
-        Self { op, strip: Strip::new(op), bytes, top: None }
+        Self::with_strip(op, Strip::new(op), bytes)
+    }
+
+    /// Any other strip.
+    pub fn with_strip(op: &'a Conv2d, strip: Strip, bytes: &'a [Cell<i8>]) -> Self {
+        Self { op, strip, bytes, top: None }
     }
 
     /// The rows under output row `y`, one after the other; `input` is the input tensor's bytes.

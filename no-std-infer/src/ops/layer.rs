@@ -55,7 +55,7 @@ pub enum Constants<'a, P = ChannelParams> {
     Packed(Packed<'a>),
     /// [`Layout::Packed`] of a depthwise convolution.
     Depthwise(PackedDepthwise<'a>),
-    /// [`Layout::Winograd2x2`].
+    /// [`Layout::Winograd2x2`], [`Layout::Winograd4x4`], [`Layout::WinogradStride2`].
     Winograd(Winograd<'a>),
 }
 
@@ -74,7 +74,7 @@ impl<'a, P: OutputParams> Constants<'a, P> {
                 let channels = Channels::find(section, weights.channels, outputs.next_multiple_of(2))?;
                 Constants::Packed(Packed { order, words: bytes(len)?, channels })
             }
-            Layout::Winograd2x2 => return None,
+            Layout::Winograd2x2 | Layout::Winograd4x4 | Layout::WinogradStride2 => return None,
         })
     }
 }
@@ -161,8 +161,10 @@ impl<'a> ConvLayer<'a> {
     #[must_use]
     pub fn conv2d(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
         let constants = match op.weights.layout {
-            Layout::Winograd2x2 => Constants::Winograd(Winograd::find(section, op)?),
-            _ => Constants::find(section, op.weights, PatchOrder::conv2d(op), op.output.channels as usize)?,
+            Layout::Plain | Layout::Packed => {
+                Constants::find(section, op.weights, PatchOrder::conv2d(op), op.output.channels as usize)?
+            }
+            _ => Constants::Winograd(Winograd::find(section, op)?),
         };
         Some(Self { op, constants })
     }
@@ -174,7 +176,7 @@ impl<'a> ConvLayer<'a> {
         let constants = match op.weights.layout {
             Layout::Plain => Constants::find(section, op.weights, order, outputs)?,
             Layout::Packed => Constants::Depthwise(PackedDepthwise::find(section, op.weights, outputs)?),
-            Layout::Winograd2x2 => return None,
+            _ => return None,
         };
         Some(Self { op, constants })
     }

@@ -16,7 +16,7 @@ pub use order::PatchOrder;
 pub use overlap::Overlap;
 pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};
 pub(crate) use plane::Plane;
-pub use winograd::Winograd;
+pub use winograd::{Form, Winograd};
 
 use crate::format::{Conv2d, Layout, Op, Tensor};
 
@@ -116,8 +116,8 @@ impl Op {
     ///
     /// A convolution gathers one output pixel's patch: kernel height · kernel width · input channels bytes,
     /// rounded up to a multiple of 16. A packed one widens those of four pixels to 16 bits, 16 bytes for each pair of the
-    /// patch, from a [`Strip`] of the input. One with transformed weights copies four rows of the input and transforms
-    /// four tiles of 4 x 4. A packed depthwise convolution copies one channel with its border. The other operators need
+    /// patch, from a [`Strip`] of the input. One with transformed weights copies the rows under a row of tiles and transforms
+    /// four tiles. A packed depthwise convolution copies one channel with its border. The other operators need
     /// none.
     #[must_use]
     pub fn scratch_len(&self) -> u32 {
@@ -125,7 +125,7 @@ impl Op {
             Op::Conv2d(op) => match op.weights.layout {
                 Layout::Plain => patch_len(op),
                 Layout::Packed => panel_len(op).saturating_add(Strip::new(op).len()),
-                Layout::Winograd2x2 => winograd::scratch_len(op),
+                layout => Form::of(layout).map_or(0, |form| winograd::scratch_len(form, op)),
             },
             Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
                 Plane::new(op, &(0..usize::from(op.output.height)))

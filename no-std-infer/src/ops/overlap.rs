@@ -13,6 +13,7 @@ use crate::format::{Conv2d, Layout, Op, Tensor};
 /// * A packed convolution of 1x1: the pixels up to the one under the output pixel.
 /// * A packed convolution of another kernel: the rows up to the lowest one under the output pixel. Those that are needed
 ///   again are kept in its [`Strip`].
+/// * A convolution with transformed weights: the same, or those under a tile's lowest row before any of its rows is written.
 ///
 /// A packed depthwise convolution reads a channel in whole before it writes that channel: no element is lost when every
 /// byte of the output falls on one of the same channel. Input and output of any other operator lie apart.
@@ -42,7 +43,7 @@ impl Op {
                 // Elements of a shorter operand are read again.
                 if input.len() == self.output().len() { in_order(0) } else { None }
             }
-            Op::Conv2d(op) if op.weights.layout == Layout::Packed => in_order(most(op)),
+            Op::Conv2d(op) if op.weights.layout != Layout::Plain => in_order(most(op)),
             Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
                 Some(Overlap { most: i64::MAX, step: op.input.channels })
             }

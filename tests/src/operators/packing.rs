@@ -2,6 +2,7 @@
 
 use host_trainer::pack::{packed_conv2d, packed_depthwise, winograd_conv2d};
 use no_std_infer::format::{Activation, Conv2d, Layout, Op, Tensor, Weights, Window};
+use no_std_infer::ops::Form;
 use rand::RngExt;
 
 use super::Maker;
@@ -31,21 +32,22 @@ impl Maker {
         }
     }
 
-    /// 3, or a multiple of 4 up to 64, mostly of few.
-    pub(super) fn winograd_channels(&mut self) -> u32 {
-        let quads = if self.rng.random() { 4 } else { 16 };
+    /// 3, or a multiple of 4 up to the most that are allowed, mostly of few.
+    pub(super) fn winograd_channels(&mut self, form: Form) -> u32 {
+        let quads = if self.rng.random() { 4 } else { form.channels_max() / 4 };
         [3, 4 * self.rng.random_range(1..=quads)][usize::from(self.rng.random_ratio(3, 4))]
     }
 
-    /// A convolution with transformed weights; sometimes of the largest magnitude.
-    pub(super) fn winograd(&mut self, input: Tensor) -> Op {
+    /// A convolution with transformed weights, sometimes of the largest magnitude.
+    pub(super) fn winograd(&mut self, form: Form, input: Tensor) -> Op {
         let [pad_top, pad_left] = [0; 2].map(|_: u16| self.rng.random_range(0..=2));
         let [height, width] = [(input.height, pad_top), (input.width, pad_left)].map(|(inputs, pad)| {
-            let most = inputs + pad;
+            let most = (inputs + pad - 1) / form.stride() + 1;
             if self.rng.random() { inputs.min(most) } else { self.rng.random_range(1..=most) }
         });
         let zero_point = self.any_i8();
-        let channels = 2 * self.rng.random_range(1..12);
+        let same = (height, width) == (input.height, input.width) && self.rng.random();
+        let channels = if same { input.channels } else { 2 * self.rng.random_range(1..12) };
         let output = self.tensor(height, width, channels, 0.02, zero_point);
         let products = 9 * input.channels;
         self.packable = true;
@@ -62,12 +64,12 @@ impl Maker {
                 *weight = extremes[self.rng.random_range(0..2)] as u8;
             }
         }
-        let window = Window { pad_top, pad_left, ..Window::square(3, 1) };
+        let window = Window { pad_top, pad_left, ..Window::square(3, form.stride()) };
         let scratch = self.end.next_multiple_of(16);
         let mut op = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch };
-        if let Some((words, channels)) = winograd_conv2d(&op, &self.weights) {
+        if let Some((words, channels)) = winograd_conv2d(form, &op, &self.weights) {
             let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
-            op.weights = Weights { layout: Layout::Winograd2x2, weights, channels };
+            op.weights = Weights { layout: form.layout(), weights, channels };
         }
         let op = Op::Conv2d(op);
         self.end = scratch + op.scratch_len();

@@ -1,93 +1,111 @@
-//! Winograd's convolution F(2x2, 3x3): four tiles of 2 x 2 output pixels at a time. See [`crate::ops::winograd`].
+//! Winograd's convolutions: four tiles of output pixels at a time. See [`crate::ops::winograd`].
 
+#[cfg(not(dsp))]
+mod model;
 mod product;
 mod tiles;
 
 use core::cell::Cell;
 use core::ops::Range;
 
-use self::product::Product;
+use self::product::{Product, Target};
+use self::tiles::Tiles;
 use crate::format::{Conv2d, Op};
-use crate::kernels::rows::copy_row;
-use crate::ops::winograd::{COLUMNS, COLUMNS_LEN, PANEL_LEN, strip};
-use crate::ops::{Strip, Winograd};
+use crate::kernels::rows::Rows;
+use crate::ops::winograd::{COLUMNS, columns_len, panel_len, strip};
+use crate::ops::{Form, Winograd};
 
-/// Output rows `rows` of a convolution with transformed weights.
+/// Output rows of a tile, at most.
+const ROWS_MAX: usize = 4;
+
+/// Output rows `rows` of a convolution with transformed weights; all of them where the output lies in place of the input.
 pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) {
+    let arena = Cell::from_mut(arena).as_slice_of_cells();
     let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
     let (width, channels) = (usize::from(op.output.width), op.output.channels as usize);
-    let start = op.output.offset as usize + rows.start * width * channels;
-    let regions = arena.get_disjoint_mut([op.input.range(), start..start + rows.len() * width * channels, scratch]);
-    let Ok([input, output, scratch]) = regions else { return };
-    let input = Cell::from_mut(input).as_slice_of_cells();
-    let Some((panel, rest)) = scratch.split_at_mut_checked(winograd.quads * PANEL_LEN) else { return };
-    let Some((columns, bytes)) = rest.split_at_mut_checked(winograd.quads * COLUMNS_LEN) else { return };
-    let Some(product) = Product::new(winograd) else { return };
-    let mut ring = Ring { op, strip: strip(op), bytes, next: 0 };
-    for (y, output) in rows.step_by(2).zip(output.chunks_mut((2 * width * channels).max(1))) {
-        ring.fill(input, y);
-        let source = ring.under(y);
-        for x in (0..width).step_by(COLUMNS) {
-            let first = x * op.input.channels as usize;
-            let source = source.map(|row| row.get(first..).unwrap_or_default());
-            tiles::transform(source, op.input.channels as usize, columns, panel);
-            let output = output.get_mut(x * channels..).unwrap_or_default();
-            let whole = width - x >= COLUMNS && output.len() > width * channels;
-            if !(whole && product.multiply(panel, 0..channels / 2, output, [width * channels, channels])) {
-                multiply_part(&product, panel, output, [width * channels, channels], (width - x).min(COLUMNS));
+    let line = width * channels;
+    let start = op.output.offset as usize + rows.start * line;
+    let [input, output, scratch] =
+        [op.input.range(), start..start + rows.len() * line, scratch].map(|range| arena.get(range).unwrap_or_default());
+    let (form, quads, strip) = (winograd.form, winograd.quads, strip(winograd.form, op));
+    let Some((panel, rest)) = scratch.split_at_checked(panel_len(form, quads)) else { return };
+    let Some((columns, bytes)) = rest.split_at_checked(columns_len(form, quads)) else { return };
+    let inputs = op.input.channels as usize;
+    let Some(tiles) = Tiles::new(form, [inputs, strip.pitch], columns, panel) else { return };
+    let Some(product) = Product::new(winograd, panel) else { return };
+    let mut group = Group { product, strides: [line, channels], targets: [&[]; 2], columns: [0; 2], count: 0 };
+    let (mut strip, step) = (Rows::with_strip(op, strip, bytes), COLUMNS * usize::from(form.stride()) * inputs);
+    for (y, output) in rows.step_by(form.tile()).zip(output.chunks((form.tile() * line).max(1))) {
+        let (mut source, mut output, mut left) = (strip.under(input, y), output, width);
+        while left > 0 {
+            tiles.transform(source, group.count);
+            group.add(output, left.min(COLUMNS));
+            source = source.get(step..).unwrap_or_default();
+            output = output.get(COLUMNS * channels..).unwrap_or_default();
+            left = left.saturating_sub(COLUMNS);
+        }
+    }
+    group.finish();
+}
+
+/// Tiles that are multiplied as soon as there are four.
+struct Group<'a> {
+    product: Product<'a>,
+    /// Bytes from row to row and from pixel to pixel of the output.
+    strides: [usize; 2],
+    /// Where the results of each [`COLUMNS`] columns go.
+    targets: [Target<'a>; 2],
+    /// How many of these columns there are.
+    columns: [usize; 2],
+    /// How many of the targets are in use.
+    count: usize,
+}
+
+impl<'a> Group<'a> {
+    /// Adds the tiles of some columns, which have been transformed.
+    fn add(&mut self, target: Target<'a>, columns: usize) {
+        let [first, second] = if self.count == 0 { [target, &[]] } else { [self.targets[0], target] };
+        self.targets = [first, second];
+        self.columns = if self.count == 0 { [columns, COLUMNS] } else { [self.columns[0], columns] };
+        self.count += 1;
+        if self.count == 2 || self.product.form() != Form::F4x4 {
+            let whole = self.columns == [COLUMNS; 2];
+            let pairs = 0..self.strides[1] / 2;
+            if !(whole && self.product.multiply(pairs, self.targets, self.strides)) {
+                self.multiply_part();
+            }
+            self.count = 0;
+        }
+    }
+
+    /// Multiplies the tiles that are there.
+    fn finish(&self) {
+        if self.count > 0 {
+            self.multiply_part();
+        }
+    }
+
+    /// Multiplies where tiles reach beyond the output or are missing: through buffers, pair by pair of channels.
+    fn multiply_part(&self) {
+        let buffers = [const { [const { Cell::new(0) }; 2 * COLUMNS * ROWS_MAX] }; 2];
+        let buffers = buffers.each_ref().map(|buffer| &buffer[..]);
+        for pair in 0..self.strides[1] / 2 {
+            self.product.multiply(pair..pair + 1, buffers, [2 * COLUMNS, 2]);
+            for ((results, target), &columns) in buffers.iter().zip(self.targets).zip(&self.columns).take(self.count) {
+                self.copy_pair(results, target, pair * 2, columns);
             }
         }
     }
-}
 
-/// Multiplies where tiles reach beyond the output: through a buffer, pair by pair of channels.
-fn multiply_part(product: &Product<'_>, panel: &[i8], output: &mut [i8], strides: [usize; 2], columns: usize) {
-    let [row, channels] = strides;
-    for pair in 0..channels / 2 {
-        let mut results = [0; 4 * COLUMNS];
-        product.multiply(panel, pair..pair + 1, &mut results, [2 * COLUMNS, 2]);
-        for (results, output) in results.as_chunks::<{ 2 * COLUMNS }>().0.iter().zip(output.chunks_mut(row.max(1))) {
-            let pixels = output.chunks_mut(channels.max(1)).take(columns);
+    /// Copies a pair of channels, from `first` on, of some columns.
+    fn copy_pair(&self, results: &[Cell<i8>], target: Target<'_>, first: usize, columns: usize) {
+        let [row_stride, pixel_stride] = self.strides;
+        let lines = target.chunks(row_stride.max(1)).take(self.product.form().tile());
+        for (results, line) in results.as_chunks::<{ 2 * COLUMNS }>().0.iter().zip(lines) {
+            let pixels = line.chunks(pixel_stride.max(1)).take(columns);
             for (pixel, results) in pixels.zip(results.as_chunks::<2>().0) {
-                let pixel = pixel.get_mut(pair * 2..).unwrap_or_default();
-                pixel.iter_mut().zip(results).for_each(|(out, &result)| *out = result);
+                pixel.iter().skip(first).zip(results).for_each(|(out, result)| out.set(result.get()));
             }
         }
-    }
-}
-
-/// Four rows of the input with their padding; row `n` of the padded input is at place `n % 4`.
-struct Ring<'a> {
-    op: &'a Conv2d,
-    strip: Strip,
-    bytes: &'a mut [i8],
-    /// The first row of the padded input that is not there yet.
-    next: usize,
-}
-
-impl Ring<'_> {
-    /// Copies the rows under output rows `y` and `y + 1` that are not there yet.
-    fn fill(&mut self, input: &[Cell<i8>], y: usize) {
-        for row in self.next.max(y)..y + 4 {
-            self.copy(input, row);
-        }
-        self.next = y + 4;
-    }
-
-    /// Copies row `row` of the padded input.
-    fn copy(&mut self, input: &[Cell<i8>], row: usize) {
-        let pitch = self.strip.pitch;
-        let target = self.bytes.get_mut(row % 4 * pitch..(row % 4 + 1) * pitch).unwrap_or_default();
-        let y = row.checked_sub(usize::from(self.op.window.pad_top));
-        copy_row(self.op, input, y, Cell::from_mut(target).as_slice_of_cells());
-    }
-
-    /// The rows under output rows `y` and `y + 1`.
-    fn under(&self, y: usize) -> [&[i8]; 4] {
-        let pitch = self.strip.pitch;
-        [0, 1, 2, 3].map(|row| {
-            let start = (y + row) % 4 * pitch;
-            self.bytes.get(start..start + pitch).unwrap_or_default()
-        })
     }
 }

@@ -1,36 +1,42 @@
 //! Convolution with transformed weights: they are transformed back, a few output channels at a time.
 
+use core::cell::Cell;
 use core::ops::Range;
 
-use super::super::window::{gather, horizontal_taps, vertical_taps};
 use super::epilogue;
-use super::walk::pixel;
 use crate::format::{Activation, Conv2d, Op};
-use crate::ops::{PatchOrder, Winograd};
+use crate::kernels::rows::Rows;
+use crate::ops::{Strip, Winograd};
 
-/// Output channels whose weights are transformed back together; with them the scratch holds a patch.
+/// Output channels whose weights are transformed back together; the scratch holds them and a strip.
 const OUTPUTS: usize = 16;
 
-/// Output rows `rows`.
+/// Output rows `rows`; all of them where the output lies in place of the input.
 pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) {
+    let arena = Cell::from_mut(arena).as_slice_of_cells();
     let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
-    let len = PatchOrder::conv2d(op).len().max(1);
-    for first in (0..op.output.channels as usize).step_by(OUTPUTS) {
-        let regions = arena.get_mut(scratch.clone()).and_then(|scratch| scratch.split_at_mut_checked(len));
-        let Some((_, weights)) = regions else { return };
-        recover(op, winograd, first, weights);
-        for y in rows.clone() {
-            let vertical = vertical_taps(&op.window, y, &op.input);
-            for x in 0..usize::from(op.output.width) {
-                let horizontal = horizontal_taps(&op.window, x, &op.input);
-                let regions = arena.get_disjoint_mut([op.input.range(), scratch.clone(), pixel(&op.output, y, x)]);
-                let Ok([input, scratch, output]) = regions else { return };
-                let Some((patch, weights)) = scratch.split_at_mut_checked(len) else { return };
-                gather(op, input, patch, vertical, horizontal);
-                let output = output.iter_mut().skip(first).take(OUTPUTS);
-                let channels = winograd.channels.skip(first).iter();
-                for ((out, weights), channel) in output.zip(weights.chunks_exact(len)).zip(channels) {
-                    *out = epilogue(dot(patch, weights), &channel, op.output.zero_point, Activation::NONE);
+    let [input, output, scratch] =
+        [op.input.range(), op.output.range(), scratch].map(|range| arena.get(range).unwrap_or_default());
+    let Some((bytes, weights)) = scratch.split_at_checked(Strip::new(op).len()) else { return };
+    let (run, stride) = (3 * op.input.channels as usize, usize::from(op.window.stride_w) * op.input.channels as usize);
+    let channels = (op.output.channels as usize).max(1);
+    let (mut strip, mut held) = (Rows::new(op, bytes), None);
+    let lines = output.chunks_exact((usize::from(op.output.width) * channels).max(1));
+    for (y, line) in rows.clone().zip(lines.skip(rows.start)) {
+        let source = strip.under(input, y);
+        for first in (0..channels).step_by(OUTPUTS) {
+            if held.replace(first) != Some(first) {
+                recover(op, winograd, first, weights);
+            }
+            for (x, pixel) in line.chunks_exact(channels).enumerate() {
+                let runs =
+                    [0, 1, 2].map(|row| source.get(row * Strip::new(op).pitch + x * stride..).unwrap_or_default());
+                let outputs = pixel.iter().skip(first).take(OUTPUTS);
+                let parameters = winograd.channels.skip(first).iter();
+                for ((out, weights), channel) in outputs.zip(weights.chunks_exact((3 * run).max(1))).zip(parameters) {
+                    let sum = weights.chunks_exact(run.max(1)).zip(runs).map(|(weights, values)| dot(values, weights));
+                    let sum = sum.fold(0, i32::wrapping_add);
+                    out.set(epilogue(sum, &channel, op.output.zero_point, Activation::NONE));
                 }
             }
         }
@@ -38,19 +44,19 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
 }
 
 /// The weights of the output channels from `first` on, one after the other, each in the order of a patch.
-fn recover(op: &Conv2d, winograd: &Winograd<'_>, first: usize, weights: &mut [i8]) {
+fn recover(op: &Conv2d, winograd: &Winograd<'_>, first: usize, weights: &[Cell<i8>]) {
     let inputs = (op.input.channels as usize).max(1);
-    let rows = weights.chunks_exact_mut((inputs * op.window.taps()).max(1)).take(OUTPUTS);
+    let rows = weights.chunks_exact((9 * inputs).max(1)).take(OUTPUTS);
     for (output, row) in (first..op.output.channels as usize).zip(rows) {
         for input in 0..inputs {
             let taps = winograd.weights(output, input);
-            let slots = row.iter_mut().skip(input).step_by(inputs);
-            slots.zip(taps.as_flattened()).for_each(|(slot, &tap)| *slot = tap);
+            let slots = row.iter().skip(input).step_by(inputs);
+            slots.zip(taps.as_flattened()).for_each(|(slot, &tap)| slot.set(tap));
         }
     }
 }
 
-fn dot(values: &[i8], weights: &[i8]) -> i32 {
-    let products = values.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w));
+fn dot(values: &[Cell<i8>], weights: &[Cell<i8>]) -> i32 {
+    let products = values.iter().zip(weights).map(|(x, w)| i32::from(x.get()) * i32::from(w.get()));
     products.fold(0, i32::wrapping_add)
 }

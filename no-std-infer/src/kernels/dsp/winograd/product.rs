@@ -1,19 +1,29 @@
 //! Products of transformed tiles and weights, transformed back and requantised.
 #![allow(unsafe_code)]
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use crate::format::PACKED_CHANNEL_LEN;
-use crate::ops::Winograd;
-use crate::ops::winograd::{CHANNELS_MAX, COLUMNS, PANEL_LEN};
+use crate::ops::winograd::{COLUMNS, panel_len, row_len};
+use crate::ops::{Form, Winograd};
 
 /// Bytes of the parameters of a pair of output channels.
 const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
-/// Most groups of four input channels: the loop in assembly is unrolled for as many.
-const QUADS_MAX: usize = CHANNELS_MAX as usize / 4;
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("../requantise.s"), include_str!("product.s"), options(raw));
+core::arch::global_asm!(
+    include_str!("../requantise.s"),
+    include_str!("steps.s"),
+    include_str!("product_2x2.s"),
+    include_str!("../requantise.s"),
+    include_str!("steps.s"),
+    include_str!("product_4x4.s"),
+    include_str!("../requantise.s"),
+    include_str!("steps.s"),
+    include_str!("product_stride_2.s"),
+    options(raw)
+);
 
 #[cfg(dsp)]
 #[repr(C)]
@@ -27,102 +37,128 @@ struct Arguments {
     pixel_stride: usize,
     row_stride: usize,
     panel_end: *const i8,
+    second_output: *mut i8,
 }
 
 #[cfg(dsp)]
 unsafe extern "C" {
-    fn no_std_infer_winograd(arguments: *const Arguments);
+    fn no_std_infer_product_2x2(arguments: *const Arguments);
+    fn no_std_infer_product_4x4(arguments: *const Arguments);
+    fn no_std_infer_product_stride_2(arguments: *const Arguments);
 }
 
-/// The weights that tiles are multiplied with.
+/// Where the results of [`COLUMNS`] neighbouring columns go: the first row of a tile's and those below it.
+pub type Target<'a> = &'a [Cell<i8>];
+
+/// A panel of tiles and the weights that it is multiplied with.
 pub struct Product<'a> {
+    form: Form,
     quads: usize,
-    /// Bytes of the words of a pair of output channels.
-    row_len: usize,
+    panel: &'a [Cell<i8>],
     words: &'a [u8],
     channels: &'a [u8],
 }
 
 impl<'a> Product<'a> {
-    /// `None` when there are no weights, or too many input channels, or they are not aligned to 4 bytes.
-    pub fn new(winograd: &Winograd<'a>) -> Option<Self> {
-        let (quads, words, channels) = (winograd.quads, winograd.words, winograd.channels.bytes());
-        let aligned = (words.as_ptr() as usize | channels.as_ptr() as usize).is_multiple_of(4);
-        let row_len = quads * 256;
-        let enough = words.len() >= channels.len() / PARAMETERS_LEN * row_len;
-        ((1..=QUADS_MAX).contains(&quads) && aligned && enough).then_some(Self { quads, row_len, words, channels })
+    /// `None` when there are no weights, or too many input channels, or the panel or the words are too short, or something is
+    /// not aligned to 4 bytes.
+    pub fn new(winograd: &Winograd<'a>, panel: &'a [Cell<i8>]) -> Option<Self> {
+        let &Winograd { form, quads, words, channels } = winograd;
+        let channels = channels.bytes();
+        let addresses = words.as_ptr() as usize | channels.as_ptr() as usize | panel.as_ptr() as usize;
+        let enough = words.len() >= channels.len() / PARAMETERS_LEN * row_len(form, quads);
+        let enough = enough && panel.len() >= panel_len(form, quads) && addresses.is_multiple_of(4);
+        let few = (1..=form.channels_max() as usize / 4).contains(&quads);
+        (few && enough).then_some(Self { form, quads, panel, words, channels })
     }
 
-    /// Multiplies four tiles with pairs `rows` of output channels, and writes the int8 results of two rows of eight
-    /// pixels; `strides` are the bytes from row to row and from pixel to pixel of the output. Does nothing and returns
-    /// false when there are no such rows, the output or the panel is too short, or the panel is not aligned to 4 bytes.
-    pub fn multiply(&self, panel: &[i8], rows: Range<usize>, output: &mut [i8], strides: [usize; 2]) -> bool {
+    /// The transform.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Multiplies the panel's tiles with pairs `rows` of output channels, and writes the int8 results to the targets: for F(4x4)
+    /// two, of two tiles each; otherwise the first. `strides` are bytes from row to row and from pixel to pixel. Does nothing
+    /// and returns false when there are no such rows or a target is too short.
+    pub fn multiply(&self, rows: Range<usize>, targets: [Target<'_>; 2], strides: [usize; 2]) -> bool {
         let [row_stride, pixel_stride] = strides;
-        let last = row_stride + (COLUMNS - 1) * pixel_stride;
-        let panel_fits = panel.len() >= self.quads * PANEL_LEN && (panel.as_ptr() as usize).is_multiple_of(4);
+        let large = self.form == Form::F4x4;
+        let last = (if large { 3 } else { 1 }) * row_stride + (COLUMNS - 1) * pixel_stride;
+        let needed = last + rows.len() * 2;
         let rows_fit = rows.start < rows.end && rows.end <= self.channels.len() / PARAMETERS_LEN;
-        if !panel_fits || !rows_fit || output.len() < last + rows.len() * 2 {
+        let [first, second] = targets;
+        if !rows_fit || first.len() < needed || (large && second.len() < needed) {
             return false;
         }
         #[cfg(dsp)]
-        // SAFETY: the loop keeps the calling convention. It reads `quads` times `PANEL_LEN` bytes of the panel and for each
-        // of `rows` `row_len` bytes of words and `PARAMETERS_LEN` of parameters, which the slices hold, in words at multiples
-        // of 4; the number of steps, twice `quads`, is 2 to 32. It writes two bytes a row at each of sixteen places, the
-        // furthest at `last`, inside the output.
+        // SAFETY: the loops keep the calling convention. They read `panel_len` bytes of the panel and for each of `rows`
+        // `row_len` bytes of words and `PARAMETERS_LEN` of parameters, which the slices hold, in words at multiples of 4;
+        // the number of steps, twice `quads`, is at least 2 and at most half of `channels_max`. They write two bytes a row for
+        // each pixel of the targets that are used, the furthest at `last`, inside the target. Through the cells nobody else
+        // reads or writes meanwhile.
         unsafe {
-            no_std_infer_winograd(&Arguments {
-                panel: panel.as_ptr(),
-                skipped: 2 * (QUADS_MAX - self.quads),
-                words: self.words.as_ptr().wrapping_add(rows.start * self.row_len),
+            let [output, second_output] = targets.map(|target| target.as_ptr().cast_mut().cast());
+            let panel: *const i8 = self.panel.as_ptr().cast();
+            let arguments = Arguments {
+                panel,
+                skipped: self.form.channels_max() as usize / 2 - 2 * self.quads,
+                words: self.words.as_ptr().wrapping_add(rows.start * row_len(self.form, self.quads)),
                 channels: self.channels.as_ptr().wrapping_add(rows.start * PARAMETERS_LEN),
                 channels_end: self.channels.as_ptr().wrapping_add(rows.end * PARAMETERS_LEN),
-                output: output.as_mut_ptr(),
+                output,
                 pixel_stride,
                 row_stride,
-                panel_end: panel.as_ptr().wrapping_add(self.quads * PANEL_LEN),
-            });
+                panel_end: panel.wrapping_add(panel_len(self.form, self.quads)),
+                second_output,
+            };
+            match self.form {
+                Form::F2x2 => no_std_infer_product_2x2(&arguments),
+                Form::F4x4 => no_std_infer_product_4x4(&arguments),
+                Form::Stride2 => no_std_infer_product_stride_2(&arguments),
+            }
         }
         #[cfg(not(dsp))]
-        self.model(panel, rows, output, strides);
+        self.model(rows, targets, strides);
         true
     }
 
     #[cfg(not(dsp))]
-    fn model(&self, panel: &[i8], rows: Range<usize>, output: &mut [i8], [row_stride, pixel_stride]: [usize; 2]) {
-        use super::super::insn::{requantise, smlad};
+    fn model(&self, rows: Range<usize>, targets: [Target<'_>; 2], [row_stride, pixel_stride]: [usize; 2]) {
+        use super::super::insn::requantise;
+        use super::model::outputs;
+        use crate::ops::winograd::TILES;
         use crate::ops::{OutputParams, PackedParams};
 
-        let word = |bytes: [u8; 4]| u32::from_le_bytes(bytes);
-        let all = self.words.chunks_exact(self.row_len).zip(self.channels.chunks_exact(PARAMETERS_LEN));
+        let (form, side, tile_side) = (self.form, self.form.side(), self.form.tile());
+        let all = self.words.chunks_exact(row_len(form, self.quads)).zip(self.channels.chunks_exact(PARAMETERS_LEN));
         for (index, (words, parameters)) in all.skip(rows.start).take(rows.len()).enumerate() {
-            for (channel, tile) in (0..2).flat_map(|channel| (0..COLUMNS / 2).map(move |tile| (channel, tile))) {
-                let mut sums = [0_i32; 16];
-                for (element, sum) in sums.iter_mut().enumerate() {
-                    for step in element * 2 * self.quads..(element + 1) * 2 * self.quads {
-                        let weights = words[step * 8 + channel * 4..][..4].try_into().map_or(0, word);
-                        let inputs =
-                            panel[step * 16 + tile * 4..].first_chunk().map(|pair| pair.map(|byte| byte as u8));
-                        *sum = smlad(weights, word(inputs.unwrap_or_default()), *sum);
-                    }
-                }
-                // Of a row: elements 2, 1, 0, and 3 with its sign reversed.
-                let halves = |row: usize| {
-                    let [second, first, zeroth, third] = [0, 1, 2, 3].map(|column| sums[row * 4 + column]);
-                    let left = zeroth.wrapping_add(first).wrapping_add(second);
-                    [left, first.wrapping_sub(second).wrapping_add(third)].map(|sum| sum >> 1)
-                };
+            for (channel, tile) in (0..2).flat_map(|channel| (0..TILES).map(move |tile| (channel, tile))) {
                 let p = PackedParams::from_bytes(&parameters[channel * PACKED_CHANNEL_LEN..]);
-                for x in 0..2 {
-                    let [zeroth, first, second, third] = [0, 1, 2, 3].map(|row| halves(row)[x]);
-                    let upper = zeroth.wrapping_add(first).wrapping_add(second);
-                    let lower = first.wrapping_sub(second).wrapping_sub(third);
-                    for (y, doubled) in [upper, lower].into_iter().enumerate() {
+                let mut sums = [[0; 6]; 6];
+                for element in 0..form.elements() {
+                    sums[element / side][element % side] = self.element_sum(words, [element, channel, tile]);
+                }
+                for (y, row) in outputs(form, sums).into_iter().enumerate().take(tile_side) {
+                    for (x, doubled) in row.into_iter().enumerate().take(tile_side) {
+                        let column = tile * tile_side % COLUMNS + x;
+                        let at = y * row_stride + column * pixel_stride + index * 2 + channel;
                         let doubled = doubled.wrapping_add(p.doubled_bias);
-                        output[y * row_stride + (tile * 2 + x) * pixel_stride + index * 2 + channel] =
-                            requantise(doubled, p.mantissa, p.rounding, p.shift);
+                        targets[tile * tile_side / COLUMNS][at]
+                            .set(requantise(doubled, p.mantissa, p.rounding, p.shift));
                     }
                 }
             }
         }
+    }
+
+    /// The sum of an element's products over all input channels.
+    #[cfg(not(dsp))]
+    fn element_sum(&self, words: &[u8], [element, channel, tile]: [usize; 3]) -> i32 {
+        let steps = element * 2 * self.quads..(element + 1) * 2 * self.quads;
+        steps.fold(0, |sum, step| {
+            let weights = words[step * 8 + channel * 4..][..4].try_into().map_or(0, u32::from_le_bytes);
+            let inputs = [0, 1, 2, 3].map(|byte| self.panel[step * 16 + tile * 4 + byte].get() as u8);
+            super::super::insn::smlad(weights, u32::from_le_bytes(inputs), sum)
+        })
     }
 }

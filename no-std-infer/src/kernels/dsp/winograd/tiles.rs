@@ -1,70 +1,130 @@
-//! From bytes to the panel: four tiles of 4 x 4 inputs, transformed.
+//! From bytes to the panel: tiles of inputs, transformed.
 #![allow(unsafe_code)]
 
-use crate::ops::winograd::{COLUMNS, COLUMNS_LEN, PANEL_LEN};
+use core::cell::Cell;
+
+use crate::ops::Form;
+use crate::ops::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("tiles.s"), options(raw));
+core::arch::global_asm!(
+    include_str!("tiles_2x2.s"),
+    include_str!("tiles_4x4.s"),
+    include_str!("tiles_stride_2.s"),
+    options(raw)
+);
 
 #[cfg(dsp)]
 #[repr(C)]
 struct Arguments {
-    rows: [*const i8; 4],
+    source: *const i8,
+    pitch: usize,
     columns: *mut i8,
-    quads: usize,
+    channels: usize,
     panel: *mut i8,
-    skipped: isize,
+    quads: usize,
 }
 
 #[cfg(dsp)]
 unsafe extern "C" {
-    fn no_std_infer_tiles(arguments: *const Arguments);
+    fn no_std_infer_tiles_2x2(arguments: *const Arguments);
+    fn no_std_infer_tiles_4x4(arguments: *const Arguments);
+    fn no_std_infer_tiles_stride_2(arguments: *const Arguments);
 }
 
-/// Transforms four tiles, two columns apart, of ten columns of `channels` bytes in four rows, `V = Bᵀ · d · B`, into the
-/// panel: for each element of a tile, row by row and in a row in the order 2, 1, 0, 3, for each pair of channels the
-/// pairs of the four tiles. `columns` is for what lies between. Does nothing when a slice is too short, or the address of
-/// `columns` or `panel` is no multiple of 4. Of three channels the last column is read one byte further.
-pub fn transform(rows: [&[i8]; 4], channels: usize, columns: &mut [i8], panel: &mut [i8]) {
-    let quads = channels.div_ceil(4);
-    let span = (COLUMNS + 1) * channels + quads * 4;
-    let room = columns.len() >= quads * COLUMNS_LEN && panel.len() >= quads * PANEL_LEN;
-    let aligned = (columns.as_ptr() as usize | panel.as_ptr() as usize).is_multiple_of(4);
-    if quads == 0 || !room || !aligned || rows.iter().any(|row| row.len() < span) {
-        return;
-    }
+/// Turns inputs into a panel of tiles, `V = Bᵀ · d · B`: for each element of a tile, row by row and in the order of the
+/// weights, for each pair of channels 16 bytes, of which each tile has 4.
+pub struct Tiles<'a> {
+    form: Form,
+    /// Channels of the input.
+    channels: usize,
+    /// Bytes from row to row of the input.
+    pitch: usize,
+    /// Bytes that are read.
+    needed: usize,
+    /// For what lies between inputs and panel.
     #[cfg(dsp)]
-    // SAFETY: the loop keeps the calling convention. It reads ten times `quads` words in each row, starting `channels` bytes
-    // apart, `span` bytes in all, which need no alignment; it writes and reads `quads` times `COLUMNS_LEN` bytes of `columns`
-    // and writes `quads` times `PANEL_LEN` bytes of `panel`, in words at multiples of 4, `quads` being at least 1.
-    unsafe {
-        no_std_infer_tiles(&Arguments {
-            rows: rows.map(<[i8]>::as_ptr),
-            columns: columns.as_mut_ptr(),
-            quads,
-            panel: panel.as_mut_ptr(),
-            skipped: channels as isize - (quads * 4) as isize,
-        });
-    }
-    #[cfg(not(dsp))]
-    model(rows, channels, panel);
+    columns: &'a [Cell<i8>],
+    panel: &'a [Cell<i8>],
 }
 
-#[cfg(not(dsp))]
-fn model(rows: [&[i8]; 4], channels: usize, panel: &mut [i8]) {
-    let quads = channels.div_ceil(4);
-    let transform = |[a, b, c, d]: [i16; 4]| [c - b, b + c, a - c, b - d];
-    for (tile, channel) in (0..COLUMNS / 2).flat_map(|tile| (0..quads * 4).map(move |channel| (tile, channel))) {
-        let columns = [0, 1, 2, 3].map(|x| {
-            let [second, first, zeroth, third] =
-                transform(rows.map(|row| i16::from(row[(tile * 2 + x) * channels + channel])));
-            [zeroth, first, second, third]
-        });
-        let pair = channel / 4 * 2 + channel % 2;
-        for y in 0..4 {
-            for (x, value) in transform(columns.map(|column| column[y])).into_iter().enumerate() {
-                let at = ((y * 4 + x) * quads * 2 + pair) * 16 + tile * 4 + channel / 2 % 2 * 2;
-                panel[at..at + 2].copy_from_slice(&value.to_le_bytes().map(|byte| byte as i8));
+impl<'a> Tiles<'a> {
+    /// `None` when there are no channels, or `columns` or `panel` are too short or not aligned to 4 bytes.
+    pub fn new(
+        form: Form,
+        [channels, pitch]: [usize; 2],
+        columns: &'a [Cell<i8>],
+        panel: &'a [Cell<i8>],
+    ) -> Option<Self> {
+        let quads = channels.div_ceil(4);
+        let room = columns.len() >= columns_len(form, quads) && panel.len() >= panel_len(form, quads);
+        let aligned = (columns.as_ptr() as usize | panel.as_ptr() as usize).is_multiple_of(4);
+        let needed = (tile_rows(form) - 1) * pitch + (span(form) - 1) * channels + quads * 4;
+        let possible = quads > 0 && room && aligned;
+        possible.then_some(Self {
+            form,
+            channels,
+            pitch,
+            needed,
+            #[cfg(dsp)]
+            columns,
+            panel,
+        })
+    }
+
+    /// Transforms the inputs under [`COLUMNS`] output columns; the first of them starts where `source` does. Of F(4x4)'s panel
+    /// they fill one half, the first or the second. Does nothing when `source` is too short or there is no such half.
+    /// Of three channels the last column is read one byte further.
+    pub fn transform(&self, source: &[Cell<i8>], half: usize) {
+        if source.len() < self.needed || half * COLUMNS >= TILES * self.form.tile() {
+            return;
+        }
+        #[cfg(dsp)]
+        // SAFETY: the loops keep the calling convention. They read as many words as there are groups of four channels of each
+        // of `span` columns in `tile_rows` rows, `channels` and `pitch` bytes apart, `needed` bytes in all, which need no
+        // alignment. They write and read `columns_len` bytes of `columns`, and write in each 16 bytes of the panel's `panel_len`
+        // those of this half's tiles, in words at multiples of 4. There is at least one group. Through the cells nobody else
+        // reads or writes meanwhile.
+        unsafe {
+            let quads = self.channels.div_ceil(4);
+            let columns = self.columns.as_ptr().cast_mut().cast();
+            let panel = self.panel.as_ptr().cast_mut().cast::<i8>().wrapping_add(half * 8);
+            let source: *const i8 = source.as_ptr().cast();
+            let arguments = Arguments { source, pitch: self.pitch, columns, channels: self.channels, panel, quads };
+            match self.form {
+                Form::F2x2 => no_std_infer_tiles_2x2(&arguments),
+                Form::F4x4 => no_std_infer_tiles_4x4(&arguments),
+                Form::Stride2 => no_std_infer_tiles_stride_2(&arguments),
+            }
+        }
+        #[cfg(not(dsp))]
+        self.model(source, half);
+    }
+
+    #[cfg(not(dsp))]
+    fn model(&self, source: &[Cell<i8>], half: usize) {
+        use super::model::{Axis, spread};
+
+        let (form, channels) = (self.form, self.channels);
+        let (quads, side) = (channels.div_ceil(4), form.side());
+        let (step, tiles) = (form.tile() * usize::from(form.stride()), 0..COLUMNS / form.tile());
+        for (tile, channel) in tiles.flat_map(|tile| (0..quads * 4).map(move |channel| (tile, channel))) {
+            let mut columns = [[0; 6]; 6];
+            for (x, column) in columns.iter_mut().enumerate().take(side) {
+                let mut inputs = [0; 6];
+                for (y, input) in inputs.iter_mut().enumerate().take(side) {
+                    *input = source[y * self.pitch + (tile * step + x) * channels + channel].get().into();
+                }
+                *column = spread(form, Axis::Down, inputs);
+            }
+            for y in 0..side {
+                let row = spread(form, Axis::Across, columns.map(|column| column[y]));
+                for (x, value) in row.into_iter().enumerate().take(side) {
+                    let pair = (y * side + x) * quads * 2 + channel / 4 * 2 + channel % 2;
+                    let at = pair * 16 + half * 8 + tile * 4 + channel / 2 % 2 * 2;
+                    let cells = self.panel[at..].iter();
+                    cells.zip(value.to_le_bytes()).for_each(|(cell, byte)| cell.set(byte as i8));
+                }
             }
         }
     }

@@ -1,55 +1,18 @@
     // Products of four transformed tiles, two output channels at a time, transformed back.
     // r0: arguments: 0 panel, 4 steps skipped of 32, 8 words, 12 parameters, 16 their end, 20 output,
     //     24 bytes between pixels, 28 bytes between rows, 32 end of the panel
-    // r0-r3: sums of the first channel in tiles 0-3; r4-r7: of the second; r8 words; r9 panel.
     // On the stack, for each row of elements: a head of 20 bytes, four addresses to jump to and the end of the panel; below
     // it 32 bytes each: sums of elements 2, of 2 and 1, of 0 to 2 (left), of 1 less 2 less 3 (right).
     .syntax unified
-    .section .text.no_std_infer_winograd, "ax", %progbits
+    .section .text.no_std_infer_product_2x2, "ax", %progbits
     .p2align 2
     // From the first step of one element to that of the next.
 14: .word 11f - 10f
 15: .word 12f - 11f
 16: .word 13f - 12f
-    .global no_std_infer_winograd
+    .global no_std_infer_product_2x2
     .thumb_func
-    .type no_std_infer_winograd, %function
-
-    // Two pairs of elements for eight sums.
-    .macro nsi_step first=0
-    ldrd r10, r11, [r8], #8
-    ldrd r12, lr, [r9], #8
-    .if \first
-    smuad r0, r10, r12
-    smuad r4, r11, r12
-    smuad r1, r10, lr
-    smuad r5, r11, lr
-    ldrd r12, lr, [r9], #8
-    smuad r2, r10, r12
-    smuad r6, r11, r12
-    smuad r3, r10, lr
-    smuad r7, r11, lr
-    .else
-    smlad r0, r10, r12, r0
-    smlad r4, r11, r12, r4
-    smlad r1, r10, lr, r1
-    smlad r5, r11, lr, r5
-    ldrd r12, lr, [r9], #8
-    smlad r2, r10, r12, r2
-    smlad r6, r11, r12, r6
-    smlad r3, r10, lr, r3
-    smlad r7, r11, lr, r7
-    .endif
-    .endm
-    // Up to 32 steps of 44 bytes each; the address of the one to start with is \head bytes from the stack's top.
-    .macro nsi_steps label, head, count
-    ldr pc, [sp, #\head]
-    .p2align 2
-\label:
-    .rept \count
-    nsi_step
-    .endr
-    .endm
+    .type no_std_infer_product_2x2, %function
 
     // Two tiles' pixels in one column: \sums the place of their sums; r9 twice the bias, r8 and lr output rows; r3 on
     // return bytes between pixels.
@@ -78,31 +41,8 @@
     nsi_requantise r7, r0
     strb r0, [lr, r3, lsl #1]
     .endm
-    // All pixels of channel \channel.
-    .macro nsi_channel channel
-    ldr r0, [sp, #(592 + 12)]
-    ldr r8, [sp, #(592 + 20)]
-    ldr r1, [sp, #(592 + 28)]
-    ldm r0!, {r9-r12}
-    str r0, [sp, #(592 + 12)]
-    .if \channel
-    add r8, r8, #1
-    .endif
-    add lr, r8, r1
-    nsi_pixels (16 * \channel + 32)
-    add r8, r8, r3
-    add lr, lr, r3
-    nsi_pixels (16 * \channel)
-    add r3, r3, r3, lsl #1
-    add r8, r8, r3
-    add lr, lr, r3
-    nsi_pixels (16 * \channel + 8 + 32)
-    add r8, r8, r3
-    add lr, lr, r3
-    nsi_pixels (16 * \channel + 8)
-    .endm
 
-no_std_infer_winograd:
+no_std_infer_product_2x2:
     push {r4-r11, lr}
     sub sp, sp, #52
     ldm r0, {r1-r9}
@@ -157,8 +97,8 @@ no_std_infer_winograd:
     bne.w 2b
 
     str r8, [sp, #(592 + 8)]
-    nsi_channel 0
-    nsi_channel 1
+    nsi_channel 0, 592
+    nsi_channel 1, 592
     add sp, sp, #592
     ldr r8, [sp, #8]
     ldr r0, [sp, #20]
@@ -169,7 +109,7 @@ no_std_infer_winograd:
     bne.w 1b
     add sp, sp, #52
     pop {r4-r11, pc}
-    .size no_std_infer_winograd, . - no_std_infer_winograd
+    .size no_std_infer_product_2x2, . - no_std_infer_product_2x2
     .purgem nsi_step
     .purgem nsi_steps
     .purgem nsi_requantise

@@ -1,12 +1,14 @@
     // Transforms four tiles of 4 x 4 inputs, two columns apart.
-    // r0: arguments: 0 four rows, 16 columns, 20 groups of four channels (1 or more), 24 panel, 28 bytes to the next column
-    //     less 4 * groups
+    // r0: arguments: 0 first row, 4 bytes between rows, 8 columns, 12 bytes between columns, 16 panel, 20 groups of four
+    //     channels (1 or more)
+    // On the stack: 0 columns, 4 panel, 8 rows to do (before: nothing), 12 pairs of
+    //     channels (before: bytes between columns), 16 bytes of all ten columns, 20 groups to do, 24 all groups
     .syntax unified
-    .section .text.no_std_infer_tiles, "ax", %progbits
+    .section .text.no_std_infer_tiles_2x2, "ax", %progbits
     .p2align 2
-    .global no_std_infer_tiles
+    .global no_std_infer_tiles_2x2
     .thumb_func
-    .type no_std_infer_tiles, %function
+    .type no_std_infer_tiles_2x2, %function
 
     // Vertically, two channels: r8-r11 hold rows 0-3; a row of the result has ten columns of 4 bytes.
     .macro nsi_vertical at
@@ -24,19 +26,20 @@
     .endif
     .endm
 
-no_std_infer_tiles:
+no_std_infer_tiles_2x2:
     push {r4-r11, lr}
-    sub sp, sp, #40
-    ldm r0, {r1-r8}
-    stm sp, {r1-r8}
-    // Bytes of a column, of all ten, and groups to do.
-    add r8, r8, r6, lsl #2
-    add r9, r8, r8, lsl #2
-    lsl r9, r9, #1
-    strd r8, r9, [sp, #28]
-    str r6, [sp, #36]
+    sub sp, sp, #28
+    ldm r0, {r0, r4-r8}
+    strd r5, r7, [sp]
+    mov r9, r8
+    strd r8, r9, [sp, #20]
     mov r12, r5
-    ldm sp, {r0-r3}
+    add r9, r6, r6, lsl #2
+    lsl r9, r9, #1
+    strd r6, r9, [sp, #12]
+    add r1, r0, r4
+    add r2, r1, r4
+    add r3, r2, r4
 1:  mov lr, #0
 2:  ldr r4, [r0, lr]
     ldr r5, [r1, lr]
@@ -52,29 +55,27 @@ no_std_infer_tiles:
     sxtb16 r10, r6
     sxtb16 r11, r7
     nsi_vertical 0
-    ldrd r8, r9, [sp, #28]
+    ldrd r8, r9, [sp, #12]
     add lr, lr, r8
     cmp lr, r9
     bne 2b
-    ldr r4, [sp, #36]
+    ldr r4, [sp, #20]
     add r0, r0, #4
     add r1, r1, #4
     add r2, r2, #4
     add r3, r3, #4
     add r12, r12, #280
     subs r4, r4, #1
-    str r4, [sp, #36]
+    str r4, [sp, #20]
     bne 1b
 
     // Horizontally, row by row: r0 the first pair's columns, r1-r4 elements 2, 1, 0 and 3 of a row, r12 pairs.
-    ldr r0, [sp, #16]
-    ldrd r12, r1, [sp, #20]
+    ldrd r0, r1, [sp]
+    ldr r12, [sp, #24]
     lsl r12, r12, #1
-    str r12, [sp, #20]
-    mov r11, #4
-    str r11, [sp, #24]
-3:  str r0, [sp, #16]
-    add r2, r1, r12, lsl #4
+    mov r5, #4
+    strd r5, r12, [sp, #8]
+3:  add r2, r1, r12, lsl #4
     add r3, r2, r12, lsl #4
     add r4, r3, r12, lsl #4
     mov lr, r12
@@ -107,14 +108,15 @@ no_std_infer_tiles:
     strd r11, r12, [r4], #8
     subs lr, lr, #1
     bne 4b
-    ldr r0, [sp, #16]
-    ldrd r12, r5, [sp, #20]
+    ldr r0, [sp]
+    ldrd r5, r12, [sp, #8]
     mov r1, r4
     add r0, r0, #40
+    str r0, [sp]
     subs r5, r5, #1
-    str r5, [sp, #24]
+    str r5, [sp, #8]
     bne 3b
-    add sp, sp, #40
+    add sp, sp, #28
     pop {r4-r11, pc}
-    .size no_std_infer_tiles, . - no_std_infer_tiles
+    .size no_std_infer_tiles_2x2, . - no_std_infer_tiles_2x2
     .purgem nsi_vertical

@@ -1,0 +1,100 @@
+    // Products of four transformed tiles of stride 2, two output channels at a time, transformed back.
+    // r0: arguments: 0 panel, 4 steps skipped of 16, 8 words, 12 parameters, 16 their end, 20 output,
+    //     24 bytes between pixels, 28 bytes between rows, 32 end of the panel
+    // On the stack, for each row of elements: a head of 16 bytes, three addresses to jump to and the end of the panel; below
+    // it 32 bytes each: sums of element 0, of 0 to 2 (left), of 0, 3 and 4 (right).
+    .syntax unified
+    .section .text.no_std_infer_product_stride_2, "ax", %progbits
+    .p2align 2
+    // From the first step of one run of steps to that of the next.
+14: .word 11f - 10f
+15: .word 12f - 11f
+    .global no_std_infer_product_stride_2
+    .thumb_func
+    .type no_std_infer_product_stride_2, %function
+
+    // Two tiles' pixels in one column: \sums the place of their sums; r9 twice the bias, r8 and lr output rows; r3 on
+    // return bytes between pixels.
+    .macro nsi_pixels sums
+    ldrd r2, r3, [sp, #(448 + \sums)]
+    ldrd r0, r1, [sp, #(336 + \sums)]
+    ldrd r4, r5, [sp, #(224 + \sums)]
+    add r2, r9, r2, lsl #1
+    add r3, r9, r3, lsl #1
+    add r0, r2, r0, lsl #1
+    add r1, r3, r1, lsl #1
+    add r0, r0, r4, lsl #1
+    add r1, r1, r5, lsl #1
+    ldrd r4, r5, [sp, #(112 + \sums)]
+    ldrd r6, r7, [sp, #(0 + \sums)]
+    add r4, r2, r4, lsl #1
+    add r5, r3, r5, lsl #1
+    add r6, r4, r6, lsl #1
+    add r7, r5, r7, lsl #1
+    ldr r3, [sp, #(560 + 24)]
+    nsi_requantise r0, r2
+    strb r2, [r8]
+    nsi_requantise r1, r4
+    strb r4, [r8, r3, lsl #1]
+    nsi_requantise r6, r0
+    strb r0, [lr]
+    nsi_requantise r7, r0
+    strb r0, [lr, r3, lsl #1]
+    .endm
+
+no_std_infer_product_stride_2:
+    push {r4-r11, lr}
+    sub sp, sp, #48
+    ldm r0, {r1-r9}
+    mov r10, #44
+    mul r2, r2, r10
+    adr r10, 10f
+    add r10, r10, r2
+    orr r10, r10, #1
+    str r10, [sp, #32]
+    add r10, r10, r2
+    ldr r11, 14b
+    add r10, r10, r11
+    str r10, [sp, #36]
+    ldr r11, 15b
+    add r10, r10, r11
+    strd r10, r9, [sp, #40]
+    stm sp, {r1-r8}
+    mov r8, r3
+1:  ldr r9, [sp]
+    add r10, sp, #32
+    ldm r10, {r0-r3}
+2:  push {r0-r3}
+    nsi_step 1
+    nsi_steps 10, 0, 15
+    push {r0-r7}
+    nsi_steps 11, 36, 32
+    push {r0-r7}
+    add r10, sp, #32
+    ldm r10, {r0-r7}
+    nsi_steps 12, 72, 32
+    push {r0-r7}
+    add r10, sp, #96
+    ldm r10, {r0-r3}
+    cmp r9, r3
+    bne.w 2b
+
+    str r8, [sp, #(560 + 8)]
+    nsi_channel 0, 560
+    nsi_channel 1, 560
+    add sp, sp, #560
+    ldr r8, [sp, #8]
+    ldr r0, [sp, #20]
+    add r0, r0, #2
+    str r0, [sp, #20]
+    ldrd r1, r2, [sp, #12]
+    cmp r1, r2
+    bne.w 1b
+    add sp, sp, #48
+    pop {r4-r11, pc}
+    .size no_std_infer_product_stride_2, . - no_std_infer_product_stride_2
+    .purgem nsi_step
+    .purgem nsi_steps
+    .purgem nsi_requantise
+    .purgem nsi_pixels
+    .purgem nsi_channel
