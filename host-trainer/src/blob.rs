@@ -1,6 +1,6 @@
 //! Writes the blob's bytes: the other direction of `Model::parse`. Knows the layout, not the network.
 
-use no_std_infer::format::{ALIGN, HEADER_LEN, Header, Info, Op, SECTION_LEN, Section, blob_crc, section};
+use no_std_infer::format::{ALIGN, Calibration, HEADER_LEN, Header, Info, Op, SECTION_LEN, Section, blob_crc, section};
 use no_std_infer::format::{Generator, Golden};
 use no_std_infer::golden;
 use no_std_infer::kernels::Portable;
@@ -73,7 +73,30 @@ fn assemble(parts: &Parts<'_>, golden: Option<Golden<'_>>) -> Aligned<u8> {
         (section::WEIGHTS, parts.weights.to_vec()),
     ];
     sections.extend(golden.map(|golden| (section::GOLDEN, message(&golden))));
+    lay_out(&sections, arena_len(&info, parts.ops))
+}
 
+/// The same blob with a calibration, in place of the one that it may have.
+///
+/// # Errors
+/// Those of `Model::parse`, before or after.
+pub fn with_calibration(blob: &[u8], calibration: &Calibration) -> Result<Aligned<u8>, Error> {
+    let arena_len = Model::parse(blob)?.arena_len() as u32;
+    let count = usize::from(u16::from_le_bytes([blob[6], blob[7]]));
+    let (entries, _) = blob[HEADER_LEN..HEADER_LEN + count * SECTION_LEN].as_chunks();
+    let section = |entry: &[u8; SECTION_LEN]| {
+        let Section { id, offset, len } = Section::from_bytes(entry);
+        (id, blob[offset as usize..][..len as usize].to_vec())
+    };
+    let mut sections: Vec<_> = entries.iter().map(section).filter(|(id, _)| *id != section::CALIBRATION).collect();
+    sections.push((section::CALIBRATION, message(calibration)));
+    let blob = lay_out(&sections, arena_len);
+    Model::parse(&blob)?;
+    Ok(blob)
+}
+
+/// Header, table and sections.
+fn lay_out(sections: &[(u32, Vec<u8>)], arena_len: u32) -> Aligned<u8> {
     let mut body = vec![0; (HEADER_LEN + sections.len() * SECTION_LEN).next_multiple_of(ALIGN)];
     for (index, (id, bytes)) in sections.iter().enumerate() {
         let entry = Section { id: *id, offset: body.len() as u32, len: bytes.len() as u32 };
@@ -82,7 +105,6 @@ fn assemble(parts: &Parts<'_>, golden: Option<Golden<'_>>) -> Aligned<u8> {
         body.extend(bytes);
         body.resize(body.len().next_multiple_of(ALIGN), 0);
     }
-    let arena_len = arena_len(&info, parts.ops);
     let header = Header { sections: sections.len() as u16, total_len: body.len() as u32, crc: 0, arena_len };
     body[..HEADER_LEN].copy_from_slice(&header.to_bytes());
     repair_crc(&mut body);

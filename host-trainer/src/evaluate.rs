@@ -96,6 +96,8 @@ pub struct Int8Output {
     pub logits: Vec<i8>,
     /// The last operator's output.
     pub output: Vec<i8>,
+    /// The class, or `None` where the model rather does not answer.
+    pub decision: Option<usize>,
 }
 
 /// Runs the int8 model on one input.
@@ -106,7 +108,11 @@ pub fn infer(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8]) -> Int8Ou
     let mut interpreter = Interpreter::new(model, arena).expect("the arena has the length that the model asks for");
     interpreter.input_mut().copy_from_slice(input);
     interpreter.run();
-    Int8Output { logits: interpreter.logits().to_vec(), output: interpreter.output().to_vec() }
+    Int8Output {
+        logits: interpreter.logits().to_vec(),
+        output: interpreter.output().to_vec(),
+        decision: interpreter.decision(),
+    }
 }
 
 /// The class of each image by the float logits; the first of equals.
@@ -130,7 +136,7 @@ mod tests {
     #[test]
     fn ties_go_to_the_first_class_on_both_sides() {
         assert_eq!(float_classes(&[vec![1.0, 3.0, 3.0], vec![2.0, 2.0, 0.0]]), [1, 0]);
-        let output = |logits: &[i8]| Int8Output { logits: logits.to_vec(), output: Vec::new() };
+        let output = |logits: &[i8]| Int8Output { logits: logits.to_vec(), output: Vec::new(), decision: None };
         assert_eq!(int8_classes(&[output(&[1, 3, 3]), output(&[2, 2, 0])]), [1, 0]);
     }
 }

@@ -3,21 +3,24 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use no_std_infer::Model;
-use no_std_infer::format::{ImageInput, InputKind, Provenance};
+use no_std_infer::format::{Calibration, ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
 
+use crate::blob::with_calibration;
 use crate::calibrate::temperature;
 use crate::candidates::{self, Best};
 use crate::comparison::{Comparison, Split, shorten, text_table};
+use crate::confidence::Confidence;
 use crate::config::{Config, Method, Normalization};
 use crate::dataset::{Images, Loaded};
 use crate::emit::{Description, Emitted, PRODUCER, emit_within};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
+use crate::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::quantise::QuantModel;
 use crate::run_dir::{Record, RunDir};
 use crate::sqnr::LayerSqnr;
-use crate::{atomic, gallery, plots};
+use crate::{atomic, gallery, pages, plots};
 
 /// Longest name of a layer in a table; longer ones are cut.
 const LONGEST_NAME: usize = 44;
@@ -37,8 +40,12 @@ pub struct Report {
     pub calibration_images: usize,
     /// SQNR of each layer on the calibration images.
     pub layers: Vec<LayerSqnr>,
-    /// Temperature of the probabilities; 1 where the validation images are too few to fit one.
+    /// Temperature of the probabilities: cross-validation's, or else fitted on the validation images, or 1 where these are
+    /// too few.
     pub temperature: f32,
+    /// What cross-validation says about the probabilities, where it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
     /// Length of the blob in bytes.
     pub flash: usize,
     /// Length of the arena in bytes.
@@ -51,35 +58,43 @@ pub struct Report {
     pub notes: Vec<String>,
 }
 
-/// Quantises the run's network, with `method` or else the best of all, packs it into at most `flash` bytes of weights
-/// and tables, or the least that it needs, and writes `model.blob`, `report.json` and the
-/// pictures into the run folder.
+/// What an export is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// How the ranges of activations are chosen; the best of all methods where there is none.
+    pub method: Option<Method>,
+    /// Most bytes of weights and tables, or the least that the model needs.
+    pub flash: usize,
+    /// Where temperature and abstention come from; the validation images where there is none.
+    pub confidence: Option<Confidence>,
+}
+
+/// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and, last of all, the
+/// predictions for the test images, or for the validation images where there are no others, into the run folder.
 ///
 /// # Errors
 /// When the network cannot be quantised or a file cannot be written.
-pub fn export(
-    run: &RunDir,
-    config: &Config,
-    record: &Record,
-    images: &Loaded,
-    method: Option<Method>,
-    flash: usize,
-) -> Result<Report> {
+pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, choices: &Choices) -> Result<Report> {
     let graph = run.graph()?;
     let calibration = calibration_inputs(&images.train, config.quantize.images);
-    let valid_logits = float_logits(&graph, &images.valid);
-    let temperature =
-        if images.valid.len() < TEMPERATURE_IMAGES { 1.0 } else { temperature(&valid_logits, &images.valid.labels) };
+    let temperature = match &choices.confidence {
+        Some(confidence) => confidence.int8.temperature,
+        None if images.valid.len() < TEMPERATURE_IMAGES => 1.0,
+        None => temperature(&float_logits(&graph, &images.valid), &images.valid.labels),
+    };
     let source = Source { run, config, record };
 
-    let methods = method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
+    let methods = choices.method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
     let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), 0);
     let best = candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?;
     let Best { method, methods, model: quantised, plain, layers } = best;
 
     let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
     let hash = run.config_hash()?;
-    let emitted = source.emit(&quantised, source.provenance(&comparison, &hash), flash)?;
+    let mut emitted = source.emit(&quantised, source.provenance(&comparison, &hash), choices.flash)?;
+    if let Some(calibration) = choices.confidence.as_ref().and_then(abstention) {
+        emitted.blob = with_calibration(&emitted.blob, &calibration)?;
+    }
     let model = Model::parse(&emitted.blob)?;
     let report = Report {
         comparison,
@@ -88,6 +103,7 @@ pub fn export(
         calibration_images: calibration.len(),
         layers,
         temperature,
+        confidence: choices.confidence.clone(),
         flash: emitted.blob.len(),
         arena: model.arena_len(),
         arena_lower_bound: emitted.plan.lower_bound as usize,
@@ -96,7 +112,20 @@ pub fn export(
     };
     write(run, &emitted, &report)?;
     show(run, &model, images, &report)?;
+    let (entries, unseen) =
+        if images.test.is_empty() { (&record.valid, &images.valid) } else { (&record.test, &images.test) };
+    let predictions = Predictions::of(&graph, &model, entries, unseen);
+    let page = pages::training_run(run, record, images, &report, &predictions)?;
+    atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
+    predictions.save(&run.file(PREDICTIONS_FILE))?;
     Ok(report)
+}
+
+/// When the model should rather not answer, where a threshold reaches what is wanted.
+fn abstention(confidence: &Confidence) -> Option<Calibration> {
+    let &Confidence { threshold, images, coverage, accuracy, .. } = confidence;
+    let (coverage, accuracy) = (coverage.value as f32, accuracy.value as f32);
+    Some(Calibration { threshold: threshold?, images: images as u32, coverage, accuracy })
 }
 
 struct Source<'a> {
@@ -152,13 +181,14 @@ pub fn compare(graph: &Graph, model: &Model<'_>, labels: &[String], images: &Loa
 
 fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
     atomic::write(&run.blob(), &emitted.blob)?;
-    plots::curves(&run.file("curves.svg"), &run.epochs()?)?;
+    atomic::write(&run.file("curves.svg"), plots::curves(&run.epochs()?)?.as_bytes())?;
     for split in &report.comparison.splits {
         for engine in &split.engines {
             let (split, engine_name) = (&split.name, &engine.name);
             let path = run.file(&format!("confusion-{split}-{engine_name}.svg"));
             let title = format!("{split}, {engine_name}");
-            plots::confusion(&path, &title, &report.comparison.labels, &engine.confusion)?;
+            let svg = plots::confusion(&title, &report.comparison.labels, &engine.confusion)?;
+            atomic::write(&path, svg.as_bytes())?;
         }
     }
     atomic::write(&run.file("report.json"), serde_json::to_string_pretty(report)?.as_bytes())
@@ -190,6 +220,9 @@ impl Report {
             self.macs as f64 / 1e6,
             self.temperature
         );
+        if let Some(confidence) = &self.confidence {
+            text += &format!("\n{}", confidence.to_text());
+        }
         text
     }
 }

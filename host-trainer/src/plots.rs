@@ -1,10 +1,11 @@
-//! Pictures of a run as SVG: the training curves and the confusion matrix.
+//! Pictures of a run as SVG: the training curves, the confusion matrix, probabilities against the truth.
 //!
 //! Colours keep their order and their difference for the colour-blind: blue and vermilion of Okabe and Ito, and one
 //! hue from light to dark.
 
+mod confidence;
+
 use std::ops::Range;
-use std::path::Path;
 
 use anyhow::anyhow;
 use plotters::coord::Shift;
@@ -14,6 +15,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use crate::comparison::shorten;
 use crate::metrics::{Confusion, Epoch};
+
+pub use confidence::{reliability, risk_coverage};
 
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const VERMILION: RGBColor = RGBColor(213, 94, 0);
@@ -36,10 +39,10 @@ type Canvas<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Draws loss, accuracy and learning rate over the epochs.
 ///
 /// # Errors
-/// When there is no epoch, or the file cannot be written.
-pub fn curves(path: &Path, epochs: &[Epoch]) -> anyhow::Result<()> {
-    anyhow::ensure!(!epochs.is_empty(), "no epoch to draw in {}; let training finish its first one", path.display());
-    save(path, (900, 960), |canvas| {
+/// When there is no epoch.
+pub fn curves(epochs: &[Epoch]) -> anyhow::Result<String> {
+    anyhow::ensure!(!epochs.is_empty(), "there is no epoch to draw; let training finish its first one");
+    svg("the curves", (900, 960), |canvas| {
         let panels = canvas.margin(12, 12, 12, 24).split_evenly((3, 1));
         let series = |value: fn(&Epoch) -> f64| -> Vec<(usize, f64)> {
             epochs.iter().map(|e| (e.epoch, value(e))).filter(|(_, y)| y.is_finite()).collect()
@@ -74,24 +77,24 @@ pub fn curves(path: &Path, epochs: &[Epoch]) -> anyhow::Result<()> {
 /// Draws a confusion matrix with its counts; the shade of a cell is its share of the row.
 ///
 /// # Errors
-/// When there are not as many labels as classes, or the file cannot be written.
-pub fn confusion(path: &Path, title: &str, labels: &[String], confusion: &Confusion) -> anyhow::Result<()> {
+/// When there are not as many labels as classes.
+pub fn confusion(title: &str, labels: &[String], confusion: &Confusion) -> anyhow::Result<String> {
     anyhow::ensure!(
         labels.len() == confusion.classes(),
-        "{} labels for {} classes in {}; give one label a class",
+        "{} labels for {} classes in {title}; give one label a class",
         labels.len(),
-        confusion.classes(),
-        path.display()
+        confusion.classes()
     );
     let matrix = Matrix::new(title, labels, confusion);
-    save(path, matrix.size(), |canvas| matrix.draw(canvas))
+    svg(title, matrix.size(), |canvas| matrix.draw(canvas))
 }
 
-fn save(
-    path: &Path,
+/// A picture on white; `what` names it in an error.
+fn svg(
+    what: &str,
     size: (u32, u32),
     draw: impl FnOnce(&Canvas<'_>) -> Result<(), Box<dyn std::error::Error>>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<String> {
     let mut svg = String::new();
     {
         let canvas = SVGBackend::with_string(&mut svg, size).into_drawing_area();
@@ -100,9 +103,9 @@ fn save(
             .map_err(Into::into)
             .and_then(|()| draw(&canvas))
             .and_then(|()| canvas.present().map_err(Into::into))
-            .map_err(|error| anyhow!("cannot draw {}: {error}", path.display()))?;
+            .map_err(|error| anyhow!("cannot draw {what}: {error}"))?;
     }
-    crate::atomic::write(path, svg.as_bytes())
+    Ok(svg)
 }
 
 /// A text style of so many pixels.
@@ -116,6 +119,7 @@ fn text_width(text: &str, pixels: u32) -> u32 {
 }
 
 /// One line of a panel.
+#[derive(Clone)]
 struct Series {
     name: String,
     color: RGBColor,
@@ -319,19 +323,19 @@ mod tests {
             .collect()
     }
 
-    /// Where the pictures go: `$PLOTS`, to look at them, or a folder that is removed.
-    fn drawn(name: &str, draw: impl FnOnce(&Path)) -> String {
-        let temporary = tempfile::tempdir().unwrap();
-        let folder = std::env::var_os("PLOTS").map_or(temporary.path().to_owned(), Into::into);
-        let path = folder.join(name);
-        draw(&path);
-        std::fs::read_to_string(path).unwrap()
+    /// A picture, which is put into the folder `$PLOTS`, where there is one, to look at it.
+    fn drawn(name: &str, svg: anyhow::Result<String>) -> String {
+        let svg = svg.unwrap();
+        if let Some(folder) = std::env::var_os("PLOTS") {
+            std::fs::write(std::path::Path::new(&folder).join(name), &svg).unwrap();
+        }
+        svg
     }
 
     #[test]
     fn curves_of_short_long_and_diverged_runs() {
         for epochs in [1, 2, 3, 30, 200] {
-            let svg = drawn(&format!("curves-{epochs}.svg"), |path| curves(path, &run(epochs)).unwrap());
+            let svg = drawn(&format!("curves-{epochs}.svg"), curves(&run(epochs)));
             assert!(svg.contains("validation (lowest"), "{epochs} epochs");
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{epochs} epochs");
         }
@@ -339,10 +343,10 @@ mod tests {
         for epoch in &mut diverged {
             (epoch.train_loss, epoch.valid_loss, epoch.learning_rate) = (f64::NAN, f64::INFINITY, 0.0);
         }
-        let svg = drawn("curves-diverged.svg", |path| curves(path, &diverged).unwrap());
+        let svg = drawn("curves-diverged.svg", curves(&diverged));
         assert!(svg.contains("validation (not finite)"));
         assert!(!svg.contains("NaN") && !svg.contains("inf"));
-        assert!(curves(Path::new("never.svg"), &[]).is_err());
+        assert!(curves(&[]).is_err());
     }
 
     #[test]
@@ -362,13 +366,13 @@ mod tests {
             }
             let labels: Vec<String> = (0..classes).map(|class| format!("<{class}>{}", "a".repeat(length))).collect();
             let name = format!("confusion-{classes}.svg");
-            let svg = drawn(&name, |path| confusion(path, "Confusion, test, int8", &labels, &matrix).unwrap());
+            let svg = drawn(&name, confusion("Confusion, test, int8", &labels, &matrix));
             for count in matrix.counts.iter().flatten() {
                 assert!(svg.contains(&format!("\n{count}\n")), "{count} of {classes} classes");
             }
             assert!(svg.contains("&lt;0&gt;"));
         }
-        assert!(confusion(Path::new("never.svg"), "", &[], &Confusion::new(2)).is_err());
+        assert!(confusion("", &[], &Confusion::new(2)).is_err());
     }
 
     #[test]

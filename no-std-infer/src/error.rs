@@ -52,6 +52,8 @@ pub enum Error {
     ArenaMisaligned,
     /// The golden vector cannot be decoded or does not fit the model.
     BadGolden,
+    /// The calibration cannot be decoded, a share is not in 0 to 1, or the model ends in no softmax over its logits.
+    BadCalibration,
 }
 
 /// What is wrong with an operator.
@@ -108,6 +110,7 @@ impl fmt::Display for Error {
             Error::ArenaTooSmall { needed } => write!(f, "the arena is too small: the model needs {needed} bytes"),
             Error::ArenaMisaligned => f.write_str("the arena does not start at a multiple of 16 bytes"),
             Error::BadGolden => f.write_str("the golden vector does not fit the model"),
+            Error::BadCalibration => f.write_str("the calibration does not fit the model"),
         }
     }
 }

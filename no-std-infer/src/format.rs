@@ -22,7 +22,8 @@
 //! `Info::ops` [`Op`]s: a byte that names the variant, counted from 0 in the order of their definition, then the fields
 //! in the order of theirs, without padding; the rest is zeros. A [`Layout`] is a byte counted in the same way, and a table
 //! that there is not is 2^32 − 1. The [`section::WEIGHTS`] section holds the constants that the operators address by
-//! offset; the [`section::GOLDEN`] section is one postcard [`Golden`].
+//! offset; the [`section::GOLDEN`] section is one postcard [`Golden`], the
+//! [`section::CALIBRATION`] section one postcard [`Calibration`].
 //!
 //! # Constants in the weights section
 //!
@@ -116,7 +117,7 @@ pub mod section {
     pub const GOLDEN: u32 = 128;
     /// Reserved: signature over all bytes outside this section.
     pub const SIGNATURE: u32 = 129;
-    /// Reserved: calibration data beyond the temperature.
+    /// When the model should rather not answer: a [`Calibration`](super::Calibration), optional.
     pub const CALIBRATION: u32 = 130;
 }
 
@@ -376,6 +377,19 @@ impl Tensor {
         let (a, b) = (self.range(), other.range());
         !a.is_empty() && !b.is_empty() && a.start < b.end && b.start < a.end
     }
+}
+
+/// When a classifier should rather not answer, found on images that were not trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The model answers when the byte of its class's probability, in 256ths, is this or more.
+    pub threshold: u8,
+    /// Number of those images.
+    pub images: u32,
+    /// Share of them that is answered, 0 to 1.
+    pub coverage: f32,
+    /// Share of these answers that is right, 0 to 1.
+    pub accuracy: f32,
 }
 
 /// Test vector that a device can run by itself.

@@ -81,6 +81,16 @@ impl<'m, 'a, K: Kernels> Interpreter<'m, 'a, K> {
         argmax(self.logits())
     }
 
+    /// The class, or `None` where its probability is below the threshold of the blob's
+    /// [`Calibration`](crate::format::Calibration): the model rather does not answer. Without one it always answers.
+    #[must_use]
+    pub fn decision(&self) -> Option<usize> {
+        let class = self.class();
+        let Some(calibration) = self.model.calibration() else { return Some(class) };
+        let probability = self.output().get(class).map_or(0, |&q| q as u8 ^ 0x80);
+        (probability >= calibration.threshold).then_some(class)
+    }
+
     /// The model.
     #[must_use]
     pub fn model(&self) -> &'m Model<'m> {

@@ -3,8 +3,8 @@
 use crate::CRC32;
 use crate::error::{Error, OpError};
 use crate::format::{
-    ALIGN, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, SECTION_LEN, Section, Tensor,
-    VERSION, arena_len, blob_crc, section, total_len,
+    ALIGN, Calibration, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, SECTION_LEN,
+    Section, Tensor, VERSION, arena_len, blob_crc, section, total_len,
 };
 use crate::ops::{check, check_tensor};
 
@@ -19,6 +19,7 @@ pub struct Model<'a> {
     ops: &'a [[u8; RECORD_LEN]],
     weights: &'a [u8],
     golden: Option<Golden<'a>>,
+    calibration: Option<Calibration>,
     arena_len: usize,
     crc: u32,
 }
@@ -40,11 +41,20 @@ impl<'a> Model<'a> {
         if !rest.is_empty() || !left_over.is_empty() || ops.len() != usize::from(info.ops) {
             return Err(Error::BadManifest);
         }
-        let model =
-            Self { info, labels, ops, weights: sections.weights, golden: None, arena_len: arena_len(blob), crc };
+        let model = Self {
+            info,
+            labels,
+            ops,
+            weights: sections.weights,
+            golden: None,
+            calibration: None,
+            arena_len: arena_len(blob),
+            crc,
+        };
         model.check_info()?;
         model.check_ops()?;
-        Ok(Self { golden: model.check_golden(sections.golden)?, ..model })
+        let (golden, calibration) = (sections.golden, sections.calibration);
+        Ok(Self { golden: model.check_golden(golden)?, calibration: model.check_calibration(calibration)?, ..model })
     }
 
     /// What the model is.
@@ -83,6 +93,12 @@ impl<'a> Model<'a> {
     #[must_use]
     pub fn golden(&self) -> Option<&Golden<'a>> {
         self.golden.as_ref()
+    }
+
+    /// When the model should rather not answer, where the blob says so.
+    #[must_use]
+    pub fn calibration(&self) -> Option<&Calibration> {
+        self.calibration.as_ref()
     }
 
     /// Bytes of arena that [`Interpreter::new`](crate::Interpreter::new) needs.
@@ -159,6 +175,20 @@ impl<'a> Model<'a> {
             && golden.layers.len() == usize::from(self.info.ops) * 4;
         if fits && rest.is_empty() { Ok(Some(golden)) } else { Err(Error::BadGolden) }
     }
+
+    fn check_calibration(&self, bytes: Option<&[u8]>) -> Result<Option<Calibration>, Error> {
+        let Some(bytes) = bytes else { return Ok(None) };
+        let (calibration, rest) = postcard::take_from_bytes::<Calibration>(bytes).map_err(|_| Error::BadCalibration)?;
+        let share = |share: f32| (0.0..=1.0).contains(&share);
+        let logits = &self.info.logits;
+        let over_logits = |op: Op| matches!(op, Op::Softmax(op) if op.input == *logits);
+        let fits = share(calibration.coverage)
+            && share(calibration.accuracy)
+            && logits.height == 1
+            && logits.width == 1
+            && self.ops().last().is_some_and(over_logits);
+        if fits && rest.is_empty() { Ok(Some(calibration)) } else { Err(Error::BadCalibration) }
+    }
 }
 
 /// Checks everything that needs no decoding; gives the CRC.
@@ -199,6 +229,7 @@ struct Sections<'a> {
     operators: &'a [u8],
     weights: &'a [u8],
     golden: Option<&'a [u8]>,
+    calibration: Option<&'a [u8]>,
 }
 
 impl<'a> Sections<'a> {
@@ -209,7 +240,7 @@ impl<'a> Sections<'a> {
         };
         let table = blob.get(HEADER_LEN..HEADER_LEN + count * SECTION_LEN).ok_or(Error::Truncated)?;
         let (entries, _) = table.as_chunks::<SECTION_LEN>();
-        let (mut manifest, mut operators, mut weights, mut golden) = (None, None, None, None);
+        let (mut manifest, mut operators, mut weights, mut golden, mut calibration) = (None, None, None, None, None);
         for entry in entries {
             let entry = Section::from_bytes(entry);
             let bytes = section_bytes(blob, entry).ok_or(Error::BadSection(entry.id))?;
@@ -218,6 +249,7 @@ impl<'a> Sections<'a> {
                 section::OPERATORS => &mut operators,
                 section::WEIGHTS => &mut weights,
                 section::GOLDEN => &mut golden,
+                section::CALIBRATION => &mut calibration,
                 id if id >= FIRST_ANCILLARY => continue,
                 id => return Err(Error::UnknownSection(id)),
             };
@@ -230,6 +262,7 @@ impl<'a> Sections<'a> {
             operators: operators.ok_or(Error::MissingSection(section::OPERATORS))?,
             weights: weights.ok_or(Error::MissingSection(section::WEIGHTS))?,
             golden,
+            calibration,
         })
     }
 }

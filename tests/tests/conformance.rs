@@ -16,11 +16,11 @@ const TRANSFORMED_CASES: u64 = 2_000;
 /// Bytes of cases that are loaded at a time.
 const BATCH: usize = 12 << 20;
 
-/// Operators with their names.
-type Kinds = &'static [(&'static str, Kind)];
+/// Operators by the name of their trial.
+type Operators = [(&'static str, Kind)];
 
 /// Cores with kernels of their own, and how many cases of each operator run there.
-const CORES: [(Core, u64, Kinds); 3] = [
+const CORES: [(Core, u64, &Operators); 3] = [
     (
         Core::M4,
         10_000,

@@ -1,14 +1,16 @@
 //! The blob against truncation, damage and hostile bytes.
 
 use host_trainer::aligned::Aligned;
-use host_trainer::blob::{Parts, repair_crc, write};
-use no_std_infer::format::{HEADER_LEN, InputKind, Layout, Op, Tensor, VERSION, arena_len, total_len};
+use host_trainer::blob::{Parts, repair_crc, with_calibration, write};
+use host_trainer::config::Preset;
+use host_trainer::evaluate::infer;
+use no_std_infer::format::{Calibration, HEADER_LEN, InputKind, Layout, Op, Tensor, VERSION, arena_len, total_len};
 use no_std_infer::kernels::{Dsp, Portable};
 use no_std_infer::ops::Form;
 use no_std_infer::reference::Reference;
 use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
 use proptest::prelude::*;
-use tests::networks::noise;
+use tests::networks::{noise, preset};
 use tests::operators::{ANY_IMAGE, Kind, random, without_names};
 use tests::outputs;
 
@@ -165,6 +167,47 @@ fn names_and_colours_must_fit() {
         let labels = vec![String::from("name"); count];
         let blob = write(&Parts { info: *model.info(), labels: &labels, ops: &ops, weights: &[] });
         assert_eq!(Model::parse(&blob).err(), outcome, "{count} names for 4 channels");
+    }
+}
+
+const CALIBRATION: Calibration = Calibration { threshold: 100, images: 40, coverage: 0.5, accuracy: 1.0 };
+
+#[test]
+fn a_calibrated_model_answers_from_its_threshold_on() {
+    let network = preset(Preset::Shallow, 16, 20, 3);
+    let plain = Model::parse(&network.blob).expect("a good model");
+    let decided = |model: &Model<'_>| -> Vec<(usize, u8, Option<usize>)> {
+        let mut arena = Aligned::new(model.arena_len());
+        let outputs = network.inputs.iter().map(|input| infer(model, &mut arena, input));
+        let class = |logits: &[i8]| no_std_infer::argmax(logits);
+        outputs.map(|o| (class(&o.logits), o.output[class(&o.logits)] as u8 ^ 0x80, o.decision)).collect()
+    };
+    let always = decided(&plain);
+    assert!(always.iter().all(|&(class, _, decision)| decision == Some(class)), "without a calibration it answers");
+    let (_, middle, _) = always[0];
+    for threshold in [0, middle, middle + 1, 255] {
+        let blob = with_calibration(&network.blob, &Calibration { threshold, ..CALIBRATION }).expect("it fits");
+        let model = Model::parse(&blob).expect("it was checked");
+        assert_eq!(model.calibration().map(|calibration| calibration.threshold), Some(threshold));
+        for (&(class, byte, _), (_, _, decision)) in always.iter().zip(decided(&model)) {
+            assert_eq!(decision, (byte >= threshold).then_some(class), "{byte} of {threshold}");
+        }
+        assert!(model.golden() == plain.golden() && model.weights() == plain.weights());
+    }
+    let twice = with_calibration(&with_calibration(&network.blob, &CALIBRATION).expect("once"), &CALIBRATION);
+    assert_eq!(*twice.expect("twice"), *with_calibration(&network.blob, &CALIBRATION).expect("once"));
+}
+
+#[test]
+fn a_calibration_must_fit_the_model() {
+    let blob = preset(Preset::Shallow, 16, 20, 3).blob;
+    for (coverage, accuracy) in [(-0.1, 0.5), (0.5, 1.5), (f32::NAN, 0.5), (0.5, f32::INFINITY)] {
+        let calibration = Calibration { coverage, accuracy, ..CALIBRATION };
+        assert_eq!(with_calibration(&blob, &calibration).err(), Some(Error::BadCalibration), "{calibration:?}");
+    }
+    for shape in [[1, 1, 3], [6, 5, 3]] {
+        let blob = without_names(InputKind::Tensor, shape);
+        assert_eq!(with_calibration(&blob, &CALIBRATION).err(), Some(Error::BadCalibration), "no softmax ends it");
     }
 }
 

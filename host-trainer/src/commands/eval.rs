@@ -5,11 +5,14 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use no_std_infer::Model;
+use serde::Serialize;
 
 use super::ImageArgs;
 use crate::comparison::{Comparison, Split};
-use crate::dataset::Dataset;
-use crate::evaluate::{class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
+use crate::dataset::{Dataset, Images};
+use crate::evaluate::{Int8Output, class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
+use crate::metrics::Share;
 use crate::progress;
 
 #[derive(Debug, Args)]
@@ -23,6 +26,24 @@ pub(super) struct EvalArgs {
     json: bool,
 }
 
+#[derive(Serialize)]
+struct Evaluation {
+    #[serde(flatten)]
+    comparison: Comparison,
+    /// Of a model that need not answer, one a split.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    answers: Vec<Answers>,
+}
+
+#[derive(Serialize)]
+struct Answers {
+    split: &'static str,
+    /// Share of the images that is answered.
+    answered: Share,
+    /// Share of the answers that is right.
+    right: Share,
+}
+
 pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
@@ -31,14 +52,32 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
     let loaded = progress::load(&mut dataset, &input, args.images.view)?;
     let mut comparison = Comparison { labels, splits: Vec::new() };
+    let mut answers = Vec::new();
     for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
-        let classes = int8_classes(&int8_outputs(&model, images));
+        let outputs = int8_outputs(&model, images);
+        let classes = int8_classes(&outputs);
+        answers.extend(Answers::new(&model, name, images, &outputs));
         comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &[("int8", &classes)]));
     }
+    let evaluation = Evaluation { comparison, answers };
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&comparison)?);
+        println!("{}", serde_json::to_string_pretty(&evaluation)?);
     } else {
-        print!("{}", comparison.to_text());
+        print!("{}", evaluation.comparison.to_text());
+        for Answers { split, answered, right } in &evaluation.answers {
+            println!("\n{split}: answered {answered}\n{split}: answers that are right {right}");
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl Answers {
+    /// Counts, where the model need not answer.
+    fn new(model: &Model<'_>, split: &'static str, images: &Images, outputs: &[Int8Output]) -> Option<Self> {
+        model.calibration()?;
+        let answered = outputs.iter().filter(|output| output.decision.is_some()).count();
+        let pairs = outputs.iter().zip(&images.labels);
+        let right = pairs.filter(|(output, label)| output.decision == Some(**label)).count();
+        Some(Self { split, answered: Share::new(answered, images.len()), right: Share::new(right, answered) })
+    }
 }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use no_std_infer::Model;
-use no_std_infer::format::{ADD_TABLE_LEN, HEADER_LEN, Input, InputKind, Layout, Op};
+use no_std_infer::format::{ADD_TABLE_LEN, Calibration, HEADER_LEN, Input, InputKind, Layout, Op};
 use no_std_infer::ops::{Constants, ConvLayer, DenseLayer, Form};
 use serde::Serialize;
 
@@ -41,6 +41,8 @@ struct Inspection {
     float_accuracy: f32,
     int8_accuracy: f32,
     golden_vector: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibration>,
     crc32: String,
     layers: Vec<Layer>,
 }
@@ -175,6 +177,7 @@ impl Inspection {
             float_accuracy: info.provenance.float_accuracy,
             int8_accuracy: info.provenance.int8_accuracy,
             golden_vector: model.golden().is_some(),
+            calibration: model.calibration().copied(),
             crc32: format!("{:08x}", model.crc()),
             layers: model.ops().enumerate().map(layer).collect(),
         }
@@ -195,6 +198,13 @@ impl Inspection {
         }
         let golden = if self.golden_vector { "yes" } else { "no" };
         println!("temperature {:.3}; golden vector: {golden}; made by {}", self.temperature, self.producer);
+        if let Some(Calibration { threshold, images, coverage, accuracy }) = self.calibration {
+            println!(
+                "answers from a probability of {threshold}/256 on: {:.1} % of {images} images, {:.1} % of these right",
+                100.0 * coverage,
+                100.0 * accuracy
+            );
+        }
         for (name, hash) in [("configuration", &self.config_sha256), ("data", &self.dataset_sha256)] {
             if !hash.is_empty() {
                 println!("SHA-256 of the {name}: {hash}");

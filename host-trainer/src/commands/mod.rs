@@ -1,6 +1,8 @@
 //! The program's commands; one file a command says what it takes, and does it.
 
 mod bench;
+mod compare;
+mod cv;
 mod demo;
 mod device_bench;
 mod estimate;
@@ -40,6 +42,10 @@ enum Command {
     Train(train::TrainArgs),
     /// Quantises a trained run again and writes the blob.
     Quantize(quantize::QuantizeArgs),
+    /// Cross-validates: trains a network for each fold of the images and scores it on that fold, with intervals over groups.
+    Cv(cv::CvArgs),
+    /// Compares two runs on the same images, with intervals over groups.
+    Compare(compare::CompareArgs),
     /// Compares float, int8 on this machine and int8 on the device, image by image.
     Parity(parity::ParityArgs),
     /// Accuracy of a blob on a folder of images. Macro F1 is the mean over the classes that have images or are predicted,
@@ -85,6 +91,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Quantize(args) => quantize::run(&args),
+        Command::Cv(args) => cv::run(&args),
+        Command::Compare(args) => compare::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),

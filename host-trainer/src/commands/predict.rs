@@ -31,6 +31,8 @@ pub(super) struct PredictArgs {
 struct Prediction {
     image: String,
     class: String,
+    /// Whether the class is probable enough for the model to answer.
+    answers: bool,
     top: Vec<Score>,
     logits: Vec<i8>,
 }
@@ -65,6 +67,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
         predictions.push(Prediction {
             image: image.display().to_string(),
             class: labels[order[0]].clone(),
+            answers: output.decision.is_some(),
             top: order.iter().take(usize::from(args.top)).map(score).collect(),
             logits: output.logits,
         });
@@ -83,5 +86,6 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
 
 fn print(prediction: &Prediction) {
     let scores = prediction.top.iter().map(|score| format!("{} {:.1} %", score.class, 100.0 * score.probability));
-    println!("{}: {}", prediction.image, scores.collect::<Vec<_>>().join(", "));
+    let abstains = if prediction.answers { "" } else { "no answer; " };
+    println!("{}: {abstains}{}", prediction.image, scores.collect::<Vec<_>>().join(", "));
 }

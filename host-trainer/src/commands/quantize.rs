@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::FlashArgs;
-use crate::config::Method;
+use crate::confidence::{Confidence, WANTED};
+use crate::config::{Config, Method};
+use crate::cross_validation::CvDir;
 use crate::dataset::{Loaded, View};
-use crate::export::export;
+use crate::export::{Choices, export};
 use crate::progress;
-use crate::run_dir::RunDir;
+use crate::run_dir::{Record, RunDir};
 
 #[derive(Debug, Args)]
 pub(super) struct QuantizeArgs {
@@ -23,6 +25,12 @@ pub(super) struct QuantizeArgs {
     /// How activation ranges are chosen, in place of the run's configuration.
     #[arg(long, value_enum)]
     method: Option<Method>,
+    /// Take temperature and abstention from the folds that `cv` made in this folder with the run's configuration.
+    #[arg(long, value_name = "CV_DIR")]
+    calibration: Option<PathBuf>,
+    /// Of 100 answers, how many are to be right: the model does not answer where it is too unsure for that.
+    #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * WANTED, requires = "calibration")]
+    answers_right: f64,
     #[command(flatten)]
     flash: FlashArgs,
     /// Print the report as JSON.
@@ -37,8 +45,12 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let root = args.data.as_deref().unwrap_or(&record.root);
     ensure!(root.is_dir(), "there is no folder {}: say with --data where the run's images are now", root.display());
     let images: Loaded = progress::load(&mut record.dataset(root), &config.input, View::Rgb888)?;
-    let method = args.method.or(config.quantize.method);
-    let report = export(&run, &config, &record, &images, method, args.flash.bytes())?;
+    let choices = Choices {
+        method: args.method.or(config.quantize.method),
+        flash: args.flash.bytes(),
+        confidence: confidence(args, &config, &record)?,
+    };
+    let report = export(&run, &config, &record, &images, &choices)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -46,4 +58,19 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
         println!("\nwrote {}", run.blob().display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the cross-validation says about the probabilities, where one is given.
+fn confidence(args: &QuantizeArgs, config: &Config, record: &Record) -> Result<Option<Confidence>> {
+    let Some(dir) = &args.calibration else { return Ok(None) };
+    let wanted = args.answers_right / 100.0;
+    ensure!((0.0..=1.0).contains(&wanted), "--answers-right {} is not in 0 to 100", args.answers_right);
+    let (plan, predictions) = CvDir::new(dir).join()?;
+    let (run, shown) = (args.run_dir.display(), dir.display());
+    ensure!(
+        plan.has(config)? && plan.classes == record.classes,
+        "{shown} cross-validated other classes or another configuration than {run} was trained with, so it says nothing \
+         about its probabilities: run `cv` with {run}/config.toml"
+    );
+    Confidence::new(&predictions, wanted).with_context(|| format!("{shown} cannot be used for calibration")).map(Some)
 }

@@ -1,6 +1,6 @@
 //! `train`: from a folder of images to the blob.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::config::{Config, Normalization};
 use crate::dataset::{Dataset, Loaded, Options, View};
-use crate::export::{Report, export};
+use crate::export::{Choices, Report, export};
 use crate::graph::Shape;
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
@@ -52,12 +52,16 @@ pub(super) struct TrainArgs {
 
 pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
     let (run, report) = match &args.resume {
-        Some(run_dir) => resume(&RunDir::new(run_dir), args)?,
+        Some(run_dir) => {
+            let run = RunDir::new(run_dir);
+            let report = go_on(&run, &run.record()?.root, compute(args, true))?;
+            (run, report)
+        }
         None => start(args)?,
     };
     print!("{}", report.to_text());
     println!(
-        "\nThe run is in {}: model.blob, report.json, predictions.svg, curves.svg, confusion-*.svg, metrics.csv",
+        "\nThe run is in {}: report.html, model.blob, report.json, predictions.csv, metrics.csv, and pictures",
         run.path().display()
     );
     println!("See what is in the blob:  cargo run -- inspect {}", run.blob().display());
@@ -95,13 +99,13 @@ pub(super) fn train_new(
     train_and_export(run, config, &record, &images, compute)
 }
 
-fn resume(run: &RunDir, args: &TrainArgs) -> Result<(RunDir, Report)> {
+/// Goes on with a run whose images are below `root`, and exports.
+pub(super) fn go_on(run: &RunDir, root: &Path, compute: training::Options) -> Result<Report> {
     let config = run.config()?;
     let record = run.record()?;
-    let images = progress::load(&mut record.dataset(&record.root), &config.input, View::Rgb888)?;
+    let images = progress::load(&mut record.dataset(root), &config.input, View::Rgb888)?;
     record.check_same(&images)?;
-    let report = train_and_export(run, &config, &record, &images, compute(args, true))?;
-    Ok((run.clone(), report))
+    train_and_export(run, &config, &record, &images, compute)
 }
 
 fn compute(args: &TrainArgs, resume: bool) -> training::Options {
@@ -151,5 +155,5 @@ fn train_and_export(
     );
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
     eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    export(run, config, record, images, config.quantize.method, 0)
+    export(run, config, record, images, &Choices { method: config.quantize.method, ..Choices::default() })
 }

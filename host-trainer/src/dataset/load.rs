@@ -81,6 +81,17 @@ impl Images {
             .collect()
     }
 
+    /// The images with these indices, in their order.
+    ///
+    /// # Panics
+    /// When there is no image of an index.
+    #[must_use]
+    pub fn only(&self, indices: &[usize]) -> Self {
+        let mut images = Self { shape: self.shape, pixels: Vec::new(), labels: Vec::new() };
+        indices.iter().for_each(|&index| images.push(self.image(index), self.labels[index]));
+        images
+    }
+
     fn push(&mut self, pixels: &[u8], label: usize) {
         self.pixels.extend_from_slice(pixels);
         self.labels.push(label);

@@ -5,6 +5,7 @@
 //! [`Dataset::load`], which reads every file once.
 
 mod decode;
+mod folds;
 mod groups;
 mod load;
 mod scan;

@@ -9,39 +9,57 @@ use super::Sample;
 
 /// Splits `samples` into training, validation and test images whose shares of each class are as near to `shares` as
 /// the groups allow; exact to the image without groups. Each class that can gets a validation image.
+pub(super) fn split(samples: Vec<Sample>, classes: usize, shares: [f64; 3], seed: u64) -> [Vec<Sample>; 3] {
+    let sides: Vec<usize> = (0..3).filter(|&side| side == 0 || shares[side] > 0.0).collect();
+    let wanted: Vec<Vec<usize>> = class_sizes(&samples, classes)
+        .into_iter()
+        .map(|count| sides.iter().map(|&side| quotas(count, shares)[side]).collect())
+        .collect();
+    let mut split: [Vec<Sample>; 3] = Default::default();
+    for (side, samples) in sides.into_iter().zip(distribute(samples, &wanted, seed)) {
+        split[side] = samples;
+    }
+    split
+}
+
+/// Number of images of each class.
+pub(super) fn class_sizes(samples: &[Sample], classes: usize) -> Vec<usize> {
+    let mut sizes = vec![0; classes];
+    samples.iter().for_each(|sample| sizes[sample.label] += 1);
+    sizes
+}
+
+/// Puts whole groups on sides so that side `s` gets about `wanted[class][s]` images of each class.
 ///
 /// Groups go one after the other, the largest first and in an order drawn by `seed` among equals, to the side where the
 /// sum over classes and sides of `(images still wanted)² / images wanted` becomes least. The order of `samples` has no
 /// influence; each side comes back sorted by name.
-pub(super) fn split(samples: Vec<Sample>, classes: usize, shares: [f64; 3], seed: u64) -> [Vec<Sample>; 3] {
+pub(super) fn distribute(samples: Vec<Sample>, wanted: &[Vec<usize>], seed: u64) -> Vec<Vec<Sample>> {
     let mut units: BTreeMap<(bool, String), Vec<Sample>> = BTreeMap::new();
-    let mut counts = vec![0_usize; classes];
     for sample in samples {
-        counts[sample.label] += 1;
         let key = sample.group.clone().map_or_else(|| (false, sample.name.clone()), |group| (true, group));
         units.entry(key).or_default().push(sample);
     }
-    let wanted: Vec<[f64; 3]> = counts.iter().map(|&count| quotas(count, shares).map(|n| n as f64)).collect();
-    let mut open = wanted.clone();
+    let mut open: Vec<Vec<f64>> = wanted.iter().map(|sides| sides.iter().map(|&n| n as f64).collect()).collect();
 
     let mut order: Vec<_> = units.into_iter().collect();
     order.sort_by_cached_key(|((grouped, name), members)| {
         let draw = Sha256::new_with_prefix(seed.to_le_bytes()).chain_update([u8::from(*grouped)]).chain_update(name);
         (Reverse(members.len()), draw.finalize())
     });
-    let mut sides: [Vec<Sample>; 3] = Default::default();
+    let mut sides = vec![Vec::new(); wanted.first().map_or(0, Vec::len)];
     for (_, members) in order {
         let mut of_class = BTreeMap::new();
         for member in &members {
             *of_class.entry(member.label).or_insert(0.0) += 1.0;
         }
         let gain = |side: usize| -> f64 {
-            let class_gain =
-                |(&class, &n): (&usize, &f64)| (2.0 * open[class][side] - n) * n / wanted[class][side].max(0.5);
+            let class_gain = |(&class, &n): (&usize, &f64)| {
+                (2.0 * open[class][side] - n) * n / (wanted[class][side] as f64).max(0.5)
+            };
             of_class.iter().map(class_gain).sum()
         };
-        let sides_in_use = (0..3).filter(|&side| side == 0 || shares[side] > 0.0);
-        let side = sides_in_use.rev().max_by(|&a, &b| gain(a).total_cmp(&gain(b))).unwrap_or(0);
+        let side = (0..sides.len()).rev().max_by(|&a, &b| gain(a).total_cmp(&gain(b))).unwrap_or(0);
         for (class, n) in of_class {
             open[class][side] -= n;
         }

@@ -118,13 +118,19 @@ pub struct Outcome {
     pub epochs: Vec<Epoch>,
 }
 
+/// Whether a run in `run_dir` has finished its first epoch.
+#[must_use]
+pub fn is_begun(run_dir: &Path) -> bool {
+    checkpoint::Checkpoint::exists(run_dir)
+}
+
 /// Refuses a folder that holds a run already.
 ///
 /// # Errors
 /// When it does.
 pub fn check_new(run_dir: &Path) -> Result<()> {
     ensure!(
-        !checkpoint::Checkpoint::exists(run_dir),
+        !is_begun(run_dir),
         "{0} holds a run already: go on with it by `host-trainer train --resume {0}`, choose another folder, or remove it",
         run_dir.display()
     );

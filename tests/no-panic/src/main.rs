@@ -24,7 +24,7 @@ extern "C" fn parse(blob: &'static &'static [u8], slot: &mut MaybeUninit<Model<'
     }
 }
 
-/// Runs `model` once; the class, or -1 when the arena does not fit.
+/// Runs `model` once; the class, or -1 when the arena does not fit, -2 when the model rather does not answer.
 #[unsafe(no_mangle)]
 extern "C" fn run(model: &Model<'static>, arena: &mut &mut [i8], input: &&[i8]) -> i32 {
     let Ok(mut interpreter) = Interpreter::new(model, arena) else { return -1 };
@@ -32,7 +32,7 @@ extern "C" fn run(model: &Model<'static>, arena: &mut &mut [i8], input: &&[i8]) 
         *slot = value;
     }
     interpreter.run();
-    interpreter.class() as i32
+    interpreter.decision().map_or(-2, |class| class as i32)
 }
 
 unsafe extern "C" {

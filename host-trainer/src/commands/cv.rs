@@ -1,0 +1,134 @@
+//! `cv`: cross-validation, fold by fold or all at once; and the folds joined.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use serde::Serialize;
+
+use super::train;
+use crate::confidence::{Confidence, WANTED};
+use crate::config::Config;
+use crate::cross_validation::{CvDir, Plan};
+use crate::dataset::{Dataset, Options};
+use crate::predictions::Predictions;
+use crate::scores::Scores;
+use crate::training::DeviceKind;
+use crate::{atomic, pages, training};
+
+#[derive(Debug, Args)]
+pub(super) struct CvArgs {
+    /// Folder of images; all of them take part, whatever split they are in.
+    #[arg(long, required_unless_present = "collect")]
+    data: Option<PathBuf>,
+    /// Configuration of each fold's training; without it every entry has its default.
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Folder for the folds; jobs for single folds share it. A fold that was interrupted goes on, one that is there stays.
+    #[arg(long, value_name = "CV_DIR", required_unless_present = "collect")]
+    out: Option<PathBuf>,
+    /// CSV file with the columns `path` and `group`: images of a group are in one fold.
+    #[arg(long, value_name = "FILE.csv")]
+    groups: Option<PathBuf>,
+    /// Number of folds.
+    #[arg(long, default_value_t = 5)]
+    folds: usize,
+    /// Do this fold only, from 0.
+    #[arg(long, value_name = "K")]
+    fold: Option<usize>,
+    /// Join the folds in this folder.
+    #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "config", "out", "groups", "folds", "fold"])]
+    collect: Option<PathBuf>,
+    /// What computes.
+    #[arg(long, value_enum, default_value = "flex")]
+    device: DeviceKind,
+    /// Threads; 0 is one for each core. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Print the joined scores as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &CvArgs) -> Result<ExitCode> {
+    if let Some(dir) = &args.collect {
+        return collect(&CvDir::new(dir), args.json);
+    }
+    let data = args.data.as_deref().context("`--data DIR` is missing")?;
+    let out = args.out.as_deref().context("`--out CV_DIR` is missing")?;
+    let config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let options =
+        Options { data: config.data.clone(), seed: config.seed, groups: args.groups.as_deref(), skip_bad: false };
+    let whole = Dataset::open_whole(data, &options)?;
+    let plan = Plan::new(&whole, &config, args.folds)?;
+    let chosen = args.fold.map_or_else(|| (0..args.folds).collect(), |fold| vec![fold]);
+    let splits: Vec<Dataset> = chosen.iter().map(|&fold| plan.dataset(&whole, fold)).collect::<Result<_>>()?;
+    let dir = CvDir::new(out);
+    dir.claim(&plan)?;
+    for (&fold, split) in chosen.iter().zip(splits) {
+        score(&dir, &plan, (fold, split), args)?;
+    }
+    if args.fold.is_none() {
+        return collect(&dir, args.json);
+    }
+    println!("when all {} folds are there:  cargo run -- cv --collect {}", plan.folds, out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Trains on the other folds and scores one, unless that is done; goes on with what was interrupted.
+fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), args: &CvArgs) -> Result<()> {
+    let (run, shown) = (dir.fold(fold), dir.fold(fold));
+    let shown = shown.path().display();
+    if dir.is_scored(fold) {
+        eprintln!("fold {fold} is there already, in {shown}");
+        return Ok(());
+    }
+    eprintln!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
+    let resume = training::is_begun(run.path());
+    let compute = training::Options { device: args.device, threads: args.threads, resume };
+    let report = if resume {
+        train::go_on(&run, &split.root, compute)?
+    } else {
+        train::train_new(&run, &plan.config()?, split, compute)?
+    };
+    eprintln!("{}", report.comparison.accuracy_text());
+    Ok(())
+}
+
+/// What the joined folds say.
+#[derive(Serialize)]
+struct Report {
+    #[serde(flatten)]
+    scores: Scores,
+    /// About the probabilities, where there are enough images.
+    confidence: Option<Confidence>,
+}
+
+fn collect(dir: &CvDir, json: bool) -> Result<ExitCode> {
+    let (plan, predictions) = dir.join()?;
+    let report = Report::new(&predictions);
+    let page = pages::cross_validation(dir, &plan, &predictions, &report.scores, report.confidence.as_ref())?;
+    atomic::write(&dir.file(pages::REPORT_FILE), page.as_bytes())?;
+    let text = serde_json::to_string_pretty(&report)?;
+    atomic::write(&dir.file("report.json"), text.as_bytes())?;
+    if json {
+        println!("{text}");
+    } else {
+        print!("{}", report.scores.to_text());
+        if let Some(confidence) = &report.confidence {
+            print!("\n{}", confidence.to_text());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Report {
+    fn new(predictions: &Predictions) -> Self {
+        let confidence = Confidence::new(predictions, WANTED);
+        if let Err(error) = &confidence {
+            eprintln!("note: {error:#}");
+        }
+        Self { scores: Scores::new(predictions), confidence: confidence.ok() }
+    }
+}

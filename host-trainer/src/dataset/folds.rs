@@ -1,0 +1,187 @@
+//! Cross-validation: folds that keep groups together, and the split that each fold is scored by.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+
+use super::scan::{self, Classes, Layout};
+use super::{Dataset, Options, Sample, listed, split};
+
+impl Dataset {
+    /// Lists all images below `dir` as training images, whatever split they are in, by name.
+    ///
+    /// # Errors
+    /// No such folder, no images, fewer than two classes, a groups file that cannot be used.
+    pub fn open_whole(dir: &Path, options: &Options) -> Result<Self> {
+        let folder = scan::scan(dir)?;
+        let mut classes = Classes::new();
+        let parts = match folder.layout {
+            Layout::Flat(all) => vec![all],
+            Layout::Split { train, valid, test } => vec![train, valid, test],
+        };
+        for (name, files) in parts.into_iter().flatten() {
+            classes.entry(name).or_default().extend(files);
+        }
+        let mut dataset = Self::empty(folder.root, folder.notes, options.skip_bad);
+        dataset.classes = dataset.class_names(&classes)?;
+        dataset.train = dataset.samples(classes);
+        dataset.assign_groups(dir, options)?;
+        Ok(dataset)
+    }
+
+    /// The fold, from 0, of each training image: groups stay together, and each class is spread as evenly as they allow,
+    /// to the image where there are no groups. Depends on names, groups, labels and the seed only.
+    ///
+    /// # Errors
+    /// When there are fewer than two folds, or a class has fewer groups than there are folds.
+    pub fn folds(&self, folds: usize, seed: u64) -> Result<Vec<usize>> {
+        ensure!(folds > 1, "cross-validation needs two folds or more: give --folds 5");
+        let mut units = vec![BTreeSet::new(); self.classes.len()];
+        for sample in &self.train {
+            units[sample.label].insert(sample.group.as_ref().ok_or(&sample.name));
+        }
+        let few: Vec<_> = self.classes.iter().zip(&units).filter(|(_, u)| u.len() < folds).map(|(c, _)| c).collect();
+        ensure!(
+            few.is_empty(),
+            "{} has fewer than {folds} groups of images of the class {}, so not every fold could have one: add images or \
+             lower --folds",
+            self.root.display(),
+            listed(&few)
+        );
+        let sides = split::distribute(self.train.clone(), &quotas(&self.train, self.classes.len(), folds), seed);
+        let of: BTreeMap<&str, usize> = sides
+            .iter()
+            .enumerate()
+            .flat_map(|(fold, side)| side.iter().map(move |sample| (sample.name.as_str(), fold)))
+            .collect();
+        Ok(self.train.iter().map(|sample| of[sample.name.as_str()]).collect())
+    }
+
+    /// The split that scores one fold: its images are the test; a share `valid` of the others, by groups, is set aside for
+    /// validation. `folds` holds the fold of each training image.
+    ///
+    /// # Errors
+    /// When the images outside the fold cannot be split into training and validation.
+    pub fn fold(&self, folds: &[usize], fold: usize, valid: f64, seed: u64) -> Result<Self> {
+        let of_fold = |inside: bool| -> Vec<Sample> {
+            let pairs = self.train.iter().zip(folds);
+            pairs.filter(|&(_, &of)| (of == fold) == inside).map(|(sample, _)| sample.clone()).collect()
+        };
+        let mut dataset = Self { train: of_fold(false), test: of_fold(true), ..self.clone() };
+        dataset.check_divisible()?;
+        let [train, valid, _] = dataset.divide([valid, 0.0], seed);
+        (dataset.train, dataset.valid) = (train, valid);
+        dataset.check_complete()?;
+        dataset.for_training = true;
+        Ok(dataset)
+    }
+}
+
+/// How many images of each class each fold wants: as many as any other, give or take one, and so for all classes together.
+fn quotas(samples: &[Sample], classes: usize, folds: usize) -> Vec<Vec<usize>> {
+    let mut first = 0;
+    let class = |size: usize| {
+        let (each, over) = (size / folds, size % folds);
+        let sides = (0..folds).map(|fold| each + usize::from((fold + folds - first) % folds < over)).collect();
+        first = (first + over) % folds;
+        sides
+    };
+    split::class_sizes(samples, classes).into_iter().map(class).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn dataset(drawn: &[(usize, Option<usize>)]) -> Dataset {
+        let sample = |(number, &(label, group)): (usize, &(usize, Option<usize>))| {
+            let name = format!("{label}/{number:04}.png");
+            Sample { path: name.clone().into(), name, label, group: group.map(|group| group.to_string()) }
+        };
+        let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
+        let samples = drawn.iter().enumerate().map(sample).collect();
+        Dataset::from_samples(Path::new("data"), classes, [samples, Vec::new(), Vec::new()])
+    }
+
+    fn names(samples: &[Sample]) -> BTreeSet<&str> {
+        samples.iter().map(|sample| sample.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_class_with_too_few_groups_is_refused() {
+        let drawn: Vec<_> = (0..30).map(|number| (number % 3, (number % 3 == 1).then_some(number % 4))).collect();
+        let error = dataset(&drawn).folds(5, 1).unwrap_err().to_string();
+        assert!(error.contains("class b,") && error.contains("--folds"), "{error}");
+        assert!(dataset(&drawn).folds(1, 1).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn groups_are_whole_and_the_folds_do_not_depend_on_the_order(
+            drawn in prop::collection::vec((0_usize..3, prop::option::of(0_usize..40)), 60..200),
+            seed: u64,
+            turn in 0_usize..60,
+        ) {
+            let whole = dataset(&drawn);
+            let Ok(folds) = whole.folds(3, seed) else { return Ok(()) };
+            let fold_of: BTreeMap<&str, usize> =
+                whole.train.iter().zip(&folds).map(|(sample, &fold)| (sample.name.as_str(), fold)).collect();
+            let mut fold_of_group = BTreeMap::new();
+            for (sample, &fold) in whole.train.iter().zip(&folds) {
+                if let Some(group) = &sample.group {
+                    prop_assert_eq!(*fold_of_group.entry(group).or_insert(fold), fold, "group {}", group);
+                }
+            }
+            let mut turned = whole.clone();
+            turned.train.rotate_left(turn);
+            for (sample, fold) in turned.train.iter().zip(turned.folds(3, seed).unwrap()) {
+                prop_assert_eq!(fold_of[sample.name.as_str()], fold);
+            }
+        }
+
+        #[test]
+        fn without_groups_every_class_and_the_whole_are_even_to_the_image(
+            sizes in prop::collection::vec(5_usize..60, 3),
+            seed: u64,
+        ) {
+            let drawn: Vec<_> = sizes.iter().enumerate().flat_map(|(c, &n)| vec![(c, None); n]).collect();
+            let whole = dataset(&drawn);
+            let folds = whole.folds(5, seed).unwrap();
+            let even = |keep: &dyn Fn(usize) -> bool| {
+                let sizes = (0..5).map(|fold| {
+                    whole.train.iter().zip(&folds).filter(|&(s, &f)| f == fold && keep(s.label)).count()
+                });
+                let sizes: Vec<usize> = sizes.collect();
+                sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1
+            };
+            prop_assert!(even(&|_| true));
+            for class in 0..3 {
+                prop_assert!(even(&|label| label == class));
+            }
+        }
+
+        #[test]
+        fn validation_comes_from_the_other_folds_by_groups(seed: u64, size in 1_usize..5, fold in 0_usize..4) {
+            let drawn: Vec<_> = (0..240).map(|i| (i % 3, Some(i % 3 + 3 * (i / 3 / size)))).collect();
+            let whole = dataset(&drawn);
+            let folds = whole.folds(4, seed).unwrap();
+            let split = whole.fold(&folds, fold, 0.2, seed).unwrap();
+            let scored: BTreeSet<&str> =
+                whole.train.iter().zip(&folds).filter(|&(_, &f)| f == fold).map(|(s, _)| s.name.as_str()).collect();
+            prop_assert_eq!(names(&split.test), scored);
+            prop_assert_eq!(split.train.len() + split.valid.len() + split.test.len(), 240);
+            let groups = [&split.train, &split.valid, &split.test]
+                .map(|side| side.iter().filter_map(|s| s.group.clone()).collect::<BTreeSet<_>>());
+            for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+                prop_assert!(groups[a].is_disjoint(&groups[b]));
+            }
+            for label in 0..3 {
+                let of = |side: &[Sample]| side.iter().filter(|s| s.label == label).count();
+                prop_assert!(of(&split.test).abs_diff(20) <= size && of(&split.valid).abs_diff(12) <= size);
+            }
+        }
+    }
+}
