@@ -176,7 +176,7 @@ fn mlperf_rows() -> Result<Vec<Vec<String>>> {
     }
     let share = |bytes: Bytes| format!("{} of {}", grouped(bytes.equal as u64), grouped(bytes.all as u64));
     let row = |name: &&str| {
-        let golden = Golden::open(name)?;
+        let golden = Golden::open(name, 0)?;
         let [outputs, layers] = golden.compare::<Portable>()?;
         let (device, instructions) = golden.compare_on_device(golden.inputs.len())?;
         let model = Model::parse(&golden.blob)?;

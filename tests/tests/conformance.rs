@@ -16,7 +16,7 @@ const TRANSFORMED_CASES: u64 = 2_000;
 /// Bytes of cases that are loaded at a time.
 const BATCH: usize = 12 << 20;
 
-/// Operators with their names.
+/// Operators by the name of their trial.
 type Kinds = &'static [(&'static str, Kind)];
 
 /// Cores with kernels of their own, and how many cases of each operator run there.
