@@ -68,7 +68,7 @@ fn agrees(pair: &Pair, other: &Pair) -> bool {
     let turn = (other.turn - pair.turn).rem_euclid(2.0 * PI);
     let growth = other.growth / pair.growth;
     distance(expected, other.to) < NEAR_GUESS
-        && (turn < TURN || turn > 2.0 * PI - TURN)
+        && turn.min(2.0 * PI - turn) < TURN
         && (1.0 / GROWTH..GROWTH).contains(&growth)
 }
 

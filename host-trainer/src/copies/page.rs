@@ -16,6 +16,9 @@ const SIDE: u32 = 160;
 /// Most groups in a section, so that a browser can hold the page.
 const MOST: usize = 400;
 
+/// A heading, what it means, and which groups it is of.
+type Section = (&'static str, &'static str, fn(&Group) -> bool);
+
 /// The page, one file with everything in it. `files` are those that were searched, in the order of the report's indices.
 ///
 /// # Errors
@@ -31,7 +34,7 @@ pub fn page(title: &str, report: &Report, files: &[PathBuf]) -> Result<String> {
         );
     }
     let copied: Vec<&Group> = report.copied().collect();
-    let sections: [(&str, &str, fn(&Group) -> bool); 3] = [
+    let sections: [Section; 3] = [
         (
             "Photographs on several sides of the split",
             "A network that saw one of these in training is not tested by the others: move each group to one side.",
