@@ -1,9 +1,11 @@
 //! Answers a host.
 
 use no_std_infer::Model;
+use no_std_infer::format::number;
 use no_std_infer::golden::{SelfTestError, self_test};
 use no_std_infer::link::{
-    Failure, Hello, Inference, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response, SelfTest, encode,
+    Failure, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response, SelfTest,
+    UpdateError, decode, encode,
 };
 
 use crate::{Board, infer};
@@ -26,19 +28,26 @@ pub fn serve(board: &mut impl Board, blob: &[u8], memory: Memory<'_>) -> ! {
     let model = Model::parse(blob).ok();
     let max_message = request.len() as u32;
     let mut receiver = Receiver::new(request);
+    let (mut last_id, mut last_len) = (0, 0);
     loop {
         let byte = board.receive();
-        let Some(request) = receiver.push(byte) else { continue };
-        let answer = match request {
-            Ok(Request::Hello) => Response::Hello(hello(board, model.as_ref(), blob, max_message)),
-            Ok(Request::Infer { id, picture }) => match &model {
-                Some(model) => answer(board, model, arena, id, picture, results).unwrap_or_else(Response::Error),
-                None => Response::Error(Failure::Model),
-            },
-            Ok(Request::SelfTest) => model.as_ref().map_or(Response::Error(Failure::Model), |model| test(model, arena)),
-            Err(error) => Response::Error(Failure::Frame(error)),
+        let Some(bytes) = receiver.push(byte) else { continue };
+        let (id, body) = match bytes.and_then(decode) {
+            Ok(Message { id, body }) => (id, Ok(body)),
+            Err(error) => (0, Err(Failure::Frame(error))),
         };
-        send(board, frame, &answer);
+        if id == 0 || id != last_id {
+            let answer = body.and_then(|request| match (request, &model) {
+                (Request::Hello, _) => Ok(Response::Hello(hello(board, model.as_ref(), blob, max_message))),
+                (Request::Infer(picture), Some(model)) => answer(board, model, arena, picture, results),
+                (Request::SelfTest, Some(model)) => test(model, arena),
+                (Request::Infer(_) | Request::SelfTest, None) => Err(Failure::Model),
+                (Request::Update(_), _) => Err(Failure::Update(UpdateError::Unsupported)),
+            });
+            last_id = id;
+            last_len = write(frame, Message { id, body: answer.unwrap_or_else(Response::Error) });
+        }
+        frame.iter().take(last_len).for_each(|&byte| board.send(byte));
     }
 }
 
@@ -52,16 +61,16 @@ fn hello<B: Board>(_: &B, model: Option<&Model<'_>>, blob: &[u8], max_message: u
             input_len: info.input.tensor.len() as u32,
             classes: info.logits.channels,
             ops: info.ops,
+            number: number(blob),
         }
     });
-    Hello { protocol: PROTOCOL, board: B::NAME, max_message, unit: B::UNIT, model }
+    Hello { protocol: PROTOCOL, board: B::NAME, max_message, unit: B::UNIT, hz: 0, model, slots: None }
 }
 
 fn answer<'r>(
     board: &impl Board,
     model: &Model<'_>,
     arena: &mut [i8],
-    id: u32,
     picture: Picture<'_>,
     results: &'r mut [u8],
 ) -> Result<Response<'r>, Failure> {
@@ -76,7 +85,7 @@ fn answer<'r>(
     let (logits, results) = copy(results, interpreter.logits())?;
     let (output, _) = copy(results, interpreter.output())?;
     Ok(Response::Inference(Inference {
-        id,
+        model: model.crc(),
         class: interpreter.class() as u32,
         logits,
         output,
@@ -96,20 +105,19 @@ fn copy<'r>(memory: &'r mut [u8], values: &[i8]) -> Result<(&'r [u8], &'r mut [u
     Ok((target, rest))
 }
 
-fn test(model: &Model<'_>, arena: &mut [i8]) -> Response<'static> {
-    match self_test(model, arena) {
-        Ok(()) => Response::SelfTest(SelfTest::Passed),
-        Err(SelfTestError::Layer(index)) => Response::SelfTest(SelfTest::Layer(index)),
-        Err(SelfTestError::Logits) => Response::SelfTest(SelfTest::Logits),
-        Err(SelfTestError::NoGolden) => Response::SelfTest(SelfTest::NoGolden),
-        Err(SelfTestError::Arena(_)) => Response::Error(Failure::Model),
-    }
+fn test(model: &Model<'_>, arena: &mut [i8]) -> Result<Response<'static>, Failure> {
+    let outcome = match self_test(model, arena) {
+        Ok(()) => SelfTest::Passed,
+        Err(SelfTestError::Layer(index)) => SelfTest::Layer(index),
+        Err(SelfTestError::Logits) => SelfTest::Logits,
+        Err(SelfTestError::NoGolden) => SelfTest::NoGolden,
+        Err(SelfTestError::Arena(_)) => return Err(Failure::Model),
+    };
+    Ok(Response::SelfTest(outcome))
 }
 
-fn send(board: &mut impl Board, memory: &mut [u8], answer: &Response<'_>) {
-    let frame = match encode(answer, memory) {
-        Ok(frame) => frame,
-        Err(_) => encode(&Response::Error(Failure::AnswerTooLong), memory).unwrap_or_default(),
-    };
-    frame.iter().for_each(|&byte| board.send(byte));
+/// Writes the answer as a frame to the start of `memory`; gives the frame's length.
+fn write(memory: &mut [u8], answer: Message<Response<'_>>) -> usize {
+    let too_long = Message { id: answer.id, body: Response::Error(Failure::AnswerTooLong) };
+    encode(&answer, memory).map(<[u8]>::len).or_else(|_| encode(&too_long, memory).map(<[u8]>::len)).unwrap_or(0)
 }
