@@ -1,8 +1,10 @@
 //! Answers a host.
 
+use no_std_infer::format::number;
 use no_std_infer::golden::{SelfTestError, self_test};
 use no_std_infer::link::{
-    Failure, FrameError, Hello, Inference, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response, SelfTest, encode,
+    Failure, FrameError, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response,
+    SelfTest, UpdateError, decode, encode,
 };
 use no_std_infer::{Error, Model};
 
@@ -64,6 +66,8 @@ struct Answers<'a> {
     max_message: u32,
     results: &'a mut [u8],
     frame: &'a mut [u8],
+    /// Id of the answer that `frame` holds, and its length as a frame.
+    last: (u32, usize),
 }
 
 impl<'a> Server<'a> {
@@ -71,7 +75,7 @@ impl<'a> Server<'a> {
     #[must_use]
     pub fn new(memory: Memory<'a>) -> Self {
         let Memory { request, results, frame } = memory;
-        let answers = Answers { max_message: request.len() as u32, results, frame };
+        let answers = Answers { max_message: request.len() as u32, results, frame, last: (0, 0) };
         Self { receiver: Receiver::new(request), answers }
     }
 
@@ -83,8 +87,8 @@ impl<'a> Server<'a> {
             let mut bytes = [0; CHUNK_LEN];
             let Ok(len) = link.read(&mut bytes) else { break };
             for &byte in bytes.iter().take(len) {
-                if let Some(request) = self.receiver.push(byte) {
-                    let frame = self.answers.frame(device, request);
+                if let Some(message) = self.receiver.push(byte) {
+                    let frame = self.answers.frame(device, message.and_then(decode));
                     let _ = link.write_all(frame).and_then(|()| link.flush());
                 }
             }
@@ -95,21 +99,28 @@ impl<'a> Server<'a> {
 }
 
 impl Answers<'_> {
-    /// The answer to a request as a frame.
-    fn frame<K: Clock>(&mut self, device: &mut Device<'_, K>, request: Result<Request<'_>, FrameError>) -> &[u8] {
-        let answer = match request {
-            Ok(Request::Hello) => Response::Hello(hello(device, self.max_message)),
-            Ok(Request::Infer { id, picture }) => match answer(device, id, picture, self.results) {
-                Ok(inference) => Response::Inference(inference),
-                Err(failure) => Response::Error(failure),
-            },
-            Ok(Request::SelfTest) => test(device).map_or_else(Response::Error, Response::SelfTest),
-            Err(error) => Response::Error(Failure::Frame(error)),
-        };
-        match encode(&answer, self.frame).map(<[u8]>::len) {
-            Ok(len) => self.frame.get(..len).unwrap_or_default(),
-            Err(_) => encode(&Response::Error(Failure::AnswerTooLong), self.frame).unwrap_or_default(),
+    /// The answer to a request as a frame; the one that is there already when the request was sent again.
+    fn frame<K: Clock>(
+        &mut self,
+        device: &mut Device<'_, K>,
+        request: Result<Message<Request<'_>>, FrameError>,
+    ) -> &[u8] {
+        let id = request.map_or(0, |request| request.id);
+        if id == 0 || id != self.last.0 {
+            let Self { max_message, results, .. } = self;
+            let body = request.map_err(Failure::Frame).and_then(|request| match request.body {
+                Request::Hello => Ok(Response::Hello(hello(device, *max_message))),
+                Request::Infer(picture) => answer(device, picture, results).map(Response::Inference),
+                Request::SelfTest => test(device).map(Response::SelfTest),
+                Request::Update(_) => Err(Failure::Update(UpdateError::Unsupported)),
+            });
+            let answer = Message { id, body: body.unwrap_or_else(Response::Error) };
+            let too_long = Message { id, body: Response::Error(Failure::AnswerTooLong) };
+            let len = encode(&answer, self.frame).map(<[u8]>::len);
+            let len = len.or_else(|_| encode(&too_long, self.frame).map(<[u8]>::len));
+            self.last = (id, len.unwrap_or(0));
         }
+        self.frame.get(..self.last.1).unwrap_or_default()
     }
 }
 
@@ -123,14 +134,14 @@ fn hello<K: Clock>(device: &Device<'_, K>, max_message: u32) -> Hello<'static> {
             input_len: info.input.tensor.len() as u32,
             classes: info.logits.channels,
             ops: info.ops,
+            number: number(blob),
         }
     });
-    Hello { protocol: PROTOCOL, board: device.name, max_message, unit: K::UNIT, model }
+    Hello { protocol: PROTOCOL, board: device.name, max_message, unit: K::UNIT, hz: K::HZ, model, slots: None }
 }
 
 fn answer<'r, K: Clock>(
     device: &mut Device<'_, K>,
-    id: u32,
     picture: Picture<'_>,
     results: &'r mut [u8],
 ) -> Result<Inference<'r>, Failure> {
@@ -146,7 +157,7 @@ fn answer<'r, K: Clock>(
     let (logits, results) = copy(results, interpreter.logits())?;
     let (output, _) = copy(results, interpreter.output())?;
     Ok(Inference {
-        id,
+        model: model.crc(),
         class: interpreter.class() as u32,
         logits,
         output,
