@@ -15,5 +15,5 @@ pub const FORMAT: PixelFormat = PixelFormat::Rgb565Be;
 /// The frame in memory.
 #[must_use]
 pub fn frame(words: &[u32; WORDS]) -> Option<Frame<'_>> {
-    Frame::new(FORMAT, WIDTH, HEIGHT, bytemuck::must_cast_slice(words)).ok()
+    Frame::new(FORMAT, WIDTH, HEIGHT, bytemuck::try_cast_slice(words).ok()?).ok()
 }
