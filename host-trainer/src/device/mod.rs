@@ -9,6 +9,7 @@ mod elf;
 mod firmware;
 mod loaded;
 pub mod measure;
+mod parts;
 mod qemu;
 mod transport;
 
@@ -23,6 +24,7 @@ pub use elf::{Elf, Engine};
 use firmware::build_sequences;
 pub use firmware::{Program, QEMU, TARGET, build, cargo, folder, missing, missing_for, missing_target};
 pub use loaded::Loaded;
+pub use parts::{Layout, Parts};
 use qemu::{COUNTED, emulator, run_to_end};
 pub use qemu::{Emulated, run_demo};
 pub use transport::Transport;
