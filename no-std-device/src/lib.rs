@@ -13,14 +13,13 @@ mod serve;
 pub mod signature;
 #[cfg(test)]
 mod simulated;
-pub mod slots;
+mod slots;
 mod smooth;
 mod update;
 
 pub use app::{Application, Report};
 pub use board::{Board, Camera, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIndicator};
 pub use inference::{Costs, infer};
-pub use serve::{Device, Loaded, Memory, Server};
+pub use serve::{Memory, Server};
 pub use signature::{Anyone, Owner, Trust};
 pub use smooth::{Decision, SHIFT_MAX, Smoother};
-pub use update::Updater;
