@@ -11,7 +11,7 @@ use embassy_rp::gpio::{Level, Output};
 use embassy_rp::interrupt::{self, InterruptExt, Priority};
 use embassy_rp::peripherals::USB;
 use embassy_rp::{bind_interrupts, usb};
-use no_std_device::{Board, Memory, NoCamera};
+use no_std_device::{Application, Board, Memory, NoCamera, Server};
 use no_std_infer::Arena;
 use parts::{CycleClock, Pipes, UsbLink, serve_usb};
 
@@ -23,14 +23,22 @@ const HERTZ: u32 = 150_000_000;
 const PATIENCE: u32 = HERTZ;
 /// The model that runs until a slot holds one.
 const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));
+/// Whose updates are taken: those of the owner of the public key that `MODEL_KEY` named when this was built.
+#[cfg(model_key)]
+const TRUST: no_std_device::Owner = no_std_device::Owner(*include_bytes!(concat!(env!("OUT_DIR"), "/model.key")));
+/// Whose updates are taken: anyone's, since `MODEL_KEY` named no public key when this was built.
+#[cfg(not(model_key))]
+const TRUST: no_std_device::Anyone = no_std_device::Anyone;
 /// Length of the arena: a model that needs more is refused.
 const ARENA_LEN: usize = 192 * 1024;
 /// Longest request: a camera's frame of 320x240 RGB565 fits.
 const REQUEST_LEN: usize = 160 * 1024;
 /// Operators, classes and outputs of 4 KiB in all fit.
 const RESULTS_LEN: usize = 4 * 1024;
+/// Most classes whose scores are smoothed.
+const CLASSES: usize = 256;
 /// Room for all results as a frame.
-const FRAME_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+const ANSWER_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
 
 bind_interrupts!(struct Interrupts {
     USBCTRL_IRQ => usb::InterruptHandler<USB>;
@@ -54,9 +62,10 @@ async fn serve_link(driver: usb::Driver<'static, USB>) {
 #[entry]
 fn main() -> ! {
     static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+    static mut AVERAGES: [u16; CLASSES] = [0; CLASSES];
     static mut REQUEST: [u8; REQUEST_LEN] = [0; REQUEST_LEN];
     static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
-    static mut FRAME: [u8; FRAME_LEN] = [0; FRAME_LEN];
+    static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
 
     let Some(core) = cortex_m::Peripherals::take() else { cortex_m::asm::udf() };
     let p = embassy_rp::init(embassy_rp::config::Config::default());
@@ -65,7 +74,7 @@ fn main() -> ! {
     if let Ok(task) = serve_link(usb::Driver::new(p.USB, Interrupts)) {
         tasks.spawn(task);
     }
-    let board = Board {
+    let mut board = Board {
         name: "Raspberry Pi Pico 2 (RP2350, Cortex-M33)",
         camera: NoCamera,
         link: UsbLink::new(&PIPES, PATIENCE),
@@ -73,35 +82,13 @@ fn main() -> ! {
         slots: Slot::both(p.FLASH),
         clock: CycleClock::<HERTZ>::start(core.DCB, core.DWT),
     };
-    run(board, MODEL, ARENA, Memory { request: REQUEST, results: RESULTS, frame: FRAME })
-}
-fn run(
-    mut board: Board<
-        impl no_std_device::Camera,
-        impl no_std_device::Link,
-        impl embedded_hal::digital::OutputPin,
-        impl no_std_device::MappedFlash,
-        impl no_std_device::Clock,
-    >,
-    model: &[u8],
-    arena: &mut [i8],
-    memory: Memory<'_>,
-) -> ! {
-    use no_std_device::{Clock, Device, Loaded, Server};
-    let loaded = Loaded::parse(model).ok();
-    let mut device = Device { name: board.name, clock: &board.clock, loaded: loaded.as_ref(), arena };
-    let mut server = Server::new(memory);
-    loop {
-        let _ = board.indicator.set_high();
-        if board.camera.frame().is_some() {
-            let _ = board.slots[0].erase(0, 5);
-            let (a, b) = board.slots.split_at_mut(1);
-            let _ = a[0].write(0, b[0].bytes());
-            let mut x = [0; 8];
-            let _ = board.slots[0].read(0, &mut x);
-        }
-        if !server.poll(&mut board.link, &mut device) {
-            board.clock.idle();
-        }
-    }
+    let application = Application {
+        factory: Some(MODEL),
+        arena: ARENA,
+        averages: AVERAGES,
+        smoothing: 0,
+        server: Server::new(Memory { request: REQUEST, results: RESULTS, frame: ANSWER }),
+        trust: TRUST,
+    };
+    application.run(&mut board, |_, _| ())
 }
