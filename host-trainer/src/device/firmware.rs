@@ -25,6 +25,8 @@ const SEQUENCES: &str = "sequences";
 /// The programs of `firmware-example` that hold a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
+    /// Classifies a camera's frames, answers a host and takes other models.
+    App,
     /// Classifies a built-in picture and prints what it found.
     Demo,
     /// Answers a host.
@@ -34,6 +36,7 @@ pub enum Program {
 impl Program {
     fn name(self) -> &'static str {
         match self {
+            Program::App => "app",
             Program::Demo => "demo",
             Program::Link => "link",
         }
