@@ -10,7 +10,6 @@ use super::GroupArgs;
 use crate::config::{Config, Normalization};
 use crate::dataset::{Dataset, Loaded, Options, View};
 use crate::export::{Choices, Report, export};
-use crate::graph::Shape;
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
 use crate::training::{self, Console, DeviceKind, Labelled, TrainingData, train};
@@ -140,11 +139,7 @@ fn train_and_export(
     let data = TrainingData {
         train: Labelled { pixels: &images.train.pixels, labels: &images.train.labels },
         valid: Labelled { pixels: &images.valid.pixels, labels: &images.valid.labels },
-        shape: Shape {
-            height: config.input.height.into(),
-            width: config.input.width.into(),
-            channels: config.input.color.channels(),
-        },
+        shape: config.input.shape(),
         classes: record.classes.len(),
         mean,
         std,

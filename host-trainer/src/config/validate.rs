@@ -10,6 +10,7 @@ use super::{
     AugmentConfig, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, InputConfig, Normalization,
     PlateauConfig, QuantizeConfig, TrainConfig,
 };
+use crate::graph::Shape;
 
 /// Largest width and height of the network's input in pixels.
 const MAX_INPUT: u16 = 1024;
@@ -84,6 +85,12 @@ impl DataConfig {
 }
 
 impl InputConfig {
+    /// Shape of the network's input.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        Shape { height: self.height.into(), width: self.width.into(), channels: self.color.channels() }
+    }
+
     /// Checks every entry.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ mod average;
 mod batch;
 mod checkpoint;
 mod initial;
+mod learner;
 mod loss;
 mod optimizer;
 mod progress;
