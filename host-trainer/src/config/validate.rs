@@ -132,6 +132,7 @@ impl AugmentConfig {
         check("augment.saturation", &self.saturation, 0.0..=1.0, amount)?;
         check("augment.hue", &self.hue, 0.0..=180.0, degrees)?;
         check("augment.rotation", &self.rotation, 0.0..=180.0, degrees)?;
+        check("augment.source_scale", &self.source_scale, 1.0..=4.0, "1 (the input's size) to 4")?;
         check_pair("augment.crop_area", self.crop_area, 0.01..=1.0, "from 0.01 to 1 (the whole image)")?;
         check_pair("augment.crop_aspect", self.crop_aspect, 0.1..=10.0, "from 0.1 to 10 (1 keeps the aspect ratio)")?;
         check("augment.erase", &self.erase, 0.0..=1.0, "a probability, 0 (off) to 1")?;

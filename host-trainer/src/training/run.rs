@@ -15,7 +15,7 @@ use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
 use super::optimizer::restored;
 use super::{
-    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData,
+    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, Source, TrainingData,
     check_new, initial,
 };
 use crate::augment::{Key, Mix, augment, mix};
@@ -51,7 +51,7 @@ impl<'a> Run<'a> {
         observer: &dyn Observer,
     ) -> Result<Self> {
         config.validate()?;
-        let TrainingData { train, valid, shape, classes, mean, std } = *data;
+        let TrainingData { train, source, valid, shape, classes, mean, std } = *data;
         for (name, images) in [("training", train), ("validation", valid)] {
             ensure!(!images.labels.is_empty(), "there are no {name} images: add some, or change the split");
         }
@@ -62,7 +62,7 @@ impl<'a> Run<'a> {
             average: None,
             state: Checkpoint {
                 config: toml::to_string(config).context("cannot write the configuration as TOML")?,
-                images: fingerprint([train, valid].map(|images| (images.pixels, images.labels))),
+                images: fingerprint([(source.pixels, train.labels), (valid.pixels, valid.labels)]),
                 weights: Vec::new(),
                 average: Vec::new(),
                 optimizer: Vec::new(),
@@ -240,8 +240,9 @@ impl<'a> Run<'a> {
     }
 
     fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
-        let TrainingData { train, shape, .. } = *self.data;
-        augment(train.image(image, shape), shape, &self.config.augment, self.key(epoch, image))
+        let TrainingData { source: Source { pixels, shape }, .. } = *self.data;
+        let source = &pixels[image * shape.len()..][..shape.len()];
+        augment(source, shape, self.data.shape, &self.config.augment, self.key(epoch, image))
     }
 
     /// With which image, and how, another is mixed.
