@@ -1,18 +1,11 @@
-//! Runs a blob on a microcontroller: [`serve`] answers a host over any [`Board`]; [`mps2`] is the board that QEMU has.
+//! Runs a blob on the boards that QEMU has, which [`mps2`] describes; what they do is [`no_std_device`]'s.
 #![no_std]
 
-mod board;
 pub mod checked;
-mod inference;
 #[cfg(target_os = "none")]
 pub mod mps2;
 #[cfg(target_os = "none")]
 pub mod region;
-mod serve;
-
-pub use board::{Board, Console};
-pub use inference::{Costs, infer};
-pub use serve::{Memory, serve};
 
 /// The blob, which stays in flash.
 pub const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));

@@ -2,6 +2,8 @@
 //! memory and devices are the same but for the PSRAM's address; and the MPS3 with AN547 (Cortex-M55), whose devices are the
 //! same at other addresses.
 
+use core::convert::Infallible;
+use core::fmt;
 use core::panic::PanicInfo;
 use core::ptr;
 use core::slice;
@@ -12,13 +14,14 @@ use cortex_m::interrupt::{self, InterruptNumber};
 use cortex_m::peripheral::{CPUID, NVIC, SYST, syst::SystClkSource};
 use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::debug;
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+use no_std_device::{Board, Clock, NoCamera, NoFlash, NoIndicator};
 use no_std_infer::format::{HEADER_LEN, total_len};
 use no_std_infer::link::Unit;
 
-use crate::Board;
-
-/// UART 0, a CMSDK APB UART.
-const UART: usize = if cfg!(an547) { 0x4930_3000 } else { 0x4000_4000 };
+/// The first of the boards' CMSDK APB UARTs; the others follow.
+const UARTS: usize = if cfg!(an547) { 0x4930_3000 } else { 0x4000_4000 };
+const UART_LEN: usize = 0x1000;
 const DATA: usize = 0x0;
 const STATE: usize = 0x4;
 const CONTROL: usize = 0x8;
@@ -53,50 +56,127 @@ unsafe extern "C" {
     static _stack_end: u32;
 }
 
-/// UART 0's interrupt for a received byte.
-#[derive(Clone, Copy)]
-struct ReceiveInterrupt;
+/// Name of the board.
+const NAME: &str = if cfg!(an547) { "mps3-an547 (Cortex-M55)" } else { "mps2-an386 (Cortex-M4F)" };
 
-// SAFETY: the boards have more interrupt lines, and this one is theirs.
-unsafe impl InterruptNumber for ReceiveInterrupt {
-    fn number(self) -> u16 {
-        if cfg!(an547) { 34 } else { 0 }
+/// A board with a link and nothing else.
+pub type Mps2 = Board<NoCamera, Uart, NoIndicator, NoFlash, Ticks>;
+
+/// Starts UART 0, which is the link, and the clock.
+#[must_use]
+pub fn start(clock: SYST) -> Mps2 {
+    Board {
+        name: NAME,
+        camera: NoCamera,
+        link: Uart::start(0),
+        indicator: NoIndicator,
+        slots: [NoFlash; 2],
+        clock: Ticks::start(clock),
     }
 }
 
-/// The board; it owns UART 0 and SysTick.
-pub struct Mps2(());
+/// The interrupt for a byte that a UART received.
+#[derive(Clone, Copy)]
+struct ReceiveInterrupt(u16);
 
-impl Mps2 {
-    /// Starts UART and clock.
-    #[must_use]
-    pub fn start(mut clock: SYST) -> Self {
+// SAFETY: the boards have more interrupt lines than three UARTs use, and these are theirs.
+unsafe impl InterruptNumber for ReceiveInterrupt {
+    fn number(self) -> u16 {
+        if cfg!(an547) { 34 + 2 * self.0 } else { 2 * self.0 }
+    }
+}
+
+/// A UART.
+#[derive(Debug)]
+pub struct Uart(usize);
+
+impl Uart {
+    fn start(number: usize) -> Self {
+        let uart = Self(UARTS + number * UART_LEN);
+        uart.set(BAUD_DIVIDER, SMALLEST_DIVIDER);
+        uart.set(CONTROL, SEND_AND_RECEIVE | RECEIVE_INTERRUPT);
+        uart
+    }
+
+    fn holds_a_byte(&self) -> bool {
+        self.get(STATE) & RECEIVE_FULL != 0
+    }
+
+    fn get(&self, register: usize) -> u32 {
+        // SAFETY: the address is a register of one of the board's UARTs, which only this module uses.
+        unsafe { ptr::read_volatile((self.0 + register) as *const u32) }
+    }
+
+    fn set(&self, register: usize, value: u32) {
+        // SAFETY: the address is a register of one of the board's UARTs, which only this module uses; none of them
+        // affects memory.
+        unsafe { ptr::write_volatile((self.0 + register) as *mut u32, value) }
+    }
+}
+
+impl ErrorType for Uart {
+    type Error = Infallible;
+}
+
+impl ReadReady for Uart {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        Ok(self.holds_a_byte())
+    }
+}
+
+impl Read for Uart {
+    fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
+        let mut len = 0;
+        for slot in bytes {
+            while len == 0 && !self.holds_a_byte() {}
+            if !self.holds_a_byte() {
+                break;
+            }
+            *slot = self.get(DATA) as u8;
+            len += 1;
+        }
+        Ok(len)
+    }
+}
+
+impl Write for Uart {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        for &byte in bytes {
+            while self.get(STATE) & SEND_FULL != 0 {}
+            self.set(DATA, u32::from(byte));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+impl fmt::Write for Uart {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write_all(text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
+
+/// The clock: SysTick, which it owns.
+#[derive(Debug)]
+pub struct Ticks(());
+
+impl Ticks {
+    fn start(mut clock: SYST) -> Self {
         clock.set_clock_source(SystClkSource::Core);
         clock.set_reload(TICKS_PER_WRAP - 1);
         clock.clear_current();
         clock.enable_interrupt();
         clock.enable_counter();
-        write(BAUD_DIVIDER, SMALLEST_DIVIDER);
-        write(CONTROL, SEND_AND_RECEIVE | RECEIVE_INTERRUPT);
         Self(())
     }
 }
 
-impl Board for Mps2 {
-    const NAME: &'static str = if cfg!(an547) { "mps3-an547 (Cortex-M55)" } else { "mps2-an386 (Cortex-M4F)" };
+impl Clock for Ticks {
     const UNIT: Unit = Unit::Instructions;
-
-    fn receive(&mut self) -> u8 {
-        while read(STATE) & RECEIVE_FULL == 0 {
-            interrupt::free(|_| sleep_until_a_byte_arrives());
-        }
-        read(DATA) as u8
-    }
-
-    fn send(&mut self, byte: u8) {
-        while read(STATE) & SEND_FULL != 0 {}
-        write(DATA, u32::from(byte));
-    }
+    const HZ: u32 = 1_000_000_000;
 
     fn now(&self) -> u64 {
         loop {
@@ -115,6 +195,10 @@ impl Board for Mps2 {
         // compiler does not know of the paint.
         let painted = (0..words).take_while(|&word| unsafe { ptr::read_volatile(low.add(word)) } == PAINT).count();
         ((words - painted) * size_of::<u32>()) as u32
+    }
+
+    fn idle(&self) {
+        interrupt::free(|_| sleep_until_a_byte_arrives());
     }
 }
 
@@ -144,26 +228,19 @@ pub fn loaded_blob() -> &'static [u8] {
 }
 
 /// To be called with interrupts masked: then the one that wakes the core is not taken, and one that comes before the core
-/// sleeps wakes it all the same. Another interrupt wakes it too.
+/// sleeps wakes it all the same. Another interrupt wakes it too. UARTs that were not started receive nothing.
 fn sleep_until_a_byte_arrives() {
-    write(INTERRUPT, RECEIVE_FULL);
-    NVIC::unpend(ReceiveInterrupt);
-    // SAFETY: the interrupt is never taken, since it is enabled only here.
-    unsafe { NVIC::unmask(ReceiveInterrupt) };
-    if read(STATE) & RECEIVE_FULL == 0 {
+    let uarts = [0, 1, 2].map(|number| Uart(UARTS + number * UART_LEN));
+    for (number, uart) in (0..).zip(&uarts) {
+        uart.set(INTERRUPT, RECEIVE_FULL);
+        NVIC::unpend(ReceiveInterrupt(number));
+        // SAFETY: the interrupt is never taken, since it is enabled only here, where interrupts are masked.
+        unsafe { NVIC::unmask(ReceiveInterrupt(number)) };
+    }
+    if !uarts.iter().any(Uart::holds_a_byte) {
         asm::wfi();
     }
-    NVIC::mask(ReceiveInterrupt);
-}
-
-fn read(register: usize) -> u32 {
-    // SAFETY: the address is a register of UART 0, which only this module uses.
-    unsafe { ptr::read_volatile((UART + register) as *const u32) }
-}
-
-fn write(register: usize, value: u32) {
-    // SAFETY: the address is a register of UART 0, which only this module uses; none of them affects memory.
-    unsafe { ptr::write_volatile((UART + register) as *mut u32, value) }
+    (0..).zip(&uarts).for_each(|(number, _)| NVIC::mask(ReceiveInterrupt(number)));
 }
 
 /// Ends QEMU, with exit status 0 or 1.

@@ -82,13 +82,9 @@ fn assemble(parts: &Parts<'_>, golden: Option<Golden<'_>>) -> Aligned<u8> {
 /// Those of `Model::parse`, before or after.
 pub fn with_calibration(blob: &[u8], calibration: &Calibration) -> Result<Aligned<u8>, Error> {
     let arena_len = Model::parse(blob)?.arena_len() as u32;
-    let count = usize::from(u16::from_le_bytes([blob[6], blob[7]]));
-    let (entries, _) = blob[HEADER_LEN..HEADER_LEN + count * SECTION_LEN].as_chunks();
-    let section = |entry: &[u8; SECTION_LEN]| {
-        let Section { id, offset, len } = Section::from_bytes(entry);
-        (id, blob[offset as usize..][..len as usize].to_vec())
-    };
-    let mut sections: Vec<_> = entries.iter().map(section).filter(|(id, _)| *id != section::CALIBRATION).collect();
+    let entries = Section::table(blob).into_iter().flatten().filter(|entry| entry.id != section::CALIBRATION);
+    let mut sections: Vec<_> =
+        entries.map(|entry| (entry.id, entry.bytes(blob).unwrap_or_default().to_vec())).collect();
     sections.push((section::CALIBRATION, message(calibration)));
     let blob = lay_out(&sections, arena_len);
     Model::parse(&blob)?;

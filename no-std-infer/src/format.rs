@@ -25,6 +25,16 @@
 //! offset; the [`section::GOLDEN`] section is one postcard [`Golden`], the
 //! [`section::CALIBRATION`] section one postcard [`Calibration`].
 //!
+//! # Signature
+//!
+//! A blob may be signed, so that firmware with a public key can refuse what others made. The [`section::NUMBER`] section
+//! then holds the model's number, a u32, which firmware wants to be greater than that of the model it runs: an old blob,
+//! however well signed, does not come back. The [`section::SIGNATURE`] section holds the ed25519 public key (32 bytes) and
+//! the signature (64 bytes): Ed25519ph of RFC 8032 with the context [`SIGNATURE_CONTEXT`], that is of the SHA-512 over all
+//! bytes of the blob but the four of its CRC-32, which covers the signature and so is not known before it, and the
+//! section's own. Header, section table and the number are signed like the rest. The key in the section only says which
+//! one was used; firmware trusts its own. Whoever does not ask for a signature skips both sections.
+//!
 //! # Constants in the weights section
 //!
 //! * Conv2d weights: int8 `[out][kernel_h][kernel_w][in]` (OHWI), symmetric per output channel.
@@ -69,6 +79,7 @@
 
 mod op;
 mod record;
+mod signed;
 
 use serde::{Deserialize, Serialize};
 
@@ -77,6 +88,7 @@ pub use op::{
     Reshape, Softmax, Weights, Window,
 };
 pub use record::RECORD_LEN;
+pub use signed::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, number};
 
 /// The first four bytes of every blob.
 pub const MAGIC: [u8; 4] = *b"NSIM";
@@ -115,10 +127,13 @@ pub mod section {
     pub const OPERATORS: u32 = 5;
     /// A [`Golden`](super::Golden) vector for the self-test, optional.
     pub const GOLDEN: u32 = 128;
-    /// Reserved: signature over all bytes outside this section.
+    /// A public key and a signature, see [`Signed`](super::Signed), optional.
     pub const SIGNATURE: u32 = 129;
     /// When the model should rather not answer: a [`Calibration`](super::Calibration), optional.
     pub const CALIBRATION: u32 = 130;
+    /// The model's number (u32): each signed model of a device has a greater one than those before. Goes with
+    /// [`SIGNATURE`].
+    pub const NUMBER: u32 = 131;
 }
 
 const fn read_u32(bytes: &[u8], at: usize) -> u32 {
@@ -215,6 +230,26 @@ impl Section {
             slot.copy_from_slice(&field.to_le_bytes());
         }
         bytes
+    }
+}
+
+impl Section {
+    /// The entries of a blob's section table; `None` when the table does not lie within `blob`.
+    pub fn table(blob: &[u8]) -> Option<impl Iterator<Item = Self>> {
+        let [_, _, _, _, _, _, low, high, ..] = blob else { return None };
+        let count = usize::from(u16::from_le_bytes([*low, *high]));
+        let table = blob.get(HEADER_LEN..HEADER_LEN + count * SECTION_LEN)?;
+        Some(table.as_chunks().0.iter().map(Self::from_bytes))
+    }
+
+    /// Its bytes; `None` when it does not lie within `blob` or is misaligned.
+    #[must_use]
+    pub fn bytes(self, blob: &[u8]) -> Option<&[u8]> {
+        let start = self.offset as usize;
+        if !start.is_multiple_of(ALIGN) {
+            return None;
+        }
+        blob.get(start..start.checked_add(self.len as usize)?)
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::CRC32;
 use crate::error::{Error, OpError};
 use crate::format::{
-    ALIGN, Calibration, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, SECTION_LEN,
-    Section, Tensor, VERSION, arena_len, blob_crc, section, total_len,
+    ALIGN, Calibration, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, Section, Tensor,
+    VERSION, arena_len, blob_crc, section, total_len,
 };
 use crate::ops::{check, check_tensor};
 
@@ -234,16 +234,10 @@ struct Sections<'a> {
 
 impl<'a> Sections<'a> {
     fn find(blob: &'a [u8]) -> Result<Self, Error> {
-        let count = match blob {
-            [_, _, _, _, _, _, low, high, ..] => usize::from(u16::from_le_bytes([*low, *high])),
-            _ => 0,
-        };
-        let table = blob.get(HEADER_LEN..HEADER_LEN + count * SECTION_LEN).ok_or(Error::Truncated)?;
-        let (entries, _) = table.as_chunks::<SECTION_LEN>();
+        let entries = Section::table(blob).ok_or(Error::Truncated)?;
         let (mut manifest, mut operators, mut weights, mut golden, mut calibration) = (None, None, None, None, None);
         for entry in entries {
-            let entry = Section::from_bytes(entry);
-            let bytes = section_bytes(blob, entry).ok_or(Error::BadSection(entry.id))?;
+            let bytes = entry.bytes(blob).ok_or(Error::BadSection(entry.id))?;
             let slot = match entry.id {
                 section::MANIFEST => &mut manifest,
                 section::OPERATORS => &mut operators,
@@ -265,14 +259,6 @@ impl<'a> Sections<'a> {
             calibration,
         })
     }
-}
-
-fn section_bytes(blob: &[u8], entry: Section) -> Option<&[u8]> {
-    let start = entry.offset as usize;
-    if !start.is_multiple_of(ALIGN) {
-        return None;
-    }
-    blob.get(start..start.checked_add(entry.len as usize)?)
 }
 
 fn end(offset: u32, len: u32) -> u32 {

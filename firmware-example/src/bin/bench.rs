@@ -9,9 +9,9 @@ use core::fmt::{self, Write};
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, exit, loaded_blob, part_number};
+use firmware_example::mps2::{self, Mps2, Ticks, exit, loaded_blob, part_number};
 use firmware_example::region::{region_begins, region_ends};
-use firmware_example::{Board, Console};
+use no_std_device::Clock;
 use no_std_infer::format::Generator;
 use no_std_infer::golden::{SelfTestError, generate, self_test};
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
@@ -31,30 +31,30 @@ fn main() -> ! {
     static mut ARENA: Arena<ARENA_LEN> = Arena::new();
     static mut LAYERS: [Layer; OPS] = [(0, 0); OPS];
     let Some(peripherals) = Peripherals::take() else { exit(false) };
-    let mut board = Mps2::start(peripherals.SYST);
+    let mut board = mps2::start(peripherals.SYST);
     let outcome = measure(&mut board, loaded_blob(), ARENA, LAYERS);
     exit(outcome.is_ok())
 }
 
-fn measure<B: Board>(board: &mut B, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
-    writeln!(board.console(), "core {:x}", part_number())?;
-    let start = board.now();
+fn measure(board: &mut Mps2, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
+    let Mps2 { link: console, clock, .. } = board;
+    writeln!(console, "core {:x}", part_number())?;
+    let start = clock.now();
     let parsed = Model::parse(blob);
-    let parse = board.now() - start;
+    let parse = clock.now() - start;
     let model = match parsed {
         Ok(model) => model,
-        Err(error) => return writeln!(board.console(), "error the blob cannot be run: {error}"),
+        Err(error) => return writeln!(console, "error the blob cannot be run: {error}"),
     };
     if usize::from(model.info().ops) > layers.len() {
-        return writeln!(board.console(), "error the model has more than {} operators", layers.len());
+        return writeln!(console, "error the model has more than {} operators", layers.len());
     }
-    let run = match run(board, &model, arena) {
+    let run = match run(clock, &model, arena) {
         Ok(run) => run,
-        Err(error) => return writeln!(board.console(), "error the arena does not fit: {error}"),
+        Err(error) => return writeln!(console, "error the arena does not fit: {error}"),
     };
-    let stack = board.stack_used();
-    profile(board, &model, arena, layers);
-    let mut console = board.console();
+    let stack = clock.stack_used();
+    profile(clock, &model, arena, layers);
     writeln!(console, "crc {:08x}", model.crc())?;
     writeln!(console, "parse {parse}")?;
     writeln!(console, "run {run}")?;
@@ -64,34 +64,34 @@ fn measure<B: Board>(board: &mut B, blob: &[u8], arena: &mut [i8], layers: &mut 
     for (index, (cost, crc)) in layers.iter().take(model.info().ops.into()).enumerate() {
         writeln!(console, "op {index} {cost} {crc:08x}")?;
     }
-    report_self_test(&mut console, self_test(&model, arena))?;
+    report_self_test(console, self_test(&model, arena))?;
     writeln!(console, "end")
 }
 
 /// The cost of a whole run.
-fn run(board: &impl Board, model: &Model<'_>, arena: &mut [i8]) -> Result<u64, no_std_infer::Error> {
+fn run(clock: &Ticks, model: &Model<'_>, arena: &mut [i8]) -> Result<u64, no_std_infer::Error> {
     let mut interpreter = Interpreter::new(model, arena)?;
     fill(model, interpreter.input_mut());
-    let start = board.now();
+    let start = clock.now();
     region_begins();
     interpreter.run();
     region_ends();
-    Ok(board.now() - start)
+    Ok(clock.now() - start)
 }
 
 /// Cost and output of each operator.
-fn profile(board: &impl Board, model: &Model<'_>, arena: &mut [i8], layers: &mut [Layer]) {
+fn profile(clock: &Ticks, model: &Model<'_>, arena: &mut [i8], layers: &mut [Layer]) {
     let Ok(mut interpreter) = Interpreter::new(model, arena) else { return };
     fill(model, interpreter.input_mut());
-    let mut start = board.now();
+    let mut start = clock.now();
     region_begins();
     interpreter.run_profiled(|index, _, output| {
         region_ends();
-        let cost = board.now() - start;
+        let cost = clock.now() - start;
         if let Some(layer) = layers.get_mut(index) {
             *layer = (cost as u32, crc(output));
         }
-        start = board.now();
+        start = clock.now();
         region_begins();
     });
 }
@@ -110,7 +110,7 @@ fn crc(values: &[i8]) -> u32 {
     digest.finalize()
 }
 
-fn report_self_test<B: Board>(console: &mut Console<'_, B>, outcome: Result<(), SelfTestError>) -> fmt::Result {
+fn report_self_test(console: &mut impl Write, outcome: Result<(), SelfTestError>) -> fmt::Result {
     match outcome {
         Ok(()) => writeln!(console, "self-test passed"),
         Err(SelfTestError::NoGolden) => writeln!(console, "self-test none"),

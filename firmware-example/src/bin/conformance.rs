@@ -11,9 +11,8 @@ use core::fmt::Write;
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::Board;
 use firmware_example::checked::{ARENA_MAX, Checked, stray_write};
-use firmware_example::mps2::{Mps2, exit, loaded};
+use firmware_example::mps2::{self, exit, loaded};
 use no_std_infer::format::total_len;
 use no_std_infer::kernels::Native;
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
@@ -27,7 +26,7 @@ const HEADER: usize = 16;
 fn main() -> ! {
     static mut MEMORY: Arena<{ ARENA_MAX + 2 * GUARD }> = Arena::new();
     let Some(peripherals) = Peripherals::take() else { exit(false) };
-    let mut board = Mps2::start(peripherals.SYST);
+    let mut board = mps2::start(peripherals.SYST);
     let (count, mut rest) = loaded().split_at(HEADER);
     let count = number(count);
     for _ in 0..count {
@@ -37,11 +36,11 @@ fn main() -> ! {
         let (input, after) = after.split_at(input_len.next_multiple_of(16));
         rest = after;
         if let Err(why) = check(MEMORY, blob, &input[..input_len], crc) {
-            let _ = writeln!(board.console(), "seed {}: {why}", number(&header[..8]));
+            let _ = writeln!(board.link, "seed {}: {why}", number(&header[..8]));
             exit(false);
         }
     }
-    let _ = writeln!(board.console(), "passed {count}");
+    let _ = writeln!(board.link, "passed {count}");
     exit(true)
 }
 

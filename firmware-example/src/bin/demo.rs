@@ -6,8 +6,9 @@ use core::fmt::{self, Write};
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, exit};
-use firmware_example::{ARENA_LEN, Board, Costs, MODEL, infer};
+use firmware_example::mps2::{self, Mps2, Ticks, exit};
+use firmware_example::{ARENA_LEN, MODEL};
+use no_std_device::{Clock, Costs, infer};
 use no_std_infer::image::PixelFormat;
 use no_std_infer::link::Picture;
 use no_std_infer::{Arena, Interpreter, Model};
@@ -22,20 +23,20 @@ const LAYERS: usize = 64;
 fn main() -> ! {
     static mut ARENA: Arena<ARENA_LEN> = Arena::new();
     let Some(peripherals) = Peripherals::take() else { exit(false) };
-    let mut board = Mps2::start(peripherals.SYST);
+    let mut board = mps2::start(peripherals.SYST);
     exit(demo(&mut board, ARENA).is_ok())
 }
 
-fn demo(board: &mut impl Board, arena: &mut [i8]) -> fmt::Result {
+fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {
     let model = match Model::parse(MODEL) {
         Ok(model) => model,
         Err(error) => {
-            writeln!(board.console(), "the blob cannot be run: {error}")?;
+            writeln!(board.link, "the blob cannot be run: {error}")?;
             return Err(fmt::Error);
         }
     };
     let mut layers = [0; LAYERS];
-    let outcome = infer(board, &model, arena, PICTURE, |index, cost| {
+    let outcome = infer(&board.clock, &model, arena, PICTURE, |index, cost| {
         if let Some(slot) = layers.get_mut(index) {
             *slot = cost;
         }
@@ -43,16 +44,16 @@ fn demo(board: &mut impl Board, arena: &mut [i8]) -> fmt::Result {
     match outcome {
         Ok((interpreter, costs)) => print(board, &interpreter, &layers, costs),
         Err(failure) => {
-            writeln!(board.console(), "the built-in picture cannot be classified: {failure}")?;
+            writeln!(board.link, "the built-in picture cannot be classified: {failure}")?;
             Err(fmt::Error)
         }
     }
 }
 
-fn print<B: Board>(board: &mut B, interpreter: &Interpreter<'_, '_>, layers: &[u32], costs: Costs) -> fmt::Result {
-    let (model, stack) = (interpreter.model(), board.stack_used());
-    let mut console = board.console();
-    writeln!(console, "board {}", B::NAME)?;
+fn print(board: &mut Mps2, interpreter: &Interpreter<'_, '_>, layers: &[u32], costs: Costs) -> fmt::Result {
+    let (model, stack) = (interpreter.model(), board.clock.stack_used());
+    let console = &mut board.link;
+    writeln!(console, "board {}", board.name)?;
     writeln!(console, "model {} {:08x}", model.info().name, model.crc())?;
     writeln!(console, "flash {} bytes, arena {} bytes, stack {stack} bytes", MODEL.len(), model.arena_len())?;
     let mut labels = model.labels();
@@ -67,8 +68,8 @@ fn print<B: Board>(board: &mut B, interpreter: &Interpreter<'_, '_>, layers: &[u
         }
     }
     for (op, cost) in model.ops().zip(layers) {
-        writeln!(console, "{cost:>12} {} {}", B::UNIT, op.name())?;
+        writeln!(console, "{cost:>12} {} {}", Ticks::UNIT, op.name())?;
     }
-    writeln!(console, "{:>12} {} in all", costs.network, B::UNIT)?;
-    writeln!(console, "{:>12} {} for preprocessing", costs.preprocessing, B::UNIT)
+    writeln!(console, "{:>12} {} in all", costs.network, Ticks::UNIT)?;
+    writeln!(console, "{:>12} {} for preprocessing", costs.preprocessing, Ticks::UNIT)
 }

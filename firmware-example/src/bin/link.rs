@@ -4,8 +4,9 @@
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, exit};
-use firmware_example::{ARENA_LEN, MODEL, Memory, serve};
+use firmware_example::mps2::{self, exit};
+use firmware_example::{ARENA_LEN, MODEL};
+use no_std_device::{Clock, Device, Loaded, Memory, Server};
 use no_std_infer::Arena;
 
 /// Longest request: a camera's frame of 320x240 RGB888 fits.
@@ -23,6 +24,13 @@ fn main() -> ! {
     static mut FRAME: [u8; FRAME_LEN] = [0; FRAME_LEN];
 
     let Some(peripherals) = Peripherals::take() else { exit(false) };
-    let mut board = Mps2::start(peripherals.SYST);
-    serve(&mut board, MODEL, Memory { arena: ARENA, request: REQUEST, results: RESULTS, frame: FRAME })
+    let mut board = mps2::start(peripherals.SYST);
+    let loaded = Loaded::parse(MODEL).ok();
+    let mut device = Device { name: board.name, clock: &board.clock, loaded: loaded.as_ref(), arena: ARENA };
+    let mut server = Server::new(Memory { request: REQUEST, results: RESULTS, frame: FRAME });
+    loop {
+        if !server.poll(&mut board.link, &mut device) {
+            board.clock.idle();
+        }
+    }
 }

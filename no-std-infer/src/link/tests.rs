@@ -4,10 +4,13 @@ use std::vec;
 use std::vec::Vec;
 
 use proptest::prelude::*;
+use serde::Serialize;
 
 use super::*;
 
-fn frame(message: &Request<'_>) -> Vec<u8> {
+type Asked<'a> = Message<Request<'a>>;
+
+fn frame<T: Serialize>(message: &Message<T>) -> Vec<u8> {
     let mut buffer = vec![0; 4096];
     encode(message, &mut buffer).expect("fits").to_vec()
 }
@@ -16,18 +19,25 @@ fn frame(message: &Request<'_>) -> Vec<u8> {
 fn receive(stream: &[u8], capacity: usize) -> Vec<Result<Vec<u8>, FrameError>> {
     let mut memory = vec![0; capacity];
     let mut receiver = Receiver::new(&mut memory);
-    let events = stream.iter().filter_map(|&byte| Some(receiver.push::<Request>(byte)?.map(|m| frame(&m))));
+    let events = stream.iter().filter_map(|&byte| {
+        let bytes = receiver.push(byte)?;
+        Some(bytes.and_then(decode::<Request>).map(|message| frame(&message)))
+    });
     events.collect()
 }
 
-fn infer(id: u32, bytes: &[u8]) -> Request<'_> {
-    Request::Infer { id, picture: Picture::Input(bytes) }
+fn infer(id: u32, bytes: &[u8]) -> Asked<'_> {
+    Message { id, body: Request::Infer(Picture::Input(bytes)) }
 }
+
+const HELLO: Asked<'static> = Message { id: 3, body: Request::Hello };
 
 #[test]
 fn the_encoding_is_fixed() {
-    // Message 2 (SelfTest); CRC-32 of the one byte 02 is 3C0C8EA1.
-    assert_eq!(frame(&Request::SelfTest), [6, 2, 0xA1, 0x8E, 0x0C, 0x3C, 0]);
+    // Id 5, request 2 (SelfTest).
+    let crc = crate::CRC32.checksum(&[5, 2]).to_le_bytes();
+    let expected = [&[7, 5, 2], &crc[..], &[0]].concat();
+    assert_eq!(frame(&Message { id: 5, body: Request::SelfTest }), expected);
 }
 
 #[test]
@@ -42,27 +52,43 @@ fn too_small_a_buffer_is_an_error() {
 
 #[test]
 fn too_long_a_message_is_an_error_and_the_next_frame_arrives() {
-    let (long, short) = (frame(&infer(1, &[5; 100])), frame(&Request::Hello));
+    let (long, short) = (frame(&infer(1, &[5; 100])), frame(&HELLO));
     let events = receive(&[long.clone(), short.clone(), long].concat(), 64);
     assert_eq!(events, [Err(FrameError::TooLong), Ok(short), Err(FrameError::TooLong)]);
 }
 
 #[test]
 fn a_message_of_another_version_is_an_error() {
-    let mut buffer = [0; 32];
-    let unknown = encode(&99_u8, &mut buffer).expect("fits").to_vec();
-    let mut buffer = [0; 32];
-    let trailing = encode(&[2_u8, 0], &mut buffer).expect("fits").to_vec();
+    let unknown = frame(&Message { id: 1, body: 99_u8 });
+    let trailing = frame(&Message { id: 1, body: [2_u8, 0] });
     for stream in [unknown, trailing] {
         assert_eq!(receive(&stream, 64), [Err(FrameError::BadMessage)]);
     }
 }
 
 #[test]
+fn the_version_is_found_in_an_answer_of_any_version() {
+    let hello =
+        Hello { protocol: 900, board: "b", max_message: 1, unit: Unit::Cycles, hz: 0, model: None, slots: None };
+    let mut memory = [0; 64];
+    let mut receiver = Receiver::new(&mut memory);
+    for sent in
+        [frame(&Message { id: 300, body: Response::Hello(hello) }), frame(&Message { id: 1, body: (0_u8, 900_u16) })]
+    {
+        let (last, rest) = sent.split_last().expect("a zero");
+        assert!(rest.iter().all(|&byte| receiver.push(byte).is_none()));
+        let bytes = receiver.push(*last).expect("a frame").expect("intact");
+        assert_eq!(hello_protocol(bytes), Some(900));
+    }
+    assert_eq!(hello_protocol(&[1, 3, 3]), None);
+    assert_eq!(hello_protocol(&[1]), None);
+}
+
+#[test]
 fn layer_costs_are_little_endian_words() {
     let layers = [1, 0, 0, 0, 0, 1, 0, 0];
     let inference = Inference {
-        id: 0,
+        model: 0,
         class: 0,
         logits: &[],
         output: &[],
@@ -79,7 +105,7 @@ proptest! {
     fn what_is_sent_arrives(id: u32, bytes in prop::collection::vec(any::<u8>(), 0..1200), fill: bool) {
         let bytes = if fill { vec![id as u8; bytes.len()] } else { bytes };
         let sent = frame(&infer(id, &bytes));
-        prop_assert!(sent.len() <= max_frame_len(1 + 5 + 1 + 2 + bytes.len()));
+        prop_assert!(sent.len() <= max_frame_len(5 + 1 + 1 + 2 + bytes.len()));
         prop_assert_eq!(sent.iter().position(|&byte| byte == 0), Some(sent.len() - 1));
         prop_assert_eq!(receive(&sent, 2048), [Ok(sent)]);
     }
@@ -88,7 +114,7 @@ proptest! {
     fn a_damaged_frame_is_an_error_and_the_next_one_arrives(
         bytes in prop::collection::vec(any::<u8>(), 0..600), at: prop::sample::Index, flip in 1_u8..,
     ) {
-        let (mut damaged, next) = (frame(&infer(9, &bytes)), frame(&Request::Hello));
+        let (mut damaged, next) = (frame(&infer(9, &bytes)), frame(&HELLO));
         let at = at.index(damaged.len());
         damaged[at] ^= flip;
         let events = receive(&[damaged, vec![0], next.clone()].concat(), 2048);
@@ -101,7 +127,7 @@ proptest! {
     fn a_cut_off_frame_is_an_error_and_the_next_one_arrives(
         bytes in prop::collection::vec(any::<u8>(), 0..600), cut: prop::sample::Index,
     ) {
-        let (whole, next) = (frame(&infer(9, &bytes)), frame(&Request::Hello));
+        let (whole, next) = (frame(&infer(9, &bytes)), frame(&HELLO));
         let cut = cut.index(whole.len() - 1).max(1);
         let events = receive(&[&whole[..cut], &[0], &next].concat(), 2048);
         prop_assert_eq!(events.len(), 2);
@@ -113,7 +139,7 @@ proptest! {
     fn noise_never_panics_and_the_next_frame_arrives(
         noise in prop::collection::vec(any::<u8>(), 0..600), capacity in 0_usize..64,
     ) {
-        let next = frame(&Request::Hello);
+        let next = frame(&HELLO);
         let events = receive(&[&noise[..], &[0], &next].concat(), capacity.max(8));
         prop_assert_eq!(events.last(), Some(&Ok(next)));
     }

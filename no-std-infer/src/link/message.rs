@@ -1,47 +1,23 @@
-//! The link between a host and a device: requests and responses in frames over any byte stream, such as a UART.
-//!
-//! # Frames
-//!
-//! A frame is one message in postcard's encoding, followed by the CRC-32 (ISO-HDLC) of the message's bytes,
-//! little-endian; both together are stuffed with COBS, so that they hold no zero byte, and one zero byte ends the frame.
-//! A receiver therefore finds the next frame after any damage: it drops what it has at the next zero. Empty
-//! frames are ignored, so a sender that does not know what the receiver has seen so far sends a zero first.
-//!
-//! # Conversation
-//!
-//! The host sends one [`Request`] and waits for one [`Response`]; the device never speaks first. A frame that arrives
-//! damaged is answered by [`Response::Error`] with [`Failure::Frame`]. The first request is [`Request::Hello`]: its
-//! encoding and that of [`Response::Hello`] up to [`Hello::protocol`] are the same in every version of the protocol, and a
-//! host that finds another [`PROTOCOL`] than its own stops there.
-//!
-//! ```
-//! use no_std_infer::link::{Receiver, Request, encode};
-//!
-//! let mut buffer = [0; 16];
-//! let frame = encode(&Request::SelfTest, &mut buffer)?;
-//! let mut memory = [0; 16];
-//! let mut receiver = Receiver::new(&mut memory);
-//! for &byte in frame {
-//!     if let Some(request) = receiver.push::<Request>(byte) {
-//!         assert_eq!(request?, Request::SelfTest);
-//!     }
-//! }
-//! # Ok::<(), no_std_infer::link::FrameError>(())
-//! ```
+//! What host and device say.
 
 use core::fmt;
 
-use cobs::{DecodeResult, DecoderState};
-use postcard::ser_flavors::{Cobs, Slice, crc::CrcModifier};
 use serde::{Deserialize, Serialize};
 
+use super::{FrameError, Update, UpdateError};
 use crate::image::PixelFormat;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 2;
+pub const PROTOCOL: u16 = 3;
 
-/// Length of a frame's checksum in bytes.
-const CRC_LEN: usize = 4;
+/// What is sent in a frame: a [`Request`] or a [`Response`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message<T> {
+    /// Joins a response to its request. 0 in the response to a frame that arrived damaged.
+    pub id: u32,
+    /// What is said.
+    pub body: T,
+}
 
 /// What the host asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,15 +25,11 @@ pub enum Request<'a> {
     /// Who are you? Answered by [`Response::Hello`].
     Hello,
     /// Run the network. Answered by [`Response::Inference`].
-    Infer {
-        /// Comes back in the answer.
-        id: u32,
-        /// What to run it on.
-        #[serde(borrow)]
-        picture: Picture<'a>,
-    },
+    Infer(#[serde(borrow)] Picture<'a>),
     /// Run the blob's golden vector. Answered by [`Response::SelfTest`].
     SelfTest,
+    /// Take another blob. Answered by [`Response::Update`].
+    Update(Update<'a>),
 }
 
 /// What the network is run on.
@@ -87,6 +59,11 @@ pub enum Response<'a> {
     Inference(#[serde(borrow)] Inference<'a>),
     /// Answer to [`Request::SelfTest`].
     SelfTest(SelfTest),
+    /// Answer to [`Request::Update`].
+    Update {
+        /// How many of the blob's bytes have arrived, from the first on.
+        received: u32,
+    },
     /// The request was not carried out.
     Error(Failure),
 }
@@ -102,8 +79,23 @@ pub struct Hello<'a> {
     pub max_message: u32,
     /// What the counts in an [`Inference`] count.
     pub unit: Unit,
+    /// [`Self::unit`]s in a second; 0 when that is not known, as in an emulator.
+    pub hz: u32,
     /// The model, or nothing when its blob cannot be run; inference is then answered by [`Failure::Model`].
     pub model: Option<ModelInfo>,
+    /// Where another blob can go, or nothing when the firmware cannot be updated.
+    pub slots: Option<Slots>,
+}
+
+/// What another blob must be like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Slots {
+    /// Length of a slot in bytes.
+    pub len: u32,
+    /// Length of the firmware's arena in bytes.
+    pub arena_len: u32,
+    /// The ed25519 public key by which blobs must be signed, where the firmware has one.
+    pub key: Option<[u8; 32]>,
 }
 
 /// What tells models apart, and what a host must know to talk about one.
@@ -121,6 +113,8 @@ pub struct ModelInfo {
     pub classes: u32,
     /// Number of operators.
     pub ops: u16,
+    /// The model's number, see [`section::NUMBER`](crate::format::section::NUMBER), where it has one.
+    pub number: Option<u32>,
 }
 
 /// What a board's clock counts.
@@ -144,8 +138,8 @@ impl fmt::Display for Unit {
 /// What one run of the network gave and cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inference<'a> {
-    /// The request's.
-    pub id: u32,
+    /// CRC-32 in the header of the blob that was run.
+    pub model: u32,
     /// Index of the largest logit.
     pub class: u32,
     /// Logits, int8: a classifier's are one a class.
@@ -202,6 +196,8 @@ pub enum Failure {
     AnswerTooLong,
     /// A camera's frame was sent, and the model's input is no picture.
     NoPictures,
+    /// The update is refused.
+    Update(UpdateError),
 }
 
 impl fmt::Display for Failure {
@@ -215,118 +211,9 @@ impl fmt::Display for Failure {
             Failure::Picture => f.write_str("the camera frame's bytes do not fit its size and pixel format"),
             Failure::AnswerTooLong => f.write_str("the answer is longer than the device's memory for it"),
             Failure::NoPictures => f.write_str("the model reads a tensor of int8 values, not pictures"),
+            Failure::Update(error) => write!(f, "the update is refused: {error}"),
         }
     }
 }
 
 impl core::error::Error for Failure {}
-
-/// Why a message cannot be put into a frame or taken out of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum FrameError {
-    /// The memory for the frame or the message is too small.
-    TooLong,
-    /// The frame ends before its stuffing says so.
-    Truncated,
-    /// The checksum does not match.
-    BadCrc,
-    /// The checksum matches but the message is none that this version knows.
-    BadMessage,
-}
-
-impl fmt::Display for FrameError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            FrameError::TooLong => "the message is longer than the memory for it",
-            FrameError::Truncated => "the frame is cut off",
-            FrameError::BadCrc => "the checksum does not match",
-            FrameError::BadMessage => "the message is none that this version of the protocol knows",
-        })
-    }
-}
-
-impl core::error::Error for FrameError {}
-
-/// Writes `message` as a frame, the closing zero included, to the start of `buffer`.
-///
-/// # Errors
-///
-/// [`FrameError::TooLong`] when it does not fit; [`max_frame_len`] tells how much always fits.
-pub fn encode<'b>(message: &impl Serialize, buffer: &'b mut [u8]) -> Result<&'b [u8], FrameError> {
-    let cobs = Cobs::try_new(Slice::new(buffer)).map_err(|_| FrameError::TooLong)?;
-    let flavour = CrcModifier::new(cobs, crate::CRC32.digest());
-    match postcard::serialize_with_flavor(message, flavour) {
-        Ok(frame) => Ok(frame),
-        Err(_) => Err(FrameError::TooLong),
-    }
-}
-
-/// Longest frame of a message of `message_len` bytes, without its checksum, in bytes.
-#[must_use]
-pub const fn max_frame_len(message_len: usize) -> usize {
-    let len = message_len + CRC_LEN;
-    // COBS adds one byte, another for every 254, and the zero at the end.
-    len + len / 254 + 2
-}
-
-/// Takes frames out of a stream of bytes. The memory limits the length of a message with its checksum.
-#[derive(Debug)]
-pub struct Receiver<'b> {
-    memory: &'b mut [u8],
-    len: usize,
-    overflowed: bool,
-    stuffing: DecoderState,
-}
-
-impl<'b> Receiver<'b> {
-    /// A receiver at the start of a frame.
-    #[must_use]
-    pub fn new(memory: &'b mut [u8]) -> Self {
-        Self { memory, len: 0, overflowed: false, stuffing: DecoderState::Idle }
-    }
-
-    /// Takes the next byte of the stream; `Some` when it ends a frame. The message may borrow from the receiver's memory.
-    ///
-    /// After an error the next frame is received as usual.
-    pub fn push<'m, T: Deserialize<'m>>(&'m mut self, byte: u8) -> Option<Result<T, FrameError>> {
-        let ended = match self.stuffing.feed(byte) {
-            Ok(DecodeResult::NoData) => return None,
-            Ok(DecodeResult::DataContinue(byte)) => {
-                self.store(byte);
-                return None;
-            }
-            Ok(DecodeResult::DataComplete) => Ok(()),
-            Err(_) => Err(FrameError::Truncated),
-        };
-        let len = core::mem::take(&mut self.len);
-        if core::mem::take(&mut self.overflowed) {
-            return Some(Err(FrameError::TooLong));
-        }
-        Some(ended.and_then(|()| open(self.memory.get(..len).unwrap_or_default())))
-    }
-
-    fn store(&mut self, byte: u8) {
-        match self.memory.get_mut(self.len) {
-            Some(slot) => {
-                *slot = byte;
-                self.len += 1;
-            }
-            None => self.overflowed = true,
-        }
-    }
-}
-
-/// Checks and decodes a message that its checksum follows.
-fn open<'m, T: Deserialize<'m>>(bytes: &'m [u8]) -> Result<T, FrameError> {
-    let (message, crc) = bytes.split_last_chunk::<CRC_LEN>().ok_or(FrameError::Truncated)?;
-    if crate::CRC32.checksum(message) != u32::from_le_bytes(*crc) {
-        return Err(FrameError::BadCrc);
-    }
-    match postcard::take_from_bytes(message) {
-        Ok((message, [])) => Ok(message),
-        _ => Err(FrameError::BadMessage),
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -4,9 +4,9 @@ use no_std_infer::image::{Frame, preprocess};
 use no_std_infer::link::{Failure, Picture};
 use no_std_infer::{Interpreter, Model};
 
-use crate::Board;
+use crate::board::Clock;
 
-/// What one inference cost in the board's units.
+/// What one inference cost in [`Clock::UNIT`]s.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Costs {
     /// From the camera's frame to the input; 0 when the input came as it is.
@@ -20,21 +20,21 @@ pub struct Costs {
 /// # Errors
 /// [`Failure::InputLength`], [`Failure::Picture`], [`Failure::NoPictures`]; [`Failure::Model`] when the arena does not fit.
 pub fn infer<'m, 'a>(
-    board: &impl Board,
+    clock: &impl Clock,
     model: &'m Model<'m>,
     arena: &'a mut [i8],
     picture: Picture<'_>,
     mut layer: impl FnMut(usize, u32),
 ) -> Result<(Interpreter<'m, 'a>, Costs), Failure> {
     let mut interpreter = Interpreter::new(model, arena).map_err(|_| Failure::Model)?;
-    let start = board.now();
+    let start = clock.now();
     load(model, picture, interpreter.input_mut())?;
-    let loaded = board.now();
+    let loaded = clock.now();
     let mut before = loaded;
     interpreter.run_profiled(|index, _, _| {
-        let now = board.now();
+        let now = clock.now();
         layer(index, now.saturating_sub(before) as u32);
-        before = board.now();
+        before = clock.now();
     });
     let preprocessing = if let Picture::Input(_) = picture { 0 } else { loaded - start };
     Ok((interpreter, Costs { preprocessing, network: before - loaded }))

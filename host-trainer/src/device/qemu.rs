@@ -1,0 +1,154 @@
+//! The device that QEMU emulates.
+
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::transport::{Transport, read_within};
+use super::{Core, QEMU, firmware};
+
+/// Lets the emulated clock count instructions.
+pub(super) const COUNTED: [&str; 2] = ["-icount", "shift=0"];
+/// Longest time that QEMU may take to start and connect.
+const START_TIME: Duration = Duration::from_secs(20);
+/// Longest time that firmware may take to end.
+const RUN_TIME: Duration = Duration::from_secs(180);
+
+/// Firmware in QEMU and the socket that is its serial line; QEMU ends when it is dropped.
+#[derive(Debug)]
+pub struct Emulated {
+    qemu: Qemu,
+    link: TcpStream,
+}
+
+impl Emulated {
+    /// Starts firmware, an ELF file made by [`build`](super::build) for [`Program::Link`](super::Program::Link).
+    ///
+    /// # Errors
+    /// When QEMU is not installed or does not start.
+    pub fn boot(elf: &Path) -> Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a local port for QEMU")?;
+        let port = listener.local_addr()?.port();
+        let mut command = emulator(Core::M4, elf, &format!("tcp:127.0.0.1:{port}"));
+        command.args(COUNTED);
+        let mut qemu = Qemu::spawn(command, Stdio::null())?;
+        let link = accept(&listener, &mut qemu)?;
+        link.set_nodelay(true)?;
+        link.set_write_timeout(Some(RUN_TIME))?;
+        Ok(Self { qemu, link })
+    }
+}
+
+impl Transport for Emulated {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.link.write_all(bytes).with_context(|| format!("cannot send to the device{}", self.qemu.last_words()))
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
+        self.link.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+        match read_within(&mut self.link, buffer) {
+            Ok(Some(0)) => bail!("QEMU ended{}", self.qemu.last_words()),
+            Ok(len) => Ok(len.unwrap_or(0)),
+            Err(error) => Err(error).with_context(|| format!("QEMU hung up{}", self.qemu.last_words())),
+        }
+    }
+}
+
+/// Runs an ELF file made by [`build`] for [`Program::Demo`] until it ends; gives what it printed.
+///
+/// # Errors
+/// When QEMU is not installed, the firmware fails, or it does not end in time.
+pub fn run_demo(elf: &Path) -> Result<String> {
+    let mut command = emulator(Core::M4, elf, "stdio");
+    command.args(COUNTED);
+    run_to_end(command)
+}
+
+/// Runs an emulator, whose serial line is its output, until the firmware ends it; gives what it printed.
+pub(super) fn run_to_end(command: Command) -> Result<String> {
+    let mut qemu = Qemu::spawn(command, Stdio::piped())?;
+    let mut stdout = qemu.child.stdout.take().context("QEMU has no output")?;
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stdout.read_to_string(&mut text).map(|_| text)
+    });
+    let deadline = Instant::now() + RUN_TIME;
+    let status = loop {
+        if let Some(status) = qemu.child.try_wait()? {
+            break status;
+        }
+        ensure!(Instant::now() < deadline, "the firmware did not end within {RUN_TIME:?}");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let text = reader.join().ok().context("the thread that reads QEMU's output failed")??;
+    ensure!(status.success(), "the firmware failed ({status}): {text}{}", qemu.last_words());
+    Ok(text)
+}
+
+fn accept(listener: &TcpListener, qemu: &mut Qemu) -> Result<TcpStream> {
+    listener.set_nonblocking(true)?;
+    let deadline = Instant::now() + START_TIME;
+    loop {
+        match listener.accept() {
+            Ok((link, _)) => {
+                link.set_nonblocking(false)?;
+                return Ok(link);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("QEMU could not connect"),
+        }
+        if let Some(status) = qemu.child.try_wait()? {
+            bail!("QEMU ended at once ({status}){}", qemu.last_words());
+        }
+        ensure!(Instant::now() < deadline, "QEMU did not connect within {START_TIME:?}{}", qemu.last_words());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// An emulator with firmware in it and its serial line where `serial` says.
+pub(super) fn emulator(core: Core, elf: &Path, serial: &str) -> Command {
+    let mut command = Command::new(QEMU);
+    command.args(["-M", core.machine(), "-display", "none", "-monitor", "none"]);
+    command.args(["-semihosting-config", "enable=on,target=native", "-serial", serial]);
+    command.arg("-kernel").arg(elf);
+    command
+}
+
+/// A running emulator, which is killed when dropped.
+#[derive(Debug)]
+struct Qemu {
+    child: Child,
+    stderr: File,
+}
+
+impl Qemu {
+    fn spawn(mut command: Command, stdout: Stdio) -> Result<Self> {
+        let stderr = tempfile::tempfile().context("cannot create a temporary file for QEMU's messages")?;
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?);
+        let child = command.spawn().map_err(|error| match firmware::missing_emulator() {
+            Some(remedy) => anyhow::anyhow!("{QEMU} cannot be run: {remedy}"),
+            None => anyhow::anyhow!("{QEMU} cannot be run: {error}"),
+        })?;
+        Ok(Self { child, stderr })
+    }
+
+    /// What QEMU printed as it failed, for the end of an error message.
+    fn last_words(&mut self) -> String {
+        let mut text = String::new();
+        let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_string(&mut text));
+        if read.is_ok() && !text.is_empty() { format!(": {}", text.trim()) } else { String::new() }
+    }
+}
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

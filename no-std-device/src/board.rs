@@ -1,0 +1,140 @@
+//! What a board offers, in parts, so that one can be borrowed while another is used.
+
+use core::convert::Infallible;
+
+use embedded_hal::digital::{self, OutputPin};
+use embedded_io::{Read, ReadReady, Write};
+use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
+use no_std_infer::image::Frame;
+use no_std_infer::link::Unit;
+
+/// A board. What it lacks is a [`NoCamera`], [`NoIndicator`] or [`NoFlash`].
+#[derive(Debug)]
+pub struct Board<C, L, I, F, K> {
+    /// Its name, for people.
+    pub name: &'static str,
+    /// Where frames come from.
+    pub camera: C,
+    /// The byte stream from and to the host.
+    pub link: L,
+    /// Lit while the application is sure of a class.
+    pub indicator: I,
+    /// The two places for models, of which one runs while the other is written.
+    pub slots: [F; 2],
+    /// The clock.
+    pub clock: K,
+}
+
+/// A source of pictures.
+pub trait Camera {
+    /// The latest whole frame; `None` when there has been no new one since the last call. Does not wait.
+    fn frame(&mut self) -> Option<Frame<'_>>;
+}
+
+/// A byte stream from and to the host. Writing may wait for a host that reads slowly, and fails when there is none.
+pub trait Link: Read + ReadReady + Write {}
+
+impl<T: Read + ReadReady + Write> Link for T {}
+
+/// A clock that runs from the start and never back, and a look at the stack.
+pub trait Clock {
+    /// What it counts.
+    const UNIT: Unit;
+    /// How many of those pass in a second; where instructions are counted, about how many.
+    const HZ: u32;
+
+    /// [`Self::UNIT`]s since the board started.
+    fn now(&self) -> u64;
+
+    /// Most bytes of stack in use at any time since the board started.
+    fn stack_used(&self) -> u32;
+
+    /// Called when there is nothing to do: may sleep until a byte of the link or a frame arrives.
+    fn idle(&self) {
+        core::hint::spin_loop();
+    }
+}
+
+/// A part of a NOR flash that the processor can read like memory. It owns its part: while it is borrowed, nothing writes
+/// there. Its start is a multiple of 16 in memory and of [`NorFlash::ERASE_SIZE`] in the flash.
+pub trait MappedFlash: NorFlash {
+    /// All its bytes.
+    fn bytes(&self) -> &[u8];
+}
+
+/// For boards without a camera.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCamera;
+
+impl Camera for NoCamera {
+    fn frame(&mut self) -> Option<Frame<'_>> {
+        None
+    }
+}
+
+/// For boards without an indicator.
+#[derive(Clone, Copy, Debug)]
+pub struct NoIndicator;
+
+impl digital::ErrorType for NoIndicator {
+    type Error = Infallible;
+}
+
+impl OutputPin for NoIndicator {
+    fn set_low(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn set_high(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+/// For boards without flash to write: a flash of no bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct NoFlash;
+
+/// There is no flash at this place.
+#[derive(Clone, Copy, Debug)]
+pub struct OutOfBounds;
+
+impl NorFlashError for OutOfBounds {
+    fn kind(&self) -> NorFlashErrorKind {
+        NorFlashErrorKind::OutOfBounds
+    }
+}
+
+impl ErrorType for NoFlash {
+    type Error = OutOfBounds;
+}
+
+impl ReadNorFlash for NoFlash {
+    const READ_SIZE: usize = 1;
+
+    fn read(&mut self, _: u32, _: &mut [u8]) -> Result<(), OutOfBounds> {
+        Err(OutOfBounds)
+    }
+
+    fn capacity(&self) -> usize {
+        0
+    }
+}
+
+impl NorFlash for NoFlash {
+    const WRITE_SIZE: usize = 1;
+    const ERASE_SIZE: usize = 1;
+
+    fn erase(&mut self, _: u32, _: u32) -> Result<(), OutOfBounds> {
+        Err(OutOfBounds)
+    }
+
+    fn write(&mut self, _: u32, _: &[u8]) -> Result<(), OutOfBounds> {
+        Err(OutOfBounds)
+    }
+}
+
+impl MappedFlash for NoFlash {
+    fn bytes(&self) -> &[u8] {
+        &[]
+    }
+}

@@ -1,0 +1,53 @@
+//! What a blob's signature covers. Signing and verifying are left to those who have the cryptography.
+
+use super::{Section, section};
+
+/// The context of the signature, which tells it from one of anything else.
+pub const SIGNATURE_CONTEXT: &[u8] = b"no-std-infer blob";
+/// Length of the signature section in bytes.
+pub const SIGNATURE_LEN: usize = KEY_LEN + 64;
+/// Length of a public key in bytes.
+const KEY_LEN: usize = 32;
+
+/// A signed blob, taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Signed<'a> {
+    /// The ed25519 public key that the blob names.
+    pub key: &'a [u8; KEY_LEN],
+    /// The signature; [`SIGNATURE_CONTEXT`] is its context.
+    pub signature: &'a [u8; 64],
+    /// The model's number.
+    pub number: u32,
+    /// The signed bytes, which are hashed in this order.
+    pub message: [&'a [u8]; 3],
+}
+
+impl<'a> Signed<'a> {
+    /// `None` when the blob does not have one signature and one number.
+    #[must_use]
+    pub fn find(blob: &'a [u8]) -> Option<Self> {
+        let entry = only(blob, section::SIGNATURE)?;
+        let (key, signature) = entry.bytes(blob)?.split_first_chunk()?;
+        let start = entry.offset as usize;
+        Some(Self {
+            key,
+            signature: signature.try_into().ok()?,
+            number: number(blob)?,
+            message: [blob.get(..12)?, blob.get(16..start)?, blob.get(start + SIGNATURE_LEN..)?],
+        })
+    }
+}
+
+/// The model's number; `None` when the blob does not have exactly one.
+#[must_use]
+pub fn number(blob: &[u8]) -> Option<u32> {
+    let bytes = only(blob, section::NUMBER)?.bytes(blob)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?))
+}
+
+/// The section with this id, when there is one only.
+fn only(blob: &[u8], id: u32) -> Option<Section> {
+    let mut found = Section::table(blob)?.filter(|section| section.id == id);
+    let first = found.next();
+    if found.next().is_some() { None } else { first }
+}
