@@ -64,3 +64,74 @@ pub fn verify(signed: &Signed<'_>) -> Result<(), UpdateError> {
         .and_then(|key| key.verify_prehashed_strict(digest, Some(SIGNATURE_CONTEXT), &signature))
         .map_err(|_| UpdateError::Signature)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::vec::Vec;
+
+    use ed25519_dalek::SigningKey;
+    use no_std_infer::format::{HEADER_LEN, Header, SECTION_LEN, SIGNATURE_LEN, Section, section};
+
+    use super::*;
+
+    /// Something of a blob's form, with a number and place for a signature.
+    fn unsigned(number: u32) -> Vec<u8> {
+        let start = HEADER_LEN + 2 * SECTION_LEN;
+        let (at_number, at_signature) = (start.next_multiple_of(16), start.next_multiple_of(16) + 16);
+        let total_len = at_signature + SIGNATURE_LEN + 5;
+        let mut blob = Header { sections: 2, total_len: total_len as u32, crc: 0, arena_len: 0 }.to_bytes().to_vec();
+        for (id, offset, len) in [(section::NUMBER, at_number, 4), (section::SIGNATURE, at_signature, SIGNATURE_LEN)] {
+            blob.extend(Section { id, offset: offset as u32, len: len as u32 }.to_bytes());
+        }
+        blob.resize(at_number, 0);
+        blob.extend(number.to_le_bytes());
+        blob.resize(total_len, 7);
+        blob
+    }
+
+    fn signed(key: &SigningKey, number: u32) -> Vec<u8> {
+        let mut blob = unsigned(number);
+        let start = blob.len() - 5 - SIGNATURE_LEN;
+        let place = start..start + SIGNATURE_LEN;
+        let digest = {
+            let signed = Signed::find(&blob).unwrap();
+            signed.message.iter().fold(Sha512::new(), |digest, part| digest.chain_update(part))
+        };
+        let signature = key.sign_prehashed(digest, Some(SIGNATURE_CONTEXT)).unwrap();
+        blob[place].copy_from_slice(&[key.verifying_key().as_bytes(), &signature.to_bytes()[..]].concat());
+        blob
+    }
+
+    #[test]
+    fn only_newer_models_of_the_owner_are_taken() {
+        let [key, other] = [1, 2].map(|byte| SigningKey::from_bytes(&[byte; 32]));
+        let owner = Owner(key.verifying_key().to_bytes());
+        let blob = signed(&key, 5);
+        assert_eq!(owner.check(&blob, None), Ok(()));
+        assert_eq!(owner.check(&blob, Some(4)), Ok(()));
+        for running in [5, 6] {
+            assert_eq!(owner.check(&blob, Some(running)), Err(UpdateError::Number { found: 5, running }));
+        }
+        assert_eq!(owner.check(&signed(&other, 5), None), Err(UpdateError::OtherKey));
+        assert_eq!(owner.check(&unsigned(5)[..40], None), Err(UpdateError::Unsigned));
+        assert_eq!(Anyone.check(&unsigned(5), Some(6)), Ok(()));
+    }
+
+    #[test]
+    fn every_byte_but_the_checksum_is_signed() {
+        let key = SigningKey::from_bytes(&[3; 32]);
+        let owner = Owner(key.verifying_key().to_bytes());
+        let blob = signed(&key, 5);
+        for index in 0..blob.len() {
+            let mut changed = blob.clone();
+            changed[index] ^= 1;
+            let checksum = (12..16).contains(&index);
+            assert_eq!(owner.check(&changed, None).is_ok(), checksum, "byte {index}");
+        }
+        // Another signer who names the owner's key.
+        let mut forged = signed(&SigningKey::from_bytes(&[4; 32]), 5);
+        let start = forged.len() - 5 - SIGNATURE_LEN;
+        forged[start..start + 32].copy_from_slice(&owner.0);
+        assert_eq!(owner.check(&forged, None), Err(UpdateError::Signature));
+    }
+}

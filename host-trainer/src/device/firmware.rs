@@ -29,6 +29,8 @@ const SEQUENCES: &str = "sequences";
 /// The programs of `firmware-example` that hold a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
+    /// Classifies a camera's frames, answers a host and takes other models.
+    App,
     /// Classifies a built-in picture and prints what it found.
     Demo,
     /// Answers a host.
@@ -44,6 +46,7 @@ impl Program {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Program::App => "app",
             Program::Demo => "demo",
             Program::Link => "link",
             Program::OpenMvH7 => "openmv-h7",

@@ -40,7 +40,7 @@ struct Film {
 impl Camera for Film {
     fn frame(&mut self) -> Option<Frame<'_>> {
         self.looks += 1;
-        if self.looks % 2 == 0 {
+        if self.looks.is_multiple_of(2) {
             return None;
         }
         self.shown = self.frames.pop_front()?;
