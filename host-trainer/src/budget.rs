@@ -89,5 +89,5 @@ pub fn measure(blob: &Aligned<u8>) -> Result<Vec<Budget>> {
             rate: program.board().map(rate).transpose()?,
         })
     };
-    [Program::Link, Program::OpenMvH7, Program::Pico2].into_iter().map(measure).collect()
+    [Program::App, Program::Link, Program::OpenMvH7, Program::Pico2].into_iter().map(measure).collect()
 }

@@ -58,7 +58,7 @@ impl Program {
     #[must_use]
     pub fn target(self) -> &'static str {
         match self {
-            Program::Demo | Program::Link | Program::OpenMvH7 => TARGET,
+            Program::App | Program::Demo | Program::Link | Program::OpenMvH7 => TARGET,
             Program::Pico2 => "thumbv8m.main-none-eabihf",
         }
     }
@@ -67,7 +67,7 @@ impl Program {
     #[must_use]
     pub fn board(self) -> Option<&'static str> {
         match self {
-            Program::Demo | Program::Link => None,
+            Program::App | Program::Demo | Program::Link => None,
             Program::OpenMvH7 => Some("openmv-h7"),
             Program::Pico2 => Some("pico-2"),
         }
