@@ -74,7 +74,7 @@ pub fn measure(blob: &Aligned<u8>) -> Result<Vec<Budget>> {
     let bench = Bench::build(Core::M4)?;
     let measure = |program: Program| {
         let elf = build(program, blob)?;
-        let Layout { flash, ram, formatting } = Layout::read(&elf, blob)?;
+        let Layout { flash, ram, formatting } = Layout::read(&elf, program.name(), blob)?;
         let rate = |name: &str| {
             let board = named(&[name.to_owned()])?.pop().context("the board has a description")?;
             anyhow::Ok(Rate::new(&Estimate::new(&bench, blob, board)?, emulated.preprocessing))

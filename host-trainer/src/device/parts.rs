@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// The crate whose code is the engine, as it stands in the linker's names.
 const ENGINE: &str = "no_std_infer";
-/// The crates of the application.
-const APPLICATION: [&str; 5] = ["no_std_device", "firmware_example", "5parts", "openmv_h7", "pico2"];
+/// The libraries of the application.
+const APPLICATION: [&str; 3] = ["no_std_device", "firmware_example", "5parts"];
 /// The arena is a static of this name.
 const ARENA: &str = "5ARENA";
 /// What the names of functions that format text hold.
@@ -56,14 +56,15 @@ impl Parts {
         [("engine", engine), ("blob", blob), ("arena", arena), ("application", application), ("other", other)]
     }
 
-    fn add(&mut self, name: &str, size: u64) {
+    /// Takes a symbol into account; `program` is the program's crate as it stands in the linker's names.
+    fn add(&mut self, name: &str, size: u64, program: &str) {
         if name.contains(ARENA) {
             self.arena += size;
             return;
         }
         // Of a function that one crate made out of another's, the maker comes first.
         let place = |of: &str| name.find(of).unwrap_or(usize::MAX);
-        let application = APPLICATION.into_iter().map(place).min().unwrap_or(usize::MAX);
+        let application = APPLICATION.into_iter().map(place).fold(place(program), usize::min);
         match place(ENGINE).cmp(&application) {
             std::cmp::Ordering::Less => self.engine += size,
             std::cmp::Ordering::Greater => self.application += size,
@@ -84,11 +85,12 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Reads an ELF file of firmware that holds `blob`.
+    /// Reads the ELF file of a program of this name, which holds `blob`.
     ///
     /// # Errors
     /// When it cannot be read, is no ELF file, or does not hold the blob.
-    pub fn read(path: &Path, blob: &[u8]) -> Result<Self> {
+    pub fn read(path: &Path, program: &str, blob: &[u8]) -> Result<Self> {
+        let program = format!("{}{}", program.len(), program.replace('-', "_"));
         let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file = object::File::parse(&*bytes).with_context(|| format!("{} is no firmware", path.display()))?;
         let mut layout = Self::default();
@@ -105,10 +107,10 @@ impl Layout {
             }
             for (size, name) in symbols.into_values() {
                 if in_flash {
-                    layout.flash.add(name, size);
+                    layout.flash.add(name, size, &program);
                 }
                 if in_ram {
-                    layout.ram.add(name, size);
+                    layout.ram.add(name, size, &program);
                 }
             }
             if in_flash {
@@ -172,7 +174,7 @@ mod tests {
             (32, "_RNvNvCs4_9openmv_h727___cortex_m_rt_main5ARENA"),
             (64, "Reset"),
         ] {
-            parts.add(name, size);
+            parts.add(name, size, "9openmv_h7");
         }
         assert_eq!(parts, Parts { engine: 7, blob: 0, arena: 32, application: 24, other: 64 });
         assert_eq!(parts.total(), 127);
