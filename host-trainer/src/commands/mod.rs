@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::dataset::{Grouping, View};
 
@@ -157,13 +157,4 @@ struct ImageArgs {
     /// Go on without files that cannot be read.
     #[arg(long)]
     skip_bad: bool,
-}
-
-/// Where the int8 model runs besides this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Link {
-    /// This machine only.
-    Host,
-    /// On a Cortex-M4 in QEMU.
-    Qemu,
 }
