@@ -15,6 +15,7 @@ mod parity;
 mod qemu;
 mod serial;
 mod transport;
+mod update;
 
 use anyhow::{Result, bail, ensure};
 use no_std_infer::link::{Hello, Inference, ModelInfo, Picture, Request, Response, SelfTest, Slots, Unit};
@@ -32,6 +33,7 @@ use qemu::{COUNTED, emulator, run_to_end};
 pub use qemu::{Emulated, run_demo};
 pub use serial::Serial;
 pub use transport::Transport;
+pub use update::check_update;
 
 /// Room for the fields of a request besides its picture, and for its checksum, in bytes.
 const REQUEST_FIELDS_LEN: usize = 32;
