@@ -196,12 +196,15 @@ impl Transport for Slow {
 }
 
 #[test]
-fn a_long_inference_is_no_failure_and_the_next_is_not_repeated() -> Result<()> {
+fn a_long_inference_is_no_failure_and_soon_not_repeated() -> Result<()> {
     let slow = Slow { inner: InProcess::start(&BLOB)?, delay: Duration::from_millis(90), sent: None };
     let mut device = Device::open(Box::new(slow), QUICK)?;
     let input = residual::picture(1, Model::parse(&BLOB)?.info().input.tensor.len());
     let first = device.infer(&input)?;
-    ensure!(device.infer(&input)? == first);
+    // What the host waits grows to what the device takes.
+    for _ in 0..4 {
+        ensure!(device.infer(&input)? == first);
+    }
     let before = device.faults();
     for _ in 0..3 {
         ensure!(device.infer(&input)? == first);
