@@ -1,7 +1,10 @@
 //! Runs a blob on the boards that QEMU has, which [`mps2`] describes; what they do is [`no_std_device`]'s.
 #![no_std]
 
+pub mod camera;
 pub mod checked;
+#[cfg(target_os = "none")]
+pub mod host_flash;
 #[cfg(target_os = "none")]
 pub mod mps2;
 #[cfg(target_os = "none")]
@@ -12,3 +15,11 @@ pub const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "
 
 /// Length of the model's arena in bytes.
 pub const ARENA_LEN: usize = no_std_infer::format::arena_len(MODEL);
+
+/// Whose updates are taken: those of the owner of the public key that `MODEL_KEY` named when this was built.
+#[cfg(model_key)]
+pub const TRUST: no_std_device::Owner = no_std_device::Owner(*include_bytes!(concat!(env!("OUT_DIR"), "/model.key")));
+
+/// Whose updates are taken: anyone's, since `MODEL_KEY` named no public key when this was built.
+#[cfg(not(model_key))]
+pub const TRUST: no_std_device::Anyone = no_std_device::Anyone;

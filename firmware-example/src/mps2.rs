@@ -9,13 +9,14 @@ use core::ptr;
 use core::slice;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use cortex_m::Peripherals;
 use cortex_m::asm;
 use cortex_m::interrupt::{self, InterruptNumber};
 use cortex_m::peripheral::{CPUID, NVIC, SYST, syst::SystClkSource};
 use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::debug;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
-use no_std_device::{Board, Clock, NoCamera, NoFlash, NoIndicator};
+use no_std_device::Clock;
 use no_std_infer::format::{HEADER_LEN, total_len};
 use no_std_infer::link::Unit;
 
@@ -39,11 +40,13 @@ const CLOCK: u64 = if cfg!(an547) { 32 } else { 25 };
 const TICKS_PER_WRAP: u32 = 1 << 24;
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
-/// The board's PSRAM, or DDR, which nothing of the firmware uses: QEMU's loader can put a blob there.
+/// Where the PSRAM is, or the DDR.
 const PSRAM: usize = if cfg!(an547) { 0x6100_0000 } else { 0x2100_0000 };
 /// The same of AN500.
 const AN500_PSRAM: usize = 0x6000_0000;
+const CORTEX_M3: u32 = 0xC23;
 const CORTEX_M7: u32 = 0xC27;
+const CORTEX_M55: u32 = 0xD22;
 const PSRAM_LEN: usize = 16 << 20;
 
 /// What cortex-m-rt's `paint-stack` writes to the stack at reset.
@@ -56,22 +59,40 @@ unsafe extern "C" {
     static _stack_end: u32;
 }
 
+/// What a board has; there is one of each.
+#[derive(Debug)]
+pub struct Mps2 {
+    /// Name of the board.
+    pub name: &'static str,
+    /// Three UARTs.
+    pub uarts: [Uart; 3],
+    /// The clock.
+    pub clock: Ticks,
+    /// Memory that the firmware's own data does not use.
+    pub psram: Psram,
+}
+
+impl Mps2 {
+    /// Starts UARTs and clock. To be called once; a second call ends QEMU.
+    #[must_use]
+    pub fn start() -> Self {
+        let Some(peripherals) = Peripherals::take() else { exit(false) };
+        Self {
+            name: name(),
+            uarts: [0, 1, 2].map(Uart::start),
+            clock: Ticks::start(peripherals.SYST),
+            psram: Psram(()),
+        }
+    }
+}
+
 /// Name of the board.
-const NAME: &str = if cfg!(an547) { "mps3-an547 (Cortex-M55)" } else { "mps2-an386 (Cortex-M4F)" };
-
-/// A board with a link and nothing else.
-pub type Mps2 = Board<NoCamera, Uart, NoIndicator, NoFlash, Ticks>;
-
-/// Starts UART 0, which is the link, and the clock.
-#[must_use]
-pub fn start(clock: SYST) -> Mps2 {
-    Board {
-        name: NAME,
-        camera: NoCamera,
-        link: Uart::start(0),
-        indicator: NoIndicator,
-        slots: [NoFlash; 2],
-        clock: Ticks::start(clock),
+fn name() -> &'static str {
+    match part_number() {
+        CORTEX_M3 => "mps2-an385 (Cortex-M3)",
+        CORTEX_M7 => "mps2-an500 (Cortex-M7)",
+        CORTEX_M55 => "mps3-an547 (Cortex-M55)",
+        _ => "mps2-an386 (Cortex-M4F)",
     }
 }
 
@@ -86,7 +107,7 @@ unsafe impl InterruptNumber for ReceiveInterrupt {
     }
 }
 
-/// A UART.
+/// A UART: a link, or a console.
 #[derive(Debug)]
 pub struct Uart(usize);
 
@@ -210,21 +231,28 @@ pub fn part_number() -> u32 {
     (id >> 4) & 0xFFF
 }
 
-/// The PSRAM with what QEMU's loader put there.
-#[must_use]
-pub fn loaded() -> &'static [u8] {
-    let start = if part_number() == CORTEX_M7 { AN500_PSRAM } else { PSRAM };
-    // SAFETY: the PSRAM is memory that nothing ever writes once the firmware runs, and any bytes are a `u8` slice.
-    unsafe { slice::from_raw_parts(start as *const u8, PSRAM_LEN) }
-}
+/// The PSRAM, or DDR: QEMU's loader can put something there.
+#[derive(Debug)]
+pub struct Psram(());
 
-/// The blob that QEMU's loader put at the start of the PSRAM, as long as its header says but not longer than the PSRAM;
-/// nothing but a header where there is no blob.
-#[must_use]
-pub fn loaded_blob() -> &'static [u8] {
-    let psram = loaded();
-    let (header, _) = psram.split_at(HEADER_LEN);
-    &psram[..total_len(header).clamp(HEADER_LEN, PSRAM_LEN)]
+impl Psram {
+    /// All of it, with what QEMU's loader put there.
+    #[must_use]
+    pub fn into_bytes(self) -> &'static mut [u8] {
+        let start = if part_number() == CORTEX_M7 { AN500_PSRAM } else { PSRAM };
+        // SAFETY: this is memory that neither the linker nor a device uses, and whoever calls this owned the only
+        // `Psram` there is, so nothing else refers to it; any bytes are a `u8` slice.
+        unsafe { slice::from_raw_parts_mut(start as *mut u8, PSRAM_LEN) }
+    }
+
+    /// The blob that QEMU's loader put at the start, as long as its header says but not longer than the PSRAM; nothing but a
+    /// header where there is no blob.
+    #[must_use]
+    pub fn into_blob(self) -> &'static [u8] {
+        let psram = self.into_bytes();
+        let len = total_len(psram).clamp(HEADER_LEN, PSRAM_LEN);
+        &psram[..len]
+    }
 }
 
 /// To be called with interrupts masked: then the one that wakes the core is not taken, and one that comes before the core

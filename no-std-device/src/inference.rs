@@ -54,9 +54,17 @@ fn load(model: &Model<'_>, picture: Picture<'_>, input: &mut [i8]) -> Result<(),
         }
         Picture::Frame { format, width, height, bytes } => {
             let frame = Frame::new(format, width.into(), height.into(), bytes).map_err(|_| Failure::Picture)?;
-            let want = &model.info().input;
-            let (tensor, image) = (&want.tensor, want.kind.image().ok_or(Failure::NoPictures)?);
-            preprocess(&frame, image.fit, input, tensor.width, tensor.height, image.color).map_err(|_| Failure::Picture)
+            load_frame(model, &frame, input)
         }
     }
+}
+
+/// Crops and resizes a camera's frame into the network's input.
+///
+/// # Errors
+/// [`Failure::Picture`], [`Failure::NoPictures`].
+pub fn load_frame(model: &Model<'_>, frame: &Frame<'_>, input: &mut [i8]) -> Result<(), Failure> {
+    let want = &model.info().input;
+    let (tensor, image) = (&want.tensor, want.kind.image().ok_or(Failure::NoPictures)?);
+    preprocess(frame, image.fit, input, tensor.width, tensor.height, image.color).map_err(|_| Failure::Picture)
 }

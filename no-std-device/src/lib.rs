@@ -3,10 +3,23 @@
 //! No allocation, no float between a frame and its class, and nothing that formats text is linked.
 #![no_std]
 
+#[cfg(test)]
+extern crate std;
+
+mod app;
 mod board;
 mod inference;
 mod serve;
+pub mod signature;
+#[cfg(test)]
+mod simulated;
+mod slots;
+mod smooth;
+mod update;
 
+pub use app::{Application, Report};
 pub use board::{Board, Camera, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIndicator};
 pub use inference::{Costs, infer};
-pub use serve::{Device, Loaded, Memory, Server};
+pub use serve::{Memory, Server};
+pub use signature::{Anyone, Owner, Trust};
+pub use smooth::{Decision, SHIFT_MAX, Smoother};

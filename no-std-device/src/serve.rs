@@ -4,12 +4,14 @@ use no_std_infer::format::number;
 use no_std_infer::golden::{SelfTestError, self_test};
 use no_std_infer::link::{
     Failure, FrameError, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response,
-    SelfTest, UpdateError, decode, encode,
+    SelfTest, decode, encode,
 };
 use no_std_infer::{Error, Model};
 
-use crate::board::{Clock, Link};
+use crate::board::{Clock, Link, MappedFlash};
 use crate::inference::infer;
+use crate::signature::Trust;
+use crate::update::Updater;
 
 /// Bytes taken from the link at a time.
 const CHUNK_LEN: usize = 64;
@@ -45,7 +47,7 @@ impl<'m> Loaded<'m> {
 
 /// What requests are about.
 #[derive(Debug)]
-pub struct Device<'x, K> {
+pub struct Device<'x, 's, K, F, T> {
     /// Name of the board.
     pub name: &'static str,
     /// Measures costs.
@@ -54,6 +56,8 @@ pub struct Device<'x, K> {
     pub loaded: Option<&'x Loaded<'x>>,
     /// The model's arena.
     pub arena: &'x mut [i8],
+    /// Takes another blob.
+    pub updater: &'x mut Updater<'s, F, T>,
 }
 
 /// Takes requests out of the link's bytes and answers them.
@@ -79,11 +83,17 @@ impl<'a> Server<'a> {
         Self { receiver: Receiver::new(request), answers }
     }
 
-    /// Takes the bytes that wait and answers the requests that they end; true when there were any.
+    /// Takes the bytes that wait, up to a request that brings another model, and answers the requests that they end; true
+    /// when there were any.
     /// An answer that the link does not take is lost: the host asks again.
-    pub fn poll<K: Clock>(&mut self, link: &mut impl Link, device: &mut Device<'_, K>) -> bool {
+    pub fn poll<K, F, T>(&mut self, link: &mut impl Link, device: &mut Device<'_, '_, K, F, T>) -> bool
+    where
+        K: Clock,
+        F: MappedFlash,
+        T: Trust,
+    {
         let mut any = false;
-        while let Ok(true) = link.read_ready() {
+        while let (Ok(true), false) = (link.read_ready(), device.updater.switched()) {
             let mut bytes = [0; CHUNK_LEN];
             let Ok(len) = link.read(&mut bytes) else { break };
             for &byte in bytes.iter().take(len) {
@@ -100,11 +110,16 @@ impl<'a> Server<'a> {
 
 impl Answers<'_> {
     /// The answer to a request as a frame; the one that is there already when the request was sent again.
-    fn frame<K: Clock>(
+    fn frame<K, F, T>(
         &mut self,
-        device: &mut Device<'_, K>,
+        device: &mut Device<'_, '_, K, F, T>,
         request: Result<Message<Request<'_>>, FrameError>,
-    ) -> &[u8] {
+    ) -> &[u8]
+    where
+        K: Clock,
+        F: MappedFlash,
+        T: Trust,
+    {
         let id = request.map_or(0, |request| request.id);
         if id == 0 || id != self.last.0 {
             let Self { max_message, results, .. } = self;
@@ -112,7 +127,10 @@ impl Answers<'_> {
                 Request::Hello => Ok(Response::Hello(hello(device, *max_message))),
                 Request::Infer(picture) => answer(device, picture, results).map(Response::Inference),
                 Request::SelfTest => test(device).map(Response::SelfTest),
-                Request::Update(_) => Err(Failure::Update(UpdateError::Unsupported)),
+                Request::Update(step) => {
+                    let received = device.updater.step(step, device.loaded, device.arena).map_err(Failure::Update)?;
+                    Ok(Response::Update { received })
+                }
             });
             let answer = Message { id, body: body.unwrap_or_else(Response::Error) };
             let too_long = Message { id, body: Response::Error(Failure::AnswerTooLong) };
@@ -124,7 +142,7 @@ impl Answers<'_> {
     }
 }
 
-fn hello<K: Clock>(device: &Device<'_, K>, max_message: u32) -> Hello<'static> {
+fn hello<K: Clock, F: MappedFlash, T: Trust>(device: &Device<'_, '_, K, F, T>, max_message: u32) -> Hello<'static> {
     let model = device.loaded.map(|Loaded { blob, model }| {
         let info = model.info();
         ModelInfo {
@@ -137,11 +155,12 @@ fn hello<K: Clock>(device: &Device<'_, K>, max_message: u32) -> Hello<'static> {
             number: number(blob),
         }
     });
-    Hello { protocol: PROTOCOL, board: device.name, max_message, unit: K::UNIT, hz: K::HZ, model, slots: None }
+    let slots = device.updater.slots(device.arena.len());
+    Hello { protocol: PROTOCOL, board: device.name, max_message, unit: K::UNIT, hz: K::HZ, model, slots }
 }
 
-fn answer<'r, K: Clock>(
-    device: &mut Device<'_, K>,
+fn answer<'r, K: Clock, F, T>(
+    device: &mut Device<'_, '_, K, F, T>,
     picture: Picture<'_>,
     results: &'r mut [u8],
 ) -> Result<Inference<'r>, Failure> {
@@ -177,7 +196,7 @@ fn copy<'r>(memory: &'r mut [u8], values: &[i8]) -> Result<(&'r [u8], &'r mut [u
     Ok((target, rest))
 }
 
-fn test<K>(device: &mut Device<'_, K>) -> Result<SelfTest, Failure> {
+fn test<K, F, T>(device: &mut Device<'_, '_, K, F, T>) -> Result<SelfTest, Failure> {
     let loaded = device.loaded.ok_or(Failure::Model)?;
     match self_test(&loaded.model, device.arena) {
         Ok(()) => Ok(SelfTest::Passed),

@@ -7,9 +7,8 @@
 
 use core::fmt::{self, Write};
 
-use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::mps2::{self, Mps2, Ticks, exit, loaded_blob, part_number};
+use firmware_example::mps2::{Mps2, Ticks, Uart, exit, part_number};
 use firmware_example::region::{region_begins, region_ends};
 use no_std_device::Clock;
 use no_std_infer::format::Generator;
@@ -30,14 +29,12 @@ type Layer = (u32, u32);
 fn main() -> ! {
     static mut ARENA: Arena<ARENA_LEN> = Arena::new();
     static mut LAYERS: [Layer; OPS] = [(0, 0); OPS];
-    let Some(peripherals) = Peripherals::take() else { exit(false) };
-    let mut board = mps2::start(peripherals.SYST);
-    let outcome = measure(&mut board, loaded_blob(), ARENA, LAYERS);
+    let Mps2 { uarts: [mut console, ..], clock, psram, .. } = Mps2::start();
+    let outcome = measure(&mut console, &clock, psram.into_blob(), ARENA, LAYERS);
     exit(outcome.is_ok())
 }
 
-fn measure(board: &mut Mps2, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
-    let Mps2 { link: console, clock, .. } = board;
+fn measure(console: &mut Uart, clock: &Ticks, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
     writeln!(console, "core {:x}", part_number())?;
     let start = clock.now();
     let parsed = Model::parse(blob);

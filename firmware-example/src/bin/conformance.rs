@@ -9,10 +9,9 @@
 
 use core::fmt::Write;
 
-use cortex_m::Peripherals;
 use cortex_m_rt::entry;
 use firmware_example::checked::{ARENA_MAX, Checked, stray_write};
-use firmware_example::mps2::{self, exit, loaded};
+use firmware_example::mps2::{Mps2, exit};
 use no_std_infer::format::total_len;
 use no_std_infer::kernels::Native;
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
@@ -25,9 +24,8 @@ const HEADER: usize = 16;
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Arena<{ ARENA_MAX + 2 * GUARD }> = Arena::new();
-    let Some(peripherals) = Peripherals::take() else { exit(false) };
-    let mut board = mps2::start(peripherals.SYST);
-    let (count, mut rest) = loaded().split_at(HEADER);
+    let Mps2 { uarts: [mut console, ..], psram, .. } = Mps2::start();
+    let (count, mut rest) = psram.into_bytes().split_at(HEADER);
     let count = number(count);
     for _ in 0..count {
         let (header, after) = rest.split_at(HEADER);
@@ -36,11 +34,11 @@ fn main() -> ! {
         let (input, after) = after.split_at(input_len.next_multiple_of(16));
         rest = after;
         if let Err(why) = check(MEMORY, blob, &input[..input_len], crc) {
-            let _ = writeln!(board.link, "seed {}: {why}", number(&header[..8]));
+            let _ = writeln!(console, "seed {}: {why}", number(&header[..8]));
             exit(false);
         }
     }
-    let _ = writeln!(board.link, "passed {count}");
+    let _ = writeln!(console, "passed {count}");
     exit(true)
 }
 

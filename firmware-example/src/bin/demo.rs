@@ -4,9 +4,8 @@
 
 use core::fmt::{self, Write};
 
-use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::mps2::{self, Mps2, Ticks, exit};
+use firmware_example::mps2::{Mps2, Ticks, exit};
 use firmware_example::{ARENA_LEN, MODEL};
 use no_std_device::{Clock, Costs, infer};
 use no_std_infer::image::PixelFormat;
@@ -22,8 +21,7 @@ const LAYERS: usize = 64;
 #[entry]
 fn main() -> ! {
     static mut ARENA: Arena<ARENA_LEN> = Arena::new();
-    let Some(peripherals) = Peripherals::take() else { exit(false) };
-    let mut board = mps2::start(peripherals.SYST);
+    let mut board = Mps2::start();
     exit(demo(&mut board, ARENA).is_ok())
 }
 
@@ -31,7 +29,7 @@ fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {
     let model = match Model::parse(MODEL) {
         Ok(model) => model,
         Err(error) => {
-            writeln!(board.link, "the blob cannot be run: {error}")?;
+            writeln!(board.uarts[0], "the blob cannot be run: {error}")?;
             return Err(fmt::Error);
         }
     };
@@ -44,7 +42,7 @@ fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {
     match outcome {
         Ok((interpreter, costs)) => print(board, &interpreter, &layers, costs),
         Err(failure) => {
-            writeln!(board.link, "the built-in picture cannot be classified: {failure}")?;
+            writeln!(board.uarts[0], "the built-in picture cannot be classified: {failure}")?;
             Err(fmt::Error)
         }
     }
@@ -52,7 +50,7 @@ fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {
 
 fn print(board: &mut Mps2, interpreter: &Interpreter<'_, '_>, layers: &[u32], costs: Costs) -> fmt::Result {
     let (model, stack) = (interpreter.model(), board.clock.stack_used());
-    let console = &mut board.link;
+    let console = &mut board.uarts[0];
     writeln!(console, "board {}", board.name)?;
     writeln!(console, "model {} {:08x}", model.info().name, model.crc())?;
     writeln!(console, "flash {} bytes, arena {} bytes, stack {stack} bytes", MODEL.len(), model.arena_len())?;

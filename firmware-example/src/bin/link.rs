@@ -2,11 +2,10 @@
 #![no_std]
 #![no_main]
 
-use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use firmware_example::mps2::{self, exit};
+use firmware_example::mps2::Mps2;
 use firmware_example::{ARENA_LEN, MODEL};
-use no_std_device::{Clock, Device, Loaded, Memory, Server};
+use no_std_device::{Anyone, Application, Board, Memory, NoCamera, NoFlash, NoIndicator, Server};
 use no_std_infer::Arena;
 
 /// Longest request: a camera's frame of 320x240 RGB888 fits.
@@ -23,14 +22,15 @@ fn main() -> ! {
     static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
     static mut FRAME: [u8; FRAME_LEN] = [0; FRAME_LEN];
 
-    let Some(peripherals) = Peripherals::take() else { exit(false) };
-    let mut board = mps2::start(peripherals.SYST);
-    let loaded = Loaded::parse(MODEL).ok();
-    let mut device = Device { name: board.name, clock: &board.clock, loaded: loaded.as_ref(), arena: ARENA };
-    let mut server = Server::new(Memory { request: REQUEST, results: RESULTS, frame: FRAME });
-    loop {
-        if !server.poll(&mut board.link, &mut device) {
-            board.clock.idle();
-        }
-    }
+    let Mps2 { name, uarts: [link, ..], clock, .. } = Mps2::start();
+    let application = Application {
+        factory: Some(MODEL),
+        arena: ARENA,
+        averages: &mut [],
+        smoothing: 0,
+        server: Server::new(Memory { request: REQUEST, results: RESULTS, frame: FRAME }),
+        trust: Anyone,
+    };
+    let mut board = Board { name, camera: NoCamera, link, indicator: NoIndicator, slots: [NoFlash; 2], clock };
+    application.run(&mut board, |_, _| {})
 }

@@ -25,6 +25,8 @@ const SEQUENCES: &str = "sequences";
 /// The programs of `firmware-example` that hold a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
+    /// Classifies a camera's frames, answers a host and takes other models.
+    App,
     /// Classifies a built-in picture and prints what it found.
     Demo,
     /// Answers a host.
@@ -34,6 +36,7 @@ pub enum Program {
 impl Program {
     fn name(self) -> &'static str {
         match self {
+            Program::App => "app",
             Program::Demo => "demo",
             Program::Link => "link",
         }
@@ -110,6 +113,14 @@ pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
         atomic::write(&path, blob)?;
     }
     folder.build(program.name(), &image, TARGET, Some(&path))
+}
+
+/// Builds the camera application with the model that ships; it takes others over the link. Gives the path of the ELF file.
+///
+/// # Errors
+/// Those of [`build`].
+pub fn build_app() -> Result<PathBuf> {
+    build_without_blob(Program::App.name(), Core::M4)
 }
 
 /// Builds the program that runs short sequences of instructions; gives the path of the ELF file.

@@ -1,0 +1,78 @@
+//! The camera application: prints a line for each frame, serves a host, takes other models. Console on UART 0, link on
+//! UART 1, camera on UART 2, slots in the file that QEMU's command line names.
+#![no_std]
+#![no_main]
+
+use cortex_m_rt::entry;
+use embedded_io::Write;
+use firmware_example::camera::{FRAME_LEN, Recording};
+use firmware_example::host_flash::HostFlash;
+use firmware_example::mps2::{Mps2, Uart};
+use firmware_example::{MODEL, TRUST};
+use no_std_device::{Application, Board, Memory, NoIndicator, Report, Server};
+use no_std_infer::{Arena, Model};
+
+/// Longest arena of a model in bytes.
+const ARENA_LEN: usize = 256 * 1024;
+/// Most classes whose scores are smoothed.
+const CLASSES: usize = 1024;
+/// A score moves by a quarter of the distance with each frame.
+const SMOOTHING: u8 = 2;
+/// Longest request: a camera's frame of 320x240 RGB888 fits.
+const REQUEST_LEN: usize = 256 * 1024;
+/// Operators, classes and outputs of 16 KiB in all fit.
+const RESULTS_LEN: usize = 16 * 1024;
+/// Room for all results as a frame.
+const ANSWER_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+    static mut AVERAGES: [u16; CLASSES] = [0; CLASSES];
+    static mut REQUEST: [u8; REQUEST_LEN] = [0; REQUEST_LEN];
+    static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
+    static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
+    static mut FRAMES: [[u8; FRAME_LEN]; 2] = [[0; FRAME_LEN]; 2];
+
+    let Mps2 { name, uarts: [mut console, link, camera], clock, psram } = Mps2::start();
+    let [first, second] = FRAMES;
+    let camera = Recording::new(camera, [first, second]);
+    let mut board = Board { name, camera, link, indicator: NoIndicator, slots: HostFlash::open(psram), clock };
+    let application = Application {
+        factory: Some(MODEL),
+        arena: ARENA,
+        averages: AVERAGES,
+        smoothing: SMOOTHING,
+        server: Server::new(Memory { request: REQUEST, results: RESULTS, frame: ANSWER }),
+        trust: TRUST,
+    };
+    application.run(&mut board, |report, model| print(&mut console, report, model))
+}
+
+/// A line such as `model b662d877: happy, 251 of 256, 11427600 instructions`, with `not sure, ` before a class that is
+/// below the threshold. No formatting of the core library: it would take several KiB of flash.
+fn print(console: &mut Uart, report: &Report, model: &Model<'_>) {
+    let Report { decision, latency } = report;
+    let mut digits = [itoa::Buffer::new(), itoa::Buffer::new(), itoa::Buffer::new()];
+    let [class, probability, latency] = {
+        let [class, probability, cost] = &mut digits;
+        [class.format(decision.class), probability.format(decision.probability), cost.format(*latency)]
+    };
+    let label = model.labels().nth(decision.class).unwrap_or(class);
+    let doubt = if decision.sure { "" } else { "not sure, " };
+    let crc = hexadecimal(model.crc());
+    for bytes in [b"model ", &crc[..], b": "] {
+        let _ = console.write_all(bytes);
+    }
+    for text in [doubt, label, ", ", probability, " of 256, ", latency, " instructions\n"] {
+        let _ = console.write_all(text.as_bytes());
+    }
+}
+
+fn hexadecimal(number: u32) -> [u8; 8] {
+    let digit = |index: u32| (number >> (28 - 4 * index)) as u8 & 0xF;
+    core::array::from_fn(|index| match digit(index as u32) {
+        digit @ 0..=9 => b'0' + digit,
+        digit => b'a' + digit - 10,
+    })
+}

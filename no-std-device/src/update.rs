@@ -1,0 +1,96 @@
+//! Brings another model to the device while one runs.
+
+use no_std_infer::Error;
+use no_std_infer::format::number;
+use no_std_infer::golden::{SelfTestError, self_test};
+use no_std_infer::link::{Slots, Update, UpdateError};
+
+use crate::board::MappedFlash;
+use crate::serve::Loaded;
+use crate::signature::Trust;
+use crate::slots::Idle;
+
+/// Carries out the steps of an update in the slot that does not run.
+#[derive(Debug)]
+pub struct Updater<'s, F, T> {
+    idle: Idle<'s, F>,
+    trust: &'s T,
+    switched: bool,
+}
+
+impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
+    /// No update has begun.
+    pub fn new(idle: Idle<'s, F>, trust: &'s T) -> Self {
+        Self { idle, trust, switched: false }
+    }
+
+    /// True when a blob has been committed: the device is to start with it.
+    pub fn switched(&self) -> bool {
+        self.switched
+    }
+
+    /// What another blob must be like; `None` when there is no place for one.
+    pub fn slots(&self, arena_len: usize) -> Option<Slots> {
+        let len = self.idle.blob_max();
+        (len > 0).then(|| Slots { len, arena_len: arena_len as u32, key: self.trust.key() })
+    }
+
+    /// Carries out a step; gives how many bytes have arrived. `running` is the model that runs; `arena` is overwritten when
+    /// a blob is committed.
+    ///
+    /// # Errors
+    /// Says why the step is refused; the model that runs goes on.
+    pub fn step(
+        &mut self,
+        step: Update<'_>,
+        running: Option<&Loaded<'_>>,
+        arena: &mut [i8],
+    ) -> Result<u32, UpdateError> {
+        if self.idle.blob_max() == 0 {
+            return Err(UpdateError::Unsupported);
+        }
+        let runs = |crc| running.filter(|running| running.model.crc() == crc).map(|running| running.blob.len() as u32);
+        match step {
+            Update::Begin { len, crc } if runs(crc) == Some(len) => Ok(len),
+            Update::Begin { len, crc } => self.idle.begin(len, crc),
+            Update::Write { offset, bytes } => self.idle.write(offset, bytes),
+            Update::Commit { crc } => match runs(crc) {
+                Some(len) => Ok(len),
+                None => self.commit(crc, running, arena),
+            },
+        }
+    }
+
+    fn commit(&mut self, crc: u32, running: Option<&Loaded<'_>>, arena: &mut [i8]) -> Result<u32, UpdateError> {
+        let blob = self.idle.complete(crc)?;
+        let len = blob.len() as u32;
+        let accepted = accept(blob, crc, arena)
+            .and_then(|()| self.trust.check(blob, running.and_then(|running| number(running.blob))));
+        if let Err(why) = accepted {
+            self.idle.abandon();
+            return Err(why);
+        }
+        self.idle.switch(crc)?;
+        self.switched = true;
+        Ok(len)
+    }
+}
+
+/// Checks that a blob is the announced one, and that this device computes with it what the host computed.
+fn accept(blob: &[u8], crc: u32, arena: &mut [i8]) -> Result<(), UpdateError> {
+    let Loaded { model, .. } = Loaded::parse(blob).map_err(|error| match error {
+        Error::BadCrc => UpdateError::Crc,
+        Error::Version(version) => UpdateError::Version(version),
+        _ => UpdateError::Parse,
+    })?;
+    if model.crc() != crc {
+        return Err(UpdateError::Crc);
+    }
+    if model.arena_len() > arena.len() {
+        return Err(UpdateError::Arena { needed: model.arena_len() as u32, available: arena.len() as u32 });
+    }
+    self_test(&model, arena).map_err(|error| match error {
+        SelfTestError::NoGolden => UpdateError::NoGolden,
+        _ => UpdateError::SelfTest,
+    })
+}
