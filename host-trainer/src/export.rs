@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::blob::with_calibration;
 use crate::calibrate::temperature;
-use crate::candidates::{self, Best};
+use crate::candidates::{self, Best, Choice};
 use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::confidence::Confidence;
 use crate::config::{Config, Method, Normalization};
@@ -32,10 +32,9 @@ const TEMPERATURE_IMAGES: usize = 200;
 pub struct Report {
     /// Float and int8 on each split.
     pub comparison: Comparison,
-    /// How the ranges of activations were chosen.
-    pub method: Method,
-    /// Every method tried, with the SQNR of the logits on the calibration images in dB.
-    pub methods: Vec<(Method, Option<f64>)>,
+    /// How the int8 model was chosen.
+    #[serde(flatten)]
+    pub quantisation: Choice,
     /// Number of calibration images.
     pub calibration_images: usize,
     /// SQNR of each layer on the calibration images.
@@ -87,7 +86,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let methods = choices.method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
     let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), 0);
     let best = candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?;
-    let Best { method, methods, model: quantised, plain, layers } = best;
+    let Best { choice, model: quantised, plain, layers } = best;
 
     let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
     let hash = run.config_hash()?;
@@ -98,8 +97,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let model = Model::parse(&emitted.blob)?;
     let report = Report {
         comparison,
-        method,
-        methods,
+        quantisation: choice,
         calibration_images: calibration.len(),
         layers,
         temperature,
@@ -209,7 +207,7 @@ impl Report {
     pub fn to_text(&self) -> String {
         let mut text = self.comparison.to_text();
         text += &format!("\nQuantisation: {} calibration images\n", self.calibration_images);
-        text += &methods_text(self.method, &self.methods);
+        text += &self.quantisation.to_text();
         self.notes.iter().for_each(|note| text += &format!("  note: {note}\n"));
         text += &format!("\n{}\n", layers_text(&self.layers));
         text += &format!(
@@ -227,15 +225,24 @@ impl Report {
     }
 }
 
-/// A line for each method tried.
-#[must_use]
-pub fn methods_text(chosen: Method, methods: &[(Method, Option<f64>)]) -> String {
-    let line = |(method, db): &(Method, Option<f64>)| {
-        let chosen = if *method == chosen { " (chosen)" } else { "" };
-        let name = method.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-        format!("  {name}: SQNR of the logits {}{chosen}\n", decibels(*db))
-    };
-    methods.iter().map(line).collect()
+impl Choice {
+    /// A line for each method tried, and one for the correction of the biases.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let line = |(method, db): &(Method, Option<f64>)| {
+            let chosen = if *method == self.method { " (chosen)" } else { "" };
+            let name = method.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
+            format!("  {name}: SQNR of the logits {}{chosen}\n", decibels(*db))
+        };
+        let methods: String = self.methods.iter().map(line).collect();
+        let rounds: Vec<String> = self.correction.iter().map(|&db| decibels(db)).collect();
+        let kept = match self.corrected {
+            0 => "not used".to_owned(),
+            1 => "the first is used".to_owned(),
+            round => format!("number {round} is used"),
+        };
+        format!("{methods}  after rounds of bias correction: {} ({kept})\n", rounds.join(", "))
+    }
 }
 
 fn decibels(db: Option<f64>) -> String {

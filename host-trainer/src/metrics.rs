@@ -181,19 +181,6 @@ impl Agreement {
     }
 }
 
-/// Mean negative log-likelihood of the true classes in nats, from one list of class probabilities an image.
-/// Probabilities are floored at `f32::EPSILON`, so that an int8 softmax's 0 stays finite; 0 for no image.
-///
-/// # Panics
-/// When the lists differ in length or name a class without a probability.
-#[must_use]
-pub fn negative_log_likelihood(truth: &[usize], probabilities: &[Vec<f32>]) -> f64 {
-    assert_eq!(truth.len(), probabilities.len(), "one list of probabilities an image");
-    let loss = |(&class, row): (&usize, &Vec<f32>)| -f64::from(row[class].max(f32::EPSILON)).ln();
-    let sum: f64 = truth.iter().zip(probabilities).map(loss).sum();
-    sum / truth.len().max(1) as f64
-}
-
 /// One row of `metrics.csv`: what training measured in one epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
@@ -253,7 +240,6 @@ mod tests {
     fn nothing_tells_nothing() {
         assert_eq!(Share::new(0, 0), Share { count: 0, total: 0, value: 0.0, low: 0.0, high: 1.0 });
         assert_eq!(Confusion::new(3).macro_f1(), 0.0);
-        assert_eq!(negative_log_likelihood(&[], &[]), 0.0);
     }
 
     #[test]
@@ -280,13 +266,6 @@ mod tests {
         let agreement = Agreement::between(&[0, 0, 1, 1, 2], &[0, 1, 1, 0, 0], &[0, 1, 0, 1, 1]);
         assert_eq!(agreement.same, Share::new(2, 5));
         assert_eq!((agreement.newly_wrong, agreement.newly_right, agreement.changed_correctness()), (1, 1, 2));
-    }
-
-    #[test]
-    fn likelihood_is_in_nats_and_finite() {
-        let probabilities = vec![vec![0.5, 0.5], vec![0.25, 0.75]];
-        close(negative_log_likelihood(&[0, 0], &probabilities), (2.0_f64.ln() + 4.0_f64.ln()) / 2.0, 1e-7);
-        assert!(negative_log_likelihood(&[0], &[vec![0.0, 1.0]]).is_finite());
     }
 
     #[test]

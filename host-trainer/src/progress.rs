@@ -4,7 +4,7 @@ use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::config::InputConfig;
-use crate::dataset::{Dataset, Loaded, View};
+use crate::dataset::{Dataset, Images, Loaded, View, load as load_samples};
 
 /// A bar over `len` of `what`.
 ///
@@ -24,10 +24,7 @@ pub fn bar(len: usize, what: &str) -> ProgressBar {
 /// Those of [`Dataset::load`].
 pub fn load(dataset: &mut Dataset, input: &InputConfig, view: View) -> Result<Loaded> {
     let bar = bar(0, "images");
-    let loaded = dataset.load(input, view, &|done, all| {
-        bar.set_length(all as u64);
-        bar.set_position(done as u64);
-    });
+    let loaded = dataset.load(input, view, &|done, all| show(&bar, done, all));
     bar.finish_and_clear();
     let loaded = loaded?;
     dataset.notes.iter().for_each(|note| eprintln!("note: {note}"));
@@ -35,4 +32,20 @@ pub fn load(dataset: &mut Dataset, input: &InputConfig, view: View) -> Result<Lo
         eprintln!("skipped: {} {reason}", path.display());
     }
     Ok(loaded)
+}
+
+/// Reads the training images of a data set behind a progress bar.
+///
+/// # Errors
+/// When a file cannot be decoded.
+pub fn load_training(dataset: &Dataset, input: &InputConfig) -> Result<Images> {
+    let bar = bar(0, "training images");
+    let images = load_samples(&dataset.train, input, View::Rgb888, &|done, all| show(&bar, done, all));
+    bar.finish_and_clear();
+    images
+}
+
+fn show(bar: &ProgressBar, done: usize, all: usize) {
+    bar.set_length(all as u64);
+    bar.set_position(done as u64);
 }

@@ -1,12 +1,13 @@
-//! Signal-to-quantisation-noise ratio of each layer.
+//! What quantisation changes in each layer: signal-to-noise ratios, and shifts of the channels' means.
 
 use anyhow::{Result, ensure};
+use no_std_infer::format::Tensor;
 use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::aligned::Aligned;
-use crate::graph::{Graph, Shape};
+use crate::graph::{Graph, Node, Shape};
 use crate::quantise::quantisation;
 
 /// How close one layer's int8 output is to the float graph's.
@@ -30,18 +31,8 @@ pub struct LayerSqnr {
 /// # Errors
 /// When the model was not made from this graph, or an input has the wrong length.
 pub fn layer_sqnr<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<Vec<LayerSqnr>> {
+    check(graph, model, inputs)?;
     let ops: Vec<_> = model.ops().collect();
-    let shapes = ops.iter().map(|op| op.output().len()).eq(graph
-        .nodes
-        .iter()
-        .map(|node| node.output.len())
-        .chain([graph.classes()]));
-    ensure!(
-        shapes && model.info().input.tensor.len() == graph.input.len(),
-        "the blob was not made from this float graph"
-    );
-    ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), "an input has not the network's length");
-
     let energies: Vec<Vec<[f64; 2]>> =
         inputs.par_iter().map(|input| layer_energies(graph, model, input.as_ref())).collect();
     let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(["softmax"]);
@@ -62,23 +53,78 @@ pub fn layer_sqnr<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, input
     Ok(layers.collect())
 }
 
+/// What quantisation of each node itself takes from the mean of each channel of its output: for the same int8 inputs, the
+/// float node's mean less the int8 operator's. The model was made from `graph` or from one of the same nodes.
+///
+/// The result does not depend on the number of threads.
+///
+/// # Errors
+/// Those of [`layer_sqnr`].
+pub fn mean_shifts<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<Vec<Vec<f64>>> {
+    check(graph, model, inputs)?;
+    let sums: Vec<Vec<Vec<f64>>> =
+        inputs.par_iter().map(|input| channel_differences(graph, model, input.as_ref())).collect();
+    let mean = |layer: usize, channel: usize| {
+        let output = &graph.nodes[layer].output;
+        let count = inputs.len() * output.height * output.width;
+        sums.iter().map(|layers| layers[layer][channel]).sum::<f64>() / count as f64
+    };
+    let channels = |layer: usize| (0..graph.nodes[layer].output.channels).map(|channel| mean(layer, channel)).collect();
+    Ok((0..graph.nodes.len()).map(channels).collect())
+}
+
+fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<()> {
+    let shapes = model.ops().map(|op| op.output().len()).eq(graph
+        .nodes
+        .iter()
+        .map(|node| node.output.len())
+        .chain([graph.classes()]));
+    ensure!(
+        shapes && model.info().input.tensor.len() == graph.input.len(),
+        "the blob was not made from this float graph"
+    );
+    ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), "an input has not the network's length");
+    Ok(())
+}
+
 /// Energy of signal and noise in each operator's output for one input.
 fn layer_energies(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<[f64; 2]> {
     let mut float = graph.run(input);
     float.push(softmax(float.last().map_or(&[], Vec::as_slice), model.info().temperature));
-    let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::new(model, &mut arena).expect("the arena has the model's length and alignment");
-    interpreter.input_mut().copy_from_slice(input);
+    let mut float = float[1..].iter();
     let mut energies = Vec::new();
-    interpreter.run_profiled(|index, op, bytes| {
-        let quantisation = quantisation(op.output());
-        let pairs = float[index + 1].iter().zip(bytes);
+    each_layer(model, input, |tensor, bytes| {
+        let pairs = float.next().into_iter().flatten().zip(bytes);
         energies.push(pairs.fold([0.0, 0.0], |[signal, noise], (&real, &byte)| {
-            let difference = f64::from(real) - f64::from(quantisation.real(byte));
+            let difference = f64::from(real) - f64::from(quantisation(tensor).real(byte));
             [signal + f64::from(real).powi(2), noise + difference * difference]
         }));
     });
     energies
+}
+
+/// Sum over all pixels of each channel's difference between what a float node and its int8 operator make of the same.
+fn channel_differences(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<Vec<f64>> {
+    let mut tensors = vec![input.iter().map(|&value| f32::from(value) - f32::from(graph.zero)).collect()];
+    each_layer(model, input, |tensor, bytes| {
+        tensors.push(bytes.iter().map(|&byte| quantisation(tensor).real(byte)).collect());
+    });
+    let differences = |(node, int8): (&Node, &Vec<f32>)| {
+        let mut sums = vec![0.0; node.output.channels];
+        for (index, (real, int8)) in graph.output(node, &tensors).into_iter().zip(int8).enumerate() {
+            sums[index % node.output.channels] += f64::from(real) - f64::from(*int8);
+        }
+        sums
+    };
+    graph.nodes.iter().zip(&tensors[1..]).map(differences).collect()
+}
+
+/// Runs a model and shows what each operator makes.
+fn each_layer(model: &Model<'_>, input: &[i8], mut show: impl FnMut(&Tensor, &[i8])) {
+    let mut arena = Aligned::new(model.arena_len());
+    let mut interpreter = Interpreter::new(model, &mut arena).expect("the arena has the model's length and alignment");
+    interpreter.input_mut().copy_from_slice(input);
+    interpreter.run_profiled(|_, op, bytes| show(op.output(), bytes));
 }
 
 fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {

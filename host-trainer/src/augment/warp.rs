@@ -12,18 +12,18 @@ pub(super) struct Affine {
 impl Affine {
     pub const IDENTITY: Self = Self { matrix: [[1.0, 0.0], [0.0, 1.0]], origin: [0.0, 0.0] };
 
-    /// The result for an image of `shape`, HWC.
-    pub fn apply(&self, source: &[u8], shape: Shape) -> Vec<u8> {
-        let mut out = Vec::with_capacity(source.len());
+    /// The result, of `shape`, for an image of shape `from`, HWC.
+    pub fn apply(&self, source: &[u8], from: Shape, shape: Shape) -> Vec<u8> {
+        let mut out = Vec::with_capacity(shape.len());
         for row in 0..shape.height {
             for column in 0..shape.width {
                 let at = |axis: usize| {
                     let [across, down] = self.matrix[axis];
                     across * column as f32 + down * row as f32 + self.origin[axis]
                 };
-                let (left, right, x) = neighbours(at(0), shape.width);
-                let (upper, lower, y) = neighbours(at(1), shape.height);
-                let pixel = |row, column| &source[(row * shape.width + column) * shape.channels..][..shape.channels];
+                let (left, right, x) = neighbours(at(0), from.width);
+                let (upper, lower, y) = neighbours(at(1), from.height);
+                let pixel = |row, column| &source[(row * from.width + column) * from.channels..][..from.channels];
                 let corners = [pixel(upper, left), pixel(upper, right), pixel(lower, left), pixel(lower, right)];
                 for channel in 0..shape.channels {
                     let [a, b, c, d] = corners.map(|corner| f32::from(corner[channel]));

@@ -9,12 +9,12 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::import::{ImportArgs, check_labels, description, model_name};
-use crate::candidates::{self, Best};
-use crate::config::{InputConfig, Method};
+use crate::candidates::{self, Best, Choice};
+use crate::config::InputConfig;
 use crate::dataset::{View, image_files, input_for};
 use crate::emit::{Emitted, emit_within};
 use crate::evaluate::{float_classes, infer_all, int8_classes};
-use crate::export::{layers_text, methods_text};
+use crate::export::layers_text;
 use crate::graph::Graph;
 use crate::import::float::{Normalisation, float};
 use crate::import::model::Network;
@@ -34,8 +34,8 @@ pub(super) struct Quantisation {
     mean: f64,
     std: f64,
     calibration_images: usize,
-    method: Method,
-    methods: Vec<(Method, Option<f64>)>,
+    #[serde(flatten)]
+    choice: Choice,
     /// Images, other than those for calibration, that both put into the same class.
     agreement: Share,
     layers: Vec<LayerSqnr>,
@@ -68,12 +68,11 @@ pub(super) fn quantised(
 
     let inputs = read(&image_files(folder)?, &config)?;
     let [calibration, others] = [0, 1].map(|first| inputs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
-    let Best { method, methods, model, plain, layers } =
+    let Best { choice, model, plain, layers } =
         candidates::best(&graph, &calibration, &candidates::METHODS, 1.0, write)?;
     let agreement = agreement(&graph, &Model::parse(&plain.blob)?, &others);
     let calibration_images = calibration.len();
-    let quantisation =
-        Quantisation { mean: args.mean, std: args.std, calibration_images, method, methods, agreement, layers };
+    let quantisation = Quantisation { mean: args.mean, std: args.std, calibration_images, choice, agreement, layers };
     Ok(Quantised { emitted: plain, kind, notes: model.notes, quantisation })
 }
 
@@ -108,7 +107,7 @@ impl Quantisation {
             "int8 and float agree on the class of {} of {} images; ranges from {} others",
             self.agreement.count, self.agreement.total, self.calibration_images
         );
-        print!("{}", methods_text(self.method, &self.methods));
+        print!("{}", self.choice.to_text());
         println!("\n{}", layers_text(&self.layers));
         if self.agreement.value < ENOUGH_AGREEMENT {
             println!(

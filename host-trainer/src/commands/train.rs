@@ -8,12 +8,11 @@ use clap::Args;
 
 use super::GroupArgs;
 use crate::config::{Config, Normalization};
-use crate::dataset::{Dataset, Loaded, Options, View};
+use crate::dataset::{Dataset, Images, Loaded, Options, View};
 use crate::export::{Choices, Report, export};
-use crate::graph::Shape;
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
-use crate::training::{self, Console, DeviceKind, Labelled, TrainingData, train};
+use crate::training::{self, Console, DeviceKind, Labelled, Source, TrainingData, train};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
@@ -88,6 +87,23 @@ fn start(args: &TrainArgs) -> Result<(RunDir, Report)> {
     Ok((run, report))
 }
 
+/// What a run needs of its images.
+struct Pictures {
+    /// All at the network's input size.
+    all: Loaded,
+    /// Those to be learnt at the size that augmentation samples, where it is another.
+    larger: Option<Images>,
+}
+
+impl Pictures {
+    fn read(dataset: &mut Dataset, config: &Config) -> Result<Self> {
+        let all = progress::load(dataset, &config.input, View::Rgb888)?;
+        let source = config.augment.source(&config.input);
+        let larger = (source != config.input).then(|| progress::load_training(dataset, &source)).transpose()?;
+        Ok(Self { all, larger })
+    }
+}
+
 /// Trains on a data set in a new run folder and exports.
 pub(super) fn train_new(
     run: &RunDir,
@@ -95,21 +111,21 @@ pub(super) fn train_new(
     mut dataset: Dataset,
     compute: training::Options,
 ) -> Result<Report> {
-    let images = progress::load(&mut dataset, &config.input, View::Rgb888)?;
-    let record = Record::new(&dataset, &images)?;
+    let pictures = Pictures::read(&mut dataset, config)?;
+    let record = Record::new(&dataset, &pictures.all)?;
     training::check_new(run.path())?;
     run.create()?;
     run.save_record(&record)?;
-    train_and_export(run, config, &record, &images, compute)
+    train_and_export(run, config, &record, &pictures, compute)
 }
 
 /// Goes on with a run whose images are below `root`, and exports.
 pub(super) fn go_on(run: &RunDir, root: &Path, compute: training::Options) -> Result<Report> {
     let config = run.config()?;
     let record = run.record()?;
-    let images = progress::load(&mut record.dataset(root), &config.input, View::Rgb888)?;
-    record.check_same(&images)?;
-    train_and_export(run, &config, &record, &images, compute)
+    let pictures = Pictures::read(&mut record.dataset(root), &config)?;
+    record.check_same(&pictures.all)?;
+    train_and_export(run, &config, &record, &pictures, compute)
 }
 
 fn compute(args: &TrainArgs, resume: bool) -> training::Options {
@@ -133,18 +149,17 @@ fn train_and_export(
     run: &RunDir,
     config: &Config,
     record: &Record,
-    images: &Loaded,
+    pictures: &Pictures,
     compute: training::Options,
 ) -> Result<Report> {
+    let images = &pictures.all;
+    let source = pictures.larger.as_ref().unwrap_or(&images.train);
     let Normalization { mean, std } = record.normalization(config);
     let data = TrainingData {
         train: Labelled { pixels: &images.train.pixels, labels: &images.train.labels },
+        source: Source { pixels: &source.pixels, shape: source.shape },
         valid: Labelled { pixels: &images.valid.pixels, labels: &images.valid.labels },
-        shape: Shape {
-            height: config.input.height.into(),
-            width: config.input.width.into(),
-            channels: config.input.color.channels(),
-        },
+        shape: config.input.shape(),
         classes: record.classes.len(),
         mean,
         std,

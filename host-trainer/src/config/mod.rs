@@ -103,6 +103,9 @@ pub struct AugmentConfig {
     pub hue: f32,
     /// The image is turned by ± this many degrees, any angle up to 180.
     pub rotation: f32,
+    /// Training images are held this many times as wide and high as the network's input, 1 to 4, so that a crop keeps
+    /// more of their detail.
+    pub source_scale: f32,
     /// Smallest and largest share of the area that a random crop keeps, each in (0, 1].
     pub crop_area: [f32; 2],
     /// Smallest and largest factor by which a crop's aspect ratio changes.
@@ -134,6 +137,13 @@ impl Default for AugmentConfig {
 }
 
 impl AugmentConfig {
+    /// The size at which training images are held.
+    #[must_use]
+    pub fn source(&self, input: &InputConfig) -> InputConfig {
+        let scaled = |side: u16| (f32::from(side) * self.source_scale).round() as u16;
+        InputConfig { width: scaled(input.width), height: scaled(input.height), ..input.clone() }
+    }
+
     /// No change at all.
     #[must_use]
     pub fn none() -> Self {
@@ -144,6 +154,7 @@ impl AugmentConfig {
             saturation: 0.0,
             hue: 0.0,
             rotation: 0.0,
+            source_scale: 1.0,
             crop_area: [1.0, 1.0],
             crop_aspect: [1.0, 1.0],
             erase: 0.0,

@@ -10,6 +10,7 @@ use super::{
     AugmentConfig, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, InputConfig, Normalization,
     PlateauConfig, QuantizeConfig, TrainConfig,
 };
+use crate::graph::Shape;
 
 /// Largest width and height of the network's input in pixels.
 const MAX_INPUT: u16 = 1024;
@@ -84,6 +85,12 @@ impl DataConfig {
 }
 
 impl InputConfig {
+    /// Shape of the network's input.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        Shape { height: self.height.into(), width: self.width.into(), channels: self.color.channels() }
+    }
+
     /// Checks every entry.
     ///
     /// # Errors
@@ -125,6 +132,7 @@ impl AugmentConfig {
         check("augment.saturation", &self.saturation, 0.0..=1.0, amount)?;
         check("augment.hue", &self.hue, 0.0..=180.0, degrees)?;
         check("augment.rotation", &self.rotation, 0.0..=180.0, degrees)?;
+        check("augment.source_scale", &self.source_scale, 1.0..=4.0, "1 (the input's size) to 4")?;
         check_pair("augment.crop_area", self.crop_area, 0.01..=1.0, "from 0.01 to 1 (the whole image)")?;
         check_pair("augment.crop_aspect", self.crop_aspect, 0.1..=10.0, "from 0.1 to 10 (1 keeps the aspect ratio)")?;
         check("augment.erase", &self.erase, 0.0..=1.0, "a probability, 0 (off) to 1")?;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 
-use super::scan::{self, Classes, Layout};
+use super::scan::Classes;
 use super::{Dataset, Options, Sample, listed, split};
 
 impl Dataset {
@@ -14,16 +14,11 @@ impl Dataset {
     /// # Errors
     /// No such folder, no images, fewer than two classes, a groups file that cannot be used.
     pub fn open_whole(dir: &Path, options: &Options) -> Result<Self> {
-        let folder = scan::scan(dir)?;
+        let (splits, mut dataset) = Self::scanned(dir, options.skip_bad)?;
         let mut classes = Classes::new();
-        let parts = match folder.layout {
-            Layout::Flat(all) => vec![all],
-            Layout::Split { train, valid, test } => vec![train, valid, test],
-        };
-        for (name, files) in parts.into_iter().flatten() {
+        for (name, files) in splits.into_iter().flatten() {
             classes.entry(name).or_default().extend(files);
         }
-        let mut dataset = Self::empty(folder.root, folder.notes, options.skip_bad);
         dataset.classes = dataset.class_names(&classes)?;
         dataset.train = dataset.samples(classes);
         dataset.assign_groups(dir, options)?;

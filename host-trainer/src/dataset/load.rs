@@ -171,8 +171,7 @@ fn read_all(samples: &[&Sample], input: &InputConfig, view: View, progress: Prog
 }
 
 fn no_images(input: &InputConfig) -> Images {
-    let (height, width, channels) = (usize::from(input.height), usize::from(input.width), input.color.channels());
-    Images { shape: Shape { height, width, channels }, pixels: Vec::new(), labels: Vec::new() }
+    Images { shape: input.shape(), pixels: Vec::new(), labels: Vec::new() }
 }
 
 /// Reads some images.

@@ -3,7 +3,7 @@
 use no_std_infer::format::Window;
 
 use super::shapes::{broadcast, place, second_corner};
-use super::{Clamp, FloatOp, Graph, Shape, apply};
+use super::{Clamp, FloatOp, Graph, Node, Shape, apply};
 
 /// Output pixels and output channels that a convolution computes together in registers.
 const PIXELS: usize = 4;
@@ -29,43 +29,47 @@ impl Graph {
         let mut tensors =
             vec![input.iter().map(|&value| f32::from(value) - f32::from(self.zero)).collect::<Vec<f32>>()];
         for node in &self.nodes {
-            let operand = |at: usize| (tensors[node.inputs[at]].as_slice(), self.shape(node.inputs[at]));
-            let (source, shape) = operand(0);
-            let output = match &node.op {
-                FloatOp::Conv2d { window, weights, bias, clamp } => {
-                    clamped(conv2d(source, shape, window, weights, bias, node.output), *clamp)
-                }
-                FloatOp::DepthwiseConv2d { window, weights, bias, clamp } => {
-                    clamped(depthwise(source, shape, window, weights, bias, node.output), *clamp)
-                }
-                FloatOp::Dense { weights, bias, clamp } => clamped(dense(source, weights, bias), *clamp),
-                FloatOp::MaxPool2d { window } => max_pool(source, shape, window, node.output),
-                FloatOp::AveragePool2d { window } => average_pool(source, shape, window, node.output),
-                FloatOp::Add { clamp } => {
-                    clamped(broadcast([operand(0), operand(1)], node.output, |a, b| a + b), *clamp)
-                }
-                FloatOp::Mul { clamp } => {
-                    clamped(broadcast([operand(0), operand(1)], node.output, |a, b| a * b), *clamp)
-                }
-                FloatOp::Map { functions } => source.iter().map(|&x| apply(functions, x.into()) as f32).collect(),
-                FloatOp::Reshape => source.to_vec(),
-                FloatOp::Pad { top, left, front } => {
-                    let mut padded = vec![0.0; node.output.len()];
-                    place(source, shape, [*top, *left, *front], &mut padded, node.output);
-                    padded
-                }
-                FloatOp::Concat => {
-                    let (other, other_shape) = operand(1);
-                    let corner = second_corner(shape, other_shape, node.output).unwrap_or_default();
-                    let mut joined = vec![0.0; node.output.len()];
-                    place(source, shape, [0; 3], &mut joined, node.output);
-                    place(other, other_shape, corner, &mut joined, node.output);
-                    joined
-                }
-            };
-            tensors.push(output);
+            tensors.push(self.output(node, &tensors));
         }
         tensors
+    }
+
+    /// What one node of the graph makes of the tensors before it.
+    ///
+    /// # Panics
+    /// When the tensors that it reads are not there, or do not have their shapes.
+    #[must_use]
+    pub fn output(&self, node: &Node, tensors: &[Vec<f32>]) -> Vec<f32> {
+        let operand = |at: usize| (tensors[node.inputs[at]].as_slice(), self.shape(node.inputs[at]));
+        let (source, shape) = operand(0);
+        match &node.op {
+            FloatOp::Conv2d { window, weights, bias, clamp } => {
+                clamped(conv2d(source, shape, window, weights, bias, node.output), *clamp)
+            }
+            FloatOp::DepthwiseConv2d { window, weights, bias, clamp } => {
+                clamped(depthwise(source, shape, window, weights, bias, node.output), *clamp)
+            }
+            FloatOp::Dense { weights, bias, clamp } => clamped(dense(source, weights, bias), *clamp),
+            FloatOp::MaxPool2d { window } => max_pool(source, shape, window, node.output),
+            FloatOp::AveragePool2d { window } => average_pool(source, shape, window, node.output),
+            FloatOp::Add { clamp } => clamped(broadcast([operand(0), operand(1)], node.output, |a, b| a + b), *clamp),
+            FloatOp::Mul { clamp } => clamped(broadcast([operand(0), operand(1)], node.output, |a, b| a * b), *clamp),
+            FloatOp::Map { functions } => source.iter().map(|&x| apply(functions, x.into()) as f32).collect(),
+            FloatOp::Reshape => source.to_vec(),
+            FloatOp::Pad { top, left, front } => {
+                let mut padded = vec![0.0; node.output.len()];
+                place(source, shape, [*top, *left, *front], &mut padded, node.output);
+                padded
+            }
+            FloatOp::Concat => {
+                let (other, other_shape) = operand(1);
+                let corner = second_corner(shape, other_shape, node.output).unwrap_or_default();
+                let mut joined = vec![0.0; node.output.len()];
+                place(source, shape, [0; 3], &mut joined, node.output);
+                place(other, other_shape, corner, &mut joined, node.output);
+                joined
+            }
+        }
     }
 
     /// The logits for one input, see [`run`](Self::run).

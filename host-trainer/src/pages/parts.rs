@@ -132,17 +132,17 @@ pub(super) fn copies(images: &Images, groups: &[Group<'_>]) -> Result<String> {
     Ok(html)
 }
 
-/// Some training images, each before and after random changes as training makes them.
+/// Some training images, each before and after the random changes of the first epochs.
 pub(super) fn augmentation(images: &Images, config: &Config) -> Result<String> {
     let count = images.len().min(AUGMENTED);
-    let mut html = String::from("<p>As they are, then as the first epochs see them.</p>\n");
+    let mut html = String::from("<p>As they are, then with the changes of the first epochs.</p>\n");
     for row in 0..count {
         let index = row * images.len() / count;
         html += "<div>\n";
         html += &picture(images, index, "original", "original")?;
         for epoch in 1..=CHANGES as u64 {
             let key = Key { seed: config.seed, epoch, index: index as u64 };
-            let pixels = augment(images.image(index), images.shape, &config.augment, key);
+            let pixels = augment(images.image(index), images.shape, images.shape, &config.augment, key);
             let uri = png_uri(&pixels, images.shape.width, images.shape.height)?;
             html += &figure(&uri, "changed", &format!("epoch {epoch}"));
         }

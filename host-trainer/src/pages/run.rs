@@ -64,12 +64,14 @@ fn summary(report: &Report) -> String {
         }
     }
     let table = html::table(&["images", "engine", "accuracy", "agreement with float"], &rows);
-    let (macs, methods) = (format!("{:.2} million", report.macs as f64 / 1e6), format!("{:?}", report.method));
+    let macs = format!("{:.2} million", report.macs as f64 / 1e6);
+    let (method, rounds) = (format!("{:?}", report.quantisation.method), report.quantisation.corrected);
     let sizes = facts(&[
         ("blob in flash, bytes", &report.flash),
         ("arena in RAM, bytes", &report.arena),
         ("multiply-accumulates", &macs),
-        ("ranges of activations", &methods),
+        ("ranges of activations", &method),
+        ("rounds of bias correction", &rounds),
         ("temperature", &format!("{:.3}", report.temperature)),
     ]);
     let notes: String = report.notes.iter().map(|note| format!("<p>{}</p>\n", html::escape(note))).collect();

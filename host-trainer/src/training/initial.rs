@@ -5,6 +5,7 @@ use anyhow::{Context, Result};
 use burn::module::Module;
 
 use super::batch::pixels;
+use super::learner::Learner;
 use super::{Observer, TrainingData};
 use crate::config::{Config, TrainConfig};
 use crate::logistic::{self, Linear, Samples};
@@ -16,12 +17,12 @@ const BATCH: usize = 64;
 
 /// Takes over pretrained weights and fits the head, as far as the configuration asks for it.
 pub(super) fn initialise(
-    net: &mut Net,
+    learner: &mut Learner,
     data: &TrainingData,
     config: &Config,
-    class_weights: &[f32],
     observer: &dyn Observer,
 ) -> Result<()> {
+    let Learner { net, criterion, .. } = learner;
     if let Some(pretrained) = &config.model.pretrained {
         let new = net.load_pretrained(&Pretrained::open(pretrained)?)?;
         let new = if new.is_empty() { "none".to_owned() } else { new.join(", ") };
@@ -29,7 +30,7 @@ pub(super) fn initialise(
     }
     if let Some(l2) = config.train.head_first {
         let flipped = config.augment.horizontal_flip > 0.0;
-        let head = fit_head(&net.valid(), data, flipped, l2, class_weights);
+        let head = fit_head(&net.valid(), data, flipped, l2, criterion.weights());
         net.set_head(head.weights, head.bias).context("train.head_first is not possible")?;
         observer.note("the head is fitted to the features as they are");
     }

@@ -7,6 +7,7 @@ mod average;
 mod batch;
 mod checkpoint;
 mod initial;
+mod learner;
 mod loss;
 mod optimizer;
 mod progress;
@@ -47,11 +48,22 @@ impl Labelled<'_> {
     }
 }
 
+/// Images of any size.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// HWC, one image after the other.
+    pub pixels: &'a [u8],
+    /// Of one image.
+    pub shape: Shape,
+}
+
 /// What a run learns from.
 #[derive(Clone, Copy, Debug)]
 pub struct TrainingData<'a> {
     /// To be learnt.
     pub train: Labelled<'a>,
+    /// What augmentation samples: the same images, at the network's input size or larger.
+    pub source: Source<'a>,
     /// To watch how well.
     pub valid: Labelled<'a>,
     /// Size of an image.

@@ -5,17 +5,17 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 
 use super::average::Average;
 use super::batch::{Use, generator, order, pixels};
 use super::checkpoint::{Checkpoint, fingerprint};
+use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
-use super::optimizer::{optimizer, restored};
+use super::optimizer::restored;
 use super::{
-    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData,
+    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, Source, TrainingData,
     check_new, initial,
 };
 use crate::augment::{Key, Mix, augment, mix};
@@ -34,11 +34,9 @@ pub(super) struct Run<'a> {
     run_dir: PathBuf,
     /// With autodiff.
     device: Device,
-    criterion: Criterion,
-    net: Net,
-    /// Of `net` over the steps so far, where one is asked for; then it is what is measured and kept.
+    learner: Learner,
+    /// Of the network over the steps so far, where one is asked for; then it is what is measured and kept.
     average: Option<Average>,
-    optimizer: ModuleOptimizer,
     /// All that a checkpoint holds but the weights and the optimiser, which are those of its epoch.
     state: Checkpoint,
 }
@@ -53,20 +51,18 @@ impl<'a> Run<'a> {
         observer: &dyn Observer,
     ) -> Result<Self> {
         config.validate()?;
-        let TrainingData { train, valid, shape, classes, mean, std } = *data;
+        let TrainingData { train, source, valid, shape, classes, mean, std } = *data;
         for (name, images) in [("training", train), ("validation", valid)] {
             ensure!(!images.labels.is_empty(), "there are no {name} images: add some, or change the split");
         }
         let device = options.device.device().autodiff();
         let task = Task { input: shape, classes, mean, std };
-        let net = Net::new(&config.model, task, config.seed, &device)?;
-        let criterion = Criterion::new(&config.train, train.labels, classes)?;
+        let learner = Learner::new(config, task, train.labels, &device)?;
         let mut run = Self {
             average: None,
-            optimizer: optimizer(&config.train),
             state: Checkpoint {
                 config: toml::to_string(config).context("cannot write the configuration as TOML")?,
-                images: fingerprint([train, valid].map(|images| (images.pixels, images.labels))),
+                images: fingerprint([(source.pixels, train.labels), (valid.pixels, valid.labels)]),
                 weights: Vec::new(),
                 average: Vec::new(),
                 optimizer: Vec::new(),
@@ -82,8 +78,7 @@ impl<'a> Run<'a> {
             config,
             run_dir: run_dir.to_owned(),
             device,
-            criterion,
-            net,
+            learner,
         };
         let saved = if options.resume {
             run.saved()?
@@ -92,10 +87,10 @@ impl<'a> Run<'a> {
             None
         };
         if saved.is_none() {
-            initial::initialise(&mut run.net, data, config, run.criterion.weights(), observer)?;
+            initial::initialise(&mut run.learner, data, config, observer)?;
         }
-        initial::freeze(&mut run.net, &config.train)?;
-        run.average = (config.train.ema > 0.0).then(|| Average::new(config.train.ema, &run.net));
+        initial::freeze(&mut run.learner.net, &config.train)?;
+        run.average = (config.train.ema > 0.0).then(|| Average::new(config.train.ema, &run.learner.net));
         if let Some(saved) = saved {
             run.restore(saved)?;
         }
@@ -132,11 +127,12 @@ impl<'a> Run<'a> {
         let shown = self.run_dir.display();
         let damaged =
             || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
-        self.net = load(self.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
+        let learner = &mut self.learner;
+        learner.net = load(learner.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
+        learner.optimizer = restored(&self.config.train, std::mem::take(&mut saved.optimizer)).with_context(damaged)?;
         if let Some(average) = &mut self.average {
             average.restore(std::mem::take(&mut saved.average)).with_context(damaged)?;
         }
-        self.optimizer = restored(&self.config.train, std::mem::take(&mut saved.optimizer)).with_context(damaged)?;
         self.state = saved;
         self.write_metrics()
     }
@@ -155,7 +151,7 @@ impl<'a> Run<'a> {
         ensure!(valid_loss.is_finite(), self.diverged(epoch, "validation"));
         let record = save(net)?;
         let (weights, average) = match &self.average {
-            Some(_) => (save(self.net.valid())?, record.clone()),
+            Some(_) => (save(self.learner.net.valid())?, record.clone()),
             None => (record.clone(), Vec::new()),
         };
         let learning_rate = self.learning_rate(epoch, self.steps_of_epoch() - 1);
@@ -173,7 +169,7 @@ impl<'a> Run<'a> {
             (state.best_epoch, state.best_weights) = (epoch, record);
         }
         (state.weights, state.average) = (weights, average);
-        state.optimizer = self.optimizer.into_bytes()?.to_vec();
+        state.optimizer = self.learner.optimizer.into_bytes()?.to_vec();
         let seconds = start.elapsed().as_secs_f64();
         let measured = Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
         state.epochs.push(measured);
@@ -184,7 +180,7 @@ impl<'a> Run<'a> {
 
     /// The network that is measured and kept, without autodiff.
     fn result(&self) -> Net {
-        self.average.as_ref().map_or_else(|| self.net.valid(), |average| average.net().clone())
+        self.average.as_ref().map_or_else(|| self.learner.net.valid(), |average| average.net().clone())
     }
 
     fn steps_of_epoch(&self) -> usize {
@@ -215,20 +211,16 @@ impl<'a> Run<'a> {
             let labels: Vec<usize> = batch.iter().map(|&image| train.labels[image]).collect();
             let mixtures: Vec<Mixture> = batch.iter().map(|&image| self.mixture(epoch, image)).collect();
             let input = pixels(batch.len(), shape, &self.device, |index| self.mixed(epoch, batch[index]));
-            let logits = self.net.forward(input, Some(&mut dropout));
-            let (loss, weight) = self.criterion.loss(logits.clone(), &mixtures);
             let learning_rate = self.learning_rate(epoch, step);
-            let value = f64::from(loss.clone().into_scalar::<f32>());
-            ensure!(value.is_finite(), self.diverged(epoch, "training"));
-            let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
-            self.net = self.optimizer.step(learning_rate, self.net.clone(), gradients);
+            let learned = self.learner.step(input, &mixtures, Some(&mut dropout), learning_rate);
+            ensure!(learned.loss.is_finite(), self.diverged(epoch, "training"));
             if let Some(average) = &mut self.average {
-                average.update(&self.net, (epoch - 1) * steps + step);
+                average.update(&self.learner.net, (epoch - 1) * steps + step);
             }
 
-            loss_sum += value * weight;
-            weight_sum += weight;
-            correct += hits(logits, &labels);
+            loss_sum += learned.loss * learned.weight;
+            weight_sum += learned.weight;
+            correct += hits(learned.logits, &labels);
             seen += labels.len();
             observer.step(&Moment {
                 epoch,
@@ -248,8 +240,9 @@ impl<'a> Run<'a> {
     }
 
     fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
-        let TrainingData { train, shape, .. } = *self.data;
-        augment(train.image(image, shape), shape, &self.config.augment, self.key(epoch, image))
+        let TrainingData { source: Source { pixels, shape }, .. } = *self.data;
+        let source = &pixels[image * shape.len()..][..shape.len()];
+        augment(source, shape, self.data.shape, &self.config.augment, self.key(epoch, image))
     }
 
     /// With which image, and how, another is mixed.
@@ -293,7 +286,7 @@ impl<'a> Run<'a> {
 
     /// Writes the graph of the weights that are kept.
     pub fn finish(self) -> Result<Outcome> {
-        let graph = load(self.net.valid(), self.state.best_weights)?.graph();
+        let graph = load(self.learner.net.valid(), self.state.best_weights)?.graph();
         graph.save(&self.run_dir.join(GRAPH_FILE))?;
         Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })
     }

@@ -41,6 +41,7 @@ impl Stripes {
         let (labels, valid_labels) = self.labels.split_at(count);
         TrainingData {
             train: Labelled { pixels, labels },
+            source: Source { pixels, shape: self.shape },
             valid: Labelled { pixels: valid_pixels, labels: valid_labels },
             shape: self.shape,
             classes: 2,

@@ -2,24 +2,20 @@
 
 use anyhow::Result;
 use burn::module::Module;
-use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::DeviceKind;
 use super::batch::pixels;
-use super::loss::{Criterion, Mixture, certain};
-use super::optimizer::optimizer;
+use super::learner::Learner;
+use super::loss::{Mixture, certain};
 use crate::config::Config;
-use crate::graph::Shape;
-use crate::model::{Net, Task};
+use crate::model::Task;
 
 /// A network that learns one batch of noise.
 pub struct Steps {
-    net: Net,
-    optimizer: ModuleOptimizer,
-    criterion: Criterion,
+    learner: Learner,
     learning_rate: f64,
     input: Tensor<4>,
     images: Vec<Mixture>,
@@ -32,19 +28,13 @@ impl Steps {
     /// When the network does not fit its input.
     pub fn new(config: &Config, classes: usize, device: DeviceKind) -> Result<Self> {
         let device: Device = device.device().autodiff();
-        let shape = Shape {
-            height: config.input.height.into(),
-            width: config.input.width.into(),
-            channels: config.input.color.channels(),
-        };
+        let shape = config.input.shape();
         let task = Task { input: shape, classes, mean: [0.5; 3], std: [0.25; 3] };
         let labels: Vec<usize> = (0..config.train.batch_size).map(|image| image % classes).collect();
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let noise: Vec<Vec<u8>> = labels.iter().map(|_| (0..shape.len()).map(|_| rng.random()).collect()).collect();
         Ok(Self {
-            net: Net::new(&config.model, task, config.seed, &device)?,
-            optimizer: optimizer(&config.train),
-            criterion: Criterion::new(&config.train, &labels, classes)?,
+            learner: Learner::new(config, task, &labels, &device)?,
             learning_rate: config.train.learning_rate,
             input: pixels(labels.len(), shape, &device, |image| &noise[image]),
             images: labels.into_iter().map(certain).collect(),
@@ -54,17 +44,12 @@ impl Steps {
     /// Multiply-accumulates of the forward pass of an image.
     #[must_use]
     pub fn macs(&self) -> usize {
-        self.net.valid().graph().macs()
+        self.learner.net.valid().graph().macs()
     }
 
     /// Forward, backward and a step of the optimiser; the loss before it.
-    pub fn step(&mut self) -> f32 {
-        let logits = self.net.forward(self.input.clone(), None);
-        let (loss, _) = self.criterion.loss(logits, &self.images);
-        let value = loss.clone().into_scalar();
-        let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
-        self.net = self.optimizer.step(self.learning_rate, self.net.clone(), gradients);
-        value
+    pub fn step(&mut self) -> f64 {
+        self.learner.step(self.input.clone(), &self.images, None, self.learning_rate).loss
     }
 }
 
