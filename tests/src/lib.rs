@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod gated;
+pub mod in_process;
 pub mod mlperf;
 pub mod needing;
 pub mod networks;
