@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::aligned::Aligned;
-use host_trainer::device::{Device, DeviceParity, Faulty, Patience, Transport};
+use host_trainer::device::{Device, DeviceParity, Faulty, Patience, Transport, check_update};
 use host_trainer::evaluate::infer;
 use no_std_infer::Model;
-use no_std_infer::link::{Failure, FrameError, Message, PROTOCOL, Receiver, Request, Response, decode, encode};
+use no_std_infer::link::{
+    Failure, FrameError, Message, PROTOCOL, Receiver, Request, Response, SelfTest, decode, encode,
+};
 use proptest::prelude::*;
 use tests::in_process::InProcess;
 use tests::residual;
@@ -24,7 +26,7 @@ const QUICK: Patience =
 fn parity(seed: u64, share: f64, images: u64) -> Result<(DeviceParity, u64)> {
     let model = Model::parse(&BLOB)?;
     let mut arena = Aligned::new(model.arena_len());
-    let (faulty, suffered) = Faulty::new(InProcess::start(&BLOB)?, seed, share);
+    let (faulty, suffered) = Faulty::new(InProcess::start(&BLOB), seed, share);
     let mut device = Device::open(Box::new(faulty), QUICK)?;
     let mut parity = DeviceParity::new(&device);
     for image in 0..images {
@@ -58,6 +60,39 @@ proptest! {
         prop_assert!(suffered == 0 || made_good > 0 || suffered <= 3, "{} frames suffered: {}", suffered, parity.faults);
         prop_assert!(start.elapsed() < Duration::from_secs(30));
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(8) })]
+
+    #[test]
+    fn whatever_happens_on_the_way_an_update_arrives_whole(seed: u64, share in 0.0..0.25) {
+        update(seed, share).map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
+    }
+}
+
+/// Brings a device another model over a faulty way, and then the first one again.
+fn update(seed: u64, share: f64) -> Result<()> {
+    let other = residual::blob(2)?;
+    let (faulty, suffered) = Faulty::new(InProcess::start(&BLOB), seed, share);
+    let mut device = Device::open(Box::new(faulty), QUICK)?;
+    for blob in [&other, &*BLOB] {
+        let model = Model::parse(blob)?;
+        check_update(blob, &model, device.description())?;
+        let mut arrived = 0;
+        let sent = device.update(blob, |received| arrived = received)?;
+        ensure!(arrived == blob.len() && sent >= blob.len(), "{arrived} bytes arrived, {sent} were sent");
+        ensure!(device.description().model.is_some_and(|running| running.crc == model.crc()), "the old model runs");
+        ensure!(device.self_test()? == SelfTest::Passed);
+        let input = residual::picture(seed, model.info().input.tensor.len());
+        let expected = infer(&model, &mut Aligned::new(model.arena_len()), &input);
+        let mut parity = DeviceParity::new(&device);
+        parity.compare(&mut device, &input, &expected)?;
+        ensure!(parity.differing_bytes == 0, "{parity}");
+        ensure!(device.update(blob, |_| ())? == 0, "what runs already was sent");
+    }
+    ensure!(share < 0.1 || suffered.get() > 0, "nothing suffered");
+    Ok(())
 }
 
 /// A device that says the same whatever it is asked.
@@ -135,7 +170,7 @@ fn a_device_of_another_version_is_told_from_a_damaged_answer() {
 
 #[test]
 fn a_refused_request_is_a_failure_and_not_repeated() {
-    let mut device = Device::open(Box::new(InProcess::start(&BLOB).unwrap()), QUICK).unwrap();
+    let mut device = Device::open(Box::new(InProcess::start(&BLOB)), QUICK).unwrap();
     let error = device.infer(&[0; 7]).unwrap_err();
     assert!(matches!(error.downcast_ref(), Some(Failure::InputLength { found: 7, .. })), "{error:#}");
     assert_eq!(device.faults().repeats(), 0);
@@ -162,7 +197,7 @@ impl Transport for Switching {
 #[test]
 fn a_device_that_changes_its_model_is_never_compared() -> Result<()> {
     let other = residual::blob(2)?;
-    let switching = Switching { first: InProcess::start(&BLOB)?, second: InProcess::start(&other)?, sent: 0 };
+    let switching = Switching { first: InProcess::start(&BLOB), second: InProcess::start(&other), sent: 0 };
     let mut device = Device::open(Box::new(switching), QUICK)?;
     let input = residual::picture(1, Model::parse(&BLOB)?.info().input.tensor.len());
     device.infer(&input)?;
@@ -197,7 +232,7 @@ impl Transport for Slow {
 
 #[test]
 fn a_long_inference_is_no_failure_and_soon_not_repeated() -> Result<()> {
-    let slow = Slow { inner: InProcess::start(&BLOB)?, delay: Duration::from_millis(90), sent: None };
+    let slow = Slow { inner: InProcess::start(&BLOB), delay: Duration::from_millis(90), sent: None };
     let mut device = Device::open(Box::new(slow), QUICK)?;
     let input = residual::picture(1, Model::parse(&BLOB)?.info().input.tensor.len());
     let first = device.infer(&input)?;

@@ -1,11 +1,13 @@
 //! Which device a command talks to.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::blob_crc;
 
+use super::firmware::build_app;
 use super::{Device, Emulated, Patience, Program, Serial, Transport, build};
 
 /// Bits a second where a serial port's name says nothing else.
@@ -18,6 +20,8 @@ pub enum Link {
     Host,
     /// On a Cortex-M4 in QEMU.
     Qemu,
+    /// On the same board with the camera application, whose flash is this file.
+    QemuFlash(PathBuf),
     /// On a device at a serial port.
     Serial {
         /// The port's name: `/dev/ttyACM0`, `COM3`.
@@ -34,6 +38,7 @@ impl FromStr for Link {
         match text.split_once(':') {
             None if text == "host" => Ok(Self::Host),
             None if text == "qemu" => Ok(Self::Qemu),
+            Some(("qemu", file)) if !file.is_empty() => Ok(Self::QemuFlash(file.into())),
             Some(("serial", port)) if !port.is_empty() => {
                 let (port, baud) = port.rsplit_once('@').unwrap_or((port, ""));
                 let baud = if baud.is_empty() { Ok(BAUD) } else { baud.parse() };
@@ -41,7 +46,7 @@ impl FromStr for Link {
                 ensure!(baud > 0, "0 bits a second are too few");
                 Ok(Self::Serial { port: port.to_owned(), baud })
             }
-            _ => bail!("a link is `host`, `qemu`, `serial:PORT` or `serial:PORT@BAUD`"),
+            _ => bail!("a link is `host`, `qemu`, `qemu:FLASH.bin`, `serial:PORT` or `serial:PORT@BAUD`"),
         }
     }
 }
@@ -51,13 +56,14 @@ impl fmt::Display for Link {
         match self {
             Self::Host => f.write_str("host"),
             Self::Qemu => f.write_str("qemu"),
+            Self::QemuFlash(file) => write!(f, "qemu:{}", file.display()),
             Self::Serial { port, baud } => write!(f, "serial:{port}@{baud}"),
         }
     }
 }
 
 impl Link {
-    /// The way to a device that runs `blob`; `None` where there is no device. For QEMU the firmware is built with it.
+    /// The way to a device; `None` where there is none. For [`Link::Qemu`] firmware is built that has `blob` in it.
     ///
     /// # Errors
     /// When something is not installed (the error says what and how), firmware does not compile, or there is no such port.
@@ -65,6 +71,7 @@ impl Link {
         Ok(match self {
             Self::Host => None,
             Self::Qemu => Some(Box::new(Emulated::boot(&build(Program::Link, blob)?)?)),
+            Self::QemuFlash(file) => Some(Box::new(Emulated::boot_app(&build_app()?, file)?)),
             Self::Serial { port, baud } => Some(Box::new(Serial::open(port, *baud)?)),
         })
     }
@@ -94,7 +101,7 @@ mod tests {
 
     #[test]
     fn links_are_read_as_they_are_shown() {
-        for text in ["host", "qemu", "serial:/dev/ttyACM0@9600", "serial:COM3@115200"] {
+        for text in ["host", "qemu", "qemu:runs/flash.bin", "serial:/dev/ttyACM0@9600", "serial:COM3@115200"] {
             assert_eq!(text.parse::<Link>().unwrap().to_string(), text);
         }
         let default = "serial:/dev/ttyUSB1".parse::<Link>().unwrap();
@@ -103,7 +110,7 @@ mod tests {
 
     #[test]
     fn other_links_are_refused() {
-        for text in ["", "Qemu", "serial", "serial:", "serial:COM3@fast", "serial:COM3@0", "tcp:COM3"] {
+        for text in ["", "Qemu", "qemu:", "serial", "serial:", "serial:COM3@fast", "serial:COM3@0", "tcp:COM3"] {
             assert!(text.parse::<Link>().is_err(), "{text}");
         }
     }

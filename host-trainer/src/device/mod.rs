@@ -25,7 +25,7 @@ pub use core::Core;
 pub use elf::{Elf, Engine};
 pub use faulty::Faulty;
 use firmware::build_sequences;
-pub use firmware::{Program, QEMU, TARGET, build, cargo, folder, missing, missing_for, missing_target};
+pub use firmware::{Program, QEMU, TARGET, build, build_app, cargo, folder, missing, missing_for, missing_target};
 pub use link::Link;
 pub use loaded::Loaded;
 pub use parity::DeviceParity;
