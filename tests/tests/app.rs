@@ -2,16 +2,17 @@
 
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use host_trainer::aligned::Aligned;
-use host_trainer::blob::with_calibration;
-use host_trainer::device::{Core, Device, Patience, Program, build, missing_for};
+use host_trainer::blob::{repair_crc, with_calibration};
+use host_trainer::device::{Core, Device, Loaded, Patience, Program, build, missing_for};
 use host_trainer::evaluate::{infer, input_config, read_blob};
 use host_trainer::faces::CLASSES;
-use libtest_mimic::{Arguments, Trial};
+use host_trainer::signing::{generate, read_key, sign};
+use libtest_mimic::Arguments;
 use no_std_device::Smoother;
 use no_std_infer::Model;
-use no_std_infer::format::Calibration;
+use no_std_infer::format::{Calibration, SIGNATURE_LEN};
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use tests::app::{App, SIDE, drawn_frame};
 use tests::needing::trial;
@@ -23,7 +24,7 @@ const CALIBRATION: Calibration = Calibration { threshold: 150, images: 40, cover
 
 fn main() {
     let cores = [Core::M4, Core::M7];
-    let mut trials: Vec<Trial> = Vec::new();
+    let mut trials = vec![trial("a_signature_costs_little", &missing_for(Core::M4), a_signature_costs_little)];
     for core in cores {
         let missing = missing_for(core);
         let title = core.title();
@@ -87,6 +88,31 @@ fn prints(core: Core) -> Result<()> {
     let latency = compare(&app, &expected)?;
     let macs: u64 = Model::parse(&blob)?.ops().map(|op| op.macs()).sum();
     ensure!((macs / 2..macs * 3).contains(&latency), "{latency} instructions for {macs} multiply-accumulates");
+    Ok(())
+}
+
+/// Prints what it costs to verify the shipped model's signature.
+fn a_signature_costs_little() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("key");
+    generate(&path, false)?;
+    let signed = sign(&shipped()?, &read_key(&path)?, 7)?;
+    let program = Loaded::build("verify", Core::M4)?;
+    let verdict = |blob: &[u8]| program.run(blob, &["-icount", "shift=0"]);
+    let printed = verdict(&signed)?;
+    println!("signature of {} bytes on a {}: {}", signed.len(), Core::M4.title(), printed.trim());
+    let figures = printed.strip_prefix("valid: ").with_context(|| printed.clone())?;
+    let figures: Vec<u64> = figures.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [bytes, instructions, stack] = figures[..] else { bail!("three figures are expected in `{printed}`") };
+    ensure!(bytes as usize == signed.len() - 4 - SIGNATURE_LEN, "{bytes} bytes are signed");
+    ensure!((1_000_000..50_000_000).contains(&instructions) && (512..16 * 1024).contains(&stack), "{printed}");
+
+    let mut changed = signed.clone();
+    let weights = Model::parse(&signed)?.weights().as_ptr() as usize - signed.as_ptr() as usize;
+    changed[weights] ^= 1;
+    repair_crc(&mut changed);
+    let printed = verdict(&changed)?;
+    ensure!(printed.starts_with("invalid: "), "a byte is another: {printed}");
     Ok(())
 }
 
