@@ -5,6 +5,7 @@
 mod slot;
 
 use cortex_m_rt::entry;
+use defmt::info;
 use defmt_rtt as _;
 use embassy_executor::InterruptExecutor;
 use embassy_rp::gpio::{Level, Output};
@@ -73,6 +74,7 @@ fn main() -> ! {
     let tasks = EXECUTOR.start(interrupt::SWI_IRQ_0);
     if let Ok(task) = serve_link(usb::Driver::new(p.USB, Interrupts)) {
         tasks.spawn(task);
+        info!("a host can connect over USB");
     }
     let mut board = Board {
         name: "Raspberry Pi Pico 2 (RP2350, Cortex-M33)",
