@@ -10,25 +10,36 @@ use anyhow::Context;
 /// # Errors
 /// When the folder is missing or not writable or the disk is full; `path` is then as it was before.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    replace(path, bytes).with_context(|| {
+    let mut builder = tempfile::Builder::new();
+    // A temporary file is private unless told otherwise; the user's mask still applies.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    put(&builder, path, bytes, true)
+}
+
+/// The same for what only its owner may read. A file that is there already stays unless `replace` is true.
+///
+/// # Errors
+/// Those of [`write`], and when `path` exists and must stay.
+pub fn write_private(path: &Path, bytes: &[u8], replace: bool) -> anyhow::Result<()> {
+    put(&tempfile::Builder::new(), path, bytes, replace)
+}
+
+fn put(builder: &tempfile::Builder<'_, '_>, path: &Path, bytes: &[u8], replace: bool) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let put = || {
+        let mut file = builder.tempfile_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        if replace { file.persist(path) } else { file.persist_noclobber(path) }?;
+        std::io::Result::Ok(())
+    };
+    put().with_context(|| {
         format!(
             "cannot write {}; check that its folder exists and is writable and that the disk has room",
             path.display()
         )
     })
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    // A temporary file is private unless told otherwise; the user's mask still applies.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    let mut file = builder.tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -76,16 +76,25 @@ fn assemble(parts: &Parts<'_>, golden: Option<Golden<'_>>) -> Aligned<u8> {
     lay_out(&sections, arena_len(&info, parts.ops))
 }
 
-/// The same blob with a calibration, in place of the one that it may have.
+/// The same blob with a calibration, in place of the one that it may have, and unsigned.
 ///
 /// # Errors
 /// Those of `Model::parse`, before or after.
 pub fn with_calibration(blob: &[u8], calibration: &Calibration) -> Result<Aligned<u8>, Error> {
+    with_sections(blob, &[section::NUMBER, section::SIGNATURE], vec![(section::CALIBRATION, message(calibration))])
+}
+
+/// The same blob without some sections and with others, which take the place of those of their ids.
+///
+/// # Errors
+/// Those of `Model::parse`, before or after.
+pub fn with_sections(blob: &[u8], without: &[u32], with: Vec<(u32, Vec<u8>)>) -> Result<Aligned<u8>, Error> {
     let arena_len = Model::parse(blob)?.arena_len() as u32;
-    let entries = Section::table(blob).into_iter().flatten().filter(|entry| entry.id != section::CALIBRATION);
+    let kept = |id| !without.contains(&id) && with.iter().all(|(new, _)| *new != id);
+    let entries = Section::table(blob).into_iter().flatten().filter(|entry| kept(entry.id));
     let mut sections: Vec<_> =
         entries.map(|entry| (entry.id, entry.bytes(blob).unwrap_or_default().to_vec())).collect();
-    sections.push((section::CALIBRATION, message(calibration)));
+    sections.extend(with);
     let blob = lay_out(&sections, arena_len);
     Model::parse(&blob)?;
     Ok(blob)

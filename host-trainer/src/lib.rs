@@ -44,6 +44,7 @@ pub mod results;
 pub mod run_dir;
 pub mod schedule;
 pub mod scores;
+pub mod signing;
 pub mod sqnr;
 pub mod torch;
 pub mod training;

@@ -1,13 +1,18 @@
 //! The device against the host: every byte equal, damage survived.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::repair_crc;
-use host_trainer::device::{Device, DeviceResult, Emulated, Program, Transport, build, folder, missing, run_demo};
+use host_trainer::device::{
+    Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, Transport, build, folder, missing,
+    run_demo,
+};
 use host_trainer::evaluate::{Int8Output, infer, input_config, read_blob};
 use host_trainer::faces::{CLASSES, draw};
 use libtest_mimic::{Arguments, Trial};
@@ -23,6 +28,8 @@ use tests::residual;
 
 /// Images that go through the device.
 const IMAGES: u64 = 200;
+/// Images that go through the device over a faulty link.
+const FAULTY_IMAGES: u64 = 300;
 /// Images that go through the device with the shipped model.
 const SHIPPED_IMAGES: u64 = 12;
 /// The demo's picture.
@@ -41,6 +48,8 @@ fn main() {
     let test = |name: &str, test: fn() -> Result<()>| trial(name, &missing, test);
     let trials: Vec<Trial> = vec![
         test("every_byte_of_every_image_is_the_hosts", every_byte_of_every_image_is_the_hosts),
+        test("injected_faults_change_no_byte", injected_faults_change_no_byte),
+        test("a_serial_port_leads_to_the_device", a_serial_port_leads_to_the_device),
         test("camera_frames_give_the_hosts_bytes", camera_frames_give_the_hosts_bytes),
         test("the_self_test_passes_and_finds_a_changed_weight", the_self_test_passes_and_finds_a_changed_weight),
         test("costs_are_reproducible_and_add_up", costs_are_reproducible_and_add_up),
@@ -98,6 +107,59 @@ fn every_byte_of_every_image_is_the_hosts() -> Result<()> {
     }
     ensure!(classes.iter().filter(|&&count| count > 0).count() > 1, "the images are all of one class: {classes:?}");
     Ok(())
+}
+
+/// One frame of twelve is lost, doubled, damaged, cut off or late, in each direction.
+fn injected_faults_change_no_byte() -> Result<()> {
+    let model = Model::parse(&BLOB)?;
+    let mut arena = Aligned::new(model.arena_len());
+    let emulated = Emulated::boot(&build(Program::Link, &BLOB)?)?;
+    let (faulty, suffered) = Faulty::new(emulated, 1, 1.0 / 12.0);
+    let mut device = Device::with_model(Box::new(faulty), &BLOB)?;
+    let mut parity = DeviceParity::new(&device);
+    for seed in 0..FAULTY_IMAGES {
+        let input = drawing(&model, seed)?;
+        let host = infer(&model, &mut arena, &input);
+        let class = parity.compare(&mut device, &input, &host)?;
+        ensure!(class == no_std_infer::argmax(&host.logits), "image {seed}: class {class}");
+    }
+    ensure!(parity.images as u64 == FAULTY_IMAGES && parity.differing_bytes == 0, "{parity}");
+    // Most of what is injected makes the host ask again.
+    ensure!(suffered.get() > FAULTY_IMAGES / 10, "only {} frames suffered", suffered.get());
+    ensure!(parity.faults.repeats() > suffered.get() / 2, "{} frames suffered: {parity}", suffered.get());
+    Ok(())
+}
+
+/// QEMU's serial line is a pseudo-terminal, which programs see as a serial port.
+fn a_serial_port_leads_to_the_device() -> Result<()> {
+    let mut qemu = Command::new(QEMU);
+    qemu.args(["-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "pty", "-icount", "shift=0"]);
+    qemu.arg("-kernel").arg(build(Program::Link, &BLOB)?).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut qemu = Ended(qemu.spawn()?);
+    let mut line = String::new();
+    BufReader::new(qemu.0.stdout.take().context("QEMU has an output")?).read_line(&mut line)?;
+    let port = line.split_whitespace().find(|word| word.starts_with("/dev/"));
+    let port = port.with_context(|| format!("QEMU names no terminal: {line}"))?;
+    let transport = format!("serial:{port}").parse::<Link>()?.transport(&BLOB)?.context("a port is a device")?;
+    let mut device = Device::with_model(transport, &BLOB)?;
+    let model = Model::parse(&BLOB)?;
+    let mut arena = Aligned::new(model.arena_len());
+    for seed in 0..3 {
+        let input = drawing(&model, seed)?;
+        let (device, host) = (device.infer(&input)?, infer(&model, &mut arena, &input));
+        ensure!(same(&device, &host), "image {seed}: {device:?} on the device, {host:?} on the host");
+    }
+    Ok(())
+}
+
+/// A process that is killed when dropped.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 fn camera_frames_give_the_hosts_bytes() -> Result<()> {
@@ -250,7 +312,7 @@ fn a_damaged_blob_is_refused() -> Result<()> {
     let last = damaged.len() - 1;
     damaged[last] ^= 1;
     let error = Device::start(&damaged).err().context("the checksum does not match")?.to_string();
-    ensure!(error.contains("cannot run its blob"), "{error}");
+    ensure!(error.contains("cannot run the blob"), "{error}");
     Ok(())
 }
 

@@ -10,10 +10,9 @@ use no_std_infer::format::Provenance;
 use no_std_infer::{Interpreter, Model};
 use serde::Serialize;
 
-use super::Link;
 use crate::aligned::Aligned;
 use crate::comparison::text_table;
-use crate::device::Device;
+use crate::device::{Device, Link};
 use crate::emit::{Description, emit};
 use crate::evaluate::{parse, read_blob};
 use crate::import::{self, kind::input_kind};
@@ -30,8 +29,8 @@ pub(super) struct BenchArgs {
     /// Length of a round in seconds.
     #[arg(long, default_value_t = 0.5)]
     seconds: f64,
-    /// `qemu` counts the instructions of a Cortex-M4 too.
-    #[arg(long, value_enum, default_value = "host")]
+    /// `qemu` counts the instructions of a Cortex-M4 too; `serial:PORT` those or the cycles of a board that runs the blob.
+    #[arg(long, default_value = "host")]
     link: Link,
     /// Python interpreter that has `ai-edge-litert`.
     #[arg(long, default_value = "python3")]
@@ -49,7 +48,8 @@ struct Bench {
     gmacs_per_second: f64,
     litert_reference: Option<Times>,
     litert_xnnpack: Option<Times>,
-    device_instructions: Option<u64>,
+    /// What the device counts for an inference: instructions or cycles.
+    device: Option<u64>,
 }
 
 /// Seconds of a call: an inference, a training step.
@@ -71,9 +71,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
         let model = parse(&blob, path)?;
         let litert = if litert && tflite { Some(LiteRt::start(&args.python, path, args.seconds)?) } else { None };
         let mut row = Bench::measure(path.display().to_string(), &model, litert, usize::from(args.rounds), window)?;
-        if args.link == Link::Qemu {
+        if let Some(transport) = args.link.transport(&blob)? {
             let input = vec![0; model.info().input.tensor.len()];
-            row.device_instructions = Some(Device::start(&blob)?.infer(&input)?.total);
+            row.device = Some(Device::with_model(transport, &blob)?.infer(&input)?.total);
         }
         rows.push(row);
     }
@@ -138,7 +138,7 @@ impl Bench {
             ours,
             litert_reference: Times::of(reference),
             litert_xnnpack: Times::of(xnnpack),
-            device_instructions: None,
+            device: None,
         })
     }
 }
@@ -172,7 +172,7 @@ pub(super) fn seconds_per_call(window: Duration, mut call: impl FnMut()) -> f64 
 }
 
 fn print(rows: &[Bench], args: &BenchArgs) {
-    let header = ["model", "MACs", "ours", "GMAC/s", "LiteRT reference", "LiteRT XNNPACK", "M4 instructions"];
+    let header = ["model", "MACs", "ours", "GMAC/s", "LiteRT reference", "LiteRT XNNPACK", "device"];
     let mut table = text_table(&header, 1);
     let times = |times: &Option<Times>| times.as_ref().map_or("-".to_owned(), Times::to_text);
     for row in rows {
@@ -183,7 +183,7 @@ fn print(rows: &[Bench], args: &BenchArgs) {
             format!("{:.2}", row.gmacs_per_second),
             times(&row.litert_reference),
             times(&row.litert_xnnpack),
-            row.device_instructions.map_or("-".to_owned(), |count| count.to_string()),
+            row.device.map_or("-".to_owned(), |count| count.to_string()),
         ]);
     }
     println!("{}", table.trim_fmt());

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use no_std_infer::Model;
-use no_std_infer::format::{ADD_TABLE_LEN, Calibration, HEADER_LEN, Input, InputKind, Layout, Op};
+use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Input, InputKind, Layout, Op};
 use no_std_infer::ops::{Constants, ConvLayer, DenseLayer, Form};
 use serde::Serialize;
 
 use crate::comparison::text_table;
 use crate::evaluate::{parse, read_blob, shape};
 use crate::pack::Price;
+use crate::signing::Signer;
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
@@ -43,6 +44,8 @@ struct Inspection {
     golden_vector: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     calibration: Option<Calibration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature: Option<Signer>,
     crc32: String,
     layers: Vec<Layer>,
 }
@@ -88,7 +91,7 @@ impl Transform {
 pub(super) fn run(args: &InspectArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
-    let inspection = Inspection::new(&model, blob.len());
+    let inspection = Inspection::new(&model, &blob);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&inspection)?);
     } else {
@@ -141,7 +144,7 @@ fn constants(op: &Op, section: &[u8]) -> (&'static str, usize) {
 }
 
 impl Inspection {
-    fn new(model: &Model<'_>, len: usize) -> Self {
+    fn new(model: &Model<'_>, blob: &[u8]) -> Self {
         let info = model.info();
         let layer = |(index, op): (usize, Op)| {
             let output = op.output();
@@ -165,7 +168,7 @@ impl Inspection {
             labels: model.labels().map(str::to_owned).collect(),
             logits: shape(&info.logits),
             input: input(&info.input),
-            flash_bytes: len.max(HEADER_LEN),
+            flash_bytes: blob.len(),
             weights_bytes: model.weights().len(),
             arena_bytes: model.arena_len(),
             macs: model.ops().map(|op| op.macs()).sum(),
@@ -178,6 +181,7 @@ impl Inspection {
             int8_accuracy: info.provenance.int8_accuracy,
             golden_vector: model.golden().is_some(),
             calibration: model.calibration().copied(),
+            signature: Signer::of(blob),
             crc32: format!("{:08x}", model.crc()),
             layers: model.ops().enumerate().map(layer).collect(),
         }
@@ -204,6 +208,10 @@ impl Inspection {
                 100.0 * coverage,
                 100.0 * accuracy
             );
+        }
+        if let Some(Signer { number, key, valid }) = &self.signature {
+            let state = if *valid { "signed" } else { "WRONGLY signed" };
+            println!("model number {number}, {state} with the key {key}");
         }
         for (name, hash) in [("configuration", &self.config_sha256), ("data", &self.dataset_sha256)] {
             if !hash.is_empty() {

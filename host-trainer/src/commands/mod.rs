@@ -9,13 +9,16 @@ mod device_bench;
 mod estimate;
 mod eval;
 mod faces;
+mod flash;
 mod import;
 mod import_float;
 mod inspect;
+mod keygen;
 mod parity;
 mod predict;
 mod quantize;
 mod run;
+mod sign;
 mod train;
 mod train_bench;
 
@@ -23,7 +26,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use crate::dataset::{Grouping, View};
 
@@ -51,6 +54,12 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Compares float, int8 on this machine and int8 on the device, image by image.
     Parity(parity::ParityArgs),
+    /// Sends a blob to a device, which runs it from then on.
+    Flash(flash::FlashModelArgs),
+    /// Makes a key to sign blobs with.
+    Keygen(keygen::KeygenArgs),
+    /// Signs a blob and gives it a number, for firmware that takes no others.
+    Sign(sign::SignArgs),
     /// Accuracy of a blob on a folder of images. Macro F1 is the mean over the classes that have images or are predicted,
     /// as in scikit-learn.
     Eval(eval::EvalArgs),
@@ -98,6 +107,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Cv(args) => cv::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Parity(args) => parity::run(&args),
+        Command::Flash(args) => flash::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
+        Command::Sign(args) => sign::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Predict(args) => predict::run(&args),
         Command::Inspect(args) => inspect::run(&args),
@@ -157,13 +169,4 @@ struct ImageArgs {
     /// Go on without files that cannot be read.
     #[arg(long)]
     skip_bad: bool,
-}
-
-/// Where the int8 model runs besides this process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Link {
-    /// This machine only.
-    Host,
-    /// On a Cortex-M4 in QEMU.
-    Qemu,
 }

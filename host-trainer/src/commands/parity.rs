@@ -7,10 +7,10 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use super::{ImageArgs, Link, is_same};
+use super::{ImageArgs, is_same};
 use crate::comparison::{Comparison, Split};
 use crate::dataset::{Dataset, Images};
-use crate::device::Device;
+use crate::device::{Device, DeviceParity, Faulty, Link};
 use crate::evaluate::{
     Int8Output, class_names, float_classes, float_logits, input_config, int8_classes, int8_outputs, parse, read_blob,
 };
@@ -19,15 +19,22 @@ use crate::progress;
 use crate::run_dir::RunDir;
 use crate::sqnr::{LayerSqnr, layer_sqnr};
 
+/// Decides which frames suffer.
+const FAULTS_SEED: u64 = 1;
+
 #[derive(Debug, Args)]
 pub(super) struct ParityArgs {
     /// Folder that `train` made.
     run_dir: PathBuf,
     #[command(flatten)]
     images: ImageArgs,
-    /// Where the int8 model runs besides this process.
-    #[arg(long, value_enum, default_value = "host")]
+    /// Where the int8 model runs besides this process: `host` (nowhere else), `qemu` (a Cortex-M4 that is emulated),
+    /// `qemu:FILE` (the same, with the model that `flash` has put into the file), `serial:PORT` or `serial:PORT@BAUD` (a board that runs the model already).
+    #[arg(long, default_value = "host")]
     link: Link,
+    /// Lose, double, damage or delay so many of 100 frames in both directions of the link, to see that it bears that.
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    inject_faults: f64,
     /// Fail when fewer of 100 int8 answers equal the float answer.
     #[arg(long, value_name = "PERCENT")]
     min_agreement: Option<f64>,
@@ -46,15 +53,6 @@ struct Parity {
     images: usize,
     agreement: f64,
     device: Option<DeviceParity>,
-}
-
-#[derive(Default, Serialize)]
-struct DeviceParity {
-    board: String,
-    compared_bytes: usize,
-    differing_bytes: usize,
-    instructions: u64,
-    stack_bytes: u32,
 }
 
 pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
@@ -77,14 +75,7 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
         }
     }
     let loaded = progress::load(&mut dataset, &input, args.images.view)?;
-    let mut device = match args.link {
-        Link::Host => None,
-        Link::Qemu => {
-            let device = Device::start(&blob)?;
-            let board = device.description().board.clone();
-            Some((device, DeviceParity { board, ..DeviceParity::default() }))
-        }
-    };
+    let mut device = connect(args, &blob)?;
 
     let mut comparison = Comparison { labels, splits: Vec::new() };
     let (mut inputs, mut same) = (Vec::new(), 0);
@@ -94,7 +85,7 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
         let host = int8_classes(&outputs);
         same += float.iter().zip(&host).filter(|(a, b)| a == b).count();
         let mut engines = vec![("float", &float[..]), ("int8", &host[..])];
-        let on_device = device.as_mut().map(|(device, parity)| parity.run(device, images, &outputs)).transpose()?;
+        let on_device = device.as_mut().map(|on| run_on_device(on, images, &outputs)).transpose()?;
         engines.extend(on_device.as_ref().map(|classes| ("device", &classes[..])));
         comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &engines));
         inputs.extend((0..images.len()).map(|index| images.input(index)));
@@ -112,6 +103,21 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
         parity.print();
     }
     Ok(parity.verdict(args.min_agreement))
+}
+
+/// A device that runs the blob.
+type OnDevice = (Device, DeviceParity);
+
+fn connect(args: &ParityArgs, blob: &[u8]) -> Result<Option<OnDevice>> {
+    let share = args.inject_faults / 100.0;
+    ensure!((0.0..=0.5).contains(&share), "--inject-faults takes 0 to 50 percent");
+    let Some(mut transport) = args.link.transport(blob)? else { return Ok(None) };
+    if share > 0.0 {
+        transport = Box::new(Faulty::new(transport, FAULTS_SEED, share).0);
+    }
+    let device = Device::with_model(transport, blob)?;
+    let parity = DeviceParity::new(&device);
+    Ok(Some((device, parity)))
 }
 
 /// The images; those that the run was trained on in the splits of the run, so that none counts as unseen that is not.
@@ -138,25 +144,16 @@ fn thin<T>(items: &mut Vec<T>, limit: usize) {
     }
 }
 
-impl DeviceParity {
-    /// Runs the images on the device; gives its classes.
-    fn run(&mut self, device: &mut Device, images: &Images, expected: &[Int8Output]) -> Result<Vec<usize>> {
-        let bar = progress::bar(images.len(), "images on the device");
-        let mut classes = Vec::new();
-        for (index, expected) in expected.iter().enumerate() {
-            let result = device.infer(&images.input(index))?;
-            ensure!(result.logits.len() == expected.logits.len(), "the device runs another model");
-            let pairs = result.logits.iter().zip(&expected.logits).chain(result.output.iter().zip(&expected.output));
-            self.compared_bytes += pairs.clone().count();
-            self.differing_bytes += pairs.filter(|(a, b)| a != b).count();
-            self.instructions = result.total;
-            self.stack_bytes = self.stack_bytes.max(result.stack);
-            classes.push(result.class);
-            bar.inc(1);
-        }
-        bar.finish_and_clear();
-        Ok(classes)
-    }
+/// Runs the images on the device; gives its classes.
+fn run_on_device((device, parity): &mut OnDevice, images: &Images, expected: &[Int8Output]) -> Result<Vec<usize>> {
+    let bar = progress::bar(images.len(), "images on the device");
+    let classes = expected.iter().enumerate().map(|(index, expected)| {
+        bar.inc(1);
+        parity.compare(device, &images.input(index), expected)
+    });
+    let classes = classes.collect();
+    bar.finish_and_clear();
+    classes
 }
 
 impl Parity {
@@ -165,10 +162,7 @@ impl Parity {
         println!("\n{}", layers_text(&self.layers));
         println!("\n{} images: float and int8 give the same class for {:.1} %", self.images, 100.0 * self.agreement);
         if let Some(device) = &self.device {
-            println!(
-                "{}: {} of {} bytes differ from the host's; {} instructions an inference, {} bytes of stack",
-                device.board, device.differing_bytes, device.compared_bytes, device.instructions, device.stack_bytes
-            );
+            println!("{device}");
         }
     }
 

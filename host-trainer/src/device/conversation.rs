@@ -89,7 +89,6 @@ impl fmt::Display for Faults {
 }
 
 /// Asks a device, one question at a time.
-#[derive(Debug)]
 pub struct Conversation {
     transport: Box<dyn Transport>,
     patience: Patience,
@@ -140,32 +139,31 @@ impl Conversation {
     /// The bytes of the answer to a request.
     fn answer(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
         self.id = self.id.wrapping_add(1).max(1);
-        let (kind, mut frame) = (kind(request), frame(self.id, request)?);
+        let (kind, frame) = (kind(request), frame(self.id, request)?);
         let transfer = self.transfer_time(frame.len());
         let (start, mut wait, mut fault) = (Instant::now(), self.waits[kind], Fault::Silence);
+        // Whether there is a device at all shows soon.
+        let most = if kind == HELLO { self.patience.most / 12 } else { self.patience.most };
         for attempt in 0..ATTEMPTS {
             self.transport.send(&frame)?;
-            let left = self.patience.most.saturating_sub(start.elapsed());
+            let left = most.saturating_sub(start.elapsed());
             fault = match self.wait((wait + transfer).min(left))? {
                 Ok(bytes) => {
-                    if attempt == 0 {
-                        wait = (start.elapsed().saturating_sub(transfer) * MARGIN).max(self.patience.least);
-                    }
-                    self.waits[kind] = wait;
+                    // Only an answer that came at once tells how long answers take. After others a little of what the
+                    // silences added is given up, since frames may have been lost and not late.
+                    let quick = attempt == 0;
+                    let next = if quick { start.elapsed().saturating_sub(transfer) * MARGIN } else { wait / 4 * 3 };
+                    self.waits[kind] = next.max(self.patience.least);
                     return Ok(bytes);
                 }
                 Err(fault) => fault,
             };
             self.faults.count(fault);
-            if start.elapsed() >= self.patience.most {
+            if start.elapsed() >= most {
                 break;
             }
             if fault == Fault::Silence {
                 wait *= 2;
-            }
-            if attempt == 0 {
-                // Ends what may have arrived of a frame.
-                frame.insert(0, 0);
             }
         }
         let (seconds, faults) = (start.elapsed().as_secs_f32(), self.faults);
@@ -182,7 +180,7 @@ impl Conversation {
     /// Waits for the answer to the request that was sent last; the outer error is final.
     fn wait(&mut self, patience: Duration) -> Result<Result<Vec<u8>, Fault>> {
         let mut deadline = Instant::now() + patience;
-        let last = Instant::now() + self.patience.most;
+        let last = deadline + patience.max(self.patience.least) * MARGIN;
         let mut receiver = Receiver::new(&mut self.memory);
         let mut chunk = [0; 4096];
         loop {
@@ -248,11 +246,12 @@ fn same_version(protocol: u16) -> Result<Verdict> {
 
 /// Number of kinds of requests.
 const KINDS: usize = 6;
+const HELLO: usize = 0;
 
 /// Requests of one kind take about the same time.
 fn kind(request: &Request<'_>) -> usize {
     match request {
-        Request::Hello => 0,
+        Request::Hello => HELLO,
         Request::Infer(_) => 1,
         Request::SelfTest => 2,
         Request::Update(Update::Begin { .. }) => 3,
@@ -261,15 +260,15 @@ fn kind(request: &Request<'_>) -> usize {
     }
 }
 
-/// A request as a frame.
+/// A request as a frame, after a zero that ends what the device may have received of another one.
 fn frame(id: u32, request: &Request<'_>) -> Result<Vec<u8>> {
     let bytes = match request {
         Request::Infer(Picture::Input(bytes) | Picture::Frame { bytes, .. }) => bytes.len(),
         Request::Update(Update::Write { bytes, .. }) => bytes.len(),
         _ => 0,
     };
-    let mut memory = vec![0; max_frame_len(REQUEST_FIELDS_LEN + bytes)];
-    let len = encode(&Message { id, body: *request }, &mut memory)?.len();
-    memory.truncate(len);
+    let mut memory = vec![0; 1 + max_frame_len(REQUEST_FIELDS_LEN + bytes)];
+    let len = encode(&Message { id, body: *request }, &mut memory[1..])?.len();
+    memory.truncate(1 + len);
     Ok(memory)
 }

@@ -115,6 +115,14 @@ pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
     folder.build(program.name(), &image, TARGET, Some(&path))
 }
 
+/// Builds the camera application with the model that ships; it takes others over the link. Gives the path of the ELF file.
+///
+/// # Errors
+/// Those of [`build`].
+pub fn build_app() -> Result<PathBuf> {
+    build_without_blob(Program::App.name(), Core::M4)
+}
+
 /// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
 ///
 /// # Errors

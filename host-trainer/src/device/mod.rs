@@ -1,4 +1,4 @@
-//! The device: firmware with a blob in it, running in QEMU, behind a framed link.
+//! The device: firmware with a blob in it, in QEMU or on a board, behind a framed link.
 //!
 //! Everything on the host that touches a device goes through here.
 
@@ -6,26 +6,34 @@ mod conversation;
 mod core;
 pub mod cycles;
 mod elf;
+mod faulty;
 mod firmware;
+mod link;
 mod loaded;
 pub mod measure;
+mod parity;
 mod qemu;
+mod serial;
 mod transport;
+mod update;
 
-use std::path::Path;
-
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use no_std_infer::link::{Hello, Inference, ModelInfo, Picture, Request, Response, SelfTest, Slots, Unit};
 
 pub use conversation::{Conversation, Faults, Patience};
 pub use core::Core;
 pub use elf::{Elf, Engine};
+pub use faulty::Faulty;
 use firmware::build_sequences;
-pub use firmware::{Program, QEMU, TARGET, build, cargo, folder, missing, missing_for, missing_target};
+pub use firmware::{Program, QEMU, TARGET, build, build_app, cargo, folder, missing, missing_for, missing_target};
+pub use link::Link;
 pub use loaded::Loaded;
+pub use parity::DeviceParity;
 use qemu::{COUNTED, emulator, run_to_end};
 pub use qemu::{Emulated, run_demo};
+pub use serial::Serial;
 pub use transport::Transport;
+pub use update::check_update;
 
 /// Room for the fields of a request besides its picture, and for its checksum, in bytes.
 const REQUEST_FIELDS_LEN: usize = 32;
@@ -95,7 +103,6 @@ impl DeviceResult {
 }
 
 /// A device that answers.
-#[derive(Debug)]
 pub struct Device {
     conversation: Conversation,
     description: Description,
@@ -108,19 +115,7 @@ impl Device {
     /// When something is not installed (the error says what and how), the firmware does not compile or does not answer,
     /// or it refuses the blob.
     pub fn start(blob: &[u8]) -> Result<Self> {
-        let device = Self::boot(&build(Program::Link, blob)?)?;
-        let model = device.description.model.context("the firmware cannot run its blob")?;
-        let crc = no_std_infer::format::blob_crc(blob);
-        ensure!(model.crc == crc, "the device holds another blob than the one it was built with");
-        Ok(device)
-    }
-
-    /// Starts firmware, an ELF file made by [`build`] for [`Program::Link`], in QEMU.
-    ///
-    /// # Errors
-    /// When QEMU is not installed, or the firmware does not answer.
-    pub fn boot(elf: &Path) -> Result<Self> {
-        Self::open(Box::new(Emulated::boot(elf)?), Patience::default())
+        Self::with_model(Box::new(Emulated::boot(&build(Program::Link, blob)?)?), blob)
     }
 
     /// Greets the device at the other end.

@@ -32,9 +32,28 @@ impl Emulated {
     /// # Errors
     /// When QEMU is not installed or does not start.
     pub fn boot(elf: &Path) -> Result<Self> {
+        Self::launch(|serial| emulator(Core::M4, elf, serial))
+    }
+
+    /// Starts the camera application, without a camera, with its slots in a file, which is created when there is none.
+    ///
+    /// # Errors
+    /// When QEMU is not installed or does not start.
+    pub fn boot_app(elf: &Path, slots: &Path) -> Result<Self> {
+        let slots = std::path::absolute(slots).context("the folder of the flash's file is not there")?;
+        let arguments = format!(",arg=app,arg=slots={}", slots.display().to_string().replace(',', ",,"));
+        Self::launch(|serial| {
+            let mut command = machine(Core::M4, elf, &arguments);
+            command.args(["-serial", "null", "-serial", serial, "-serial", "null"]);
+            command
+        })
+    }
+
+    /// Starts an emulator that is told where to connect.
+    fn launch(command: impl FnOnce(&str) -> Command) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a local port for QEMU")?;
         let port = listener.local_addr()?.port();
-        let mut command = emulator(Core::M4, elf, &format!("tcp:127.0.0.1:{port}"));
+        let mut command = command(&format!("tcp:127.0.0.1:{port}"));
         command.args(COUNTED);
         let mut qemu = Qemu::spawn(command, Stdio::null())?;
         let link = accept(&listener, &mut qemu)?;
@@ -112,9 +131,16 @@ fn accept(listener: &TcpListener, qemu: &mut Qemu) -> Result<TcpStream> {
 
 /// An emulator with firmware in it and its serial line where `serial` says.
 pub(super) fn emulator(core: Core, elf: &Path, serial: &str) -> Command {
+    let mut command = machine(core, elf, "");
+    command.args(["-serial", serial]);
+    command
+}
+
+/// An emulator with firmware in it, without serial lines; `arguments` are more of semihosting's options.
+fn machine(core: Core, elf: &Path, arguments: &str) -> Command {
     let mut command = Command::new(QEMU);
     command.args(["-M", core.machine(), "-display", "none", "-monitor", "none"]);
-    command.args(["-semihosting-config", "enable=on,target=native", "-serial", serial]);
+    command.args(["-semihosting-config", &format!("enable=on,target=native{arguments}")]);
     command.arg("-kernel").arg(elf);
     command
 }

@@ -1,13 +1,12 @@
 //! Ways to a device for bytes.
 
-use std::fmt::Debug;
 use std::io::{ErrorKind, Read};
 use std::time::Duration;
 
 use anyhow::Result;
 
 /// A stream of bytes to a device and back, which may lose, double and change them.
-pub trait Transport: Debug {
+pub trait Transport {
     /// Sends bytes.
     ///
     /// # Errors
@@ -33,5 +32,19 @@ pub(super) fn read_within(reader: &mut impl Read, buffer: &mut [u8]) -> std::io:
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(None),
         Err(error) if error.kind() == ErrorKind::Interrupted => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+impl<T: Transport + ?Sized> Transport for Box<T> {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        (**self).send(bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
+        (**self).receive(buffer, patience)
+    }
+
+    fn rate(&self) -> Option<u32> {
+        (**self).rate()
     }
 }

@@ -1,0 +1,78 @@
+//! `flash`: sends a blob to a device.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde::Serialize;
+
+use crate::device::{Device, Faults, Link, Patience, check_update};
+use crate::evaluate::{parse, read_blob};
+use crate::progress;
+
+#[derive(Debug, Args)]
+pub(super) struct FlashModelArgs {
+    /// The blob.
+    blob: PathBuf,
+    /// The device: `serial:PORT` or `serial:PORT@BAUD`, or `qemu:FILE`, an emulated board whose flash is a file.
+    #[arg(long)]
+    link: Link,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Outcome {
+    board: String,
+    /// CRC-32 of the model that ran before, if there was one.
+    before: Option<String>,
+    /// CRC-32 of the model that runs now.
+    now: String,
+    /// Bytes that were sent; less than the blob's where an update was resumed, 0 where the device ran the blob already.
+    sent_bytes: usize,
+    seconds: f64,
+    faults: Faults,
+}
+
+pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
+    let blob = read_blob(&args.blob)?;
+    let model = parse(&blob, &args.blob)?;
+    let transport = args.link.transport(&blob)?;
+    let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
+    let mut device = Device::open(transport, Patience::default())?;
+    check_update(&blob, &model, device.description())?;
+    let before = device.description().model.map(|model| format!("{:08x}", model.crc));
+    let start = Instant::now();
+    let bar = progress::bar(blob.len(), "bytes");
+    let sent_bytes = device.update(&blob, |received| bar.set_position(received as u64))?;
+    bar.finish_and_clear();
+    let running = device.description().model.context("the device runs no model after the update")?;
+    ensure!(running.crc == model.crc(), "the device runs model {:08x} after the update", running.crc);
+    let outcome = Outcome {
+        board: device.description().board.clone(),
+        before,
+        now: format!("{:08x}", running.crc),
+        sent_bytes,
+        seconds: start.elapsed().as_secs_f64(),
+        faults: device.faults(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&outcome)?);
+    } else {
+        outcome.print();
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Outcome {
+    fn print(&self) {
+        let Self { board, before, now, sent_bytes, seconds, faults } = self;
+        let before = before.as_deref().unwrap_or("no model");
+        println!(
+            "{board}: model {now} runs, {before} ran before; {sent_bytes} bytes in {seconds:.1} s\nlink: {faults}"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! Which device a command talks to.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, Result, bail, ensure};
+use no_std_infer::format::blob_crc;
+
+use super::firmware::build_app;
+use super::{Device, Emulated, Patience, Program, Serial, Transport, build};
+
+/// Bits a second where a serial port's name says nothing else.
+const BAUD: u32 = 115_200;
+
+/// Where the int8 model runs besides this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// This machine only.
+    Host,
+    /// On a Cortex-M4 in QEMU.
+    Qemu,
+    /// On the same board with the camera application, whose flash is this file.
+    QemuFlash(PathBuf),
+    /// On a device at a serial port.
+    Serial {
+        /// The port's name: `/dev/ttyACM0`, `COM3`.
+        port: String,
+        /// Bits a second.
+        baud: u32,
+    },
+}
+
+impl FromStr for Link {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text.split_once(':') {
+            None if text == "host" => Ok(Self::Host),
+            None if text == "qemu" => Ok(Self::Qemu),
+            Some(("qemu", file)) if !file.is_empty() => Ok(Self::QemuFlash(file.into())),
+            Some(("serial", port)) if !port.is_empty() => {
+                let (port, baud) = port.rsplit_once('@').unwrap_or((port, ""));
+                let baud = if baud.is_empty() { Ok(BAUD) } else { baud.parse() };
+                let baud = baud.context("what follows the @ is no number of bits a second")?;
+                ensure!(baud > 0, "0 bits a second are too few");
+                Ok(Self::Serial { port: port.to_owned(), baud })
+            }
+            _ => bail!("a link is `host`, `qemu`, `qemu:FLASH.bin`, `serial:PORT` or `serial:PORT@BAUD`"),
+        }
+    }
+}
+
+impl fmt::Display for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host => f.write_str("host"),
+            Self::Qemu => f.write_str("qemu"),
+            Self::QemuFlash(file) => write!(f, "qemu:{}", file.display()),
+            Self::Serial { port, baud } => write!(f, "serial:{port}@{baud}"),
+        }
+    }
+}
+
+impl Link {
+    /// The way to a device; `None` where there is none. For [`Link::Qemu`] firmware is built that has `blob` in it.
+    ///
+    /// # Errors
+    /// When something is not installed (the error says what and how), firmware does not compile, or there is no such port.
+    pub fn transport(&self, blob: &[u8]) -> Result<Option<Box<dyn Transport>>> {
+        Ok(match self {
+            Self::Host => None,
+            Self::Qemu => Some(Box::new(Emulated::boot(&build(Program::Link, blob)?)?)),
+            Self::QemuFlash(file) => Some(Box::new(Emulated::boot_app(&build_app()?, file)?)),
+            Self::Serial { port, baud } => Some(Box::new(Serial::open(port, *baud)?)),
+        })
+    }
+}
+
+impl Device {
+    /// Greets a device that must run `blob`.
+    ///
+    /// # Errors
+    /// When it does not answer, cannot run its model, or runs another one.
+    pub fn with_model(transport: Box<dyn Transport>, blob: &[u8]) -> Result<Self> {
+        let device = Self::open(transport, Patience::default())?;
+        let model = device.description.model.context("the device cannot run the blob that it holds")?;
+        let crc = blob_crc(blob);
+        ensure!(
+            model.crc == crc,
+            "the device runs model {:08x} and not {crc:08x}: send it by `host-trainer flash BLOB --link LINK`",
+            model.crc
+        );
+        Ok(device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn links_are_read_as_they_are_shown() {
+        for text in ["host", "qemu", "qemu:runs/flash.bin", "serial:/dev/ttyACM0@9600", "serial:COM3@115200"] {
+            assert_eq!(text.parse::<Link>().unwrap().to_string(), text);
+        }
+        let default = "serial:/dev/ttyUSB1".parse::<Link>().unwrap();
+        assert_eq!(default, Link::Serial { port: "/dev/ttyUSB1".to_owned(), baud: BAUD });
+    }
+
+    #[test]
+    fn other_links_are_refused() {
+        for text in ["", "Qemu", "qemu:", "serial", "serial:", "serial:COM3@fast", "serial:COM3@0", "tcp:COM3"] {
+            assert!(text.parse::<Link>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Sends a device another blob.
+
+use anyhow::{Result, bail, ensure};
+use no_std_infer::Model;
+use no_std_infer::format::Signed;
+use no_std_infer::link::{Failure, ModelInfo, Request, Response, Slots, Update, UpdateError, WRITE_ALIGN};
+
+use super::{Description, Device, REQUEST_FIELDS_LEN, greet, other_answer};
+use crate::signing::{fingerprint, is_valid};
+
+/// Most bytes that are sent at once: what is lost is soon sent again.
+const CHUNK_LEN: usize = 2048;
+/// How often an update begins anew, after a device that has forgotten about it.
+const BEGINNINGS: usize = 4;
+/// How often a device may say that it has as many bytes as before.
+const STALLS: usize = 16;
+
+/// Checks on this machine what the device would refuse.
+///
+/// # Errors
+/// Says what the device would, before anything is sent.
+pub fn check_update(blob: &[u8], model: &Model<'_>, device: &Description) -> Result<()> {
+    let slots = device.slots.ok_or(UpdateError::Unsupported)?;
+    ensure!(blob.len() <= slots.len as usize, UpdateError::Length { slot: slots.len });
+    let needed = model.arena_len() as u32;
+    ensure!(needed <= slots.arena_len, UpdateError::Arena { needed, available: slots.arena_len });
+    ensure!(model.golden().is_some(), UpdateError::NoGolden);
+    let same = device.model.is_some_and(|running| running.crc == model.crc());
+    if same { Ok(()) } else { check_signature(blob, &slots, device.model.as_ref()) }
+}
+
+fn check_signature(blob: &[u8], slots: &Slots, running: Option<&ModelInfo>) -> Result<()> {
+    let Some(key) = slots.key else { return Ok(()) };
+    let Some(signed) = Signed::find(blob) else {
+        bail!("{}: sign it with `host-trainer sign` and the key {}", UpdateError::Unsigned, fingerprint(&key))
+    };
+    let (expected, found) = (fingerprint(&key), fingerprint(signed.key));
+    ensure!(*signed.key == key, "{}: {found} in place of {expected}", UpdateError::OtherKey);
+    ensure!(is_valid(&signed), UpdateError::Signature);
+    let (found, running) = (signed.number, running.and_then(|model| model.number));
+    match running {
+        Some(running) if found <= running => Err(UpdateError::Number { found, running }.into()),
+        _ => Ok(()),
+    }
+}
+
+impl Device {
+    /// Sends a blob and lets the device start with it; gives how many bytes were sent. An update that was interrupted goes
+    /// on where the device says. `progress` is told how many bytes have arrived.
+    ///
+    /// # Errors
+    /// A [`Failure::Update`] when the device refuses the blob; it then goes on with its old model. Another error when it
+    /// does not answer or forgets the update again and again.
+    pub fn update(&mut self, blob: &[u8], mut progress: impl FnMut(usize)) -> Result<usize> {
+        let mut sent = 0;
+        for _ in 0..BEGINNINGS {
+            match self.send_blob(blob, &mut sent, &mut progress) {
+                Ok(()) => {
+                    self.description = greet(&mut self.conversation)?;
+                    return Ok(sent);
+                }
+                Err(error) if is_forgotten(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bail!("the device has forgotten the update {BEGINNINGS} times: its power may fail, or another host is writing")
+    }
+
+    fn send_blob(&mut self, blob: &[u8], sent: &mut usize, progress: &mut impl FnMut(usize)) -> Result<()> {
+        let (len, crc) = (blob.len() as u32, no_std_infer::format::blob_crc(blob));
+        let limit = self.description.max_message.saturating_sub(REQUEST_FIELDS_LEN).min(CHUNK_LEN);
+        let chunk = limit / WRITE_ALIGN * WRITE_ALIGN;
+        ensure!(chunk > 0, "the device takes no messages of {WRITE_ALIGN} bytes, as an update needs");
+        let mut received = self.step(Update::Begin { len, crc })?;
+        let mut stalls = 0;
+        while received < len {
+            progress(received as usize);
+            let rest = &blob[received as usize..];
+            let bytes = &rest[..rest.len().min(chunk)];
+            let now = self.step(Update::Write { offset: received, bytes })?;
+            *sent += bytes.len();
+            stalls = if now > received { 0 } else { stalls + 1 };
+            ensure!(now <= len && stalls < STALLS, "the device says that it has {now} bytes of {len}");
+            received = now;
+        }
+        progress(received as usize);
+        self.step(Update::Commit { crc }).map(drop)
+    }
+
+    /// Asks for a step of an update; gives how many bytes have arrived.
+    fn step(&mut self, step: Update<'_>) -> Result<u32> {
+        self.conversation.ask(&Request::Update(step), |answer| match answer {
+            Response::Update { received } => Ok(received),
+            _ => other_answer(),
+        })
+    }
+}
+
+/// Whether the update has to begin anew.
+fn is_forgotten(error: &anyhow::Error) -> bool {
+    let failure = error.downcast_ref();
+    matches!(failure, Some(Failure::Update(UpdateError::NotBegun | UpdateError::Incomplete { .. })))
+}
