@@ -6,10 +6,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::budget::{Budget, measure};
-use host_trainer::device::{Layout, Parts, Program, build, cycles, missing, missing_target};
+use host_trainer::device::{Parts, Program, cycles, missing, missing_target};
 use host_trainer::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
-use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;
 
@@ -62,7 +61,6 @@ fn main() {
     let missing = missing().or_else(|| missing_target(Program::Pico2.target())).or_else(cycles::missing);
     let trials: Vec<Trial> = vec![
         trial("no_firmware_takes_more_than_its_budget", &missing, no_firmware_takes_more_than_its_budget),
-        trial("what_formats_text_is_found", &missing, what_formats_text_is_found),
         trial("a_rise_is_found", &None, a_rise_is_found),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -90,20 +88,6 @@ fn no_firmware_takes_more_than_its_budget() -> Result<()> {
         worse.extend(limits.exceeded(now).into_iter().map(|part| format!("{name}: {part}")));
     }
     ensure!(worse.is_empty(), "{}\n{REMEDY}", worse.join("\n"));
-    Ok(())
-}
-
-/// The demo prints with the core library's formatting.
-fn what_formats_text_is_found() -> Result<()> {
-    let blob = read_blob(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"))?;
-    let elf = build(Program::Demo, &blob)?;
-    let Layout { flash, ram, formatting } = Layout::read(&elf, Program::Demo.name(), &blob)?;
-    ensure!(formatting.iter().any(|name| name.contains("core3fmt")), "{formatting:?}");
-    let arena = Model::parse(&blob)?.arena_len() as u64;
-    ensure!((flash.blob, ram.arena) == (blob.len() as u64, arena) && flash.application > 0, "{flash:?} {ram:?}");
-    let error =
-        Layout::read(&elf, Program::Demo.name(), &vec![7; blob.len()]).err().context("a blob that is not there")?;
-    ensure!(error.to_string().contains("does not hold the blob"), "{error}");
     Ok(())
 }
 
