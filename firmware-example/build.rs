@@ -1,56 +1,13 @@
-//! Puts the blob, the key of its owner and the memory map where the compiler and the linker find them.
+//! Chooses the memory map by the target: of the emulated boards, the one with a Cortex-M55 is the only one for its target.
 
 use std::env;
 use std::error::Error;
-use std::fs;
-use std::path::{Path, PathBuf};
-
-/// The blob that is built in when `MODEL_BLOB` is not set.
-const DEFAULT_BLOB: &str = "../data/faces.blob";
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
-    let blob = env::var_os("MODEL_BLOB").map_or_else(|| PathBuf::from(DEFAULT_BLOB), PathBuf::from);
-    copy(&blob, &out.join("model.blob"))?;
-    println!("cargo::rerun-if-env-changed=MODEL_KEY");
-    println!("cargo::rustc-check-cfg=cfg(model_key)");
-    if let Some(path) = env::var_os("MODEL_KEY") {
-        fs::write(out.join("model.key"), read_key(Path::new(&path))?)?;
-        println!("cargo::rustc-cfg=model_key");
-    }
-    // Of the emulated boards, the one with a Cortex-M55 is the only one for this target.
     let an547 = env::var("TARGET")?.starts_with("thumbv8m");
-    let memory = if an547 { "memory/an547.x" } else { "memory/mps2.x" };
-    copy(Path::new(memory), &out.join("memory.x"))?;
     println!("cargo::rustc-check-cfg=cfg(an547)");
     if an547 {
         println!("cargo::rustc-cfg=an547");
     }
-    println!("cargo::rustc-link-search={}", out.display());
-    println!("cargo::rustc-link-arg-bins=-Tlink.x");
-    println!("cargo::rustc-link-arg-bins=--nmagic");
-    println!("cargo::rerun-if-env-changed=MODEL_BLOB");
-    println!("cargo::rerun-if-changed=build.rs");
-    Ok(())
-}
-
-fn copy(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={}", from.display());
-    fs::copy(from, to).map_err(|error| {
-        format!("cannot copy {} ({error}); MODEL_BLOB must be the absolute path of a blob", from.display())
-    })?;
-    Ok(())
-}
-
-/// Reads a public key: 64 hexadecimal digits.
-fn read_key(path: &Path) -> Result<[u8; 32], Box<dyn Error>> {
-    println!("cargo::rerun-if-changed={}", path.display());
-    let text = fs::read_to_string(path).map_err(|error| {
-        format!("cannot read {} ({error}); MODEL_KEY must be the absolute path of a public key", path.display())
-    })?;
-    let digits: Option<Vec<u8>> =
-        text.trim().chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
-    let bytes: Vec<u8> = digits.unwrap_or_default().as_chunks().0.iter().map(|[high, low]| high << 4 | low).collect();
-    let wrong = |_| format!("{} does not hold a public key, 64 hexadecimal digits", path.display());
-    Ok(<[u8; 32]>::try_from(bytes).map_err(wrong)?)
+    build_support::prepare(if an547 { "memory/an547.x" } else { "memory/mps2.x" }, &["link.x"])
 }

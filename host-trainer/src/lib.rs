@@ -6,6 +6,7 @@ pub mod augment;
 pub mod blob;
 pub mod boards;
 pub mod bootstrap;
+pub mod budget;
 pub mod calibrate;
 pub mod candidates;
 pub mod commands;

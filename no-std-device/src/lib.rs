@@ -10,7 +10,7 @@ mod app;
 mod board;
 mod inference;
 mod serve;
-pub mod signature;
+mod signature;
 #[cfg(test)]
 mod simulated;
 mod slots;
@@ -21,5 +21,5 @@ pub use app::{Application, Report};
 pub use board::{Board, Camera, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIndicator};
 pub use inference::{Costs, infer};
 pub use serve::{Memory, Server};
-pub use signature::{Anyone, Owner, Trust};
+pub use signature::{Anyone, Owner, Trust, verify};
 pub use smooth::{Decision, SHIFT_MAX, Smoother};

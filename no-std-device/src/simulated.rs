@@ -12,6 +12,7 @@ use embedded_storage::nor_flash::{
 use no_std_infer::format::ALIGN;
 
 use crate::board::MappedFlash;
+use crate::slots::RECORD_SPACE;
 
 /// The power of several flashes, and their source of random numbers.
 #[derive(Debug)]
@@ -84,8 +85,18 @@ pub struct Simulated<const WRITE: usize, const ERASE: usize> {
     memory: Vec<u8>,
     /// Where the flash begins in `memory`.
     start: usize,
-    /// Of each `WRITE` bytes, whether they may be written.
-    erased: Vec<bool>,
+    /// State of each `WRITE` bytes.
+    words: Vec<Word>,
+    /// End of what was written since the first sector was erased.
+    end: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Word {
+    Erased,
+    Written,
+    /// Power failed while it was erased or written: reading it may fail, or give anything.
+    Torn,
 }
 
 impl<const WRITE: usize, const ERASE: usize> Simulated<WRITE, ERASE> {
@@ -94,7 +105,7 @@ impl<const WRITE: usize, const ERASE: usize> Simulated<WRITE, ERASE> {
         assert!(len.is_multiple_of(ERASE) && ERASE.is_multiple_of(WRITE));
         let memory = vec![0; len + ALIGN];
         let start = memory.as_ptr().align_offset(ALIGN);
-        let mut flash = Self { power: power.clone(), memory, start, erased: vec![false; len / WRITE] };
+        let mut flash = Self { power: power.clone(), memory, start, words: vec![Word::Torn; len / WRITE], end: 0 };
         flash.disturb(0..len);
         flash
     }
@@ -103,11 +114,15 @@ impl<const WRITE: usize, const ERASE: usize> Simulated<WRITE, ERASE> {
         &mut self.memory[self.start + range.start..self.start + range.end]
     }
 
-    /// Leaves random bytes, as a write or an erasure does that does not end.
+    /// The words that hold these bytes.
+    fn words(&mut self, range: Range<usize>) -> &mut [Word] {
+        &mut self.words[range.start / WRITE..range.end.div_ceil(WRITE)]
+    }
+
+    /// Leaves random bytes.
     fn disturb(&mut self, range: Range<usize>) {
         let power = self.power.clone();
-        self.at(range.clone()).iter_mut().for_each(|byte| *byte = power.random(256) as u8);
-        self.erased[range.start / WRITE..range.end / WRITE].fill(false);
+        self.at(range).iter_mut().for_each(|byte| *byte = power.random(256) as u8);
     }
 }
 
@@ -121,12 +136,16 @@ impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for Simulated<WRITE, E
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
         self.power.check()?;
         check_read(self, offset, bytes.len())?;
+        let torn = self.words(offset as usize..offset as usize + bytes.len()).contains(&Word::Torn);
+        if torn && self.power.random(2) == 0 {
+            return Err(NorFlashErrorKind::Other);
+        }
         bytes.copy_from_slice(self.at(offset as usize..offset as usize + bytes.len()));
         Ok(())
     }
 
     fn capacity(&self) -> usize {
-        self.erased.len() * WRITE
+        self.words.len() * WRITE
     }
 }
 
@@ -138,14 +157,23 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
         check_erase(self, from, to)?;
         for sector in (from as usize..to as usize).step_by(ERASE) {
             self.power.check()?;
-            // Before the first and after the last of three steps the bytes are what they should be.
-            match self.power.steps(3) {
+            let range = sector..sector + ERASE;
+            let steps = self.power.steps(3);
+            match steps {
                 0 => {}
-                3 => {
-                    self.at(sector..sector + ERASE).fill(0xFF);
-                    self.erased[sector / WRITE..(sector + ERASE) / WRITE].fill(true);
+                // What was there can still be read, or nothing of it.
+                1 => self.words(range).fill(Word::Torn),
+                2 => {
+                    self.words(range.clone()).fill(Word::Torn);
+                    self.disturb(range);
                 }
-                _ => self.disturb(sector..sector + ERASE),
+                _ => {
+                    self.words(range.clone()).fill(Word::Erased);
+                    self.at(range).fill(0xFF);
+                }
+            }
+            if sector == 0 && steps == 3 {
+                self.end = 0;
             }
             self.power.check()?;
         }
@@ -159,8 +187,8 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
         let made = self.power.steps(words * 2) / 2;
         for (index, word) in bytes.chunks(WRITE).enumerate().take(made) {
             let start = offset as usize + index * WRITE;
-            assert!(self.erased[start / WRITE], "a word at {start} is written that was not erased");
-            self.erased[start / WRITE] = false;
+            assert_eq!(self.words[start / WRITE], Word::Erased, "the word at {start} is written");
+            self.words[start / WRITE] = Word::Written;
             self.at(start..start + WRITE).copy_from_slice(word);
         }
         if made < words && self.power.check().is_err() {
@@ -170,14 +198,18 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
             let word = bytes[made * WRITE..(made + 1) * WRITE].iter();
             let torn: Vec<u8> = word.map(|&byte| byte | power.random(256) as u8).collect();
             self.at(start..start + WRITE).copy_from_slice(&torn);
-            self.erased[start / WRITE] = false;
+            self.words[start / WRITE] = Word::Torn;
         }
+        self.end = self.end.max(offset as usize + bytes.len());
         self.power.check()
     }
 }
 
 impl<const WRITE: usize, const ERASE: usize> MappedFlash for Simulated<WRITE, ERASE> {
+    /// Fails where a processor would: nothing of what was written behind the record may be torn.
     fn bytes(&self) -> &[u8] {
+        let blob = self.words.iter().take(self.end / WRITE).skip(RECORD_SPACE / WRITE);
+        assert!(!blob.into_iter().any(|&word| word == Word::Torn), "a word that is torn is read");
         &self.memory[self.start..self.start + self.capacity()]
     }
 }

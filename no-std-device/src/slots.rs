@@ -72,20 +72,19 @@ fn checksum(bytes: &[u8; RECORD_LEN]) -> u32 {
 }
 
 /// Chooses the newest blob that is `usable`, and gives it with the slot that an update goes to; no blob when neither slot
-/// holds one.
+/// holds one. The older blob is looked at only when the newer one cannot be used: an update may have erased half of it.
 pub fn open<F: MappedFlash>(slots: &mut [F; 2], usable: impl Fn(&[u8]) -> bool) -> (Option<&[u8]>, Idle<'_, F>) {
-    let [first, second] = slots;
-    let records = [Record::read(first), Record::read(second)];
-    let sequences = records.map(|record| record.map_or(0, |record| record.sequence));
-    let next = sequences[0].max(sequences[1]).saturating_add(1);
+    let sequence = |record: &Option<Record>| record.map_or(0, |record| record.sequence);
+    let [mut newer, mut older] = slots.each_mut().map(|slot| (Record::read(slot), slot));
+    if sequence(&older.0) > sequence(&newer.0) {
+        core::mem::swap(&mut newer, &mut older);
+    }
+    let next = sequence(&newer.0).saturating_add(1);
     let works = |record: &Record, slot: &F| usable(record.blob(slot));
-    let records = [records[0].filter(|record| works(record, first)), records[1].filter(|record| works(record, second))];
-    match records {
-        [Some(record), other] if other.is_none() || sequences[0] > sequences[1] => {
-            (Some(record.blob(first)), Idle::new(second, next))
-        }
-        [_, Some(record)] => (Some(record.blob(second)), Idle::new(first, next)),
-        _ => (None, Idle::new(first, next)),
+    match (newer, older) {
+        ((Some(record), slot), (_, idle)) if works(&record, slot) => (Some(record.blob(slot)), Idle::new(idle, next)),
+        ((_, idle), (Some(record), slot)) if works(&record, slot) => (Some(record.blob(slot)), Idle::new(idle, next)),
+        (_, (_, idle)) => (None, Idle::new(idle, next)),
     }
 }
 

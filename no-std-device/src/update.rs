@@ -1,9 +1,9 @@
 //! Brings another model to the device while one runs.
 
-use no_std_infer::Error;
-use no_std_infer::format::number;
+use no_std_infer::format::{blob_crc, number};
 use no_std_infer::golden::{SelfTestError, self_test};
 use no_std_infer::link::{Slots, Update, UpdateError};
+use no_std_infer::{Error, Model};
 
 use crate::board::MappedFlash;
 use crate::serve::Loaded;
@@ -64,8 +64,12 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
     fn commit(&mut self, crc: u32, running: Option<&Loaded<'_>>, arena: &mut [i8]) -> Result<u32, UpdateError> {
         let blob = self.idle.complete(crc)?;
         let len = blob.len() as u32;
-        let accepted = accept(blob, crc, arena)
-            .and_then(|()| self.trust.check(blob, running.and_then(|running| number(running.blob))));
+        let accepted = if blob_crc(blob) == crc {
+            let trusted = self.trust.check(blob, running.and_then(|running| number(running.blob)));
+            trusted.and_then(|()| prove(blob, arena))
+        } else {
+            Err(UpdateError::Crc)
+        };
         if let Err(why) = accepted {
             self.idle.abandon();
             return Err(why);
@@ -76,18 +80,16 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
     }
 }
 
-/// Checks that a blob is the announced one, and that this device computes with it what the host computed.
-fn accept(blob: &[u8], crc: u32, arena: &mut [i8]) -> Result<(), UpdateError> {
-    let Loaded { model, .. } = Loaded::parse(blob).map_err(|error| match error {
+/// Checks that this device can run a blob, and computes with it what the host computed.
+fn prove(blob: &[u8], arena: &mut [i8]) -> Result<(), UpdateError> {
+    let model = Model::parse(blob).map_err(|error| match error {
         Error::BadCrc => UpdateError::Crc,
         Error::Version(version) => UpdateError::Version(version),
         _ => UpdateError::Parse,
     })?;
-    if model.crc() != crc {
-        return Err(UpdateError::Crc);
-    }
-    if model.arena_len() > arena.len() {
-        return Err(UpdateError::Arena { needed: model.arena_len() as u32, available: arena.len() as u32 });
+    let (needed, available) = (model.arena_len() as u32, arena.len() as u32);
+    if needed > available {
+        return Err(UpdateError::Arena { needed, available });
     }
     self_test(&model, arena).map_err(|error| match error {
         SelfTestError::NoGolden => UpdateError::NoGolden,

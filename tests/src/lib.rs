@@ -1,5 +1,6 @@
 //! What the cross-crate tests share: random models of one operator, and whole small networks.
 
+pub mod app;
 pub mod gated;
 pub mod in_process;
 pub mod mlperf;

@@ -1,6 +1,7 @@
 //! The program's commands; one file a command says what it takes, and does it.
 
 mod bench;
+mod budget;
 mod compare;
 mod cv;
 mod data;
@@ -79,6 +80,8 @@ enum Command {
     DeviceBench(device_bench::DeviceBenchArgs),
     /// Estimates how long a blob takes on a board, and whether it fits.
     Estimate(estimate::EstimateArgs),
+    /// Flash and RAM of each firmware by part, and frames a second; fails where text is formatted for a panic.
+    Budget(budget::BudgetArgs),
     /// Draws the built-in data set.
     Faces(faces::FacesArgs),
 }
@@ -119,6 +122,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::TrainBench(args) => train_bench::run(&args),
         Command::DeviceBench(args) => device_bench::run(&args),
         Command::Estimate(args) => estimate::run(&args),
+        Command::Budget(args) => budget::run(&args),
         Command::Faces(args) => faces::run(&args),
     }
 }

@@ -19,6 +19,10 @@ pub const QEMU: &str = "qemu-system-arm";
 /// What to do when it is not there.
 pub(super) const INSTALL_QEMU: &str =
     "install qemu-system-arm (Debian: apt install qemu-system-arm; macOS: brew install qemu)";
+/// The package of the programs for QEMU; those for a board are packages of their own, named as they are.
+const QEMU_PACKAGE: &str = "firmware-example";
+/// The packages for boards.
+const BOARD_PACKAGES: [&str; 2] = ["openmv-h7", "pico2"];
 /// The program with sequences of instructions whose cycles are known.
 const SEQUENCES: &str = "sequences";
 
@@ -31,14 +35,41 @@ pub enum Program {
     Demo,
     /// Answers a host.
     Link,
+    /// The camera application on an OpenMV Cam H7.
+    OpenMvH7,
+    /// The application on a Raspberry Pi Pico 2.
+    Pico2,
 }
 
 impl Program {
-    fn name(self) -> &'static str {
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
         match self {
             Program::App => "app",
             Program::Demo => "demo",
             Program::Link => "link",
+            Program::OpenMvH7 => "openmv-h7",
+            Program::Pico2 => "pico2",
+        }
+    }
+
+    /// The target that it is compiled for.
+    #[must_use]
+    pub fn target(self) -> &'static str {
+        match self {
+            Program::App | Program::Demo | Program::Link | Program::OpenMvH7 => TARGET,
+            Program::Pico2 => "thumbv8m.main-none-eabihf",
+        }
+    }
+
+    /// The board that it is for, by its name in `boards.toml`; `None` for what runs in QEMU.
+    #[must_use]
+    pub fn board(self) -> Option<&'static str> {
+        match self {
+            Program::App | Program::Demo | Program::Link => None,
+            Program::OpenMvH7 => Some("openmv-h7"),
+            Program::Pico2 => Some("pico-2"),
         }
     }
 }
@@ -112,7 +143,7 @@ pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
     if fs::read(&path).ok().as_deref() != Some(blob) {
         atomic::write(&path, blob)?;
     }
-    folder.build(program.name(), &image, TARGET, &[("MODEL_BLOB", &path)])
+    folder.build(program.name(), &image, program.target(), &[("MODEL_BLOB", &path)])
 }
 
 /// Builds the camera application with the model that ships; it takes others over the link, with a public key's file only
@@ -171,9 +202,10 @@ impl Folder {
 
     /// `variables` tell the firmware's build what to put in.
     fn build(&self, program: &str, image: &str, target: &str, variables: &[(&str, &Path)]) -> Result<PathBuf> {
+        let package = if BOARD_PACKAGES.contains(&program) { program } else { QEMU_PACKAGE };
         let mut command = cargo(&self.sources);
         command
-            .args(["build", "--release", "--bin", program, "--target", target])
+            .args(["build", "--release", "--package", package, "--bin", program, "--target", target])
             .arg("--target-dir")
             .arg(&self.target)
             .env_remove("MODEL_BLOB")

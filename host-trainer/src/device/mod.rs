@@ -12,6 +12,7 @@ mod link;
 mod loaded;
 pub mod measure;
 mod parity;
+mod parts;
 mod qemu;
 mod serial;
 mod transport;
@@ -29,6 +30,7 @@ pub use firmware::{Program, QEMU, TARGET, build, build_app, cargo, folder, missi
 pub use link::Link;
 pub use loaded::Loaded;
 pub use parity::DeviceParity;
+pub use parts::{Layout, Parts};
 use qemu::{COUNTED, emulator, run_to_end};
 pub use qemu::{Emulated, run_demo};
 pub use serial::Serial;

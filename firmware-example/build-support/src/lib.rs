@@ -1,0 +1,59 @@
+//! What the build scripts of all firmware do: they put the blob, the key of its owner and the memory map where the compiler
+//! and the linker find them.
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The blob that is built in when `MODEL_BLOB` is not set, from the firmware's workspace.
+const DEFAULT_BLOB: &str = "../data/faces.blob";
+
+/// Prepares a package for which `memory` is the memory map and `scripts` are the linker's.
+///
+/// `OUT_DIR` then holds `model.blob`, and `model.key` where `MODEL_KEY` names a public key; `cfg(model_key)` says so.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn prepare(memory: &str, scripts: &[&str]) -> Result<(), Box<dyn Error>> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let blob = env::var_os("MODEL_BLOB").map_or_else(|| workspace.join(DEFAULT_BLOB), PathBuf::from);
+    copy(&blob, &out.join("model.blob"))?;
+    println!("cargo::rerun-if-env-changed=MODEL_BLOB");
+    println!("cargo::rerun-if-env-changed=MODEL_KEY");
+    println!("cargo::rustc-check-cfg=cfg(model_key)");
+    if let Some(path) = env::var_os("MODEL_KEY") {
+        fs::write(out.join("model.key"), read_key(Path::new(&path))?)?;
+        println!("cargo::rustc-cfg=model_key");
+    }
+    copy(Path::new(memory), &out.join("memory.x"))?;
+    println!("cargo::rustc-link-search={}", out.display());
+    println!("cargo::rustc-link-arg-bins=--nmagic");
+    for script in scripts {
+        println!("cargo::rustc-link-arg-bins=-T{script}");
+    }
+    println!("cargo::rerun-if-changed=build.rs");
+    Ok(())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={}", from.display());
+    fs::copy(from, to).map_err(|error| {
+        format!("cannot copy {} ({error}); MODEL_BLOB must be the absolute path of a blob", from.display())
+    })?;
+    Ok(())
+}
+
+/// Reads a public key: 64 hexadecimal digits.
+fn read_key(path: &Path) -> Result<[u8; 32], Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={}", path.display());
+    let text = fs::read_to_string(path).map_err(|error| {
+        format!("cannot read {} ({error}); MODEL_KEY must be the absolute path of a public key", path.display())
+    })?;
+    let digits: Option<Vec<u8>> =
+        text.trim().chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
+    let bytes: Vec<u8> = digits.unwrap_or_default().as_chunks().0.iter().map(|[high, low]| high << 4 | low).collect();
+    let wrong = |_| format!("{} does not hold a public key, 64 hexadecimal digits", path.display());
+    Ok(<[u8; 32]>::try_from(bytes).map_err(wrong)?)
+}

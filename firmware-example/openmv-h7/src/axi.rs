@@ -1,0 +1,33 @@
+//! Buffers in AXI SRAM, which the start-up code does not clear.
+
+use core::ptr;
+
+use crate::camera::Buffer;
+
+/// Longest request: a camera's frame of 320x240 RGB565 fits.
+pub const REQUEST_LEN: usize = 160 * 1024;
+
+/// What lies there.
+pub struct Memory {
+    /// Two frames.
+    pub frames: [Buffer; 2],
+    /// One request of the link.
+    pub request: [u8; REQUEST_LEN],
+}
+
+#[unsafe(link_section = ".axi")]
+static mut MEMORY: core::mem::MaybeUninit<Memory> = core::mem::MaybeUninit::uninit();
+
+/// Clears the buffers where they lie; before the caches are switched on, so that none of these zeros waits in one.
+///
+/// # Safety
+/// May be called once.
+pub unsafe fn clear() -> &'static mut Memory {
+    let memory = (&raw mut MEMORY).cast::<Memory>();
+    // SAFETY: nothing else refers to the memory, as this is called once; it is the size of `Memory`, aligned for it, and
+    // zero bytes are a value of its integers.
+    unsafe {
+        ptr::write_bytes(memory, 0, 1);
+        &mut *memory
+    }
+}

@@ -1,0 +1,52 @@
+//! Two buffers: one is filled by DMA while the network works on what is in the other.
+
+use embassy_stm32::dcmi::Dcmi;
+use embassy_stm32::peripherals::DCMI;
+use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
+use embassy_sync::zerocopy_channel::{Receiver, Sender};
+use no_std_device::Camera;
+use no_std_infer::image::Frame;
+
+use crate::cache;
+use crate::pixels::{self, WORDS};
+
+/// The memory of a frame.
+pub type Buffer = [u32; WORDS];
+
+/// Fills a free buffer with the next frame, again and again. A frame that was damaged on the way is dropped.
+#[embassy_executor::task]
+pub async fn capture(mut dcmi: Dcmi<'static, DCMI>, mut free: Sender<'static, CriticalSectionRawMutex, Buffer>) {
+    loop {
+        let buffer = free.send().await;
+        if dcmi.capture(buffer).await.is_ok() {
+            free.send_done();
+        }
+    }
+}
+
+/// The application's end: whole frames, none of which is there where the sensor does not work.
+pub struct Frames {
+    filled: Option<Receiver<'static, CriticalSectionRawMutex, Buffer>>,
+    in_use: bool,
+}
+
+impl Frames {
+    /// Frames out of the channel that [`capture`] fills.
+    pub fn new(filled: Option<Receiver<'static, CriticalSectionRawMutex, Buffer>>) -> Self {
+        Self { filled, in_use: false }
+    }
+}
+
+impl Camera for Frames {
+    /// The frame that was captured while the application worked on the one before, whose buffer is free from now on.
+    fn frame(&mut self) -> Option<Frame<'_>> {
+        let filled = self.filled.as_mut()?;
+        if core::mem::take(&mut self.in_use) {
+            filled.receive_done();
+        }
+        let buffer = filled.try_receive()?;
+        self.in_use = true;
+        cache::forget(buffer.as_ptr().cast(), size_of_val(buffer));
+        pixels::frame(buffer)
+    }
+}

@@ -1,0 +1,72 @@
+//! The classifier on an OpenMV Cam H7: frames of its camera, answers to a host over USB, models in the flash's second bank.
+#![no_std]
+#![no_main]
+
+mod axi;
+mod cache;
+mod camera;
+mod led;
+mod ov7725;
+mod pixels;
+mod setup;
+mod slot;
+
+use cortex_m_rt::entry;
+use defmt::info;
+use defmt_rtt as _;
+use no_std_device::{Application, Board, Memory, Server};
+use no_std_infer::Arena;
+use parts::CycleClock;
+use setup::{HERTZ, Hardware};
+
+/// The model that runs until a slot holds one.
+const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));
+/// Whose updates are taken: those of the owner of the public key that `MODEL_KEY` named when this was built.
+#[cfg(model_key)]
+const TRUST: no_std_device::Owner = no_std_device::Owner(*include_bytes!(concat!(env!("OUT_DIR"), "/model.key")));
+/// Whose updates are taken: anyone's, since `MODEL_KEY` named no public key when this was built.
+#[cfg(not(model_key))]
+const TRUST: no_std_device::Anyone = no_std_device::Anyone;
+/// Length of the arena: a model that needs more is refused.
+const ARENA_LEN: usize = 80 * 1024;
+/// Operators, classes and outputs of 4 KiB in all fit.
+const RESULTS_LEN: usize = 4 * 1024;
+/// Most classes whose scores are smoothed.
+const CLASSES: usize = 256;
+/// A score moves by a quarter of the distance with each frame.
+const SMOOTHING: u8 = 2;
+/// Room for all results as a frame.
+const ANSWER_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+    static mut AVERAGES: [u16; CLASSES] = [0; CLASSES];
+    static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
+    static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
+
+    let Some(mut core) = cortex_m::Peripherals::take() else { cortex_m::asm::udf() };
+    // SAFETY: the peripherals are taken once, and this is called right after that.
+    let axi::Memory { frames, request } = unsafe { axi::clear() };
+    core.SCB.enable_icache();
+    core.SCB.enable_dcache(&mut core.CPUID);
+    let Hardware { camera, link, indicator, slots } = setup::start(frames);
+    let clock = CycleClock::<HERTZ>::start(core.DCB, core.DWT);
+    let mut board = Board { name: "OpenMV Cam H7 (STM32H743VI, Cortex-M7)", camera, link, indicator, slots, clock };
+    let application = Application {
+        factory: Some(MODEL),
+        arena: ARENA,
+        averages: AVERAGES,
+        smoothing: SMOOTHING,
+        server: Server::new(Memory { request, results: RESULTS, frame: ANSWER }),
+        trust: TRUST,
+    };
+    application.run(&mut board, |report, model| {
+        let decision = report.decision;
+        let label = model.labels().nth(decision.class).unwrap_or("?");
+        info!(
+            "{=str} ({=u8} of 256, sure: {=bool}) after {=u64} cycles",
+            label, decision.probability, decision.sure, report.latency
+        );
+    })
+}

@@ -1,0 +1,69 @@
+//! Classifies what the camera sees and prints the class.
+#![no_std]
+#![no_main]
+
+mod board;
+
+use cortex_m_rt::entry;
+use embedded_io::Write;
+use no_std_device::{Anyone, Application, Memory, Report, Server};
+use no_std_infer::format::arena_len;
+use no_std_infer::{Arena, Model};
+
+use board::{Uart, exit, start};
+
+/// The blob, which stays in flash.
+const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));
+/// Length of the arena in bytes: what this model needs. Firmware that takes other models needs room for theirs.
+const ARENA_LEN: usize = arena_len(MODEL);
+/// Most classes whose scores are smoothed over time.
+const CLASSES: usize = 64;
+/// A score moves by half of the distance with each frame.
+const SMOOTHING: u8 = 1;
+/// Longest request of a host: a frame of 96x96 RGB565 fits.
+const REQUEST_LEN: usize = 32 * 1024;
+/// Operators, classes and outputs of 2 KiB in all fit into an answer.
+const RESULTS_LEN: usize = 2 * 1024;
+const ANSWER_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+/// Frames after which QEMU ends.
+const FRAMES: u32 = 3;
+
+#[entry]
+fn main() -> ! {
+    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+    static mut AVERAGES: [u16; CLASSES] = [0; CLASSES];
+    static mut REQUEST: [u8; REQUEST_LEN] = [0; REQUEST_LEN];
+    static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
+    static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
+
+    let (mut board, mut console) = start();
+    let application = Application {
+        factory: Some(MODEL),
+        arena: ARENA,
+        averages: AVERAGES,
+        smoothing: SMOOTHING,
+        server: Server::new(Memory { request: REQUEST, results: RESULTS, frame: ANSWER }),
+        trust: Anyone,
+    };
+    let mut frames = 0;
+    application.run(&mut board, |report, model| {
+        print(&mut console, report, model);
+        frames += 1;
+        if frames == FRAMES {
+            exit(true);
+        }
+    })
+}
+
+/// Prints a line such as `happy, 255 of 256, 11427600 instructions`. Text without the core library's formatting saves several
+/// KiB of flash.
+fn print(console: &mut Uart, report: &Report, model: &Model<'_>) {
+    let Report { decision, latency } = report;
+    let label = model.labels().nth(decision.class).unwrap_or("a class without a name");
+    let doubt = if decision.sure { "" } else { "not sure, " };
+    let (mut probability, mut cost) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (probability, cost) = (probability.format(decision.probability), cost.format(*latency));
+    for text in [doubt, label, ", ", probability, " of 256, ", cost, " instructions\n"] {
+        let _ = console.write_all(text.as_bytes());
+    }
+}

@@ -1,0 +1,129 @@
+//! The camera application in QEMU: frames go in, lines of text come out, and a host may speak to it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use host_trainer::device::{Core, QEMU, Transport};
+use host_trainer::faces::draw;
+
+/// Pixels across and down in the frames of `firmware-example`'s camera.
+pub const SIDE: u32 = 96;
+/// Longest time until QEMU has started, and until a line.
+const WAIT: Duration = Duration::from_secs(120);
+
+/// A drawn face as a camera would deliver it: RGB565, high byte first.
+#[must_use]
+pub fn drawn_frame(seed: u64, class: usize) -> Vec<u8> {
+    let pixels = draw(seed, class, SIDE);
+    let rgb565 = |[r, g, b]: [u8; 3]| u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3);
+    pixels.pixels().flat_map(|pixel| rgb565(pixel.0).to_be_bytes()).collect()
+}
+
+/// The running application; its power is cut when it is dropped.
+pub struct App {
+    qemu: Child,
+    lines: Receiver<String>,
+    link: TcpStream,
+}
+
+impl App {
+    /// Starts firmware built for [`Program::App`](host_trainer::device::Program::App). `folder` keeps its slots from one
+    /// start to the next; the camera plays `frames` once.
+    ///
+    /// # Errors
+    /// When QEMU does not start.
+    pub fn start(core: Core, elf: &Path, folder: &Path, frames: &[u8]) -> Result<Self> {
+        let camera = folder.join("camera");
+        fs::write(camera.with_extension("in"), frames)?;
+        fs::write(camera.with_extension("out"), [])?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let mut qemu = Command::new(QEMU)
+            .args(["-M", core.machine(), "-icount", "shift=0", "-display", "none", "-monitor", "none"])
+            .arg("-semihosting-config")
+            .arg(format!("enable=on,target=native,arg=app,arg=slots={}", folder.join("slots").display()))
+            .args(["-serial", "stdio", "-serial", &format!("tcp:{}", listener.local_addr()?)])
+            .arg("-chardev")
+            .arg(format!("pipe,id=camera,path={}", camera.display()))
+            .args(["-serial", "chardev:camera", "-kernel"])
+            .arg(elf)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("QEMU does not start")?;
+        let console = BufReader::new(qemu.stdout.take().context("QEMU has an output")?);
+        let (send, lines) = mpsc::channel();
+        std::thread::spawn(move || console.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        let link = accept(&listener, &mut qemu)?;
+        Ok(Self { qemu, lines, link })
+    }
+
+    /// The next line of text.
+    ///
+    /// # Errors
+    /// When none comes in time.
+    pub fn line(&self) -> Result<String> {
+        self.lines.recv_timeout(WAIT).context("the application prints nothing more")
+    }
+
+    /// Lines that have been printed and not been asked for.
+    pub fn waiting_lines(&self) -> usize {
+        self.lines.try_iter().count()
+    }
+
+    /// The way to the device.
+    ///
+    /// # Errors
+    /// When the system has no handles left.
+    pub fn transport(&self) -> Result<Box<dyn Transport>> {
+        Ok(Box::new(Link(self.link.try_clone()?)))
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+fn accept(listener: &TcpListener, qemu: &mut Child) -> Result<TcpStream> {
+    listener.set_nonblocking(true)?;
+    let deadline = Instant::now() + WAIT;
+    loop {
+        match listener.accept() {
+            Ok((link, _)) => {
+                link.set_nonblocking(false)?;
+                link.set_nodelay(true)?;
+                return Ok(link);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error).context("QEMU could not connect"),
+        }
+        ensure!(qemu.try_wait()?.is_none() && Instant::now() < deadline, "QEMU did not connect");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[derive(Debug)]
+struct Link(TcpStream);
+
+impl Transport for Link {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        Ok(self.0.write_all(bytes)?)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
+        self.0.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+        match self.0.read(buffer) {
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(0),
+            outcome => Ok(outcome?),
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The camera application on the emulated boards, against the host's engine.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail, ensure};
+use host_trainer::aligned::Aligned;
+use host_trainer::blob::{repair_crc, with_calibration};
+use host_trainer::device::{Core, Device, Loaded, Patience, Program, build, missing_for};
+use host_trainer::evaluate::{infer, input_config, read_blob};
+use host_trainer::faces::CLASSES;
+use host_trainer::signing::{generate, read_key, sign};
+use libtest_mimic::Arguments;
+use no_std_device::Smoother;
+use no_std_infer::Model;
+use no_std_infer::format::{Calibration, SIGNATURE_LEN};
+use no_std_infer::image::{Frame, PixelFormat, preprocess};
+use tests::app::{App, SIDE, drawn_frame};
+use tests::needing::trial;
+
+/// By how much the application smooths.
+const SMOOTHING: u8 = 2;
+/// Some of the frames below stay below it.
+const CALIBRATION: Calibration = Calibration { threshold: 150, images: 40, coverage: 0.5, accuracy: 1.0 };
+
+fn main() {
+    let cores = [Core::M4, Core::M7];
+    let mut trials = vec![trial("a_signature_costs_little", &missing_for(Core::M4), a_signature_costs_little)];
+    for core in cores {
+        let missing = missing_for(core);
+        let title = core.title();
+        trials.push(trial(&format!("{title}::prints_what_the_host_finds"), &missing, move || prints(core)));
+        trials.push(trial(&format!("{title}::keeps_another_model"), &missing, move || keeps(core)));
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// Faces that change class every third frame, so that smoothing matters.
+fn frames(count: u64) -> Vec<Vec<u8>> {
+    (0..count).map(|seed| drawn_frame(seed, (seed / 3) as usize % CLASSES.len())).collect()
+}
+
+/// What the application should print of each frame, but the latency.
+fn expected(blob: &[u8], frames: &[Vec<u8>]) -> Result<Vec<String>> {
+    let model = Model::parse(blob)?;
+    let want = input_config(&model, Path::new("the blob under test"))?;
+    let labels: Vec<&str> = model.labels().collect();
+    let threshold = model.calibration().map_or(0, |calibration| calibration.threshold);
+    let (mut arena, mut averages) = (Aligned::new(model.arena_len()), vec![0; labels.len()]);
+    let mut input = vec![0; model.info().input.tensor.len()];
+    let mut smoother = Smoother::new(&mut averages, SMOOTHING);
+    let mut lines = Vec::new();
+    for bytes in frames {
+        let frame = Frame::new(PixelFormat::Rgb565Be, SIDE, SIDE, bytes)?;
+        preprocess(&frame, want.fit, &mut input, want.width, want.height, want.color)?;
+        let found = smoother.push(&infer(&model, &mut arena, &input).output, threshold);
+        let doubt = if found.sure { "" } else { "not sure, " };
+        let (label, probability) = (labels[found.class], found.probability);
+        lines.push(format!("model {:08x}: {doubt}{label}, {probability} of 256", model.crc()));
+    }
+    Ok(lines)
+}
+
+/// Compares as many lines as are expected; gives the largest latency.
+fn compare(app: &App, expected: &[String]) -> Result<u64> {
+    let mut largest = 0;
+    for expected in expected {
+        let line = app.line()?;
+        let (found, latency) = line.rsplit_once(", ").with_context(|| line.clone())?;
+        ensure!(found == expected, "the device prints `{line}` where the host finds `{expected}`");
+        let latency: u64 = latency.strip_suffix(" instructions").with_context(|| line.clone())?.parse()?;
+        largest = largest.max(latency);
+    }
+    Ok(largest)
+}
+
+fn shipped() -> Result<Aligned<u8>> {
+    read_blob(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"))
+}
+
+fn prints(core: Core) -> Result<()> {
+    let blob = with_calibration(&shipped()?, &CALIBRATION)?;
+    let frames = frames(12);
+    let expected = expected(&blob, &frames)?;
+    let unsure = expected.iter().filter(|line| line.contains("not sure")).count();
+    ensure!((1..expected.len()).contains(&unsure), "the threshold decides nothing: {expected:?}");
+    let folder = tempfile::tempdir()?;
+    let app = App::start(core, &build(Program::App, &blob)?, folder.path(), &frames.concat())?;
+    let latency = compare(&app, &expected)?;
+    let macs: u64 = Model::parse(&blob)?.ops().map(|op| op.macs()).sum();
+    ensure!((macs / 2..macs * 3).contains(&latency), "{latency} instructions for {macs} multiply-accumulates");
+    Ok(())
+}
+
+/// Prints what it costs to verify the shipped model's signature.
+fn a_signature_costs_little() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("key");
+    generate(&path, false)?;
+    let signed = sign(&shipped()?, &read_key(&path)?, 7)?;
+    let program = Loaded::build("verify", Core::M4)?;
+    let verdict = |blob: &[u8]| program.run(blob, &["-icount", "shift=0"]);
+    let printed = verdict(&signed)?;
+    println!("signature of {} bytes on a {}: {}", signed.len(), Core::M4.title(), printed.trim());
+    let figures = printed.strip_prefix("valid: ").with_context(|| printed.clone())?;
+    let figures: Vec<u64> = figures.split(' ').filter_map(|word| word.parse().ok()).collect();
+    let [bytes, instructions, stack] = figures[..] else { bail!("three figures are expected in `{printed}`") };
+    ensure!(bytes as usize == signed.len() - 4 - SIGNATURE_LEN, "{bytes} bytes are signed");
+    ensure!((1_000_000..50_000_000).contains(&instructions) && (512..16 * 1024).contains(&stack), "{printed}");
+
+    let mut changed = signed.clone();
+    let weights = Model::parse(&signed)?.weights().as_ptr() as usize - signed.as_ptr() as usize;
+    changed[weights] ^= 1;
+    repair_crc(&mut changed);
+    let printed = verdict(&changed)?;
+    ensure!(printed.starts_with("invalid: "), "a byte is another: {printed}");
+    Ok(())
+}
+
+/// A model comes over the link while frames are classified, and is there when the board starts again.
+fn keeps(core: Core) -> Result<()> {
+    let built_in = shipped()?;
+    let elf = build(Program::App, &built_in)?;
+    let new = with_calibration(&built_in, &CALIBRATION)?;
+    let frames = frames(60);
+    let folder = tempfile::tempdir()?;
+    {
+        let app = App::start(core, &elf, folder.path(), &frames.concat())?;
+        compare(&app, &expected(&built_in, &frames[..2])?)?;
+        let mut device = Device::open(app.transport()?, Patience::default())?;
+        ensure!(device.description().model.is_some_and(|model| model.blob_len as usize == built_in.len()));
+        device.update(&new, |_| {})?;
+        let crc = device.description().model.map(|model| model.crc);
+        ensure!(crc == Some(Model::parse(&new)?.crc()), "{crc:x?} runs");
+        ensure!(app.waiting_lines() > 0, "no frame was classified during the update");
+    }
+    let app = App::start(core, &elf, folder.path(), &frames[..6].concat())?;
+    compare(&app, &expected(&new, &frames[..6])?)?;
+    Ok(())
+}
