@@ -62,10 +62,8 @@ unsafe extern "C" {
 /// What a board has; there is one of each.
 #[derive(Debug)]
 pub struct Mps2 {
-    /// Name of the board.
-    pub name: &'static str,
     /// Three UARTs.
-    pub uarts: [Uart; 3],
+    pub uarts: (Uart<0>, Uart<1>, Uart<2>),
     /// The clock.
     pub clock: Ticks,
     /// Memory that the firmware's own data does not use.
@@ -77,17 +75,14 @@ impl Mps2 {
     #[must_use]
     pub fn start() -> Self {
         let Some(peripherals) = Peripherals::take() else { exit(false) };
-        Self {
-            name: name(),
-            uarts: [0, 1, 2].map(Uart::start),
-            clock: Ticks::start(peripherals.SYST),
-            psram: Psram(()),
-        }
+        let uarts = (Uart::start(), Uart::start(), Uart::start());
+        Self { uarts, clock: Ticks::start(peripherals.SYST), psram: Psram(()) }
     }
 }
 
 /// Name of the board.
-fn name() -> &'static str {
+#[must_use]
+pub fn name() -> &'static str {
     match part_number() {
         CORTEX_M3 => "mps2-an385 (Cortex-M3)",
         CORTEX_M7 => "mps2-an500 (Cortex-M7)",
@@ -107,64 +102,63 @@ unsafe impl InterruptNumber for ReceiveInterrupt {
     }
 }
 
-/// A UART: a link, or a console.
+/// The UART of this number: a link, a console, or a camera's line.
 #[derive(Debug)]
-pub struct Uart(usize);
+pub struct Uart<const NUMBER: usize>(());
 
-impl Uart {
-    fn start(number: usize) -> Self {
-        let uart = Self(UARTS + number * UART_LEN);
-        uart.set(BAUD_DIVIDER, SMALLEST_DIVIDER);
-        uart.set(CONTROL, SEND_AND_RECEIVE | RECEIVE_INTERRUPT);
-        uart
-    }
-
-    fn holds_a_byte(&self) -> bool {
-        self.get(STATE) & RECEIVE_FULL != 0
-    }
-
-    fn get(&self, register: usize) -> u32 {
-        // SAFETY: the address is a register of one of the board's UARTs, which only this module uses.
-        unsafe { ptr::read_volatile((self.0 + register) as *const u32) }
-    }
-
-    fn set(&self, register: usize, value: u32) {
-        // SAFETY: the address is a register of one of the board's UARTs, which only this module uses; none of them
-        // affects memory.
-        unsafe { ptr::write_volatile((self.0 + register) as *mut u32, value) }
+impl<const NUMBER: usize> Uart<NUMBER> {
+    fn start() -> Self {
+        set(NUMBER, BAUD_DIVIDER, SMALLEST_DIVIDER);
+        set(NUMBER, CONTROL, SEND_AND_RECEIVE | RECEIVE_INTERRUPT);
+        Self(())
     }
 }
 
-impl ErrorType for Uart {
+fn holds_a_byte(uart: usize) -> bool {
+    get(uart, STATE) & RECEIVE_FULL != 0
+}
+
+fn get(uart: usize, register: usize) -> u32 {
+    // SAFETY: the address is a register of one of the board's UARTs, which only this module uses.
+    unsafe { ptr::read_volatile((UARTS + uart * UART_LEN + register) as *const u32) }
+}
+
+fn set(uart: usize, register: usize, value: u32) {
+    // SAFETY: the address is a register of one of the board's UARTs, which only this module uses; none of them affects
+    // memory.
+    unsafe { ptr::write_volatile((UARTS + uart * UART_LEN + register) as *mut u32, value) }
+}
+
+impl<const NUMBER: usize> ErrorType for Uart<NUMBER> {
     type Error = Infallible;
 }
 
-impl ReadReady for Uart {
+impl<const NUMBER: usize> ReadReady for Uart<NUMBER> {
     fn read_ready(&mut self) -> Result<bool, Infallible> {
-        Ok(self.holds_a_byte())
+        Ok(holds_a_byte(NUMBER))
     }
 }
 
-impl Read for Uart {
+impl<const NUMBER: usize> Read for Uart<NUMBER> {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Infallible> {
         let mut len = 0;
         for slot in bytes {
-            while len == 0 && !self.holds_a_byte() {}
-            if !self.holds_a_byte() {
+            while len == 0 && !holds_a_byte(NUMBER) {}
+            if !holds_a_byte(NUMBER) {
                 break;
             }
-            *slot = self.get(DATA) as u8;
+            *slot = get(NUMBER, DATA) as u8;
             len += 1;
         }
         Ok(len)
     }
 }
 
-impl Write for Uart {
+impl<const NUMBER: usize> Write for Uart<NUMBER> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
         for &byte in bytes {
-            while self.get(STATE) & SEND_FULL != 0 {}
-            self.set(DATA, u32::from(byte));
+            while get(NUMBER, STATE) & SEND_FULL != 0 {}
+            set(NUMBER, DATA, u32::from(byte));
         }
         Ok(bytes.len())
     }
@@ -174,7 +168,7 @@ impl Write for Uart {
     }
 }
 
-impl fmt::Write for Uart {
+impl<const NUMBER: usize> fmt::Write for Uart<NUMBER> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.write_all(text.as_bytes()).map_err(|_| fmt::Error)
     }
@@ -256,19 +250,19 @@ impl Psram {
 }
 
 /// To be called with interrupts masked: then the one that wakes the core is not taken, and one that comes before the core
-/// sleeps wakes it all the same. Another interrupt wakes it too. UARTs that were not started receive nothing.
+/// sleeps wakes it all the same. Another interrupt wakes it too.
 fn sleep_until_a_byte_arrives() {
-    let uarts = [0, 1, 2].map(|number| Uart(UARTS + number * UART_LEN));
-    for (number, uart) in (0..).zip(&uarts) {
-        uart.set(INTERRUPT, RECEIVE_FULL);
-        NVIC::unpend(ReceiveInterrupt(number));
+    let uarts = [0, 1, 2];
+    for uart in uarts {
+        set(uart, INTERRUPT, RECEIVE_FULL);
+        NVIC::unpend(ReceiveInterrupt(uart as u16));
         // SAFETY: the interrupt is never taken, since it is enabled only here, where interrupts are masked.
-        unsafe { NVIC::unmask(ReceiveInterrupt(number)) };
+        unsafe { NVIC::unmask(ReceiveInterrupt(uart as u16)) };
     }
-    if !uarts.iter().any(Uart::holds_a_byte) {
+    if !uarts.into_iter().any(holds_a_byte) {
         asm::wfi();
     }
-    (0..).zip(&uarts).for_each(|(number, _)| NVIC::mask(ReceiveInterrupt(number)));
+    uarts.into_iter().for_each(|uart| NVIC::mask(ReceiveInterrupt(uart as u16)));
 }
 
 /// Ends QEMU, with exit status 0 or 1.

@@ -7,7 +7,7 @@ use cortex_m_rt::entry;
 use embedded_io::Write;
 use firmware_example::camera::{FRAME_LEN, Recording};
 use firmware_example::host_flash::HostFlash;
-use firmware_example::mps2::{Mps2, Uart};
+use firmware_example::mps2::{Mps2, Uart, name};
 use firmware_example::{MODEL, TRUST};
 use no_std_device::{Application, Board, Memory, NoIndicator, Report, Server};
 use no_std_infer::{Arena, Model};
@@ -34,10 +34,10 @@ fn main() -> ! {
     static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
     static mut FRAMES: [[u8; FRAME_LEN]; 2] = [[0; FRAME_LEN]; 2];
 
-    let Mps2 { name, uarts: [mut console, link, camera], clock, psram } = Mps2::start();
+    let Mps2 { uarts: (mut console, link, camera), clock, psram } = Mps2::start();
     let [first, second] = FRAMES;
     let camera = Recording::new(camera, [first, second]);
-    let mut board = Board { name, camera, link, indicator: NoIndicator, slots: HostFlash::open(psram), clock };
+    let mut board = Board { name: name(), camera, link, indicator: NoIndicator, slots: HostFlash::open(psram), clock };
     let application = Application {
         factory: Some(MODEL),
         arena: ARENA,
@@ -51,7 +51,7 @@ fn main() -> ! {
 
 /// A line such as `model b662d877: happy, 251 of 256, 11427600 instructions`, with `not sure, ` before a class that is
 /// below the threshold. No formatting of the core library: it would take several KiB of flash.
-fn print(console: &mut Uart, report: &Report, model: &Model<'_>) {
+fn print(console: &mut Uart<0>, report: &Report, model: &Model<'_>) {
     let Report { decision, latency } = report;
     let mut digits = [itoa::Buffer::new(), itoa::Buffer::new(), itoa::Buffer::new()];
     let [class, probability, latency] = {

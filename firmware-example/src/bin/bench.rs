@@ -29,12 +29,12 @@ type Layer = (u32, u32);
 fn main() -> ! {
     static mut ARENA: Arena<ARENA_LEN> = Arena::new();
     static mut LAYERS: [Layer; OPS] = [(0, 0); OPS];
-    let Mps2 { uarts: [mut console, ..], clock, psram, .. } = Mps2::start();
+    let Mps2 { uarts: (mut console, ..), clock, psram, .. } = Mps2::start();
     let outcome = measure(&mut console, &clock, psram.into_blob(), ARENA, LAYERS);
     exit(outcome.is_ok())
 }
 
-fn measure(console: &mut Uart, clock: &Ticks, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
+fn measure(console: &mut Uart<0>, clock: &Ticks, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
     writeln!(console, "core {:x}", part_number())?;
     let start = clock.now();
     let parsed = Model::parse(blob);

@@ -24,7 +24,7 @@ const HEADER: usize = 16;
 #[entry]
 fn main() -> ! {
     static mut MEMORY: Arena<{ ARENA_MAX + 2 * GUARD }> = Arena::new();
-    let Mps2 { uarts: [mut console, ..], psram, .. } = Mps2::start();
+    let Mps2 { uarts: (mut console, ..), psram, .. } = Mps2::start();
     let (count, mut rest) = psram.into_bytes().split_at(HEADER);
     let count = number(count);
     for _ in 0..count {

@@ -5,7 +5,7 @@
 use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, Ticks, exit};
+use firmware_example::mps2::{Mps2, Ticks, exit, name};
 use firmware_example::{ARENA_LEN, MODEL};
 use no_std_device::{Clock, Costs, infer};
 use no_std_infer::image::PixelFormat;
@@ -29,7 +29,7 @@ fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {
     let model = match Model::parse(MODEL) {
         Ok(model) => model,
         Err(error) => {
-            writeln!(board.uarts[0], "the blob cannot be run: {error}")?;
+            writeln!(board.uarts.0, "the blob cannot be run: {error}")?;
             return Err(fmt::Error);
         }
     };
@@ -42,7 +42,7 @@ fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {
     match outcome {
         Ok((interpreter, costs)) => print(board, &interpreter, &layers, costs),
         Err(failure) => {
-            writeln!(board.uarts[0], "the built-in picture cannot be classified: {failure}")?;
+            writeln!(board.uarts.0, "the built-in picture cannot be classified: {failure}")?;
             Err(fmt::Error)
         }
     }
@@ -50,8 +50,8 @@ fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {
 
 fn print(board: &mut Mps2, interpreter: &Interpreter<'_, '_>, layers: &[u32], costs: Costs) -> fmt::Result {
     let (model, stack) = (interpreter.model(), board.clock.stack_used());
-    let console = &mut board.uarts[0];
-    writeln!(console, "board {}", board.name)?;
+    let console = &mut board.uarts.0;
+    writeln!(console, "board {}", name())?;
     writeln!(console, "model {} {:08x}", model.info().name, model.crc())?;
     writeln!(console, "flash {} bytes, arena {} bytes, stack {stack} bytes", MODEL.len(), model.arena_len())?;
     let mut labels = model.labels();

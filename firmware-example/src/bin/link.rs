@@ -3,7 +3,7 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::Mps2;
+use firmware_example::mps2::{Mps2, name};
 use firmware_example::{ARENA_LEN, MODEL};
 use no_std_device::{Anyone, Application, Board, Memory, NoCamera, NoFlash, NoIndicator, Server};
 use no_std_infer::Arena;
@@ -22,7 +22,7 @@ fn main() -> ! {
     static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
     static mut FRAME: [u8; FRAME_LEN] = [0; FRAME_LEN];
 
-    let Mps2 { name, uarts: [link, ..], clock, .. } = Mps2::start();
+    let Mps2 { uarts: (link, ..), clock, .. } = Mps2::start();
     let application = Application {
         factory: Some(MODEL),
         arena: ARENA,
@@ -31,6 +31,6 @@ fn main() -> ! {
         server: Server::new(Memory { request: REQUEST, results: RESULTS, frame: FRAME }),
         trust: Anyone,
     };
-    let mut board = Board { name, camera: NoCamera, link, indicator: NoIndicator, slots: [NoFlash; 2], clock };
+    let mut board = Board { name: name(), camera: NoCamera, link, indicator: NoIndicator, slots: [NoFlash; 2], clock };
     application.run(&mut board, |_, _| {})
 }

@@ -11,7 +11,7 @@ use no_std_infer::format::Signed;
 
 #[entry]
 fn main() -> ! {
-    let Mps2 { uarts: [mut console, ..], clock, psram, .. } = Mps2::start();
+    let Mps2 { uarts: (mut console, ..), clock, psram, .. } = Mps2::start();
     let Some(signed) = Signed::find(psram.into_blob()) else { exit(false) };
     let bytes: usize = signed.message.iter().map(|part| part.len()).sum();
     let before = clock.stack_used();
