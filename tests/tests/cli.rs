@@ -10,6 +10,7 @@ use host_trainer::blob::repair_crc;
 use host_trainer::commands::{Cli, run};
 use host_trainer::config::Preset;
 use host_trainer::faces::{CLASSES, draw};
+use host_trainer::signing::Signer;
 use image::imageops::flip_horizontal;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use no_std_infer::Model;
@@ -379,4 +380,33 @@ fn fold_by_fold_equals_all_at_once_and_calibrates_the_model_that_ships() {
     let (whole, config, groups) = (faces.path("whole"), text(&of_run), &faces.groups);
     let error = refusal(&["cv", "--data", &data, "--config", config, "--groups", groups, "--out", &whole]);
     assert!(error.contains("another configuration") && error.contains(&whole), "{error}");
+}
+
+#[test]
+fn keys_are_kept_and_blobs_signed_where_they_lie() {
+    let dir = tempdir().expect("a temporary folder");
+    let [key, blob] = ["owner.key", "model.blob"].map(|name| dir.path().join(name));
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob");
+    fs::copy(shipped, &blob).expect("a copy");
+    call(&["keygen", text(&key)]).expect("a key");
+    let before = fs::read(&key).expect("the key");
+    assert!(refusal(&["keygen", text(&key)]).contains("--force"));
+    assert_eq!(fs::read(&key).expect("the key"), before);
+    let public = dir.path().join("owner.key.pub");
+    let error = refusal(&["sign", text(&blob), "--key", text(&public), "--number", "3"]);
+    assert!(error.contains("public key"), "{error}");
+    call(&["sign", text(&blob), "--key", text(&key), "--number", "3"]).expect("a signed blob");
+    let signer = Signer::of(&fs::read(&blob).expect("the blob")).expect("it is signed");
+    assert_eq!((signer.number, signer.valid), (3, true));
+    call(&["inspect", text(&blob)]).expect("it can be inspected");
+}
+
+#[test]
+fn what_is_no_device_takes_no_model() {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob");
+    let error = refusal(&["flash", text(&shipped), "--link", "host"]);
+    assert!(error.contains("no device"), "{error}");
+    let error = refusal(&["flash", text(&shipped), "--link", "serial:/dev/there-is-none"]);
+    assert!(error.contains("/dev/there-is-none") && error.contains("the ports of this machine"), "{error}");
+    assert!(call(&["flash", text(&shipped), "--link", "telepathy"]).is_err());
 }

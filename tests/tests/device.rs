@@ -22,6 +22,7 @@ use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use no_std_infer::link::{
     Failure, FrameError, Message, Picture, Receiver, Request, Response, SelfTest, decode, encode,
 };
+use tests::app::{SIDE, drawn_frame};
 use tests::needing::trial;
 use tests::operators::without_names;
 use tests::residual;
@@ -35,7 +36,6 @@ const SHIPPED_IMAGES: u64 = 12;
 /// The demo's picture.
 const DEMO_SEED: u64 = 1;
 const DEMO_CLASS: usize = 1;
-const DEMO_SIZE: u32 = 96;
 /// Share by which another compiler may change the demo's counts.
 const COUNT_TOLERANCE: f64 = 0.15;
 
@@ -333,7 +333,7 @@ fn the_shipped_model_gives_the_hosts_bytes() -> Result<()> {
 /// Compares the demo's picture and output with the files beside its source; `UPDATE_EXPECTED=1` writes them instead.
 fn the_demo_prints_what_is_expected() -> Result<()> {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
-    let bytes = demo_picture();
+    let bytes = drawn_frame(DEMO_SEED, DEMO_CLASS);
     let picture = folder()?.join("src/bin/demo.rgb565");
     if update {
         std::fs::write(&picture, &bytes)?;
@@ -343,7 +343,7 @@ fn the_demo_prints_what_is_expected() -> Result<()> {
     let blob = shipped_blob()?;
     let printed = run_demo(&build(Program::Demo, &blob)?)?;
     let model = Model::parse(&blob)?;
-    let input = model_input(&model, &Frame::new(PixelFormat::Rgb565Be, DEMO_SIZE, DEMO_SIZE, &bytes)?)?;
+    let input = model_input(&model, &Frame::new(PixelFormat::Rgb565Be, SIDE, SIDE, &bytes)?)?;
     let host = infer(&model, &mut Aligned::new(model.arena_len()), &input);
     let label = model.labels().nth(no_std_infer::argmax(&host.logits)).context("a class has a label")?;
     let line = printed.lines().find(|line| line.starts_with('>')).context("the demo names a class")?;
@@ -359,13 +359,6 @@ fn the_demo_prints_what_is_expected() -> Result<()> {
         && words(&printed).iter().zip(&words(&expected)).all(|(a, b)| a == b || same_count(a, b));
     ensure!(same, "the demo printed\n{printed}\nwhere {} has\n{expected}\n{REMEDY}", path.display());
     Ok(())
-}
-
-/// A drawn face as a camera would deliver it: RGB565, high byte first.
-fn demo_picture() -> Vec<u8> {
-    let pixels = draw(DEMO_SEED, DEMO_CLASS, DEMO_SIZE);
-    let rgb565 = |[r, g, b]: [u8; 3]| u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3);
-    pixels.pixels().flat_map(|pixel| rgb565(pixel.0).to_be_bytes()).collect()
 }
 
 /// True when both are counts of at least three digits and nearly equal.

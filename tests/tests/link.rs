@@ -1,6 +1,8 @@
 //! The host's side of the link against the server that firmware runs, over a way that loses, doubles, damages and delays:
 //! the right answer or a named error in bounded time.
 
+use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
@@ -92,6 +94,40 @@ fn update(seed: u64, share: f64) -> Result<()> {
         ensure!(device.update(blob, |_| ())? == 0, "what runs already was sent");
     }
     ensure!(share < 0.1 || suffered.get() > 0, "nothing suffered");
+    Ok(())
+}
+
+/// A cable that is pulled after so many requests.
+struct Cable {
+    device: Rc<RefCell<InProcess>>,
+    left: usize,
+}
+
+impl Transport for Cable {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        self.left = self.left.checked_sub(1).context("the cable was pulled")?;
+        self.device.borrow_mut().send(bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
+        self.device.borrow_mut().receive(buffer, patience)
+    }
+}
+
+#[test]
+fn an_update_goes_on_where_the_cable_was_pulled() -> Result<()> {
+    let other = residual::blob(2)?;
+    let device = Rc::new(RefCell::new(InProcess::start(&BLOB)));
+    let plug = |left| Device::open(Box::new(Cable { device: Rc::clone(&device), left }), QUICK);
+    // Hello, the beginning, and three writes.
+    let mut arrived = 0;
+    let error = plug(5)?.update(&other, |received| arrived = received).err().context("the cable was pulled")?;
+    ensure!(error.to_string().contains("pulled"), "{error:#}");
+    ensure!(0 < arrived && arrived < other.len(), "{arrived} of {} bytes had arrived", other.len());
+    let mut device = plug(usize::MAX)?;
+    let sent = device.update(&other, |_| ())?;
+    ensure!(sent == other.len() - arrived, "{sent} bytes were sent after {arrived} of {}", other.len());
+    ensure!(device.description().model.is_some_and(|model| model.crc == Model::parse(&other).unwrap().crc()));
     Ok(())
 }
 

@@ -143,15 +143,22 @@ pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
     if fs::read(&path).ok().as_deref() != Some(blob) {
         atomic::write(&path, blob)?;
     }
-    folder.build(program.name(), &image, program.target(), Some(&path))
+    folder.build(program.name(), &image, program.target(), &[("MODEL_BLOB", &path)])
 }
 
-/// Builds the camera application with the model that ships; it takes others over the link. Gives the path of the ELF file.
+/// Builds the camera application with the model that ships; it takes others over the link, with a public key's file only
+/// signed ones. Without, `MODEL_KEY` in the environment may name such a file. Gives the path of the ELF file.
 ///
 /// # Errors
 /// Those of [`build`].
-pub fn build_app() -> Result<PathBuf> {
-    build_without_blob(Program::App.name(), Core::M4)
+pub fn build_app(key: Option<&Path>) -> Result<PathBuf> {
+    let key = key.map(|path| path.canonicalize().with_context(|| format!("cannot read the key {}", path.display())));
+    let key = key.transpose()?;
+    let (image, variables) = match &key {
+        Some(key) => ("app-signed", &[("MODEL_KEY", &**key)][..]),
+        None => ("app", &[][..]),
+    };
+    Folder::lock()?.build(Program::App.name(), image, TARGET, variables)
 }
 
 /// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
@@ -167,7 +174,7 @@ pub(super) fn build_sequences() -> Result<PathBuf> {
 /// # Errors
 /// Those of [`build`].
 pub(super) fn build_without_blob(program: &str, core: Core) -> Result<PathBuf> {
-    Folder::lock()?.build(program, &format!("{program}-{}", core.target()), core.target(), None)
+    Folder::lock()?.build(program, &format!("{program}-{}", core.target()), core.target(), &[])
 }
 
 /// The firmware's folder, in which no other process builds.
@@ -193,17 +200,16 @@ impl Folder {
         self.target.join("images")
     }
 
-    fn build(&self, program: &str, image: &str, target: &str, blob: Option<&Path>) -> Result<PathBuf> {
+    /// `variables` tell the firmware's build what to put in.
+    fn build(&self, program: &str, image: &str, target: &str, variables: &[(&str, &Path)]) -> Result<PathBuf> {
         let package = if BOARD_PACKAGES.contains(&program) { program } else { QEMU_PACKAGE };
         let mut command = cargo(&self.sources);
         command
             .args(["build", "--release", "--package", package, "--bin", program, "--target", target])
             .arg("--target-dir")
-            .arg(&self.target);
-        match blob {
-            Some(blob) => command.env("MODEL_BLOB", blob),
-            None => command.env_remove("MODEL_BLOB"),
-        };
+            .arg(&self.target)
+            .env_remove("MODEL_BLOB")
+            .envs(variables.iter().copied());
         run(&mut command, target)?;
         let built = self.target.join(target).join("release").join(program);
         let elf = self.images().join(image).with_extension("elf");

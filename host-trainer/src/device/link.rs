@@ -71,7 +71,7 @@ impl Link {
         Ok(match self {
             Self::Host => None,
             Self::Qemu => Some(Box::new(Emulated::boot(&build(Program::Link, blob)?)?)),
-            Self::QemuFlash(file) => Some(Box::new(Emulated::boot_app(&build_app()?, file)?)),
+            Self::QemuFlash(file) => Some(Box::new(Emulated::boot_app(&build_app(None)?, file)?)),
             Self::Serial { port, baud } => Some(Box::new(Serial::open(port, *baud)?)),
         })
     }

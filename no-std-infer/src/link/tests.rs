@@ -34,10 +34,9 @@ const HELLO: Asked<'static> = Message { id: 3, body: Request::Hello };
 
 #[test]
 fn the_encoding_is_fixed() {
-    // Id 5, request 2 (SelfTest).
-    let crc = crate::CRC32.checksum(&[5, 2]).to_le_bytes();
-    let expected = [&[7, 5, 2], &crc[..], &[0]].concat();
-    assert_eq!(frame(&Message { id: 5, body: Request::SelfTest }), expected);
+    // The example in docs/link.md: id 5, request 2; the CRC-32 of these two bytes is D2A08796.
+    let sent = frame(&Message { id: 5, body: Request::SelfTest });
+    assert_eq!(sent, [7, 5, 2, 0x96, 0x87, 0xA0, 0xD2, 0]);
 }
 
 #[test]

@@ -1,0 +1,158 @@
+//! Other models for the camera application in QEMU, over its link: they run, survive a restart, and what is refused changes
+//! nothing.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::LazyLock;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use host_trainer::aligned::Aligned;
+use host_trainer::blob::{repair_crc, with_sections};
+use host_trainer::commands::{Cli, run};
+use host_trainer::device::{
+    Device, DeviceParity, Emulated, Faulty, Patience, Transport, build_app, check_update, missing,
+};
+use host_trainer::evaluate::{infer, read_blob};
+use host_trainer::signing::{generate, read_key, sign};
+use libtest_mimic::{Arguments, Trial};
+use no_std_infer::Model;
+use no_std_infer::format::section;
+use no_std_infer::link::{Failure, UpdateError};
+use tests::needing::trial;
+use tests::residual;
+
+static BLOBS: LazyLock<[Aligned<u8>; 2]> =
+    LazyLock::new(|| [1, 2].map(|seed| residual::blob(seed).expect("a small network can be exported")));
+
+fn main() {
+    let missing = missing();
+    let test = |name: &str, test: fn() -> Result<()>| trial(name, &missing, test);
+    let trials: Vec<Trial> = vec![
+        test("a_flashed_model_runs_and_survives_a_restart", a_flashed_model_runs_and_survives_a_restart),
+        test("what_is_refused_leaves_the_model_that_runs", what_is_refused_leaves_the_model_that_runs),
+        test("with_a_key_only_newer_models_of_its_owner_run", with_a_key_only_newer_models_of_its_owner_run),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// Switches the application on, with this file as its flash.
+fn boot(flash: &Path, key: Option<&Path>) -> Result<Device> {
+    open(Emulated::boot_app(&build_app(key)?, flash)?)
+}
+
+fn open(transport: impl Transport + 'static) -> Result<Device> {
+    Device::open(Box::new(transport), Patience::default())
+}
+
+/// Checks that the device runs this blob and gives this machine's bytes.
+fn runs(device: &mut Device, blob: &[u8]) -> Result<()> {
+    let model = Model::parse(blob)?;
+    let running = device.description().model.context("no model runs")?;
+    ensure!(running.crc == model.crc(), "{:08x} runs in place of {:08x}", running.crc, model.crc());
+    let mut parity = DeviceParity::new(device);
+    for seed in 0..3 {
+        let input = residual::picture(seed, model.info().input.tensor.len());
+        let expected = infer(&model, &mut Aligned::new(model.arena_len()), &input);
+        parity.compare(device, &input, &expected)?;
+    }
+    ensure!(parity.compared_bytes > 0 && parity.differing_bytes == 0, "{parity}");
+    Ok(())
+}
+
+fn a_flashed_model_runs_and_survives_a_restart() -> Result<()> {
+    let [first, second] = &*BLOBS;
+    let dir = tempfile::tempdir()?;
+    let (flash, path) = (dir.path().join("flash.bin"), dir.path().join("first.blob"));
+    std::fs::write(&path, &first[..])?;
+    let link = format!("qemu:{}", flash.display());
+    let arguments = ["host-trainer", "flash", path.to_str().context("UTF-8")?, "--link", &link];
+    ensure!(run(Cli::try_parse_from(arguments)?)? == ExitCode::SUCCESS);
+    runs(&mut boot(&flash, None)?, first)?;
+
+    let (faulty, suffered) = Faulty::new(Emulated::boot_app(&build_app(None)?, &flash)?, 5, 0.1);
+    let mut device = open(faulty)?;
+    device.update(second, |_| ())?;
+    runs(&mut device, second)?;
+    ensure!(suffered.get() > 0 && device.faults().repeats() > 0, "nothing was injected: {}", device.faults());
+    drop(device);
+    runs(&mut boot(&flash, None)?, second)
+}
+
+fn what_is_refused_leaves_the_model_that_runs() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let shipped = read_blob(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"))?;
+    let mut device = boot(&dir.path().join("flash.bin"), None)?;
+    let blob = &BLOBS[0];
+    let weights = Model::parse(blob)?.weights().as_ptr() as usize - blob.as_ptr() as usize;
+    let changed = |at: usize| {
+        let mut changed = blob.clone();
+        changed[at] ^= 2;
+        repair_crc(&mut changed);
+        changed
+    };
+    let mut damaged = blob.clone();
+    damaged[weights] ^= 2;
+    let long = vec![0; 2 << 20];
+    let untested = with_sections(blob, &[section::GOLDEN], Vec::new())?;
+    let slot = device.description().slots.context("the application has slots")?.len;
+    let cases: [(&[u8], UpdateError); 6] = [
+        (&damaged, UpdateError::Crc),
+        (&changed(4), UpdateError::Version(6)),
+        (&changed(20), UpdateError::Parse),
+        (&changed(weights), UpdateError::SelfTest),
+        (&untested, UpdateError::NoGolden),
+        (&long, UpdateError::Length { slot }),
+    ];
+    for (blob, why) in cases {
+        refuses(&mut device, blob, why)?;
+        runs(&mut device, &shipped)?;
+    }
+    Ok(())
+}
+
+fn refuses(device: &mut Device, blob: &[u8], why: UpdateError) -> Result<()> {
+    let error = device.update(blob, |_| ()).err().with_context(|| format!("{why:?} was expected"))?;
+    ensure!(error.downcast_ref() == Some(&Failure::Update(why)), "{error:#} where {why:?} was expected");
+    Ok(())
+}
+
+fn with_a_key_only_newer_models_of_its_owner_run() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let [owner, stranger] = ["owner.key", "stranger.key"].map(|name| dir.path().join(name));
+    let (public, _) = generate(&owner, false)?;
+    generate(&stranger, false)?;
+    let [owner, stranger] = [read_key(&owner)?, read_key(&stranger)?];
+    let [first, second] = &*BLOBS;
+    let flash = dir.path().join("flash.bin");
+    let mut device = boot(&flash, Some(&public))?;
+    let newer = sign(first, &owner, 7)?;
+    device.update(&newer, |_| ())?;
+    runs(&mut device, &newer)?;
+
+    let number = |found| UpdateError::Number { found, running: 7 };
+    let mut forged = sign(second, &owner, 8)?;
+    let name = forged.windows(6).position(|bytes| bytes == b"random").context("the model's name")?;
+    forged[name] ^= 1;
+    repair_crc(&mut forged);
+    let cases: [(&[u8], UpdateError); 5] = [
+        (second, UpdateError::Unsigned),
+        (&sign(second, &stranger, 8)?, UpdateError::OtherKey),
+        (&forged, UpdateError::Signature),
+        (&sign(second, &owner, 7)?, number(7)),
+        (&sign(second, &owner, 6)?, number(6)),
+    ];
+    for (blob, why) in cases {
+        refuses(&mut device, blob, why)?;
+        // The host knows before it sends anything.
+        let model = Model::parse(blob);
+        let error = model.map_or(Ok(()), |model| check_update(blob, &model, device.description())).err();
+        ensure!(error.is_some_and(|error| error.to_string().contains(&why.to_string())), "{why:?} on the host");
+    }
+    drop(device);
+    let mut device = boot(&flash, Some(&public))?;
+    runs(&mut device, &newer)?;
+    let next = sign(second, &owner, 8)?;
+    device.update(&next, |_| ())?;
+    runs(&mut device, &next)
+}
