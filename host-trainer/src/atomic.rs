@@ -20,7 +20,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 /// The same for what only its owner may read. A file that is there already stays unless `replace` is true.
 ///
 /// # Errors
-/// Those of [`write`], and when `path` exists and must stay.
+/// Those of [`write()`], and when `path` exists and must stay.
 pub fn write_private(path: &Path, bytes: &[u8], replace: bool) -> anyhow::Result<()> {
     put(&tempfile::Builder::new(), path, bytes, replace)
 }
