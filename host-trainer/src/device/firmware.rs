@@ -63,6 +63,15 @@ impl Program {
         }
     }
 
+    /// The emulated core that runs the same kernels: the Pico 2's target promises no DSP extension.
+    #[must_use]
+    pub fn emulated(self) -> Core {
+        match self {
+            Program::App | Program::Demo | Program::Link | Program::OpenMvH7 => Core::M4,
+            Program::Pico2 => Core::M3,
+        }
+    }
+
     /// The board that it is for, by its name in `boards.toml`; `None` for what runs in QEMU.
     #[must_use]
     pub fn board(self) -> Option<&'static str> {

@@ -78,7 +78,8 @@ impl Transport for Emulated {
     }
 }
 
-/// Runs an ELF file made by [`build`](super::build) for [`Program::Demo`](super::Program::Demo) until it ends; gives what it printed.
+/// Runs an ELF file made by [`build`](super::build) for [`Program::Demo`](super::Program::Demo) until it ends; gives what it
+/// printed.
 ///
 /// # Errors
 /// When QEMU is not installed, the firmware fails, or it does not end in time.
