@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::atomic;
+use crate::hexadecimal::hexadecimal;
 use canvas::{Canvas, Dice};
 use expression::{Expression, Mood};
 use head::Head;
@@ -136,7 +137,7 @@ pub fn generate(dir: &Path, seed: u64, per_class: &PerClass, size: u32) -> anyho
         let mut png = Cursor::new(Vec::new());
         draw(drawing.seed, drawing.class, size).write_to(&mut png, ImageFormat::Png)?;
         atomic::write(&dir.join(&drawing.path), png.get_ref())?;
-        Ok((drawing.path.clone(), hex(&Sha256::digest(png.get_ref()))))
+        Ok((drawing.path.clone(), hexadecimal(&Sha256::digest(png.get_ref()))))
     });
     let files = files.collect::<anyhow::Result<_>>()?;
     let summary = Summary { seed, size, per_class: *per_class, files };
@@ -188,10 +189,6 @@ fn prepare_folders(dir: &Path, drawings: &[Drawing]) -> anyhow::Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     Ok(())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
@@ -261,7 +258,7 @@ mod tests {
         assert_eq!(summary.files.len(), 24);
         for (path, hash) in &summary.files {
             let bytes = fs::read(dir.path().join(path)).unwrap();
-            assert_eq!(&hex(&Sha256::digest(&bytes)), hash, "{path}");
+            assert_eq!(&hexadecimal(&Sha256::digest(&bytes)), hash, "{path}");
             assert_eq!(image::load_from_memory(&bytes).unwrap().to_rgb8().dimensions(), (24, 24));
         }
         let distinct: HashSet<&String> = summary.files.values().collect();

@@ -25,6 +25,7 @@ pub mod export;
 pub mod faces;
 pub mod gallery;
 pub mod graph;
+pub mod hexadecimal;
 pub mod html;
 pub mod import;
 pub mod litert;

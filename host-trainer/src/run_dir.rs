@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::config::{Config, Normalization};
 use crate::dataset::{ChannelStatistics, Dataset, Loaded, Sample};
 use crate::graph::Graph;
+use crate::hexadecimal::hexadecimal;
 use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
 use crate::{atomic, metrics};
 
@@ -64,7 +65,7 @@ impl RunDir {
     /// When the folder holds no run.
     pub fn config_hash(&self) -> Result<String> {
         let bytes = std::fs::read(self.file(CONFIG_FILE)).with_context(|| self.no_run())?;
-        Ok(Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+        Ok(hexadecimal(&Sha256::digest(bytes)))
     }
 
     /// The trained float network.

@@ -13,6 +13,7 @@ use sha2::Sha256;
 use crate::aligned::Aligned;
 use crate::atomic;
 use crate::blob::{repair_crc, with_sections};
+use crate::hexadecimal::hexadecimal;
 
 /// Length of a key in bytes.
 const KEY_LEN: usize = 32;
@@ -118,10 +119,6 @@ fn digest(signed: &Signed<'_>) -> Sha512 {
 #[must_use]
 pub fn fingerprint(key: &[u8; KEY_LEN]) -> String {
     hexadecimal(&<Sha256 as sha2::Digest>::digest(key)[..FINGERPRINT_LEN])
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn key_bytes(text: &str) -> Option<[u8; KEY_LEN]> {

@@ -105,7 +105,7 @@ fn layer_energies(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<[f64; 2
 
 /// Sum over all pixels of each channel's difference between what a float node and its int8 operator make of the same.
 fn channel_differences(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<Vec<f64>> {
-    let mut tensors = vec![input.iter().map(|&value| f32::from(value) - f32::from(graph.zero)).collect()];
+    let mut tensors = vec![graph.input_tensor(input)];
     each_layer(model, input, |tensor, bytes| {
         tensors.push(bytes.iter().map(|&byte| quantisation(tensor).real(byte)).collect());
     });

@@ -11,6 +11,7 @@ use super::decode::{self, View};
 use super::{Dataset, Sample};
 use crate::config::InputConfig;
 use crate::graph::Shape;
+use crate::hexadecimal::hexadecimal;
 
 /// Images at the network's input size, in the order of their samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +40,7 @@ impl Images {
     /// Bytes of one image.
     #[must_use]
     pub fn image_len(&self) -> usize {
-        self.shape.height * self.shape.width * self.shape.channels
+        self.shape.len()
     }
 
     /// The pixels of one image, HWC.
@@ -251,5 +252,5 @@ fn hash(mut files: Vec<(String, [u8; 32])>) -> String {
         hash.update(name);
         hash.update(digest);
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&hash.finalize())
 }

@@ -26,12 +26,16 @@ impl Graph {
     #[must_use]
     pub fn run(&self, input: &[i8]) -> Vec<Vec<f32>> {
         assert_eq!(input.len(), self.input.len(), "the input's length is not the network's");
-        let mut tensors =
-            vec![input.iter().map(|&value| f32::from(value) - f32::from(self.zero)).collect::<Vec<f32>>()];
+        let mut tensors = vec![self.input_tensor(input)];
         for node in &self.nodes {
             tensors.push(self.output(node, &tensors));
         }
         tensors
+    }
+
+    /// Tensor 0 for an input (`pixel − 128`, HWC).
+    pub(crate) fn input_tensor(&self, input: &[i8]) -> Vec<f32> {
+        input.iter().map(|&value| f32::from(value) - f32::from(self.zero)).collect()
     }
 
     /// What one node of the graph makes of the tensors before it.

@@ -41,10 +41,9 @@ pub struct Labelled<'a> {
     pub labels: &'a [usize],
 }
 
-impl Labelled<'_> {
-    fn image(&self, index: usize, shape: Shape) -> &[u8] {
-        let len = shape.height * shape.width * shape.channels;
-        &self.pixels[index * len..][..len]
+impl<'a> Labelled<'a> {
+    fn image(&self, index: usize, shape: Shape) -> &'a [u8] {
+        Source { pixels: self.pixels, shape }.image(index)
     }
 }
 
@@ -55,6 +54,12 @@ pub struct Source<'a> {
     pub pixels: &'a [u8],
     /// Of one image.
     pub shape: Shape,
+}
+
+impl<'a> Source<'a> {
+    fn image(&self, index: usize) -> &'a [u8] {
+        &self.pixels[index * self.shape.len()..][..self.shape.len()]
+    }
 }
 
 /// What a run learns from.

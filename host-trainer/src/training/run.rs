@@ -15,7 +15,7 @@ use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
 use super::optimizer::restored;
 use super::{
-    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, Source, TrainingData,
+    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData,
     check_new, initial,
 };
 use crate::augment::{Key, Mix, augment, mix};
@@ -240,9 +240,8 @@ impl<'a> Run<'a> {
     }
 
     fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
-        let TrainingData { source: Source { pixels, shape }, .. } = *self.data;
-        let source = &pixels[image * shape.len()..][..shape.len()];
-        augment(source, shape, self.data.shape, &self.config.augment, self.key(epoch, image))
+        let TrainingData { source, shape, .. } = *self.data;
+        augment(source.image(image), source.shape, shape, &self.config.augment, self.key(epoch, image))
     }
 
     /// With which image, and how, another is mixed.
