@@ -1,4 +1,4 @@
-//! Other engines beside ours: Python processes that time them, where their packages are installed.
+//! Other engines beside ours: Python processes that run them, where their packages are installed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -6,7 +6,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-/// A script that answers each line with seconds.
+const ENDED: &str = "the Python script has ended: it refuses the model";
+
+/// A script that answers lines with lines.
 #[derive(Debug)]
 pub struct Script {
     process: Child,
@@ -42,7 +44,27 @@ impl Script {
     /// # Errors
     /// When the script has ended.
     pub fn send(&mut self, line: &str) -> Result<()> {
-        writeln!(self.requests, "{line}").context("the Python script has ended: it refuses the model")
+        writeln!(self.requests, "{line}").context(ENDED)
+    }
+
+    /// Sends values as little-endian bytes.
+    ///
+    /// # Errors
+    /// When the script has ended.
+    pub fn send_floats(&mut self, values: &[f32]) -> Result<()> {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.requests.write_all(&bytes).and_then(|()| self.requests.flush()).context(ENDED)
+    }
+
+    /// Waits for a line.
+    ///
+    /// # Errors
+    /// When the script has ended.
+    pub fn answer(&mut self) -> Result<String> {
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer)?;
+        ensure!(!answer.is_empty(), ENDED);
+        Ok(answer)
     }
 
     /// Sends a line and waits for the seconds that answer it.
@@ -51,13 +73,9 @@ impl Script {
     /// When the script has ended, or answers something else.
     pub fn seconds(&mut self, line: &str) -> Result<f64> {
         self.send(line)?;
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer)?;
-        ensure!(!answer.is_empty(), "the Python script has ended: it refuses the model");
-        answer
-            .trim()
-            .parse()
-            .with_context(|| format!("the Python script answers `{}`, which is no time", answer.trim()))
+        let answer = self.answer()?;
+        let answer = answer.trim();
+        answer.parse().with_context(|| format!("the Python script answers `{answer}`, which is no time"))
     }
 }
 

@@ -22,6 +22,7 @@ mod run;
 mod sign;
 mod train;
 mod train_bench;
+mod train_parity;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -76,6 +77,8 @@ enum Command {
     Bench(bench::BenchArgs),
     /// Measures the time of a training step, beside PyTorch's where it is installed.
     TrainBench(train_bench::TrainBenchArgs),
+    /// Trains here and in PyTorch on the same batches from the same weights, and compares the accuracy.
+    TrainParity(train_parity::TrainParityArgs),
     /// Counts what layers and models cost on the emulated device, beside what others need.
     DeviceBench(device_bench::DeviceBenchArgs),
     /// Estimates how long a blob takes on a board, and whether it fits.
@@ -120,6 +123,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::TrainBench(args) => train_bench::run(&args),
+        Command::TrainParity(args) => train_parity::run(&args),
         Command::DeviceBench(args) => device_bench::run(&args),
         Command::Estimate(args) => estimate::run(&args),
         Command::Budget(args) => budget::run(&args),

@@ -88,19 +88,35 @@ fn start(args: &TrainArgs) -> Result<(RunDir, Report)> {
 }
 
 /// What a run needs of its images.
-struct Pictures {
+pub(super) struct Pictures {
     /// All at the network's input size.
-    all: Loaded,
+    pub all: Loaded,
     /// Those to be learnt at the size that augmentation samples, where it is another.
     larger: Option<Images>,
 }
 
 impl Pictures {
-    fn read(dataset: &mut Dataset, config: &Config) -> Result<Self> {
+    pub fn read(dataset: &mut Dataset, config: &Config) -> Result<Self> {
         let all = progress::load(dataset, &config.input, View::Rgb888)?;
         let source = config.augment.source(&config.input);
         let larger = (source != config.input).then(|| progress::load_training(dataset, &source)).transpose()?;
         Ok(Self { all, larger })
+    }
+
+    /// What the run of this record learns from.
+    pub fn training_data(&self, config: &Config, record: &Record) -> TrainingData<'_> {
+        let Loaded { train, valid, .. } = &self.all;
+        let source = self.larger.as_ref().unwrap_or(train);
+        let Normalization { mean, std } = record.normalization(config);
+        TrainingData {
+            train: Labelled { pixels: &train.pixels, labels: &train.labels },
+            source: Source { pixels: &source.pixels, shape: source.shape },
+            valid: Labelled { pixels: &valid.pixels, labels: &valid.labels },
+            shape: config.input.shape(),
+            classes: record.classes.len(),
+            mean,
+            std,
+        }
     }
 }
 
@@ -153,17 +169,6 @@ fn train_and_export(
     compute: training::Options,
 ) -> Result<Report> {
     let images = &pictures.all;
-    let source = pictures.larger.as_ref().unwrap_or(&images.train);
-    let Normalization { mean, std } = record.normalization(config);
-    let data = TrainingData {
-        train: Labelled { pixels: &images.train.pixels, labels: &images.train.labels },
-        source: Source { pixels: &source.pixels, shape: source.shape },
-        valid: Labelled { pixels: &images.valid.pixels, labels: &images.valid.labels },
-        shape: config.input.shape(),
-        classes: record.classes.len(),
-        mean,
-        std,
-    };
     eprintln!(
         "training on {} images of {} classes, {} for validation, {} for the test, with {}",
         images.train.len(),
@@ -172,6 +177,7 @@ fn train_and_export(
         images.test.len(),
         compute.device.name()
     );
+    let data = pictures.training_data(config, record);
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
     eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
     export(run, config, record, images, &Choices { method: config.quantize.method, ..Choices::default() })

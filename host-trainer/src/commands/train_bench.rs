@@ -64,9 +64,8 @@ pub(super) fn run(args: &TrainBenchArgs) -> Result<ExitCode> {
         config.model.preset = preset;
     }
     let installed = torch::is_installed(&args.python);
-    let pytorch = if installed { Some(Torch::start(&args.python, &config, CLASSES, args.seconds)?) } else { None };
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
-    let measured = one.install(|| measure(&config, args, window, pytorch))?;
+    let measured = one.install(|| measure(&config, args, window, installed))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&measured)?);
     } else {
@@ -79,8 +78,10 @@ pub(super) fn run(args: &TrainBenchArgs) -> Result<ExitCode> {
 }
 
 /// Each round measures both, so that a busy moment hits both.
-fn measure(config: &Config, args: &TrainBenchArgs, window: Duration, mut pytorch: Option<Torch>) -> Result<TrainBench> {
+fn measure(config: &Config, args: &TrainBenchArgs, window: Duration, beside: bool) -> Result<TrainBench> {
     let mut steps = Steps::new(config, CLASSES, args.device)?;
+    let start = || Torch::start(&args.python, config, &steps.task(), args.seconds);
+    let mut pytorch = beside.then(start).transpose()?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..args.rounds {
         ours.push(seconds_per_call(window, || {

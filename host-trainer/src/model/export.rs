@@ -34,6 +34,21 @@ impl Net {
         }
         schedule_graph(Graph { input, zero: 0, nodes: builder.nodes })
     }
+
+    /// All that is learnt, in PyTorch's order and layouts: of each convolution the weights
+    /// `[out][in / groups][kernel][kernel]` and its bias or batch-norm's scale and offset; of each dense layer the weights
+    /// `[out][in]` and its bias.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<f32> {
+        let convolution = |conv: &Conv| {
+            let norm = conv.norm.iter().flat_map(|norm| [values(&norm.gamma), values(&norm.beta)]);
+            let rest: Vec<Vec<f32>> = conv.bias.iter().map(values).chain(norm).collect();
+            [vec![values(&conv.weight)], rest].concat().concat()
+        };
+        let dense = |dense: &Dense| [to_vec(dense.weight.val().transpose()), values(&dense.bias)].concat();
+        let convolutions = self.features.iter().flat_map(|layer| &layer.units).map(convolution);
+        convolutions.chain(self.head.iter().map(dense)).flatten().collect()
+    }
 }
 
 /// Appends nodes, each to the output of the one before.

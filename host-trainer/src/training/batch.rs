@@ -36,16 +36,22 @@ pub(super) fn pixels<P: AsRef<[u8]>>(
     device: &Device,
     image: impl Fn(usize) -> P + Sync,
 ) -> Tensor<4> {
+    let dims = [count, shape.channels, shape.height, shape.width];
+    Tensor::from_data(TensorData::new(planes(count, shape, image), dims), device)
+}
+
+/// The values of [`pixels`].
+pub fn planes<P: AsRef<[u8]>>(count: usize, shape: Shape, image: impl Fn(usize) -> P + Sync) -> Vec<f32> {
     let Shape { height, width, channels } = shape;
-    let mut values = vec![0.0f32; count * channels * height * width];
-    values.par_chunks_exact_mut(channels * height * width).enumerate().for_each(|(index, planes)| {
+    let mut values = vec![0.0f32; count * shape.len()];
+    values.par_chunks_exact_mut(shape.len()).enumerate().for_each(|(index, planes)| {
         let image = image(index);
         for (channel, plane) in planes.chunks_exact_mut(height * width).enumerate() {
             let pixels = image.as_ref()[channel..].iter().step_by(channels);
             plane.iter_mut().zip(pixels).for_each(|(value, &pixel)| *value = f32::from(pixel) - 128.0);
         }
     });
-    Tensor::from_data(TensorData::new(values, [count, channels, height, width]), device)
+    values
 }
 
 #[cfg(test)]

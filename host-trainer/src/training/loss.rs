@@ -51,9 +51,15 @@ impl Criterion {
 
     /// Mean loss of `logits`, weighted by class, in nats, and the sum of the weights.
     pub fn loss(&self, logits: Tensor<2>, images: &[Mixture]) -> (Tensor<1>, f64) {
+        let targets = TensorData::new(self.targets(images), [images.len(), self.weights.len()]);
+        let targets = Tensor::<2>::from_data(targets, &logits.device());
+        ((log_softmax(logits, 1) * targets).sum().neg(), f64::from(self.total(images)))
+    }
+
+    /// `[images][classes]`: the loss is minus the sum of these times the logarithms of the probabilities.
+    pub fn targets(&self, images: &[Mixture]) -> Vec<f32> {
         let classes = self.weights.len();
-        let total: f32 = images.iter().flatten().map(|&(label, share)| share * self.weights[label]).sum();
-        let rest = self.smoothing / classes as f32;
+        let (total, rest) = (self.total(images), self.smoothing / classes as f32);
         let mut targets = vec![0.0; images.len() * classes];
         for (row, image) in targets.chunks_exact_mut(classes).zip(images) {
             for &(label, share) in image {
@@ -62,8 +68,12 @@ impl Criterion {
                 row[label] += weight * (1.0 - self.smoothing);
             }
         }
-        let targets = Tensor::<2>::from_data(TensorData::new(targets, [images.len(), classes]), &logits.device());
-        ((log_softmax(logits, 1) * targets).sum().neg(), f64::from(total))
+        targets
+    }
+
+    /// Sum of the weights.
+    fn total(&self, images: &[Mixture]) -> f32 {
+        images.iter().flatten().map(|&(label, share)| share * self.weights[label]).sum()
     }
 }
 

@@ -23,7 +23,8 @@ use crate::config::Config;
 use crate::graph::{Graph, Shape};
 
 pub use crate::metrics::Epoch;
-pub use progress::{Console, Moment, Observer, Silent};
+pub(crate) use batch::planes;
+pub use progress::{Batch, Console, Moment, Observer, Silent};
 
 /// Name of the configuration's copy in a run folder.
 pub const CONFIG_FILE: &str = "config.toml";

@@ -1,8 +1,22 @@
 //! What a run tells while it is going on.
 
+use anyhow::Result;
+use burn::tensor::Tensor;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Epoch;
+use crate::model::Net;
+
+/// What a step learns.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Pixels less 128, `[images][channels][height][width]`.
+    pub pixels: &'a Tensor<4>,
+    /// `[images][classes]`: the loss is minus the sum of these times the logarithms of the probabilities.
+    pub targets: &'a [f32],
+    /// Learning rate of the step.
+    pub learning_rate: f64,
+}
 
 /// A moment in a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,6 +41,20 @@ pub struct Moment {
 pub trait Observer: Sync {
     /// Something about the network to be trained.
     fn note(&self, _note: &str) {}
+    /// The network as it is before the first step, or where a run goes on.
+    ///
+    /// # Errors
+    /// End the run.
+    fn begin(&self, _net: &Net) -> Result<()> {
+        Ok(())
+    }
+    /// What the next step learns.
+    ///
+    /// # Errors
+    /// End the run.
+    fn batch(&self, _batch: &Batch<'_>) -> Result<()> {
+        Ok(())
+    }
     /// A step is done.
     fn step(&self, _moment: &Moment) {}
     /// An epoch is done and saved.

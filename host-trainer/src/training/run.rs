@@ -15,7 +15,7 @@ use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
 use super::optimizer::restored;
 use super::{
-    CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData,
+    Batch, CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData,
     check_new, initial,
 };
 use crate::augment::{Key, Mix, augment, mix};
@@ -94,6 +94,7 @@ impl<'a> Run<'a> {
         if let Some(saved) = saved {
             run.restore(saved)?;
         }
+        observer.begin(&run.learner.net)?;
         Ok(run)
     }
 
@@ -212,6 +213,8 @@ impl<'a> Run<'a> {
             let mixtures: Vec<Mixture> = batch.iter().map(|&image| self.mixture(epoch, image)).collect();
             let input = pixels(batch.len(), shape, &self.device, |index| self.mixed(epoch, batch[index]));
             let learning_rate = self.learning_rate(epoch, step);
+            let targets = self.learner.criterion.targets(&mixtures);
+            observer.batch(&Batch { pixels: &input, targets: &targets, learning_rate })?;
             let learned = self.learner.step(input, &mixtures, Some(&mut dropout), learning_rate);
             ensure!(learned.loss.is_finite(), self.diverged(epoch, "training"));
             if let Some(average) = &mut self.average {

@@ -41,6 +41,12 @@ impl Steps {
         })
     }
 
+    /// What the network reads and answers.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        self.learner.net.task()
+    }
+
     /// Multiply-accumulates of the forward pass of an image.
     #[must_use]
     pub fn macs(&self) -> usize {
