@@ -1,11 +1,50 @@
 //! Ranges of activations, and the temperature of the scores.
 
-use anyhow::{Result, ensure};
-use rayon::prelude::*;
+use std::path::Path;
 
+use anyhow::{Context, Result, ensure};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::atomic;
 use crate::config::Method;
 use crate::graph::Graph;
 use crate::quantise::{Quantisation, Range};
+
+/// Ranges of a graph's tensors, and how they were chosen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibrated {
+    /// How.
+    pub method: Method,
+    /// One a tensor of [`Graph::run`].
+    pub ranges: Vec<Range>,
+}
+
+impl Calibrated {
+    /// Writes them as JSON.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        atomic::write(path, serde_json::to_string_pretty(self)?.as_bytes())
+    }
+
+    /// Reads what [`save`](Self::save) wrote.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is damaged.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged: train again", path.display()))
+    }
+}
+
+/// Which of `count` training images are calibrated on, at most `most`: every n-th, since images are in the order of their
+/// classes, so that all classes take part.
+pub fn calibration_indices(count: usize, most: usize) -> impl Iterator<Item = usize> {
+    let chosen = most.min(count);
+    (0..chosen).map(move |index| index * count / chosen)
+}
 
 /// Bins of the histograms that [`Method::Percentile`] and [`Method::Mse`] use.
 const BINS: usize = 4096;

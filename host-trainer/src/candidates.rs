@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::calibrate;
+use crate::calibrate::{Calibrated, calibrate};
 use crate::config::Method;
 use crate::emit::Emitted;
 use crate::graph::{FloatOp, Graph};
@@ -40,6 +40,9 @@ pub struct Choice {
     pub correction: Vec<Option<f64>>,
     /// How many of these rounds the model has had: as many as gave the highest SQNR, 0 where none was higher.
     pub corrected: usize,
+    /// Whether the network has learnt to be quantised with its ranges; then nothing else is tried.
+    #[serde(default)]
+    pub aware: bool,
 }
 
 /// What all candidates are made from.
@@ -80,7 +83,27 @@ pub fn best(
     let best = tried.into_iter().max_by(|(_, a, _), (_, b, _)| a.exactness().total_cmp(&b.exactness()));
     let (method, candidate, ranges) = best.context("no quantisation method was tried")?;
     let (Candidate { model, plain, layers }, corrected, correction) = candidates.correct(candidate, &ranges)?;
-    Ok(Best { choice: Choice { method, methods, correction, corrected }, model, plain, layers })
+    let choice = Choice { method, methods, correction, corrected, aware: false };
+    Ok(Best { choice, model, plain, layers })
+}
+
+/// Quantises a graph that has learnt to be quantised with these ranges. What its float weights make is no aim, so nothing is
+/// chosen or corrected by it.
+///
+/// # Errors
+/// When the graph cannot be quantised.
+pub fn learnt(
+    graph: &Graph,
+    inputs: &[Vec<i8>],
+    Calibrated { method, ranges }: &Calibrated,
+    temperature: f32,
+    emit: impl Fn(&QuantModel) -> Result<Emitted>,
+) -> Result<Best> {
+    let candidate = Candidates { graph, inputs, temperature, emit }.quantise(graph, ranges)?;
+    let methods = vec![(*method, candidate.decibels())];
+    let choice = Choice { method: *method, methods, correction: Vec::new(), corrected: 0, aware: true };
+    let Candidate { model, plain, layers } = candidate;
+    Ok(Best { choice, model, plain, layers })
 }
 
 impl<F: Fn(&QuantModel) -> Result<Emitted>> Candidates<'_, F> {

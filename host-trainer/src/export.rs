@@ -1,13 +1,12 @@
 //! The end of a run: quantises the trained network, writes the blob and reports how it compares with the float network.
 
 use anyhow::Result;
-use clap::ValueEnum;
 use no_std_infer::Model;
 use no_std_infer::format::{Calibration, ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
 
 use crate::blob::with_calibration;
-use crate::calibrate::temperature;
+use crate::calibrate::{calibration_indices, temperature};
 use crate::candidates::{self, Best, Choice};
 use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::confidence::Confidence;
@@ -60,7 +59,8 @@ pub struct Report {
 /// What an export is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Choices {
-    /// How the ranges of activations are chosen; the best of all methods where there is none.
+    /// How the ranges of activations are chosen; where there is none, those that the network has learnt, or else by the best
+    /// of all methods.
     pub method: Option<Method>,
     /// Most bytes of weights and tables, or the least that the model needs.
     pub flash: usize,
@@ -75,7 +75,8 @@ pub struct Choices {
 /// When the network cannot be quantised or a file cannot be written.
 pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, choices: &Choices) -> Result<Report> {
     let graph = run.graph()?;
-    let calibration = calibration_inputs(&images.train, config.quantize.images);
+    let chosen = calibration_indices(images.train.len(), config.quantize.images);
+    let calibration: Vec<Vec<i8>> = chosen.map(|index| images.train.input(index)).collect();
     let temperature = match &choices.confidence {
         Some(confidence) => confidence.int8.temperature,
         None if images.valid.len() < TEMPERATURE_IMAGES => 1.0,
@@ -83,9 +84,14 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     };
     let source = Source { run, config, record };
 
-    let methods = choices.method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
     let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), 0);
-    let best = candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?;
+    let best = match (choices.method, run.ranges()?) {
+        (None, Some(learnt)) => candidates::learnt(&graph, &calibration, &learnt, temperature, emit_plain)?,
+        (method, _) => {
+            let methods = method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
+            candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?
+        }
+    };
     let Best { choice, model: quantised, plain, layers } = best;
 
     let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
@@ -158,12 +164,6 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Every n-th training image, at most `most`: the images are in the order of their classes, so all classes take part.
-fn calibration_inputs(train: &Images, most: usize) -> Vec<Vec<i8>> {
-    let count = most.min(train.len());
-    (0..count).map(|index| train.input(index * train.len() / count)).collect()
-}
-
 /// Float and int8 predictions on the splits that have images, validation before test.
 #[must_use]
 pub fn compare(graph: &Graph, model: &Model<'_>, labels: &[String], images: &Loaded) -> Comparison {
@@ -226,13 +226,16 @@ impl Report {
 }
 
 impl Choice {
-    /// A line for each method tried, and one for the correction of the biases.
+    /// A line for each method tried, and one for the correction of the biases; or one for ranges that were learnt.
     #[must_use]
     pub fn to_text(&self) -> String {
+        if let (true, [(_, db)]) = (self.aware, &self.methods[..]) {
+            let method = self.method.name();
+            return format!("  learnt with the ranges of {method}: SQNR of the logits {}\n", decibels(*db));
+        }
         let line = |(method, db): &(Method, Option<f64>)| {
             let chosen = if *method == self.method { " (chosen)" } else { "" };
-            let name = method.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned());
-            format!("  {name}: SQNR of the logits {}{chosen}\n", decibels(*db))
+            format!("  {}: SQNR of the logits {}{chosen}\n", method.name(), decibels(*db))
         };
         let methods: String = self.methods.iter().map(line).collect();
         let rounds: Vec<String> = self.correction.iter().map(|&db| decibels(db)).collect();

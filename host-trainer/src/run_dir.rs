@@ -6,11 +6,12 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::calibrate::Calibrated;
 use crate::config::{Config, Normalization};
 use crate::dataset::{ChannelStatistics, Dataset, Loaded, Sample};
 use crate::graph::Graph;
 use crate::hexadecimal::hexadecimal;
-use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
+use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
 use crate::{atomic, metrics};
 
 /// A folder that `train` makes.
@@ -84,6 +85,15 @@ impl RunDir {
             "{shown} holds no trained network: finish the run by `host-trainer train --resume {shown}`"
         );
         Graph::load(&path)
+    }
+
+    /// The ranges that the network has learnt to be quantised with, where it has.
+    ///
+    /// # Errors
+    /// When their file is damaged.
+    pub fn ranges(&self) -> Result<Option<Calibrated>> {
+        let path = self.file(RANGES_FILE);
+        path.exists().then(|| Calibrated::load(&path)).transpose()
     }
 
     /// What was measured in each epoch.

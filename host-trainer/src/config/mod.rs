@@ -37,8 +37,16 @@ pub struct Config {
     pub cosine: CosineConfig,
     /// When to give up.
     pub early_stopping: EarlyStoppingConfig,
-    /// Post-training quantisation.
+    /// Quantisation.
     pub quantize: QuantizeConfig,
+}
+
+impl Config {
+    /// Largest number of passes over the training images.
+    #[must_use]
+    pub fn epochs(&self) -> usize {
+        self.train.epochs + self.quantize.aware.as_ref().map_or(0, |aware| aware.epochs)
+    }
 }
 
 /// How a folder without `train`/`valid`/`test` sub-folders is split; stratified by class.
@@ -164,7 +172,7 @@ impl AugmentConfig {
     }
 }
 
-/// Post-training quantisation.
+/// Quantisation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuantizeConfig {
@@ -172,11 +180,29 @@ pub struct QuantizeConfig {
     pub method: Option<Method>,
     /// Largest number of training images to calibrate on.
     pub images: usize,
+    /// Last epochs in which the network learns with the values that int8 has; when absent, there are none.
+    pub aware: Option<AwareConfig>,
+}
+
+/// Quantisation-aware training: epochs after those of `train`, from the weights that these kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AwareConfig {
+    /// Number of epochs.
+    pub epochs: usize,
+    /// Largest learning rate, which follows [`CosineConfig`] over these epochs.
+    pub learning_rate: f64,
+}
+
+impl Default for AwareConfig {
+    fn default() -> Self {
+        Self { epochs: 2, learning_rate: 1e-4 }
+    }
 }
 
 impl Default for QuantizeConfig {
     fn default() -> Self {
-        Self { method: None, images: 256 }
+        Self { method: None, images: 256, aware: None }
     }
 }
 
@@ -190,4 +216,16 @@ pub enum Method {
     Percentile,
     /// The range with the least mean squared quantisation error.
     Mse,
+}
+
+impl Method {
+    /// The name on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Method::MinMax => "min-max",
+            Method::Percentile => "percentile",
+            Method::Mse => "mse",
+        }
+    }
 }

@@ -7,8 +7,8 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
-    AugmentConfig, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, InputConfig, Normalization,
-    PlateauConfig, QuantizeConfig, TrainConfig,
+    AugmentConfig, AwareConfig, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, InputConfig,
+    Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
 };
 use crate::graph::Shape;
 
@@ -207,9 +207,12 @@ impl QuantizeConfig {
     /// Checks every entry.
     ///
     /// # Errors
-    /// No image to calibrate on.
+    /// No image to calibrate on, or an epoch that learns nothing.
     pub fn validate(&self) -> Result<()> {
-        check("quantize.images", &self.images, 1.., "at least 1")
+        check("quantize.images", &self.images, 1.., "at least 1")?;
+        let Some(AwareConfig { epochs, learning_rate }) = &self.aware else { return Ok(()) };
+        check("quantize.aware.epochs", epochs, 1.., "at least 1")?;
+        check("quantize.aware.learning_rate", learning_rate, f64::MIN_POSITIVE..=10.0, "more than 0 and at most 10")
     }
 }
 
@@ -287,6 +290,8 @@ mod tests {
             ("[early_stopping]\npatience = 0", "early_stopping.patience", "0"),
             ("[early_stopping]\nmin_delta = inf", "early_stopping.min_delta", "inf"),
             ("[quantize]\nimages = 0", "quantize.images", "0"),
+            ("[quantize.aware]\nepochs = 0", "quantize.aware.epochs", "0"),
+            ("[quantize.aware]\nlearning_rate = 0.0", "quantize.aware.learning_rate", "0"),
         ];
         for (text, entry, value) in cases {
             let message = refusal(text);

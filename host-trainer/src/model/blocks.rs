@@ -10,9 +10,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+#[cfg(doc)]
+use super::Net;
+use super::aware::{round, round_parameters, scale_and_offset};
 use super::ops::{self, Bounds, Norm};
 use crate::config::{Activation, Block};
 use crate::graph::Shape;
+use crate::quantise::{NodeQuantisation, Quantisation};
 
 /// Rows or columns that TFLite's SAME padding adds before and after an input of `size`.
 pub(super) fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
@@ -78,6 +82,9 @@ pub(super) struct Conv {
     pub depthwise: bool,
     #[module(skip)]
     pub activation: Activation,
+    /// Where the forward pass is [aware](Net::quantise_aware) of it.
+    #[module(skip)]
+    pub quantisation: Option<NodeQuantisation>,
 }
 
 /// How a [`Conv`] differs from the others.
@@ -102,6 +109,7 @@ impl Conv {
             stride,
             depthwise,
             activation,
+            quantisation: None,
         }
     }
 
@@ -122,20 +130,52 @@ impl Conv {
 
     /// Pads the pixels with 0 first and normalises the result, so that the padding is mid-grey.
     fn forward_pixels(&self, pixels: Tensor<4>, normalise: impl Fn(Tensor<4>) -> Tensor<4>) -> Tensor<4> {
-        let [_, _, height, width] = pixels.dims();
-        let padded = pixels.pad(self.padding(height, width), PadMode::Constant(0.0));
+        let [_, channels, height, width] = pixels.dims();
+        let padding = self.padding(height, width);
+        if let Some(quantisation) = self.quantisation {
+            let folded = self.folded(Some(scale_and_offset(channels, &pixels.device(), normalise)));
+            return self.convolve_aware(pixels, padding, folded, quantisation);
+        }
+        let padded = pixels.pad(padding, PadMode::Constant(0.0));
         self.convolve(normalise(padded), [(0, 0); 2])
     }
 
     fn convolve(&self, x: Tensor<4>, padding: [(usize, usize); 2]) -> Tensor<4> {
-        let groups = if self.depthwise { self.weight.dims()[0] } else { 1 };
-        let options = ConvOptions::new_with_padding([self.stride; 2], padding, [1, 1], groups);
-        let x = ops::conv2d(x, self.weight.val(), options);
+        if let Some(quantisation) = self.quantisation {
+            return self.convolve_aware(x, padding, self.folded(None), quantisation);
+        }
+        let x = ops::conv2d(x, self.weight.val(), self.options(padding));
         match (&self.norm, &self.bias) {
             (Some(norm), _) => normalise(x, norm, self.activation),
             (None, Some(bias)) => activate(x + bias.val().reshape([1, -1, 1, 1]), self.activation),
             (None, None) => activate(x, self.activation),
         }
+    }
+
+    /// Convolution by folded weights and bias, with the values that int8 has.
+    fn convolve_aware(
+        &self,
+        x: Tensor<4>,
+        padding: [(usize, usize); 2],
+        folded: (Tensor<4>, Tensor<1>),
+        quantisation: NodeQuantisation,
+    ) -> Tensor<4> {
+        let (weight, bias) = round_parameters(folded, 0, quantisation.input.scale);
+        let sums = ops::conv2d(x, weight, self.options(padding)) + bias.reshape([1, -1, 1, 1]);
+        activate_aware(sums, self.activation, quantisation.output)
+    }
+
+    fn options(&self, padding: [(usize, usize); 2]) -> ConvOptions<2> {
+        let groups = if self.depthwise { self.weight.dims()[0] } else { 1 };
+        ConvOptions::new_with_padding([self.stride; 2], padding, [1, 1], groups)
+    }
+}
+
+/// An activation function with the values that int8 has. The device clamps as it rounds; a sigmoid is a layer of its own.
+fn activate_aware<const D: usize>(x: Tensor<D>, activation: Activation, output: Quantisation) -> Tensor<D> {
+    match activation {
+        Activation::Sigmoid => round(sigmoid(round(x, output)), Quantisation::PROBABILITY),
+        other => round(activate(x, other), output),
     }
 }
 
@@ -165,6 +205,9 @@ pub(super) struct Layer {
     pub units: Vec<Conv>,
     #[module(skip)]
     pub block: Block,
+    /// Of what its sum or pooling makes, where the forward pass is [aware](Net::quantise_aware) of it.
+    #[module(skip)]
+    pub quantisation: Option<Quantisation>,
 }
 
 impl Layer {
@@ -202,7 +245,7 @@ impl Layer {
             Block::MaxPool { .. } | Block::AveragePool { .. } | Block::GlobalAveragePool => Vec::new(),
         };
         let units = shapes.into_iter().map(|shape| Conv::new(shape, init)).collect();
-        Ok((Self { units, block: block.clone() }, output))
+        Ok((Self { units, block: block.clone(), quantisation: None }, output))
     }
 
     /// Names of [`Layer::units`].
@@ -227,7 +270,7 @@ impl Layer {
     }
 
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        match self.block {
+        let x = match self.block {
             Block::Conv { .. } | Block::Separable { .. } => self.units.iter().fold(x, |x, unit| unit.forward(x)),
             Block::Residual { .. } => {
                 let main = self.units[1].forward(self.units[0].forward(x.clone()));
@@ -243,6 +286,10 @@ impl Layer {
                 let [images, channels, height, width] = x.dims();
                 x.reshape([images, channels, height * width]).mean_dim(2).reshape([images, channels, 1, 1])
             }
+        };
+        match self.quantisation {
+            Some(quantisation) => round(x, quantisation),
+            None => x,
         }
     }
 }
@@ -292,11 +339,14 @@ pub(super) struct Dense {
     pub bias: Param<Tensor<1>>,
     #[module(skip)]
     pub activation: Activation,
+    /// Where the forward pass is [aware](Net::quantise_aware) of it.
+    #[module(skip)]
+    pub quantisation: Option<NodeQuantisation>,
 }
 
 impl Dense {
     pub fn new(inputs: usize, outputs: usize, activation: Activation, init: &mut Initialiser) -> Self {
-        Self { weight: init.he([inputs, outputs], inputs), bias: init.zeros(outputs), activation }
+        Self { weight: init.he([inputs, outputs], inputs), bias: init.zeros(outputs), activation, quantisation: None }
     }
 
     /// Replaces weights `[in][out]` and bias.
@@ -307,7 +357,12 @@ impl Dense {
     }
 
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        activate(linear(x, self.weight.val(), Some(self.bias.val())), self.activation)
+        let (weight, bias) = (self.weight.val(), self.bias.val());
+        let Some(NodeQuantisation { input, output }) = self.quantisation else {
+            return activate(linear(x, weight, Some(bias)), self.activation);
+        };
+        let (weight, bias) = round_parameters((weight, bias), 1, input.scale);
+        activate_aware(linear(x, weight, Some(bias)), self.activation, output)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The float network: built from the configuration, trained with burn, exported as a [`Graph`](crate::graph::Graph).
 
+mod aware;
 mod blocks;
 mod export;
 mod freeze;

@@ -6,6 +6,8 @@ mod share;
 pub(crate) mod tests;
 mod weights;
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
@@ -65,6 +67,27 @@ pub fn quantise(graph: &Graph, ranges: &[Range], temperature: f32) -> Result<Qua
         builder.add(node, quantisation).with_context(|| format!("layer {} cannot be quantised", node.name))?;
     }
     builder.finish(temperature)
+}
+
+/// How what a node reads and makes is quantised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NodeQuantisation {
+    /// Its first input.
+    pub input: Quantisation,
+    /// Its output.
+    pub output: Quantisation,
+}
+
+/// How each node's tensors are quantised, by the node's name.
+///
+/// # Errors
+/// Those of [`quantise`] that concern ranges.
+pub fn node_quantisations(graph: &Graph, ranges: &[Range]) -> Result<BTreeMap<String, NodeQuantisation>> {
+    let of = share::quantisations(graph, ranges)?;
+    let node = |(index, node): (usize, &Node)| {
+        (node.name.clone(), NodeQuantisation { input: of[node.inputs[0]], output: of[index + 1] })
+    };
+    Ok(graph.nodes.iter().enumerate().map(node).collect())
 }
 
 /// Layers with weights.

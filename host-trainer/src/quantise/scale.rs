@@ -1,9 +1,10 @@
 //! From real numbers to fixed point: activation ranges, multipliers, softmax parameters.
 
 use no_std_infer::fixed::{Multiplier, SOFTMAX_DIFF_BITS};
+use serde::{Deserialize, Serialize};
 
 /// Smallest and largest real value of a tensor; 0 is always inside.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     /// 0 or less.
     pub min: f32,

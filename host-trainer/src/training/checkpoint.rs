@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use super::Epoch;
+use super::aware::Aware;
 use crate::atomic;
 use crate::plateau::{EarlyStopping, Plateau};
 
@@ -35,6 +36,8 @@ pub(super) struct Checkpoint {
     pub stopping: EarlyStopping,
     /// True when early stopping has ended the run.
     pub stopped: bool,
+    /// Since when the run learns with int8's values, where it does.
+    pub aware: Option<Aware>,
     pub epochs: Vec<Epoch>,
 }
 

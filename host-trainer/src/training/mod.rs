@@ -4,6 +4,7 @@
 //! of threads, and when it is killed and resumed.
 
 mod average;
+mod aware;
 mod batch;
 mod checkpoint;
 mod initial;
@@ -32,6 +33,8 @@ pub const CONFIG_FILE: &str = "config.toml";
 pub const METRICS_FILE: &str = "metrics.csv";
 /// Name of the trained float graph's file in a run folder, in postcard.
 pub const GRAPH_FILE: &str = "graph.postcard";
+/// Name of the file in a run folder with the ranges that the network has learnt to be quantised with.
+pub const RANGES_FILE: &str = "ranges.json";
 
 /// Images at the network's input size and their classes.
 #[derive(Clone, Copy, Debug)]
@@ -171,7 +174,7 @@ pub fn train(
     let outcome = pool.install(|| {
         let mut run = run::Run::start(data, config, run_dir, options, observer)?;
         while !run.finished() {
-            observer.epoch(run.epoch(observer)?, config.train.epochs);
+            observer.epoch(run.epoch(observer)?, config.epochs());
         }
         run.finish()
     });

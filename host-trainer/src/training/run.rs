@@ -9,14 +9,15 @@ use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 
 use super::average::Average;
+use super::aware::quantise_aware;
 use super::batch::{Use, generator, order, pixels};
 use super::checkpoint::{Checkpoint, fingerprint};
 use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
 use super::optimizer::restored;
 use super::{
-    Batch, CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, TrainingData,
-    check_new, initial,
+    Batch, CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, RANGES_FILE,
+    TrainingData, check_new, initial,
 };
 use crate::augment::{Key, Mix, augment, mix};
 use crate::config::{Config, Monitor, Schedule};
@@ -29,16 +30,16 @@ const VALIDATION_BATCH: usize = 64;
 
 /// A run between two epochs.
 pub(super) struct Run<'a> {
-    data: &'a TrainingData<'a>,
-    config: &'a Config,
+    pub data: &'a TrainingData<'a>,
+    pub config: &'a Config,
     run_dir: PathBuf,
     /// With autodiff.
     device: Device,
-    learner: Learner,
+    pub learner: Learner,
     /// Of the network over the steps so far, where one is asked for; then it is what is measured and kept.
-    average: Option<Average>,
+    pub average: Option<Average>,
     /// All that a checkpoint holds but the weights and the optimiser, which are those of its epoch.
-    state: Checkpoint,
+    pub state: Checkpoint,
 }
 
 impl<'a> Run<'a> {
@@ -72,6 +73,7 @@ impl<'a> Run<'a> {
                 plateau: Plateau::new(&config.plateau),
                 stopping: EarlyStopping::new(&config.early_stopping),
                 stopped: false,
+                aware: None,
                 epochs: Vec::new(),
             },
             data,
@@ -129,6 +131,10 @@ impl<'a> Run<'a> {
         let damaged =
             || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
         let learner = &mut self.learner;
+        if let Some(aware) = &saved.aware {
+            quantise_aware(&mut learner.net, &aware.calibrated.ranges)?;
+            self.average = self.average.take().map(|_| Average::new(self.config.train.ema, &learner.net));
+        }
         learner.net = load(learner.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
         learner.optimizer = restored(&self.config.train, std::mem::take(&mut saved.optimizer)).with_context(damaged)?;
         if let Some(average) = &mut self.average {
@@ -139,12 +145,24 @@ impl<'a> Run<'a> {
     }
 
     pub fn finished(&self) -> bool {
+        match (&self.config.quantize.aware, &self.state.aware) {
+            (None, _) => self.float_is_over(),
+            (Some(_), None) => false,
+            (Some(settings), Some(begun)) => self.state.epochs.len() >= begun.after + settings.epochs,
+        }
+    }
+
+    /// Whether the epochs that learn without int8's values are over.
+    pub fn float_is_over(&self) -> bool {
         self.state.stopped || self.state.epochs.len() >= self.config.train.epochs
     }
 
     /// Trains an epoch, measures it, and adjusts the schedule.
     pub fn epoch(&mut self, observer: &dyn Observer) -> Result<&Epoch> {
         let start = Instant::now();
+        if self.becomes_aware() {
+            self.become_aware(observer)?;
+        }
         let epoch = self.state.epochs.len() + 1;
         let (train_loss, train_accuracy) = self.steps(epoch, observer)?;
         let net = self.result();
@@ -184,20 +202,27 @@ impl<'a> Run<'a> {
         self.average.as_ref().map_or_else(|| self.learner.net.valid(), |average| average.net().clone())
     }
 
-    fn steps_of_epoch(&self) -> usize {
+    /// Steps before a step, counted from 0, of an epoch, since the run began or became aware of its quantisation.
+    fn steps_before(&self, epoch: usize, step: usize) -> usize {
+        let after = self.state.aware.as_ref().map_or(0, |aware| aware.after);
+        (epoch - 1 - after) * self.steps_of_epoch() + step
+    }
+
+    pub fn steps_of_epoch(&self) -> usize {
         self.data.train.labels.len().div_ceil(self.config.train.batch_size)
     }
 
     /// The learning rate of a step, counted from 0, of an epoch.
     fn learning_rate(&self, epoch: usize, step: usize) -> f64 {
-        match self.config.train.schedule {
+        let (settings, step) = (&self.config.train, self.steps_before(epoch, step));
+        let float = || match settings.schedule {
             Schedule::Plateau => self.state.learning_rate,
             Schedule::Cosine => {
-                let (steps, settings) = (self.steps_of_epoch(), &self.config.train);
-                let share = cosine::share(&self.config.cosine, (epoch - 1) * steps + step, settings.epochs * steps);
-                settings.learning_rate * share
+                let steps = settings.epochs * self.steps_of_epoch();
+                settings.learning_rate * cosine::share(&self.config.cosine, step, steps)
             }
-        }
+        };
+        self.aware_learning_rate(step).unwrap_or_else(float)
     }
 
     /// Trains on every image once; loss and accuracy on the way.
@@ -206,7 +231,7 @@ impl<'a> Run<'a> {
         let settings = &self.config.train;
         let order = order(self.config.seed, epoch, train.labels.len());
         let mut dropout = generator(self.config.seed, epoch, Use::Dropout);
-        let steps = self.steps_of_epoch();
+        let (steps, steps_before) = (self.steps_of_epoch(), self.steps_before(epoch, 0));
         let (mut loss_sum, mut weight_sum, mut correct, mut seen) = (0.0, 0.0, 0, 0);
         for (step, batch) in order.chunks(settings.batch_size).enumerate() {
             let labels: Vec<usize> = batch.iter().map(|&image| train.labels[image]).collect();
@@ -218,7 +243,7 @@ impl<'a> Run<'a> {
             let learned = self.learner.step(input, &mixtures, Some(&mut dropout), learning_rate);
             ensure!(learned.loss.is_finite(), self.diverged(epoch, "training"));
             if let Some(average) = &mut self.average {
-                average.update(&self.learner.net, (epoch - 1) * steps + step);
+                average.update(&self.learner.net, steps_before + step);
             }
 
             loss_sum += learned.loss * learned.weight;
@@ -227,7 +252,7 @@ impl<'a> Run<'a> {
             seen += labels.len();
             observer.step(&Moment {
                 epoch,
-                epochs: settings.epochs,
+                epochs: self.config.epochs(),
                 step: step + 1,
                 steps,
                 learning_rate,
@@ -286,8 +311,11 @@ impl<'a> Run<'a> {
         atomic::write(&self.run_dir.join(METRICS_FILE), &writer.into_inner()?)
     }
 
-    /// Writes the graph of the weights that are kept.
+    /// Writes the graph of the weights that are kept, and before it the ranges that they have learnt.
     pub fn finish(self) -> Result<Outcome> {
+        if let Some(aware) = &self.state.aware {
+            aware.calibrated.save(&self.run_dir.join(RANGES_FILE))?;
+        }
         let graph = load(self.learner.net.valid(), self.state.best_weights)?.graph();
         graph.save(&self.run_dir.join(GRAPH_FILE))?;
         Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })

@@ -3,12 +3,19 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
+use no_std_infer::Model;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use super::*;
-use crate::config::{Activation, AugmentConfig, Block, Head, Monitor, OptimizerKind, Schedule};
-use crate::graph::FloatOp;
+use crate::calibrate::Calibrated;
+use crate::config::{Activation, AugmentConfig, AwareConfig, Block, Head, Monitor, OptimizerKind, Schedule};
+use crate::emit::emit;
+use crate::evaluate::{infer_all, int8_classes};
+use crate::graph::{FloatOp, pixels_to_input};
+use crate::quantise::quantise;
+use crate::quantise::tests::description;
 
 /// Images of horizontal (class 0) and vertical (class 1) stripes with noise.
 struct Stripes {
@@ -100,7 +107,7 @@ fn a_tiny_network_learns_stripes_and_leaves_its_files() {
     let valid = images.data(40).valid;
     let mut loss = 0.0;
     for (index, &label) in valid.labels.iter().enumerate() {
-        let logits = graph.logits(&crate::graph::pixels_to_input(valid.image(index, images.shape)));
+        let logits = graph.logits(&pixels_to_input(valid.image(index, images.shape)));
         loss += f64::from((1.0 + (logits[1 - label] - logits[label]).exp()).ln()) / valid.labels.len() as f64;
     }
     assert!((loss - best.valid_loss).abs() < 1e-3, "{loss} {best:?}");
@@ -165,6 +172,38 @@ fn transfer_runs_do_not_depend_on_threads_and_resume_to_the_same_end() {
         assert!(killed.is_err());
         let resume = Options { resume: true, ..options(2) };
         assert_eq!(timeless(&train(&data, &config, dir.path(), resume, &Silent).unwrap()), runs[0]);
+    }
+}
+
+#[test]
+fn runs_that_end_with_int8_s_values_measure_what_the_engine_gives_and_resume_to_the_same_end() {
+    let images = Stripes::new(100, 9, 10);
+    let mut config = transfer(2);
+    config.quantize.aware = Some(AwareConfig { epochs: 2, learning_rate: 1e-3 });
+    let data = images.data(60);
+    let dir = tempfile::tempdir().unwrap();
+    let whole = train(&data, &config, dir.path(), options(1), &Silent).unwrap();
+    assert_eq!((whole.epochs.len(), whole.best_epoch), (4, 4));
+    assert!(whole.epochs[2].learning_rate <= 1e-3 && whole.epochs[3].learning_rate < whole.epochs[2].learning_rate);
+
+    let learnt = Calibrated::load(&dir.path().join(RANGES_FILE)).unwrap();
+    let model = quantise(&whole.graph, &learnt.ranges, 1.0).unwrap();
+    let blob = emit(&model, &description(&[])).unwrap().blob;
+    let model = Model::parse(&blob).unwrap();
+    let inputs = (0..60).map(|index| pixels_to_input(data.valid.image(index, images.shape))).collect::<Vec<_>>();
+    let classes = int8_classes(&infer_all(&model, inputs.par_iter()));
+    let right = classes.iter().zip(data.valid.labels).filter(|(class, label)| class == label).count();
+    let measured = 60.0 * whole.epochs[3].valid_accuracy;
+    assert!(right > 30 && (right as f64 - measured).abs() <= 1.0, "{right} {measured}");
+
+    for (epoch, step) in [(3, 1), (4, 2)] {
+        let dir = tempfile::tempdir().unwrap();
+        let killer = Killer { epoch, step };
+        let killed = catch_unwind(AssertUnwindSafe(|| train(&data, &config, dir.path(), options(1), &killer)));
+        assert!(killed.is_err());
+        let resume = Options { resume: true, ..options(2) };
+        assert_eq!(timeless(&train(&data, &config, dir.path(), resume, &Silent).unwrap()), timeless(&whole));
+        assert_eq!(Calibrated::load(&dir.path().join(RANGES_FILE)).unwrap(), learnt);
     }
 }
 
