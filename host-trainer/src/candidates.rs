@@ -1,4 +1,5 @@
-//! Quantises a graph by several methods, corrects the biases of the best, and keeps what is closest to the float graph.
+//! Quantises a graph by several methods, equalises channels and corrects biases of the best, and keeps what is closest to
+//! the float graph.
 
 use anyhow::{Context, Result};
 use no_std_infer::Model;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::calibrate::{Calibrated, calibrate};
 use crate::config::Method;
 use crate::emit::Emitted;
+use crate::equalise::equalise;
 use crate::graph::{FloatOp, Graph};
 use crate::quantise::{QuantModel, Range, quantise};
 use crate::sqnr::{LayerSqnr, layer_sqnr, mean_shifts};
@@ -36,6 +38,12 @@ pub struct Choice {
     pub method: Method,
     /// Every method tried, with its SQNR.
     pub methods: Vec<(Method, Option<f64>)>,
+    /// SQNR with equalised channels, where there are any to equalise.
+    #[serde(default)]
+    pub equalisation: Option<f64>,
+    /// Whether the model has them: where they gave a higher SQNR.
+    #[serde(default)]
+    pub equalised: bool,
     /// SQNR after each round of bias correction.
     pub correction: Vec<Option<f64>>,
     /// How many of these rounds the model has had: as many as gave the highest SQNR, 0 where none was higher.
@@ -46,6 +54,7 @@ pub struct Choice {
 }
 
 /// What all candidates are made from.
+#[derive(Clone, Copy)]
 struct Candidates<'a, F> {
     graph: &'a Graph,
     /// `pixel − 128`, HWC.
@@ -60,9 +69,9 @@ struct Candidate {
     layers: Vec<LayerSqnr>,
 }
 
-/// Tries `methods` on calibration inputs (`pixel − 128`, HWC), then empirical bias correction (Nagel et al. 2019,
-/// section 4.2) on the best: each round moves biases by what quantisation takes from the mean of a layer's channel. `emit` writes a
-/// model's blob.
+/// Tries `methods` on calibration inputs (`pixel − 128`, HWC), then on the best of them [equalised](equalise) channels, and at
+/// last empirical bias correction (Nagel et al. 2019, section 4.2): each round moves biases by what quantisation takes from the
+/// mean of a layer's channel. `emit` writes a model's blob.
 ///
 /// # Errors
 /// When the graph cannot be calibrated or quantised, or no method is given.
@@ -73,17 +82,26 @@ pub fn best(
     temperature: f32,
     emit: impl Fn(&QuantModel) -> Result<Emitted>,
 ) -> Result<Best> {
-    let candidates = Candidates { graph, inputs, temperature, emit };
+    let candidates = Candidates { graph, inputs, temperature, emit: &emit };
     let mut tried = Vec::new();
     for &method in methods {
-        let ranges = calibrate(graph, inputs, method)?;
-        tried.push((method, candidates.quantise(graph, &ranges)?, ranges));
+        tried.push((method, candidates.calibrated(method)?));
     }
-    let methods = tried.iter().map(|(method, candidate, _)| (*method, candidate.decibels())).collect();
-    let best = tried.into_iter().max_by(|(_, a, _), (_, b, _)| a.exactness().total_cmp(&b.exactness()));
-    let (method, candidate, ranges) = best.context("no quantisation method was tried")?;
-    let (Candidate { model, plain, layers }, corrected, correction) = candidates.correct(candidate, &ranges)?;
-    let choice = Choice { method, methods, correction, corrected, aware: false };
+    let methods = tried.iter().map(|(method, (candidate, _))| (*method, candidate.decibels())).collect();
+    let best = tried.into_iter().max_by(|(_, (a, _)), (_, (b, _))| a.exactness().total_cmp(&b.exactness()));
+    let (method, plain) = best.context("no quantisation method was tried")?;
+
+    let equal = equalise(graph, inputs);
+    let with_equal = equal.as_ref().map(|graph| Candidates { graph, ..candidates });
+    let equalised = with_equal.map(|candidates| candidates.calibrated(method)).transpose()?;
+    let equalisation = equalised.as_ref().and_then(|(candidate, _)| candidate.decibels());
+    let better = equalised.filter(|(candidate, _)| candidate.exactness() > plain.0.exactness());
+    let is_equalised = better.is_some();
+    let chosen = if is_equalised { with_equal.unwrap_or(candidates) } else { candidates };
+    let (candidate, ranges) = better.unwrap_or(plain);
+
+    let (Candidate { model, plain, layers }, corrected, correction) = chosen.correct(candidate, &ranges)?;
+    let choice = Choice { method, methods, equalisation, equalised: is_equalised, correction, corrected, aware: false };
     Ok(Best { choice, model, plain, layers })
 }
 
@@ -101,12 +119,26 @@ pub fn learnt(
 ) -> Result<Best> {
     let candidate = Candidates { graph, inputs, temperature, emit }.quantise(graph, ranges)?;
     let methods = vec![(*method, candidate.decibels())];
-    let choice = Choice { method: *method, methods, correction: Vec::new(), corrected: 0, aware: true };
+    let choice = Choice {
+        method: *method,
+        methods,
+        equalisation: None,
+        equalised: false,
+        correction: Vec::new(),
+        corrected: 0,
+        aware: true,
+    };
     let Candidate { model, plain, layers } = candidate;
     Ok(Best { choice, model, plain, layers })
 }
 
 impl<F: Fn(&QuantModel) -> Result<Emitted>> Candidates<'_, F> {
+    /// The graph, quantised with ranges that `method` chooses, and these.
+    fn calibrated(&self, method: Method) -> Result<(Candidate, Vec<Range>)> {
+        let ranges = calibrate(self.graph, self.inputs, method)?;
+        Ok((self.quantise(self.graph, &ranges)?, ranges))
+    }
+
     /// `graph` may have other biases than the one that it is compared with.
     fn quantise(&self, graph: &Graph, ranges: &[Range]) -> Result<Candidate> {
         let model = quantise(graph, ranges, self.temperature)?;
@@ -193,9 +225,9 @@ mod tests {
     fn the_best_is_as_good_as_any_candidate() {
         let graph = residual_network();
         let best = best(&graph, &inputs(&graph, 16), &METHODS, 1.0, write).unwrap();
-        let Choice { methods, correction, corrected, .. } = best.choice;
+        let Choice { methods, equalisation, correction, corrected, .. } = best.choice;
         assert_eq!((methods.len(), correction.len()), (METHODS.len(), ROUNDS));
-        let all = methods.iter().map(|(_, db)| *db).chain(correction.iter().copied());
+        let all = methods.iter().map(|(_, db)| *db).chain(equalisation.map(Some)).chain(correction.iter().copied());
         let logits = best.layers[best.layers.len() - 2].db;
         assert_eq!(logits, all.reduce(f64_max).unwrap());
         assert!(corrected == 0 || correction[corrected - 1] == logits);

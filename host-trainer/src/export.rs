@@ -244,7 +244,14 @@ impl Choice {
             1 => "the first is used".to_owned(),
             round => format!("number {round} is used"),
         };
-        format!("{methods}  after rounds of bias correction: {} ({kept})\n", rounds.join(", "))
+        let equalised = match (self.equalisation, self.equalised) {
+            (None, _) => String::new(),
+            (db, used) => {
+                let used = if used { "used" } else { "not used" };
+                format!("  with equalised channels: {} ({used})\n", decibels(db))
+            }
+        };
+        format!("{methods}{equalised}  after rounds of bias correction: {} ({kept})\n", rounds.join(", "))
     }
 }
 

@@ -20,6 +20,7 @@ pub mod dataset;
 pub mod device;
 pub mod device_bench;
 pub mod emit;
+pub mod equalise;
 pub mod evaluate;
 pub mod export;
 pub mod faces;
