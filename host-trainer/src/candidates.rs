@@ -38,9 +38,9 @@ pub struct Choice {
     pub method: Method,
     /// Every method tried, with its SQNR.
     pub methods: Vec<(Method, Option<f64>)>,
-    /// SQNR with equalised channels, where there are any to equalise.
+    /// SQNR of the best without and with equalised channels, where there are any to equalise.
     #[serde(default)]
-    pub equalisation: Option<f64>,
+    pub equalisation: Option<[Option<f64>; 2]>,
     /// Whether the model has them: where they gave a higher SQNR.
     #[serde(default)]
     pub equalised: bool,
@@ -61,6 +61,15 @@ struct Candidates<'a, F> {
     inputs: &'a [Vec<i8>],
     temperature: f32,
     emit: F,
+}
+
+/// The best of a model and its corrections.
+struct Corrected {
+    best: Candidate,
+    /// After how many rounds it came.
+    round: usize,
+    /// SQNR after each round.
+    correction: Vec<Option<f64>>,
 }
 
 struct Candidate {
@@ -91,17 +100,18 @@ pub fn best(
     let best = tried.into_iter().max_by(|(_, (a, _)), (_, (b, _))| a.exactness().total_cmp(&b.exactness()));
     let (method, plain) = best.context("no quantisation method was tried")?;
 
+    let plain = candidates.correct(plain)?;
     let equal = equalise(graph, inputs);
-    let with_equal = equal.as_ref().map(|graph| Candidates { graph, ..candidates });
-    let equalised = with_equal.map(|candidates| candidates.calibrated(method)).transpose()?;
-    let equalisation = equalised.as_ref().and_then(|(candidate, _)| candidate.decibels());
-    let better = equalised.filter(|(candidate, _)| candidate.exactness() > plain.0.exactness());
-    let is_equalised = better.is_some();
-    let chosen = if is_equalised { with_equal.unwrap_or(candidates) } else { candidates };
-    let (candidate, ranges) = better.unwrap_or(plain);
-
-    let (Candidate { model, plain, layers }, corrected, correction) = chosen.correct(candidate, &ranges)?;
-    let choice = Choice { method, methods, equalisation, equalised: is_equalised, correction, corrected, aware: false };
+    let with_equal = |graph| {
+        let candidates = Candidates { graph, ..candidates };
+        candidates.correct(candidates.calibrated(method)?)
+    };
+    let equal = equal.as_ref().map(with_equal).transpose()?;
+    let equalisation = equal.as_ref().map(|equal| [&plain, equal].map(|corrected| corrected.best.decibels()));
+    let better = equal.filter(|equal| equal.best.exactness() > plain.best.exactness());
+    let equalised = better.is_some();
+    let Corrected { best: Candidate { model, plain, layers }, round: corrected, correction } = better.unwrap_or(plain);
+    let choice = Choice { method, methods, equalisation, equalised, correction, corrected, aware: false };
     Ok(Best { choice, model, plain, layers })
 }
 
@@ -147,20 +157,20 @@ impl<F: Fn(&QuantModel) -> Result<Emitted>> Candidates<'_, F> {
         Ok(Candidate { model, plain, layers })
     }
 
-    /// The best of a model and its corrections, after how many rounds it came, and the SQNR after each.
-    fn correct(&self, first: Candidate, ranges: &[Range]) -> Result<(Candidate, usize, Vec<Option<f64>>)> {
+    /// Corrects the biases of a model with these ranges, round by round.
+    fn correct(&self, (first, ranges): (Candidate, Vec<Range>)) -> Result<Corrected> {
         let mut graph = self.graph.clone();
         let mut models = vec![first];
         for round in 0..ROUNDS {
             let shifts = mean_shifts(self.graph, &Model::parse(&models[round].plain.blob)?, self.inputs)?;
             shift_biases(&mut graph, &shifts);
-            models.push(self.quantise(&graph, ranges)?);
+            models.push(self.quantise(&graph, &ranges)?);
         }
         let correction = models[1..].iter().map(Candidate::decibels).collect();
         let ranked = models.into_iter().enumerate().rev();
         let (round, best) =
             ranked.max_by(|(_, a), (_, b)| a.exactness().total_cmp(&b.exactness())).expect("there is one");
-        Ok((best, round, correction))
+        Ok(Corrected { best, round, correction })
     }
 }
 
@@ -227,7 +237,11 @@ mod tests {
         let best = best(&graph, &inputs(&graph, 16), &METHODS, 1.0, write).unwrap();
         let Choice { methods, equalisation, correction, corrected, .. } = best.choice;
         assert_eq!((methods.len(), correction.len()), (METHODS.len(), ROUNDS));
-        let all = methods.iter().map(|(_, db)| *db).chain(equalisation.map(Some)).chain(correction.iter().copied());
+        let all = methods
+            .iter()
+            .map(|(_, db)| *db)
+            .chain(equalisation.into_iter().flatten())
+            .chain(correction.iter().copied());
         let logits = best.layers[best.layers.len() - 2].db;
         assert_eq!(logits, all.reduce(f64_max).unwrap());
         assert!(corrected == 0 || correction[corrected - 1] == logits);

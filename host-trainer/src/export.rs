@@ -244,14 +244,11 @@ impl Choice {
             1 => "the first is used".to_owned(),
             round => format!("number {round} is used"),
         };
-        let equalised = match (self.equalisation, self.equalised) {
-            (None, _) => String::new(),
-            (db, used) => {
-                let used = if used { "used" } else { "not used" };
-                format!("  with equalised channels: {} ({used})\n", decibels(db))
-            }
-        };
-        format!("{methods}{equalised}  after rounds of bias correction: {} ({kept})\n", rounds.join(", "))
+        let equalised = self.equalisation.map_or_else(String::new, |[without, with]| {
+            let used = if self.equalised { "used" } else { "not used" };
+            format!("  equalised channels: {}, without {} ({used})\n", decibels(with), decibels(without))
+        });
+        format!("{methods}  after rounds of bias correction: {} ({kept})\n{equalised}", rounds.join(", "))
     }
 }
 

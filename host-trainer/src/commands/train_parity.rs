@@ -163,3 +163,26 @@ impl TrainParity {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_those_of_the_same_images() {
+        let answers = |seed, ours: [usize; 4], pytorch: [usize; 4]| Answers {
+            seed,
+            labels: vec![0, 1, 2, 3],
+            groups: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
+            ours: ours.to_vec(),
+            pytorch: pytorch.to_vec(),
+        };
+        let seeds = [answers(1, [0, 1, 2, 0], [0, 1, 0, 0]), answers(2, [0, 0, 0, 3], [0, 1, 2, 3])];
+        let parity = TrainParity::new(&seeds);
+        assert_eq!((parity.images, parity.seeds[0].ours, parity.seeds[0].pytorch), (4, 0.75, 0.5));
+        assert_eq!(parity.difference.value, (0.25 - 0.5) / 2.0);
+        // Image b alone differs on the mean: half a right answer less.
+        assert_eq!((parity.difference.low, parity.difference.high), (-0.375, 0.0));
+        assert!(parity.to_text().contains("-0.1250 [-0.3750, 0.0000]"), "{}", parity.to_text());
+    }
+}
