@@ -155,7 +155,7 @@ impl Kernels for Reference {
         for_each_output(&op.output, 0..usize::from(op.output.height), |y, x, c| {
             let vector = op.input.offset as usize + (y * usize::from(op.output.width) + x) * inputs;
             let sum: i64 = (0..inputs)
-                .map(|i| i64::from(arena[vector + i]) * i64::from(layer.weights[c * inputs + i] as i8))
+                .map(|i| i64::from(arena[vector + i]) * i64::from(layer.weight(c, i)))
                 .sum();
             let channel = layer.channels.iter().nth(c).expect("one entry an output");
             let scaled = (sum + i64::from(channel.bias)) as f64 * f64::from_bits(channel.multiplier.bits);

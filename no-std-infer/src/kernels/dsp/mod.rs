@@ -20,7 +20,7 @@ use core::ops::Range;
 
 use super::{Kernels, Portable};
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
+use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer, DenseWeights};
 
 /// Kernels for cores with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,10 +43,9 @@ impl Kernels for Dsp {
     }
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        if layer.op.output.channels as usize >= dense::OUTPUTS {
-            dense::dense(arena, layer);
-        } else {
-            Portable::dense(arena, layer);
+        match layer.weights {
+            DenseWeights::Packed(blocks) => dense::packed(arena, layer, blocks),
+            DenseWeights::Plain(_) => Portable::dense(arena, layer),
         }
     }
 
