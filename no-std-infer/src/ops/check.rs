@@ -6,8 +6,8 @@ use super::{
 };
 use crate::error::OpError;
 use crate::format::{
-    ALIGN, Activation, Add, Clamp, Concat, Constant, Conv2d, DENSE_BLOCK_LEN, DEPTHWISE_LEN, Dense, Lookup, Mean, Mul, Op, Pad, Pool2d,
-    Reshape, Softmax, Tensor, Weights, Window,
+    ALIGN, Activation, Add, Clamp, Concat, Constant, Conv2d, DENSE_BLOCK_LEN, DEPTHWISE_LEN, Dense, Lookup, Mean, Mul,
+    Op, Pad, Pool2d, Reshape, Softmax, Tensor, Weights, Window,
 };
 
 /// Largest distance of a window's first and last tap, so that positions fit i32.

@@ -9,7 +9,7 @@ use crate::ops::{DENSE_BLOCK, DenseLayer};
 type Entries = [u8; DENSE_BLOCK * CHANNEL_LEN];
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("dense.s"), options(raw));
+assembly!(include_str!("dense.s"));
 
 /// What is left to do.
 #[cfg(dsp)]
