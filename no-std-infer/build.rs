@@ -33,7 +33,7 @@ fn main() {
 /// The core that the compiler is told to compile for, by `-C target-cpu`; empty when it is not told.
 fn cpu() -> String {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    let cpu =
-        flags.split('\x1f').filter_map(|flag| flag.strip_prefix("-C").unwrap_or(flag).strip_prefix("target-cpu="));
-    cpu.last().unwrap_or_default().to_owned()
+    let cpu = |flag: &str| flag.strip_prefix("-C").unwrap_or(flag).strip_prefix("target-cpu=").map(str::to_owned);
+    // The last one counts.
+    flags.rsplit('\x1f').find_map(cpu).unwrap_or_default()
 }
