@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use host_trainer::aligned::Aligned;
 use host_trainer::device::Device;
-use host_trainer::emit::{Description, emit_within};
+use host_trainer::emit::{Description, Limits, emit_within};
 use host_trainer::import;
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance, Tensor};
@@ -86,12 +86,12 @@ impl Bytes {
 }
 
 impl Golden {
-    /// Imports a model, with at most `flash` bytes of constants or the least, and reads its golden outputs.
+    /// Imports a model and reads its golden outputs.
     ///
     /// # Errors
     /// When a file is missing or of another length than the model says, or the import changes operators, so that layers
     /// cannot be compared one to one.
-    pub fn open(name: &str, flash: usize) -> Result<Self> {
+    pub fn open(name: &str, limits: Limits) -> Result<Self> {
         let folder = folder().join(name);
         let manifest = manifest(&folder)?;
         let file = file(name)?;
@@ -100,7 +100,7 @@ impl Golden {
         let name = &*file.file_stem().context("the model has a name")?.to_string_lossy();
         let description =
             Description { name, labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
-        let blob = emit_within(&lowered.model, &description, flash)?.blob;
+        let blob = emit_within(&lowered.model, &description, limits)?.blob;
         let model = Model::parse(&blob)?;
         let count = manifest["count"].as_u64().context("the manifest counts the inputs")? as usize;
         let tensors = |file: &str, len: usize| -> Result<Vec<Vec<i8>>> {

@@ -29,7 +29,8 @@ fn main() {
 }
 
 fn on_the_host(name: &str) -> Result<()> {
-    let [golden, transformed] = [Golden::open(name, 0)?, Golden::open(name, usize::MAX)?];
+    let [golden, transformed] = [0, usize::MAX].map(|flash| Golden::open(name, Limits { flash, arena: None }));
+    let [golden, transformed] = [golden?, transformed?];
     let least = [golden.compare::<Portable>()?, golden.compare::<Reference>()?];
     let any_flash = [transformed.compare::<Portable>()?, transformed.compare::<Dsp>()?];
     for [outputs, layers] in least.into_iter().chain(any_flash) {
@@ -40,8 +41,8 @@ fn on_the_host(name: &str) -> Result<()> {
 }
 
 fn on_a_cortex_m4(name: &str) -> Result<()> {
-    for flash in [0, usize::MAX] {
-        let (bytes, instructions) = Golden::open(name, flash)?.compare_on_device(DEVICE_INPUTS)?;
+    for limits in LIMITS {
+        let (bytes, instructions) = Golden::open(name, limits)?.compare_on_device(DEVICE_INPUTS)?;
         ensure!(instructions > 0, "the device counts no instructions");
         all_equal(bytes)?;
     }

@@ -10,7 +10,7 @@ use no_std_infer::{Error, Model};
 use serde::Serialize;
 
 use super::import_float::{Quantisation, quantised};
-use super::{FlashArgs, refuse_overwriting};
+use super::{LimitArgs, refuse_overwriting};
 use crate::atomic;
 use crate::emit::{Description, Emitted, PRODUCER, emit_within};
 use crate::import::kind::{InputChoice, input_kind};
@@ -43,7 +43,7 @@ pub(super) struct ImportArgs {
     #[arg(long, default_value_t = 127.5, requires = "calibrate")]
     pub(super) std: f64,
     #[command(flatten)]
-    pub(super) flash: FlashArgs,
+    pub(super) limits: LimitArgs,
     /// Print the report as JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -178,7 +178,7 @@ pub(super) fn description<'a>(name: &'a str, labels: &'a [String], input: InputK
 }
 
 fn emitted(args: &ImportArgs, model: &QuantModel, labels: &[String], input: InputKind) -> Result<Emitted> {
-    let emitted = emit_within(model, &description(&model_name(args), labels, input), args.flash.bytes());
+    let emitted = emit_within(model, &description(&model_name(args), labels, input), args.limits.limits());
     emitted.map_err(|error| match error.downcast_ref::<Error>() {
         Some(Error::Op { index, .. }) => {
             let layer = model.names.get(usize::from(*index)).cloned().unwrap_or_default();

@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::aligned::Aligned;
 use crate::device::cycles::{Caches, Counted, Region};
 use crate::device::measure::{Bench, Measurement};
-use crate::emit::{Description, emit_within};
+use crate::emit::{Description, Limits, emit_within};
 use crate::evaluate::shape;
 use crate::import;
 use crate::pack::{Price, pack};
@@ -53,10 +53,9 @@ pub enum Scope {
 }
 
 impl Case {
-    /// With at most `flash` bytes of constants, or the least.
-    fn within(name: &str, model: &QuantModel, scope: Scope, figures: Figures, flash: usize) -> Result<Self> {
+    fn within(name: &str, model: &QuantModel, scope: Scope, figures: Figures, limits: Limits) -> Result<Self> {
         let (input, provenance) = (InputKind::Tensor, Provenance::default());
-        let blob = emit_within(model, &Description { name, labels: &[], input, provenance }, flash);
+        let blob = emit_within(model, &Description { name, labels: &[], input, provenance }, limits);
         let blob = blob.with_context(|| format!("{name} cannot be built"))?.blob;
         Ok(Self { name: name.to_owned(), blob, scope, figures })
     }
@@ -71,7 +70,8 @@ impl Case {
     ) -> Result<Vec<Self>> {
         let mut cases: Vec<Self> = Vec::new();
         for (name, flash) in budgets {
-            let case = Self::within(&name, model, scope, figures.clone(), flash)?;
+            let limits = Limits { flash, ..Limits::default() };
+            let case = Self::within(&name, model, scope, figures.clone(), limits)?;
             if cases.last().is_none_or(|last| constants(&last.blob) != constants(&case.blob)) {
                 cases.push(case);
             }
