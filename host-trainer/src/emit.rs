@@ -8,7 +8,7 @@ use crate::blob::{Parts, write_with_golden};
 use crate::pack::pack;
 use crate::plan::Plan;
 use crate::quantise::QuantModel;
-use crate::stripes::{Program, choose};
+use crate::stripes::{Group, Layers, Program, choose};
 
 /// Seed of the golden vector's input.
 const GOLDEN_SEED: u32 = 0x2545_F491;
@@ -61,6 +61,19 @@ pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted
 /// # Errors
 /// As [`emit`].
 pub fn emit_within(model: &QuantModel, description: &Description<'_>, limits: Limits) -> Result<Emitted> {
+    let model = pack(model, limits.flash);
+    let groups = limits.arena.map(|bytes| choose(&model, bytes)).unwrap_or_default();
+    emit_in_stripes(&model, description, &groups)
+}
+
+/// Plans, lays out and runs a packed model whose operators of `groups` go in stripes.
+///
+/// # Errors
+/// As [`emit`].
+///
+/// # Panics
+/// As [`Program::new`].
+pub fn emit_in_stripes(model: &QuantModel, description: &Description<'_>, groups: &[Group]) -> Result<Emitted> {
     let Description { name, labels, input, provenance } = *description;
     let classes = model.logits.channels;
     ensure!(
@@ -72,11 +85,9 @@ pub fn emit_within(model: &QuantModel, description: &Description<'_>, limits: Li
         let (channels, color) = (model.input.channels, image.color);
         ensure!(channels as usize == color.channels(), "the network reads {channels} channels, not {color:?}");
     }
-    let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(model.ops.len()).is_ok();
+    let program = Program::new(model, groups);
+    let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(program.steps.len()).is_ok();
     ensure!(counts, "the format holds at most {} classes and as many operators", u16::MAX);
-    let model = &pack(model, limits.flash);
-    let groups = limits.arena.map(|bytes| choose(model, bytes)).unwrap_or_default();
-    let program = Program::new(model, &groups);
     let plan = Plan::of(&program);
     let info = Info {
         name,
@@ -88,7 +99,7 @@ pub fn emit_within(model: &QuantModel, description: &Description<'_>, limits: Li
         provenance,
     };
     let ops = plan.apply(&program);
-    let parts = Parts { info, labels, ops: &ops, weights: &model.constants };
+    let parts = Parts { info, labels, ops: &ops, weights: &model.constants, layers: Layers::section(&program) };
     let blob = write_with_golden(&parts, GOLDEN_SEED).context("the blob that was made is not valid")?;
     Ok(Emitted { blob, plan })
 }

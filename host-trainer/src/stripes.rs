@@ -11,10 +11,10 @@ use crate::plan::map_tensors;
 use crate::quantise::QuantModel;
 
 mod choose;
-#[cfg(test)]
-mod tests;
+mod layers;
 
 pub use choose::{choose, price};
+pub use layers::Layers;
 
 /// Operators that run stripe by stripe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use host_trainer::aligned::Aligned;
 use host_trainer::device::Device;
 use host_trainer::emit::{Description, Limits, emit_within};
 use host_trainer::import;
+use host_trainer::stripes::Layers;
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance, Tensor};
 use no_std_infer::kernels::Kernels;
@@ -112,7 +113,7 @@ impl Golden {
         let outputs = tensors("outputs.i8", model.output().len())?;
         let layers = manifest["layers_of_input_0"].as_array().context("the manifest lists layers")?;
         let layers: Vec<Layer> = layers.iter().map(|entry| layer(&folder, entry)).collect::<Result<_>>()?;
-        ensure!(layers.len() == model.ops().count(), "LiteRT has {} layers", layers.len());
+        ensure!(layers.len() == Layers::of(&blob, &model)?.count(), "LiteRT has {} layers", layers.len());
         Ok(Self { blob, inputs, outputs, layers })
     }
 
@@ -122,9 +123,10 @@ impl Golden {
     /// When the blob is no valid model.
     pub fn compare<K: Kernels>(&self) -> Result<[Bytes; 2]> {
         let model = Model::parse(&self.blob)?;
+        let layers_of = Layers::of(&self.blob, &model)?;
         let (mut outputs, mut layers) = (Bytes::default(), Bytes::default());
         for (index, (input, expected)) in self.inputs.iter().zip(&self.outputs).enumerate() {
-            let made = crate::outputs::<K>(&model, input);
+            let made = layers_of.outputs(&crate::outputs::<K>(&model, input));
             outputs.add(expected, made.last().context("the model has no operator")?);
             if index == 0 {
                 self.layers.iter().zip(&made).for_each(|(layer, made)| layers.add(&layer.values, made));

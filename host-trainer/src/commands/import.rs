@@ -18,6 +18,7 @@ use crate::import::lower::lower;
 use crate::import::model::Network;
 use crate::import::{Arithmetic, NEEDS_CALIBRATION, arithmetic};
 use crate::quantise::QuantModel;
+use crate::stripes::Layers;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -59,6 +60,8 @@ struct Report {
     output: Side,
     labels: usize,
     layers: usize,
+    /// More than layers where these run in stripes.
+    operators: usize,
     macs: u64,
     flash_bytes: usize,
     arena_bytes: u32,
@@ -198,7 +201,8 @@ impl Report {
             input_kind: if kind.image().is_some() { "image" } else { "tensor" },
             output: Side::new(&model.output()),
             labels,
-            layers: model.ops().count(),
+            layers: Layers::of(&emitted.blob, &model)?.count(),
+            operators: model.ops().count(),
             macs: model.ops().map(|op| op.macs()).sum(),
             flash_bytes: emitted.blob.len(),
             arena_bytes: emitted.plan.arena_len,
@@ -222,8 +226,10 @@ impl Report {
             labels => format!("{labels} class names"),
         };
         println!("output  {}, {labels}", self.output.to_text());
+        let operators =
+            if self.operators > self.layers { format!(" in {} operators", self.operators) } else { String::new() };
         println!(
-            "{} layers, {} MACs, flash {} bytes, arena {} bytes (lower bound {})",
+            "{} layers{operators}, {} MACs, flash {} bytes, arena {} bytes (lower bound {})",
             self.layers, self.macs, self.flash_bytes, self.arena_bytes, self.arena_lower_bound
         );
         self.changes.iter().for_each(|change| println!("  {change}"));

@@ -16,7 +16,7 @@ const LONGEST: usize = 8;
 #[must_use]
 pub fn choose(model: &QuantModel, budget: u32) -> Vec<Group> {
     let mut best = Candidate::new(model, Vec::new());
-    let mut arena = Plan::rough(&best.program).arena_len;
+    let mut arena = Plan::of(&best.program).arena_len;
     while arena > budget {
         let with = |group: Group| {
             let apart = |other: &&Group| other.last < group.first || group.last < other.first;
@@ -60,7 +60,7 @@ impl Candidate {
         let program = Program::new(model, &groups);
         let (step, bytes) = worst_step(&program);
         let worst = program.steps[step..].iter().find_map(|step| step.layer).unwrap_or(0);
-        Self { price: price(model, &program), groups, program, bytes, worst }
+        Self { price: price(program.steps.iter().map(|step| step.op), &model.ops), groups, program, bytes, worst }
     }
 
     /// The smaller, the better, when the arena takes so many bytes.
@@ -84,11 +84,12 @@ fn groups_over(model: &QuantModel, worst: usize) -> impl Iterator<Item = Group> 
     })
 }
 
-/// Instructions of a Cortex-M4 that stripes take more an inference, as estimated.
+/// Instructions of a Cortex-M4 that operators in stripes take more an inference than the layers that they make, as
+/// estimated.
 #[must_use]
-pub fn price(model: &QuantModel, program: &Program) -> u64 {
-    let striped: u64 = program.steps.iter().map(|step| cost(&step.op)).sum();
-    striped.saturating_sub(model.ops.iter().map(cost).sum())
+pub fn price(stripes: impl IntoIterator<Item = Op>, layers: &[Op]) -> u64 {
+    let striped: u64 = stripes.into_iter().map(|op| cost(&op)).sum();
+    striped.saturating_sub(layers.iter().map(cost).sum())
 }
 
 /// What an operator takes beside what is in proportion to its rows.
@@ -100,7 +101,8 @@ fn cost(op: &Op) -> u64 {
                 Price::new(op, Form::of(op.weights.layout)).instructions + Strip::new(op).len() as u64
             }
             Op::DepthwiseConv2d(op) => {
-                let elements = u64::from(op.input.width) * u64::from(op.input.height);
+                let rows = u64::from(op.output.height) * u64::from(op.window.stride_h) + 2;
+                let elements = u64::from(op.input.width) * rows;
                 u64::from(op.output.channels) * (80 + 3 * elements)
             }
             Op::Reshape(op) => op.output.len() as u64,
