@@ -92,20 +92,21 @@ pub fn price(stripes: impl IntoIterator<Item = Op>, layers: &[Op]) -> u64 {
     striped.saturating_sub(layers.iter().map(cost).sum())
 }
 
-/// What an operator takes beside what is in proportion to its rows.
+/// What an operator takes beside what is in proportion to its rows, fitted to what `device-bench` measures; a test holds the
+/// sums to a third of it.
 fn cost(op: &Op) -> u64 {
-    const START: u64 = 600;
+    const START: u64 = 700;
     START
         + match op {
             Op::Conv2d(op) if op.weights.layout != Layout::Plain => {
-                Price::new(op, Form::of(op.weights.layout)).instructions + Strip::new(op).len() as u64
+                Price::new(op, Form::of(op.weights.layout)).instructions + Strip::new(op).len() as u64 / 6
             }
             Op::DepthwiseConv2d(op) => {
                 let rows = u64::from(op.output.height) * u64::from(op.window.stride_h) + 2;
                 let elements = u64::from(op.input.width) * rows;
-                u64::from(op.output.channels) * (80 + 3 * elements)
+                u64::from(op.output.channels) * (40 + elements * 3 / 2)
             }
-            Op::Reshape(op) => op.output.len() as u64,
+            Op::Reshape(op) => op.output.len() as u64 / 6,
             _ => 0,
         }
 }
