@@ -2,9 +2,9 @@
 
 use core::marker::PhantomData;
 
-use super::params::{ChannelParams, DenseParams, OutputParams, PackedParams};
+use super::params::{ChannelParams, OutputParams, PackedParams};
 use super::{PatchOrder, Winograd};
-use crate::format::{Conv2d, DEPTHWISE_LEN, Dense, Layout, Weights};
+use crate::format::{Conv2d, DEPTHWISE_LEN, Layout, Weights};
 
 /// The parameters of a layer's output channels, in order.
 #[derive(Clone, Copy, Debug)]
@@ -43,13 +43,13 @@ impl<'a, P: OutputParams> Channels<'a, P> {
 
 /// Weights and parameters in one of the layouts.
 #[derive(Clone, Copy, Debug)]
-pub enum Constants<'a, P = ChannelParams> {
+pub enum Constants<'a> {
     /// [`Layout::Plain`].
     Plain {
         /// Weights as two's complement bytes.
         weights: &'a [u8],
         /// One entry an output channel.
-        channels: Channels<'a, P>,
+        channels: Channels<'a>,
     },
     /// [`Layout::Packed`].
     Packed(Packed<'a>),
@@ -59,7 +59,7 @@ pub enum Constants<'a, P = ChannelParams> {
     Winograd(Winograd<'a>),
 }
 
-impl<'a, P: OutputParams> Constants<'a, P> {
+impl<'a> Constants<'a> {
     /// Finds them in the weights section; `None` when they lie outside.
     fn find(section: &'a [u8], weights: Weights, order: PatchOrder, outputs: usize) -> Option<Self> {
         let start = weights.weights as usize;
@@ -212,29 +212,6 @@ impl<'a> ConvLayer<'a> {
             | Constants::Winograd(Winograd { channels, .. }) => {
                 channels.skip(output).iter().next().map(PackedParams::plain)
             }
-        }
-    }
-}
-
-/// A fully connected layer with its constants.
-#[derive(Clone, Copy, Debug)]
-pub struct DenseLayer<'a> {
-    /// Geometry and quantisation.
-    pub op: &'a Dense,
-    /// Weights as two's complement bytes, `[out][in]`.
-    pub weights: &'a [u8],
-    /// One entry an output.
-    pub channels: Channels<'a, DenseParams>,
-}
-
-impl<'a> DenseLayer<'a> {
-    /// Finds the constants in the weights section; `None` when they lie outside.
-    #[must_use]
-    pub fn new(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
-        let outputs = op.output.channels as usize;
-        match Constants::find(section, op.weights, PatchOrder::dense(op), outputs)? {
-            Constants::Plain { weights, channels } => Some(Self { op, weights, channels }),
-            _ => None,
         }
     }
 }

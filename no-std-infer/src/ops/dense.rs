@@ -1,0 +1,71 @@
+//! A fully connected layer's record together with its constants in flash.
+
+use super::params::DenseParams;
+use super::{Channels, unpack};
+use crate::format::{DENSE_BLOCK_LEN, Dense, Layout};
+
+/// Outputs, and inputs, of a block of packed weights.
+pub const DENSE_BLOCK: usize = 4;
+
+/// A fully connected layer with its constants.
+#[derive(Clone, Copy, Debug)]
+pub struct DenseLayer<'a> {
+    /// Geometry and quantisation.
+    pub op: &'a Dense,
+    /// Weights in one of the layouts.
+    pub weights: DenseWeights<'a>,
+    /// One entry an output; where weights are packed, for a multiple of [`DENSE_BLOCK`] of outputs.
+    pub channels: Channels<'a, DenseParams>,
+}
+
+/// The weights of a fully connected layer.
+#[derive(Clone, Copy, Debug)]
+pub enum DenseWeights<'a> {
+    /// [`Layout::Plain`]: two's complement bytes, `[out][in]`.
+    Plain(&'a [u8]),
+    /// [`Layout::Packed`]: for each four outputs a block for each four inputs.
+    Packed(&'a [[u8; DENSE_BLOCK_LEN]]),
+}
+
+impl<'a> DenseLayer<'a> {
+    /// Finds the constants in the weights section; `None` when they lie outside or the layout is not one of this kind.
+    #[must_use]
+    pub fn new(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
+        let (inputs, outputs) = (op.inputs(), op.output.channels as usize);
+        let start = op.weights.weights as usize;
+        let bytes = |len: usize| section.get(start..start.checked_add(len)?);
+        let (weights, outputs) = match op.weights.layout {
+            Layout::Plain => (DenseWeights::Plain(bytes(inputs.checked_mul(outputs)?)?), outputs),
+            Layout::Packed if inputs.is_multiple_of(DENSE_BLOCK) => {
+                let blocks = (inputs / DENSE_BLOCK).checked_mul(outputs.div_ceil(DENSE_BLOCK))?;
+                let bytes = bytes(blocks.checked_mul(DENSE_BLOCK_LEN)?)?;
+                (DenseWeights::Packed(bytes.as_chunks().0), outputs.next_multiple_of(DENSE_BLOCK))
+            }
+            _ => return None,
+        };
+        Some(Self { op, weights, channels: Channels::find(section, op.weights.channels, outputs)? })
+    }
+
+    /// The weight of an output for element `input` of a vector.
+    #[must_use]
+    pub fn weight(&self, output: usize, input: usize) -> i8 {
+        let inputs = self.op.inputs();
+        match self.weights {
+            DenseWeights::Plain(weights) => weights.get(output * inputs + input).map_or(0, |&weight| weight as i8),
+            DenseWeights::Packed(blocks) => {
+                let block = blocks.get(output / DENSE_BLOCK * (inputs / DENSE_BLOCK) + input / DENSE_BLOCK);
+                let halfwords = block.map_or(&[][..], |block| block.as_chunks::<2>().0);
+                let at = dense_position(output % DENSE_BLOCK, input % DENSE_BLOCK);
+                let (even, odd) = unpack(halfwords.get(at).copied().unwrap_or_default());
+                if output.is_multiple_of(2) { even } else { odd as i8 }
+            }
+        }
+    }
+}
+
+/// The halfword of a block that holds the weight of an output for an input, both counted in the block: for both pairs of
+/// outputs those of inputs 0, 2, 1 and 3.
+#[must_use]
+pub const fn dense_position(output: usize, input: usize) -> usize {
+    output / 2 * 4 + (input & 1) * 2 + (input >> 1 & 1)
+}
