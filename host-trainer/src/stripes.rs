@@ -113,7 +113,7 @@ fn end_under(op: &Op, end: usize, height: usize) -> usize {
 /// Rows that the kernels make together: with fewer at a time they do work in vain.
 fn together(op: &Op) -> usize {
     match op {
-        Op::Conv2d(op) => Form::of(op.weights.layout).map_or(1, |form| form.tile().into()),
+        Op::Conv2d(op) => Form::of(op.weights.layout).map_or(1, Form::tile),
         Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed && op.window.stride_h == 1 => 2,
         _ => 1,
     }
