@@ -34,9 +34,10 @@ pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
 /// Calls `multiply(vector, its outputs)` for each vector.
 pub fn for_each_vector(arena: &mut [i8], layer: &DenseLayer<'_>, mut multiply: impl FnMut(&[i8], &mut [i8])) {
     let op = layer.op;
-    let Ok([input, output]) = arena.get_disjoint_mut([op.input.range(), op.output.range()]) else { return };
-    let outputs = output.chunks_exact_mut((op.output.channels as usize).max(1));
-    for (input, output) in input.chunks_exact(op.inputs().max(1)).zip(outputs) {
+    let Ok([mut rest, output]) = arena.get_disjoint_mut([op.input.range(), op.output.range()]) else { return };
+    for output in output.chunks_exact_mut((op.output.channels as usize).max(1)) {
+        let Some((input, after)) = rest.split_at_mut_checked(op.inputs()) else { return };
+        rest = after;
         multiply(input, output);
     }
 }
