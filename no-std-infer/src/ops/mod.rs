@@ -1,7 +1,7 @@
 //! The operators' geometry: what [`Model::parse`](crate::Model::parse) proves about each and kernels rely on.
 
 mod add;
-mod check;
+pub(crate) mod check;
 mod layer;
 mod order;
 mod overlap;
@@ -10,7 +10,6 @@ mod plane;
 pub mod winograd;
 
 pub use add::AddLayer;
-pub(crate) use check::{check, check_tensor};
 pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, PackedDepthwise, unpack};
 pub use order::PatchOrder;
 pub use overlap::Overlap;

@@ -27,14 +27,18 @@ use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
 pub struct Dsp;
 
 impl Kernels for Dsp {
+    #[inline(always)]
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Packed(packed) => conv::conv2d(arena, layer.op, packed, rows),
-            Constants::Winograd(winograd) => winograd::conv2d(arena, layer.op, winograd, rows),
+            Constants::Winograd(constants) => {
+                winograd::conv2d(arena, layer.op, constants, rows, winograd::Loops::of(constants.form));
+            }
             _ => Portable::conv2d(arena, layer, rows),
         }
     }
 
+    #[inline(always)]
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
@@ -66,11 +70,11 @@ impl Kernels for Dsp {
         }
     }
 
+    #[inline(always)]
     fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
-        if layer.tables == [None; 2] {
-            Portable::add(arena, layer, rows);
-        } else {
-            add::add(arena, layer, rows);
+        match layer.tables {
+            [None, None] => Portable::add(arena, layer, rows),
+            _ => add::add(arena, layer, rows),
         }
     }
 
