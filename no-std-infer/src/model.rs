@@ -42,6 +42,7 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// [`Error::NotLinked`] names the first that is missing; otherwise those of [`parse`](Self::parse).
+    #[inline(never)]
     pub fn parse_with(blob: &'a [u8], linked: &'static Linked) -> Result<Self, Error> {
         let crc = check_frame(blob)?;
         let sections = Sections::find(blob)?;

@@ -73,20 +73,24 @@ impl Linked {
 
 /// The code for an operator: its variant of [`Op`], its check, and how it is run.
 macro_rules! entry {
-    ($variant:ident, $check:expr, |$arena:ident, $op:ident, $weights:ident| $run:expr) => {
-        Entry {
-            read: |record| read(record).map(Op::$variant),
-            check: |op, section| match op {
+    ($variant:ident, $check:expr, |$arena:ident, $op:ident, $weights:ident| $run:expr) => {{
+        // Functions, not closures: their names say in the firmware what they do.
+        fn read_record(record: &[u8; RECORD_LEN]) -> Option<Op> {
+            read(record).map(Op::$variant)
+        }
+        fn check_operator(op: &Op, section: &[u8]) -> Result<(), OpError> {
+            match op {
                 Op::$variant(op) => $check(op, section),
                 _ => Err(OpError::Undecodable),
-            },
-            run: |$arena, op, $weights| {
-                if let Op::$variant($op) = op {
-                    $run
-                }
-            },
+            }
         }
-    };
+        fn run_kernel<K: Kernels>($arena: &mut [i8], op: &Op, $weights: &[u8]) {
+            if let Op::$variant($op) = op {
+                $run
+            }
+        }
+        Entry { read: read_record, check: check_operator, run: run_kernel::<K> }
+    }};
 }
 
 /// The code for a convolution with one layout of its constants, which `find` finds.

@@ -55,19 +55,11 @@ impl Kernels for Dsp {
     }
 
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        if op.input.channels >= pool::CHANNELS_MIN {
-            pool::max_pool2d(arena, op, rows);
-        } else {
-            Portable::max_pool2d(arena, op, rows);
-        }
+        pool::max_pool2d(arena, op, rows);
     }
 
     fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        if op.input.channels >= pool::CHANNELS_MIN {
-            pool::average_pool2d(arena, op, rows);
-        } else {
-            Portable::average_pool2d(arena, op, rows);
-        }
+        pool::average_pool2d(arena, op, rows);
     }
 
     #[inline(always)]
@@ -83,11 +75,7 @@ impl Kernels for Dsp {
     }
 
     fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
-        if op.input.channels >= pool::CHANNELS_MIN {
-            pool::mean(arena, op, rows);
-        } else {
-            Portable::mean(arena, op, rows);
-        }
+        pool::mean(arena, op, rows);
     }
 
     super::portable_kernels!();
