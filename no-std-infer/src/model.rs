@@ -42,7 +42,6 @@ impl<'a> Model<'a> {
     ///
     /// # Errors
     /// [`Error::NotLinked`] names the first that is missing; otherwise those of [`parse`](Self::parse).
-    #[inline(never)]
     pub fn parse_with(blob: &'a [u8], linked: &'static Linked) -> Result<Self, Error> {
         let crc = check_frame(blob)?;
         let sections = Sections::find(blob)?;
@@ -149,6 +148,7 @@ impl<'a> Model<'a> {
         if channels && classes && temperature && self.info.ops > 0 { Ok(()) } else { Err(Error::BadInfo) }
     }
 
+    #[inline(never)]
     fn check_ops(&self) -> Result<(), Error> {
         let input = self.info.input.tensor;
         let mut needed = end(input.offset, input.len() as u32);
@@ -308,6 +308,7 @@ fn check_overlap(op: &Op) -> Result<(), OpError> {
     if fine { Ok(()) } else { Err(OpError::Overlap) }
 }
 
+#[inline(never)]
 fn take<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), Error> {
     postcard::take_from_bytes(bytes).map_err(|_| Error::BadManifest)
 }

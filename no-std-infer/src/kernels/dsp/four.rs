@@ -51,12 +51,11 @@ impl Pixels {
     }
 }
 
-/// The first of each four channels from `start` on, the last of which may begin among the ones before; none of fewer than
-/// four channels.
+/// The first of each four channels from `start` on, the last of which may begin among the ones before. `channels` is 4
+/// or more.
 pub fn groups(start: usize, channels: usize) -> impl Iterator<Item = usize> {
-    let last = channels.checked_sub(4);
-    let channels = if last.is_some() { start..channels } else { 0..0 };
-    channels.step_by(4).map(move |first| first.min(last.unwrap_or(0)))
+    let last = channels.saturating_sub(4);
+    (start..channels).step_by(4).map(move |first| first.min(last))
 }
 
 /// Calls `take` with the sums of each four channels of at most [`SUM_MAX`] pixels, and the number of the first of them. Does

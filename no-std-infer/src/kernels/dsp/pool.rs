@@ -12,8 +12,10 @@ use crate::kernels::portable::rounded_mean;
 pub fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
     let window = |y, x| pooled(op, y, x);
     for_each_pixel(arena, [&op.input, &op.output], rows, window, |values, pixels, output| {
-        for (channel, out) in few(output) {
-            *out = pixels.channel(values, channel).fold(i8::MIN, i8::max);
+        if output.len() < 4 {
+            for (channel, out) in output.iter_mut().enumerate() {
+                *out = pixels.channel(values, channel).fold(i8::MIN, i8::max);
+            }
         }
         four::largest(values, pixels, output.len(), |first, largest| write(output, first, largest));
         clamp(op.activation, output);
@@ -90,12 +92,6 @@ fn clamp(activation: Activation, output: &mut [i8]) {
     }
 }
 
-/// The channels of an output pixel when they are fewer than four; otherwise none.
-fn few(output: &mut [i8]) -> impl Iterator<Item = (usize, &mut i8)> {
-    let few = if output.len() < 4 { output } else { &mut [] };
-    few.iter_mut().enumerate()
-}
-
 fn write(output: &mut [i8], first: usize, values: [i8; 4]) {
     if let Some(output) = output.get_mut(first..).and_then(|output| output.first_chunk_mut()) {
         *output = values;
@@ -104,9 +100,12 @@ fn write(output: &mut [i8], first: usize, values: [i8; 4]) {
 
 /// Writes `finish` of each channel's sum over any number of pixels.
 fn sums(values: &[i8], pixels: Pixels, output: &mut [i8], finish: impl Fn(i32) -> i8) {
-    for (channel, out) in few(output) {
-        let values = pixels.channel(values, channel);
-        *out = finish(values.fold(0_i32, |sum, value| sum.wrapping_add(value.into())));
+    if output.len() < 4 {
+        for (channel, out) in output.iter_mut().enumerate() {
+            let values = pixels.channel(values, channel);
+            *out = finish(values.fold(0_i32, |sum, value| sum.wrapping_add(value.into())));
+        }
+        return;
     }
     if pixels.rows * pixels.columns <= SUM_MAX {
         return four::sums(values, pixels, output.len(), |first, sums| {
