@@ -1,13 +1,21 @@
-//! Chooses the memory map by the target: of the emulated boards, the one with a Cortex-M55 is the only one for its target.
+//! Chooses the memory map by the target: of the emulated boards, those with a Cortex-M33 and a Cortex-M55 are the only ones
+//! for theirs.
 
 use std::env;
 use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let an547 = env::var("TARGET")?.starts_with("thumbv8m");
-    println!("cargo::rustc-check-cfg=cfg(an547)");
-    if an547 {
-        println!("cargo::rustc-cfg=an547");
-    }
-    build_support::prepare(if an547 { "memory/an547.x" } else { "memory/mps2.x" }, &["link.x"])
+    println!("cargo::rustc-check-cfg=cfg(an505, an547)");
+    let memory = match &*env::var("TARGET")? {
+        "thumbv8m.main-none-eabihf" => {
+            println!("cargo::rustc-cfg=an505");
+            "memory/an505.x"
+        }
+        "thumbv8m.main-none-eabi" => {
+            println!("cargo::rustc-cfg=an547");
+            "memory/an547.x"
+        }
+        _ => "memory/mps2.x",
+    };
+    build_support::prepare(memory, &["link.x"])
 }

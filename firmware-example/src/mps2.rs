@@ -1,6 +1,6 @@
 //! Arm's MPS2 board as QEMU has it: with image AN386 (Cortex-M4F), and with AN385 (Cortex-M3) and AN500 (Cortex-M7), whose
-//! memory and devices are the same but for the PSRAM's address; and the MPS3 with AN547 (Cortex-M55), whose devices are the
-//! same at other addresses.
+//! memory and devices are the same but for the PSRAM's address; with AN505 (Cortex-M33), and the MPS3 with AN547
+//! (Cortex-M55), whose devices are the same at other addresses.
 
 use core::convert::Infallible;
 use core::fmt;
@@ -20,8 +20,28 @@ use no_std_device::Clock;
 use no_std_infer::format::{HEADER_LEN, total_len};
 use no_std_infer::link::Unit;
 
+/// What differs from board to board, AN500 apart.
+struct Board {
+    /// Address of the first UART.
+    uarts: usize,
+    /// Number of the first UART's interrupt for a byte that it received.
+    receive_interrupt: u16,
+    /// The clock's MHz.
+    clock: u64,
+    /// Address of the PSRAM, or the DDR.
+    psram: usize,
+}
+
+const BOARD: Board = if cfg!(an547) {
+    Board { uarts: 0x4930_3000, receive_interrupt: 34, clock: 32, psram: 0x6100_0000 }
+} else if cfg!(an505) {
+    Board { uarts: 0x5020_0000, receive_interrupt: 33, clock: 20, psram: 0x8000_0000 }
+} else {
+    Board { uarts: 0x4000_4000, receive_interrupt: 0, clock: 25, psram: 0x2100_0000 }
+};
+
 /// The first of the boards' CMSDK APB UARTs; the others follow.
-const UARTS: usize = if cfg!(an547) { 0x4930_3000 } else { 0x4000_4000 };
+const UARTS: usize = BOARD.uarts;
 const UART_LEN: usize = 0x1000;
 const DATA: usize = 0x0;
 const STATE: usize = 0x4;
@@ -35,17 +55,16 @@ const RECEIVE_INTERRUPT: u32 = 8;
 const SMALLEST_DIVIDER: u32 = 16;
 
 /// The clock's MHz. `-icount shift=0` lets an instruction take a nanosecond.
-const CLOCK: u64 = if cfg!(an547) { 32 } else { 25 };
+const CLOCK: u64 = BOARD.clock;
 /// SysTick has 24 bits.
 const TICKS_PER_WRAP: u32 = 1 << 24;
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
-/// Where the PSRAM is, or the DDR.
-const PSRAM: usize = if cfg!(an547) { 0x6100_0000 } else { 0x2100_0000 };
-/// The same of AN500.
+/// Where the PSRAM of AN500 is.
 const AN500_PSRAM: usize = 0x6000_0000;
 const CORTEX_M3: u32 = 0xC23;
 const CORTEX_M7: u32 = 0xC27;
+const CORTEX_M33: u32 = 0xD21;
 const CORTEX_M55: u32 = 0xD22;
 const PSRAM_LEN: usize = 16 << 20;
 
@@ -86,6 +105,7 @@ pub fn name() -> &'static str {
     match part_number() {
         CORTEX_M3 => "mps2-an385 (Cortex-M3)",
         CORTEX_M7 => "mps2-an500 (Cortex-M7)",
+        CORTEX_M33 => "mps2-an505 (Cortex-M33)",
         CORTEX_M55 => "mps3-an547 (Cortex-M55)",
         _ => "mps2-an386 (Cortex-M4F)",
     }
@@ -98,7 +118,7 @@ struct ReceiveInterrupt(u16);
 // SAFETY: the boards have more interrupt lines than three UARTs use, and these are theirs.
 unsafe impl InterruptNumber for ReceiveInterrupt {
     fn number(self) -> u16 {
-        if cfg!(an547) { 34 + 2 * self.0 } else { 2 * self.0 }
+        BOARD.receive_interrupt + 2 * self.0
     }
 }
 
@@ -233,7 +253,7 @@ impl Psram {
     /// All of it, with what QEMU's loader put there.
     #[must_use]
     pub fn into_bytes(self) -> &'static mut [u8] {
-        let start = if part_number() == CORTEX_M7 { AN500_PSRAM } else { PSRAM };
+        let start = if part_number() == CORTEX_M7 { AN500_PSRAM } else { BOARD.psram };
         // SAFETY: this is memory that neither the linker nor a device uses, and whoever calls this owned the only
         // `Psram` there is, so nothing else refers to it; any bytes are a `u8` slice.
         unsafe { slice::from_raw_parts_mut(start as *mut u8, PSRAM_LEN) }

@@ -2,10 +2,11 @@
 
 mod winograd;
 
-use no_std_infer::fixed::{Multiplier, clamp_i8};
-use no_std_infer::format::{Activation, Add, Conv2d, DEPTHWISE_LEN, Layout, Op, Weights};
+use no_std_infer::fixed::{DoubleMultiplier, Multiplier, clamp_i8};
+use no_std_infer::format::{Activation, Add, Conv2d, DENSE_BLOCK_LEN, DEPTHWISE_LEN, Dense, Layout, Op, Weights};
 use no_std_infer::ops::{
-    ChannelParams, Constants, ConvLayer, Form, OutputParams, PackedDepthwise, PackedParams, PatchOrder,
+    ChannelParams, Constants, ConvLayer, DENSE_BLOCK, DenseLayer, DenseParams, DenseWeights, Form, OutputParams,
+    PackedDepthwise, PackedParams, PatchOrder, dense_position,
 };
 
 use crate::quantise::QuantModel;
@@ -57,11 +58,13 @@ impl Section {
                 }
                 None => layer.weights = self.copy_plain(ConvLayer::depthwise(layer, source).as_ref(), layer.weights),
             },
-            Op::Dense(layer) => {
-                if let Some(dense) = no_std_infer::ops::DenseLayer::new(layer, source) {
-                    layer.weights = self.layer(Layout::Plain, dense.weights, dense.channels.bytes());
+            Op::Dense(layer) => match (packed_dense(layer, source), DenseLayer::new(layer, source)) {
+                (Some((weights, channels)), _) => layer.weights = self.layer(Layout::Packed, &weights, &channels),
+                (None, Some(DenseLayer { weights: DenseWeights::Plain(weights), channels, .. })) => {
+                    layer.weights = self.layer(Layout::Plain, weights, channels.bytes());
                 }
-            }
+                _ => {}
+            },
             Op::Add(add) => self.add_tables(add),
             Op::Lookup(lookup) => lookup.table = self.copy(source, lookup.table, 256),
             Op::Constant(constant) => constant.values = self.copy(source, constant.values, constant.output.len()),
@@ -158,6 +161,38 @@ pub fn packed_depthwise(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>
         bytes.resize((c + 1) * DEPTHWISE_LEN, 0);
     }
     Some((bytes, entries))
+}
+
+/// Weights and channel parameters of a dense layer in [`Layout::Packed`], whose plain constants lie in `section`; `None`
+/// when a condition does not hold.
+#[must_use]
+pub fn packed_dense(op: &Dense, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let layer = DenseLayer::new(op, section)?;
+    let (inputs, outputs) = (op.inputs(), op.output.channels as usize);
+    let plain = op.weights.layout == Layout::Plain && op.activation == Activation::NONE;
+    if !plain || !inputs.is_multiple_of(DENSE_BLOCK) {
+        return None;
+    }
+    let padded = outputs.next_multiple_of(DENSE_BLOCK);
+    let weight = |output, input| i32::from(if output < outputs { layer.weight(output, input) } else { 0 });
+    let mut bytes = Vec::with_capacity(padded * inputs);
+    for (output, input) in steps(padded).flat_map(|output| steps(inputs).map(move |input| (output, input))) {
+        let mut halfwords = [0_i16; DENSE_BLOCK_LEN / 2];
+        for (pair, within) in [0, 2].into_iter().flat_map(|pair| (0..DENSE_BLOCK).map(move |within| (pair, within))) {
+            let [even, odd] = [0, 1].map(|odd| weight(output + pair + odd, input + within));
+            halfwords[dense_position(pair, within)] = i16::try_from(even + 256 * odd).ok()?;
+        }
+        bytes.extend(halfwords.into_iter().flat_map(i16::to_le_bytes));
+    }
+    let mut channels = layer.channels.bytes().to_vec();
+    let none = DenseParams { bias: 0, multiplier: DoubleMultiplier { bits: 1_f64.to_bits() } };
+    channels.extend(none.to_bytes().repeat(padded - outputs));
+    Some((bytes, channels))
+}
+
+/// Where the blocks of packed dense weights begin along an axis.
+fn steps(len: usize) -> impl Iterator<Item = usize> {
+    (0..len).step_by(DENSE_BLOCK)
 }
 
 /// Gives an output channel that is the same for every input weights of 0 and parameters of the same value.

@@ -57,7 +57,7 @@ impl DoubleMultiplier {
         // In units of 2^-shift the product, rounded to 53 bits, is above `high - 1` and below `high + 2`: the 22 bits left
         // off the mantissa make less than half a unit, and so does the rounding. Where that decides, the rest is spared.
         let shift = 1021 - biased;
-        let high = ((x as i64 * (mantissa >> 22) as i64) >> 32) as i32;
+        let high = ((x as i64 * (mantissa >> 22) as i32 as i64) >> 32) as i32;
         if 2 <= shift && shift <= 30 {
             let rounded = high + (1 << (shift - 1));
             let fraction = (rounded & ((1 << shift) - 1)) as u32;

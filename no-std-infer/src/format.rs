@@ -55,6 +55,9 @@
 //!   first byte is a multiple of 4.
 //! * Transformed weights of Conv2d ([`Layout::Winograd2x2`] and the like): 16-bit integers, see
 //!   [`Winograd::words`](crate::ops::Winograd::words); with packed channel parameters. Their first byte is a multiple of 4.
+//! * Packed dense weights: for each four outputs, for each four inputs, [`DENSE_BLOCK_LEN`] bytes: for both pairs of outputs
+//!   the halfwords `a + 256 · b` of inputs 0, 2, 1 and 3. Channel parameters are those of any dense layer. Where outputs are
+//!   no multiple of four there are weights and parameters of so many more. Their first byte is a multiple of 4.
 //! * Packed channel parameters: [`PACKED_CHANNEL_LEN`] bytes an output channel, a partner of zeros included: twice the bias
 //!   (i32), multiplier mantissa (i32), `2^(r − 1) + (zero_point_out << r)` (i32), right shift `r` (i32). The sum with its
 //!   bias is below 2^30 and 1 ≤ r ≤ [`PACKED_SHIFT_MAX`], so that requantisation takes five instructions.
@@ -75,7 +78,7 @@
 //! pixels, dense layers over several vectors and their factors in double precision. Version 3 added
 //! [`Layout::Packed`] and [`Layout::Winograd2x2`]. Version 4 put the operators into a section of their own, as records
 //! that are cheap to read, allowed outputs over inputs at other places than the input's own, and added
-//! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`].
+//! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`], and dense layers in [`Layout::Packed`].
 
 mod info;
 mod op;
@@ -90,7 +93,7 @@ pub use op::{
     Reshape, Softmax, Weights, Window,
 };
 pub use record::RECORD_LEN;
-pub(crate) use record::{LAYOUT_AT, TABLES_AT, read};
+pub(crate) use record::{DENSE_LAYOUT_AT, LAYOUT_AT, TABLES_AT, read};
 pub use signed::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, number};
 
 /// The first four bytes of every blob.
@@ -111,6 +114,8 @@ pub const PACKED_CHANNEL_LEN: usize = 16;
 pub const ADD_TABLE_LEN: usize = 1024;
 /// Length of one output channel's weights in bytes where a depthwise convolution is [packed](Layout::Packed).
 pub const DEPTHWISE_LEN: usize = 12;
+/// Length of the weights of four outputs for four inputs in bytes where a dense layer is [packed](Layout::Packed).
+pub const DENSE_BLOCK_LEN: usize = 16;
 /// Largest right shift of the fast requantisation: with one more, `zero_point << r` leaves 32 bits.
 pub const PACKED_SHIFT_MAX: i8 = 22;
 /// Sections with this id or a greater one may be skipped by a reader that does not know them.

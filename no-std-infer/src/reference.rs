@@ -10,10 +10,13 @@ use crate::format::{
     ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax, Tensor,
 };
 use crate::kernels::Kernels;
-use crate::ops::{AddLayer, ChannelParams, ConvLayer, DenseLayer};
+use crate::ops::{AddLayer, ChannelParams, Constants, ConvLayer, DenseLayer, Form};
 
 /// Longest input in bytes of a convolution whose output lies over it: it is copied to the stack.
 pub const COPY_MAX: usize = 1 << 17;
+
+/// Most input channels of a convolution with transformed weights.
+const CHANNELS_MAX: usize = Form::F2x2.channels_max() as usize;
 
 /// The oracle as a kernel set.
 #[derive(Clone, Copy, Debug, Default)]
@@ -94,13 +97,13 @@ fn convolve(
     sum
 }
 
-/// Writes `value(input, op, (row, column, channel))` to each element of output rows `rows`; `op.input` names the place in
-/// `input`, which is a copy where the output lies over the input in the arena.
-fn for_each_value(
+/// Writes `of_channel(channel)(input, op, (row, column))` to each element of output rows `rows`; `op.input` names the place
+/// in `input`, which is a copy where the output lies over the input in the arena.
+fn for_each_value<F: Fn(&[i8], &Conv2d, (usize, usize)) -> i8>(
     arena: &mut [i8],
     op: &Conv2d,
     rows: Range<usize>,
-    value: impl Fn(&[i8], &Conv2d, (usize, usize, usize)) -> i8,
+    of_channel: impl Fn(usize) -> F,
 ) {
     let from_copy = Conv2d { input: Tensor { offset: 0, ..op.input }, ..*op };
     let copy = op.input.overlaps(&op.output).then(|| {
@@ -108,10 +111,21 @@ fn for_each_value(
         copy[..op.input.len()].copy_from_slice(&arena[op.input.range()]);
         copy
     });
-    for_each_output(&op.output, rows, |y, x, c| {
-        let (input, from) = copy.as_ref().map_or((&*arena, op), |copy| (&copy[..], &from_copy));
-        arena[index(&op.output, y, x, c)] = value(input, from, (y, x, c));
-    });
+    for c in 0..op.output.channels as usize {
+        let value = of_channel(c);
+        for (y, x) in rows.clone().flat_map(|y| (0..usize::from(op.output.width)).map(move |x| (y, x))) {
+            let (input, from) = copy.as_ref().map_or((&*arena, op), |copy| (&copy[..], &from_copy));
+            arena[index(&op.output, y, x, c)] = value(input, from, (y, x));
+        }
+    }
+}
+
+/// The weights of an output channel, row by row, where they have to be recovered: of each input channel once.
+fn recovered(layer: &ConvLayer<'_>, output: usize) -> Option<[[[i8; 3]; 3]; CHANNELS_MAX]> {
+    let Constants::Winograd(winograd) = &layer.constants else { return None };
+    Some(core::array::from_fn(|input| {
+        if input < layer.op.input.channels as usize { winograd.weights(output, input) } else { [[0; 3]; 3] }
+    }))
 }
 
 /// The values under a window that lie in the input.
@@ -132,20 +146,29 @@ impl Kernels for Reference {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let inputs = layer.op.input.channels as usize;
         let kernel_w = usize::from(layer.op.window.kernel_w);
-        for_each_value(arena, layer.op, rows, |input, op, (y, x, c)| {
-            let weight = |ky, kx, ci| layer.weight(c, (ky * kernel_w + kx) * inputs + ci, false);
-            let sum = convolve(input, op, (y, x), 0..inputs, weight);
-            requantise(sum, channel(layer, c), op.output.zero_point, op.activation)
+        for_each_value(arena, layer.op, rows, |c| {
+            let (recovered, channel) = (recovered(layer, c), channel(layer, c));
+            move |input, op, (y, x)| {
+                let weight = |ky: usize, kx: usize, ci: usize| match &recovered {
+                    Some(weights) => weights[ci][ky][kx],
+                    None => layer.weight(c, (ky * kernel_w + kx) * inputs + ci, false),
+                };
+                let sum = convolve(input, op, (y, x), 0..inputs, weight);
+                requantise(sum, channel, op.output.zero_point, op.activation)
+            }
         });
     }
 
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let multiplier = layer.op.output.channels as usize / layer.op.input.channels as usize;
         let kernel_w = usize::from(layer.op.window.kernel_w);
-        for_each_value(arena, layer.op, rows, |input, op, (y, x, c)| {
-            let weight = |ky, kx, _| layer.weight(c, ky * kernel_w + kx, true);
-            let sum = convolve(input, op, (y, x), c / multiplier..c / multiplier + 1, weight);
-            requantise(sum, channel(layer, c), op.output.zero_point, op.activation)
+        for_each_value(arena, layer.op, rows, |c| {
+            let channel = channel(layer, c);
+            move |input, op, (y, x)| {
+                let weight = |ky, kx, _| layer.weight(c, ky * kernel_w + kx, true);
+                let sum = convolve(input, op, (y, x), c / multiplier..c / multiplier + 1, weight);
+                requantise(sum, channel, op.output.zero_point, op.activation)
+            }
         });
     }
 
@@ -154,9 +177,7 @@ impl Kernels for Reference {
         let inputs = op.inputs();
         for_each_output(&op.output, 0..usize::from(op.output.height), |y, x, c| {
             let vector = op.input.offset as usize + (y * usize::from(op.output.width) + x) * inputs;
-            let sum: i64 = (0..inputs)
-                .map(|i| i64::from(arena[vector + i]) * i64::from(layer.weights[c * inputs + i] as i8))
-                .sum();
+            let sum: i64 = (0..inputs).map(|i| i64::from(arena[vector + i]) * i64::from(layer.weight(c, i))).sum();
             let channel = layer.channels.iter().nth(c).expect("one entry an output");
             let scaled = (sum + i64::from(channel.bias)) as f64 * f64::from_bits(channel.multiplier.bits);
             let value = round_half_away(scaled).saturating_add(i64::from(op.output.zero_point));

@@ -91,6 +91,8 @@ impl Maker {
         let (height, width) = self.two_different(1, if matches!(kind, Kind::Winograd(_)) { 20 } else { 9 });
         let channels = match kind {
             Kind::Winograd(form) => self.winograd_channels(form),
+            // Only vectors of a multiple of four are packed.
+            Kind::Dense if self.rng.random() => 4 * self.rng.random_range(1..=16),
             _ => self.third_different(height, width),
         };
         let image = self.tensor(height, width, 3, 1.0, 0);
@@ -283,7 +285,12 @@ impl Maker {
     fn dense(&mut self, input: Tensor, output: Tensor) -> Op {
         let products = input.len() as u32 / u32::from(output.height);
         let weights = self.dense_constants(products * output.channels, output.channels, products);
-        Op::Dense(Dense { input, output, weights, activation: Activation::NONE })
+        let activation = if self.rng.random_ratio(1, 8) { self.activation() } else { Activation::NONE };
+        let mut op = Dense { input, output, weights, activation };
+        if self.rng.random() {
+            self.pack_dense(&mut op);
+        }
+        Op::Dense(op)
     }
 
     fn windowed(&mut self, input: Tensor, channels: u32, dilated: bool) -> (Tensor, Window) {

@@ -118,6 +118,33 @@ fn tables_and_packed_depthwise_constants_are_proved() {
     assert!(refused.into_iter().all(|count| count > 5), "{refused:?}");
 }
 
+/// A halfword of 128 · 256 − 128 holds no two int8 weights, and a factor of 0 is none that the format allows.
+#[test]
+fn packed_dense_constants_are_proved() {
+    let mut refused = 0;
+    for seed in 0..60 {
+        let case = random(Kind::Dense, seed);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        let section = model.weights().as_ptr() as usize - case.blob.as_ptr() as usize;
+        let Some(Op::Dense(op)) = model.ops().nth(2) else { panic!("operator 2 is the dense layer") };
+        if op.weights.layout != Layout::Packed {
+            continue;
+        }
+        let changes: [(u32, &[u8], OpError); 2] = [
+            (op.weights.weights, &[0x80, 0x7F], OpError::Constants),
+            (op.weights.channels + 4, &[0; 8], OpError::Multiplier),
+        ];
+        for (at, bytes, why) in changes {
+            let mut blob = Aligned::copy_of(&case.blob);
+            blob[section + at as usize..][..bytes.len()].copy_from_slice(bytes);
+            repair_crc(&mut blob);
+            assert_eq!(Model::parse(&blob).err(), Some(Error::Op { index: 2, why }), "{seed}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 20, "{refused}");
+}
+
 /// An output that begins one byte further up than allowed would overwrite what is still to be read.
 #[test]
 fn an_output_too_far_up_its_input_is_refused() {

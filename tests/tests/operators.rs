@@ -16,7 +16,7 @@ use tests::operators::{Case, Kind, random};
 use tests::outputs;
 
 const CASES: u32 = 2000;
-/// Cases of each transform, whose weights the oracle recovers slowly.
+/// Cases of each transform, which take longer.
 const TRANSFORMED_CASES: u32 = 500;
 
 /// Another set's kernels, one output row a call, last row first: rows must not depend on one another where the output lies
@@ -209,11 +209,13 @@ fn random_cases_are_not_trivial() {
     assert!(packed > 50, "{packed}");
 }
 
-/// Many cases must run the kernels that need packed weights or tables, and of depthwise convolutions over their input.
+/// Many cases must run the kernels that need packed weights or tables, and of depthwise convolutions over their input;
+/// packed dense layers must have vectors longer than a kernel's segment of 256, and rests of a group of outputs.
 #[test]
-fn random_cases_reach_packed_depthwise_convolutions_and_sums_with_tables() {
-    let (mut over, mut apart, mut strided, mut tables) = (0, 0, 0, [0; 3]);
-    for (seed, kind) in (0..300).flat_map(|seed| [Kind::DepthwiseConv2d, Kind::Add].map(|kind| (seed, kind))) {
+fn random_cases_reach_packed_layers_and_sums_with_tables() {
+    let (mut over, mut apart, mut strided, mut tables, mut dense) = (0, 0, 0, [0; 3], [0; 3]);
+    let kinds = [Kind::DepthwiseConv2d, Kind::Add, Kind::Dense];
+    for (seed, kind) in (0..300).flat_map(|seed| kinds.map(|kind| (seed, kind))) {
         let case = random(kind, seed);
         let model = Model::parse(&case.blob).expect("the generator makes valid models");
         match model.ops().nth(2) {
@@ -224,9 +226,15 @@ fn random_cases_reach_packed_depthwise_convolutions_and_sums_with_tables() {
                 strided += u32::from(op.window.stride_w == 2);
             }
             Some(Op::Add(op)) => tables[op.tables.iter().flatten().count()] += 1,
+            Some(Op::Dense(op)) if op.weights.layout == Layout::Packed => {
+                dense[0] += 1;
+                dense[1] += u32::from(op.inputs() > 256);
+                dense[2] += u32::from(!op.output.channels.is_multiple_of(4));
+            }
             _ => {}
         }
     }
+    assert!(dense.into_iter().all(|count| count > 30), "{dense:?}");
     assert!(over > 50 && apart > 50 && strided > 50, "{over} {apart} {strided}");
     assert!(tables.into_iter().all(|count| count > 15), "{tables:?}");
 }

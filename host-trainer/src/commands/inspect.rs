@@ -8,7 +8,7 @@ use clap::Args;
 use no_std_infer::Model;
 use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Input, InputKind, Layout, Op};
 use no_std_infer::kernels::{Kernel, KernelSet};
-use no_std_infer::ops::{Constants, ConvLayer, DenseLayer, Form};
+use no_std_infer::ops::{Constants, ConvLayer, DenseLayer, DenseWeights, Form};
 use serde::Serialize;
 
 use crate::comparison::text_table;
@@ -137,8 +137,10 @@ fn constants(op: &Op, section: &[u8]) -> (&'static str, usize) {
     match op {
         Op::Conv2d(conv) => of_layer(ConvLayer::conv2d(conv, section)),
         Op::DepthwiseConv2d(conv) => of_layer(ConvLayer::depthwise(conv, section)),
-        Op::Dense(dense) => DenseLayer::new(dense, section)
-            .map_or(("", 0), |layer| ("plain", layer.weights.len() + layer.channels.bytes().len())),
+        Op::Dense(dense) => DenseLayer::new(dense, section).map_or(("", 0), |layer| match layer.weights {
+            DenseWeights::Plain(weights) => ("plain", weights.len() + layer.channels.bytes().len()),
+            DenseWeights::Packed(blocks) => ("packed", size_of_val(blocks) + layer.channels.bytes().len()),
+        }),
         Op::Add(add) => ("", add.tables.iter().flatten().count() * ADD_TABLE_LEN),
         Op::Lookup(_) => ("", 256),
         Op::Constant(constant) => ("", constant.output.len()),

@@ -17,6 +17,8 @@ pub enum Core {
     M4,
     /// Cortex-M7.
     M7,
+    /// Cortex-M33 with its DSP extension.
+    M33,
     /// Cortex-M55, without its vector extension.
     M55,
 }
@@ -30,6 +32,7 @@ impl Core {
             Core::M3 => "Cortex-M3",
             Core::M4 => "Cortex-M4F",
             Core::M7 => "Cortex-M7",
+            Core::M33 => "Cortex-M33",
             Core::M55 => "Cortex-M55",
         }
     }
@@ -41,6 +44,7 @@ impl Core {
             Core::M0Plus => "thumbv6m-none-eabi",
             Core::M3 => "thumbv7m-none-eabi",
             Core::M4 | Core::M7 => "thumbv7em-none-eabihf",
+            Core::M33 => "thumbv8m.main-none-eabihf",
             Core::M55 => "thumbv8m.main-none-eabi",
         }
     }
@@ -52,6 +56,7 @@ impl Core {
             Core::M0Plus | Core::M3 => "mps2-an385",
             Core::M4 => "mps2-an386",
             Core::M7 => "mps2-an500",
+            Core::M33 => "mps2-an505",
             Core::M55 => "mps3-an547",
         }
     }
@@ -62,6 +67,7 @@ impl Core {
             Core::M0Plus | Core::M3 => 0xC23,
             Core::M4 => 0xC24,
             Core::M7 => 0xC27,
+            Core::M33 => 0xD21,
             Core::M55 => 0xD22,
         }
     }
@@ -71,6 +77,7 @@ impl Core {
         match self {
             Core::M0Plus | Core::M3 | Core::M4 => 0x2100_0000,
             Core::M7 => 0x6000_0000,
+            Core::M33 => 0x8000_0000,
             Core::M55 => 0x6100_0000,
         }
     }

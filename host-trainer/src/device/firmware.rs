@@ -63,12 +63,12 @@ impl Program {
         }
     }
 
-    /// The emulated core that runs the same kernels: the Pico 2's target promises no DSP extension.
+    /// The emulated core that runs the same code.
     #[must_use]
     pub fn emulated(self) -> Core {
         match self {
             Program::App | Program::Demo | Program::Link | Program::OpenMvH7 => Core::M4,
-            Program::Pico2 => Core::M3,
+            Program::Pico2 => Core::M33,
         }
     }
 

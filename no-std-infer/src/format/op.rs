@@ -78,10 +78,10 @@ impl Activation {
 pub enum Layout {
     /// int8 in the order given in the [module's documentation](super); channel parameters of [`CHANNEL_LEN`](super::CHANNEL_LEN) bytes.
     Plain,
-    /// Two output channels in one halfword, or a depthwise convolution's channels one after the other; and parameters for
-    /// the fast requantisation. See the [module's documentation](super). Only of layers without a narrower clamp than
-    /// −128..=127, and of depthwise convolutions with as many input channels as output channels and a
-    /// [window](Window::is_packable_depthwise) of 3x3.
+    /// Two output channels in one halfword, or a depthwise convolution's channels one after the other; and, but for dense
+    /// layers, parameters for the fast requantisation. See the [module's documentation](super). Only of layers without a
+    /// narrower clamp than −128..=127; of depthwise convolutions with as many input channels as output channels and a
+    /// [window](Window::is_packable_depthwise) of 3x3; and of dense layers whose vectors' length is a multiple of 4.
     Packed,
     /// Weights transformed for Winograd's F(2x2, 3x3), see [`ops::winograd`](crate::ops::winograd), and parameters for the
     /// fast requantisation. Only of a Conv2d with a kernel of 3x3, stride and dilation 1, no narrower clamp than

@@ -12,6 +12,8 @@ pub const RECORD_LEN: usize = 80;
 
 /// Where a record says how a convolution's constants lie in flash.
 pub(crate) const LAYOUT_AT: usize = 1 + 2 * TENSOR_LEN + 16;
+/// The same for a fully connected layer's.
+pub(crate) const DENSE_LAYOUT_AT: usize = 1 + 2 * TENSOR_LEN;
 /// Where a record says where a sum's tables are.
 pub(crate) const TABLES_AT: usize = 1 + 3 * TENSOR_LEN + 3 * 5 + 2;
 /// Bytes of a tensor in a record.
@@ -250,6 +252,12 @@ mod tests {
                 _ => None,
             };
             assert_eq!(Kernel::of(&Op::DepthwiseConv2d(op).to_record()), depthwise);
+        }
+        record[0] = 2;
+        for (layout, kernel) in [(Layout::Plain, Kernel::Dense), (Layout::Packed, Kernel::DensePacked)] {
+            let Some(Op::Dense(mut op)) = Op::from_record(&record) else { panic!("it is a fully connected layer") };
+            op.weights.layout = layout;
+            assert_eq!(Kernel::of(&Op::Dense(op).to_record()), Some(kernel));
         }
         record[0] = 5;
         for (tables, kernel) in [([None; 2], Kernel::Add), ([None, Some(4)], Kernel::AddTables)] {

@@ -109,6 +109,15 @@ macro_rules! winograd {
     };
 }
 
+/// The code for a fully connected layer with one layout of its constants, which `find` finds.
+macro_rules! dense {
+    ($check:expr, $find:expr) => {
+        entry!(Dense, $check, |arena, op, weights| if let Some(layer) = $find(op, weights) {
+            K::dense(arena, &layer);
+        })
+    };
+}
+
 impl Entry {
     /// Each says when it is compiled which constants it finds, so that the kernel for no other layout is linked.
     const fn of<K: Kernels>(kernel: Kernel) -> Self {
@@ -124,11 +133,8 @@ impl Entry {
             Kernel::DepthwiseConv2dPacked => {
                 convolution!(DepthwiseConv2d, depthwise_conv2d, check::packed_depthwise, ConvLayer::packed_depthwise)
             }
-            Kernel::Dense => entry!(Dense, check::dense, |arena, op, weights| {
-                if let Some(layer) = DenseLayer::new(op, weights) {
-                    K::dense(arena, &layer);
-                }
-            }),
+            Kernel::Dense => dense!(check::dense, DenseLayer::plain),
+            Kernel::DensePacked => dense!(check::packed_dense, DenseLayer::packed),
             Kernel::MaxPool2d => {
                 entry!(MaxPool2d, check::pool, |arena, op, _weights| K::max_pool2d(arena, op, rows(&op.output)))
             }

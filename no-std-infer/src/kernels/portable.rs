@@ -1,5 +1,6 @@
 //! Kernels for any target: safe Rust without panics, written so that compilers vectorise the inner loops.
 
+pub(super) mod dense;
 mod depthwise;
 mod packed;
 mod walk;
@@ -18,7 +19,7 @@ use crate::fixed::{self, clamp_i8};
 use crate::format::{
     ADD_SHIFT, Activation, Clamp, Concat, Constant, Conv2d, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax,
 };
-use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, OutputParams, PatchOrder};
+use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, DenseWeights, OutputParams, PatchOrder};
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,17 +68,9 @@ impl Kernels for Portable {
     }
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        let op = layer.op;
-        let regions = arena.get_disjoint_mut([op.input.range(), op.output.range()]);
-        let Ok([mut rest, output]) = regions else { return };
-        let (inputs, outputs) = (op.inputs().max(1), (op.output.channels as usize).max(1));
-        for output in output.chunks_exact_mut(outputs) {
-            let Some((input, after)) = rest.split_at_mut_checked(inputs) else { return };
-            rest = after;
-            let rows = layer.weights.chunks_exact(inputs);
-            for ((out, weights), channel) in output.iter_mut().zip(rows).zip(layer.channels.iter()) {
-                *out = epilogue(dot(input, weights), &channel, op.output.zero_point, op.activation);
-            }
+        match layer.weights {
+            DenseWeights::Plain(weights) => dense::plain(arena, layer, weights),
+            DenseWeights::Packed(blocks) => dense::packed(arena, layer, blocks),
         }
     }
 
@@ -224,7 +217,7 @@ fn softmax_pixel(op: &Softmax, input: &[i8], output: &mut [i8]) {
     }
 }
 
-pub(super) fn dot(values: &[i8], weights: &[u8]) -> i32 {
+fn dot(values: &[i8], weights: &[u8]) -> i32 {
     let products = values.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w as i8));
     products.fold(0, i32::wrapping_add)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::format::{LAYOUT_AT, RECORD_LEN, TABLES_AT, records};
+use crate::format::{DENSE_LAYOUT_AT, LAYOUT_AT, RECORD_LEN, TABLES_AT, records};
 
 /// Names the kernels, each by the operator that it computes and the layout of that operator's constants.
 macro_rules! kernels {
@@ -43,8 +43,10 @@ kernels! {
     DepthwiseConv2d "depthwise_conv2d",
     /// The same with packed weights.
     DepthwiseConv2dPacked "depthwise_conv2d, packed",
-    /// [`Op::Dense`](crate::format::Op::Dense).
+    /// [`Op::Dense`](crate::format::Op::Dense) with plain weights.
     Dense "dense",
+    /// The same with packed weights.
+    DensePacked "dense, packed",
     /// [`Op::MaxPool2d`](crate::format::Op::MaxPool2d).
     MaxPool2d "max_pool2d",
     /// [`Op::AveragePool2d`](crate::format::Op::AveragePool2d).
@@ -85,7 +87,8 @@ impl Kernel {
             (0, 4) => Self::Conv2dWinogradStride2,
             (1, 0) => Self::DepthwiseConv2d,
             (1, 1) => Self::DepthwiseConv2dPacked,
-            (2, _) => Self::Dense,
+            (2, _) if record[DENSE_LAYOUT_AT] == 0 => Self::Dense,
+            (2, _) if record[DENSE_LAYOUT_AT] == 1 => Self::DensePacked,
             (3, _) => Self::MaxPool2d,
             (4, _) => Self::AveragePool2d,
             (5, _) if has_tables(record) => Self::AddTables,

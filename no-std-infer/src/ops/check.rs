@@ -2,8 +2,8 @@
 
 use super::winograd::{F2x2, F4x4, Stride2};
 use super::{
-    AddLayer, Channels, Constants, ConvLayer, DenseLayer, Form, OutputParams, Packed, PackedDepthwise, PackedParams,
-    Winograd, same_shape, unpack,
+    AddLayer, Channels, Constants, ConvLayer, DENSE_BLOCK, DenseLayer, DenseWeights, Form, OutputParams, Packed,
+    PackedDepthwise, PackedParams, Winograd, same_shape, unpack,
 };
 use crate::error::OpError;
 use crate::format::{
@@ -72,7 +72,11 @@ fn check_weights<P: OutputParams>(weights: Weights, channels: Channels<'_, P>) -
 
 /// Proves that no order of adding the bias and the products `w · x`, −128 ≤ x ≤ 127, leaves i32.
 fn check_sum<'w>(bias: i32, weights: impl Iterator<Item = &'w u8>) -> Result<(), OpError> {
-    let magnitude: u64 = weights.map(|&w| u64::from((w as i8).unsigned_abs())).sum();
+    check_magnitude(bias, weights.map(|&w| u64::from((w as i8).unsigned_abs())).sum())
+}
+
+/// The same from the sum of the absolute weights.
+fn check_magnitude(bias: i32, magnitude: u64) -> Result<(), OpError> {
     ensure(u64::from(bias.unsigned_abs()) + magnitude * 128 <= i32::MAX as u64, OpError::Overflow)
 }
 
@@ -145,21 +149,22 @@ pub(crate) fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> 
     let mut channels = packed.channels.iter();
     for row in packed.rows() {
         ensure(!half_empty || row.ends_with(&[0, 0]), OpError::Constants)?;
-        let (mut a, mut b) = (0_u32, 0_u32);
-        for &halfword in row.as_chunks::<2>().0 {
-            let (first, second) = unpack(halfword);
-            ensure(second <= i16::from(i8::MAX), OpError::Constants)?;
-            a += u32::from(first.unsigned_abs());
-            b += u32::from(second.unsigned_abs());
-        }
+        let magnitudes = row.as_chunks::<2>().0.iter().try_fold([0, 0], add_magnitudes)?;
         // The second channel's sum is taken from the upper 24 bits of the common one.
-        ensure(b < 1 << 16, OpError::Overflow)?;
-        for magnitude in [a, b] {
+        ensure(magnitudes[1] < 1 << 16, OpError::Overflow)?;
+        for magnitude in magnitudes {
             let channel = channels.next().ok_or(OpError::Constants)?;
             check_packed_channel(op, channel, magnitude)?;
         }
     }
     Ok(())
+}
+
+/// Adds the magnitudes of the weights of both channels in a halfword, once it is proved that they are int8.
+fn add_magnitudes([a, b]: [u32; 2], halfword: &[u8; 2]) -> Result<[u32; 2], OpError> {
+    let (first, second) = unpack(*halfword);
+    ensure(second <= i16::from(i8::MAX), OpError::Constants)?;
+    Ok([a.saturating_add(first.unsigned_abs().into()), b.saturating_add(second.unsigned_abs().into())])
 }
 
 /// What the kernels of packed layers rely on: aligned constants and scratch, and no clamp.
@@ -210,13 +215,40 @@ pub(crate) fn depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
     channels.try_for_each(|(c, channel)| check_sum(channel.bias, column(c)))
 }
 
-pub(crate) fn dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {
+/// What must hold of any fully connected layer.
+fn check_dense(op: &Dense) -> Result<(), OpError> {
     let vectors = usize::from(op.output.height) * usize::from(op.output.width);
     ensure(op.inputs() > 0 && op.inputs() * vectors == op.input.len(), OpError::Shape)?;
-    check_activation(op.activation)?;
-    let layer = DenseLayer::new(op, section).ok_or(OpError::Constants)?;
+    check_activation(op.activation)
+}
+
+pub(crate) fn dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {
+    check_dense(op)?;
+    let layer = DenseLayer::plain(op, section).ok_or(OpError::Constants)?;
     check_weights(op.weights, layer.channels)?;
-    check_rows(layer.weights, op.inputs(), layer.channels)
+    let DenseWeights::Plain(weights) = layer.weights else { return Err(OpError::Constants) };
+    check_rows(weights, op.inputs(), layer.channels)
+}
+
+/// Proves that packed weights are those of int8 weights, and that no sum leaves i32.
+pub(crate) fn packed_dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {
+    check_dense(op)?;
+    let layer = DenseLayer::packed(op, section).ok_or(OpError::Constants)?;
+    check_weights(op.weights, layer.channels)?;
+    let DenseWeights::Packed(blocks) = layer.weights else { return Err(OpError::Constants) };
+    ensure(op.weights.weights.is_multiple_of(4), OpError::Constants)?;
+    ensure(op.activation == Activation::NONE, OpError::Activation)?;
+    let mut channels = layer.channels.iter();
+    for row in blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1)) {
+        for pair in 0..DENSE_BLOCK / 2 {
+            let halves = row.iter().filter_map(|block| block.as_chunks::<8>().0.get(pair));
+            let magnitudes = halves.flat_map(|half| half.as_chunks::<2>().0).try_fold([0, 0], add_magnitudes)?;
+            for (magnitude, channel) in magnitudes.into_iter().zip(&mut channels) {
+                check_magnitude(channel.bias(), magnitude.into())?;
+            }
+        }
+    }
+    Ok(())
 }
 
 pub(crate) fn pool(op: &Pool2d, _: &[u8]) -> Result<(), OpError> {

@@ -2,9 +2,9 @@
 
 use core::marker::PhantomData;
 
-use super::params::{ChannelParams, DenseParams, OutputParams, PackedParams};
+use super::params::{ChannelParams, OutputParams, PackedParams};
 use super::{Form, PatchOrder, Winograd};
-use crate::format::{Conv2d, DEPTHWISE_LEN, Dense, Layout, Weights};
+use crate::format::{Conv2d, DEPTHWISE_LEN, Layout, Weights};
 
 /// The parameters of a layer's output channels, in order.
 #[derive(Clone, Copy, Debug)]
@@ -60,12 +60,7 @@ pub enum Constants<'a> {
 }
 
 /// Plain weights and their parameters; `None` when they lie outside the weights section.
-fn find_plain<'a, P: OutputParams>(
-    section: &'a [u8],
-    weights: Weights,
-    inputs: usize,
-    outputs: usize,
-) -> Option<(&'a [u8], Channels<'a, P>)> {
+fn find_plain(section: &[u8], weights: Weights, inputs: usize, outputs: usize) -> Option<(&[u8], Channels<'_>)> {
     let start = weights.weights as usize;
     let bytes = section.get(start..start.checked_add(inputs.checked_mul(outputs)?)?)?;
     Some((bytes, Channels::find(section, weights.channels, outputs)?))
@@ -244,28 +239,5 @@ impl<'a> ConvLayer<'a> {
                 channels.skip(output).iter().next().map(PackedParams::plain)
             }
         }
-    }
-}
-
-/// A fully connected layer with its constants.
-#[derive(Clone, Copy, Debug)]
-pub struct DenseLayer<'a> {
-    /// Geometry and quantisation.
-    pub op: &'a Dense,
-    /// Weights as two's complement bytes, `[out][in]`.
-    pub weights: &'a [u8],
-    /// One entry an output.
-    pub channels: Channels<'a, DenseParams>,
-}
-
-impl<'a> DenseLayer<'a> {
-    /// Finds the constants in the weights section; `None` when they lie outside.
-    #[must_use]
-    pub fn new(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
-        if op.weights.layout != Layout::Plain {
-            return None;
-        }
-        let (weights, channels) = find_plain(section, op.weights, op.inputs(), op.output.channels as usize)?;
-        Some(Self { op, weights, channels })
     }
 }

@@ -2,6 +2,7 @@
 
 mod add;
 pub(crate) mod check;
+mod dense;
 mod layer;
 mod order;
 mod overlap;
@@ -10,7 +11,8 @@ mod plane;
 pub mod winograd;
 
 pub use add::AddLayer;
-pub use layer::{Channels, Constants, ConvLayer, DenseLayer, Packed, PackedDepthwise, unpack};
+pub use dense::{DENSE_BLOCK, DenseLayer, DenseWeights, dense_position};
+pub use layer::{Channels, Constants, ConvLayer, Packed, PackedDepthwise, unpack};
 pub use order::PatchOrder;
 pub use overlap::Overlap;
 pub use params::{ChannelParams, DenseParams, OutputParams, PackedParams};

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use crate::format::{Conv2d, Dense};
+use crate::format::Conv2d;
 
 /// How the elements that a convolution multiplies for one output pixel are put into pairs.
 ///
@@ -28,12 +28,6 @@ impl PatchOrder {
         } else {
             Self { runs: rows * columns, run: channels }
         }
-    }
-
-    /// A fully connected layer's: one run.
-    #[must_use]
-    pub fn dense(op: &Dense) -> Self {
-        Self { runs: 1, run: op.inputs() }
     }
 
     /// Number of elements.

@@ -1,7 +1,7 @@
 //! Random convolutions in the layouts that kernels prefer.
 
-use host_trainer::pack::{packed_conv2d, packed_depthwise, winograd_conv2d};
-use no_std_infer::format::{Activation, Conv2d, Layout, Op, Tensor, Weights, Window};
+use host_trainer::pack::{packed_conv2d, packed_dense, packed_depthwise, winograd_conv2d};
+use no_std_infer::format::{Activation, Conv2d, Dense, Layout, Op, Tensor, Weights, Window};
 use no_std_infer::ops::Form;
 use rand::RngExt;
 
@@ -21,14 +21,31 @@ impl Maker {
 
     /// Packs a convolution where its multipliers and its activation allow it.
     pub(super) fn pack(&mut self, op: &mut Conv2d) {
-        let start = op.weights.weights as usize;
-        let len = op.window.taps() * (op.input.channels * op.output.channels) as usize;
-        for weight in &mut self.weights[start..start + len] {
-            *weight = (*weight as i8).max(-127) as u8;
-        }
+        self.keep_above_least(op.weights, op.window.taps() * (op.input.channels * op.output.channels) as usize);
         if let Some((words, channels)) = packed_conv2d(op, &self.weights) {
             let [weights, channels] = [words, channels].map(|bytes| self.append(&bytes));
             op.weights = Weights { layout: Layout::Packed, weights, channels };
+        }
+    }
+
+    /// Packs a dense layer where its vectors and its activation allow it, sometimes with weights of the largest magnitude.
+    pub(super) fn pack_dense(&mut self, op: &mut Dense) {
+        let len = op.inputs() * op.output.channels as usize;
+        if self.rng.random_ratio(1, 4) {
+            let extreme = [127, -127][self.rng.random_range(0..2)];
+            self.weights[op.weights.weights as usize..][..len].fill(extreme as u8);
+        }
+        self.keep_above_least(op.weights, len);
+        if let Some((weights, channels)) = packed_dense(op, &self.weights) {
+            let [weights, channels] = [weights, channels].map(|bytes| self.append(&bytes));
+            op.weights = Weights { layout: Layout::Packed, weights, channels };
+        }
+    }
+
+    /// Makes -127 of weights of -128, which do not go into one halfword with any other.
+    fn keep_above_least(&mut self, weights: Weights, len: usize) {
+        for weight in &mut self.weights[weights.weights as usize..][..len] {
+            *weight = (*weight as i8).max(-127) as u8;
         }
     }
 

@@ -7,7 +7,7 @@ use crate::format::ADD_TABLE_LEN;
 use crate::ops::AddLayer;
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("requantise.s"), include_str!("add.s"), options(raw));
+assembly!(include_str!("requantise.s"), include_str!("add.s"));
 
 #[cfg(dsp)]
 #[repr(C)]

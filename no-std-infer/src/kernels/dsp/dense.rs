@@ -1,66 +1,91 @@
-//! Fully connected layers, four outputs at a time.
+//! Fully connected layers with packed weights, four outputs at a time.
 #![allow(unsafe_code)]
 
-use crate::kernels::portable::{dot, epilogue};
-use crate::ops::DenseLayer;
+use crate::format::CHANNEL_LEN;
+use crate::kernels::portable::dense::{Block, Group, finish, for_each_vector};
+use crate::ops::{DENSE_BLOCK, DenseLayer};
+
+/// Parameters of four outputs.
+type Entries = [u8; DENSE_BLOCK * CHANNEL_LEN];
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("dense.s"), options(raw));
+assembly!(include_str!("dense.s"));
+
+/// What is left to do.
+#[cfg(dsp)]
+#[repr(C)]
+struct Rest {
+    entries: *const Entries,
+    groups: usize,
+    output: *mut Group,
+    zero_point: i32,
+    sums: [i32; DENSE_BLOCK],
+}
 
 #[cfg(dsp)]
 unsafe extern "C" {
-    fn no_std_infer_dense(vector: *const i8, rows: *const u8, stride: usize, quads: usize, sums: *mut [i32; 4]);
+    fn no_std_infer_dense(vector: *const i8, blocks: *const Block, end: *const i8, rest: *mut Rest);
 }
 
-/// Outputs that are computed together, and the fewest that this kernel takes.
-pub const OUTPUTS: usize = 4;
+/// A layer with packed weights; does nothing when these or the parameters are not aligned to 4 bytes.
+pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
+    let entries = layer.channels.bytes();
+    if !(blocks.as_ptr() as usize | entries.as_ptr() as usize).is_multiple_of(4) {
+        return;
+    }
+    let entries = entries.as_chunks().0;
+    for_each_vector(arena, layer, |input, output| {
+        let (groups, rest) = output.as_chunks_mut();
+        multiply(layer, input, (blocks, entries), groups, 0);
+        if !rest.is_empty() {
+            let (mut results, first) = ([[0; DENSE_BLOCK]], groups.len());
+            multiply(layer, input, (blocks, entries), &mut results, first);
+            rest.iter_mut().zip(results.as_flattened()).for_each(|(out, &result)| *out = result);
+        }
+    });
+}
 
-/// A fully connected layer with [`OUTPUTS`] outputs or more; of outputs that are no multiple some are computed twice.
-pub fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-    let op = layer.op;
-    let Ok([mut rest, output]) = arena.get_disjoint_mut([op.input.range(), op.output.range()]) else { return };
-    let (inputs, outputs) = (op.inputs(), op.output.channels as usize);
-    let Some(last) = outputs.checked_sub(OUTPUTS) else { return };
-    for output in output.chunks_mut(outputs.max(1)) {
-        let Some((input, after)) = rest.split_at_mut_checked(inputs) else { return };
-        rest = after;
-        for first in (0..outputs).step_by(OUTPUTS) {
-            let first = first.min(last);
-            let weights = layer.weights.get(first * inputs..).unwrap_or_default();
-            let sums = products(input, weights);
-            let outs = output.get_mut(first..).unwrap_or_default();
-            for ((out, sum), channel) in outs.iter_mut().zip(sums).zip(layer.channels.skip(first).iter()) {
-                *out = epilogue(sum, &channel, op.output.zero_point, op.activation);
+/// The results of groups of four outputs from `first` on, as many as `output` holds; does nothing when there are no constants
+/// for them. `blocks` and `entries`, of all groups, are aligned to 4 bytes.
+fn multiply(
+    layer: &DenseLayer<'_>,
+    input: &[i8],
+    (blocks, entries): (&[Block], &[Entries]),
+    output: &mut [Group],
+    first: usize,
+) {
+    let (row, count) = (input.len() / DENSE_BLOCK, output.len());
+    let Some(blocks) = blocks.get(row * first..row * (first + count)) else { return };
+    let Some(entries) = entries.get(first..first + count) else { return };
+    #[cfg(dsp)]
+    if row > 0 {
+        let (vector, mut done) = (input.as_ptr(), 0);
+        while done < count {
+            let mut rest = Rest {
+                entries: entries.as_ptr().wrapping_add(done),
+                groups: count - done,
+                output: output.as_mut_ptr().wrapping_add(done),
+                zero_point: layer.op.output.zero_point.into(),
+                sums: [0; DENSE_BLOCK],
+            };
+            // SAFETY: it reads `row` groups of four bytes of the vector, one or more, without alignment, and for each of
+            // `count - done` groups of outputs, one or more, as many blocks and an entry, all of which the slices hold; words
+            // of these lie at multiples of 4, as the caller says. It writes four bytes a group, inside `output`, and what
+            // changes in `rest`. It keeps the calling convention.
+            unsafe {
+                let blocks = blocks.as_ptr().wrapping_add(row * done);
+                no_std_infer_dense(vector, blocks, vector.wrapping_add(row * DENSE_BLOCK), &mut rest);
+            }
+            done = count.saturating_sub(rest.groups);
+            if let Some(output) = output.get_mut(done) {
+                finish(layer, (first + done) * DENSE_BLOCK, output, rest.sums);
+                done += 1;
             }
         }
     }
-}
-
-/// The products of a vector with the first four rows of weights; zeros when there are fewer.
-fn products(input: &[i8], weights: &[u8]) -> [i32; OUTPUTS] {
-    let mut sums = [0; OUTPUTS];
-    let (len, quads) = (input.len(), input.len() / 4);
-    if weights.len() / OUTPUTS < len {
-        return sums;
+    #[cfg(not(dsp))]
+    for ((group, output), blocks) in (first..).zip(output).zip(blocks.chunks_exact(row.max(1))) {
+        let _ = entries;
+        finish(layer, group * DENSE_BLOCK, output, crate::kernels::portable::dense::products(input, blocks));
     }
-    if quads > 0 {
-        #[cfg(dsp)]
-        // SAFETY: it reads `4 · quads` bytes of the vector, and of four rows of weights that start `len` bytes apart, all
-        // inside the slices, as checked, without alignment; it writes four words. It keeps the calling convention.
-        unsafe {
-            no_std_infer_dense(input.as_ptr(), weights.as_ptr(), len, quads, &mut sums);
-        }
-        #[cfg(not(dsp))]
-        for (sum, row) in sums.iter_mut().zip(weights.chunks(len)) {
-            *sum = dot(&input[..quads * 4], row);
-        }
-    }
-    let rest = input.get(quads * 4..).unwrap_or_default();
-    if !rest.is_empty() {
-        for (row, sum) in sums.iter_mut().enumerate() {
-            let weights = weights.get(row * len + quads * 4..).unwrap_or_default();
-            *sum = sum.wrapping_add(dot(rest, weights));
-        }
-    }
-    sums
 }

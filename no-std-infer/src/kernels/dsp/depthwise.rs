@@ -7,7 +7,7 @@ use crate::format::{Conv2d, DEPTHWISE_LEN, Op, PACKED_CHANNEL_LEN};
 use crate::ops::{PackedDepthwise, Plane};
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("requantise.s"), include_str!("depthwise.s"), options(raw));
+assembly!(include_str!("requantise.s"), include_str!("depthwise.s"));
 
 #[cfg(dsp)]
 #[repr(C)]

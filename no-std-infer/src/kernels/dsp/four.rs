@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("pool.s"), options(raw));
+assembly!(include_str!("pool.s"));
 
 #[cfg(dsp)]
 unsafe extern "C" {

@@ -11,9 +11,9 @@ use crate::ops::Packed;
 const ROW_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
 #[cfg(all(dsp, fpu))]
-core::arch::global_asm!(".set nsi_fpu, 1", include_str!("requantise.s"), include_str!("gemm.s"), options(raw));
+assembly!(".set nsi_fpu, 1", include_str!("requantise.s"), include_str!("gemm.s"));
 #[cfg(all(dsp, not(fpu)))]
-core::arch::global_asm!(".set nsi_fpu, 0", include_str!("requantise.s"), include_str!("gemm.s"), options(raw));
+assembly!(".set nsi_fpu, 0", include_str!("requantise.s"), include_str!("gemm.s"));
 
 #[cfg(dsp)]
 #[repr(C)]

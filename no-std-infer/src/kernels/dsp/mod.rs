@@ -3,6 +3,21 @@
 //! Elsewhere every instruction and every loop in assembly is replaced by a plain model with the same result, so that the
 //! same kernels run in tests on any host. Operators without a kernel of their own here run the portable one.
 
+/// Puts assembly into the program. On Armv8-M the assembler has to be told of the DSP extension, by a core that has it.
+#[cfg(all(dsp, armv8m))]
+macro_rules! assembly {
+    ($($text:tt)*) => {
+        core::arch::global_asm!(".cpu cortex-m33", $($text)*, options(raw));
+    };
+}
+/// Puts assembly into the program.
+#[cfg(all(dsp, not(armv8m)))]
+macro_rules! assembly {
+    ($($text:tt)*) => {
+        core::arch::global_asm!($($text)*, options(raw));
+    };
+}
+
 mod add;
 mod conv;
 mod dense;
@@ -20,7 +35,7 @@ use core::ops::Range;
 
 use super::{Kernels, Portable};
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
+use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer, DenseWeights};
 
 /// Kernels for cores with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,11 +61,11 @@ impl Kernels for Dsp {
         }
     }
 
+    #[inline(always)]
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        if layer.op.output.channels as usize >= dense::OUTPUTS {
-            dense::dense(arena, layer);
-        } else {
-            Portable::dense(arena, layer);
+        match layer.weights {
+            DenseWeights::Packed(blocks) => dense::packed(arena, layer, blocks),
+            DenseWeights::Plain(_) => Portable::dense(arena, layer),
         }
     }
 

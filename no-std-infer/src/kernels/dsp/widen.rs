@@ -4,7 +4,7 @@
 use core::cell::Cell;
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("widen.s"), options(raw));
+assembly!(include_str!("widen.s"));
 
 #[cfg(dsp)]
 unsafe extern "C" {

@@ -15,24 +15,33 @@ pub fn packed<B: Block>(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows
     let Some((panel, strip)) = scratch.split_at_mut_checked(panel_len(op)) else { return };
     let mut strip = Rows::new(op, cells(strip));
     let weights = Weights { pairs: packed.order.pairs(), words: packed.words, channels: packed.channels };
-    Patches { op, order: packed.order, regions }.multiply::<B>(cells(panel), &mut strip, rows, (&weights, 0));
+    let patches = Patches { op, order: packed.order, regions };
+    let source = |y| if op.window.taps() > 1 { strip.under(regions.input, y) } else { patches.row(y) };
+    patches.multiply::<B>(cells(panel), source, rows, (&weights, 0));
 }
 
 /// Output rows `rows` of a convolution with transformed weights. They are transformed back, as many output channels at a
-/// time as there is scratch for; row by row where the output overwrites the input. `None` when they cannot be packed:
-/// then the input is as it was.
+/// time as there is scratch for. Where these are not all and the output overwrites the input, that is done for each band of
+/// rows, under which the input is copied first. `None` when they cannot be packed: then the input is as it was.
 pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) -> Option<()> {
     let (regions, scratch) = Regions::split(arena, op)?;
     let (panel, rest) = scratch.split_at_mut_checked(panel_len(op))?;
-    let (strip, words) = rest.split_at_mut_checked(Strip::new(op).len())?;
-    let (panel, mut strip, words) = (cells(panel), Rows::new(op, cells(strip)), unsigned(words));
-    let order = PatchOrder::conv2d(op);
+    let (order, pairs) = (PatchOrder::conv2d(op), op.output.channels as usize / 2);
+    let (row, apart) = ((order.pairs() * 4).max(1), !op.input.overlaps(&op.output));
+    let (lines, mut strip) = (usize::from(op.window.stride_h), Strip::new(op));
+    let mut together = rows.len().max(1);
+    let in_bands = !apart && strip.len() + pairs * row > rest.len();
+    if in_bands {
+        // The copy takes up to half of the scratch.
+        together = (rest.len() / 2 / strip.pitch.max(1)).saturating_sub(strip.rows) / lines.max(1) + 1;
+        strip.rows += (together - 1) * lines;
+    }
+    let (bytes, words) = rest.split_at_mut_checked(strip.len())?;
+    let (panel, words, pitch) = (cells(panel), unsigned(words), strip.pitch);
+    let mut strip = Rows::with_strip(op, strip, cells(bytes));
     let patches = Patches { op, order, regions };
-    let pairs = op.output.channels as usize / 2;
-    let room = (words.len() / (order.pairs() * 4).max(1)).min(pairs).max(1);
+    let room = (words.len() / row).min(pairs).max(1);
     let firsts = || (0..pairs).step_by(room);
-    let apart = !op.input.overlaps(&op.output);
-    let together = if room == pairs || apart { rows.len().max(1) } else { 1 };
     if !apart {
         firsts().try_for_each(|first| recover(order, winograd, first..pairs, words))?;
     }
@@ -45,7 +54,11 @@ pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>
             }
             let channels = winograd.channels.skip(first * 2);
             let weights = Weights { pairs: order.pairs(), words, channels }.take(room.min(pairs - first));
-            patches.multiply::<B>(panel, &mut strip, rows.clone(), (&weights, first * 2));
+            let source = |y| {
+                let top = if in_bands { start } else { y };
+                strip.under(regions.input, top).get((y - top) * lines * pitch..).unwrap_or_default()
+            };
+            patches.multiply::<B>(panel, source, rows.clone(), (&weights, first * 2));
         }
     }
     Some(())
@@ -85,11 +98,12 @@ struct Patches<'a> {
 }
 
 impl<'a> Patches<'a> {
-    /// Multiplies the patches of output rows `rows`, four at a time, with the output channels from `first` on.
+    /// Multiplies the patches of output rows `rows`, four at a time, with the output channels from `first` on; `source` gives
+    /// the rows of the input under an output row.
     fn multiply<B: Block>(
         &self,
         panel: &[Cell<i8>],
-        strip: &mut Rows<'a>,
+        mut source: impl FnMut(usize) -> &'a [Cell<i8>],
         rows: Range<usize>,
         (weights, first): (&Weights<'_>, usize),
     ) {
@@ -107,7 +121,7 @@ impl<'a> Patches<'a> {
         let (step, mut pixel) = (usize::from(op.window.stride_w) * op.input.channels as usize, 0);
         let patch = self.patch();
         for y in rows {
-            let source = if op.window.taps() > 1 { strip.under(self.regions.input, y) } else { self.row(y) };
+            let source = source(y);
             for x in 0..width {
                 let source = source.get(x * step..).unwrap_or_default();
                 B::fill(&Patch { source, ..patch }, slots, pixel);

@@ -12,7 +12,7 @@ use crate::ops::{Form, Winograd};
 const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
 #[cfg(dsp)]
-core::arch::global_asm!(
+assembly!(
     include_str!("../requantise.s"),
     include_str!("steps.s"),
     include_str!("product_2x2.s"),
@@ -21,8 +21,7 @@ core::arch::global_asm!(
     include_str!("product_4x4.s"),
     include_str!("../requantise.s"),
     include_str!("steps.s"),
-    include_str!("product_stride_2.s"),
-    options(raw)
+    include_str!("product_stride_2.s")
 );
 
 #[cfg(dsp)]

@@ -195,6 +195,7 @@ no_std_infer_product_4x4:
     .purgem nsi_steps
     .purgem nsi_requantise
     .purgem nsi_channel
+    .purgem nsi_two_pixels
     .purgem nsi_column
     .purgem nsi_pixel
     .purgem nsi_row

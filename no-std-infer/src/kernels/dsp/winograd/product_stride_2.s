@@ -13,33 +13,23 @@
     .thumb_func
     .type no_std_infer_product_stride_2, %function
 
-    // Two tiles' pixels in one column: \sums the place of their sums; r9 twice the bias, r8 and lr output rows; r3 on
-    // return bytes between pixels.
+    // Two tiles' pixels in one column, twice their sums with the bias: in r0 and r1 the upper ones, in r6 and r7 the lower.
     .macro nsi_pixels sums
     ldrd r2, r3, [sp, #(448 + \sums)]
     ldrd r0, r1, [sp, #(336 + \sums)]
-    ldrd r4, r5, [sp, #(224 + \sums)]
+    ldrd r6, r7, [sp, #(224 + \sums)]
     add r2, r9, r2, lsl #1
     add r3, r9, r3, lsl #1
     add r0, r2, r0, lsl #1
     add r1, r3, r1, lsl #1
-    add r0, r0, r4, lsl #1
-    add r1, r1, r5, lsl #1
-    ldrd r4, r5, [sp, #(112 + \sums)]
+    add r0, r0, r6, lsl #1
+    add r1, r1, r7, lsl #1
+    ldrd r6, r7, [sp, #(112 + \sums)]
+    add r2, r2, r6, lsl #1
+    add r3, r3, r7, lsl #1
     ldrd r6, r7, [sp, #(0 + \sums)]
-    add r4, r2, r4, lsl #1
-    add r5, r3, r5, lsl #1
-    add r6, r4, r6, lsl #1
-    add r7, r5, r7, lsl #1
-    ldr r3, [sp, #(560 + 24)]
-    nsi_requantise r0, r2
-    strb r2, [r8]
-    nsi_requantise r1, r4
-    strb r4, [r8, r3, lsl #1]
-    nsi_requantise r6, r0
-    strb r0, [lr]
-    nsi_requantise r7, r0
-    strb r0, [lr, r3, lsl #1]
+    add r6, r2, r6, lsl #1
+    add r7, r3, r7, lsl #1
     .endm
 
 no_std_infer_product_stride_2:
@@ -97,4 +87,5 @@ no_std_infer_product_stride_2:
     .purgem nsi_steps
     .purgem nsi_requantise
     .purgem nsi_pixels
+    .purgem nsi_two_pixels
     .purgem nsi_channel

@@ -36,29 +36,40 @@
     nsi_step
     .endr
     .endm
-    // All pixels of channel \channel of tiles of 2 x 2, one column of two tiles at a time: nsi_pixels makes them of
-    // the sums at its argument. The arguments of the function are \frame bytes from the
-    // stack's top: 12 parameters, 20 output, 28 bytes between rows.
-    // nsi_pixels finds twice the bias in r9, output rows in r8 and lr, and leaves bytes between pixels in r3.
+    // Two tiles' pixels in one column: \sums the place of their sums; r4 bytes between pixels, r8 and lr output rows.
+    // nsi_pixels makes twice the sums with the bias, which is in r9, in r0, r1, r6 and r7; r2 and r3 are free.
+    .macro nsi_two_pixels sums
+    nsi_pixels \sums
+    nsi_requantise r0, r2
+    strb r2, [r8]
+    nsi_requantise r1, r2
+    strb r2, [r8, r4, lsl #1]
+    nsi_requantise r6, r2
+    strb r2, [lr]
+    nsi_requantise r7, r2
+    strb r2, [lr, r4, lsl #1]
+    .endm
+    // All pixels of channel \channel of tiles of 2 x 2. The arguments of the function are \frame bytes from the stack's top:
+    // 12 parameters, 20 output, 24 bytes between pixels, 28 between rows.
     .macro nsi_channel channel, frame
     ldr r0, [sp, #(\frame + 12)]
     ldr r8, [sp, #(\frame + 20)]
-    ldr r1, [sp, #(\frame + 28)]
+    ldrd r4, r1, [sp, #(\frame + 24)]
     ldm r0!, {r9-r12}
     str r0, [sp, #(\frame + 12)]
     .if \channel
     add r8, r8, #1
     .endif
     add lr, r8, r1
-    nsi_pixels (16 * \channel + 32)
-    add r8, r8, r3
-    add lr, lr, r3
-    nsi_pixels (16 * \channel)
-    add r3, r3, r3, lsl #1
-    add r8, r8, r3
-    add lr, lr, r3
-    nsi_pixels (16 * \channel + 8 + 32)
-    add r8, r8, r3
-    add lr, lr, r3
-    nsi_pixels (16 * \channel + 8)
+    nsi_two_pixels (16 * \channel + 32)
+    add r8, r8, r4
+    add lr, lr, r4
+    nsi_two_pixels (16 * \channel)
+    add r5, r4, r4, lsl #1
+    add r8, r8, r5
+    add lr, lr, r5
+    nsi_two_pixels (16 * \channel + 8 + 32)
+    add r8, r8, r4
+    add lr, lr, r4
+    nsi_two_pixels (16 * \channel + 8)
     .endm

@@ -7,12 +7,7 @@ use crate::ops::Form;
 use crate::ops::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
 
 #[cfg(dsp)]
-core::arch::global_asm!(
-    include_str!("tiles_2x2.s"),
-    include_str!("tiles_4x4.s"),
-    include_str!("tiles_stride_2.s"),
-    options(raw)
-);
+assembly!(include_str!("tiles_2x2.s"), include_str!("tiles_4x4.s"), include_str!("tiles_stride_2.s"));
 
 #[cfg(dsp)]
 #[repr(C)]

@@ -1,0 +1,67 @@
+//! Fully connected layers.
+
+use super::{dot, epilogue};
+use crate::format::DENSE_BLOCK_LEN;
+use crate::ops::{DENSE_BLOCK, DenseLayer, unpack};
+
+/// The weights of four outputs for four inputs.
+pub type Block = [u8; DENSE_BLOCK_LEN];
+
+/// The results of four outputs.
+pub type Group = [i8; DENSE_BLOCK];
+
+/// A layer with plain weights.
+pub fn plain(arena: &mut [i8], layer: &DenseLayer<'_>, weights: &[u8]) {
+    let (op, rows) = (layer.op, weights.chunks_exact(layer.op.inputs().max(1)));
+    for_each_vector(arena, layer, |input, output| {
+        for ((out, weights), channel) in output.iter_mut().zip(rows.clone()).zip(layer.channels.iter()) {
+            *out = epilogue(dot(input, weights), &channel, op.output.zero_point, op.activation);
+        }
+    });
+}
+
+/// A layer with packed weights.
+pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
+    let rows = blocks.chunks_exact((layer.op.inputs() / DENSE_BLOCK).max(1));
+    for_each_vector(arena, layer, |input, output| {
+        let outputs = output.chunks_mut(DENSE_BLOCK).zip((0..).step_by(DENSE_BLOCK));
+        for ((output, first), blocks) in outputs.zip(rows.clone()) {
+            finish(layer, first, output, products(input, blocks));
+        }
+    });
+}
+
+/// Calls `multiply(vector, its outputs)` for each vector.
+pub fn for_each_vector(arena: &mut [i8], layer: &DenseLayer<'_>, mut multiply: impl FnMut(&[i8], &mut [i8])) {
+    let op = layer.op;
+    let Ok([input, output]) = arena.get_disjoint_mut([op.input.range(), op.output.range()]) else { return };
+    let outputs = output.chunks_exact_mut((op.output.channels as usize).max(1));
+    let mut rest = &*input;
+    for output in outputs {
+        let Some((input, after)) = rest.split_at_checked(op.inputs()) else { return };
+        rest = after;
+        multiply(input, output);
+    }
+}
+
+/// Scales the sums of up to four outputs from `first` on.
+pub fn finish(layer: &DenseLayer<'_>, first: usize, output: &mut [i8], sums: [i32; DENSE_BLOCK]) {
+    for ((out, sum), channel) in output.iter_mut().zip(sums).zip(layer.channels.skip(first).iter()) {
+        *out = epilogue(sum, &channel, layer.op.output.zero_point, layer.op.activation);
+    }
+}
+
+/// The products of a vector with the weights of four outputs.
+pub fn products(input: &[i8], blocks: &[Block]) -> [i32; DENSE_BLOCK] {
+    let mut sums = [0_i32; DENSE_BLOCK];
+    for (&[e0, e1, e2, e3], block) in input.as_chunks::<DENSE_BLOCK>().0.iter().zip(blocks) {
+        for (sums, half) in sums.as_chunks_mut::<2>().0.iter_mut().zip(block.as_chunks::<8>().0) {
+            for (value, &halfword) in [e0, e2, e1, e3].into_iter().zip(half.as_chunks::<2>().0) {
+                let (even, odd) = unpack(halfword);
+                sums[0] = sums[0].wrapping_add(i32::from(value) * i32::from(even));
+                sums[1] = sums[1].wrapping_add(i32::from(value) * i32::from(odd));
+            }
+        }
+    }
+    sums
+}
