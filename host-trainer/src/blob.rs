@@ -9,7 +9,7 @@ use no_std_infer::{Error, Interpreter, Model};
 use crate::aligned::Aligned;
 
 /// The parts of a blob.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Parts<'a> {
     /// The manifest's first message; its counts of labels and operators are set by [`write()`].
     pub info: Info<'a>,
@@ -19,6 +19,8 @@ pub struct Parts<'a> {
     pub ops: &'a [Op],
     /// The weights section.
     pub weights: &'a [u8],
+    /// The section that says which layers the operators make, where it is needed.
+    pub layers: Option<Vec<u8>>,
 }
 
 /// Bytes of arena that operators and input need: the end of the last region, rounded up to 16.
@@ -67,6 +69,7 @@ fn assemble(parts: &Parts<'_>, golden: Option<Golden<'_>>) -> Aligned<u8> {
         (section::OPERATORS, operators),
         (section::WEIGHTS, parts.weights.to_vec()),
     ];
+    sections.extend(parts.layers.clone().map(|layers| (section::LAYERS, layers)));
     sections.extend(golden.map(|golden| (section::GOLDEN, message(&golden))));
     lay_out(&sections, arena_len(&info, parts.ops))
 }

@@ -8,6 +8,7 @@ use crate::blob::{Parts, write_with_golden};
 use crate::pack::pack;
 use crate::plan::Plan;
 use crate::quantise::QuantModel;
+use crate::stripes::{Group, Layers, Program, choose};
 
 /// Seed of the golden vector's input.
 const GOLDEN_SEED: u32 = 0x2545_F491;
@@ -28,6 +29,16 @@ pub struct Description<'a> {
     pub provenance: Provenance<'a>,
 }
 
+/// What a blob may take. The default: no flash beyond what the model needs, and as much RAM as whole tensors need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes of weights and tables, or the least that the model needs: what the weights themselves leave goes to faster
+    /// layouts.
+    pub flash: usize,
+    /// Most bytes of arena, or the least that is found: operators go in stripes of rows where it would be longer.
+    pub arena: Option<u32>,
+}
+
 /// A blob and how its arena was planned.
 #[derive(Clone, Debug)]
 pub struct Emitted {
@@ -42,15 +53,27 @@ pub struct Emitted {
 /// # Errors
 /// When the labels or the colours do not fit the model, or the blob does not pass `Model::parse`.
 pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted> {
-    emit_within(model, description, 0)
+    emit_within(model, description, Limits::default())
 }
 
-/// The same with at most `flash` bytes of weights and tables, or the least that the model needs: what the weights
-/// themselves leave goes to faster layouts.
+/// The same within limits.
 ///
 /// # Errors
 /// As [`emit`].
-pub fn emit_within(model: &QuantModel, description: &Description<'_>, flash: usize) -> Result<Emitted> {
+pub fn emit_within(model: &QuantModel, description: &Description<'_>, limits: Limits) -> Result<Emitted> {
+    let model = pack(model, limits.flash);
+    let groups = limits.arena.map(|bytes| choose(&model, bytes)).unwrap_or_default();
+    emit_in_stripes(&model, description, &groups)
+}
+
+/// Plans, lays out and runs a packed model whose operators of `groups` go in stripes.
+///
+/// # Errors
+/// As [`emit`].
+///
+/// # Panics
+/// As [`Program::new`].
+pub fn emit_in_stripes(model: &QuantModel, description: &Description<'_>, groups: &[Group]) -> Result<Emitted> {
     let Description { name, labels, input, provenance } = *description;
     let classes = model.logits.channels;
     ensure!(
@@ -62,10 +85,10 @@ pub fn emit_within(model: &QuantModel, description: &Description<'_>, flash: usi
         let (channels, color) = (model.input.channels, image.color);
         ensure!(channels as usize == color.channels(), "the network reads {channels} channels, not {color:?}");
     }
-    let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(model.ops.len()).is_ok();
+    let program = Program::new(model, groups);
+    let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(program.steps.len()).is_ok();
     ensure!(counts, "the format holds at most {} classes and as many operators", u16::MAX);
-    let model = &pack(model, flash);
-    let plan = Plan::new(model);
+    let plan = Plan::of(&program);
     let info = Info {
         name,
         input: Input { tensor: plan.place(model.input), kind: input },
@@ -75,8 +98,8 @@ pub fn emit_within(model: &QuantModel, description: &Description<'_>, flash: usi
         temperature: model.temperature,
         provenance,
     };
-    let ops = plan.apply(&model.ops);
-    let parts = Parts { info, labels, ops: &ops, weights: &model.constants };
+    let ops = plan.apply(&program);
+    let parts = Parts { info, labels, ops: &ops, weights: &model.constants, layers: Layers::section(&program) };
     let blob = write_with_golden(&parts, GOLDEN_SEED).context("the blob that was made is not valid")?;
     Ok(Emitted { blob, plan })
 }

@@ -13,7 +13,7 @@ use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::confidence::Confidence;
 use crate::config::{Config, Method, Normalization};
 use crate::dataset::{Images, Loaded};
-use crate::emit::{Description, Emitted, PRODUCER, emit_within};
+use crate::emit::{Description, Emitted, Limits, PRODUCER, emit_within};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
 use crate::predictions::{PREDICTIONS_FILE, Predictions};
@@ -62,8 +62,8 @@ pub struct Report {
 pub struct Choices {
     /// How the ranges of activations are chosen; the best of all methods where there is none.
     pub method: Option<Method>,
-    /// Most bytes of weights and tables, or the least that the model needs.
-    pub flash: usize,
+    /// What the blob may take.
+    pub limits: Limits,
     /// Where temperature and abstention come from; the validation images where there is none.
     pub confidence: Option<Confidence>,
 }
@@ -84,13 +84,13 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let source = Source { run, config, record };
 
     let methods = choices.method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
-    let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), 0);
+    let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), Limits::default());
     let best = candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?;
     let Best { choice, model: quantised, plain, layers } = best;
 
     let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
     let hash = run.config_hash()?;
-    let mut emitted = source.emit(&quantised, source.provenance(&comparison, &hash), choices.flash)?;
+    let mut emitted = source.emit(&quantised, source.provenance(&comparison, &hash), choices.limits)?;
     if let Some(calibration) = choices.confidence.as_ref().and_then(abstention) {
         emitted.blob = with_calibration(&emitted.blob, &calibration)?;
     }
@@ -133,13 +133,13 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    fn emit(&self, model: &QuantModel, provenance: Provenance<'_>, flash: usize) -> Result<Emitted> {
+    fn emit(&self, model: &QuantModel, provenance: Provenance<'_>, limits: Limits) -> Result<Emitted> {
         let Normalization { mean, std } = self.record.normalization(self.config);
         let image = ImageInput { color: self.config.input.color, fit: self.config.input.fit, mean, std };
         let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
         let description =
             Description { name: &name, labels: &self.record.classes, input: InputKind::Image(image), provenance };
-        emit_within(model, &description, flash)
+        emit_within(model, &description, limits)
     }
 
     /// The accuracy is that on the test images, or on the validation images where there are no others.

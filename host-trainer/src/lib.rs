@@ -48,5 +48,6 @@ pub mod schedule;
 pub mod scores;
 pub mod signing;
 pub mod sqnr;
+pub mod stripes;
 pub mod torch;
 pub mod training;

@@ -8,23 +8,26 @@ use no_std_infer::format::{ALIGN, Op, Tensor};
 use no_std_infer::ops::Overlap;
 
 use crate::quantise::QuantModel;
+use crate::stripes::{Program, Step};
 
 #[cfg(test)]
 pub(crate) mod tests;
 
 /// Swaps that the search tries after the fixed orderings.
 const SWAPS: u32 = 2000;
+/// The same of a rough plan.
+const ROUGH_SWAPS: u32 = 40;
 
 /// Where everything lies. Offsets are multiples of 16.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// Offset of each tensor: the input, then the output of each operator.
     pub tensors: Vec<u32>,
-    /// Offset of each operator's scratch; 0 where it needs none.
+    /// Offset of the scratch of each step; 0 where it needs none.
     pub scratch: Vec<u32>,
     /// Bytes that all of it takes.
     pub arena_len: u32,
-    /// Bytes that are alive at the same time at the worst operator: no plan takes less.
+    /// Bytes that are alive at the same time at the worst step: no plan takes less.
     pub lower_bound: u32,
 }
 
@@ -35,21 +38,38 @@ impl fmt::Display for Plan {
 }
 
 impl Plan {
-    /// Plans a model's arena: the shortest of several placements. Where [`Op::overlap`] allows it, an output lies over an
-    /// input that dies with its operator; the logits stay intact to the end. The order of the operators is
+    /// Plans the arena of a model whose operators run whole. Their order is
     /// [`schedule_model`](crate::schedule::schedule_model)'s business.
     ///
     /// # Panics
     /// When an operator reads a tensor that a later one makes.
     #[must_use]
     pub fn new(model: &QuantModel) -> Self {
-        let regions = regions(model);
-        let lower_bound = lower_bound(&regions, model.ops.len());
-        let (offsets, arena_len) = best_placement(&regions, lower_bound);
-        let (tensors, scratch) = offsets.split_at(model.ops.len() + 1);
+        Self::of(&Program::new(model, &[]))
+    }
+
+    /// Plans a program's arena: the shortest of several placements. Where [`Op::overlap`] allows it and no later step reads
+    /// what is overwritten, an output lies over a tensor that dies; the logits stay intact to the end.
+    #[must_use]
+    pub fn of(program: &Program) -> Self {
+        Self::after(program, SWAPS)
+    }
+
+    /// A plan that takes less time to make and may be longer.
+    #[must_use]
+    pub fn rough(program: &Program) -> Self {
+        Self::after(program, ROUGH_SWAPS)
+    }
+
+    fn after(program: &Program, swaps: u32) -> Self {
+        let regions = regions(program);
+        let lower_bound = lower_bound(&regions, program.steps.len());
+        let (offsets, arena_len) = best_placement(&regions, lower_bound, swaps);
+        let (tensors, scratch) = offsets.split_at(program.buffers.len());
         let mut scratch = scratch.iter();
-        let scratch = model.ops.iter().map(|op| if op.scratch_len() > 0 { *scratch.next().unwrap_or(&0) } else { 0 });
-        Self { tensors: tensors.to_vec(), scratch: scratch.collect(), arena_len, lower_bound }
+        let mut next = |op: &Op| if op.scratch_len() > 0 { *scratch.next().unwrap_or(&0) } else { 0 };
+        let scratch = program.steps.iter().map(|step| next(&step.op)).collect();
+        Self { tensors: tensors.to_vec(), scratch, arena_len, lower_bound }
     }
 
     /// A tensor at its place.
@@ -64,17 +84,22 @@ impl Plan {
     /// The operators with all tensors and scratch at their places.
     ///
     /// # Panics
-    /// When this is not the plan of these operators.
+    /// When this is not the plan of this program.
     #[must_use]
-    pub fn apply(&self, ops: &[Op]) -> Vec<Op> {
-        let mut ops = ops.to_vec();
-        for (op, &scratch) in ops.iter_mut().zip(&self.scratch) {
-            if let Op::Conv2d(op) | Op::DepthwiseConv2d(op) = op {
+    pub fn apply(&self, program: &Program) -> Vec<Op> {
+        let place = |(step, &scratch): (&Step, &u32)| {
+            let mut op = step.op;
+            if let Op::Conv2d(op) | Op::DepthwiseConv2d(op) = &mut op {
                 op.scratch = scratch;
             }
-            map_tensors(op, |tensor| *tensor = self.place(*tensor));
-        }
-        ops
+            let mut starts = step.starts.into_iter();
+            map_tensors(&mut op, |tensor| {
+                *tensor = self.place(*tensor);
+                tensor.offset += starts.next().unwrap_or(0);
+            });
+            op
+        };
+        program.steps.iter().zip(&self.scratch).map(place).collect()
     }
 }
 
@@ -118,30 +143,73 @@ impl Region {
     }
 }
 
-fn input_indices(op: &Op) -> impl Iterator<Item = usize> {
-    op.inputs().map(|tensor| tensor.offset as usize)
+/// Regions of tensors, then of scratch where a step needs some.
+fn regions(program: &Program) -> Vec<Region> {
+    let Program { steps, buffers, logits } = program;
+    let mut uses: Vec<Option<(usize, usize)>> = vec![None; buffers.len()];
+    // The caller writes the input.
+    uses[0] = Some((0, 0));
+    for (index, step) in steps.iter().enumerate() {
+        for tensor in step.op.inputs().chain([step.op.output()]) {
+            let (first, last) = uses[tensor.offset as usize].get_or_insert((index, index));
+            (*first, *last) = ((*first).min(index), index);
+        }
+    }
+    let mut regions: Vec<Region> = uses
+        .into_iter()
+        .zip(buffers)
+        .map(|(uses, &len)| uses.map_or(Region::new(0..=0, 0), |(first, last)| Region::new(first..=last, len)))
+        .collect();
+    // One step after the run.
+    regions[*logits].last = steps.len();
+    for above in 1..regions.len() {
+        let dying = |&below: &usize| {
+            let written = below == 0 || regions[below].first < regions[above].first;
+            written && regions[below].last >= regions[above].first
+        };
+        let below = (0..regions.len()).filter(|&below| below != above && below != *logits).filter(dying);
+        let over = below.filter_map(|below| {
+            let steps = &steps[regions[above].first..=regions[below].last];
+            Some((below, aligned(overlap(steps, above, below)?)))
+        });
+        regions[above].over = over.collect();
+    }
+    let scratch = steps.iter().enumerate().filter(|(_, step)| step.op.scratch_len() > 0);
+    regions.extend(scratch.map(|(index, step)| Region::new(index..=index, step.op.scratch_len() as usize)));
+    regions
 }
 
-/// Regions of tensors, then of scratch where an operator needs some.
-fn regions(model: &QuantModel) -> Vec<Region> {
-    let ops = &model.ops;
-    let mut last_use: Vec<usize> = (0..=ops.len()).map(|tensor| tensor.saturating_sub(1)).collect();
-    for (step, op) in ops.iter().enumerate() {
-        input_indices(op).for_each(|tensor| last_use[tensor] = step);
+/// How one tensor's buffer may lie over another's, which is last read in the last of `steps`; the first of them is the first to
+/// write the one above. Whatever is written must lie below all that later steps read, and over what the same step reads
+/// as its operator allows.
+fn overlap(steps: &[Step], above: usize, below: usize) -> Option<Overlap> {
+    let mut unread = i64::MAX;
+    let (mut most, mut multiple, mut extent) = (i64::MAX, 1, 0);
+    for step in steps.iter().rev() {
+        let (output, start) = step.output();
+        let [start, end] = [i64::from(start), i64::from(start) + output.len() as i64];
+        let reads = || step.inputs().filter(|(tensor, _)| tensor.offset as usize == below);
+        if output.offset as usize == below {
+            return None;
+        }
+        if output.offset as usize == above {
+            (most, extent) = (most.min(unread.saturating_sub(end)), extent.max(end));
+            for (tensor, read) in reads() {
+                let Some(Overlap { most: allowed, step }) = step.op.overlap(tensor) else {
+                    most = most.min(i64::from(read) - end);
+                    continue;
+                };
+                let in_step = multiple == 1 || step == 1 || multiple == step;
+                if !in_step || start % i64::from(step) != 0 || !read.is_multiple_of(step) {
+                    return None;
+                }
+                multiple = multiple.max(step);
+                most = most.min(allowed.saturating_add(i64::from(read) - start));
+            }
+        }
+        unread = reads().map(|(_, read)| i64::from(read)).fold(unread, i64::min);
     }
-    // One step after the run.
-    last_use[model.logits.offset as usize] = ops.len();
-
-    let mut regions = vec![Region::new(0..=last_use[0], model.input.len())];
-    for (step, op) in ops.iter().enumerate() {
-        let mut region = Region::new(step..=last_use[step + 1], op.output().len());
-        let dying = op.inputs().filter(|input| last_use[input.offset as usize] == step);
-        region.over = dying.filter_map(|input| Some((input.offset as usize, aligned(op.overlap(input)?)))).collect();
-        regions.push(region);
-    }
-    let scratch = ops.iter().enumerate().filter(|(_, op)| op.scratch_len() > 0);
-    regions.extend(scratch.map(|(step, op)| Region::new(step..=step, op.scratch_len() as usize)));
-    regions
+    (most > -extent).then_some(Overlap { most, step: multiple })
 }
 
 /// The same for regions whose offsets are multiples of [`ALIGN`].
@@ -150,23 +218,33 @@ fn aligned(overlap: Overlap) -> Overlap {
     Overlap { step: overlap.step.saturating_mul(common), ..overlap }
 }
 
-/// Bytes alive at the worst operator, those less that an output shares with the input that it covers best.
+/// Bytes alive at the worst step, those less that regions share with those that they lie over.
 fn lower_bound(regions: &[Region], steps: usize) -> u32 {
-    let alive = |step| regions.iter().filter(move |region| region.first <= step && step <= region.last);
-    let bytes = |step| {
-        let shared = alive(step).filter(|region| region.first == step).map(|region| most_shared(region, regions));
-        alive(step).map(|region| region.len).sum::<u32>() - shared.max().unwrap_or(0)
-    };
-    (0..steps).map(bytes).max().unwrap_or(0)
+    worst(regions, steps).1
 }
 
-/// The most bytes that a region can share with one that it may lie over.
-fn most_shared(region: &Region, regions: &[Region]) -> u32 {
-    let shared = |&(input, overlap): &(usize, Overlap)| {
-        let distance = overlap.most.min(0).div_euclid(ALIGN as i64) * ALIGN as i64;
-        i64::from(region.len).saturating_add(distance).clamp(0, i64::from(regions[input].len)) as u32
+/// The step at which most bytes are alive, as [`Plan::lower_bound`] counts them, and how many.
+#[must_use]
+pub fn worst_step(program: &Program) -> (usize, u32) {
+    worst(&regions(program), program.steps.len())
+}
+
+fn worst(regions: &[Region], steps: usize) -> (usize, u32) {
+    let bytes = |step: usize| -> u32 {
+        let alive = regions.iter().filter(|region| region.first <= step && step <= region.last);
+        alive.map(|region| region.len - most_shared(region, regions, step)).sum()
     };
-    region.over.iter().map(shared).max().unwrap_or(0)
+    (0..steps).map(|step| (step, bytes(step))).rev().max_by_key(|(_, bytes)| *bytes).unwrap_or_default()
+}
+
+/// The most bytes that a region can share at a step with those that it may lie over.
+fn most_shared(region: &Region, regions: &[Region], step: usize) -> u32 {
+    let alive = region.over.iter().filter(|(below, _)| regions[*below].last >= step);
+    let shared = |&(below, overlap): &(usize, Overlap)| {
+        let distance = overlap.most.min(0).div_euclid(ALIGN as i64).saturating_mul(ALIGN as i64);
+        i64::from(region.len).saturating_add(distance).clamp(0, i64::from(regions[below].len)) as u32
+    };
+    alive.map(shared).sum::<u32>().min(region.len)
 }
 
 /// A region that must not be touched, or only as its [`Overlap`] allows.
@@ -219,7 +297,7 @@ fn neighbours(regions: &[Region]) -> Vec<Vec<(usize, Neighbour)>> {
 }
 
 /// The shortest of first-fit placements in several orders, improved by swaps while above the lower bound.
-fn best_placement(regions: &[Region], lower_bound: u32) -> (Vec<u32>, u32) {
+fn best_placement(regions: &[Region], lower_bound: u32, swaps: u32) -> (Vec<u32>, u32) {
     let sorted = |key: &dyn Fn(&Region) -> Reverse<u64>| {
         let mut order: Vec<usize> = (0..regions.len()).collect();
         order.sort_by_key(|&region| key(&regions[region]));
@@ -249,7 +327,7 @@ fn best_placement(regions: &[Region], lower_bound: u32) -> (Vec<u32>, u32) {
         random ^= random << 5;
         random as usize % regions.len()
     };
-    for _ in 0..SWAPS {
+    for _ in 0..swaps {
         if placement.1 == lower_bound {
             break;
         }

@@ -90,7 +90,7 @@ pub enum OpError {
     Overflow,
     /// Input, output and scratch overlap in a way that the operator does not allow.
     Overlap,
-    /// An input is not the intact output of an earlier operator.
+    /// An input does not consist of intact rows that earlier operators made.
     Dataflow,
 }
 
@@ -141,7 +141,7 @@ impl fmt::Display for OpError {
             OpError::Multiplier => "a multiplier is out of range",
             OpError::Overflow => "a sum of products could overflow 32 bits",
             OpError::Overlap => "input, output and scratch overlap",
-            OpError::Dataflow => "an input is not the intact output of an earlier operator",
+            OpError::Dataflow => "an input does not consist of intact rows of earlier outputs",
         })
     }
 }

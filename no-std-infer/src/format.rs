@@ -66,6 +66,14 @@
 //! * Lookup tables: 256 int8 entries, indexed by `x + 128`.
 //! * Constant tensors: int8, HWC.
 //!
+//! # Rows
+//!
+//! A tensor that an operator reads consists of rows that the network's input or earlier operators left there, of the same
+//! width, channels and quantisation; they need not be all rows of one tensor, nor of the same one. So a layer may be stored
+//! as several operators, each of which makes some of its rows and has the padding that falls into them, and a run of layers may
+//! go stripe by stripe: then the tensors between them never exist whole. Rows that are read again in the next stripe are moved
+//! by a `Reshape`. The [`section::LAYERS`] section says which layer's rows each operator makes.
+//!
 //! # Tensors that share bytes
 //!
 //! Inputs of an operator are intact when it runs. Its scratch shares no byte with its inputs or its output. Its output may
@@ -129,8 +137,6 @@ pub mod section {
     pub const WEIGHTS: u32 = 2;
     /// Reserved: more about the input than the manifest says.
     pub const INPUT: u32 = 3;
-    /// Reserved: how layers are cut into tiles.
-    pub const TILE_PLAN: u32 = 4;
     /// The operators' records in execution order, required.
     pub const OPERATORS: u32 = 5;
     /// A [`Golden`](super::Golden) vector for the self-test, optional.
@@ -142,6 +148,9 @@ pub mod section {
     /// The model's number (u32): each signed model of a device has a greater one than those before. Goes with
     /// [`SIGNATURE`].
     pub const NUMBER: u32 = 131;
+    /// Where a layer is more than one operator: for each operator the index of the layer that it makes rows of (u16), or
+    /// 2^16 − 1 where it only moves rows. Those of a layer come in order. For people and tests: nothing that runs needs it.
+    pub const LAYERS: u32 = 132;
 }
 
 const fn read_u32(bytes: &[u8], at: usize) -> u32 {

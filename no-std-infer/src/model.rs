@@ -28,7 +28,7 @@ pub struct Model<'a> {
 
 impl<'a> Model<'a> {
     /// Checks a blob: checksum, structure, every operator's geometry and constants, absence of overflow, and that each
-    /// operator reads what an earlier one wrote. Afterwards nothing can fail.
+    /// operator reads rows that earlier ones wrote. Afterwards nothing can fail.
     ///
     /// Takes time proportional to the blob's length and to the square of the number of operators.
     ///
@@ -160,13 +160,13 @@ impl<'a> Model<'a> {
             op.inputs().chain([op.output()]).try_for_each(check_tensor).map_err(fail)?;
             (entry.check)(&op, self.weights).map_err(fail)?;
             check_overlap(&op).map_err(fail)?;
-            let intact = op.inputs().all(|input| self.is_intact(input, index));
+            let intact = op.inputs().all(|input| self.is_intact(input, usize::from(index)));
             intact.then_some(()).ok_or(fail(OpError::Dataflow))?;
             let output = op.output();
             needed = needed.max(end(output.offset, output.len() as u32));
             needed = needed.max(end(op.scratch_offset(), op.scratch_len()));
         }
-        if !self.is_intact(&self.info.logits, self.info.ops) {
+        if !self.is_intact(&self.info.logits, self.ops.len()) {
             return Err(Error::BadInfo);
         }
         let needed = needed.checked_next_multiple_of(ALIGN as u32).unwrap_or(u32::MAX);
@@ -176,17 +176,22 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
-    /// True when `tensor` is the network's input or an output of one of the first `before` operators and none of its
-    /// bytes has been overwritten since, by an output or by scratch.
-    fn is_intact(&self, tensor: &Tensor, before: u16) -> bool {
-        let mut intact = *tensor == self.info.input.tensor;
-        for op in self.ops().take(usize::from(before)) {
-            let scratch = (op.scratch_offset(), op.scratch_len());
-            if overlaps(region(tensor), region(op.output())) || overlaps(region(tensor), scratch) {
-                intact = tensor == op.output();
+    /// True when each row of `tensor` is a row of the network's input or of an output of the first `before` operators, and
+    /// none of its bytes has been overwritten since, by an output or by scratch.
+    fn is_intact(&self, tensor: &Tensor, before: usize) -> bool {
+        // From the last operator back: the rows that no operator looked at so far has touched.
+        let mut left = *tensor;
+        for op in self.ops.iter().take(before).rev().filter_map(|record| self.linked.read(record)) {
+            if overlaps(region(&left), (op.scratch_offset(), op.scratch_len())) {
+                return false;
+            }
+            match without_rows(&left, op.output()) {
+                Some(rest) if rest.height == 0 => return true,
+                Some(rest) => left = rest,
+                None => return false,
             }
         }
-        intact
+        without_rows(&left, &self.info.input.tensor).is_some_and(|rest| rest.height == 0)
     }
 
     fn check_golden(&self, bytes: Option<&'a [u8]>) -> Result<Option<Golden<'a>>, Error> {
@@ -294,6 +299,25 @@ fn region(tensor: &Tensor) -> (u32, u32) {
 /// True when two regions, each (offset, length), share a byte.
 fn overlaps(a: (u32, u32), b: (u32, u32)) -> bool {
     a.1 > 0 && b.1 > 0 && a.0 < end(b.0, b.1) && b.0 < end(a.0, a.1)
+}
+
+/// The rows of `tensor` that are left when those of `made` are taken away, at its beginning or its end; `None` when they share
+/// bytes in another way than rows of the same kind do, or rows on both sides are left.
+fn without_rows(tensor: &Tensor, made: &Tensor) -> Option<Tensor> {
+    if !tensor.overlaps(made) {
+        return Some(*tensor);
+    }
+    let row = u32::from(tensor.width).checked_mul(tensor.channels)?;
+    let kind = |t: &Tensor| (t.width, t.channels, t.scale, t.zero_point);
+    let aligned = tensor.offset.abs_diff(made.offset).checked_rem(row) == Some(0);
+    if kind(tensor) != kind(made) || !aligned {
+        return None;
+    }
+    let [from, to] = [made.offset, end(made.offset, made.len() as u32)];
+    let [start, stop] = [tensor.offset, end(tensor.offset, tensor.len() as u32)];
+    let (offset, stop) = if from <= start { (to.min(stop), stop) } else { (start, from) };
+    let height = stop.saturating_sub(offset).checked_div(row)? as u16;
+    (from <= start || to >= end(start, tensor.len() as u32)).then_some(Tensor { offset, height, ..*tensor })
 }
 
 fn check_overlap(op: &Op) -> Result<(), OpError> {

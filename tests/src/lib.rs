@@ -9,6 +9,7 @@ pub mod networks;
 pub mod operators;
 pub mod pretrained;
 pub mod residual;
+pub mod stripes;
 pub mod tflite;
 
 use host_trainer::aligned::Aligned;

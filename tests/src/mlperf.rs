@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use host_trainer::aligned::Aligned;
 use host_trainer::device::Device;
-use host_trainer::emit::{Description, emit_within};
+use host_trainer::emit::{Description, Limits, emit_within};
 use host_trainer::import;
+use host_trainer::stripes::Layers;
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance, Tensor};
 use no_std_infer::kernels::Kernels;
@@ -86,12 +87,12 @@ impl Bytes {
 }
 
 impl Golden {
-    /// Imports a model, with at most `flash` bytes of constants or the least, and reads its golden outputs.
+    /// Imports a model and reads its golden outputs.
     ///
     /// # Errors
     /// When a file is missing or of another length than the model says, or the import changes operators, so that layers
     /// cannot be compared one to one.
-    pub fn open(name: &str, flash: usize) -> Result<Self> {
+    pub fn open(name: &str, limits: Limits) -> Result<Self> {
         let folder = folder().join(name);
         let manifest = manifest(&folder)?;
         let file = file(name)?;
@@ -100,7 +101,7 @@ impl Golden {
         let name = &*file.file_stem().context("the model has a name")?.to_string_lossy();
         let description =
             Description { name, labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
-        let blob = emit_within(&lowered.model, &description, flash)?.blob;
+        let blob = emit_within(&lowered.model, &description, limits)?.blob;
         let model = Model::parse(&blob)?;
         let count = manifest["count"].as_u64().context("the manifest counts the inputs")? as usize;
         let tensors = |file: &str, len: usize| -> Result<Vec<Vec<i8>>> {
@@ -112,7 +113,7 @@ impl Golden {
         let outputs = tensors("outputs.i8", model.output().len())?;
         let layers = manifest["layers_of_input_0"].as_array().context("the manifest lists layers")?;
         let layers: Vec<Layer> = layers.iter().map(|entry| layer(&folder, entry)).collect::<Result<_>>()?;
-        ensure!(layers.len() == model.ops().count(), "LiteRT has {} layers", layers.len());
+        ensure!(layers.len() == Layers::of(&blob, &model)?.count(), "LiteRT has {} layers", layers.len());
         Ok(Self { blob, inputs, outputs, layers })
     }
 
@@ -122,9 +123,10 @@ impl Golden {
     /// When the blob is no valid model.
     pub fn compare<K: Kernels>(&self) -> Result<[Bytes; 2]> {
         let model = Model::parse(&self.blob)?;
+        let layers_of = Layers::of(&self.blob, &model)?;
         let (mut outputs, mut layers) = (Bytes::default(), Bytes::default());
         for (index, (input, expected)) in self.inputs.iter().zip(&self.outputs).enumerate() {
-            let made = crate::outputs::<K>(&model, input);
+            let made = layers_of.outputs(&crate::outputs::<K>(&model, input));
             outputs.add(expected, made.last().context("the model has no operator")?);
             if index == 0 {
                 self.layers.iter().zip(&made).for_each(|(layer, made)| layers.add(&layer.values, made));

@@ -6,7 +6,7 @@ use host_trainer::config::{Activation, Block, Head, Method, ModelConfig, Preset}
 use host_trainer::emit::{Description, emit};
 use host_trainer::graph::{Graph, Shape};
 use host_trainer::model::{Net, Task};
-use host_trainer::quantise::quantise;
+use host_trainer::quantise::{QuantModel, quantise};
 use host_trainer::training::DeviceKind;
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 use rand::{Rng, RngExt, SeedableRng};
@@ -17,6 +17,8 @@ pub struct Network {
     /// The float graph.
     pub graph: Graph,
     /// The int8 model.
+    pub model: QuantModel,
+    /// The same as a blob.
     pub blob: Aligned<u8>,
     /// Inputs that it was calibrated on.
     pub inputs: Vec<Vec<i8>>,
@@ -77,7 +79,7 @@ fn network(config: &ModelConfig, input: Shape, classes: usize, seed: u64) -> Net
         provenance: Provenance::default(),
     };
     let blob = emit(&model, &description).expect("the blob is valid").blob;
-    Network { graph, blob, inputs }
+    Network { graph, model, blob, inputs }
 }
 
 /// Random bytes.

@@ -114,7 +114,7 @@ impl Maker {
         let ops = [ops[0], ops[1], tested, dense];
         let info = info(image, logits);
         let labels = [String::from("no"), String::from("yes")];
-        let blob = write(&Parts { info, labels: &labels, ops: &ops, weights: &self.weights });
+        let blob = write(&Parts { info, labels: &labels, ops: &ops, weights: &self.weights, layers: None });
         let mut input = vec![0_u8; image.len()];
         self.rng.fill_bytes(&mut input);
         Case { blob, input: input.into_iter().map(|byte| byte as i8).collect() }
@@ -381,7 +381,7 @@ pub fn without_names(kind: InputKind, [height, width, channels]: [u16; 3]) -> Al
     let output = Tensor { offset: input.len() as u32, ..input };
     let ops = [Op::Clamp(Clamp { input, output, activation: Activation { min: 0, max: i8::MAX } })];
     let info = Info { input: Input { tensor: input, kind }, ..info(input, output) };
-    write(&Parts { info, labels: &[], ops: &ops, weights: &[] })
+    write(&Parts { info, labels: &[], ops: &ops, weights: &[], layers: None })
 }
 
 /// A manifest for a colour image.

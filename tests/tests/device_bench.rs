@@ -11,6 +11,7 @@ use host_trainer::device::measure::Bench;
 use host_trainer::device::{Core, Elf, missing, missing_for};
 use host_trainer::device_bench::{Benches, Case, Row, Scope, seeded};
 use host_trainer::pack::Price;
+use host_trainer::stripes::{Layers, price};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::Model;
 use no_std_infer::format::Op;
@@ -92,6 +93,7 @@ fn main() {
         trial("a_cortex_m55_gives_the_hosts_bytes", &missing_for(Core::M55), || kws_runs_on(Core::M55)),
         trial("a_rise_is_found", &None, a_rise_is_found),
         trial("the_exporter_knows_what_layouts_cost", &None, the_exporter_knows_what_layouts_cost),
+        trial("the_exporter_knows_what_stripes_cost", &None, the_exporter_knows_what_stripes_cost),
         trial(
             "sequences_take_the_cycles_that_the_manual_says",
             &without_plugin,
@@ -169,6 +171,28 @@ fn the_exporter_knows_what_layouts_cost() -> Result<()> {
     }
     let all = Form::ALL.into_iter().map(Some).chain([None]);
     ensure!(all.into_iter().all(|form| forms.contains(&form)), "only {forms:?} are measured");
+    Ok(())
+}
+
+/// The exporter chooses stripes by estimates too.
+fn the_exporter_knows_what_stripes_cost() -> Result<()> {
+    let baseline: Baseline = serde_json::from_str(&fs::read_to_string(path(Core::M4))?)?;
+    let instructions = |name: &str| Ok(baseline.rows.get(name).context("it has no figures")?.instructions);
+    let mut models = 0;
+    for case in seeded()? {
+        let Some(whole) = case.name.strip_suffix(", least RAM") else { continue };
+        let model = Model::parse(&case.blob)?;
+        let estimated = price(model.ops(), &Layers::of(&case.blob, &model)?.whole(&model));
+        let measured = [&*case.name, whole].map(instructions).into_iter().collect::<Result<Vec<u64>>>()?;
+        let measured = measured[0].saturating_sub(measured[1]);
+        ensure!(
+            estimated.abs_diff(measured) * 3 < measured,
+            "{}: {estimated} estimated, {measured} measured",
+            case.name
+        );
+        models += 1;
+    }
+    ensure!(models == 3, "{models} models in stripes are measured");
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use flate2::read::GzDecoder;
 use host_trainer::aligned::Aligned;
-use host_trainer::emit::{Description, emit_within};
+use host_trainer::emit::{Description, Limits, emit_within};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance};
 use no_std_infer::kernels::{Dsp, Kernels, Portable};
@@ -95,7 +95,7 @@ fn import(bytes: &[u8], flash: usize) -> Result<Aligned<u8>> {
     let model = host_trainer::import::int8(bytes)?.model;
     let provenance = Provenance::default();
     let description = Description { name: "random", labels: &[], input: InputKind::Tensor, provenance };
-    Ok(emit_within(&model, &description, flash)?.blob)
+    Ok(emit_within(&model, &description, Limits { flash, ..Limits::default() })?.blob)
 }
 
 /// The model's outputs for all inputs of a case.

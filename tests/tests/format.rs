@@ -1,10 +1,14 @@
 //! The blob against truncation, damage and hostile bytes.
 
+use std::sync::LazyLock;
+
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{Parts, repair_crc, with_calibration, write};
 use host_trainer::config::Preset;
 use host_trainer::evaluate::infer;
-use no_std_infer::format::{Calibration, HEADER_LEN, InputKind, Layout, Op, Tensor, VERSION, arena_len, total_len};
+use no_std_infer::format::{
+    Calibration, HEADER_LEN, InputKind, Layout, Op, RECORD_LEN, Section, Tensor, VERSION, arena_len, section, total_len,
+};
 use no_std_infer::kernels::{Dsp, Kernel, KernelSet, Linked, Portable};
 use no_std_infer::ops::Form;
 use no_std_infer::reference::Reference;
@@ -13,6 +17,10 @@ use proptest::prelude::*;
 use tests::networks::{noise, preset};
 use tests::operators::{ANY_IMAGE, Kind, random, without_names};
 use tests::outputs;
+use tests::stripes;
+
+/// A small network, some of whose layers go in stripes.
+static STRIPES: LazyLock<Aligned<u8>> = LazyLock::new(|| stripes::random(1).stripes);
 
 /// Longest arena that the tests give to a damaged blob; a longer one counts as refused by the caller.
 const ARENA_MAX: usize = 1 << 20;
@@ -175,7 +183,8 @@ fn an_output_too_far_up_its_input_is_refused() {
             continue;
         }
         let labels: Vec<String> = model.labels().map(str::to_owned).collect();
-        let blob = write(&Parts { info: *model.info(), labels: &labels, ops: &ops, weights: model.weights() });
+        let blob =
+            write(&Parts { info: *model.info(), labels: &labels, ops: &ops, weights: model.weights(), layers: None });
         let why = OpError::Overlap;
         assert_eq!(Model::parse(&blob).err(), Some(Error::Op { index: 2, why }), "{:?} {seed}", kinds[kind]);
         refused[kind] += 1;
@@ -219,7 +228,7 @@ fn names_and_colours_must_fit() {
     let ops: Vec<_> = model.ops().collect();
     for (count, outcome) in [(0, None), (3, Some(Error::BadInfo)), (4, None), (120, Some(Error::BadInfo))] {
         let labels = vec![String::from("name"); count];
-        let blob = write(&Parts { info: *model.info(), labels: &labels, ops: &ops, weights: &[] });
+        let blob = write(&Parts { info: *model.info(), labels: &labels, ops: &ops, weights: &[], layers: None });
         assert_eq!(Model::parse(&blob).err(), outcome, "{count} names for 4 channels");
     }
 }
@@ -345,6 +354,18 @@ fn a_short_or_misaligned_arena_is_refused() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
+
+    /// A byte of an operator in stripes changed, checksum repaired.
+    #[test]
+    fn damaged_stripes_are_refused_or_defined(at: prop::sample::Index, value: u8) {
+        let mut blob = STRIPES.clone();
+        let model = Model::parse(&blob).expect("the blob is good");
+        let operators = Section::table(&blob).into_iter().flatten().find(|entry| entry.id == section::OPERATORS);
+        let at = operators.expect("the blob has operators").offset as usize + at.index(model.ops().count() * RECORD_LEN);
+        blob[at] = value;
+        repair_crc(&mut blob);
+        refused_or_defined(&blob);
+    }
 
     /// Several bytes changed at once, checksum repaired.
     #[test]

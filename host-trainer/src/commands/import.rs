@@ -10,7 +10,7 @@ use no_std_infer::{Error, Model};
 use serde::Serialize;
 
 use super::import_float::{Quantisation, quantised};
-use super::{FlashArgs, refuse_overwriting};
+use super::{LimitArgs, refuse_overwriting};
 use crate::atomic;
 use crate::emit::{Description, Emitted, PRODUCER, emit_within};
 use crate::import::kind::{InputChoice, input_kind};
@@ -18,6 +18,7 @@ use crate::import::lower::lower;
 use crate::import::model::Network;
 use crate::import::{Arithmetic, NEEDS_CALIBRATION, arithmetic};
 use crate::quantise::QuantModel;
+use crate::stripes::Layers;
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -43,7 +44,7 @@ pub(super) struct ImportArgs {
     #[arg(long, default_value_t = 127.5, requires = "calibrate")]
     pub(super) std: f64,
     #[command(flatten)]
-    pub(super) flash: FlashArgs,
+    pub(super) limits: LimitArgs,
     /// Print the report as JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -59,6 +60,8 @@ struct Report {
     output: Side,
     labels: usize,
     layers: usize,
+    /// More than layers where these run in stripes.
+    operators: usize,
     macs: u64,
     flash_bytes: usize,
     arena_bytes: u32,
@@ -178,7 +181,7 @@ pub(super) fn description<'a>(name: &'a str, labels: &'a [String], input: InputK
 }
 
 fn emitted(args: &ImportArgs, model: &QuantModel, labels: &[String], input: InputKind) -> Result<Emitted> {
-    let emitted = emit_within(model, &description(&model_name(args), labels, input), args.flash.bytes());
+    let emitted = emit_within(model, &description(&model_name(args), labels, input), args.limits.limits());
     emitted.map_err(|error| match error.downcast_ref::<Error>() {
         Some(Error::Op { index, .. }) => {
             let layer = model.names.get(usize::from(*index)).cloned().unwrap_or_default();
@@ -198,7 +201,8 @@ impl Report {
             input_kind: if kind.image().is_some() { "image" } else { "tensor" },
             output: Side::new(&model.output()),
             labels,
-            layers: model.ops().count(),
+            layers: Layers::of(&emitted.blob, &model)?.count(),
+            operators: model.ops().count(),
             macs: model.ops().map(|op| op.macs()).sum(),
             flash_bytes: emitted.blob.len(),
             arena_bytes: emitted.plan.arena_len,
@@ -222,8 +226,10 @@ impl Report {
             labels => format!("{labels} class names"),
         };
         println!("output  {}, {labels}", self.output.to_text());
+        let operators =
+            if self.operators > self.layers { format!(" in {} operators", self.operators) } else { String::new() };
         println!(
-            "{} layers, {} MACs, flash {} bytes, arena {} bytes (lower bound {})",
+            "{} layers{operators}, {} MACs, flash {} bytes, arena {} bytes (lower bound {})",
             self.layers, self.macs, self.flash_bytes, self.arena_bytes, self.arena_lower_bound
         );
         self.changes.iter().for_each(|change| println!("  {change}"));

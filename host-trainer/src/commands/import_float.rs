@@ -12,7 +12,7 @@ use super::import::{ImportArgs, check_labels, description, model_name};
 use crate::candidates::{self, Best, Choice};
 use crate::config::InputConfig;
 use crate::dataset::{View, image_files, input_for};
-use crate::emit::{Emitted, emit_within};
+use crate::emit::{Emitted, Limits, emit_within};
 use crate::evaluate::{float_classes, infer_all, int8_classes};
 use crate::export::layers_text;
 use crate::graph::Graph;
@@ -64,16 +64,20 @@ pub(super) fn quantised(
     let [mean, std] = [args.mean, args.std].map(|value| [(value / 255.0) as f32; 3]);
     let kind = InputKind::Image(ImageInput { color: config.color, fit: config.fit, mean, std });
     let name = model_name(args);
-    let write = |model: &QuantModel| emit_within(model, &description(&name, labels, kind), args.flash.bytes());
+    let limits = args.limits.limits();
+    let description = description(&name, labels, kind);
+    // Whole layers can be compared with the float graph's.
+    let write = |model: &QuantModel| emit_within(model, &description, Limits { arena: None, ..limits });
 
     let inputs = read(&image_files(folder)?, &config)?;
     let [calibration, others] = [0, 1].map(|first| inputs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
     let Best { choice, model, plain, layers } =
         candidates::best(&graph, &calibration, &candidates::METHODS, 1.0, write)?;
-    let agreement = agreement(&graph, &Model::parse(&plain.blob)?, &others);
+    let emitted = if limits.arena.is_some() { emit_within(&model, &description, limits)? } else { plain };
+    let agreement = agreement(&graph, &Model::parse(&emitted.blob)?, &others);
     let calibration_images = calibration.len();
     let quantisation = Quantisation { mean: args.mean, std: args.std, calibration_images, choice, agreement, layers };
-    Ok(Quantised { emitted: plain, kind, notes: model.notes, quantisation })
+    Ok(Quantised { emitted, kind, notes: model.notes, quantisation })
 }
 
 fn input_config(graph: &Graph) -> Result<InputConfig> {

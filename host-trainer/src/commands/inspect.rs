@@ -15,6 +15,7 @@ use crate::comparison::text_table;
 use crate::evaluate::{parse, read_blob, shape};
 use crate::pack::Price;
 use crate::signing::Signer;
+use crate::stripes::{Layers, price};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
@@ -50,12 +51,33 @@ struct Inspection {
     crc32: String,
     /// What firmware must link to run it.
     kernels: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stripes: Option<Stripes>,
     layers: Vec<Layer>,
+}
+
+/// That layers run in stripes of rows, each stripe an operator of its own.
+#[derive(Serialize)]
+struct Stripes {
+    layers: usize,
+    operators: usize,
+    /// Instructions of a Cortex-M4 more than those of whole layers, as the exporter estimates them.
+    more_instructions: u64,
+}
+
+impl Stripes {
+    fn new(layers: &Layers, model: &Model<'_>) -> Option<Self> {
+        let (layer_count, operators) = (layers.count(), model.ops().count());
+        let more_instructions = price(model.ops(), &layers.whole(model));
+        (operators > layer_count).then_some(Self { layers: layer_count, operators, more_instructions })
+    }
 }
 
 #[derive(Serialize)]
 struct Layer {
     index: usize,
+    /// The layer that the operator makes rows of; none where it only moves rows.
+    layer: Option<usize>,
     op: &'static str,
     output: String,
     kernel: String,
@@ -94,7 +116,7 @@ impl Transform {
 pub(super) fn run(args: &InspectArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
-    let inspection = Inspection::new(&model, &blob);
+    let inspection = Inspection::new(&model, &blob, &Layers::of(&blob, &model)?);
     if args.json {
         println!("{}", serde_json::to_string_pretty(&inspection)?);
     } else {
@@ -149,13 +171,14 @@ fn constants(op: &Op, section: &[u8]) -> (&'static str, usize) {
 }
 
 impl Inspection {
-    fn new(model: &Model<'_>, blob: &[u8]) -> Self {
+    fn new(model: &Model<'_>, blob: &[u8], layers: &Layers) -> Self {
         let info = model.info();
         let layer = |(index, op): (usize, Op)| {
             let output = op.output();
             let (layout, constants) = constants(&op, model.weights());
             Layer {
                 index,
+                layer: layers.layer(index),
                 op: op.name(),
                 output: shape(output),
                 kernel: kernel(&op),
@@ -189,6 +212,7 @@ impl Inspection {
             signature: Signer::of(blob),
             crc32: format!("{:08x}", model.crc()),
             kernels: KernelSet::needed_by(blob).iter().map(Kernel::name).collect(),
+            stripes: Stripes::new(layers, model),
             layers: model.ops().enumerate().map(layer).collect(),
         }
     }
@@ -228,6 +252,7 @@ impl Inspection {
         println!();
         let header = [
             "#",
+            "layer",
             "operator",
             "kernel",
             "output",
@@ -240,10 +265,11 @@ impl Inspection {
             "scale",
             "zero point",
         ];
-        let mut table = text_table(&header, 4);
+        let mut table = text_table(&header, 5);
         for layer in &self.layers {
             table.add_row([
                 layer.index.to_string(),
+                layer.layer.map_or_else(|| "-".to_owned(), |layer| layer.to_string()),
                 layer.op.to_owned(),
                 layer.kernel.clone(),
                 layer.output.clone(),
@@ -258,6 +284,12 @@ impl Inspection {
             ]);
         }
         println!("{}", table.trim_fmt());
+        if let Some(Stripes { layers, operators, more_instructions }) = self.stripes {
+            println!(
+                "\n{layers} layers in {operators} operators: stripes take about {more_instructions} instructions of a \
+                 Cortex-M4 more an inference (estimated)."
+            );
+        }
         let saved: u64 =
             self.layers.iter().flat_map(|layer| &layer.transform).map(|transform| transform.saved_instructions).sum();
         if saved > 0 {

@@ -30,6 +30,7 @@ use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use crate::dataset::{Grouping, View};
+use crate::emit::Limits;
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
 #[derive(Debug, Parser)]
@@ -129,16 +130,23 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
 
 /// What the blob may take.
 #[derive(Debug, Args)]
-struct FlashArgs {
+struct LimitArgs {
     /// Most KiB of weights and tables that are spent on speed: convolutions gain by transformed weights, which take more.
     /// Without it the blob is as small as it can be.
     #[arg(long, value_name = "KIB")]
     flash_budget: Option<u32>,
+    /// Most KiB of arena: where tensors need more, layers run in stripes of rows, which keeps their outputs from existing whole,
+    /// takes more flash and hardly more instructions. With 0 the arena is as short as can be found.
+    #[arg(long, value_name = "KIB")]
+    ram_budget: Option<u32>,
 }
 
-impl FlashArgs {
-    fn bytes(&self) -> usize {
-        self.flash_budget.map_or(0, |kib| (kib as usize).saturating_mul(1024))
+impl LimitArgs {
+    fn limits(&self) -> Limits {
+        Limits {
+            flash: self.flash_budget.map_or(0, |kib| (kib as usize).saturating_mul(1024)),
+            arena: self.ram_budget.map(|kib| kib.saturating_mul(1024)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::FlashArgs;
+use super::LimitArgs;
 use crate::confidence::{Confidence, WANTED};
 use crate::config::{Config, Method};
 use crate::cross_validation::CvDir;
@@ -32,7 +32,7 @@ pub(super) struct QuantizeArgs {
     #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * WANTED, requires = "calibration")]
     answers_right: f64,
     #[command(flatten)]
-    flash: FlashArgs,
+    limits: LimitArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -47,7 +47,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let images: Loaded = progress::load(&mut record.dataset(root), &config.input, View::Rgb888)?;
     let choices = Choices {
         method: args.method.or(config.quantize.method),
-        flash: args.flash.bytes(),
+        limits: args.limits.limits(),
         confidence: confidence(args, &config, &record)?,
     };
     let report = export(&run, &config, &record, &images, &choices)?;

@@ -13,6 +13,7 @@ use super::refuse_overwriting;
 use crate::aligned::Aligned;
 use crate::atomic;
 use crate::evaluate::{infer_all, parse, read_blob};
+use crate::stripes::Layers;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -47,7 +48,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let outputs = infer_all(&model, inputs.par_iter());
     let outputs: Vec<u8> = outputs.iter().flat_map(|made| &made.output).map(|&value| value as u8).collect();
     if let (Some(folder), Some(first)) = (&args.layers, inputs.first()) {
-        let layers = write_layers(&model, first, folder)?;
+        let layers = write_layers(&model, &Layers::of(&blob, &model)?, first, folder)?;
         println!("{layers} tensors of the first input are in {}", folder.display());
     }
     atomic::write(&args.output, &outputs)?;
@@ -69,19 +70,21 @@ fn signed(bytes: &[u8]) -> Vec<i8> {
     bytes.iter().map(|&byte| byte as i8).collect()
 }
 
-/// Writes what each operator makes of one input; gives the number of operators.
-fn write_layers(model: &Model<'_>, input: &[i8], folder: &Path) -> Result<usize> {
+/// Writes what each layer makes of one input; gives the number of layers.
+fn write_layers(model: &Model<'_>, layers: &Layers, input: &[i8], folder: &Path) -> Result<usize> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut arena = Aligned::new(model.arena_len());
     let mut interpreter = Interpreter::new(model, &mut arena).context("the arena does not fit the model")?;
     interpreter.input_mut().copy_from_slice(input);
-    let mut layers = Vec::new();
-    interpreter.run_profiled(|index, op, bytes| {
-        let bytes: Vec<u8> = bytes.iter().map(|&value| value as u8).collect();
-        layers.push((format!("{index:02}_{}.i8", op.name()), bytes));
+    let (mut names, mut outputs) = (Vec::new(), Vec::new());
+    interpreter.run_profiled(|_, op, bytes| {
+        names.push(op.name());
+        outputs.push(bytes.to_vec());
     });
-    for (name, bytes) in &layers {
-        atomic::write(&folder.join(name), bytes)?;
+    let outputs = layers.outputs(&outputs);
+    for (index, (name, output)) in layers.join(&names, |_, _| ()).into_iter().zip(&outputs).enumerate() {
+        let bytes: Vec<u8> = output.iter().map(|&value| value as u8).collect();
+        atomic::write(&folder.join(format!("{index:02}_{name}.i8")), &bytes)?;
     }
-    Ok(layers.len())
+    Ok(outputs.len())
 }

@@ -19,7 +19,7 @@ use crate::aligned::Aligned;
 use crate::device::Core;
 use crate::device::cycles::{Caches, Counted, Region};
 use crate::device::measure::{Bench, Measurement};
-use crate::emit::{Description, emit_within};
+use crate::emit::{Description, Limits, emit_within};
 use crate::evaluate::shape;
 use crate::import;
 use crate::pack::{Price, pack};
@@ -55,26 +55,25 @@ pub enum Scope {
 }
 
 impl Case {
-    /// With at most `flash` bytes of constants, or the least.
-    fn within(name: &str, model: &QuantModel, scope: Scope, figures: Figures, flash: usize) -> Result<Self> {
+    fn within(name: &str, model: &QuantModel, scope: Scope, figures: Figures, limits: Limits) -> Result<Self> {
         let (input, provenance) = (InputKind::Tensor, Provenance::default());
-        let blob = emit_within(model, &Description { name, labels: &[], input, provenance }, flash);
+        let blob = emit_within(model, &Description { name, labels: &[], input, provenance }, limits);
         let blob = blob.with_context(|| format!("{name} cannot be built"))?.blob;
         Ok(Self { name: name.to_owned(), blob, scope, figures })
     }
 
-    /// The model with each of several budgets of flash, by the names given; blobs that are the same as the one before are
-    /// left out.
-    fn with_budgets(
+    /// The model within each of several limits, by the names given; where one takes as many bytes of constants and of arena
+    /// as an earlier one, it is left out.
+    fn within_each(
         model: &QuantModel,
         scope: Scope,
         figures: &Figures,
-        budgets: impl IntoIterator<Item = (String, usize)>,
+        limits: impl IntoIterator<Item = (String, Limits)>,
     ) -> Result<Vec<Self>> {
         let mut cases: Vec<Self> = Vec::new();
-        for (name, flash) in budgets {
-            let case = Self::within(&name, model, scope, figures.clone(), flash)?;
-            if cases.last().is_none_or(|last| constants(&last.blob) != constants(&case.blob)) {
+        for (name, limits) in limits {
+            let case = Self::within(&name, model, scope, figures.clone(), limits)?;
+            if cases.iter().all(|other| bytes(&other.blob) != bytes(&case.blob)) {
                 cases.push(case);
             }
         }
@@ -99,13 +98,14 @@ pub fn seeded() -> Result<Vec<Case>> {
         let model = layer.model()?;
         let transformed = Form::ALL
             .into_iter()
-            .filter_map(|form| Some((format!("{}, {}", layer.name, form.name()), flash_for(&model, form)?)));
-        let budgets = std::iter::once((layer.name.clone(), 0)).chain(transformed);
-        cases.extend(Case::with_budgets(&model, Scope::Layer, &layer.figures, budgets)?);
+            .filter_map(|form| Some((format!("{}, {}", layer.name, form.name()), flash_for(&model, form)?)))
+            .map(|(name, flash)| (name, Limits { flash, arena: None }));
+        let limits = std::iter::once((layer.name.clone(), Limits::default())).chain(transformed);
+        cases.extend(Case::within_each(&model, Scope::Layer, &layer.figures, limits)?);
     }
     for model in models {
         let network = network(&model.name)?;
-        cases.extend(Case::with_budgets(&network, Scope::Model, &model.figures, budgets(&model.title))?);
+        cases.extend(Case::within_each(&network, Scope::Model, &model.figures, limits(&model.title))?);
     }
     Ok(cases)
 }
@@ -118,15 +118,25 @@ fn flash_for(model: &QuantModel, form: Form) -> Option<usize> {
     is_possible(form, op).then_some((packed.constants.len() + then).saturating_sub(now))
 }
 
-/// The budgets that models are measured with: the least, two of bytes of constants, and none.
-fn budgets(title: &str) -> [(String, usize); 4] {
-    let within = |kib: usize| (format!("{title}, <= {kib} KB"), kib * 1024);
-    [(title.to_owned(), 0), within(90), within(220), (format!("{title}, any flash"), usize::MAX)]
+/// What models are measured within: the least flash, two budgets of bytes of constants, and none; and with the least RAM.
+fn limits(title: &str) -> [(String, Limits); 6] {
+    let within = |flash: &str, kib: usize| (format!("{title}{flash}"), Limits { flash: kib * 1024, arena: None });
+    let least_ram =
+        |flash: &str, kib: usize| (format!("{title}{flash}, least RAM"), Limits { flash: kib * 1024, arena: Some(0) });
+    [
+        within("", 0),
+        within(", <= 90 KB", 90),
+        within(", <= 220 KB", 220),
+        (format!("{title}, any flash"), Limits { flash: usize::MAX, arena: None }),
+        least_ram("", 0),
+        least_ram(", <= 90 KB", 90),
+    ]
 }
 
-/// Bytes of weights, parameters and tables of a blob that was just made.
-fn constants(blob: &[u8]) -> Option<usize> {
-    Some(Model::parse(blob).ok()?.weights().len())
+/// Bytes of constants and of arena of a blob that was just made.
+fn bytes(blob: &[u8]) -> Option<[usize; 2]> {
+    let model = Model::parse(blob).ok()?;
+    Some([model.weights().len(), model.arena_len()])
 }
 
 /// The models of MLPerf Tiny that are in a folder, each in a folder of its own.
@@ -142,8 +152,8 @@ pub fn imported(folder: &Path) -> Result<Vec<Case>> {
         for path in paths {
             let bytes = std::fs::read(&path).with_context(|| format!("cannot read the model {}", path.display()))?;
             let lowered = import::int8(&bytes).with_context(|| format!("{} cannot be imported", path.display()))?;
-            let budgets = budgets(&format!("{}, imported", model.title));
-            cases.extend(Case::with_budgets(&lowered.model, Scope::Model, &model.figures, budgets)?);
+            let limits = limits(&format!("{}, imported", model.title));
+            cases.extend(Case::within_each(&lowered.model, Scope::Model, &model.figures, limits)?);
         }
     }
     Ok(cases)

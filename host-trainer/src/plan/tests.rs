@@ -88,7 +88,7 @@ pub(crate) fn check(model: &QuantModel, plan: &Plan) -> Result<(), TestCaseError
         let before = memory.clone();
         memory[output.clone()].fill(Some(step + 1));
         prop_assert!(memory[scratch].iter().all(|owner| *owner == Some(SCRATCH)));
-        for tensor in input_indices(op) {
+        for tensor in op.inputs().map(|tensor| tensor.offset as usize) {
             // Where they may overlap, each byte of the input is read before the output replaces it.
             let distance = output.start as i64 - ranges[tensor].start as i64;
             let input = [model.input].into_iter().chain(model.ops.iter().map(|op| *op.output())).nth(tensor).unwrap();

@@ -34,11 +34,9 @@ pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
 /// Calls `multiply(vector, its outputs)` for each vector.
 pub fn for_each_vector(arena: &mut [i8], layer: &DenseLayer<'_>, mut multiply: impl FnMut(&[i8], &mut [i8])) {
     let op = layer.op;
-    let Ok([input, output]) = arena.get_disjoint_mut([op.input.range(), op.output.range()]) else { return };
-    let outputs = output.chunks_exact_mut((op.output.channels as usize).max(1));
-    let mut rest = &*input;
-    for output in outputs {
-        let Some((input, after)) = rest.split_at_checked(op.inputs()) else { return };
+    let Ok([mut rest, output]) = arena.get_disjoint_mut([op.input.range(), op.output.range()]) else { return };
+    for output in output.chunks_exact_mut((op.output.channels as usize).max(1)) {
+        let Some((input, after)) = rest.split_at_mut_checked(op.inputs()) else { return };
         rest = after;
         multiply(input, output);
     }
