@@ -10,11 +10,16 @@ pub mod mps2;
 #[cfg(target_os = "none")]
 pub mod region;
 
+use no_std_infer::kernels::{KernelSet, Linked};
+
 /// The blob, which stays in flash.
 pub const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));
 
 /// Length of the model's arena in bytes.
 pub const ARENA_LEN: usize = no_std_infer::format::arena_len(MODEL);
+
+/// The kernels that this model needs: for programs that run no other.
+pub const LINKED: &Linked = &Linked::new(KernelSet::needed_by(MODEL));
 
 /// Whose updates are taken: those of the owner of the public key that `MODEL_KEY` named when this was built.
 #[cfg(model_key)]

@@ -4,7 +4,7 @@ use no_std_infer::format::{ALIGN, Calibration, HEADER_LEN, Header, Info, Op, SEC
 use no_std_infer::format::{Generator, Golden};
 use no_std_infer::golden;
 use no_std_infer::kernels::Portable;
-use no_std_infer::{Error, Model};
+use no_std_infer::{Error, Interpreter, Model};
 
 use crate::aligned::Aligned;
 
@@ -47,16 +47,11 @@ pub fn write_with_golden(parts: &Parts<'_>, seed: u32) -> Result<Aligned<u8>, Er
     let plain = write(parts);
     let model = Model::parse(&plain)?;
     let mut arena = Aligned::new(model.arena_len());
-    let (mut layers, mut logits) = (Vec::new(), Vec::new());
-    golden::trace::<Portable>(
-        &model,
-        &mut arena,
-        Generator::Xorshift32,
-        seed,
-        |_, crc| layers.extend(crc.to_le_bytes()),
-        |values| logits.extend(values.iter().map(|&value| value as u8)),
-    )?;
-    let golden = Golden { generator: Generator::Xorshift32, seed, logits: &logits, layers: &layers };
+    let mut interpreter = Interpreter::with_kernels::<Portable>(&model, &mut arena)?;
+    let (generator, mut layers) = (Generator::Xorshift32, Vec::new());
+    golden::trace(&mut interpreter, generator, seed, |_, crc| layers.extend(crc.to_le_bytes()));
+    let logits: Vec<u8> = interpreter.logits().iter().map(|&value| value as u8).collect();
+    let golden = Golden { generator, seed, logits: &logits, layers: &layers };
     Ok(assemble(parts, Some(golden)))
 }
 

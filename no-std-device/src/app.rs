@@ -2,6 +2,7 @@
 
 use embedded_hal::digital::{OutputPin, PinState};
 use no_std_infer::image::Frame;
+use no_std_infer::kernels::Linked;
 use no_std_infer::{Interpreter, Model};
 
 use crate::board::{Board, Camera, Clock, Link, MappedFlash};
@@ -25,6 +26,8 @@ pub struct Report {
 pub struct Application<'a, T> {
     /// The blob that is built in; runs where no slot holds one.
     pub factory: Option<&'a [u8]>,
+    /// The kernels on which models run: a model that needs another is refused. [`Linked::ALL`] where any model may come.
+    pub linked: &'static Linked,
     /// The arena; limits which models can run. Its first byte lies at a multiple of 16.
     pub arena: &'a mut [i8],
     /// An average a class: as many as a model has that is to be smoothed.
@@ -70,10 +73,10 @@ impl<T: Trust> Application<'_, T> {
         K: Clock,
     {
         let Board { name, camera, link, indicator, slots, clock } = board;
-        let Self { factory, arena, averages, smoothing, server, trust } = self;
-        let (blob, idle) = slots::open(slots, |blob| load(blob, arena.len()).is_some());
-        let loaded = blob.or(*factory).and_then(|blob| load(blob, arena.len()));
-        let mut updater = Updater::new(idle, trust);
+        let Self { factory, linked, arena, averages, smoothing, server, trust } = self;
+        let (blob, idle) = slots::open(slots, |blob| load(blob, linked, arena.len()).is_some());
+        let loaded = blob.or(*factory).and_then(|blob| load(blob, linked, arena.len()));
+        let mut updater = Updater::new(idle, trust, linked);
         let mut smoother = Smoother::new(averages, *smoothing);
         for () in turns {
             let mut device = Device { name, clock, loaded: loaded.as_ref(), arena, updater: &mut updater };
@@ -99,9 +102,9 @@ impl<T: Trust> Application<'_, T> {
     }
 }
 
-/// `None` when the blob cannot be run in so long an arena.
-fn load(blob: &[u8], arena_len: usize) -> Option<Loaded<'_>> {
-    Loaded::parse(blob).ok().filter(|loaded| loaded.model.arena_len() <= arena_len)
+/// `None` when the blob cannot be run on these kernels in so long an arena.
+fn load<'m>(blob: &'m [u8], linked: &'static Linked, arena_len: usize) -> Option<Loaded<'m>> {
+    Loaded::parse(blob, linked).ok().filter(|loaded| loaded.model.arena_len() <= arena_len)
 }
 
 /// `None` when the model takes no pictures, or not this one.

@@ -2,6 +2,7 @@
 
 use no_std_infer::format::number;
 use no_std_infer::golden::{SelfTestError, self_test};
+use no_std_infer::kernels::Linked;
 use no_std_infer::link::{
     Failure, FrameError, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response,
     SelfTest, decode, encode,
@@ -36,12 +37,12 @@ pub struct Loaded<'m> {
 }
 
 impl<'m> Loaded<'m> {
-    /// Parses a blob.
+    /// Parses a blob that is to run on these kernels.
     ///
     /// # Errors
-    /// Those of [`Model::parse`].
-    pub fn parse(blob: &'m [u8]) -> Result<Self, Error> {
-        Ok(Self { blob, model: Model::parse(blob)? })
+    /// Those of [`Model::parse_with`].
+    pub fn parse(blob: &'m [u8], linked: &'static Linked) -> Result<Self, Error> {
+        Ok(Self { blob, model: Model::parse_with(blob, linked)? })
     }
 }
 

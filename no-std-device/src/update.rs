@@ -2,6 +2,7 @@
 
 use no_std_infer::format::{blob_crc, number};
 use no_std_infer::golden::{SelfTestError, self_test};
+use no_std_infer::kernels::Linked;
 use no_std_infer::link::{Slots, Update, UpdateError};
 use no_std_infer::{Error, Model};
 
@@ -15,13 +16,14 @@ use crate::slots::Idle;
 pub struct Updater<'s, F, T> {
     idle: Idle<'s, F>,
     trust: &'s T,
+    linked: &'static Linked,
     switched: bool,
 }
 
 impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
-    /// No update has begun.
-    pub fn new(idle: Idle<'s, F>, trust: &'s T) -> Self {
-        Self { idle, trust, switched: false }
+    /// No update has begun; what comes will run on these kernels.
+    pub fn new(idle: Idle<'s, F>, trust: &'s T, linked: &'static Linked) -> Self {
+        Self { idle, trust, linked, switched: false }
     }
 
     /// True when a blob has been committed: the device is to start with it.
@@ -32,7 +34,7 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
     /// What another blob must be like; `None` when there is no place for one.
     pub fn slots(&self, arena_len: usize) -> Option<Slots> {
         let len = self.idle.blob_max();
-        (len > 0).then(|| Slots { len, arena_len: arena_len as u32, key: self.trust.key() })
+        (len > 0).then(|| Slots { len, arena_len: arena_len as u32, key: self.trust.key(), kernels: self.linked.set() })
     }
 
     /// Carries out a step; gives how many bytes have arrived. `running` is the model that runs; `arena` is overwritten when
@@ -66,7 +68,7 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
         let len = blob.len() as u32;
         let accepted = if blob_crc(blob) == crc {
             let trusted = self.trust.check(blob, running.and_then(|running| number(running.blob)));
-            trusted.and_then(|()| prove(blob, arena))
+            trusted.and_then(|()| prove(blob, self.linked, arena))
         } else {
             Err(UpdateError::Crc)
         };
@@ -81,10 +83,11 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
 }
 
 /// Checks that this device can run a blob, and computes with it what the host computed.
-fn prove(blob: &[u8], arena: &mut [i8]) -> Result<(), UpdateError> {
-    let model = Model::parse(blob).map_err(|error| match error {
+fn prove(blob: &[u8], linked: &'static Linked, arena: &mut [i8]) -> Result<(), UpdateError> {
+    let model = Model::parse_with(blob, linked).map_err(|error| match error {
         Error::BadCrc => UpdateError::Crc,
         Error::Version(version) => UpdateError::Version(version),
+        Error::NotLinked { kernel, .. } => UpdateError::NotLinked { kernel },
         _ => UpdateError::Parse,
     })?;
     let (needed, available) = (model.arena_len() as u32, arena.len() as u32);

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::kernels::Kernel;
+
 /// Why a blob cannot be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -31,6 +33,13 @@ pub enum Error {
     BadManifest,
     /// The manifest's input, logits, labels or temperature contradict one another.
     BadInfo,
+    /// An operator needs a kernel that the program does not link.
+    NotLinked {
+        /// Its index, from 0.
+        index: u16,
+        /// What it needs.
+        kernel: Kernel,
+    },
     /// An operator is wrong.
     Op {
         /// Its index, from 0.
@@ -103,6 +112,9 @@ impl fmt::Display for Error {
             Error::MissingSection(id) => write!(f, "section {id} is missing"),
             Error::BadManifest => f.write_str("the manifest cannot be decoded"),
             Error::BadInfo => f.write_str("the manifest's input, logits, labels or temperature contradict one another"),
+            Error::NotLinked { index, kernel } => {
+                write!(f, "operator {index} needs the kernel `{}`, which this program does not link", kernel.name())
+            }
             Error::Op { index, why } => write!(f, "operator {index}: {why}"),
             Error::ArenaMismatch { needed } => {
                 write!(f, "the header's arena length is wrong: the operators need {needed} bytes")

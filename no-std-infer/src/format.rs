@@ -101,6 +101,7 @@ pub use op::{
     Reshape, Softmax, Weights, Window,
 };
 pub use record::RECORD_LEN;
+pub(crate) use record::{DENSE_LAYOUT_AT, LAYOUT_AT, TABLES_AT, read};
 pub use signed::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, number};
 
 /// The first four bytes of every blob.
@@ -177,6 +178,23 @@ pub const fn total_len(blob: &[u8]) -> usize {
         return 0;
     }
     read_u32(blob, 8) as usize
+}
+
+/// The operators' records of a blob that need not be valid; none where they do not lie within it.
+#[must_use]
+pub(crate) const fn records(blob: &[u8]) -> &[[u8; RECORD_LEN]] {
+    let (count, mut index) = (read_u32(blob, 4) >> 16, 0);
+    while index < count {
+        let entry = HEADER_LEN + index as usize * SECTION_LEN;
+        if read_u32(blob, entry) == section::OPERATORS {
+            let (start, len) = (read_u32(blob, entry + 4) as usize, read_u32(blob, entry + 8) as usize);
+            let Some((_, rest)) = blob.split_at_checked(start) else { return &[] };
+            let Some((records, _)) = rest.split_at_checked(len) else { return &[] };
+            return records.as_chunks().0;
+        }
+        index += 1;
+    }
+    &[]
 }
 
 /// The fields of the fixed header.

@@ -5,7 +5,6 @@ use core::fmt;
 use crate::error::Error;
 use crate::format::Generator;
 use crate::interpreter::Interpreter;
-use crate::kernels::{Kernels, Native};
 use crate::model::{Model, tensor_crc};
 
 /// Why a self-test failed.
@@ -49,24 +48,16 @@ pub fn generate(generator: Generator, seed: u32, input: &mut [i8]) {
     }
 }
 
-/// Runs the model on the generated input and calls `layer(index, CRC-32 of the operator's output)` after each operator;
-/// `logits` gets the final scores. What a golden vector is made of, and compared with.
-///
-/// # Errors
-/// Those of [`Interpreter::new`].
-pub fn trace<K: Kernels>(
-    model: &Model<'_>,
-    arena: &mut [i8],
+/// Runs the model on the generated input and calls `layer(index, CRC-32 of the operator's output)` after each operator: what a
+/// golden vector is made of, and compared with.
+pub fn trace(
+    interpreter: &mut Interpreter<'_, '_>,
     generator: Generator,
     seed: u32,
     mut layer: impl FnMut(usize, u32),
-    logits: impl FnOnce(&[i8]),
-) -> Result<(), Error> {
-    let mut interpreter = Interpreter::<K>::with_kernels(model, arena)?;
+) {
     generate(generator, seed, interpreter.input_mut());
     interpreter.run_profiled(|index, _, output| layer(index, tensor_crc(output)));
-    logits(interpreter.logits());
-    Ok(())
 }
 
 /// Runs the golden vector and compares every layer; overwrites the arena.
@@ -77,17 +68,14 @@ pub fn self_test(model: &Model<'_>, arena: &mut [i8]) -> Result<(), SelfTestErro
     let golden = *model.golden().ok_or(SelfTestError::NoGolden)?;
     let (expected, _) = golden.layers.as_chunks::<4>();
     let mut differs = None;
-    let mut logits_agree = false;
-    let layer = |index: usize, crc| {
+    let mut interpreter = Interpreter::new(model, arena).map_err(SelfTestError::Arena)?;
+    trace(&mut interpreter, golden.generator, golden.seed, |index, crc| {
         let expected = expected.get(index).map(|bytes| u32::from_le_bytes(*bytes));
         if differs.is_none() && expected != Some(crc) {
             differs = Some(index as u16);
         }
-    };
-    let logits = |logits: &[i8]| {
-        logits_agree = logits.iter().map(|&value| value as u8).eq(golden.logits.iter().copied());
-    };
-    trace::<Native>(model, arena, golden.generator, golden.seed, layer, logits).map_err(SelfTestError::Arena)?;
+    });
+    let logits_agree = interpreter.logits().iter().map(|&value| value as u8).eq(golden.logits.iter().copied());
     match differs {
         Some(index) => Err(SelfTestError::Layer(index)),
         None if logits_agree => Ok(()),

@@ -1,43 +1,43 @@
 //! Runs a model in the caller's arena.
 
-use core::marker::PhantomData;
-
 use crate::error::Error;
 use crate::format::{ALIGN, Op, Tensor};
-use crate::kernels::{Kernels, Native};
+use crate::kernels::{Kernel, KernelSet, Kernels, Linked};
 use crate::model::Model;
-use crate::ops::{AddLayer, ConvLayer, DenseLayer};
 
-/// A model together with its working memory. `K` chooses the kernels; every set gives the same bytes.
-pub struct Interpreter<'m, 'a, K = Native> {
+/// A model together with its working memory.
+pub struct Interpreter<'m, 'a> {
     model: &'m Model<'m>,
     arena: &'a mut [i8],
-    kernels: PhantomData<K>,
+    linked: &'static Linked,
 }
 
 impl<'m, 'a> Interpreter<'m, 'a> {
-    /// Puts a model into an arena and zeroes the arena. Uses the target's fastest kernels.
+    /// Puts a model into an arena and zeroes the arena. Runs the kernels that the model was parsed with.
     ///
     /// # Errors
     /// [`Error::ArenaTooSmall`], [`Error::ArenaMisaligned`].
     pub fn new(model: &'m Model<'m>, arena: &'a mut [i8]) -> Result<Self, Error> {
-        Self::with_kernels(model, arena)
+        Self::with(model, arena, model.linked())
     }
-}
 
-impl<'m, 'a, K: Kernels> Interpreter<'m, 'a, K> {
-    /// Like [`new`](Interpreter::new) with kernels of the caller's choice.
+    /// Like [`new`](Self::new) with kernels of the caller's choice; all of them give the same bytes.
     ///
     /// # Errors
     /// [`Error::ArenaTooSmall`], [`Error::ArenaMisaligned`].
-    pub fn with_kernels(model: &'m Model<'m>, arena: &'a mut [i8]) -> Result<Self, Error> {
+    pub fn with_kernels<K: Kernels>(model: &'m Model<'m>, arena: &'a mut [i8]) -> Result<Self, Error> {
+        Self::with(model, arena, const { &Linked::of::<K>(KernelSet::ALL) })
+    }
+
+    /// With kernels among which are all that the model needs.
+    fn with(model: &'m Model<'m>, arena: &'a mut [i8], linked: &'static Linked) -> Result<Self, Error> {
         if !(arena.as_ptr() as usize).is_multiple_of(ALIGN) {
             return Err(Error::ArenaMisaligned);
         }
         let needed = Error::ArenaTooSmall { needed: model.arena_len() as u32 };
         let arena = arena.get_mut(..model.arena_len()).ok_or(needed)?;
         arena.fill(0);
-        Ok(Self { model, arena, kernels: PhantomData })
+        Ok(Self { model, arena, linked })
     }
 
     /// The network's input, HWC; [`preprocess`](crate::image::preprocess) makes it of a picture. A run may overwrite it.
@@ -53,10 +53,11 @@ impl<'m, 'a, K: Kernels> Interpreter<'m, 'a, K> {
     /// Runs the network and calls `hook(index, operator, output bytes)` after each operator.
     pub fn run_profiled(&mut self, mut hook: impl FnMut(usize, &Op, &[i8])) {
         for (index, record) in self.model.records().iter().enumerate() {
+            let Some(entry) = Kernel::of(record).and_then(|kernel| self.linked.get(kernel)) else { continue };
             // Not moved: that would be a copy for each operator.
-            let read = Op::from_record(record);
+            let read = (entry.read)(record);
             let Some(op) = &read else { continue };
-            execute::<K>(self.arena, op, self.model.weights());
+            (entry.run)(self.arena, op, self.model.weights());
             hook(index, op, tensor(self.arena, op.output()));
         }
     }
@@ -112,51 +113,4 @@ pub fn argmax(values: &[i8]) -> usize {
 
 fn tensor<'t>(arena: &'t [i8], tensor: &Tensor) -> &'t [i8] {
     arena.get(tensor.range()).unwrap_or_default()
-}
-
-fn execute<K: Kernels>(arena: &mut [i8], op: &Op, weights: &[u8]) {
-    let rows = 0..usize::from(op.output().height);
-    match op {
-        Op::Conv2d(op) => {
-            if let Some(layer) = ConvLayer::conv2d(op, weights) {
-                K::conv2d(arena, &layer, rows);
-            }
-        }
-        Op::DepthwiseConv2d(op) => {
-            if let Some(layer) = ConvLayer::depthwise(op, weights) {
-                K::depthwise_conv2d(arena, &layer, rows);
-            }
-        }
-        Op::Dense(op) => {
-            if let Some(layer) = DenseLayer::new(op, weights) {
-                K::dense(arena, &layer);
-            }
-        }
-        Op::MaxPool2d(op) => K::max_pool2d(arena, op, rows),
-        Op::AveragePool2d(op) => K::average_pool2d(arena, op, rows),
-        Op::Add(op) => {
-            if let Some(layer) = AddLayer::new(op, weights) {
-                K::add(arena, &layer, rows);
-            }
-        }
-        Op::Clamp(op) => K::clamp(arena, op, rows),
-        Op::Lookup(op) => {
-            let start = op.table as usize;
-            if let Some(table) = weights.get(start..).and_then(|rest| rest.first_chunk()) {
-                K::lookup(arena, op, table, rows);
-            }
-        }
-        Op::Softmax(op) => K::softmax(arena, op, rows),
-        Op::Reshape(op) => K::reshape(arena, op),
-        Op::Mul(op) => K::mul(arena, op, rows),
-        Op::Mean(op) => K::mean(arena, op, rows),
-        Op::Pad(op) => K::pad(arena, op, rows),
-        Op::Concat(op) => K::concat(arena, op, rows),
-        Op::Constant(op) => {
-            let start = op.values as usize;
-            if let Some(values) = weights.get(start..).and_then(|rest| rest.get(..op.output.len())) {
-                K::constant(arena, op, values);
-            }
-        }
-    }
 }

@@ -6,7 +6,8 @@ use crate::format::{
     ALIGN, Calibration, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, Section, Tensor,
     VERSION, arena_len, blob_crc, section, total_len,
 };
-use crate::ops::{check, check_tensor};
+use crate::kernels::{Kernel, Linked};
+use crate::ops::check::check_tensor;
 
 /// Longest arena in bytes that a model may ask for.
 const ARENA_MAX: u32 = 1 << 30;
@@ -22,6 +23,7 @@ pub struct Model<'a> {
     calibration: Option<Calibration>,
     arena_len: usize,
     crc: u32,
+    linked: &'static Linked,
 }
 
 impl<'a> Model<'a> {
@@ -33,6 +35,14 @@ impl<'a> Model<'a> {
     /// # Errors
     /// Names what is wrong. Never panics, whatever the bytes.
     pub fn parse(blob: &'a [u8]) -> Result<Self, Error> {
+        Self::parse_with(blob, Linked::ALL)
+    }
+
+    /// The same where only some kernels are linked; the model runs on these.
+    ///
+    /// # Errors
+    /// [`Error::NotLinked`] names the first that is missing; otherwise those of [`parse`](Self::parse).
+    pub fn parse_with(blob: &'a [u8], linked: &'static Linked) -> Result<Self, Error> {
         let crc = check_frame(blob)?;
         let sections = Sections::find(blob)?;
         let (info, rest) = take::<Info>(sections.manifest)?;
@@ -50,6 +60,7 @@ impl<'a> Model<'a> {
             calibration: None,
             arena_len: arena_len(blob),
             crc,
+            linked,
         };
         model.check_info()?;
         model.check_ops()?;
@@ -75,12 +86,19 @@ impl<'a> Model<'a> {
 
     /// The operators in execution order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + use<'a> {
-        self.records().iter().filter_map(Op::from_record)
+        let linked = self.linked;
+        self.records().iter().filter_map(|record| linked.read(record))
     }
 
     /// The operators' records.
     pub(crate) fn records(&self) -> &'a [[u8; RECORD_LEN]] {
         self.ops
+    }
+
+    /// The kernels that it runs on.
+    #[must_use]
+    pub fn linked(&self) -> &'static Linked {
+        self.linked
     }
 
     /// The weights section, which operators address by offset.
@@ -116,7 +134,7 @@ impl<'a> Model<'a> {
     /// The tensor that the last operator makes: probabilities, or the logits when there is no softmax or sigmoid.
     #[must_use]
     pub fn output(&self) -> Tensor {
-        self.ops.last().and_then(Op::from_record).map_or(self.info.logits, |op| *op.output())
+        self.ops.last().and_then(|record| self.linked.read(record)).map_or(self.info.logits, |op| *op.output())
     }
 
     fn check_info(&self) -> Result<(), Error> {
@@ -130,13 +148,17 @@ impl<'a> Model<'a> {
         if channels && classes && temperature && self.info.ops > 0 { Ok(()) } else { Err(Error::BadInfo) }
     }
 
+    #[inline(never)]
     fn check_ops(&self) -> Result<(), Error> {
         let input = self.info.input.tensor;
         let mut needed = end(input.offset, input.len() as u32);
         for (index, record) in (0..).zip(self.ops) {
             let fail = |why| Error::Op { index, why };
-            let op = Op::from_record(record).ok_or(fail(OpError::Undecodable))?;
-            check(&op, self.weights).map_err(fail)?;
+            let kernel = Kernel::of(record).ok_or(fail(OpError::Undecodable))?;
+            let entry = self.linked.get(kernel).ok_or(Error::NotLinked { index, kernel })?;
+            let op = (entry.read)(record).ok_or(fail(OpError::Undecodable))?;
+            op.inputs().chain([op.output()]).try_for_each(check_tensor).map_err(fail)?;
+            (entry.check)(&op, self.weights).map_err(fail)?;
             check_overlap(&op).map_err(fail)?;
             let intact = op.inputs().all(|input| self.is_intact(input, usize::from(index)));
             intact.then_some(()).ok_or(fail(OpError::Dataflow))?;
@@ -159,7 +181,7 @@ impl<'a> Model<'a> {
     fn is_intact(&self, tensor: &Tensor, before: usize) -> bool {
         // From the last operator back: the rows that no operator looked at so far has touched.
         let mut left = *tensor;
-        for op in self.ops.iter().take(before).rev().filter_map(Op::from_record) {
+        for op in self.ops.iter().take(before).rev().filter_map(|record| self.linked.read(record)) {
             if overlaps(region(&left), (op.scratch_offset(), op.scratch_len())) {
                 return false;
             }
@@ -310,6 +332,7 @@ fn check_overlap(op: &Op) -> Result<(), OpError> {
     if fine { Ok(()) } else { Err(OpError::Overlap) }
 }
 
+#[inline(never)]
 fn take<'a, T: serde::Deserialize<'a>>(bytes: &'a [u8]) -> Result<(T, &'a [u8]), Error> {
     postcard::take_from_bytes(bytes).map_err(|_| Error::BadManifest)
 }

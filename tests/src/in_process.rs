@@ -10,6 +10,7 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNo
 use host_trainer::aligned::Aligned;
 use host_trainer::device::Transport;
 use no_std_device::{Anyone, Application, Board, Clock, MappedFlash, Memory, NoCamera, NoIndicator, Server};
+use no_std_infer::kernels::Linked;
 use no_std_infer::link::{Unit, max_frame_len};
 
 /// Longest request in bytes.
@@ -52,6 +53,7 @@ fn run(wires: &Arc<Wires>, blob: &Aligned<u8>) {
     let mut frame = [0; max_frame_len(RESULTS_LEN + 64)];
     let application = Application {
         factory: Some(blob),
+        linked: Linked::ALL,
         arena: &mut Aligned::new(ARENA_LEN),
         averages: &mut [],
         smoothing: 0,

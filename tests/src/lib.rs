@@ -21,7 +21,7 @@ use no_std_infer::{Interpreter, Model};
 pub fn outputs<K: Kernels>(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
     let mut arena = Aligned::new(model.arena_len());
     let mut interpreter =
-        Interpreter::<K>::with_kernels(model, &mut arena).expect("the arena has the length asked for");
+        Interpreter::with_kernels::<K>(model, &mut arena).expect("the arena has the length asked for");
     interpreter.input_mut().copy_from_slice(input);
     let mut outputs = Vec::new();
     interpreter.run_profiled(|_, _, output| outputs.push(output.to_vec()));

@@ -9,7 +9,7 @@ use host_trainer::evaluate::infer;
 use no_std_infer::format::{
     Calibration, HEADER_LEN, InputKind, Layout, Op, RECORD_LEN, Section, Tensor, VERSION, arena_len, section, total_len,
 };
-use no_std_infer::kernels::{Dsp, Portable};
+use no_std_infer::kernels::{Dsp, Kernel, KernelSet, Linked, Portable};
 use no_std_infer::ops::Form;
 use no_std_infer::reference::Reference;
 use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
@@ -68,6 +68,33 @@ fn inputs_and_logits_may_be_any_tensors_without_names() {
     assert_eq!(interpreter.logits(), expected);
     let first = expected.iter().position(|&value| value == 127);
     assert_eq!(Some(interpreter.class()), first, "the class is the first of the largest logits in HWC order");
+}
+
+/// Firmware that links what a model needs runs it; without one of these kernels it refuses the model when it is parsed.
+#[test]
+fn a_model_runs_on_the_kernels_that_it_needs_and_a_missing_one_is_named() {
+    let linked = |set| &*Box::leak(Box::new(Linked::new(set)));
+    let mut needed = KernelSet::NONE;
+    for (kind, seed) in Kind::ALL.into_iter().flat_map(|kind| (0..24).map(move |seed| (kind, seed))) {
+        let case = random(kind, seed);
+        let set = KernelSet::needed_by(&case.blob);
+        let model = Model::parse_with(&case.blob, linked(set)).expect("all that it needs is linked");
+        assert_eq!(model.linked().set(), set);
+        let mut arena = Aligned::new(model.arena_len());
+        let mut interpreter = Interpreter::new(&model, &mut arena).expect("the arena has the length asked for");
+        interpreter.input_mut().copy_from_slice(&case.input);
+        interpreter.run();
+        assert_eq!(Some(interpreter.output()), outputs::<Reference>(&model, &case.input).last().map(|last| &last[..]));
+        let kernels: Vec<Option<Kernel>> = model.ops().map(|op| Kernel::of(&op.to_record())).collect();
+        for kernel in set.iter() {
+            let others = set.without(KernelSet::NONE.with(kernel));
+            let index = kernels.iter().position(|needed| *needed == Some(kernel)).expect("an operator needs it") as u16;
+            assert_eq!(Model::parse_with(&case.blob, linked(others)).err(), Some(Error::NotLinked { index, kernel }));
+        }
+        needed = needed.and(set);
+    }
+    let names: Vec<&str> = KernelSet::ALL.without(needed).iter().map(Kernel::name).collect();
+    assert!(names.is_empty(), "no case needs {names:?}");
 }
 
 /// Kernels use tables and packed parameters without looking at what they were made from.

@@ -11,7 +11,8 @@ const DEFAULT_BLOB: &str = "../data/faces.blob";
 
 /// Prepares a package for which `memory` is the memory map and `scripts` are the linker's.
 ///
-/// `OUT_DIR` then holds `model.blob`, and `model.key` where `MODEL_KEY` names a public key; `cfg(model_key)` says so.
+/// `OUT_DIR` then holds `model.blob`, and `cfg(model_blob)` says that `MODEL_BLOB` named it; and
+/// `model.key` where `MODEL_KEY` names a public key; `cfg(model_key)` says so.
 ///
 /// # Errors
 /// When a file cannot be read or written.
@@ -22,7 +23,10 @@ pub fn prepare(memory: &str, scripts: &[&str]) -> Result<(), Box<dyn Error>> {
     copy(&blob, &out.join("model.blob"))?;
     println!("cargo::rerun-if-env-changed=MODEL_BLOB");
     println!("cargo::rerun-if-env-changed=MODEL_KEY");
-    println!("cargo::rustc-check-cfg=cfg(model_key)");
+    println!("cargo::rustc-check-cfg=cfg(model_blob, model_key)");
+    if env::var_os("MODEL_BLOB").is_some() {
+        println!("cargo::rustc-cfg=model_blob");
+    }
     if let Some(path) = env::var_os("MODEL_KEY") {
         fs::write(out.join("model.key"), read_key(Path::new(&path))?)?;
         println!("cargo::rustc-cfg=model_key");

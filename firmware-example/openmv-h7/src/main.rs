@@ -16,6 +16,7 @@ use defmt::info;
 use defmt_rtt as _;
 use no_std_device::{Application, Board, Memory, Server};
 use no_std_infer::Arena;
+use no_std_infer::kernels::Linked;
 use parts::CycleClock;
 use setup::{HERTZ, Hardware};
 
@@ -55,6 +56,7 @@ fn main() -> ! {
     let mut board = Board { name: "OpenMV Cam H7 (STM32H743VI, Cortex-M7)", camera, link, indicator, slots, clock };
     let application = Application {
         factory: Some(MODEL),
+        linked: Linked::ALL,
         arena: ARENA,
         averages: AVERAGES,
         smoothing: SMOOTHING,

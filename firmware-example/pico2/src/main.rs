@@ -14,6 +14,7 @@ use embassy_rp::peripherals::USB;
 use embassy_rp::{bind_interrupts, usb};
 use no_std_device::{Application, Board, Memory, NoCamera, Server};
 use no_std_infer::Arena;
+use no_std_infer::kernels::Linked;
 use parts::{CycleClock, Pipes, UsbLink, serve_usb};
 
 use slot::Slot;
@@ -86,6 +87,7 @@ fn main() -> ! {
     };
     let application = Application {
         factory: Some(MODEL),
+        linked: Linked::ALL,
         arena: ARENA,
         averages: AVERAGES,
         smoothing: 0,

@@ -10,6 +10,7 @@ use firmware_example::host_flash::HostFlash;
 use firmware_example::mps2::{Mps2, Uart, name};
 use firmware_example::{MODEL, TRUST};
 use no_std_device::{Application, Board, Memory, NoIndicator, Report, Server};
+use no_std_infer::kernels::Linked;
 use no_std_infer::{Arena, Model};
 
 /// Longest arena of a model in bytes.
@@ -40,6 +41,7 @@ fn main() -> ! {
     let mut board = Board { name: name(), camera, link, indicator: NoIndicator, slots: HostFlash::open(psram), clock };
     let application = Application {
         factory: Some(MODEL),
+        linked: Linked::ALL,
         arena: ARENA,
         averages: AVERAGES,
         smoothing: SMOOTHING,

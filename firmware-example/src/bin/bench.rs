@@ -13,8 +13,11 @@ use firmware_example::region::{region_begins, region_ends};
 use no_std_device::Clock;
 use no_std_infer::format::Generator;
 use no_std_infer::golden::{SelfTestError, generate, self_test};
+use no_std_infer::kernels::Linked;
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
 
+/// What the blob needs that this was built with; all kernels where none was named.
+const LINKED: &Linked = if cfg!(model_blob) { firmware_example::LINKED } else { Linked::ALL };
 /// Longest arena in bytes.
 const ARENA_LEN: usize = 3 << 20;
 /// Most operators.
@@ -37,7 +40,7 @@ fn main() -> ! {
 fn measure(console: &mut Uart<0>, clock: &Ticks, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
     writeln!(console, "core {:x}", part_number())?;
     let start = clock.now();
-    let parsed = Model::parse(blob);
+    let parsed = Model::parse_with(blob, LINKED);
     let parse = clock.now() - start;
     let model = match parsed {
         Ok(model) => model,

@@ -53,7 +53,7 @@ fn check(memory: &mut [i8], blob: &[u8], input: &[u8], expected: u32) -> Result<
     memory.fill(GUARD_BYTE);
     let arena = &mut memory[GUARD..guarded - GUARD];
     let mut interpreter =
-        Interpreter::<Checked<Native>>::with_kernels(&model, arena).map_err(|_| "the arena does not fit")?;
+        Interpreter::with_kernels::<Checked<Native>>(&model, arena).map_err(|_| "the arena does not fit")?;
     for (slot, &byte) in interpreter.input_mut().iter_mut().zip(input) {
         *slot = byte as i8;
     }

@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
 use firmware_example::mps2::{Mps2, Ticks, exit, name};
-use firmware_example::{ARENA_LEN, MODEL};
+use firmware_example::{ARENA_LEN, LINKED, MODEL};
 use no_std_device::{Clock, Costs, infer};
 use no_std_infer::image::PixelFormat;
 use no_std_infer::link::Picture;
@@ -26,7 +26,7 @@ fn main() -> ! {
 }
 
 fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {
-    let model = match Model::parse(MODEL) {
+    let model = match Model::parse_with(MODEL, LINKED) {
         Ok(model) => model,
         Err(error) => {
             writeln!(board.uarts.0, "the blob cannot be run: {error}")?;

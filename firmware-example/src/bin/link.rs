@@ -4,7 +4,7 @@
 
 use cortex_m_rt::entry;
 use firmware_example::mps2::{Mps2, name};
-use firmware_example::{ARENA_LEN, MODEL};
+use firmware_example::{ARENA_LEN, LINKED, MODEL};
 use no_std_device::{Anyone, Application, Board, Memory, NoCamera, NoFlash, NoIndicator, Server};
 use no_std_infer::Arena;
 
@@ -25,6 +25,7 @@ fn main() -> ! {
     let Mps2 { uarts: (link, ..), clock, .. } = Mps2::start();
     let application = Application {
         factory: Some(MODEL),
+        linked: LINKED,
         arena: ARENA,
         averages: &mut [],
         smoothing: 0,

@@ -7,9 +7,8 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::device::cycles::Caches;
-use crate::device::measure::Bench;
 use crate::device::{Core, Engine};
-use crate::device_bench::{Case, Row, imported, print, seeded};
+use crate::device_bench::{Benches, Case, Row, imported, print, seeded};
 use crate::evaluate::read_blob;
 
 #[derive(Debug, Args)]
@@ -41,16 +40,16 @@ pub(super) fn run(args: &DeviceBenchArgs) -> Result<ExitCode> {
         "cycles are modelled of a Cortex-M4 only: leave --core or --cycles out"
     );
     let cases = cases(args)?;
-    let bench = Bench::build(args.core)?;
+    let mut benches = Benches::build(args.core)?;
     let caches = args.cycles.then(Caches::default);
-    let rows: Vec<Row> = cases.iter().map(|case| Row::measure(&bench, case, caches)).collect::<Result<_>>()?;
+    let rows: Vec<Row> = cases.iter().map(|case| benches.measure(case, caches)).collect::<Result<_>>()?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&rows)?);
     } else {
         print(&rows, args.core, args.wait_states);
-        let Engine { parsing, kernels, rest } = bench.elf()?.engine;
+        let Engine { parsing, kernels, rest } = benches.all().elf()?.engine;
         println!(
-            "Code: {} bytes for all operators: parsing {parsing}, kernels of the core {kernels}, the rest {rest}.",
+            "Code for all operators and layouts: {} bytes, of which parsing {parsing}, kernels of the core {kernels}, the rest {rest}.",
             parsing + kernels + rest
         );
     }

@@ -29,7 +29,8 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode> {
     let boards = named(&args.board)?;
     let blob = read_blob(&args.blob)?;
     parse(&blob, &args.blob)?;
-    let bench = Bench::build(Core::M4)?;
+    // Its code is what this model takes.
+    let bench = Bench::build_for(Core::M4, &blob)?;
     let estimates = boards.into_iter().map(|board| Estimate::new(&bench, &blob, board));
     let estimates: Vec<Estimate> = estimates.collect::<Result<_>>()?;
     if args.json {

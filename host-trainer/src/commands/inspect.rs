@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Args;
 use no_std_infer::Model;
 use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Input, InputKind, Layout, Op};
+use no_std_infer::kernels::{Kernel, KernelSet};
 use no_std_infer::ops::{Constants, ConvLayer, DenseLayer, DenseWeights, Form};
 use serde::Serialize;
 
@@ -48,6 +49,8 @@ struct Inspection {
     #[serde(skip_serializing_if = "Option::is_none")]
     signature: Option<Signer>,
     crc32: String,
+    /// What firmware must link to run it.
+    kernels: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     stripes: Option<Stripes>,
     layers: Vec<Layer>,
@@ -208,6 +211,7 @@ impl Inspection {
             calibration: model.calibration().copied(),
             signature: Signer::of(blob),
             crc32: format!("{:08x}", model.crc()),
+            kernels: KernelSet::needed_by(blob).iter().map(Kernel::name).collect(),
             stripes: Stripes::new(layers, model),
             layers: model.ops().enumerate().map(layer).collect(),
         }
@@ -244,6 +248,7 @@ impl Inspection {
                 println!("SHA-256 of the {name}: {hash}");
             }
         }
+        println!("kernels: {}", self.kernels.join("; "));
         println!();
         let header = [
             "#",

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use object::{Object, ObjectSection, ObjectSymbol, SectionKind, SymbolKind};
+use object::{Object, ObjectSection, ObjectSymbol, Section, SymbolKind};
 use serde::Serialize;
 
-/// Bytes of the engine's functions as they are linked, those for all operators; tables and what every program needs of
-/// the compiler's library (memory copies, division) left out. Small functions are parts of those that call them.
+use super::parts::Memory;
+
+/// Bytes of the engine's functions as they are linked; tables and what every program needs of the compiler's library (memory
+/// copies, division) left out. Small functions are parts of those that call them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Engine {
     /// Reading and proving a blob, the self-test included.
     pub parsing: u64,
-    /// Loops in assembly and what prepares them.
+    /// Kernels: loops in assembly and what prepares them, and those for any target where these are the core's.
     pub kernels: u64,
-    /// The interpreter with the kernels for any target, and arithmetic.
+    /// The interpreter, geometry and arithmetic.
     pub rest: u64,
 }
 
@@ -29,9 +31,13 @@ impl Engine {
     /// Takes a function into account whose name, as the linker knows it, tells its module.
     fn add(&mut self, name: &str, size: u64) {
         let of = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
-        if of(&["postcard", "serde_core"]) || of(&["no_std_infer"]) && of(&["5model", "5check", "6format", "6golden"]) {
+        if of(&["6linked"]) && of(&["10run_kernel"]) {
+            self.kernels += size;
+        } else if of(&["postcard", "serde_core"])
+            || of(&["no_std_infer"]) && of(&["5model", "5check", "6format", "6golden", "6linked"])
+        {
             self.parsing += size;
-        } else if name.starts_with("no_std_infer_") || of(&["7kernels"]) && !of(&["11interpreter", "8portable"]) {
+        } else if name.starts_with("no_std_infer_") || of(&["7kernels"]) && !of(&["8portable"]) {
             self.kernels += size;
         } else if of(&["no_std_infer"]) {
             self.rest += size;
@@ -68,8 +74,8 @@ impl Elf {
         // The lowest bit says that the function is Thumb code.
         let functions = functions.map(|symbol| (symbol.address() as u32 & !1, symbol.name().unwrap_or("?").to_owned()));
         let functions = functions.filter(|(_, name)| !name.starts_with('$')).collect();
-        let in_flash = |kind| matches!(kind, SectionKind::Text | SectionKind::ReadOnlyData | SectionKind::Data);
-        let flash = file.sections().filter(|section| in_flash(section.kind())).map(|section| section.size()).sum();
+        let in_flash = |section: &Section<'_, '_>| Memory::of(section.kind(), section.flags()).in_flash;
+        let flash = file.sections().filter(in_flash).map(|section| section.size()).sum();
         let comment = file.section_by_name(".comment").and_then(|section| section.data().ok()).unwrap_or_default();
         let comment = String::from_utf8_lossy(comment);
         let compiler = comment.split('\0').find(|text| text.starts_with("rustc")).unwrap_or("unknown").to_owned();
@@ -98,12 +104,14 @@ mod tests {
             (2, "_RINvNtCs9_8postcard2de15take_from_bytesNtNtCs1_12no_std_infer6format4InfoEB_"),
             (4, "no_std_infer_gemm"),
             (8, "_RNvMNtNtNtCs1_12no_std_infer7kernels3dsp4convNtB2_7Product3add"),
-            (16, "_RINvNtCs1_12no_std_infer11interpreter7executeNtNtNtB4_7kernels3dsp3DspEB4_"),
+            (16, "_RNvMs_NtCs1_12no_std_infer3opsNtB4_5Strip3new"),
+            (128, "_RINvNvMs_NtNtCs1_12no_std_infer7kernels6linkedNtB5_5Entry2of10run_kernelNtNtB9_3dsp3DspEB9_"),
+            (256, "_RNvNvMs_NtNtCs1_12no_std_infer7kernels6linkedNtB5_5Entry2of14check_operator"),
             (32, "_RNvNtCs1_16firmware_example5board5model"),
             (64, "main"),
         ] {
             engine.add(name, size);
         }
-        assert_eq!(engine, Engine { parsing: 3, kernels: 12, rest: 16 });
+        assert_eq!(engine, Engine { parsing: 259, kernels: 140, rest: 16 });
     }
 }

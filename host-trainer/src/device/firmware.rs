@@ -145,14 +145,18 @@ pub fn folder() -> Result<PathBuf> {
 /// # Errors
 /// When the compiler fails; says what to install when a target or cargo is missing.
 pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
+    build_with(program.name(), blob, program.target())
+}
+
+fn build_with(program: &str, blob: &[u8], target: &str) -> Result<PathBuf> {
     let folder = Folder::lock()?;
-    let image = format!("{:08x}-{}", blob_crc(blob), program.name());
+    let image = format!("{:08x}-{program}-{target}", blob_crc(blob));
     let path = folder.images().join(&image).with_extension("blob");
     // Cargo goes by the file's time and would build again.
     if fs::read(&path).ok().as_deref() != Some(blob) {
         atomic::write(&path, blob)?;
     }
-    folder.build(program.name(), &image, program.target(), &[("MODEL_BLOB", &path)])
+    folder.build(program, &image, target, &[("MODEL_BLOB", &path)])
 }
 
 /// Builds the camera application with the model that ships; it takes others over the link, with a public key's file only
@@ -184,6 +188,14 @@ pub(super) fn build_sequences() -> Result<PathBuf> {
 /// Those of [`build`].
 pub(super) fn build_without_blob(program: &str, core: Core) -> Result<PathBuf> {
     Folder::lock()?.build(program, &format!("{program}-{}", core.target()), core.target(), &[])
+}
+
+/// Builds a program that holds no blob but only the kernels that this one needs; gives the path of the ELF file.
+///
+/// # Errors
+/// Those of [`build`].
+pub(super) fn build_for_kernels_of(program: &str, core: Core, blob: &[u8]) -> Result<PathBuf> {
+    build_with(program, blob, core.target())
 }
 
 /// The firmware's folder, in which no other process builds.

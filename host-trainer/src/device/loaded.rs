@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
-use super::firmware::build_without_blob;
+use super::firmware::{build_for_kernels_of, build_without_blob};
 use super::{Core, emulator, run_to_end};
 
 /// A program of `firmware-example`.
@@ -22,6 +22,14 @@ impl Loaded {
     /// Those of [`build`](super::build).
     pub fn build(program: &str, core: Core) -> Result<Self> {
         Ok(Self { elf: build_without_blob(program, core)?, core })
+    }
+
+    /// Builds it with only the kernels that a blob needs.
+    ///
+    /// # Errors
+    /// Those of [`build`](super::build).
+    pub(super) fn build_for(program: &str, core: Core, blob: &[u8]) -> Result<Self> {
+        Ok(Self { elf: build_for_kernels_of(program, core, blob)?, core })
     }
 
     /// Runs the program with these bytes in memory, at most 16 MiB, and more options for QEMU; gives what it printed.

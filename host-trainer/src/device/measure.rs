@@ -1,10 +1,10 @@
 //! What a blob costs on the emulated device, operator by operator, with one firmware for all blobs.
 
 use anyhow::{Context, Result, bail, ensure};
-use no_std_infer::Model;
 use no_std_infer::format::Generator;
 use no_std_infer::golden::trace;
 use no_std_infer::kernels::Portable;
+use no_std_infer::{Interpreter, Model};
 use serde::{Deserialize, Serialize};
 
 use super::{COUNTED, Core, Elf, Loaded};
@@ -55,6 +55,14 @@ impl Bench {
     /// Those of [`build`](super::build).
     pub fn build(core: Core) -> Result<Self> {
         Ok(Self { firmware: Loaded::build("bench", core)? })
+    }
+
+    /// Builds the firmware with only the kernels that a blob needs: others may be refused.
+    ///
+    /// # Errors
+    /// Those of [`build`](super::build).
+    pub fn build_for(core: Core, blob: &[u8]) -> Result<Self> {
+        Ok(Self { firmware: Loaded::build_for("bench", core, blob)? })
     }
 
     /// The core that it measures on.
@@ -140,14 +148,9 @@ impl Report {
         let (generator, seed) =
             model.golden().map_or((Generator::Xorshift32, SEED), |golden| (golden.generator, golden.seed));
         let mut layers = Vec::new();
-        trace::<Portable>(
-            model,
-            &mut Aligned::new(model.arena_len()),
-            generator,
-            seed,
-            |_, crc| layers.push(crc),
-            |_| {},
-        )?;
+        let mut arena = Aligned::new(model.arena_len());
+        let mut interpreter = Interpreter::with_kernels::<Portable>(model, &mut arena)?;
+        trace(&mut interpreter, generator, seed, |_, crc| layers.push(crc));
         ensure!(
             layers.len() == self.layers.len(),
             "the device ran {} operators of {}",

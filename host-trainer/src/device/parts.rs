@@ -134,13 +134,13 @@ impl Layout {
 }
 
 /// Which memory a section takes.
-struct Memory {
-    in_flash: bool,
+pub(super) struct Memory {
+    pub(super) in_flash: bool,
     in_ram: bool,
 }
 
 impl Memory {
-    fn of(kind: SectionKind, flags: SectionFlags) -> Self {
+    pub(super) fn of(kind: SectionKind, flags: SectionFlags) -> Self {
         let SectionFlags::Elf { sh_flags, .. } = flags else { return Self { in_flash: false, in_ram: false } };
         let allocated = sh_flags.0 & elf::SHF_ALLOC.0 != 0;
         let writable = sh_flags.0 & elf::SHF_WRITE.0 != 0;

@@ -3,6 +3,7 @@
 use anyhow::{Result, bail, ensure};
 use no_std_infer::Model;
 use no_std_infer::format::Signed;
+use no_std_infer::kernels::KernelSet;
 use no_std_infer::link::{Failure, ModelInfo, Request, Response, Slots, Update, UpdateError, WRITE_ALIGN};
 
 use super::{Description, Device, REQUEST_FIELDS_LEN, greet, other_answer};
@@ -24,6 +25,8 @@ pub fn check_update(blob: &[u8], model: &Model<'_>, device: &Description) -> Res
     ensure!(blob.len() <= slots.len as usize, UpdateError::Length { slot: slots.len });
     let needed = model.arena_len() as u32;
     ensure!(needed <= slots.arena_len, UpdateError::Arena { needed, available: slots.arena_len });
+    let missing = KernelSet::needed_by(blob).without(slots.kernels).iter().next();
+    missing.map_or(Ok(()), |kernel| Err(UpdateError::NotLinked { kernel }))?;
     ensure!(model.golden().is_some(), UpdateError::NoGolden);
     let same = device.model.is_some_and(|running| running.crc == model.crc());
     if same { Ok(()) } else { check_signature(blob, &slots, device.model.as_ref()) }

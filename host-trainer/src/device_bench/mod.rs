@@ -10,11 +10,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
+use no_std_infer::kernels::KernelSet;
 use no_std_infer::ops::Form;
 use no_std_infer::ops::winograd::is_possible;
 use serde::Serialize;
 
 use crate::aligned::Aligned;
+use crate::device::Core;
 use crate::device::cycles::{Caches, Counted, Region};
 use crate::device::measure::{Bench, Measurement};
 use crate::emit::{Description, Limits, emit_within};
@@ -157,6 +159,47 @@ pub fn imported(folder: &Path) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
+/// Firmware for a core: with all kernels, and with only those that a model needs.
+pub struct Benches {
+    all: Bench,
+    of_models: Vec<(KernelSet, Bench)>,
+}
+
+impl Benches {
+    /// Builds the firmware with all kernels.
+    ///
+    /// # Errors
+    /// Those of [`Bench::build`].
+    pub fn build(core: Core) -> Result<Self> {
+        Ok(Self { all: Bench::build(core)?, of_models: Vec::new() })
+    }
+
+    /// The firmware with all kernels.
+    #[must_use]
+    pub fn all(&self) -> &Bench {
+        &self.all
+    }
+
+    /// Measures a case, a model on firmware with only its kernels; see [`Row::measure`].
+    ///
+    /// # Errors
+    /// Those of [`Bench::build_for`] and [`Row::measure`].
+    pub fn measure(&mut self, case: &Case, caches: Option<Caches>) -> Result<Row> {
+        if case.scope == Scope::Layer {
+            return Row::measure(&self.all, case, caches);
+        }
+        let set = KernelSet::needed_by(&case.blob);
+        let index = match self.of_models.iter().position(|(of, _)| *of == set) {
+            Some(index) => index,
+            None => {
+                self.of_models.push((set, Bench::build_for(self.all.core(), &case.blob)?));
+                self.of_models.len() - 1
+            }
+        };
+        Row::measure(&self.of_models[index].1, case, caches)
+    }
+}
+
 /// What was measured, and what others need.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -170,6 +213,8 @@ pub struct Row {
     pub instructions: u64,
     /// Bytes of weights, parameters and tables.
     pub constants: usize,
+    /// Bytes of the engine's functions in the firmware that it was measured on.
+    pub code: u64,
     /// Modelled cycles of what counts, where they were asked for.
     pub cycles: Option<Region>,
     /// The whole measurement.
@@ -235,6 +280,7 @@ impl Row {
             instructions,
             cycles,
             constants: model.weights().len(),
+            code: bench.elf()?.engine.total(),
             operators,
             measured,
             figures: case.figures.of(bench.core()),

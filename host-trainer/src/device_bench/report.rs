@@ -29,6 +29,7 @@ pub fn print(rows: &[Row], core: Core, wait_states: u32) {
     if exact {
         println!("Cycles: {DISCLAIMER}; flash of {wait_states} wait states.");
     }
+    println!("Code is the engine's functions with no other kernels than the model's.");
     println!("RAM is arena and stack, which holds `Model`. Ratios below 1 are fewer instructions than the others'.");
 }
 
@@ -104,7 +105,8 @@ fn cycles(rows: &[Row], wait_states: u32) -> Table {
 }
 
 fn memory<'r>(rows: impl Iterator<Item = &'r Row>) -> Table {
-    let header = ["", "blob", "constants", "arena", "stack", "of it Model", "RAM", "LiteRT Micro's arena", "parse"];
+    let header =
+        ["", "blob", "constants", "code", "arena", "stack", "of it Model", "RAM", "LiteRT Micro's arena", "parse"];
     let mut table = text_table(&header, 1);
     for row in rows {
         let measured = &row.measured;
@@ -112,6 +114,7 @@ fn memory<'r>(rows: impl Iterator<Item = &'r Row>) -> Table {
             row.name.clone(),
             measured.blob.to_string(),
             row.constants.to_string(),
+            row.code.to_string(),
             measured.arena.to_string(),
             measured.stack.to_string(),
             measured.model.to_string(),

@@ -8,6 +8,7 @@ use embedded_hal::digital;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use no_std_infer::format::{HEADER_LEN, SECTION_LEN, Section, arena_len, blob_crc, section};
 use no_std_infer::image::PixelFormat;
+use no_std_infer::kernels::{Kernel, KernelSet, Linked};
 use no_std_infer::link::{Failure, Message, Receiver, Request, Response, Unit, Update, UpdateError, decode, encode};
 use no_std_infer::{Arena, include_model};
 
@@ -218,6 +219,7 @@ fn with_application<T: Trust, O>(trust: T, arena_len: usize, then: impl FnOnce(&
     let server = Server::new(Memory { request: &mut request, results: &mut results, frame: &mut frame });
     then(&mut Application {
         factory: Some(FACES),
+        linked: Linked::ALL,
         arena: &mut arena[..arena_len],
         averages: &mut averages,
         smoothing: SMOOTHING,
@@ -343,6 +345,21 @@ fn a_model_that_needs_more_memory_than_there_is_is_refused_and_does_not_run() {
         let new = another();
         let (answers, _) = converse(application, &mut board, &update(&new));
         let error = UpdateError::Arena { needed: ARENA_LEN as u32, available: available as u32 };
+        assert_eq!(answers.last(), Some(&Answer::Refused(error)));
+    });
+}
+
+#[test]
+fn a_model_that_needs_a_kernel_that_is_not_linked_is_refused_by_name() {
+    const LINKED: &Linked =
+        &Linked::new(KernelSet::needed_by(FACES).without(KernelSet::NONE.with(Kernel::AveragePool2d)));
+    let mut board = simulation();
+    with_application(Anyone, ARENA_LEN, |application| {
+        application.linked = LINKED;
+        let (answers, _) = converse(application, &mut board, &[Request::Hello]);
+        assert_eq!(answers, [Answer::Runs(None)], "the built-in one");
+        let (answers, _) = converse(application, &mut board, &update(&another()));
+        let error = UpdateError::NotLinked { kernel: Kernel::AveragePool2d };
         assert_eq!(answers.last(), Some(&Answer::Refused(error)));
     });
 }

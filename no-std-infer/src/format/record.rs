@@ -10,6 +10,15 @@ use crate::fixed::Multiplier;
 /// Length of an operator's record in bytes.
 pub const RECORD_LEN: usize = 80;
 
+/// Where a record says how a convolution's constants lie in flash.
+pub(crate) const LAYOUT_AT: usize = 1 + 2 * TENSOR_LEN + 16;
+/// The same for a fully connected layer's.
+pub(crate) const DENSE_LAYOUT_AT: usize = 1 + 2 * TENSOR_LEN;
+/// Where a record says where a sum's tables are.
+pub(crate) const TABLES_AT: usize = 1 + 3 * TENSOR_LEN + 3 * 5 + 2;
+/// Bytes of a tensor in a record.
+const TENSOR_LEN: usize = 17;
+
 /// Stands for a table that there is not.
 const NONE: u32 = u32::MAX;
 
@@ -29,7 +38,12 @@ impl Op {
     }
 }
 
-struct Reader<'a> {
+/// Reads what stands in a record after the byte that names the operator.
+pub(crate) fn read<T: Field>(record: &[u8; RECORD_LEN]) -> Option<T> {
+    T::read(&mut Reader { record, at: 1 })
+}
+
+pub(crate) struct Reader<'a> {
     record: &'a [u8; RECORD_LEN],
     at: usize,
 }
@@ -43,7 +57,7 @@ impl Reader<'_> {
     }
 }
 
-struct Writer {
+pub(crate) struct Writer {
     record: [u8; RECORD_LEN],
     at: usize,
 }
@@ -58,7 +72,7 @@ impl Writer {
 }
 
 /// A part of a record.
-trait Field: Sized {
+pub(crate) trait Field: Sized {
     fn read(reader: &mut Reader<'_>) -> Option<Self>;
     fn write(&self, writer: &mut Writer);
 }
@@ -187,6 +201,7 @@ impl Field for [Option<u32>; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Kernel;
 
     /// A record whose every byte differs from its neighbours.
     fn record(tag: u8) -> [u8; RECORD_LEN] {
@@ -216,5 +231,44 @@ mod tests {
             assert!(rest.iter().all(|&byte| byte == 0));
         }
         assert_eq!(Op::from_record(&record(15)), None);
+    }
+
+    #[test]
+    fn the_kernel_is_told_by_layout_and_tables() {
+        let mut record = [0; RECORD_LEN];
+        for (layout, kernel) in [
+            (Layout::Plain, Kernel::Conv2d),
+            (Layout::Packed, Kernel::Conv2dPacked),
+            (Layout::Winograd2x2, Kernel::Conv2dWinograd2x2),
+            (Layout::Winograd4x4, Kernel::Conv2dWinograd4x4),
+            (Layout::WinogradStride2, Kernel::Conv2dWinogradStride2),
+        ] {
+            let Some(Op::Conv2d(mut op)) = Op::from_record(&record) else { panic!("all layouts are known") };
+            op.weights.layout = layout;
+            assert_eq!(Kernel::of(&Op::Conv2d(op).to_record()), Some(kernel));
+            let depthwise = match kernel {
+                Kernel::Conv2d => Some(Kernel::DepthwiseConv2d),
+                Kernel::Conv2dPacked => Some(Kernel::DepthwiseConv2dPacked),
+                _ => None,
+            };
+            assert_eq!(Kernel::of(&Op::DepthwiseConv2d(op).to_record()), depthwise);
+        }
+        record[0] = 2;
+        for (layout, kernel) in [(Layout::Plain, Kernel::Dense), (Layout::Packed, Kernel::DensePacked)] {
+            let Some(Op::Dense(mut op)) = Op::from_record(&record) else { panic!("it is a fully connected layer") };
+            op.weights.layout = layout;
+            assert_eq!(Kernel::of(&Op::Dense(op).to_record()), Some(kernel));
+        }
+        record[0] = 5;
+        for (tables, kernel) in [([None; 2], Kernel::Add), ([None, Some(4)], Kernel::AddTables)] {
+            let Some(Op::Add(op)) = Op::from_record(&record) else { panic!("it is a sum") };
+            assert_eq!(Kernel::of(&Op::Add(Add { tables, ..op }).to_record()), Some(kernel));
+        }
+        let tags = (0..=u8::MAX).filter(|&tag| {
+            record[0] = tag;
+            assert_eq!(Kernel::of(&record).is_some(), Op::from_record(&record).is_some());
+            Kernel::of(&record).is_some()
+        });
+        assert_eq!(tags.count(), 15);
     }
 }

@@ -10,16 +10,20 @@
 
 mod copy;
 mod dsp;
+mod linked;
 mod portable;
 mod rows;
 mod scalar;
+mod set;
 mod window;
 
 use core::ops::Range;
 
 pub use dsp::Dsp;
+pub use linked::Linked;
 pub use portable::Portable;
 pub use scalar::{Block, Paired, Scalar, Single};
+pub use set::{Kernel, KernelSet};
 
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
 use crate::ops::{AddLayer, ConvLayer, DenseLayer};

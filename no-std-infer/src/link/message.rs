@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{FrameError, Update, UpdateError};
 use crate::image::PixelFormat;
+use crate::kernels::KernelSet;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 3;
+pub const PROTOCOL: u16 = 4;
 
 /// What is sent in a frame: a [`Request`] or a [`Response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,6 +97,8 @@ pub struct Slots {
     pub arena_len: u32,
     /// The ed25519 public key by which blobs must be signed, where the firmware has one.
     pub key: Option<[u8; 32]>,
+    /// The kernels that the firmware links.
+    pub kernels: KernelSet,
 }
 
 /// What tells models apart, and what a host must know to talk about one.

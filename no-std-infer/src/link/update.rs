@@ -4,6 +4,8 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::Kernel;
+
 /// Every [`Update::Write`] but a blob's last has a multiple of this many bytes.
 pub const WRITE_ALIGN: usize = 256;
 
@@ -81,6 +83,11 @@ pub enum UpdateError {
         /// Number of the model that runs.
         running: u32,
     },
+    /// The model needs a kernel that the firmware does not link.
+    NotLinked {
+        /// What it needs.
+        kernel: Kernel,
+    },
 }
 
 impl fmt::Display for UpdateError {
@@ -106,6 +113,9 @@ impl fmt::Display for UpdateError {
             UpdateError::Signature => f.write_str("the blob's signature is wrong"),
             UpdateError::Number { found, running } => {
                 write!(f, "the model has number {found}, and must have a greater one than {running}, which runs")
+            }
+            UpdateError::NotLinked { kernel } => {
+                write!(f, "the model needs the kernel `{}`, which the firmware does not link", kernel.name())
             }
         }
     }

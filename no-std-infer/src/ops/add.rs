@@ -48,6 +48,7 @@ impl Add {
     /// Entry `value` of the table of summand `summand`, 0 or 1, given which of them have one: twice the scaled summand,
     /// less twice the other one's scaled zero point where that has no table.
     #[must_use]
+    #[inline(never)]
     pub fn table_entry(&self, have: [bool; 2], summand: usize, value: i8) -> i32 {
         let (own, multiplier, other, other_has_one) = match summand {
             0 => (&self.a, self.a_multiplier, &self.b, have[1]),

@@ -1,13 +1,14 @@
 //! What must hold of an operator by itself before it may run.
 
+use super::winograd::{F2x2, F4x4, Stride2};
 use super::{
-    AddLayer, Channels, Constants, ConvLayer, DENSE_BLOCK, DenseLayer, DenseParams, DenseWeights, OutputParams, Packed,
+    AddLayer, Channels, Constants, ConvLayer, DENSE_BLOCK, DenseLayer, DenseWeights, Form, OutputParams, Packed,
     PackedDepthwise, PackedParams, Winograd, same_shape, unpack,
 };
 use crate::error::OpError;
 use crate::format::{
-    ALIGN, Activation, Add, Clamp, Concat, Constant, Conv2d, DENSE_BLOCK_LEN, DEPTHWISE_LEN, Dense, Lookup, Mean, Mul,
-    Op, Pad, Pool2d, Reshape, Softmax, Tensor, Weights, Window,
+    ALIGN, Activation, Add, Clamp, Concat, Constant, Conv2d, DEPTHWISE_LEN, Dense, Lookup, Mean, Mul, Pad, Pool2d,
+    Reshape, Softmax, Tensor, Weights, Window,
 };
 
 /// Largest distance of a window's first and last tap, so that positions fit i32.
@@ -18,28 +19,6 @@ const MEAN_MAX: u32 = 1 << 23;
 
 /// Most classes that the fixed-point sum of [`Op::Softmax`] can hold.
 const SOFTMAX_MAX: u32 = 4095;
-
-/// Checks everything about `op` that does not depend on other operators; `section` is the weights section.
-pub(crate) fn check(op: &Op, section: &[u8]) -> Result<(), OpError> {
-    op.inputs().try_for_each(check_tensor)?;
-    check_tensor(op.output())?;
-    match op {
-        Op::Conv2d(op) => check_conv2d(op, section),
-        Op::DepthwiseConv2d(op) => check_depthwise(op, section),
-        Op::Dense(op) => check_dense(op, section),
-        Op::MaxPool2d(op) | Op::AveragePool2d(op) => check_pool(op),
-        Op::Add(op) => check_add(op, section),
-        Op::Clamp(op) => check_clamp(op),
-        Op::Lookup(op) => check_lookup(op, section),
-        Op::Softmax(op) => check_softmax(op),
-        Op::Reshape(op) => check_reshape(op),
-        Op::Mul(op) => check_mul(op),
-        Op::Mean(op) => check_mean(op),
-        Op::Pad(op) => check_pad(op),
-        Op::Concat(op) => check_concat(op),
-        Op::Constant(op) => check_constant(op, section),
-    }
-}
 
 pub(crate) fn check_tensor(tensor: &Tensor) -> Result<(), OpError> {
     let end = tensor.checked_len().and_then(|len| if len == 0 { None } else { tensor.offset.checked_add(len) });
@@ -101,32 +80,56 @@ fn check_magnitude(bias: i32, magnitude: u64) -> Result<(), OpError> {
     ensure(u64::from(bias.unsigned_abs()) + magnitude * 128 <= i32::MAX as u64, OpError::Overflow)
 }
 
-fn check_rows<P: OutputParams>(weights: &[u8], row: usize, channels: Channels<'_, P>) -> Result<(), OpError> {
-    let mut rows = weights.chunks_exact(row.max(1)).zip(channels.iter());
-    rows.try_for_each(|(row, channel)| check_sum(channel.bias(), row.iter()))
+/// Does that for each output; each has `len` weights.
+fn check_rows<P: OutputParams>(weights: &[u8], len: usize, channels: Channels<'_, P>) -> Result<(), OpError> {
+    let mut left = weights;
+    channels.iter().try_for_each(|channel| {
+        let (row, rest) = left.split_at_checked(len).unwrap_or_default();
+        left = rest;
+        check_sum(channel.bias(), row.iter())
+    })
 }
 
-fn check_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+/// What must hold of any convolution.
+fn check_convolution(op: &Conv2d) -> Result<(), OpError> {
     check_window(&op.window, &op.input, &op.output)?;
-    check_activation(op.activation)?;
-    match ConvLayer::conv2d(op, section).ok_or(OpError::Constants)?.constants {
-        Constants::Plain { weights, channels } => {
-            check_weights(op.weights, channels)?;
-            check_rows(weights, op.window.taps() * op.input.channels as usize, channels)
-        }
-        Constants::Packed(packed) => check_packed(op, &packed),
-        Constants::Winograd(winograd) => check_winograd(op, &winograd),
-        Constants::Depthwise(_) => Err(OpError::Constants),
-    }
+    check_activation(op.activation)
+}
+
+pub(crate) fn conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_convolution(op)?;
+    let Some(ConvLayer { constants: Constants::Plain { weights, channels }, .. }) = ConvLayer::plain(op, section)
+    else {
+        return Err(OpError::Constants);
+    };
+    check_weights(op.weights, channels)?;
+    check_rows(weights, op.window.taps() * op.input.channels as usize, channels)
+}
+
+/// Finds the weights of a block whose transform is proved to be exact, of an output and an input channel.
+type Prove<'a> = fn(&Winograd<'a>, usize, usize) -> Option<[[i8; 3]; 3]>;
+
+pub(crate) fn winograd_2x2(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_winograd(op, section, Form::F2x2, Winograd::proved_weights::<F2x2, 4>)
+}
+
+pub(crate) fn winograd_4x4(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_winograd(op, section, Form::F4x4, Winograd::proved_weights::<F4x4, 6>)
+}
+
+pub(crate) fn winograd_stride_2(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_winograd(op, section, Form::Stride2, Winograd::proved_weights::<Stride2, 5>)
 }
 
 /// Proves that transformed weights are those of int8 weights, and the conditions of the fast requantisation.
-fn check_winograd(op: &Conv2d, winograd: &Winograd<'_>) -> Result<(), OpError> {
+fn check_winograd<'a>(op: &Conv2d, section: &'a [u8], form: Form, prove: Prove<'a>) -> Result<(), OpError> {
+    check_convolution(op)?;
+    let winograd = Winograd::find(section, op, form).ok_or(OpError::Constants)?;
     check_packed_layer(op)?;
     for (output, channel) in winograd.channels.iter().enumerate() {
         let mut magnitude = 0_u32;
         for input in 0..winograd.quads * 4 {
-            let weights = winograd.proved_weights(output, input).ok_or(OpError::Transform)?;
+            let weights = prove(&winograd, output, input).ok_or(OpError::Transform)?;
             let sum: u32 = weights.as_flattened().iter().map(|weight| u32::from(weight.unsigned_abs())).sum();
             ensure(sum == 0 || input < op.input.channels as usize, OpError::Transform)?;
             magnitude += sum;
@@ -137,7 +140,9 @@ fn check_winograd(op: &Conv2d, winograd: &Winograd<'_>) -> Result<(), OpError> {
 }
 
 /// Proves that packed weights are those of int8 weights, and the conditions of the fast requantisation.
-fn check_packed(op: &Conv2d, packed: &Packed<'_>) -> Result<(), OpError> {
+pub(crate) fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_convolution(op)?;
+    let packed = Packed::find(section, op).ok_or(OpError::Constants)?;
     check_packed_layer(op)?;
     ensure(op.window.dilation_w == 1 || packed.order.left_over() == 0, OpError::Constants)?;
     let half_empty = (packed.order.runs * packed.order.left_over()) % 2 == 1;
@@ -176,8 +181,16 @@ fn check_packed_channel(op: &Conv2d, channel: PackedParams, magnitude: u32) -> R
     ensure(largest < 1 << 30, OpError::Overflow)
 }
 
+/// What must hold of any depthwise convolution.
+fn check_any_depthwise(op: &Conv2d) -> Result<(), OpError> {
+    check_convolution(op)?;
+    ensure(op.output.channels.is_multiple_of(op.input.channels), OpError::Shape)
+}
+
 /// Proves what the kernel of a packed depthwise convolution relies on.
-fn check_packed_depthwise(op: &Conv2d, packed: &PackedDepthwise<'_>) -> Result<(), OpError> {
+pub(crate) fn packed_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_any_depthwise(op)?;
+    let packed = PackedDepthwise::find(section, op.weights, op.output.channels as usize).ok_or(OpError::Constants)?;
     check_packed_layer(op)?;
     ensure(op.window.is_packable_depthwise(), OpError::Window)?;
     ensure(op.input.channels == op.output.channels, OpError::Shape)?;
@@ -191,16 +204,10 @@ fn check_packed_depthwise(op: &Conv2d, packed: &PackedDepthwise<'_>) -> Result<(
     Ok(())
 }
 
-fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
-    check_window(&op.window, &op.input, &op.output)?;
-    check_activation(op.activation)?;
-    ensure(op.output.channels.is_multiple_of(op.input.channels), OpError::Shape)?;
-    let layer = ConvLayer::depthwise(op, section).ok_or(OpError::Constants)?;
-    let (weights, channels) = match layer.constants {
-        Constants::Plain { weights, channels } => (weights, channels),
-        Constants::Depthwise(packed) => return check_packed_depthwise(op, &packed),
-        Constants::Packed(_) | Constants::Winograd(_) => return Err(OpError::Constants),
-    };
+pub(crate) fn depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+    check_any_depthwise(op)?;
+    let layer = ConvLayer::plain_depthwise(op, section).ok_or(OpError::Constants)?;
+    let Constants::Plain { weights, channels } = layer.constants else { return Err(OpError::Constants) };
     check_weights(op.weights, channels)?;
     let outputs = op.output.channels as usize;
     let column = |c: usize| (0..op.window.taps()).filter_map(move |tap| weights.get(tap * outputs + c));
@@ -208,27 +215,30 @@ fn check_depthwise(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
     channels.try_for_each(|(c, channel)| check_sum(channel.bias, column(c)))
 }
 
-fn check_dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {
+/// What must hold of any fully connected layer.
+fn check_dense(op: &Dense) -> Result<(), OpError> {
     let vectors = usize::from(op.output.height) * usize::from(op.output.width);
     ensure(op.inputs() > 0 && op.inputs() * vectors == op.input.len(), OpError::Shape)?;
-    check_activation(op.activation)?;
-    let layer = DenseLayer::new(op, section).ok_or(OpError::Constants)?;
+    check_activation(op.activation)
+}
+
+pub(crate) fn dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {
+    check_dense(op)?;
+    let layer = DenseLayer::plain(op, section).ok_or(OpError::Constants)?;
     check_weights(op.weights, layer.channels)?;
-    match layer.weights {
-        DenseWeights::Plain(weights) => check_rows(weights, op.inputs(), layer.channels),
-        DenseWeights::Packed(blocks) => check_packed_dense(op, blocks, layer.channels),
-    }
+    let DenseWeights::Plain(weights) = layer.weights else { return Err(OpError::Constants) };
+    check_rows(weights, op.inputs(), layer.channels)
 }
 
 /// Proves that packed weights are those of int8 weights, and that no sum leaves i32.
-fn check_packed_dense(
-    op: &Dense,
-    blocks: &[[u8; DENSE_BLOCK_LEN]],
-    channels: Channels<'_, DenseParams>,
-) -> Result<(), OpError> {
+pub(crate) fn packed_dense(op: &Dense, section: &[u8]) -> Result<(), OpError> {
+    check_dense(op)?;
+    let layer = DenseLayer::packed(op, section).ok_or(OpError::Constants)?;
+    check_weights(op.weights, layer.channels)?;
+    let DenseWeights::Packed(blocks) = layer.weights else { return Err(OpError::Constants) };
     ensure(op.weights.weights.is_multiple_of(4), OpError::Constants)?;
     ensure(op.activation == Activation::NONE, OpError::Activation)?;
-    let mut channels = channels.iter();
+    let mut channels = layer.channels.iter();
     for row in blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1)) {
         for pair in 0..DENSE_BLOCK / 2 {
             let halves = row.iter().filter_map(|block| block.as_chunks::<8>().0.get(pair));
@@ -241,7 +251,7 @@ fn check_packed_dense(
     Ok(())
 }
 
-fn check_pool(op: &Pool2d) -> Result<(), OpError> {
+pub(crate) fn pool(op: &Pool2d, _: &[u8]) -> Result<(), OpError> {
     check_window(&op.window, &op.input, &op.output)?;
     check_activation(op.activation)?;
     ensure(op.window.dilation_h == 1 && op.window.dilation_w == 1, OpError::Window)?;
@@ -252,18 +262,19 @@ fn check_pool(op: &Pool2d) -> Result<(), OpError> {
     ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
 }
 
-fn check_add(op: &Add, section: &[u8]) -> Result<(), OpError> {
+pub(crate) fn add(op: &Add, _: &[u8]) -> Result<(), OpError> {
     check_broadcast(&op.a, &op.b, &op.output)?;
     check_activation(op.activation)?;
     // A summand is below 2^28 before its multiplier; with no left shift the sum stays below 2^29.
     let summands = [op.a_multiplier, op.b_multiplier];
     ensure(summands.iter().all(|m| m.is_valid() && m.shift <= 0), OpError::Multiplier)?;
-    ensure(op.output_multiplier.is_valid(), OpError::Multiplier)?;
+    ensure(op.output_multiplier.is_valid(), OpError::Multiplier)
+}
+
+pub(crate) fn add_tables(op: &Add, section: &[u8]) -> Result<(), OpError> {
+    add(op, section)?;
     let layer = AddLayer::new(op, section).ok_or(OpError::Constants)?;
     let have = op.tables.map(|table| table.is_some());
-    if have == [false; 2] {
-        return Ok(());
-    }
     ensure(op.needs_tables() == Some(have), OpError::Multiplier)?;
     for (summand, start) in op.tables.into_iter().enumerate() {
         ensure(start.is_none_or(|start| start.is_multiple_of(4)), OpError::Constants)?;
@@ -276,38 +287,38 @@ fn check_add(op: &Add, section: &[u8]) -> Result<(), OpError> {
     Ok(())
 }
 
-fn check_clamp(op: &Clamp) -> Result<(), OpError> {
+pub(crate) fn clamp(op: &Clamp, _: &[u8]) -> Result<(), OpError> {
     check_activation(op.activation)?;
     ensure(same_shape(&op.input, &op.output), OpError::Shape)?;
     ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
 }
 
-fn check_lookup(op: &Lookup, section: &[u8]) -> Result<(), OpError> {
+pub(crate) fn lookup(op: &Lookup, section: &[u8]) -> Result<(), OpError> {
     ensure(same_shape(&op.input, &op.output), OpError::Shape)?;
     let start = op.table as usize;
     let table = start.checked_add(256).and_then(|end| section.get(start..end));
     ensure(table.is_some(), OpError::Constants)
 }
 
-fn check_softmax(op: &Softmax) -> Result<(), OpError> {
+pub(crate) fn softmax(op: &Softmax, _: &[u8]) -> Result<(), OpError> {
     ensure(op.input.channels <= SOFTMAX_MAX && same_shape(&op.input, &op.output), OpError::Shape)?;
     ensure(op.output.scale == 1.0 / 256.0 && op.output.zero_point == -128, OpError::Quantisation)?;
     let positive = op.multiplier.is_valid() && op.multiplier.mantissa > 0 && op.multiplier.shift >= 0;
     ensure(positive && op.diff_min <= 0, OpError::Multiplier)
 }
 
-fn check_reshape(op: &Reshape) -> Result<(), OpError> {
+pub(crate) fn reshape(op: &Reshape, _: &[u8]) -> Result<(), OpError> {
     ensure(op.input.len() == op.output.len(), OpError::Shape)?;
     ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
 }
 
-fn check_mul(op: &Mul) -> Result<(), OpError> {
+pub(crate) fn mul(op: &Mul, _: &[u8]) -> Result<(), OpError> {
     check_broadcast(&op.a, &op.b, &op.output)?;
     check_activation(op.activation)?;
     ensure(op.multiplier.is_valid(), OpError::Multiplier)
 }
 
-fn check_mean(op: &Mean) -> Result<(), OpError> {
+pub(crate) fn mean(op: &Mean, _: &[u8]) -> Result<(), OpError> {
     let (input, output) = (&op.input, &op.output);
     let sides = [(input.height, output.height), (input.width, output.width)];
     let kept = sides.iter().all(|(input, output)| output == input || *output == 1);
@@ -316,7 +327,7 @@ fn check_mean(op: &Mean) -> Result<(), OpError> {
     ensure(op.multiplier.mantissa >= 0 && (-31..=30).contains(&op.multiplier.shift), OpError::Multiplier)
 }
 
-fn check_pad(op: &Pad) -> Result<(), OpError> {
+pub(crate) fn pad(op: &Pad, _: &[u8]) -> Result<(), OpError> {
     let before = [op.top.into(), op.left.into(), op.front];
     let mut axes = sides(&op.input).into_iter().zip(before).zip(sides(&op.output));
     let fits =
@@ -325,7 +336,7 @@ fn check_pad(op: &Pad) -> Result<(), OpError> {
     ensure(same_quantisation(&op.input, &op.output), OpError::Quantisation)
 }
 
-fn check_concat(op: &Concat) -> Result<(), OpError> {
+pub(crate) fn concat(op: &Concat, _: &[u8]) -> Result<(), OpError> {
     let axes = || sides(&op.a).into_iter().zip(sides(&op.b)).zip(sides(&op.output));
     let joined = |&((a, b), output): &((u32, u32), u32)| a.checked_add(b) == Some(output);
     let kept = |&((a, b), output): &((u32, u32), u32)| a == b && a == output;
@@ -334,7 +345,7 @@ fn check_concat(op: &Concat) -> Result<(), OpError> {
     ensure(alike, OpError::Quantisation)
 }
 
-fn check_constant(op: &Constant, section: &[u8]) -> Result<(), OpError> {
+pub(crate) fn constant(op: &Constant, section: &[u8]) -> Result<(), OpError> {
     let start = op.values as usize;
     let values = start.checked_add(op.output.len()).and_then(|end| section.get(start..end));
     ensure(values.is_some(), OpError::Constants)

@@ -31,19 +31,32 @@ impl<'a> DenseLayer<'a> {
     /// Finds the constants in the weights section; `None` when they lie outside or the layout is not one of this kind.
     #[must_use]
     pub fn new(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
-        let (inputs, outputs) = (op.inputs(), op.output.channels as usize);
-        let start = op.weights.weights as usize;
-        let bytes = |len: usize| section.get(start..start.checked_add(len)?);
-        let (weights, outputs) = match op.weights.layout {
-            Layout::Plain => (DenseWeights::Plain(bytes(inputs.checked_mul(outputs)?)?), outputs),
-            Layout::Packed if inputs.is_multiple_of(DENSE_BLOCK) => {
-                let blocks = (inputs / DENSE_BLOCK).checked_mul(outputs.div_ceil(DENSE_BLOCK))?;
-                let bytes = bytes(blocks.checked_mul(DENSE_BLOCK_LEN)?)?;
-                (DenseWeights::Packed(bytes.as_chunks().0), outputs.next_multiple_of(DENSE_BLOCK))
-            }
-            _ => return None,
-        };
+        match op.weights.layout {
+            Layout::Plain => Self::plain(op, section),
+            Layout::Packed => Self::packed(op, section),
+            _ => None,
+        }
+    }
+
+    /// Finds plain weights.
+    #[inline(always)]
+    pub(crate) fn plain(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
+        let outputs = op.output.channels as usize;
+        let weights = DenseWeights::Plain(find(op, section, op.inputs().checked_mul(outputs)?)?);
         Some(Self { op, weights, channels: Channels::find(section, op.weights.channels, outputs)? })
+    }
+
+    /// Finds packed weights.
+    #[inline(always)]
+    pub(crate) fn packed(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
+        let (inputs, outputs) = (op.inputs(), op.output.channels as usize);
+        if !inputs.is_multiple_of(DENSE_BLOCK) {
+            return None;
+        }
+        let blocks = (inputs / DENSE_BLOCK).checked_mul(outputs.div_ceil(DENSE_BLOCK))?;
+        let weights = DenseWeights::Packed(find(op, section, blocks.checked_mul(DENSE_BLOCK_LEN)?)?.as_chunks().0);
+        let channels = Channels::find(section, op.weights.channels, outputs.next_multiple_of(DENSE_BLOCK))?;
+        Some(Self { op, weights, channels })
     }
 
     /// The weight of an output for element `input` of a vector.
@@ -61,6 +74,12 @@ impl<'a> DenseLayer<'a> {
             }
         }
     }
+}
+
+/// The weights' bytes, so many.
+fn find<'a>(op: &Dense, section: &'a [u8], len: usize) -> Option<&'a [u8]> {
+    let start = op.weights.weights as usize;
+    section.get(start..start.checked_add(len)?)
 }
 
 /// The halfword of a block that holds the weight of an output for an input, both counted in the block: for both pairs of

@@ -3,7 +3,7 @@
 use core::marker::PhantomData;
 
 use super::params::{ChannelParams, OutputParams, PackedParams};
-use super::{PatchOrder, Winograd};
+use super::{Form, PatchOrder, Winograd};
 use crate::format::{Conv2d, DEPTHWISE_LEN, Layout, Weights};
 
 /// The parameters of a layer's output channels, in order.
@@ -59,24 +59,11 @@ pub enum Constants<'a> {
     Winograd(Winograd<'a>),
 }
 
-impl<'a> Constants<'a> {
-    /// Finds them in the weights section; `None` when they lie outside.
-    fn find(section: &'a [u8], weights: Weights, order: PatchOrder, outputs: usize) -> Option<Self> {
-        let start = weights.weights as usize;
-        let bytes = |len: usize| section.get(start..start.checked_add(len)?);
-        Some(match weights.layout {
-            Layout::Plain => Constants::Plain {
-                weights: bytes(order.len().checked_mul(outputs)?)?,
-                channels: Channels::find(section, weights.channels, outputs)?,
-            },
-            Layout::Packed => {
-                let len = outputs.div_ceil(2).checked_mul(order.pairs())?.checked_mul(4)?;
-                let channels = Channels::find(section, weights.channels, outputs.next_multiple_of(2))?;
-                Constants::Packed(Packed { order, words: bytes(len)?, channels })
-            }
-            Layout::Winograd2x2 | Layout::Winograd4x4 | Layout::WinogradStride2 => return None,
-        })
-    }
+/// Plain weights and their parameters; `None` when they lie outside the weights section.
+fn find_plain(section: &[u8], weights: Weights, inputs: usize, outputs: usize) -> Option<(&[u8], Channels<'_>)> {
+    let start = weights.weights as usize;
+    let bytes = section.get(start..start.checked_add(inputs.checked_mul(outputs)?)?)?;
+    Some((bytes, Channels::find(section, weights.channels, outputs)?))
 }
 
 /// The constants of a packed layer.
@@ -91,6 +78,14 @@ pub struct Packed<'a> {
 }
 
 impl<'a> Packed<'a> {
+    pub(super) fn find(section: &'a [u8], op: &Conv2d) -> Option<Self> {
+        let (order, outputs) = (PatchOrder::conv2d(op), op.output.channels as usize);
+        let start = op.weights.weights as usize;
+        let len = outputs.div_ceil(2).checked_mul(order.pairs())?.checked_mul(4)?;
+        let channels = Channels::find(section, op.weights.channels, outputs.next_multiple_of(2))?;
+        Some(Self { order, words: section.get(start..start.checked_add(len)?)?, channels })
+    }
+
     /// The words of each pair of output channels.
     pub fn rows(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         self.words.chunks_exact(self.order.pairs().saturating_mul(4).max(1))
@@ -118,7 +113,7 @@ impl<'a> PackedDepthwise<'a> {
     /// Which tap each byte of a channel belongs to; the others are 0.
     pub const TAPS: [usize; 9] = [0, 3, 2, 5, 6, 1, 8, 4, 7];
 
-    fn find(section: &'a [u8], weights: Weights, outputs: usize) -> Option<Self> {
+    pub(super) fn find(section: &'a [u8], weights: Weights, outputs: usize) -> Option<Self> {
         let start = weights.weights as usize;
         let end = start.checked_add(outputs.checked_mul(DEPTHWISE_LEN)?)?;
         let channels = Channels::find(section, weights.channels, outputs)?;
@@ -160,25 +155,56 @@ impl<'a> ConvLayer<'a> {
     /// Finds a convolution's constants in the weights section; `None` when they lie outside.
     #[must_use]
     pub fn conv2d(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
-        let constants = match op.weights.layout {
-            Layout::Plain | Layout::Packed => {
-                Constants::find(section, op.weights, PatchOrder::conv2d(op), op.output.channels as usize)?
-            }
-            _ => Constants::Winograd(Winograd::find(section, op)?),
-        };
-        Some(Self { op, constants })
+        match (op.weights.layout, Form::of(op.weights.layout)) {
+            (_, Some(form)) => Self::winograd(op, section, form),
+            (Layout::Packed, _) => Self::packed(op, section),
+            _ => Self::plain(op, section),
+        }
     }
 
     /// Finds a depthwise convolution's constants in the weights section; `None` when they lie outside.
     #[must_use]
     pub fn depthwise(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
-        let (order, outputs) = (PatchOrder { runs: 1, run: op.window.taps() }, op.output.channels as usize);
-        let constants = match op.weights.layout {
-            Layout::Plain => Constants::find(section, op.weights, order, outputs)?,
-            Layout::Packed => Constants::Depthwise(PackedDepthwise::find(section, op.weights, outputs)?),
-            _ => return None,
-        };
-        Some(Self { op, constants })
+        match op.weights.layout {
+            Layout::Plain => Self::plain_depthwise(op, section),
+            Layout::Packed => Self::packed_depthwise(op, section),
+            _ => None,
+        }
+    }
+
+    /// Finds plain weights.
+    #[inline(always)]
+    pub(crate) fn plain(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
+        let (inputs, outputs) = (PatchOrder::conv2d(op).len(), op.output.channels as usize);
+        let (weights, channels) = find_plain(section, op.weights, inputs, outputs)?;
+        Some(Self { op, constants: Constants::Plain { weights, channels } })
+    }
+
+    /// Finds packed weights.
+    #[inline(always)]
+    pub(crate) fn packed(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
+        Some(Self { op, constants: Constants::Packed(Packed::find(section, op)?) })
+    }
+
+    /// Finds transformed weights.
+    #[inline(always)]
+    pub(crate) fn winograd(op: &'a Conv2d, section: &'a [u8], form: Form) -> Option<Self> {
+        let winograd = Winograd { form, ..Winograd::find(section, op, form)? };
+        Some(Self { op, constants: Constants::Winograd(winograd) })
+    }
+
+    /// Finds a depthwise convolution's plain weights.
+    #[inline(always)]
+    pub(crate) fn plain_depthwise(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
+        let (weights, channels) = find_plain(section, op.weights, op.window.taps(), op.output.channels as usize)?;
+        Some(Self { op, constants: Constants::Plain { weights, channels } })
+    }
+
+    /// Finds a depthwise convolution's packed weights.
+    #[inline(always)]
+    pub(crate) fn packed_depthwise(op: &'a Conv2d, section: &'a [u8]) -> Option<Self> {
+        let packed = PackedDepthwise::find(section, op.weights, op.output.channels as usize)?;
+        Some(Self { op, constants: Constants::Depthwise(packed) })
     }
 
     /// The weight of output channel `output` for element `index` of the patch in plain order; a depthwise convolution's

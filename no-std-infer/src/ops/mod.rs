@@ -1,7 +1,7 @@
 //! The operators' geometry: what [`Model::parse`](crate::Model::parse) proves about each and kernels rely on.
 
 mod add;
-mod check;
+pub(crate) mod check;
 mod dense;
 mod layer;
 mod order;
@@ -11,7 +11,6 @@ mod plane;
 pub mod winograd;
 
 pub use add::AddLayer;
-pub(crate) use check::{check, check_tensor};
 pub use dense::{DENSE_BLOCK, DenseLayer, DenseWeights, dense_position};
 pub use layer::{Channels, Constants, ConvLayer, Packed, PackedDepthwise, unpack};
 pub use order::PatchOrder;

@@ -17,12 +17,12 @@
 
 mod form;
 
-use self::form::{F2x2, F4x4, Stride2, Transform};
 use super::params::PackedParams;
 use super::{Channels, Strip};
 use crate::format::{Activation, Conv2d};
 
 pub use self::form::Form;
+pub(super) use self::form::{F2x2, F4x4, Stride2, Transform};
 
 /// Tiles that are multiplied together.
 pub(crate) const TILES: usize = 4;
@@ -51,8 +51,7 @@ impl<'a> Winograd<'a> {
     }
 
     /// Finds the constants in the weights section; `None` when they lie outside or the layer is not one of this kind.
-    pub(super) fn find(section: &'a [u8], op: &Conv2d) -> Option<Self> {
-        let form = Form::of(op.weights.layout)?;
+    pub(super) fn find(section: &'a [u8], op: &Conv2d, form: Form) -> Option<Self> {
         let outputs = op.output.channels as usize;
         let (start, quads) = (op.weights.weights as usize, quads(op));
         let len = if is_possible(form, op) { Self::row_len(form, op).checked_mul(outputs / 2)? } else { return None };
@@ -79,24 +78,20 @@ impl<'a> Winograd<'a> {
     }
 
     /// The same, once it is proved that the block is exactly their transform.
-    pub(super) fn proved_weights(&self, output: usize, input: usize) -> Option<[[i8; 3]; 3]> {
-        match self.form {
-            Form::F2x2 => prove::<F2x2, 4>(self.block(output, input)),
-            Form::F4x4 => prove::<F4x4, 6>(self.block(output, input)),
-            Form::Stride2 => prove::<Stride2, 5>(self.block(output, input)),
-        }
+    pub(super) fn proved_weights<T: Transform<N>, const N: usize>(
+        &self,
+        output: usize,
+        input: usize,
+    ) -> Option<[[i8; 3]; 3]> {
+        let block = self.block(output, input);
+        let weights = T::weights(block);
+        (T::block(weights) == block).then_some(weights)
     }
 }
 
 /// Bytes of a pair of output channels, for so many groups of four input channels.
 pub(crate) const fn row_len(form: Form, quads: usize) -> usize {
     quads * 16 * form.elements()
-}
-
-/// The weights whose transform this block is.
-fn prove<T: Transform<N>, const N: usize>(block: [[i16; N]; N]) -> Option<[[i8; 3]; 3]> {
-    let weights = T::weights(block);
-    (T::block(weights) == block).then_some(weights)
 }
 
 /// Where the block of an output and an input channel starts, and from there to the next element: in halfwords.

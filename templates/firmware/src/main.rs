@@ -8,12 +8,15 @@ use cortex_m_rt::entry;
 use embedded_io::Write;
 use no_std_device::{Anyone, Application, Memory, Report, Server};
 use no_std_infer::format::arena_len;
+use no_std_infer::kernels::{KernelSet, Linked};
 use no_std_infer::{Arena, Model};
 
 use board::{Uart, exit, start};
 
 /// The blob, which stays in flash.
 const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));
+/// The kernels that this model needs; firmware that takes other models links `Linked::ALL`, or those of a wider set.
+const LINKED: &Linked = &Linked::new(KernelSet::needed_by(MODEL));
 /// Length of the arena in bytes: what this model needs. Firmware that takes other models needs room for theirs.
 const ARENA_LEN: usize = arena_len(MODEL);
 /// Most classes whose scores are smoothed over time.
@@ -39,6 +42,7 @@ fn main() -> ! {
     let (mut board, mut console) = start();
     let application = Application {
         factory: Some(MODEL),
+        linked: LINKED,
         arena: ARENA,
         averages: AVERAGES,
         smoothing: SMOOTHING,

@@ -52,7 +52,7 @@ fn outputs<K: Kernels>(model: &Model<'_>) -> Vec<Vec<i8>> {
     let mut memory = vec![0_i8; model.arena_len() + ALIGN];
     let start = memory.as_ptr().align_offset(ALIGN);
     let mut interpreter =
-        Interpreter::<K>::with_kernels(model, &mut memory[start..]).expect("the arena has the length asked for");
+        Interpreter::with_kernels::<K>(model, &mut memory[start..]).expect("the arena has the length asked for");
     for (index, value) in interpreter.input_mut().iter_mut().enumerate() {
         *value = (index * 37) as i8;
     }

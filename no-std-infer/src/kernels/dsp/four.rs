@@ -35,6 +35,14 @@ pub struct Pixels {
 }
 
 impl Pixels {
+    /// The values of one channel.
+    pub fn channel(self, values: &[i8], channel: usize) -> impl Iterator<Item = i8> {
+        (0..self.rows).flat_map(move |y| {
+            let row = values.get(y * self.row + channel..).unwrap_or_default();
+            row.chunks(self.column.max(1)).take(self.columns).filter_map(|pixel| pixel.first().copied())
+        })
+    }
+
     /// True when there are pixels and all `channels` of the last one lie inside `len` bytes.
     fn fit(self, channels: usize, len: usize) -> bool {
         let last = |count: usize, step: usize| count.checked_sub(1)?.checked_mul(step);
@@ -45,7 +53,7 @@ impl Pixels {
 
 /// The first of each four channels from `start` on, the last of which may begin among the ones before. `channels` is 4
 /// or more.
-fn groups(start: usize, channels: usize) -> impl Iterator<Item = usize> {
+pub fn groups(start: usize, channels: usize) -> impl Iterator<Item = usize> {
     let last = channels.saturating_sub(4);
     (start..channels).step_by(4).map(move |first| first.min(last))
 }
@@ -62,18 +70,25 @@ pub fn sums(values: &[i8], pixels: Pixels, channels: usize, mut take: impl FnMut
     #[cfg(not(dsp))]
     let done = 0;
     for first in groups(done, channels) {
-        #[cfg(dsp)]
-        let sums = {
-            let Pixels { column, columns, row, rows } = pixels;
-            // SAFETY: it reads four bytes of each pixel, without alignment; `first + 4` is at most `channels`, so that all
-            // lie inside `values` as checked. It keeps the calling convention.
-            let sums = unsafe { no_std_infer_sum(values.as_ptr().wrapping_add(first), column, columns, rows, row) };
-            [sums as i16, (sums >> 32) as i16, (sums >> 16) as i16, (sums >> 48) as i16]
-        };
-        #[cfg(not(dsp))]
-        let sums = fold(&values[first..], pixels, [0_i16; 4], |sum, value| sum + i16::from(value));
-        take(first, sums);
+        take(first, sum(values.get(first..).unwrap_or_default(), pixels));
     }
+}
+
+/// The sums of the first four channels of at most [`SUM_MAX`] pixels; zeros when not all of them lie inside `values`.
+pub fn sum(values: &[i8], pixels: Pixels) -> [i16; 4] {
+    if !pixels.fit(4, values.len()) {
+        return [0; 4];
+    }
+    #[cfg(dsp)]
+    {
+        let Pixels { column, columns, row, rows } = pixels;
+        // SAFETY: it reads four bytes of each pixel, without alignment; all lie inside `values` as checked. It keeps the
+        // calling convention.
+        let sums = unsafe { no_std_infer_sum(values.as_ptr(), column, columns, rows, row) };
+        [sums as i16, (sums >> 32) as i16, (sums >> 16) as i16, (sums >> 48) as i16]
+    }
+    #[cfg(not(dsp))]
+    fold(values, pixels, [0_i16; 4], |sum, value| sum + i16::from(value))
 }
 
 /// Does that for as many channels as there are eight together, and says for how many, where all pixels lie at multiples
@@ -108,7 +123,8 @@ pub fn largest(values: &[i8], pixels: Pixels, channels: usize, mut take: impl Fn
         #[cfg(dsp)]
         let largest = {
             let Pixels { column, columns, row, rows } = pixels;
-            // SAFETY: as for `sums`.
+            // SAFETY: it reads four bytes of each pixel, without alignment; `first + 4` is at most `channels`, so that all
+            // lie inside `values` as checked. It keeps the calling convention.
             let largest = unsafe { no_std_infer_max(values.as_ptr().wrapping_add(first), column, columns, rows, row) };
             largest.to_le_bytes().map(|byte| byte as i8)
         };

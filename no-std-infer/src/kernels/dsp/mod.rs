@@ -42,14 +42,18 @@ use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer, DenseWeights};
 pub struct Dsp;
 
 impl Kernels for Dsp {
+    #[inline(always)]
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Packed(packed) => conv::conv2d(arena, layer.op, packed, rows),
-            Constants::Winograd(winograd) => winograd::conv2d(arena, layer.op, winograd, rows),
+            Constants::Winograd(constants) => {
+                winograd::conv2d(arena, layer.op, constants, rows, winograd::Loops::of(constants.form));
+            }
             _ => Portable::conv2d(arena, layer, rows),
         }
     }
 
+    #[inline(always)]
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
@@ -57,6 +61,7 @@ impl Kernels for Dsp {
         }
     }
 
+    #[inline(always)]
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
         match layer.weights {
             DenseWeights::Packed(blocks) => dense::packed(arena, layer, blocks),
@@ -65,26 +70,18 @@ impl Kernels for Dsp {
     }
 
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        if op.input.channels >= pool::CHANNELS_MIN {
-            pool::max_pool2d(arena, op, rows);
-        } else {
-            Portable::max_pool2d(arena, op, rows);
-        }
+        pool::max_pool2d(arena, op, rows);
     }
 
     fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        if op.input.channels >= pool::CHANNELS_MIN {
-            pool::average_pool2d(arena, op, rows);
-        } else {
-            Portable::average_pool2d(arena, op, rows);
-        }
+        pool::average_pool2d(arena, op, rows);
     }
 
+    #[inline(always)]
     fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
-        if layer.tables == [None; 2] {
-            Portable::add(arena, layer, rows);
-        } else {
-            add::add(arena, layer, rows);
+        match layer.tables {
+            [None, None] => Portable::add(arena, layer, rows),
+            _ => add::add(arena, layer, rows),
         }
     }
 
@@ -93,11 +90,7 @@ impl Kernels for Dsp {
     }
 
     fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
-        if op.input.channels >= pool::CHANNELS_MIN {
-            pool::mean(arena, op, rows);
-        } else {
-            Portable::mean(arena, op, rows);
-        }
+        pool::mean(arena, op, rows);
     }
 
     super::portable_kernels!();

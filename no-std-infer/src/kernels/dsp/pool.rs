@@ -1,4 +1,5 @@
-//! Poolings and means, four channels at a time; of channels that are no multiple of four some are computed twice.
+//! Poolings and means, four channels at a time; of channels that are no multiple of four some are computed twice, and fewer
+//! one by one.
 
 use core::ops::Range;
 
@@ -7,43 +8,31 @@ use crate::fixed::clamp_i8;
 use crate::format::{Activation, Mean, Pool2d, Tensor};
 use crate::kernels::portable::rounded_mean;
 
-/// Fewest channels that these kernels take.
-pub const CHANNELS_MIN: u32 = 4;
-
-/// Output rows `rows` of a max pooling of four channels or more.
+/// Output rows `rows` of a max pooling.
 pub fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-    let Activation { min, max } = op.activation;
     let window = |y, x| pooled(op, y, x);
     for_each_pixel(arena, [&op.input, &op.output], rows, window, |values, pixels, output| {
-        four::largest(values, pixels, output.len(), |first, largest| {
-            write(
-                output,
-                first,
-                if op.activation == Activation::NONE {
-                    largest
-                } else {
-                    largest.map(|value| clamp_i8(value.into(), min, max))
-                },
-            );
-        });
+        if output.len() < 4 {
+            for (channel, out) in output.iter_mut().enumerate() {
+                *out = pixels.channel(values, channel).fold(i8::MIN, i8::max);
+            }
+        }
+        four::largest(values, pixels, output.len(), |first, largest| write(output, first, largest));
+        clamp(op.activation, output);
     });
 }
 
-/// Output rows `rows` of an average pooling of four channels or more.
+/// Output rows `rows` of an average pooling.
 pub fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-    let Activation { min, max } = op.activation;
     let window = |y, x| pooled(op, y, x);
     for_each_pixel(arena, [&op.input, &op.output], rows, window, |values, pixels, output| {
         let count = ((pixels.rows * pixels.columns) as i32).max(1);
-        if op.activation == Activation::NONE {
-            sums(values, pixels, output, |sum| rounded_mean(sum, count) as i8);
-        } else {
-            sums(values, pixels, output, |sum| clamp_i8(rounded_mean(sum, count), min, max));
-        }
+        sums(values, pixels, output, |sum| rounded_mean(sum, count) as i8);
+        clamp(op.activation, output);
     });
 }
 
-/// Output rows `rows` of a mean of four channels or more.
+/// Output rows `rows` of a mean.
 pub fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
     let (input, output) = (&op.input, &op.output);
     let under =
@@ -97,6 +86,12 @@ fn for_each_pixel(
     }
 }
 
+fn clamp(activation: Activation, output: &mut [i8]) {
+    if activation != Activation::NONE {
+        output.iter_mut().for_each(|value| *value = clamp_i8((*value).into(), activation.min, activation.max));
+    }
+}
+
 fn write(output: &mut [i8], first: usize, values: [i8; 4]) {
     if let Some(output) = output.get_mut(first..).and_then(|output| output.first_chunk_mut()) {
         *output = values;
@@ -105,22 +100,27 @@ fn write(output: &mut [i8], first: usize, values: [i8; 4]) {
 
 /// Writes `finish` of each channel's sum over any number of pixels.
 fn sums(values: &[i8], pixels: Pixels, output: &mut [i8], finish: impl Fn(i32) -> i8) {
+    if output.len() < 4 {
+        for (channel, out) in output.iter_mut().enumerate() {
+            let values = pixels.channel(values, channel);
+            *out = finish(values.fold(0_i32, |sum, value| sum.wrapping_add(value.into())));
+        }
+        return;
+    }
     if pixels.rows * pixels.columns <= SUM_MAX {
         return four::sums(values, pixels, output.len(), |first, sums| {
             let [s0, s1, s2, s3] = sums;
             write(output, first, [finish(s0.into()), finish(s1.into()), finish(s2.into()), finish(s3.into())]);
         });
     }
-    for channel in 0..output.len().div_ceil(4) {
-        let first = (channel * 4).min(output.len().saturating_sub(4));
+    for first in four::groups(0, output.len()) {
         let mut total = [0_i32; 4];
         for row in 0..pixels.rows {
             for column in (0..pixels.columns).step_by(SUM_MAX) {
                 let values = values.get(row * pixels.row + column * pixels.column + first..).unwrap_or_default();
                 let part = Pixels { columns: (pixels.columns - column).min(SUM_MAX), rows: 1, ..pixels };
-                four::sums(values, part, 4, |_, sums| {
-                    total.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(i32::from(sum)));
-                });
+                let sums = four::sum(values, part);
+                total.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(i32::from(sum)));
             }
         }
         write(output, first, total.map(&finish));

@@ -18,8 +18,23 @@ use crate::ops::{Form, Winograd};
 /// Output rows of a tile, at most.
 const ROWS_MAX: usize = 4;
 
-/// Output rows `rows` of a convolution with transformed weights; all of them where the output lies in place of the input.
-pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) {
+/// The loops of a transform.
+#[derive(Clone, Copy)]
+pub struct Loops {
+    tiles: tiles::Loop,
+    product: product::Loop,
+}
+
+impl Loops {
+    /// A transform's; where that is known when this is compiled, no others are linked.
+    #[inline(always)]
+    pub fn of(form: Form) -> Self {
+        Self { tiles: tiles::Loop::of(form), product: product::Loop::of(form) }
+    }
+}
+
+/// Output rows `rows` of a convolution with transformed weights, by the loops of their transform; all of them where the output lies in place of the input.
+pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>, loops: Loops) {
     let arena = Cell::from_mut(arena).as_slice_of_cells();
     let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
     let (width, channels) = (usize::from(op.output.width), op.output.channels as usize);
@@ -31,8 +46,8 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
     let Some((panel, rest)) = scratch.split_at_checked(panel_len(form, quads)) else { return };
     let Some((columns, bytes)) = rest.split_at_checked(columns_len(form, quads)) else { return };
     let inputs = op.input.channels as usize;
-    let Some(tiles) = Tiles::new(form, [inputs, strip.pitch], columns, panel) else { return };
-    let Some(product) = Product::new(winograd, panel) else { return };
+    let Some(tiles) = Tiles::new(loops.tiles, [inputs, strip.pitch], columns, panel) else { return };
+    let Some(product) = Product::new(loops.product, winograd, panel) else { return };
     let mut group = Group { product, strides: [line, channels], targets: [&[]; 2], columns: [0; 2], count: 0 };
     let (mut strip, step) = (Rows::with_strip(op, strip, bytes), COLUMNS * usize::from(form.stride()) * inputs);
     for (y, output) in rows.step_by(form.tile()).zip(output.chunks((form.tile() * line).max(1))) {

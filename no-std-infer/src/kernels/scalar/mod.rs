@@ -56,6 +56,7 @@ pub trait Block {
 }
 
 impl<B: Block> Kernels for Scalar<B> {
+    #[inline(always)]
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Packed(packed) => conv::packed::<B>(arena, layer.op, packed, rows),
@@ -68,6 +69,7 @@ impl<B: Block> Kernels for Scalar<B> {
         }
     }
 
+    #[inline(always)]
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
@@ -87,11 +89,11 @@ impl<B: Block> Kernels for Scalar<B> {
         Portable::average_pool2d(arena, op, rows);
     }
 
+    #[inline(always)]
     fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
-        if layer.tables == [None; 2] {
-            Portable::add(arena, layer, rows);
-        } else {
-            add::add(arena, layer, rows);
+        match layer.tables {
+            [None, None] => Portable::add(arena, layer, rows),
+            _ => add::add(arena, layer, rows),
         }
     }
 

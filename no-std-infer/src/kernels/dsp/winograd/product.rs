@@ -46,12 +46,37 @@ unsafe extern "C" {
     fn no_std_infer_product_stride_2(arguments: *const Arguments);
 }
 
+/// The loop of a transform: `form`'s.
+#[derive(Clone, Copy)]
+pub struct Loop {
+    form: Form,
+    #[cfg(dsp)]
+    code: unsafe extern "C" fn(*const Arguments),
+}
+
+impl Loop {
+    /// A transform's; where that is known when this is compiled, no other one is linked.
+    #[inline(always)]
+    pub fn of(form: Form) -> Self {
+        Self {
+            form,
+            #[cfg(dsp)]
+            code: match form {
+                Form::F2x2 => no_std_infer_product_2x2,
+                Form::F4x4 => no_std_infer_product_4x4,
+                Form::Stride2 => no_std_infer_product_stride_2,
+            },
+        }
+    }
+}
+
 /// Where the results of [`COLUMNS`] neighbouring columns go: the first row of a tile's and those below it.
 pub type Target<'a> = &'a [Cell<i8>];
 
 /// A panel of tiles and the weights that it is multiplied with.
 pub struct Product<'a> {
-    form: Form,
+    /// How.
+    run: Loop,
     quads: usize,
     panel: &'a [Cell<i8>],
     words: &'a [u8],
@@ -61,19 +86,19 @@ pub struct Product<'a> {
 impl<'a> Product<'a> {
     /// `None` when there are no weights, or too many input channels, or the panel or the words are too short, or something is
     /// not aligned to 4 bytes.
-    pub fn new(winograd: &Winograd<'a>, panel: &'a [Cell<i8>]) -> Option<Self> {
-        let &Winograd { form, quads, words, channels } = winograd;
+    pub fn new(run: Loop, winograd: &Winograd<'a>, panel: &'a [Cell<i8>]) -> Option<Self> {
+        let (form, &Winograd { quads, words, channels, .. }) = (run.form, winograd);
         let channels = channels.bytes();
         let addresses = words.as_ptr() as usize | channels.as_ptr() as usize | panel.as_ptr() as usize;
         let enough = words.len() >= channels.len() / PARAMETERS_LEN * row_len(form, quads);
         let enough = enough && panel.len() >= panel_len(form, quads) && addresses.is_multiple_of(4);
         let few = (1..=form.channels_max() as usize / 4).contains(&quads);
-        (few && enough).then_some(Self { form, quads, panel, words, channels })
+        (few && enough).then_some(Self { run, quads, panel, words, channels })
     }
 
     /// The transform.
     pub fn form(&self) -> Form {
-        self.form
+        self.run.form
     }
 
     /// Multiplies the panel's tiles with pairs `rows` of output channels, and writes the int8 results to the targets: for F(4x4)
@@ -81,7 +106,8 @@ impl<'a> Product<'a> {
     /// and returns false when there are no such rows or a target is too short.
     pub fn multiply(&self, rows: Range<usize>, targets: [Target<'_>; 2], strides: [usize; 2]) -> bool {
         let [row_stride, pixel_stride] = strides;
-        let large = self.form == Form::F4x4;
+        let form = self.run.form;
+        let large = form == Form::F4x4;
         let last = (if large { 3 } else { 1 }) * row_stride + (COLUMNS - 1) * pixel_stride;
         let needed = last + rows.len() * 2;
         let rows_fit = rows.start < rows.end && rows.end <= self.channels.len() / PARAMETERS_LEN;
@@ -90,31 +116,28 @@ impl<'a> Product<'a> {
             return false;
         }
         #[cfg(dsp)]
-        // SAFETY: the loops keep the calling convention. They read `panel_len` bytes of the panel and for each of `rows`
+        // SAFETY: the loops keep the calling convention, and this is the one of `form`. They read `panel_len` bytes of the panel and for each of `rows`
         // `row_len` bytes of words and `PARAMETERS_LEN` of parameters, which the slices hold, in words at multiples of 4;
         // the number of steps, twice `quads`, is at least 2 and at most half of `channels_max`. They write two bytes a row for
         // each pixel of the targets that are used, the furthest at `last`, inside the target. Through the cells nobody else
         // reads or writes meanwhile.
         unsafe {
+            let quads = self.quads;
             let [output, second_output] = targets.map(|target| target.as_ptr().cast_mut().cast());
             let panel: *const i8 = self.panel.as_ptr().cast();
             let arguments = Arguments {
                 panel,
-                skipped: self.form.channels_max() as usize / 2 - 2 * self.quads,
-                words: self.words.as_ptr().wrapping_add(rows.start * row_len(self.form, self.quads)),
+                skipped: form.channels_max() as usize / 2 - 2 * quads,
+                words: self.words.as_ptr().wrapping_add(rows.start * row_len(form, quads)),
                 channels: self.channels.as_ptr().wrapping_add(rows.start * PARAMETERS_LEN),
                 channels_end: self.channels.as_ptr().wrapping_add(rows.end * PARAMETERS_LEN),
                 output,
                 pixel_stride,
                 row_stride,
-                panel_end: panel.wrapping_add(panel_len(self.form, self.quads)),
+                panel_end: panel.wrapping_add(panel_len(form, quads)),
                 second_output,
             };
-            match self.form {
-                Form::F2x2 => no_std_infer_product_2x2(&arguments),
-                Form::F4x4 => no_std_infer_product_4x4(&arguments),
-                Form::Stride2 => no_std_infer_product_stride_2(&arguments),
-            }
+            (self.run.code)(&arguments);
         }
         #[cfg(not(dsp))]
         self.model(rows, targets, strides);
@@ -128,7 +151,7 @@ impl<'a> Product<'a> {
         use crate::ops::winograd::TILES;
         use crate::ops::{OutputParams, PackedParams};
 
-        let (form, side, tile_side) = (self.form, self.form.side(), self.form.tile());
+        let (form, side, tile_side) = (self.run.form, self.run.form.side(), self.run.form.tile());
         let all = self.words.chunks_exact(row_len(form, self.quads)).zip(self.channels.chunks_exact(PARAMETERS_LEN));
         for (index, (words, parameters)) in all.skip(rows.start).take(rows.len()).enumerate() {
             for (channel, tile) in (0..2).flat_map(|channel| (0..TILES).map(move |tile| (channel, tile))) {

@@ -27,10 +27,35 @@ unsafe extern "C" {
     fn no_std_infer_tiles_stride_2(arguments: *const Arguments);
 }
 
+/// The loop of a transform: `form`'s.
+#[derive(Clone, Copy)]
+pub struct Loop {
+    form: Form,
+    #[cfg(dsp)]
+    code: unsafe extern "C" fn(*const Arguments),
+}
+
+impl Loop {
+    /// A transform's; where that is known when this is compiled, no other one is linked.
+    #[inline(always)]
+    pub fn of(form: Form) -> Self {
+        Self {
+            form,
+            #[cfg(dsp)]
+            code: match form {
+                Form::F2x2 => no_std_infer_tiles_2x2,
+                Form::F4x4 => no_std_infer_tiles_4x4,
+                Form::Stride2 => no_std_infer_tiles_stride_2,
+            },
+        }
+    }
+}
+
 /// Turns inputs into a panel of tiles, `V = Bᵀ · d · B`: for each element of a tile, row by row and in the order of the
 /// weights, for each pair of channels 16 bytes, of which each tile has 4.
 pub struct Tiles<'a> {
-    form: Form,
+    /// How.
+    run: Loop,
     /// Channels of the input.
     channels: usize,
     /// Bytes from row to row of the input.
@@ -46,18 +71,18 @@ pub struct Tiles<'a> {
 impl<'a> Tiles<'a> {
     /// `None` when there are no channels, or `columns` or `panel` are too short or not aligned to 4 bytes.
     pub fn new(
-        form: Form,
+        run: Loop,
         [channels, pitch]: [usize; 2],
         columns: &'a [Cell<i8>],
         panel: &'a [Cell<i8>],
     ) -> Option<Self> {
-        let quads = channels.div_ceil(4);
+        let (form, quads) = (run.form, channels.div_ceil(4));
         let room = columns.len() >= columns_len(form, quads) && panel.len() >= panel_len(form, quads);
         let aligned = (columns.as_ptr() as usize | panel.as_ptr() as usize).is_multiple_of(4);
         let needed = (tile_rows(form) - 1) * pitch + (span(form) - 1) * channels + quads * 4;
         let possible = quads > 0 && room && aligned;
         possible.then_some(Self {
-            form,
+            run,
             channels,
             pitch,
             needed,
@@ -71,11 +96,11 @@ impl<'a> Tiles<'a> {
     /// they fill one half, the first or the second. Does nothing when `source` is too short or there is no such half.
     /// Of three channels the last column is read one byte further.
     pub fn transform(&self, source: &[Cell<i8>], half: usize) {
-        if source.len() < self.needed || half * COLUMNS >= TILES * self.form.tile() {
+        if source.len() < self.needed || half * COLUMNS >= TILES * self.run.form.tile() {
             return;
         }
         #[cfg(dsp)]
-        // SAFETY: the loops keep the calling convention. They read as many words as there are groups of four channels of each
+        // SAFETY: the loops keep the calling convention, and this is the one of `form`. They read as many words as there are groups of four channels of each
         // of `span` columns in `tile_rows` rows, `channels` and `pitch` bytes apart, `needed` bytes in all, which need no
         // alignment. They write and read `columns_len` bytes of `columns`, and write in each 16 bytes of the panel's `panel_len`
         // those of this half's tiles, in words at multiples of 4. There is at least one group. Through the cells nobody else
@@ -86,11 +111,7 @@ impl<'a> Tiles<'a> {
             let panel = self.panel.as_ptr().cast_mut().cast::<i8>().wrapping_add(half * 8);
             let source: *const i8 = source.as_ptr().cast();
             let arguments = Arguments { source, pitch: self.pitch, columns, channels: self.channels, panel, quads };
-            match self.form {
-                Form::F2x2 => no_std_infer_tiles_2x2(&arguments),
-                Form::F4x4 => no_std_infer_tiles_4x4(&arguments),
-                Form::Stride2 => no_std_infer_tiles_stride_2(&arguments),
-            }
+            (self.run.code)(&arguments);
         }
         #[cfg(not(dsp))]
         self.model(source, half);
@@ -100,7 +121,7 @@ impl<'a> Tiles<'a> {
     fn model(&self, source: &[Cell<i8>], half: usize) {
         use super::model::{Axis, spread};
 
-        let (form, channels) = (self.form, self.channels);
+        let (form, channels) = (self.run.form, self.channels);
         let (quads, side) = (channels.div_ceil(4), form.side());
         let (step, tiles) = (form.tile() * usize::from(form.stride()), 0..COLUMNS / form.tile());
         for (tile, channel) in tiles.flat_map(|tile| (0..quads * 4).map(move |channel| (tile, channel))) {
