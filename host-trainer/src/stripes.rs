@@ -32,7 +32,7 @@ pub struct Group {
 pub struct Step {
     /// The operator; its tensors' offsets are their indices.
     pub op: Op,
-    /// Where each tensor begins in its buffer, in bytes and in the order of [`map_tensors`].
+    /// Where each tensor begins in its buffer, in bytes and the inputs first.
     pub starts: [u32; 3],
     /// The model's operator that it is or is a stripe of; `None` where it only moves rows.
     pub layer: Option<usize>,
