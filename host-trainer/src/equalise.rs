@@ -63,11 +63,11 @@ fn channel_maxima(graph: &Graph, inputs: &[Vec<i8>]) -> Vec<Vec<f32>> {
     inputs.par_iter().map(of_input).reduce_with(larger).unwrap_or_default()
 }
 
-/// What each channel is multiplied by: 1 or more, and 1 where it was never active.
+/// What each channel is multiplied by: 1 or more, and most where it was never active.
 fn factors(maxima: &[f32]) -> Vec<f32> {
     let largest = maxima.iter().copied().fold(0.0, f32::max);
-    let factor = |maximum: f32| if maximum > 0.0 { (largest / (HEADROOM * maximum)).clamp(1.0, LARGEST) } else { 1.0 };
-    maxima.iter().copied().map(factor).collect()
+    // `min` and `max` take the number where the other is none: no channel was active.
+    maxima.iter().map(|maximum| (largest / (HEADROOM * maximum)).min(LARGEST).max(1.0)).collect()
 }
 
 fn scale_outputs(op: &mut FloatOp, factors: &[f32]) {
