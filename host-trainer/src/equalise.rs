@@ -66,8 +66,9 @@ fn channel_maxima(graph: &Graph, inputs: &[Vec<i8>]) -> Vec<Vec<f32>> {
 /// What each channel is multiplied by: 1 or more, and most where it was never active.
 fn factors(maxima: &[f32]) -> Vec<f32> {
     let largest = maxima.iter().copied().fold(0.0, f32::max);
-    // `min` and `max` take the number where the other is none: no channel was active.
-    maxima.iter().map(|maximum| (largest / (HEADROOM * maximum)).min(LARGEST).max(1.0)).collect()
+    let factor =
+        |maximum: f32| if maximum > 0.0 { (largest / (HEADROOM * maximum)).clamp(1.0, LARGEST) } else { LARGEST };
+    maxima.iter().copied().map(factor).collect()
 }
 
 fn scale_outputs(op: &mut FloatOp, factors: &[f32]) {
