@@ -9,12 +9,12 @@ use burn::tensor::{Device, Tensor};
 
 use super::Net;
 use super::blocks::{Conv, Layer};
-use crate::config::Block;
+use super::export::joint_name;
 use crate::quantise::{NodeQuantisation, Quantisation};
 
 impl Net {
-    /// From now on what each layer makes is rounded to int8 as in the model that is exported, and so are weights and biases; batch-norm
-    /// uses its running statistics. `quantisations` are by name of the graph's nodes.
+    /// From now on what each layer makes is rounded to int8 as in the model that is exported, and so are weights and biases;
+    /// batch-norm uses its running statistics. `quantisations` are by name of the graph's nodes.
     ///
     /// # Errors
     /// When a layer has none, or the first layer is no convolution.
@@ -29,7 +29,7 @@ impl Net {
             unit.quantisation = Some(of(name)?);
         }
         for (index, layer) in self.features.iter_mut().enumerate() {
-            if let Some(name) = joint(&layer.block) {
+            if let Some(name) = joint_name(&layer.block) {
                 layer.quantisation = Some(of(format!("features.{index}.{name}"))?.output);
             }
         }
@@ -38,17 +38,6 @@ impl Net {
         }
         self.freeze_batch_norm();
         Ok(())
-    }
-}
-
-/// Name of the operation of a block that is none of its convolutions.
-pub(super) fn joint(block: &Block) -> Option<&'static str> {
-    match block {
-        Block::Residual { .. } => Some("add"),
-        Block::MaxPool { .. } => Some("max_pool"),
-        Block::AveragePool { .. } => Some("average_pool"),
-        Block::GlobalAveragePool => Some("global_average_pool"),
-        Block::Conv { .. } | Block::Separable { .. } => None,
     }
 }
 
@@ -131,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::calibrate::calibrate;
-    use crate::config::{Activation, Head, Method, ModelConfig};
+    use crate::config::{Activation, Block, Head, Method, ModelConfig};
     use crate::emit::emit;
     use crate::evaluate::infer_all;
     use crate::graph::{Shape, pixels_to_input};

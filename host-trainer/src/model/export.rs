@@ -51,6 +51,17 @@ impl Net {
     }
 }
 
+/// Name of the operation of a block that is none of its convolutions.
+pub(super) fn joint_name(block: &Block) -> Option<&'static str> {
+    match block {
+        Block::Residual { .. } => Some("add"),
+        Block::MaxPool { .. } => Some("max_pool"),
+        Block::AveragePool { .. } => Some("average_pool"),
+        Block::GlobalAveragePool => Some("global_average_pool"),
+        Block::Conv { .. } | Block::Separable { .. } => None,
+    }
+}
+
 /// Appends nodes, each to the output of the one before.
 struct Builder {
     nodes: Vec<Node>,
@@ -85,22 +96,18 @@ impl Builder {
             }
             self.conv(format!("{name}.{unit_name}"), unit, pixels.take());
         }
+        let Some(joint) = joint_name(&layer.block) else { return };
+        let name = format!("{name}.{joint}");
         match layer.block {
             Block::Residual { .. } => {
                 let shortcut = if branches.is_empty() { input } else { self.tensor };
                 let main = branches.pop().unwrap_or(self.tensor);
-                let op = FloatOp::Add { clamp: Clamp::Relu };
-                self.push(format!("{name}.add"), op, vec![main, shortcut], self.shape);
+                self.push(name, FloatOp::Add { clamp: Clamp::Relu }, vec![main, shortcut], self.shape);
             }
-            Block::MaxPool { size } => {
-                self.pool(format!("{name}.max_pool"), size, size, |window| FloatOp::MaxPool2d { window });
-            }
-            Block::AveragePool { size } => {
-                self.pool(format!("{name}.average_pool"), size, size, |window| FloatOp::AveragePool2d { window });
-            }
+            Block::MaxPool { size } => self.pool(name, size, size, |window| FloatOp::MaxPool2d { window }),
+            Block::AveragePool { size } => self.pool(name, size, size, |window| FloatOp::AveragePool2d { window }),
             Block::GlobalAveragePool => {
                 let Shape { height, width, .. } = self.shape;
-                let name = format!("{name}.global_average_pool");
                 self.pool(name, height, width, |window| FloatOp::AveragePool2d { window });
             }
             Block::Conv { .. } | Block::Separable { .. } => {}
