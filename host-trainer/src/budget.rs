@@ -41,8 +41,8 @@ pub struct Rate {
     pub inference: u64,
     /// Instructions of cropping and resizing a frame of 320x240 pixels.
     pub preprocessing: u64,
-    /// Cycles of both: low, nominal, high. Those of an inference on a Cortex-M4 are modelled; preprocessing, and the kernels
-    /// of a firmware that links others, are taken to need as many an instruction.
+    /// Cycles of both: low, nominal, high. Those of an inference on a Cortex-M4 are modelled; preprocessing and another core
+    /// are taken to need as many an instruction.
     pub cycles: [u64; 3],
     /// Frames a second: at least, nominal, at most.
     pub frames_per_second: [f64; 3],

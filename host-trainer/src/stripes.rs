@@ -32,7 +32,7 @@ pub struct Group {
 pub struct Step {
     /// The operator; its tensors' offsets are their indices.
     pub op: Op,
-    /// Where each tensor begins in its buffer, in bytes and the inputs first.
+    /// Where each tensor begins in its buffer, in bytes: the inputs, then the output.
     pub starts: [u32; 3],
     /// The model's operator that it is or is a stripe of; `None` where it only moves rows.
     pub layer: Option<usize>,

@@ -64,8 +64,5 @@ fn print(budgets: &[Budget]) {
             println!("{name}: formats text, which a panic must not need: {}", formatting.join(", "));
         }
     }
-    println!(
-        "Frames a second are an estimate, as if the cores were a Cortex-M4: {DISCLAIMER}. The target of the Pico 2 promises \
-         no DSP extension, so its firmware has the kernels of a Cortex-M3."
-    );
+    println!("Frames a second are an estimate, as if the cores were a Cortex-M4: {DISCLAIMER}.");
 }
