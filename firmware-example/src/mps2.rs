@@ -4,6 +4,7 @@
 
 use core::convert::Infallible;
 use core::fmt;
+use core::hint::black_box;
 use core::panic::PanicInfo;
 use core::ptr;
 use core::slice;
@@ -209,18 +210,56 @@ impl Ticks {
     }
 }
 
+/// A moment, or the time between two, as the clock counts it: to read the clock takes few instructions, to convert it many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(u64);
+
+impl Count {
+    /// No time.
+    pub const ZERO: Self = Self(0);
+
+    /// Instructions of this time.
+    #[must_use]
+    pub fn instructions(self) -> u64 {
+        self.0 * 1000 / CLOCK
+    }
+
+    /// The time that has gone by since `start`.
+    #[must_use]
+    pub fn since(self, start: Self) -> Self {
+        Self(self.0.wrapping_sub(start.0))
+    }
+}
+
+impl Ticks {
+    /// The time since the clock was started.
+    #[must_use]
+    pub fn ticks(&self) -> Count {
+        loop {
+            let wraps = WRAPS.load(Ordering::SeqCst);
+            let ticks = TICKS_PER_WRAP - 1 - SYST::get_current();
+            if WRAPS.load(Ordering::SeqCst) == wraps {
+                return Count(u64::from(wraps) * u64::from(TICKS_PER_WRAP) + u64::from(ticks));
+            }
+        }
+    }
+
+    /// The same when the clock has just ticked, for which it waits: a time that begins then is measured to within a tick.
+    #[must_use]
+    pub fn next_tick(&self) -> Count {
+        let before = SYST::get_current();
+        while SYST::get_current() == before {}
+        // Opaque, so that no arithmetic is left for later, when it would be measured.
+        black_box(self.ticks())
+    }
+}
+
 impl Clock for Ticks {
     const UNIT: Unit = Unit::Instructions;
     const HZ: u32 = 1_000_000_000;
 
     fn now(&self) -> u64 {
-        loop {
-            let wraps = WRAPS.load(Ordering::SeqCst);
-            let ticks = TICKS_PER_WRAP - 1 - SYST::get_current();
-            if WRAPS.load(Ordering::SeqCst) == wraps {
-                return (u64::from(wraps) * u64::from(TICKS_PER_WRAP) + u64::from(ticks)) * 1000 / CLOCK;
-            }
-        }
+        self.ticks().instructions()
     }
 
     fn stack_used(&self) -> u32 {

@@ -124,7 +124,12 @@ fn each_layer(model: &Model<'_>, input: &[i8], mut show: impl FnMut(&Tensor, &[i
     let mut arena = Aligned::new(model.arena_len());
     let mut interpreter = Interpreter::new(model, &mut arena).expect("the arena has the model's length and alignment");
     interpreter.input_mut().copy_from_slice(input);
-    interpreter.run_profiled(|_, op, bytes| show(op.output(), bytes));
+    let mut ops = model.ops();
+    interpreter.run_profiled(|_, bytes| {
+        if let Some(op) = ops.next() {
+            show(op.output(), bytes);
+        }
+    });
 }
 
 fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {

@@ -31,7 +31,7 @@ pub fn infer<'m, 'a>(
     load(model, picture, interpreter.input_mut())?;
     let loaded = clock.now();
     let mut before = loaded;
-    interpreter.run_profiled(|index, _, _| {
+    interpreter.run_profiled(|index, _| {
         let now = clock.now();
         layer(index, now.saturating_sub(before) as u32);
         before = clock.now();

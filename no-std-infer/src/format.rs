@@ -101,7 +101,7 @@ pub use op::{
     Reshape, Softmax, Weights, Window,
 };
 pub use record::RECORD_LEN;
-pub(crate) use record::{DENSE_LAYOUT_AT, LAYOUT_AT, TABLES_AT, read};
+pub(crate) use record::{DENSE_LAYOUT_AT, Field, LAYOUT_AT, TABLES_AT, read};
 pub use signed::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, number};
 
 /// The first four bytes of every blob.
@@ -309,10 +309,11 @@ impl Tensor {
         (u32::from(self.height) * u32::from(self.width)).checked_mul(self.channels)
     }
 
-    /// Number of elements, which is also its length in bytes.
+    /// Number of elements, which is also its length in bytes, where that does not exceed `u32`.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
-        self.checked_len().unwrap_or(0) as usize
+        (u32::from(self.height) * u32::from(self.width)).wrapping_mul(self.channels) as usize
     }
 
     /// True when the tensor has no elements.
@@ -325,7 +326,7 @@ impl Tensor {
     #[must_use]
     pub fn range(&self) -> core::ops::Range<usize> {
         let start = self.offset as usize;
-        start..start.saturating_add(self.len())
+        start..start.wrapping_add(self.len())
     }
 
     /// True when both tensors share a byte of the arena.

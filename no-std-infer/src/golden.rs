@@ -57,7 +57,7 @@ pub fn trace(
     mut layer: impl FnMut(usize, u32),
 ) {
     generate(generator, seed, interpreter.input_mut());
-    interpreter.run_profiled(|index, _, output| layer(index, tensor_crc(output)));
+    interpreter.run_profiled(|index, output| layer(index, tensor_crc(output)));
 }
 
 /// Runs the golden vector and compares every layer; overwrites the arena.

@@ -1,7 +1,7 @@
 //! Runs a model in the caller's arena.
 
 use crate::error::Error;
-use crate::format::{ALIGN, Op, Tensor};
+use crate::format::{ALIGN, Tensor};
 use crate::kernels::{Kernel, KernelSet, Kernels, Linked};
 use crate::model::Model;
 
@@ -47,18 +47,15 @@ impl<'m, 'a> Interpreter<'m, 'a> {
 
     /// Runs the network on what [`input_mut`](Self::input_mut) holds. Cannot fail.
     pub fn run(&mut self) {
-        self.run_profiled(|_, _, _| {});
+        self.run_profiled(|_, _| {});
     }
 
-    /// Runs the network and calls `hook(index, operator, output bytes)` after each operator.
-    pub fn run_profiled(&mut self, mut hook: impl FnMut(usize, &Op, &[i8])) {
+    /// Runs the network and calls `hook(index, output bytes)` after each operator; [`Model::ops`] gives these in order.
+    pub fn run_profiled(&mut self, mut hook: impl FnMut(usize, &[i8])) {
         for (index, record) in self.model.records().iter().enumerate() {
             let Some(entry) = Kernel::of(record).and_then(|kernel| self.linked.get(kernel)) else { continue };
-            // Not moved: that would be a copy for each operator.
-            let read = (entry.read)(record);
-            let Some(op) = &read else { continue };
-            (entry.run)(self.arena, op, self.model.weights());
-            hook(index, op, tensor(self.arena, op.output()));
+            let output = (entry.run)(self.arena, record, self.model.weights());
+            hook(index, self.arena.get(output).unwrap_or_default());
         }
     }
 

@@ -24,6 +24,6 @@ pub fn outputs<K: Kernels>(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
         Interpreter::with_kernels::<K>(model, &mut arena).expect("the arena has the length asked for");
     interpreter.input_mut().copy_from_slice(input);
     let mut outputs = Vec::new();
-    interpreter.run_profiled(|_, _, output| outputs.push(output.to_vec()));
+    interpreter.run_profiled(|_, output| outputs.push(output.to_vec()));
     outputs
 }

@@ -23,8 +23,8 @@ use tests::needing::trial;
 const TOLERANCE: f64 = 0.02;
 /// Share by which another compiler may change a count.
 const COMPILER_TOLERANCE: f64 = 0.15;
-/// The clock's tick is 40 instructions, and both ends of an interval may fall anywhere in one.
-const TICKS: u64 = 80;
+/// The clock's tick is 40 instructions, and an interval may end anywhere in one.
+const TICK: u64 = 40;
 /// Bytes of stack that another layout of frames may take.
 const STACK: u64 = 64;
 
@@ -68,7 +68,7 @@ impl Counts {
     /// What rose since `before`, in words.
     fn risen(&self, before: &Self, tolerance: f64) -> Vec<String> {
         let fields = [
-            ("instructions", self.instructions, before.instructions, TICKS),
+            ("instructions", self.instructions, before.instructions, TICK),
             ("bytes of constants", self.constants, before.constants, 0),
             ("bytes of arena", self.arena, before.arena, 0),
             ("bytes of stack", self.stack, before.stack, STACK),

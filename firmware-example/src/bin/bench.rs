@@ -8,7 +8,7 @@
 use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, Ticks, Uart, exit, part_number};
+use firmware_example::mps2::{Count, Mps2, Ticks, Uart, exit, part_number};
 use firmware_example::region::{region_begins, region_ends};
 use no_std_device::Clock;
 use no_std_infer::format::Generator;
@@ -26,12 +26,12 @@ const OPS: usize = 1024;
 const SEED: u32 = 0x2545_F491;
 
 /// Cost and CRC-32 of an operator's output.
-type Layer = (u32, u32);
+type Layer = (Count, u32);
 
 #[entry]
 fn main() -> ! {
     static mut ARENA: Arena<ARENA_LEN> = Arena::new();
-    static mut LAYERS: [Layer; OPS] = [(0, 0); OPS];
+    static mut LAYERS: [Layer; OPS] = [(Count::ZERO, 0); OPS];
     let Mps2 { uarts: (mut console, ..), clock, psram, .. } = Mps2::start();
     let outcome = measure(&mut console, &clock, psram.into_blob(), ARENA, LAYERS);
     exit(outcome.is_ok())
@@ -39,9 +39,9 @@ fn main() -> ! {
 
 fn measure(console: &mut Uart<0>, clock: &Ticks, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
     writeln!(console, "core {:x}", part_number())?;
-    let start = clock.now();
+    let start = clock.next_tick();
     let parsed = Model::parse_with(blob, LINKED);
-    let parse = clock.now() - start;
+    let parse = clock.ticks().since(start).instructions();
     let model = match parsed {
         Ok(model) => model,
         Err(error) => return writeln!(console, "error the blob cannot be run: {error}"),
@@ -62,7 +62,7 @@ fn measure(console: &mut Uart<0>, clock: &Ticks, blob: &[u8], arena: &mut [i8], 
     writeln!(console, "model {}", size_of::<Model<'_>>())?;
     writeln!(console, "stack {stack}")?;
     for (index, (cost, crc)) in layers.iter().take(model.info().ops.into()).enumerate() {
-        writeln!(console, "op {index} {cost} {crc:08x}")?;
+        writeln!(console, "op {index} {} {crc:08x}", cost.instructions())?;
     }
     report_self_test(console, self_test(&model, arena))?;
     writeln!(console, "end")
@@ -72,26 +72,26 @@ fn measure(console: &mut Uart<0>, clock: &Ticks, blob: &[u8], arena: &mut [i8], 
 fn run(clock: &Ticks, model: &Model<'_>, arena: &mut [i8]) -> Result<u64, no_std_infer::Error> {
     let mut interpreter = Interpreter::new(model, arena)?;
     fill(model, interpreter.input_mut());
-    let start = clock.now();
+    let start = clock.next_tick();
     region_begins();
     interpreter.run();
     region_ends();
-    Ok(clock.now() - start)
+    Ok(clock.ticks().since(start).instructions())
 }
 
 /// Cost and output of each operator.
 fn profile(clock: &Ticks, model: &Model<'_>, arena: &mut [i8], layers: &mut [Layer]) {
     let Ok(mut interpreter) = Interpreter::new(model, arena) else { return };
     fill(model, interpreter.input_mut());
-    let mut start = clock.now();
+    let mut start = clock.next_tick();
     region_begins();
-    interpreter.run_profiled(|index, _, output| {
+    interpreter.run_profiled(|index, output| {
         region_ends();
-        let cost = clock.now() - start;
+        let cost = clock.ticks().since(start);
         if let Some(layer) = layers.get_mut(index) {
-            *layer = (cost as u32, crc(output));
+            *layer = (cost, crc(output));
         }
-        start = clock.now();
+        start = clock.next_tick();
         region_begins();
     });
 }

@@ -76,11 +76,8 @@ fn write_layers(model: &Model<'_>, layers: &Layers, input: &[i8], folder: &Path)
     let mut arena = Aligned::new(model.arena_len());
     let mut interpreter = Interpreter::new(model, &mut arena).context("the arena does not fit the model")?;
     interpreter.input_mut().copy_from_slice(input);
-    let (mut names, mut outputs) = (Vec::new(), Vec::new());
-    interpreter.run_profiled(|_, op, bytes| {
-        names.push(op.name());
-        outputs.push(bytes.to_vec());
-    });
+    let (names, mut outputs) = (model.ops().map(|op| op.name()).collect::<Vec<_>>(), Vec::new());
+    interpreter.run_profiled(|_, bytes| outputs.push(bytes.to_vec()));
     let outputs = layers.outputs(&outputs);
     for (index, (name, output)) in layers.join(&names, |_, _| ()).into_iter().zip(&outputs).enumerate() {
         let bytes: Vec<u8> = output.iter().map(|&value| value as u8).collect();

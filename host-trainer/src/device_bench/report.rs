@@ -23,7 +23,7 @@ pub fn print(rows: &[Row], core: Core, wait_states: u32) {
         println!("{}\n{}\n", row.name, operators(row, wait_states).trim_fmt());
     }
     let exact = rows.iter().any(|row| row.cycles.is_some());
-    let precision = if exact { "exact" } else { "to within 80" };
+    let precision = if exact { "exact" } else { "to within 40" };
     let core = core.title();
     println!("Instructions of a {core} in QEMU, {precision}; every operator's bytes compared with this machine's.");
     if exact {

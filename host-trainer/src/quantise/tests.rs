@@ -55,9 +55,9 @@ fn run_int8(model: &Model<'_>, input: &[i8]) -> Vec<(Vec<f32>, f32)> {
     let mut arena = Aligned::new(model.arena_len());
     let mut interpreter = Interpreter::new(model, &mut arena).unwrap();
     interpreter.input_mut().copy_from_slice(input);
-    let mut tensors = Vec::new();
-    interpreter.run_profiled(|_, op, bytes| {
-        let quantisation = quantisation(op.output());
+    let (mut tensors, mut ops) = (Vec::new(), model.ops());
+    interpreter.run_profiled(|_, bytes| {
+        let quantisation = quantisation(ops.next().unwrap().output());
         tensors.push((bytes.iter().map(|&byte| quantisation.real(byte)).collect(), quantisation.scale));
     });
     tensors

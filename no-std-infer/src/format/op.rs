@@ -174,11 +174,17 @@ pub struct Dense {
 }
 
 impl Dense {
-    /// Length of each vector that is multiplied.
+    /// Length of each vector that is multiplied; 0 when there is none.
     #[must_use]
     pub fn inputs(&self) -> usize {
+        self.vector_len().unwrap_or(0)
+    }
+
+    /// Length of each vector that is multiplied; `None` when there is none.
+    #[inline(always)]
+    pub(crate) fn vector_len(&self) -> Option<usize> {
         let vectors = usize::from(self.output.height) * usize::from(self.output.width);
-        self.input.len().checked_div(vectors).unwrap_or(0)
+        self.input.len().checked_div(vectors)
     }
 }
 

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{Kernel, KernelSet, Kernels, Native};
 use crate::error::OpError;
-use crate::format::{Op, RECORD_LEN, Tensor, read};
+use crate::format::{Field, Op, RECORD_LEN, Tensor, read};
 use crate::ops::{AddLayer, ConvLayer, DenseLayer, Form, check};
 
 /// The kernels of a firmware. A model keeps those that it was parsed with and runs on them.
@@ -19,15 +19,18 @@ use crate::ops::{AddLayer, ConvLayer, DenseLayer, Form, check};
 #[derive(Debug)]
 pub struct Linked([Option<Entry>; Kernel::ALL.len()]);
 
+/// An operator's record.
+type Record = [u8; RECORD_LEN];
+
 /// The code for one kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     /// Reads the operator's record.
-    pub(crate) read: fn(&[u8; RECORD_LEN]) -> Option<Op>,
+    pub(crate) read: fn(&Record) -> Option<Op>,
     /// Checks all about it that does not depend on other operators, given the weights section.
     pub(crate) check: fn(&Op, &[u8]) -> Result<(), OpError>,
-    /// Runs it in the arena, given the weights section.
-    pub(crate) run: fn(&mut [i8], &Op, &[u8]),
+    /// Runs the operator of a record in the arena, given the weights section; gives where its output lies.
+    pub(crate) run: fn(&mut [i8], &Record, &[u8]) -> Range<usize>,
 }
 
 impl Linked {
@@ -66,7 +69,7 @@ impl Linked {
     }
 
     /// Reads a record; `None` when it is none or its kernel is not linked.
-    pub(crate) fn read(&self, record: &[u8; RECORD_LEN]) -> Option<Op> {
+    pub(crate) fn read(&self, record: &Record) -> Option<Op> {
         (self.get(Kernel::of(record)?)?.read)(record)
     }
 }
@@ -75,7 +78,7 @@ impl Linked {
 macro_rules! entry {
     ($variant:ident, $check:expr, |$arena:ident, $op:ident, $weights:ident| $run:expr) => {{
         // Functions, not closures: their names say in the firmware what they do.
-        fn read_record(record: &[u8; RECORD_LEN]) -> Option<Op> {
+        fn read_record(record: &Record) -> Option<Op> {
             read(record).map(Op::$variant)
         }
         fn check_operator(op: &Op, section: &[u8]) -> Result<(), OpError> {
@@ -84,10 +87,11 @@ macro_rules! entry {
                 _ => Err(OpError::Undecodable),
             }
         }
-        fn run_kernel<K: Kernels>($arena: &mut [i8], op: &Op, $weights: &[u8]) {
-            if let Op::$variant($op) = op {
-                $run
-            }
+        fn run_kernel<K: Kernels>($arena: &mut [i8], record: &Record, $weights: &[u8]) -> Range<usize> {
+            let Some(read) = read_as(record, Op::$variant) else { return 0..0 };
+            let $op = &read;
+            $run;
+            read.output.range()
         }
         Entry { read: read_record, check: check_operator, run: run_kernel::<K> }
     }};
@@ -173,6 +177,12 @@ impl Entry {
             }),
         }
     }
+}
+
+/// Reads a record as what a variant of [`Op`] holds.
+#[inline(always)]
+fn read_as<T: Field>(record: &Record, _variant: fn(T) -> Op) -> Option<T> {
+    read(record)
 }
 
 /// All rows of a tensor.

@@ -78,6 +78,7 @@ kernels! {
 impl Kernel {
     /// The kernel for an operator's record; `None` where there is no such operator, or none with such a layout.
     #[must_use]
+    #[inline(always)]
     pub const fn of(record: &[u8; RECORD_LEN]) -> Option<Self> {
         Some(match (record[0], record[LAYOUT_AT]) {
             (0, 0) => Self::Conv2d,

@@ -2,10 +2,22 @@
 
 use super::params::DenseParams;
 use super::{Channels, unpack};
-use crate::format::{DENSE_BLOCK_LEN, Dense, Layout};
+use crate::format::{CHANNEL_LEN, DENSE_BLOCK_LEN, Dense, Layout};
 
 /// Outputs, and inputs, of a block of packed weights.
 pub const DENSE_BLOCK: usize = 4;
+
+/// The parameters of a block's outputs are as long as so many blocks.
+pub(crate) const ENTRIES_IN_BLOCKS: usize = const {
+    assert!((DENSE_BLOCK * CHANNEL_LEN).is_multiple_of(DENSE_BLOCK_LEN));
+    DENSE_BLOCK * CHANNEL_LEN / DENSE_BLOCK_LEN
+};
+
+/// Blocks of outputs; none for more outputs than there can be.
+#[inline(always)]
+pub(crate) const fn groups(outputs: usize) -> usize {
+    outputs.wrapping_add(DENSE_BLOCK - 1) / DENSE_BLOCK
+}
 
 /// A fully connected layer with its constants.
 #[derive(Clone, Copy, Debug)]
@@ -49,13 +61,19 @@ impl<'a> DenseLayer<'a> {
     /// Finds packed weights.
     #[inline(always)]
     pub(crate) fn packed(op: &'a Dense, section: &'a [u8]) -> Option<Self> {
-        let (inputs, outputs) = (op.inputs(), op.output.channels as usize);
+        let (inputs, outputs) = (op.vector_len()?, op.output.channels as usize);
         if !inputs.is_multiple_of(DENSE_BLOCK) {
             return None;
         }
-        let blocks = (inputs / DENSE_BLOCK).checked_mul(outputs.div_ceil(DENSE_BLOCK))?;
-        let weights = DenseWeights::Packed(find(op, section, blocks.checked_mul(DENSE_BLOCK_LEN)?)?.as_chunks().0);
-        let channels = Channels::find(section, op.weights.channels, outputs.next_multiple_of(DENSE_BLOCK))?;
+        let groups = groups(outputs);
+        let blocks = (inputs / DENSE_BLOCK).checked_mul(groups).filter(|&blocks| blocks > 0)?;
+        let weights = section.get(op.weights.weights as usize..)?.as_chunks().0.get(..blocks)?;
+        let entries = section
+            .get(op.weights.channels as usize..)?
+            .as_chunks::<DENSE_BLOCK_LEN>()
+            .0
+            .get(..groups * ENTRIES_IN_BLOCKS)?;
+        let (weights, channels) = (DenseWeights::Packed(weights), Channels::new(entries.as_flattened()));
         Some(Self { op, weights, channels })
     }
 

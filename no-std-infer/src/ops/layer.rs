@@ -33,11 +33,15 @@ impl<'a, P: OutputParams> Channels<'a, P> {
         self.0
     }
 
+    /// Entries as bytes.
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes, PhantomData)
+    }
+
     /// `count` entries in the weights section from `start` on; `None` when they lie outside.
     pub(crate) fn find(section: &'a [u8], start: u32, count: usize) -> Option<Self> {
-        let start = start as usize;
-        let bytes = section.get(start..start.checked_add(count.checked_mul(P::LEN)?)?)?;
-        Some(Self(bytes, PhantomData))
+        let bytes = section.get(start as usize..)?.get(..count.checked_mul(P::LEN)?)?;
+        Some(Self::new(bytes))
     }
 }
 

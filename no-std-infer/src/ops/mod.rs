@@ -12,6 +12,8 @@ pub mod winograd;
 
 pub use add::AddLayer;
 pub use dense::{DENSE_BLOCK, DenseLayer, DenseWeights, dense_position};
+#[cfg(dsp)]
+pub(crate) use dense::{ENTRIES_IN_BLOCKS, groups};
 pub use layer::{Channels, Constants, ConvLayer, Packed, PackedDepthwise, unpack};
 pub use order::PatchOrder;
 pub use overlap::Overlap;

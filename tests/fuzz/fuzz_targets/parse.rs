@@ -57,6 +57,6 @@ fn outputs<K: Kernels>(model: &Model<'_>) -> Vec<Vec<i8>> {
         *value = (index * 37) as i8;
     }
     let mut outputs = Vec::new();
-    interpreter.run_profiled(|_, _, output| outputs.push(output.to_vec()));
+    interpreter.run_profiled(|_, output| outputs.push(output.to_vec()));
     outputs
 }

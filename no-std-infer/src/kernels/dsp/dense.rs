@@ -1,91 +1,106 @@
-//! Fully connected layers with packed weights, four outputs at a time.
+//! Fully connected layers with packed weights, four outputs at a time. Their model is the portable kernel.
 #![allow(unsafe_code)]
 
-use crate::format::CHANNEL_LEN;
-use crate::kernels::portable::dense::{Block, Group, finish, for_each_vector};
-use crate::ops::{DENSE_BLOCK, DenseLayer};
+use core::cell::Cell;
+
+use crate::format::{Activation, CHANNEL_LEN, DENSE_BLOCK_LEN};
+use crate::kernels::portable::dense::{Block, finish};
+use crate::ops::{Channels, DENSE_BLOCK, DenseLayer, DenseParams, ENTRIES_IN_BLOCKS, groups};
 
 /// Parameters of four outputs.
 type Entries = [u8; DENSE_BLOCK * CHANNEL_LEN];
 
-#[cfg(dsp)]
 assembly!(include_str!("dense.s"));
 
-/// What is left to do.
-#[cfg(dsp)]
+/// What is left to do of a vector.
 #[repr(C)]
 struct Rest {
-    entries: *const Entries,
-    groups: usize,
-    output: *mut Group,
-    zero_point: i32,
     sums: [i32; DENSE_BLOCK],
+    blocks: *const Block,
+    entries: *const Entries,
+    zero_point: i32,
+    outputs: usize,
+    output: *mut i8,
 }
 
-#[cfg(dsp)]
 unsafe extern "C" {
-    fn no_std_infer_dense(vector: *const i8, blocks: *const Block, end: *const i8, rest: *mut Rest);
+    fn no_std_infer_dense(vector: *const i8, rest: *mut Rest, len: usize);
 }
 
-/// A layer with packed weights; does nothing when these or the parameters are not aligned to 4 bytes.
+/// A layer with packed weights; does nothing when these or the parameters are not aligned to 4 bytes, or are too few.
+#[inline(always)]
 pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
-    let entries = layer.channels.bytes();
-    if !(blocks.as_ptr() as usize | entries.as_ptr() as usize).is_multiple_of(4) {
+    let (op, entries) = (layer.op, layer.channels.bytes());
+    let (row, outputs) = (op.inputs() / DENSE_BLOCK, op.output.channels as usize);
+    let groups = groups(outputs);
+    let needed = row.checked_mul(groups).filter(|&needed| needed > 0 && needed <= blocks.len());
+    let enough = needed.is_some() && groups * ENTRIES_IN_BLOCKS <= entries.len() / DENSE_BLOCK_LEN;
+    let aligned = (blocks.as_ptr() as usize | entries.as_ptr() as usize).is_multiple_of(4);
+    if !aligned || !enough {
         return;
     }
-    let entries = entries.as_chunks().0;
-    for_each_vector(arena, layer, |input, output| {
-        let (groups, rest) = output.as_chunks_mut();
-        multiply(layer, input, (blocks, entries), groups, 0);
-        if !rest.is_empty() {
-            let (mut results, first) = ([[0; DENSE_BLOCK]], groups.len());
-            multiply(layer, input, (blocks, entries), &mut results, first);
-            rest.iter_mut().zip(results.as_flattened()).for_each(|(out, &result)| *out = result);
+    let (arena, Some(len)) = (Cell::from_mut(arena).as_slice_of_cells(), op.output.checked_len()) else { return };
+    let Some(output) = region(arena, op.output.offset, len as usize) else { return };
+    let Some(input) = region(arena, op.input.offset, op.input.len()) else { return };
+    let mut vector: *const i8 = input.as_ptr().cast();
+    let mut vectors = usize::from(op.output.height) * usize::from(op.output.width);
+    let mut rest = Rest {
+        sums: [0; DENSE_BLOCK],
+        blocks: blocks.as_ptr(),
+        entries: entries.as_ptr().cast(),
+        zero_point: op.output.zero_point.into(),
+        outputs,
+        output: output.as_ptr().cast_mut().cast(),
+    };
+    loop {
+        // SAFETY: it reads `row` groups of four bytes of the vector, one or more, without alignment: no longer than the vectors
+        // together is `input`. It writes the outputs that are left, one or more, inside `output`, which has
+        // `outputs` for each vector, and `rest`. For each four of these outputs it reads `row` blocks and an entry at
+        // multiples of 4 bytes: both slices hold what `groups` need, which are `outputs` in fours (had the sum in `groups`
+        // wrapped, none would be needed; the product with entries cannot, since there are no more groups than blocks), and
+        // `rest` is past those of the outputs done. Cells may share bytes. It keeps the calling convention.
+        unsafe { no_std_infer_dense(vector, &mut rest, row * DENSE_BLOCK) };
+        if rest.outputs > 0 {
+            rest.decide(layer.channels, outputs, output);
         }
-    });
-}
-
-/// The results of groups of four outputs from `first` on, as many as `output` holds; does nothing when there are no constants
-/// for them. `blocks` and `entries`, of all groups, are aligned to 4 bytes.
-fn multiply(
-    layer: &DenseLayer<'_>,
-    input: &[i8],
-    (blocks, entries): (&[Block], &[Entries]),
-    output: &mut [Group],
-    first: usize,
-) {
-    let (row, count) = (input.len() / DENSE_BLOCK, output.len());
-    let Some(blocks) = blocks.get(row * first..row * (first + count)) else { return };
-    let Some(entries) = entries.get(first..first + count) else { return };
-    #[cfg(dsp)]
-    if row > 0 {
-        let (vector, mut done) = (input.as_ptr(), 0);
-        while done < count {
-            let mut rest = Rest {
-                entries: entries.as_ptr().wrapping_add(done),
-                groups: count - done,
-                output: output.as_mut_ptr().wrapping_add(done),
-                zero_point: layer.op.output.zero_point.into(),
-                sums: [0; DENSE_BLOCK],
-            };
-            // SAFETY: it reads `row` groups of four bytes of the vector, one or more, without alignment, and for each of
-            // `count - done` groups of outputs, one or more, as many blocks and an entry, all of which the slices hold; words
-            // of these lie at multiples of 4, as the caller says. It writes four bytes a group, inside `output`, and what
-            // changes in `rest`. It keeps the calling convention.
-            unsafe {
-                let blocks = blocks.as_ptr().wrapping_add(row * done);
-                no_std_infer_dense(vector, blocks, vector.wrapping_add(row * DENSE_BLOCK), &mut rest);
+        if rest.outputs == 0 {
+            vectors = vectors.wrapping_sub(1);
+            if vectors == 0 {
+                return;
             }
-            done = count.saturating_sub(rest.groups);
-            if let Some(output) = output.get_mut(done) {
-                finish(layer, (first + done) * DENSE_BLOCK, output, rest.sums);
-                done += 1;
-            }
+            vector = vector.wrapping_add(row * DENSE_BLOCK);
+            rest.start_again(blocks, entries, outputs);
         }
     }
-    #[cfg(not(dsp))]
-    for ((group, output), blocks) in (first..).zip(output).zip(blocks.chunks_exact(row.max(1))) {
-        let _ = entries;
-        finish(layer, group * DENSE_BLOCK, output, crate::kernels::portable::dense::products(input, blocks));
+}
+
+/// Bytes of the arena.
+#[inline(always)]
+fn region(arena: &[Cell<i8>], offset: u32, len: usize) -> Option<&[Cell<i8>]> {
+    arena.get(offset as usize..)?.get(..len)
+}
+
+impl Rest {
+    /// Goes on with another vector of so many outputs.
+    #[cold]
+    #[inline(never)]
+    fn start_again(&mut self, blocks: &[Block], entries: &[u8], outputs: usize) {
+        self.sums = [0; DENSE_BLOCK];
+        (self.blocks, self.entries, self.outputs) = (blocks.as_ptr(), entries.as_ptr().cast(), outputs);
+    }
+
+    /// The results of four outputs, before which the assembly ended; `output` has so many for each vector.
+    #[cold]
+    #[inline(never)]
+    fn decide(&mut self, channels: Channels<'_, DenseParams>, outputs: usize, output: &[Cell<i8>]) {
+        let (channels, mut results) = (channels.skip(outputs.saturating_sub(self.outputs)), [0; DENSE_BLOCK]);
+        finish(channels, self.zero_point as i8, Activation::NONE, &mut results, self.sums);
+        let done = (self.output as usize).wrapping_sub(output.as_ptr() as usize);
+        let left = output.iter().skip(done).take(self.outputs);
+        left.zip(results).for_each(|(out, result)| out.set(result));
+        self.sums = [0; DENSE_BLOCK];
+        self.entries = self.entries.wrapping_add(1);
+        self.output = self.output.wrapping_add(results.len().min(self.outputs));
+        self.outputs = self.outputs.saturating_sub(DENSE_BLOCK);
     }
 }

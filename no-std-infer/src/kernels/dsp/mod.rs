@@ -20,6 +20,7 @@ macro_rules! assembly {
 
 mod add;
 mod conv;
+#[cfg(dsp)]
 mod dense;
 mod depthwise;
 mod four;
@@ -35,7 +36,7 @@ use core::ops::Range;
 
 use super::{Kernels, Portable};
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer, DenseWeights};
+use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
 
 /// Kernels for cores with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,10 +64,11 @@ impl Kernels for Dsp {
 
     #[inline(always)]
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        match layer.weights {
-            DenseWeights::Packed(blocks) => dense::packed(arena, layer, blocks),
-            DenseWeights::Plain(_) => Portable::dense(arena, layer),
+        #[cfg(dsp)]
+        if let crate::ops::DenseWeights::Packed(blocks) = layer.weights {
+            return dense::packed(arena, layer, blocks);
         }
+        Portable::dense(arena, layer);
     }
 
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {

@@ -1,19 +1,16 @@
 //! Fully connected layers.
 
 use super::{dot, epilogue};
-use crate::format::DENSE_BLOCK_LEN;
-use crate::ops::{DENSE_BLOCK, DenseLayer, unpack};
+use crate::format::{Activation, DENSE_BLOCK_LEN, Dense};
+use crate::ops::{Channels, DENSE_BLOCK, DenseLayer, DenseParams, unpack};
 
 /// The weights of four outputs for four inputs.
 pub type Block = [u8; DENSE_BLOCK_LEN];
 
-/// The results of four outputs.
-pub type Group = [i8; DENSE_BLOCK];
-
 /// A layer with plain weights.
 pub fn plain(arena: &mut [i8], layer: &DenseLayer<'_>, weights: &[u8]) {
     let (op, rows) = (layer.op, weights.chunks_exact(layer.op.inputs().max(1)));
-    for_each_vector(arena, layer, |input, output| {
+    for_each_vector(arena, op, |input, output| {
         for ((out, weights), channel) in output.iter_mut().zip(rows.clone()).zip(layer.channels.iter()) {
             *out = epilogue(dot(input, weights), &channel, op.output.zero_point, op.activation);
         }
@@ -22,18 +19,18 @@ pub fn plain(arena: &mut [i8], layer: &DenseLayer<'_>, weights: &[u8]) {
 
 /// A layer with packed weights.
 pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
-    let rows = blocks.chunks_exact((layer.op.inputs() / DENSE_BLOCK).max(1));
-    for_each_vector(arena, layer, |input, output| {
+    let (op, channels) = (layer.op, layer.channels);
+    let rows = blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1));
+    for_each_vector(arena, op, |input, output| {
         let outputs = output.chunks_mut(DENSE_BLOCK).zip((0..).step_by(DENSE_BLOCK));
         for ((output, first), blocks) in outputs.zip(rows.clone()) {
-            finish(layer, first, output, products(input, blocks));
+            finish(channels.skip(first), op.output.zero_point, op.activation, output, products(input, blocks));
         }
     });
 }
 
 /// Calls `multiply(vector, its outputs)` for each vector.
-pub fn for_each_vector(arena: &mut [i8], layer: &DenseLayer<'_>, mut multiply: impl FnMut(&[i8], &mut [i8])) {
-    let op = layer.op;
+fn for_each_vector(arena: &mut [i8], op: &Dense, mut multiply: impl FnMut(&[i8], &mut [i8])) {
     let Ok([mut rest, output]) = arena.get_disjoint_mut([op.input.range(), op.output.range()]) else { return };
     for output in output.chunks_exact_mut((op.output.channels as usize).max(1)) {
         let Some((input, after)) = rest.split_at_mut_checked(op.inputs()) else { return };
@@ -42,10 +39,17 @@ pub fn for_each_vector(arena: &mut [i8], layer: &DenseLayer<'_>, mut multiply: i
     }
 }
 
-/// Scales the sums of up to four outputs from `first` on.
-pub fn finish(layer: &DenseLayer<'_>, first: usize, output: &mut [i8], sums: [i32; DENSE_BLOCK]) {
-    for ((out, sum), channel) in output.iter_mut().zip(sums).zip(layer.channels.skip(first).iter()) {
-        *out = epilogue(sum, &channel, layer.op.output.zero_point, layer.op.activation);
+/// Scales the sums of up to four outputs, whose parameters come first in `channels`.
+#[inline(never)]
+pub fn finish(
+    channels: Channels<'_, DenseParams>,
+    zero_point: i8,
+    activation: Activation,
+    output: &mut [i8],
+    sums: [i32; DENSE_BLOCK],
+) {
+    for ((out, sum), channel) in output.iter_mut().zip(sums).zip(channels.iter()) {
+        *out = epilogue(sum, &channel, zero_point, activation);
     }
 }
 
