@@ -58,7 +58,7 @@ no_std_infer_dense:
     push {r0-r2, r4-r11, lr}
     ldm r1, {r3-r6, r9}
 1:  adr r1, 4f
-    cmp r2, #512
+    cmp r2, #256
     bhi 6f
     // The first round has what is beyond a multiple of 8 blocks.
 2:  ubfx r7, r2, #2, #3
