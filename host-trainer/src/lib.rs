@@ -29,6 +29,7 @@ pub mod graph;
 pub mod hexadecimal;
 pub mod html;
 pub mod import;
+pub mod kmeans;
 pub mod litert;
 pub mod logistic;
 pub mod metrics;

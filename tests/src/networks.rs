@@ -2,7 +2,7 @@
 
 use host_trainer::aligned::Aligned;
 use host_trainer::calibrate::calibrate;
-use host_trainer::config::{Activation, Block, Head, Method, ModelConfig, Preset};
+use host_trainer::config::{Activation, Block, Head, Method, ModelConfig, Padding, Preset};
 use host_trainer::emit::{Description, emit};
 use host_trainer::graph::{Graph, Shape};
 use host_trainer::model::{Net, Task};
@@ -58,6 +58,7 @@ fn conv(rng: &mut ChaCha8Rng) -> Block {
         channels: rng.random_range(1..14),
         kernel: rng.random_range(1..=5),
         stride: rng.random_range(1..=3),
+        padding: Padding::Same,
         batch_norm: rng.random(),
         activation: [Activation::Relu, Activation::Linear, Activation::Sigmoid][rng.random_range(0..3)],
     }

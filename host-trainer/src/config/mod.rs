@@ -7,7 +7,7 @@ mod validate;
 use no_std_infer::format::{Color, Fit};
 use serde::{Deserialize, Serialize};
 
-pub use model::{Activation, Block, Head, ModelConfig, Preset, PretrainedConfig};
+pub use model::{Activation, Block, Head, KmeansConfig, ModelConfig, Padding, Preset, PretrainedConfig};
 pub use train::{
     ClassWeights, CosineConfig, EarlyStoppingConfig, Monitor, NamedWeights, OptimizerKind, PlateauConfig, Schedule,
     TrainConfig,

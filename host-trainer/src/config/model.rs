@@ -21,6 +21,8 @@ pub struct ModelConfig {
     pub head: Option<Head>,
     /// Weights to start from, in place of random ones.
     pub pretrained: Option<PretrainedConfig>,
+    /// Filters that the first convolution starts from, learnt from the training images without their labels.
+    pub kmeans: Option<KmeansConfig>,
 }
 
 impl Default for ModelConfig {
@@ -32,6 +34,7 @@ impl Default for ModelConfig {
             features: None,
             head: None,
             pretrained: None,
+            kmeans: None,
         }
     }
 }
@@ -60,6 +63,26 @@ pub struct PretrainedConfig {
     pub names: BTreeMap<String, String>,
 }
 
+/// Spherical k-means over whitened patches (Coates and Ng 2012): each filter is the mean of patches that look alike.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KmeansConfig {
+    /// Patches drawn from the training images.
+    pub patches: usize,
+    /// How often each patch is given to its nearest filter and the filters follow.
+    pub iterations: usize,
+    /// Added to the variance of each direction before whitening, of pixels with variance 1: directions of less are noise.
+    pub regularization: f64,
+    /// Answers below this do not pass the ReLU; they have a standard deviation of about 1.
+    pub threshold: f32,
+}
+
+impl Default for KmeansConfig {
+    fn default() -> Self {
+        Self { patches: 40_000, iterations: 8, regularization: 1e-3, threshold: 0.5 }
+    }
+}
+
 /// Networks by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -86,7 +109,7 @@ impl Preset {
     }
 }
 
-/// One block of the convolutional part. Padding is TFLite's SAME.
+/// One block of the convolutional part. Padding is TFLite's SAME where nothing else is said.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "type")]
 pub enum Block {
@@ -100,6 +123,9 @@ pub enum Block {
         /// Stride.
         #[serde(default = "one")]
         stride: usize,
+        /// What is read beyond the edge.
+        #[serde(default)]
+        padding: Padding,
         /// Batch-norm before the activation.
         #[serde(default = "yes")]
         batch_norm: bool,
@@ -138,6 +164,18 @@ pub enum Block {
     },
     /// Mean over all rows and columns.
     GlobalAveragePool,
+}
+
+/// What a convolution reads beyond the edge of its input, in TFLite's terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Padding {
+    /// So much that the output is the input divided by the stride, rounded up; of an odd total the smaller half above
+    /// and left.
+    #[default]
+    Same,
+    /// Nothing.
+    Valid,
 }
 
 fn one() -> usize {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::{
     AugmentConfig, AwareConfig, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, InputConfig,
-    Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
+    KmeansConfig, Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
 };
 use crate::graph::Shape;
 
@@ -40,7 +40,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks every entry but the model's, whose shapes are checked when the network is built.
+    /// Checks every entry but the model's blocks, whose shapes are checked when the network is built.
     ///
     /// # Errors
     /// The first entry out of range, with its value and the range.
@@ -50,6 +50,13 @@ impl Config {
         self.normalization.as_ref().map_or(Ok(()), Normalization::validate)?;
         self.augment.validate()?;
         self.train.validate()?;
+        if let Some(kmeans) = &self.model.kmeans {
+            kmeans.validate()?;
+            ensure!(
+                self.model.pretrained.is_none(),
+                "`model.kmeans` and `model.pretrained` both are given: choose one"
+            );
+        }
         self.plateau.validate()?;
         self.cosine.validate()?;
         self.early_stopping.validate()?;
@@ -169,6 +176,19 @@ impl TrainConfig {
     }
 }
 
+impl KmeansConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// No patch, no iteration, or a number that is none.
+    pub fn validate(&self) -> Result<()> {
+        check("model.kmeans.patches", &self.patches, 1..=1_000_000, "1 to 1000000")?;
+        check("model.kmeans.iterations", &self.iterations, 1..=1000, "1 to 1000")?;
+        check("model.kmeans.regularization", &self.regularization, 1e-9..=1e3, "1e-9 to 1000")?;
+        check("model.kmeans.threshold", &self.threshold, -100.0..=100.0, "-100 to 100")
+    }
+}
+
 impl PlateauConfig {
     /// Checks every entry.
     ///
@@ -273,6 +293,10 @@ mod tests {
             ("[augment]\nerase = 2.0", "augment.erase", "2"),
             ("[augment]\nerase_area = [0.5, 0.1]", "augment.erase_area", "[0.5, 0.1]"),
             ("[augment]\nmixup = -1.0", "augment.mixup", "-1"),
+            ("[model.kmeans]\npatches = 0", "model.kmeans.patches", "0"),
+            ("[model.kmeans]\niterations = 0", "model.kmeans.iterations", "0"),
+            ("[model.kmeans]\nregularization = 0.0", "model.kmeans.regularization", "0"),
+            ("[model.kmeans]\nthreshold = nan", "model.kmeans.threshold", "NaN"),
             ("[train]\nepochs = 0", "train.epochs", "0"),
             ("[train]\nhead_first = 0.0", "train.head_first", "0"),
             ("[train]\nema = 1.0", "train.ema", "1"),

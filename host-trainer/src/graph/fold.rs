@@ -80,17 +80,26 @@ pub fn fold_normalisation(weights: &mut [f32], bias: &mut [f32], order: WeightOr
 /// output with the input's channels.
 #[must_use]
 pub fn same_window(input: Shape, kernel: u16, stride: u16) -> (Window, Shape) {
-    let (height, pad_top) = same_padding(input.height, kernel, stride);
-    let (width, pad_left) = same_padding(input.width, kernel, stride);
-    (Window { pad_top, pad_left, ..Window::square(kernel, stride) }, Shape { height, width, ..input })
+    let padding = |size: usize| same_padding(size, kernel.into(), stride.into()).0;
+    let output = |size: usize| size.div_ceil(stride.into());
+    // Before the input there are at most kernel − 1 rows, which fit.
+    let [pad_top, pad_left] = [input.height, input.width].map(|size| padding(size) as u16);
+    let shape = Shape { height: output(input.height), width: output(input.width), ..input };
+    (Window { pad_top, pad_left, ..Window::square(kernel, stride) }, shape)
 }
 
-/// Size of the output and padding before the input.
-fn same_padding(input: usize, kernel: u16, stride: u16) -> (usize, u16) {
-    let output = input.div_ceil(usize::from(stride));
-    let total = ((output - 1) * usize::from(stride) + usize::from(kernel)).saturating_sub(input);
-    // At most kernel − 1, which fits.
-    (output, (total / 2) as u16)
+/// A square window without padding, not larger than the input, and the shape of its output with the input's channels.
+#[must_use]
+pub fn valid_window(input: Shape, kernel: u16, stride: u16) -> (Window, Shape) {
+    let side = |size: usize| (size - usize::from(kernel)) / usize::from(stride) + 1;
+    (Window::square(kernel, stride), Shape { height: side(input.height), width: side(input.width), ..input })
+}
+
+/// Rows or columns that TFLite's SAME padding adds before and after an input of `size`.
+#[must_use]
+pub fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
+    let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
+    (total / 2, total - total / 2)
 }
 
 #[cfg(test)]
@@ -100,12 +109,23 @@ mod tests {
 
     #[test]
     fn same_padding_is_tflites() {
-        assert_eq!(same_padding(32, 3, 1), (32, 1));
-        assert_eq!(same_padding(32, 3, 2), (16, 0));
-        assert_eq!(same_padding(33, 3, 2), (17, 1));
-        assert_eq!(same_padding(7, 5, 3), (3, 2));
-        assert_eq!(same_padding(9, 1, 2), (5, 0));
+        assert_eq!(same_padding(32, 3, 1), (1, 1));
+        assert_eq!(same_padding(32, 3, 2), (0, 1));
+        assert_eq!(same_padding(33, 3, 2), (1, 1));
+        assert_eq!(same_padding(7, 5, 3), (2, 2));
+        assert_eq!(same_padding(9, 1, 2), (0, 0));
         assert_eq!(same_padding(2, 4, 4), (1, 1));
+        assert_eq!(same_padding(5, 4, 1), (1, 2));
+        let (window, shape) = same_window(Shape { height: 7, width: 32, channels: 2 }, 5, 3);
+        assert_eq!((window.pad_top, window.pad_left), (2, 1));
+        assert_eq!(shape, Shape { height: 3, width: 11, channels: 2 });
+    }
+
+    #[test]
+    fn without_padding_only_whole_windows_count() {
+        let (window, shape) = valid_window(Shape { height: 8, width: 64, channels: 3 }, 8, 4);
+        assert_eq!((window.pad_top, window.pad_left), (0, 0));
+        assert_eq!(shape, Shape { height: 1, width: 15, channels: 3 });
     }
 
     fn one_conv(weights: Vec<f32>, bias: Vec<f32>, input: Shape) -> Graph {

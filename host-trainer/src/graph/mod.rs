@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::Window;
 use serde::{Deserialize, Serialize};
 
-pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_window};
+pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_padding, same_window, valid_window};
 pub use function::{Function, apply};
 pub use run::pixels_to_input;
 

@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::calibrate::calibrate;
-    use crate::config::{Activation, Block, Head, Method, ModelConfig};
+    use crate::config::{Activation, Block, Head, Method, ModelConfig, Padding};
     use crate::emit::emit;
     use crate::evaluate::infer_all;
     use crate::graph::{Shape, pixels_to_input};
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn conv(channels: usize, stride: usize, batch_norm: bool, activation: Activation) -> Block {
-        Block::Conv { channels, kernel: 3, stride, batch_norm, activation }
+        Block::Conv { channels, kernel: 3, stride, padding: Padding::Same, batch_norm, activation }
     }
 
     /// Every block, and pixels whose channels are normalised differently.

@@ -1,6 +1,6 @@
 //! What networks are made of: convolutions with batch-norm and activation, blocks of them, dense layers.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use burn::module::{Module, Param};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation::{relu, sigmoid};
@@ -14,15 +14,10 @@ use rand_chacha::ChaCha8Rng;
 use super::Net;
 use super::aware::{round, round_parameters, scale_and_offset};
 use super::ops::{self, Bounds, Norm};
-use crate::config::{Activation, Block};
-use crate::graph::Shape;
+use super::shapes::output_shape;
+use crate::config::{Activation, Block, Padding};
+use crate::graph::{Shape, same_padding};
 use crate::quantise::{NodeQuantisation, Quantisation};
-
-/// Rows or columns that TFLite's SAME padding adds before and after an input of `size`.
-pub(super) fn same_padding(size: usize, kernel: usize, stride: usize) -> (usize, usize) {
-    let total = ((size.div_ceil(stride) - 1) * stride + kernel).saturating_sub(size);
-    (total / 2, total - total / 2)
-}
 
 /// Applies an activation function.
 pub(super) fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {
@@ -70,7 +65,7 @@ pub(super) fn param(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
     Param::from_data(TensorData::new(values, [len]), device)
 }
 
-/// Convolution with SAME padding, then batch-norm or bias, then activation.
+/// Convolution, then batch-norm or bias, then activation.
 #[derive(Module, Debug)]
 pub(super) struct Conv {
     /// `[out][in / groups][kernel][kernel]`.
@@ -80,6 +75,8 @@ pub(super) struct Conv {
     pub norm: Option<BatchNorm>,
     pub stride: usize,
     pub depthwise: bool,
+    #[module(skip)]
+    pub padding: Padding,
     #[module(skip)]
     pub activation: Activation,
     /// Where the forward pass is [aware](Net::quantise_aware) of it.
@@ -94,13 +91,14 @@ struct ConvShape {
     kernel: usize,
     stride: usize,
     depthwise: bool,
+    padding: Padding,
     batch_norm: bool,
     activation: Activation,
 }
 
 impl Conv {
     fn new(shape: ConvShape, init: &mut Initialiser) -> Self {
-        let ConvShape { inputs, outputs, kernel, stride, depthwise, batch_norm, activation } = shape;
+        let ConvShape { inputs, outputs, kernel, stride, depthwise, padding, batch_norm, activation } = shape;
         let per_group = if depthwise { 1 } else { inputs };
         Self {
             weight: init.he([outputs, per_group, kernel, kernel], per_group * kernel * kernel),
@@ -108,6 +106,7 @@ impl Conv {
             norm: batch_norm.then(|| init.norm(outputs)),
             stride,
             depthwise,
+            padding,
             activation,
             quantisation: None,
         }
@@ -119,7 +118,10 @@ impl Conv {
 
     /// Padding above and below, left and right of an input.
     pub fn padding(&self, height: usize, width: usize) -> [(usize, usize); 2] {
-        [height, width].map(|size| same_padding(size, self.kernel(), self.stride))
+        match self.padding {
+            Padding::Same => [height, width].map(|size| same_padding(size, self.kernel(), self.stride)),
+            Padding::Valid => [(0, 0); 2],
+        }
     }
 
     fn forward(&self, x: Tensor<4>) -> Tensor<4> {
@@ -221,12 +223,13 @@ impl Layer {
             kernel,
             stride,
             depthwise: false,
+            padding: Padding::Same,
             batch_norm,
             activation,
         };
         let shapes = match *block {
-            Block::Conv { channels, kernel, stride, batch_norm, activation } => {
-                vec![conv(inputs, channels, kernel, stride, batch_norm, activation)]
+            Block::Conv { channels, kernel, stride, padding, batch_norm, activation } => {
+                vec![ConvShape { padding, ..conv(inputs, channels, kernel, stride, batch_norm, activation) }]
             }
             Block::Separable { channels, stride, activation } => vec![
                 ConvShape { depthwise: true, ..conv(inputs, inputs, 3, stride, true, activation) },
@@ -294,42 +297,6 @@ impl Layer {
     }
 }
 
-fn output_shape(block: &Block, shape: Shape) -> Result<Shape> {
-    let strided = |channels: usize, kernel: usize, stride: usize| {
-        ensure!(channels > 0, "a block of the model has 0 channels: give it 1 or more");
-        ensure!((1..256).contains(&kernel), "a convolution's kernel is {kernel}: choose 1 to 255");
-        ensure!((1..256).contains(&stride), "a block's stride is {stride}: choose 1 to 255");
-        Ok(Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(stride), channels })
-    };
-    match *block {
-        Block::Conv { channels, kernel, stride, .. } => strided(channels, kernel, stride),
-        Block::Separable { channels, stride, .. } | Block::Residual { channels, stride } => {
-            strided(channels, 3, stride)
-        }
-        Block::MaxPool { size } | Block::AveragePool { size } => {
-            ensure!((1..256).contains(&size), "a pooling's size is {size}: choose 1 to 255");
-            ensure!(
-                size <= shape.height && size <= shape.width,
-                "a pooling of size {size} meets a feature map of only {} x {}: make the input larger or the poolings \
-                 and strides before it smaller",
-                shape.width,
-                shape.height
-            );
-            Ok(Shape { height: shape.height / size, width: shape.width / size, ..shape })
-        }
-        Block::GlobalAveragePool => {
-            ensure!(
-                shape.height < 256 && shape.width < 256,
-                "global average pooling meets a feature map of {} x {}, at most 255 x 255 is possible: reduce it with \
-                 a stride or a pooling first",
-                shape.width,
-                shape.height
-            );
-            Ok(Shape { height: 1, width: 1, ..shape })
-        }
-    }
-}
-
 /// Fully connected layer.
 #[derive(Module, Debug)]
 pub(super) struct Dense {
@@ -363,28 +330,5 @@ impl Dense {
         };
         let (weight, bias) = round_parameters((weight, bias), 1, input.scale);
         activate_aware(linear(x, weight, Some(bias)), self.activation, output)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn same_padding_puts_the_odd_row_after() {
-        assert_eq!(same_padding(32, 3, 1), (1, 1));
-        assert_eq!(same_padding(32, 3, 2), (0, 1));
-        assert_eq!(same_padding(33, 3, 2), (1, 1));
-        assert_eq!(same_padding(7, 1, 2), (0, 0));
-        assert_eq!(same_padding(5, 4, 1), (1, 2));
-    }
-
-    #[test]
-    fn pooling_larger_than_the_map_is_refused() {
-        let shape = Shape { height: 3, width: 9, channels: 2 };
-        let error = output_shape(&Block::MaxPool { size: 4 }, shape).unwrap_err().to_string();
-        assert!(error.contains("9 x 3"), "{error}");
-        let output = output_shape(&Block::MaxPool { size: 2 }, shape).unwrap();
-        assert_eq!(output, Shape { height: 1, width: 4, channels: 2 });
     }
 }

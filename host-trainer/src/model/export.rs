@@ -6,10 +6,10 @@ use no_std_infer::format::Window;
 
 use super::blocks::{Conv, Dense, Layer};
 use super::{Net, Task};
-use crate::config::{Activation, Block};
+use crate::config::{Activation, Block, Padding};
 use crate::graph::{
     BatchNorm, Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder, fold_batch_norm, fold_normalisation,
-    same_window,
+    same_window, valid_window,
 };
 use crate::schedule::schedule_graph;
 
@@ -128,7 +128,11 @@ impl Builder {
 
     /// With `pixels` the convolution reads pixels less 128.
     fn conv(&mut self, name: String, conv: &Conv, pixels: Option<&Task>) {
-        let (window, output) = same_window(self.shape, side(conv.kernel()), side(conv.stride));
+        let window = match conv.padding {
+            Padding::Same => same_window,
+            Padding::Valid => valid_window,
+        };
+        let (window, output) = window(self.shape, side(conv.kernel()), side(conv.stride));
         let [outputs, inputs, kernel, _] = conv.weight.dims();
         let (order, axes) = match conv.depthwise {
             true => (WeightOrder::ChannelLast, [2, 3, 0, 1]),
@@ -289,10 +293,24 @@ mod tests {
     fn every_block_and_its_graph_agree() {
         let features = vec![
             Block::Separable { channels: 6, stride: 2, activation: Activation::Relu6 },
-            Block::Conv { channels: 5, kernel: 4, stride: 1, batch_norm: false, activation: Activation::Sigmoid },
+            Block::Conv {
+                channels: 5,
+                kernel: 4,
+                stride: 1,
+                padding: Padding::Valid,
+                batch_norm: false,
+                activation: Activation::Sigmoid,
+            },
             Block::MaxPool { size: 2 },
             Block::Residual { channels: 5, stride: 1 },
-            Block::Conv { channels: 7, kernel: 5, stride: 2, batch_norm: true, activation: Activation::Linear },
+            Block::Conv {
+                channels: 7,
+                kernel: 5,
+                stride: 2,
+                padding: Padding::Same,
+                batch_norm: true,
+                activation: Activation::Linear,
+            },
             Block::AveragePool { size: 2 },
         ];
         let head = Head { hidden: vec![9, 4], activation: Activation::Sigmoid, dropout: 0.5 };

@@ -48,6 +48,14 @@ impl Net {
         Ok(())
     }
 
+    /// Whether no layer learns.
+    #[must_use]
+    pub fn is_frozen(&self) -> bool {
+        let mut convolutions = self.features.iter().flat_map(|layer| &layer.units);
+        let learns = convolutions.any(|unit| unit.weight.val().is_require_grad());
+        !learns && !self.head.iter().any(|dense| dense.weight.val().is_require_grad())
+    }
+
     /// Makes batch-norm use its running statistics, and keep them, in training too; its scale and offset go on
     /// learning.
     pub fn freeze_batch_norm(&mut self) {

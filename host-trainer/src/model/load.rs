@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Net;
 use super::blocks::{Conv, Dense, param};
+use crate::config::Block;
 use crate::pretrained::{LayerWeights, Offset, Pretrained};
 
 impl Net {
@@ -37,6 +38,26 @@ impl Net {
             }
         }
         Ok(new)
+    }
+}
+
+impl Net {
+    /// `[out][in][height][width]` of the weights of a convolution that alone reads the input; `None` where the network
+    /// starts otherwise.
+    #[must_use]
+    pub fn first_convolution(&self) -> Option<[usize; 4]> {
+        let first = self.features.first().filter(|first| matches!(first.block, Block::Conv { .. }))?;
+        first.units.first().map(|unit| unit.weight.dims())
+    }
+
+    /// Replaces the weights of the first convolution.
+    ///
+    /// # Errors
+    /// When they have another shape.
+    pub fn set_first_convolution(&mut self, weights: LayerWeights) -> Result<()> {
+        let device = self.device();
+        let (_, unit) = self.convolutions().next().context("the network has no convolution")?;
+        set_convolution(unit, weights, &device)
     }
 }
 

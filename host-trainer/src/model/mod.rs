@@ -6,6 +6,7 @@ mod export;
 mod freeze;
 mod load;
 mod ops;
+mod shapes;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
@@ -13,7 +14,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use crate::config::{Activation, Block, Head, ModelConfig, Preset};
+use crate::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
 use crate::graph::Shape;
 use blocks::{Dense, Initialiser, Layer};
 
@@ -45,6 +46,7 @@ impl ModelConfig {
             channels,
             kernel: 3,
             stride: 1,
+            padding: Padding::Same,
             batch_norm,
             activation: Activation::Relu,
         };
@@ -67,7 +69,8 @@ impl ModelConfig {
     fn mobilenet(&self) -> Vec<Block> {
         let scaled = |channels: usize| ((channels as f64 * self.width) as usize).max(1);
         let activation = Activation::Relu6;
-        let stem = Block::Conv { channels: scaled(32), kernel: 3, stride: 2, batch_norm: true, activation };
+        let padding = Padding::Same;
+        let stem = Block::Conv { channels: scaled(32), kernel: 3, stride: 2, padding, batch_norm: true, activation };
         let separable = MOBILENET.iter().map(|&(channels, stride)| Block::Separable {
             channels: scaled(channels),
             stride,

@@ -1,13 +1,14 @@
-//! The network before its first step: weights from elsewhere, an output layer fitted alone, layers that stay as they
-//! are.
+//! The network before its first step: weights from elsewhere, filters learnt without labels, an output layer fitted
+//! alone, layers that stay as they are.
 
 use anyhow::{Context, Result};
 use burn::module::Module;
 
-use super::batch::pixels;
+use super::batch::{Use, generator, pixels};
 use super::learner::Learner;
 use super::{Observer, TrainingData};
-use crate::config::{Config, TrainConfig};
+use crate::config::{Config, KmeansConfig, TrainConfig};
+use crate::kmeans;
 use crate::logistic::{self, Linear, Samples};
 use crate::model::Net;
 use crate::pretrained::Pretrained;
@@ -28,6 +29,10 @@ pub(super) fn initialise(
         let new = if new.is_empty() { "none".to_owned() } else { new.join(", ") };
         observer.note(&format!("pretrained weights are loaded; layers that start anew: {new}"));
     }
+    if let Some(settings) = &config.model.kmeans {
+        learn_filters(net, data, settings, config.seed)?;
+        observer.note(&format!("the first convolution's filters are k-means of {} patches", settings.patches));
+    }
     if let Some(l2) = config.train.head_first {
         let flipped = config.augment.horizontal_flip > 0.0;
         let head = fit_head(&net.valid(), data, flipped, l2, criterion.weights());
@@ -35,6 +40,19 @@ pub(super) fn initialise(
         observer.note("the head is fitted to the features as they are");
     }
     Ok(())
+}
+
+/// Replaces the first convolution's filters by those that k-means finds in the training images.
+fn learn_filters(net: &mut Net, data: &TrainingData, settings: &KmeansConfig, seed: u64) -> Result<()> {
+    let TrainingData { train, shape, mean, .. } = *data;
+    let dims = net.first_convolution().filter(|[_, _, height, width]| *height <= shape.height && *width <= shape.width);
+    let [count, _, kernel, _] = dims.context(
+        "model.kmeans is not possible: the network must start with a convolution whose kernel is not larger than its input",
+    )?;
+    let images = kmeans::Images { pixels: train.pixels, shape, mean, std: net.task().std };
+    // Epochs are counted from 1, so no other draws from this generator.
+    let mut rng = generator(seed, 0, Use::Order);
+    net.set_first_convolution(kmeans::learn(images, count, kernel, settings, &mut rng))
 }
 
 /// Freezes what the configuration names.
@@ -73,7 +91,69 @@ fn mirror(image: &[u8], width: usize, channels: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
+    use crate::config::{AugmentConfig, Block};
+    use crate::graph::Shape;
+    use crate::model::Task;
+    use crate::training::{Labelled, Silent, Source};
+
+    const SHAPE: Shape = Shape { height: 9, width: 10, channels: 1 };
+
+    /// A network for two images, of a line across and of one down, as it is before its first step.
+    fn initialised(config: &Config) -> Result<Net> {
+        let across = (0..SHAPE.len()).map(|index| if index / 10 == 4 { 250 } else { 20 });
+        let down = (0..SHAPE.len()).map(|index| if index % 10 == 4 { 250 } else { 20 });
+        let pixels: Vec<u8> = across.chain(down).collect();
+        let images = Labelled { pixels: &pixels, labels: &[0, 1] };
+        let (mean, std) = ([0.2; 3], [0.3; 3]);
+        let source = Source { pixels: &pixels, shape: SHAPE };
+        let data = TrainingData { train: images, source, valid: images, shape: SHAPE, classes: 2, mean, std };
+        let task = Task { input: SHAPE, classes: 2, mean, std };
+        let mut learner = Learner::new(config, task, images.labels, &Device::flex().autodiff())?;
+        initialise(&mut learner, &data, config, &Silent)?;
+        Ok(learner.net.valid())
+    }
+
+    #[test]
+    fn filters_of_kmeans_are_in_place_before_the_head_is_fitted() {
+        let mut config = Config { augment: AugmentConfig::none(), ..Config::default() };
+        let conv = r#"{ "type": "conv", "channels": 6, "kernel": 3, "padding": "valid", "batch_norm": false }"#;
+        config.model.features = Some(vec![serde_json::from_str(conv).unwrap(), Block::GlobalAveragePool]);
+        config.model.head = Some(Default::default());
+        config.train.head_first = Some(1e-3);
+        config.model.kmeans = Some(KmeansConfig::default());
+        let net = initialised(&config).unwrap();
+        let parameters = net.parameters();
+        let (filters, rest) = parameters.split_at(6 * 9);
+        assert!(filters.chunks(9).all(|filter| filter.iter().sum::<f32>().abs() < 1e-4), "{filters:?}");
+        assert!(filters.iter().any(|weight| weight.abs() > 0.1));
+        assert_eq!(rest[..6], [-0.5; 6]);
+        // Lines across and down differ in these features, which random filters would have too, and the head knows it.
+        let logits: Vec<f32> = [0, 1]
+            .into_iter()
+            .flat_map(|down| {
+                let image = move |_| -> Vec<u8> {
+                    (0..SHAPE.len()).map(|i| if [i / 10, i % 10][down] == 4 { 250 } else { 20 }).collect()
+                };
+                net.forward(pixels(1, SHAPE, &net.device(), image), None).into_data().try_to_vec::<f32>().unwrap()
+            })
+            .collect();
+        assert!(logits[0] > logits[1] + 1.0 && logits[3] > logits[2] + 1.0, "{logits:?}");
+    }
+
+    #[test]
+    fn kmeans_needs_a_first_convolution_that_fits() {
+        let conv = r#"{ "type": "conv", "channels": 6, "kernel": 11 }"#;
+        for first in [Block::MaxPool { size: 2 }, serde_json::from_str(conv).unwrap()] {
+            let mut config = Config::default();
+            config.model.features = Some(vec![first]);
+            config.model.kmeans = Some(KmeansConfig::default());
+            let error = initialised(&config).unwrap_err().to_string();
+            assert!(error.contains("start with a convolution"), "{error}");
+        }
+    }
 
     #[test]
     fn mirrors_exchange_pixels_in_each_row() {

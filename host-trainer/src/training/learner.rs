@@ -35,7 +35,7 @@ impl Learner {
         Ok(Self { net, optimizer: optimizer(&config.train), criterion })
     }
 
-    /// Learns a batch; without `dropout` none of it is dropped.
+    /// Learns a batch, as far as layers are not frozen; without `dropout` none of it is dropped.
     pub fn step(
         &mut self,
         input: Tensor<4>,
@@ -46,6 +46,9 @@ impl Learner {
         let logits = self.net.forward(input, dropout);
         let (loss, weight) = self.criterion.loss(logits.clone(), images);
         let value = f64::from(loss.clone().into_scalar::<f32>());
+        if self.net.is_frozen() {
+            return Step { logits, loss: value, weight };
+        }
         let gradients = GradientsParams::from_grads(loss.backward(), &self.net);
         self.net = self.optimizer.step(learning_rate, self.net.clone(), gradients);
         Step { logits, loss: value, weight }

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use super::*;
 use crate::calibrate::Calibrated;
-use crate::config::{Activation, AugmentConfig, AwareConfig, Block, Head, Monitor, OptimizerKind, Schedule};
+use crate::config::{Activation, AugmentConfig, AwareConfig, Block, Head, Monitor, OptimizerKind, Padding, Schedule};
 use crate::emit::emit;
 use crate::evaluate::{infer_all, int8_classes};
 use crate::graph::{FloatOp, pixels_to_input};
@@ -64,7 +64,14 @@ impl Stripes {
 fn small(epochs: usize) -> Config {
     let mut config = Config { seed: 3, ..Config::default() };
     config.model.features = Some(vec![
-        Block::Conv { channels: 4, kernel: 3, stride: 1, batch_norm: true, activation: Activation::Relu },
+        Block::Conv {
+            channels: 4,
+            kernel: 3,
+            stride: 1,
+            padding: Padding::Same,
+            batch_norm: true,
+            activation: Activation::Relu,
+        },
         Block::Residual { channels: 6, stride: 2 },
         Block::GlobalAveragePool,
     ]);
@@ -212,13 +219,15 @@ fn runs_that_end_with_int8_s_values_measure_what_the_engine_gives_and_resume_to_
 #[test]
 fn frozen_layers_keep_their_weights_and_others_learn() {
     let images = Stripes::new(60, 9, 10);
-    let after = |epochs| {
+    let after = |epochs, frozen: &[&str]| {
         let dir = tempfile::tempdir().unwrap();
         let mut config = transfer(epochs);
         config.train.ema = 0.0;
+        config.train.frozen = frozen.iter().map(ToString::to_string).collect();
         train(&images.data(20), &config, dir.path(), options(1), &Silent).unwrap().graph
     };
-    let (one, two) = (after(1), after(2));
+    assert_eq!(after(1, &["features", "head"]), after(2, &["features", "head"]));
+    let (one, two) = (after(1, &["features.0"]), after(2, &["features.0"]));
     assert_eq!(weights(&one, "features.0.conv"), weights(&two, "features.0.conv"));
     for name in ["features.1.conv1", "features.1.shortcut"] {
         assert_ne!(weights(&one, name), weights(&two, name), "{name}");
@@ -350,7 +359,14 @@ fn flex_and_ndarray_have_the_same_losses_for_20_steps() {
 fn losses_that_are_not_finite_end_the_run_with_the_remedy() {
     let images = Stripes::new(40, 4, 5);
     let dir = tempfile::tempdir().unwrap();
-    let conv = Block::Conv { channels: 4, kernel: 1, stride: 1, batch_norm: false, activation: Activation::Linear };
+    let conv = Block::Conv {
+        channels: 4,
+        kernel: 1,
+        stride: 1,
+        padding: Padding::Same,
+        batch_norm: false,
+        activation: Activation::Linear,
+    };
     let mut config = small(3);
     config.model.features = Some(vec![conv; 40]);
     config.train.learning_rate = 10.0;
