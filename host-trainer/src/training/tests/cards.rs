@@ -14,7 +14,10 @@ use crate::model::{Net, Task};
 
 /// A network with a layer of every kind, forwards and backwards.
 fn every_layer() -> ModelConfig {
-    let conv = |kernel, batch_norm, activation| Block::Conv { channels: 6, kernel, stride: 1, batch_norm, activation };
+    let conv = |kernel, batch_norm, activation| {
+        let padding = Padding::Same;
+        Block::Conv { channels: 6, kernel, stride: 1, padding, batch_norm, activation }
+    };
     let features = vec![
         conv(3, true, Activation::Relu),
         Block::MaxPool { size: 2 },
