@@ -103,3 +103,23 @@ fn built_without(feature: &str) -> Result<Device> {
          {feature}`, or train with `--device flex`"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    fn a_back_end_that_was_left_out_says_how_it_is_built() {
+        for (kind, feature) in [(DeviceKind::Wgpu, "wgpu"), (DeviceKind::Cuda, "cuda")] {
+            let message = kind.describe().unwrap_err().to_string();
+            assert!(message.contains(&format!("--features {feature}`")), "{message}");
+        }
+    }
+
+    #[test]
+    fn back_ends_on_the_cpu_are_always_there() {
+        assert_eq!(DeviceKind::Flex.describe().unwrap(), "burn-flex");
+        assert_eq!(DeviceKind::Ndarray.describe().unwrap(), "burn-ndarray");
+    }
+}
