@@ -1,5 +1,8 @@
 //! The `host-trainer` program.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod memory;
+
 use std::panic::{set_hook, take_hook};
 use std::process::{ExitCode, exit};
 
@@ -11,6 +14,8 @@ const READER_GONE: i32 = 141;
 
 fn main() -> ExitCode {
     end_quietly_without_reader();
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    memory::keep_freed();
     match host_trainer::commands::run(Cli::parse()) {
         Ok(code) => code,
         Err(error) => {

@@ -1,12 +1,15 @@
 //! Convolution, and batch-norm with the activation after it, as operations with gradients of their own.
 //!
 //! Every back end computes them from burn's own operations; burn-flex, where most training happens, by the loops of
-//! [`window`] and [`norm`], which copy and allocate less. What they compute is the same up to rounding.
+//! [`direct`] and [`norm`], which copy and allocate less. What they compute is the same up to rounding.
 #![expect(deprecated, reason = "burn deprecates ndarray in favour of flex; it stays the choice that is compared")]
 
+mod direct;
 mod flex;
+mod lanes;
 mod norm;
-mod window;
+mod product;
+mod spread;
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
@@ -28,6 +31,7 @@ pub(super) struct Bounds {
 
 impl Bounds {
     /// What reaches the input of the output's gradient: all where the input `x` lies between the bounds, else nothing.
+    #[inline(always)]
     fn passes(self, x: f32) -> bool {
         self.min < x && x < self.max
     }

@@ -6,15 +6,10 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Flex, TensorMetadata};
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Shape, TensorData};
-use rayon::prelude::*;
 
+use super::direct::Sizes;
 use super::norm::{self, Parameters, Planes};
-use super::window::Window;
 use super::{NetOps, Norm};
-
-/// Images whose gradients of the weights are summed one after the other; the sums of such groups then follow in their
-/// order, whatever the number of threads.
-const GROUP: usize = 4;
 
 /// What a convolution is to the processor.
 enum Kind {
@@ -22,64 +17,58 @@ enum Kind {
     Depthwise,
     /// A matrix times each pixel.
     Pointwise,
-    /// All others: a matrix times the gathered inputs of each pixel.
-    Gathered,
-    /// With dilation, groups of channels or windows that are not square: left to burn.
-    Other,
+    /// All channels, by windows.
+    Full,
 }
 
-/// Sizes of a convolution.
-struct Geometry {
-    images: usize,
-    inputs: usize,
-    outputs: usize,
-    window: Window,
-    kind: Kind,
-}
-
-impl Geometry {
-    fn new(x: &FlexTensor, weight: &FlexTensor, grad: &FlexTensor, options: &ConvOptions<2>) -> Self {
-        let [images, inputs, height, width] = x.shape().dims();
-        let [outputs, _, kernel, kernel_w] = weight.shape().dims();
-        let [_, _, out_height, out_width] = grad.shape().dims();
-        let [stride, stride_w] = options.stride;
-        let padding = options.padding.map(|(before, _)| before);
-        let window = Window { kernel, stride, padding, input: [height, width], output: [out_height, out_width] };
-        let plain = options.dilation == [1, 1] && kernel == kernel_w && stride == stride_w;
-        let kind = match options.groups {
-            1 if plain && kernel == 1 && stride == 1 && options.padding == [(0, 0); 2] => Kind::Pointwise,
-            1 if plain => Kind::Gathered,
-            groups if plain && groups == inputs && groups == outputs => Kind::Depthwise,
-            _ => Kind::Other,
-        };
-        Self { images, inputs, outputs, window, kind }
+/// Kind and sizes of a convolution; none with dilation, other groups of channels or windows that are not square, which are
+/// left to burn.
+fn kind(x: &FlexTensor, weight: &FlexTensor, options: &ConvOptions<2>) -> Option<(Kind, Sizes)> {
+    let [images, inputs, height, width] = x.shape().dims();
+    let [outputs, _, kernel, kernel_w] = weight.shape().dims();
+    let [stride, stride_w] = options.stride;
+    if options.dilation != [1, 1] || kernel != kernel_w || stride != stride_w {
+        return None;
     }
-
-    /// Elements of the matrix of gathered inputs: rows, columns.
-    fn gathered(&self) -> [usize; 2] {
-        [self.inputs * self.window.taps(), self.window.outputs()]
-    }
-
-    /// Planes of the input and its gradient.
-    fn input_shape(&self) -> [usize; 4] {
-        [self.images, self.inputs, self.window.input[0], self.window.input[1]]
-    }
+    let kind = match options.groups {
+        1 if kernel == 1 && stride == 1 && options.padding == [(0, 0); 2] => Kind::Pointwise,
+        1 => Kind::Full,
+        groups if groups == inputs && groups == outputs => Kind::Depthwise,
+        _ => return None,
+    };
+    let (input, padding) = ([height, width], options.padding.map(|(before, _)| before));
+    let output = [0, 1].map(|axis| {
+        let (before, after) = options.padding[axis];
+        (input[axis] + before + after - kernel) / stride + 1
+    });
+    Some((kind, Sizes { images, inputs, outputs, kernel, stride, padding, input, output }))
 }
 
 impl NetOps for Flex {
+    fn net_conv2d(x: FloatTensor<Self>, weight: FloatTensor<Self>, options: ConvOptions<2>) -> FloatTensor<Self> {
+        let [x, weight] = [x, weight].map(|tensor| tensor.to_contiguous());
+        let (output, sizes) = match kind(&x, &weight, &options) {
+            Some((Kind::Depthwise, sizes)) => (sizes.convolve_depthwise(values(&x), values(&weight)), sizes),
+            Some((Kind::Full, sizes)) => (sizes.convolve(values(&x), values(&weight)), sizes),
+            Some((Kind::Pointwise, _)) | None => return Self::conv2d(x, weight, None, options),
+        };
+        tensor(output, [sizes.images, sizes.outputs, sizes.output[0], sizes.output[1]])
+    }
+
     fn net_conv2d_x_grad(
         x: FloatTensor<Self>,
         weight: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
-        let geometry = Geometry::new(&x, &weight, &grad, &options);
-        match geometry.kind {
-            Kind::Depthwise => depthwise_x_grad(&geometry, &weight, &grad),
-            Kind::Pointwise => pointwise_x_grad(&geometry, &weight, &grad),
-            Kind::Gathered => gathered_x_grad(&geometry, &weight, &grad),
-            Kind::Other => Self::conv2d_x_backward(x, weight, grad, options),
-        }
+        let [weight, grad] = [weight, grad].map(|tensor| tensor.to_contiguous());
+        let x_grad = match kind(&x, &weight, &options) {
+            Some((Kind::Depthwise, sizes)) => sizes.depthwise_input_grad(values(&grad), values(&weight)),
+            Some((Kind::Pointwise, sizes)) => return pointwise_x_grad(&sizes, &weight, &grad),
+            Some((Kind::Full, sizes)) => sizes.input_grad(values(&grad), values(&weight)),
+            None => return Self::conv2d_x_backward(x, weight, grad, options),
+        };
+        tensor(x_grad, x.shape())
     }
 
     fn net_conv2d_weight_grad(
@@ -88,14 +77,14 @@ impl NetOps for Flex {
         grad: FloatTensor<Self>,
         options: ConvOptions<2>,
     ) -> FloatTensor<Self> {
-        let geometry = Geometry::new(&x, &weight, &grad, &options);
-        let flat = match geometry.kind {
-            Kind::Depthwise => depthwise_weight_grad(&geometry, &x, &grad),
-            Kind::Pointwise => pointwise_weight_grad(&geometry, &x, &grad),
-            Kind::Gathered => gathered_weight_grad(&geometry, &x, &grad),
-            Kind::Other => return Self::conv2d_weight_backward(x, weight, grad, options),
+        let [x, grad] = [x, grad].map(|tensor| tensor.to_contiguous());
+        let weight_grad = match kind(&x, &weight, &options) {
+            Some((Kind::Depthwise, sizes)) => sizes.depthwise_weight_grad(values(&x), values(&grad)),
+            Some((Kind::Pointwise, sizes)) => return pointwise_weight_grad(&sizes, &x, &grad).reshape(weight.shape()),
+            Some((Kind::Full, sizes)) => sizes.weight_grad(values(&x), values(&grad)),
+            None => return Self::conv2d_weight_backward(x, weight, grad, options),
         };
-        flat.reshape(weight.shape())
+        tensor(weight_grad, weight.shape())
     }
 
     fn net_norm(
@@ -146,87 +135,17 @@ fn planes(tensor: &FlexTensor) -> Planes<'_> {
     Planes { values: values(tensor), channels, len: height * width }
 }
 
-fn depthwise_x_grad(geometry: &Geometry, weight: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
-    let Geometry { inputs, window, .. } = *geometry;
-    let [weight, grad] = [weight, grad].map(FlexTensor::to_contiguous);
-    let mut x_grad = vec![0.0; geometry.images * inputs * window.inputs()];
-    let planes = x_grad.par_chunks_mut(window.inputs()).zip(values(&grad).par_chunks(window.outputs()));
-    planes.enumerate().for_each(|(plane, (x_grad, grad))| {
-        let weights = &values(&weight)[plane % inputs * window.taps()..][..window.taps()];
-        window.add_input_grad(weights, grad, x_grad);
-    });
-    tensor(x_grad, geometry.input_shape())
-}
-
-/// `[channels · taps]`.
-fn depthwise_weight_grad(geometry: &Geometry, x: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
-    let Geometry { inputs, window, .. } = *geometry;
-    let [x, grad] = [x, grad].map(FlexTensor::to_contiguous);
-    let channel = |channel: usize| {
-        let mut sums = vec![0.0f64; window.taps()];
-        let planes = values(&x).chunks_exact(window.inputs()).zip(values(&grad).chunks_exact(window.outputs()));
-        for (x, grad) in planes.skip(channel).step_by(inputs) {
-            window.add_weight_grad(x, grad, &mut sums);
-        }
-        sums.into_iter().map(|sum| sum as f32).collect::<Vec<_>>()
-    };
-    let weights: Vec<f32> = (0..inputs).into_par_iter().flat_map_iter(channel).collect();
-    let len = weights.len();
-    tensor(weights, [len])
-}
-
-fn pointwise_x_grad(geometry: &Geometry, weight: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
-    let Geometry { images, inputs, outputs, window, .. } = *geometry;
-    let transposed = weight.to_contiguous().reshape([1, outputs, inputs].into()).transpose(1, 2);
-    let grad = grad.to_contiguous().reshape([images, outputs, window.outputs()].into());
-    Flex::float_matmul(transposed, grad).reshape(geometry.input_shape().into())
+fn pointwise_x_grad(sizes: &Sizes, weight: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
+    let Sizes { images, inputs, outputs, input: [height, width], .. } = *sizes;
+    let transposed = weight.reshape([1, outputs, inputs].into()).transpose(1, 2);
+    let grad = grad.reshape([images, outputs, height * width].into());
+    Flex::float_matmul(transposed, grad).reshape([images, inputs, height, width].into())
 }
 
 /// `[1][out][in]`.
-fn pointwise_weight_grad(geometry: &Geometry, x: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
-    let Geometry { images, inputs, outputs, window, .. } = *geometry;
-    let x = x.to_contiguous().reshape([images, inputs, window.inputs()].into()).transpose(1, 2);
-    let grad = grad.to_contiguous().reshape([images, outputs, window.outputs()].into());
+fn pointwise_weight_grad(sizes: &Sizes, x: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
+    let Sizes { images, inputs, outputs, .. } = *sizes;
+    let x = x.reshape([images, inputs, sizes.input_len()].into()).transpose(1, 2);
+    let grad = grad.reshape([images, outputs, sizes.output_len()].into());
     Flex::float_sum_dim(Flex::float_matmul(grad, x), 0)
-}
-
-fn gathered_x_grad(geometry: &Geometry, weight: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
-    let Geometry { images, inputs, outputs, window, .. } = *geometry;
-    let transposed = weight.to_contiguous().reshape([outputs, inputs * window.taps()].into()).transpose(0, 1);
-    let grad = grad.to_contiguous().reshape([images, outputs, window.outputs()].into());
-    let mut x_grad = vec![0.0; images * inputs * window.inputs()];
-    x_grad.par_chunks_mut(inputs * window.inputs()).enumerate().for_each(|(image, x_grad)| {
-        let grad = grad.narrow(0, image, 1).reshape([outputs, window.outputs()].into());
-        let columns = Flex::float_matmul(transposed.clone(), grad);
-        window.scatter(values(&columns), x_grad);
-    });
-    tensor(x_grad, geometry.input_shape())
-}
-
-/// `[out · in · taps]`.
-fn gathered_weight_grad(geometry: &Geometry, x: &FlexTensor, grad: &FlexTensor) -> FlexTensor {
-    let Geometry { images, inputs, outputs, window, .. } = *geometry;
-    let x = x.to_contiguous();
-    let grad = grad.to_contiguous().reshape([images, outputs, window.outputs()].into());
-    let of_image = |image: usize| {
-        let mut columns = vec![0.0; geometry.gathered().iter().product()];
-        window.gather(&values(&x)[image * inputs * window.inputs()..][..inputs * window.inputs()], &mut columns);
-        let columns = tensor(columns, geometry.gathered()).transpose(0, 1);
-        Flex::float_matmul(grad.narrow(0, image, 1).reshape([outputs, window.outputs()].into()), columns)
-    };
-    let add = |mut sum: Vec<f32>, more: &[f32]| {
-        sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-        sum
-    };
-    let zeros = || vec![0.0; outputs * geometry.gathered()[0]];
-    let groups: Vec<Vec<f32>> = (0..images.div_ceil(GROUP))
-        .into_par_iter()
-        .map(|group| {
-            let members = group * GROUP..images.min((group + 1) * GROUP);
-            members.fold(zeros(), |sum, image| add(sum, values(&of_image(image))))
-        })
-        .collect();
-    let sum = groups.iter().fold(zeros(), |sum, group| add(sum, group));
-    let len = sum.len();
-    tensor(sum, [len])
 }

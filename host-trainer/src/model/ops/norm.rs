@@ -1,8 +1,9 @@
 //! Batch-norm with the batch's statistics and a clamp, over planes in memory.
 
-use pulp::Arch;
+use macerator::{Simd, WithSimd};
 use rayon::prelude::*;
 
+use super::lanes::dispatch;
 use super::{Bounds, Norm};
 
 /// Values that are summed side by side, in an order that does not depend on the processor.
@@ -18,8 +19,14 @@ pub(super) struct Planes<'a> {
 }
 
 impl<'a> Planes<'a> {
+    #[inline(always)]
     fn of(self, channel: usize) -> impl Iterator<Item = &'a [f32]> {
         self.values.chunks_exact(self.len).skip(channel).step_by(self.channels)
+    }
+
+    /// Elements of an image.
+    fn image(self) -> usize {
+        self.channels * self.len
     }
 
     /// Elements of a channel.
@@ -27,16 +34,16 @@ impl<'a> Planes<'a> {
         (self.values.len() / self.channels) as f64
     }
 
-    /// Mean and biased variance of a channel.
+    /// Mean and biased variance of a channel, from the moments about its first value, which keeps them small.
     fn statistics(self, channel: usize) -> [f32; 2] {
-        let mean = self.of(channel).map(|plane| sum([plane, plane], |x, _| x)).sum::<f64>() / self.count();
-        let centre = mean as f32;
-        let squares = self.of(channel).map(|plane| sum([plane, plane], |x, _| (x - centre) * (x - centre)));
-        [centre, (squares.sum::<f64>() / self.count()) as f32]
+        let centre = self.of(channel).next().map_or(0.0, |plane| plane[0]);
+        let sums = dispatch(Moments { x: self, channel, centre });
+        let [mean, square] = sums.map(|sum| sum / self.count());
+        [(f64::from(centre) + mean) as f32, (square - mean * mean).max(0.0) as f32]
     }
 }
 
-/// What normalising does to a channel: `x · scale + shift`, of values centred by `mean` and scaled by `inverse`.
+/// What normalising does to a channel.
 #[derive(Clone, Copy)]
 struct Channel {
     mean: f32,
@@ -44,15 +51,24 @@ struct Channel {
     inverse: f32,
     gamma: f32,
     beta: f32,
+    bounds: Bounds,
 }
 
 impl Channel {
+    #[inline(always)]
     fn normal(self, x: f32) -> f32 {
         (x - self.mean) * self.inverse
     }
 
-    fn scaled(self, normal: f32) -> f32 {
-        normal * self.gamma + self.beta
+    #[inline(always)]
+    fn scaled(self, x: f32) -> f32 {
+        self.normal(x) * self.gamma + self.beta
+    }
+
+    /// What reaches the normalised value of the output's gradient.
+    #[inline(always)]
+    fn passing(self, x: f32, grad: f32) -> f32 {
+        if self.bounds.passes(self.scaled(x)) { grad } else { 0.0 }
     }
 }
 
@@ -65,10 +81,13 @@ pub(super) struct Parameters<'a> {
 }
 
 impl Parameters<'_> {
-    fn channel(&self, channel: usize, norm: Norm) -> Channel {
-        let [mean, variance] = self.statistics[channel];
-        let inverse = (1.0 / (f64::from(variance) + norm.epsilon).sqrt()) as f32;
-        Channel { mean, inverse, gamma: self.gamma[channel], beta: self.beta[channel] }
+    fn channels(&self, norm: Norm) -> Vec<Channel> {
+        let parameters = self.statistics.iter().zip(self.gamma).zip(self.beta);
+        let channel = |((&[mean, variance], &gamma), &beta): ((&[f32; 2], &f32), &f32)| {
+            let inverse = (1.0 / (f64::from(variance) + norm.epsilon).sqrt()) as f32;
+            Channel { mean, inverse, gamma, beta, bounds: norm.bounds }
+        };
+        parameters.map(channel).collect()
     }
 }
 
@@ -79,16 +98,10 @@ pub(super) fn statistics(x: Planes<'_>) -> Vec<[f32; 2]> {
 
 /// Normalises, scales, shifts and clamps.
 pub(super) fn forward(x: Planes<'_>, parameters: &Parameters<'_>, norm: Norm) -> Vec<f32> {
-    let Bounds { min, max } = norm.bounds;
+    let channels = &parameters.channels(norm)[..];
     let mut output = vec![0.0; x.values.len()];
-    output.par_chunks_mut(x.len).zip(x.values.par_chunks(x.len)).enumerate().for_each(|(plane, (output, x_plane))| {
-        let channel = parameters.channel(plane % x.channels, norm);
-        Arch::new().dispatch(|| {
-            for (output, &x) in output.iter_mut().zip(x_plane) {
-                *output = channel.scaled(channel.normal(x)).max(min).min(max);
-            }
-        });
-    });
+    let images = output.par_chunks_mut(x.image()).zip(x.values.par_chunks(x.image()));
+    images.for_each(|(output, values)| dispatch(Forward { channels, x: Planes { values, ..x }, output }));
     output
 }
 
@@ -99,53 +112,129 @@ pub(super) fn backward(
     parameters: &Parameters<'_>,
     norm: Norm,
 ) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
-    // Of each channel: sum of the gradients that pass the clamp, and of their products with the normalised values.
-    let sums: Vec<[f64; 2]> = (0..x.channels)
-        .into_par_iter()
-        .map(|index| {
-            let channel = parameters.channel(index, norm);
-            let planes = || x.of(index).zip(grad.of(index));
-            let passing = |x: f32, grad: f32| passing(channel, norm.bounds, x, grad);
-            let beta = planes().map(|(x, grad)| sum([x, grad], passing)).sum();
-            let gamma = planes().map(|(x, grad)| sum([x, grad], |x, grad| passing(x, grad) * channel.normal(x))).sum();
-            [beta, gamma]
-        })
-        .collect();
+    let channels = &parameters.channels(norm)[..];
+    let sums: Vec<[f64; 2]> =
+        (0..x.channels).into_par_iter().map(|index| dispatch(Sums { channels, x, grad, index })).collect();
+    let means: Vec<[f32; 2]> = sums.iter().map(|sums| sums.map(|sum| (sum / x.count()) as f32)).collect();
     let mut x_grad = vec![0.0; x.values.len()];
-    let planes = x.values.par_chunks(x.len).zip(grad.values.par_chunks(x.len));
-    x_grad.par_chunks_mut(x.len).zip(planes).enumerate().for_each(|(plane, (x_grad, (x_plane, grad_plane)))| {
-        let index = plane % x.channels;
-        let channel = parameters.channel(index, norm);
-        let [mean_grad, mean_product] = sums[index].map(|sum| (sum / x.count()) as f32);
-        let scale = channel.gamma * channel.inverse;
-        Arch::new().dispatch(|| {
-            for ((x_grad, &x), &grad) in x_grad.iter_mut().zip(x_plane).zip(grad_plane) {
-                let grad = passing(channel, norm.bounds, x, grad);
-                *x_grad = scale * (grad - mean_grad - channel.normal(x) * mean_product);
-            }
-        });
+    let images = x.values.par_chunks(x.image()).zip(grad.values.par_chunks(x.image()));
+    x_grad.par_chunks_mut(x.image()).zip(images).for_each(|(x_grad, (values, grad))| {
+        dispatch(Backward { channels, means: &means, x: Planes { values, ..x }, grad, x_grad });
     });
     let of = |which: usize| sums.iter().map(|sums| sums[which] as f32).collect();
     (x_grad, of(1), of(0))
 }
 
-/// What reaches the normalised value of the output's gradient.
-#[inline(always)]
-fn passing(channel: Channel, bounds: Bounds, x: f32, grad: f32) -> f32 {
-    if bounds.passes(channel.scaled(channel.normal(x))) { grad } else { 0.0 }
+/// Sums of a channel's distances from `centre` and of their squares.
+struct Moments<'a> {
+    x: Planes<'a>,
+    channel: usize,
+    centre: f32,
 }
 
-/// Sum of `f` over pairs of values.
-fn sum([a, b]: [&[f32]; 2], f: impl Fn(f32, f32) -> f32) -> f64 {
-    Arch::new().dispatch(|| {
-        let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-        let mut lanes = [0.0f32; LANES];
-        for (a, b) in a.iter().zip(b) {
-            for lane in 0..LANES {
-                lanes[lane] += f(a[lane], b[lane]);
+impl WithSimd for Moments<'_> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) -> [f64; 2] {
+        let centre = self.centre;
+        let planes = self.x.of(self.channel);
+        planes.fold([0.0; 2], |sum, x| add(sum, sums([x, x], |x, _| [x - centre, (x - centre) * (x - centre)])))
+    }
+}
+
+/// The output of an image.
+struct Forward<'a> {
+    channels: &'a [Channel],
+    x: Planes<'a>,
+    output: &'a mut [f32],
+}
+
+impl WithSimd for Forward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let planes = self.output.chunks_exact_mut(self.x.len).zip(self.x.values.chunks_exact(self.x.len));
+        for ((output, x), &channel) in planes.zip(self.channels) {
+            for (output, &x) in output.iter_mut().zip(x) {
+                *output = channel.scaled(x).max(channel.bounds.min).min(channel.bounds.max);
             }
         }
-        let rest: f64 = a_rest.iter().zip(b_rest).map(|(&a, &b)| f64::from(f(a, b))).sum();
-        lanes.iter().copied().map(f64::from).sum::<f64>() + rest
-    })
+    }
+}
+
+/// Of a channel: sums of the gradients that pass the clamp, and of their products with the normalised values.
+struct Sums<'a> {
+    channels: &'a [Channel],
+    x: Planes<'a>,
+    grad: Planes<'a>,
+    index: usize,
+}
+
+impl WithSimd for Sums<'_> {
+    type Output = [f64; 2];
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) -> [f64; 2] {
+        let channel = self.channels[self.index];
+        let of_pair = |x: f32, grad: f32| {
+            let grad = channel.passing(x, grad);
+            [grad, grad * channel.normal(x)]
+        };
+        let planes = self.x.of(self.index).zip(self.grad.of(self.index));
+        planes.fold([0.0; 2], |sum, (x, grad)| add(sum, sums([x, grad], of_pair)))
+    }
+}
+
+/// The gradient of an image.
+struct Backward<'a> {
+    channels: &'a [Channel],
+    /// Of what [`Sums`] sums.
+    means: &'a [[f32; 2]],
+    x: Planes<'a>,
+    grad: &'a [f32],
+    x_grad: &'a mut [f32],
+}
+
+impl WithSimd for Backward<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self) {
+        let Planes { values, len, .. } = self.x;
+        let planes = values.chunks_exact(len).zip(self.grad.chunks_exact(len)).zip(self.x_grad.chunks_exact_mut(len));
+        for (((x, grad), x_grad), (&channel, &[mean_grad, mean_product])) in
+            planes.zip(self.channels.iter().zip(self.means))
+        {
+            let scale = channel.gamma * channel.inverse;
+            for ((x_grad, &x), &grad) in x_grad.iter_mut().zip(x).zip(grad) {
+                *x_grad = scale * (channel.passing(x, grad) - mean_grad - channel.normal(x) * mean_product);
+            }
+        }
+    }
+}
+
+/// Sums of both results of `f` over pairs of values.
+#[inline(always)]
+fn sums([a, b]: [&[f32]; 2], f: impl Fn(f32, f32) -> [f32; 2]) -> [f64; 2] {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut sum = a_rest.iter().zip(b_rest).map(|(&a, &b)| f(a, b).map(f64::from)).fold([0.0; 2], add);
+    if !a.is_empty() {
+        let mut lanes = [[0.0f32; LANES]; 2];
+        for (a, b) in a.iter().zip(b) {
+            for lane in 0..LANES {
+                let [first, second] = f(a[lane], b[lane]);
+                lanes[0][lane] += first;
+                lanes[1][lane] += second;
+            }
+        }
+        sum = add(sum, lanes.map(|lanes| lanes.into_iter().map(f64::from).sum()));
+    }
+    sum
+}
+
+#[inline(always)]
+fn add(sum: [f64; 2], more: [f64; 2]) -> [f64; 2] {
+    [sum[0] + more[0], sum[1] + more[1]]
 }

@@ -42,9 +42,9 @@ proptest! {
     fn convolutions_have_burns_values_and_gradients(
         seed: u64,
         images in 1_usize..7,
-        (inputs, outputs, depthwise) in (1_usize..5, 1_usize..5, any::<bool>()),
-        (height, width) in (3_usize..12, 3_usize..25),
-        (kernel, stride) in (1_usize..4, 1_usize..4),
+        (inputs, outputs, depthwise) in (1_usize..5, 1_usize..20, any::<bool>()),
+        (height, width) in (4_usize..12, 4_usize..25),
+        (kernel, stride) in (1_usize..5, 1_usize..4),
         (before, after) in (0_usize..2, 0_usize..2),
     ) {
         let outputs = if depthwise { inputs } else { outputs };
