@@ -66,7 +66,8 @@ fn conv(rng: &mut ChaCha8Rng) -> Block {
 
 fn network(config: &ModelConfig, input: Shape, classes: usize, seed: u64) -> Network {
     let task = Task { input, classes, mean: [0.4, 0.5, 0.6], std: [0.2, 0.25, 0.3] };
-    let net = Net::new(config, task, seed, &DeviceKind::Flex.device()).expect("the configuration is valid");
+    let device = DeviceKind::Flex.open().expect("the CPU is there");
+    let net = Net::new(config, task, seed, &device).expect("the configuration is valid");
     let graph = net.graph();
     let inputs: Vec<Vec<i8>> = (0..8).map(|index| noise(seed * 100 + index, input.len())).collect();
     let ranges = calibrate(&graph, &inputs, Method::MinMax).expect("the network calibrates");

@@ -45,7 +45,7 @@ fn model() -> Result<ModelConfig> {
 fn graph(model: &ModelConfig, channels: usize) -> Result<Graph> {
     let input = Shape { height: SIDE, width: SIDE, channels };
     let task = Task { input, classes: 1000, mean: [128.0 / 255.0; 3], std: [0.5; 3] };
-    let mut net = Net::new(model, task, 1, &DeviceKind::Flex.device())?;
+    let mut net = Net::new(model, task, 1, &DeviceKind::Flex.open()?)?;
     let pretrained = model.pretrained.as_ref().context("there are pretrained weights")?;
     net.load_pretrained(&Pretrained::open(pretrained)?)?;
     Ok(net.graph())

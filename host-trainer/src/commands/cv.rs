@@ -7,14 +7,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use super::{GroupArgs, train};
+use super::{ComputeArgs, GroupArgs, train};
 use crate::confidence::{Confidence, WANTED};
 use crate::config::Config;
 use crate::cross_validation::{CvDir, Plan};
 use crate::dataset::{Dataset, Options};
 use crate::predictions::Predictions;
 use crate::scores::Scores;
-use crate::training::DeviceKind;
 use crate::{atomic, pages, training};
 
 #[derive(Debug, Args)]
@@ -42,12 +41,8 @@ pub(super) struct CvArgs {
     /// Join the folds in this folder.
     #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "config", "out", "groups", "pretrained", "folds", "fold"])]
     collect: Option<PathBuf>,
-    /// What computes.
-    #[arg(long, value_enum, default_value = "flex")]
-    device: DeviceKind,
-    /// Threads; 0 is one for each core. The result does not depend on it.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    compute: ComputeArgs,
     /// Print the joined scores as JSON.
     #[arg(long)]
     json: bool,
@@ -57,6 +52,7 @@ pub(super) fn run(args: &CvArgs) -> Result<ExitCode> {
     if let Some(dir) = &args.collect {
         return collect(&CvDir::new(dir), args.json);
     }
+    let compute = args.compute.options(false)?;
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let out = args.out.as_deref().context("`--out CV_DIR` is missing")?;
     let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
@@ -70,7 +66,7 @@ pub(super) fn run(args: &CvArgs) -> Result<ExitCode> {
     let dir = CvDir::new(out);
     dir.claim(&plan)?;
     for (&fold, split) in chosen.iter().zip(splits) {
-        score(&dir, &plan, (fold, split), args)?;
+        score(&dir, &plan, (fold, split), compute)?;
     }
     if args.fold.is_none() {
         return collect(&dir, args.json);
@@ -80,7 +76,7 @@ pub(super) fn run(args: &CvArgs) -> Result<ExitCode> {
 }
 
 /// Trains on the other folds and scores one, unless that is done; goes on with what was interrupted.
-fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), args: &CvArgs) -> Result<()> {
+fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), compute: training::Options) -> Result<()> {
     let (run, shown) = (dir.fold(fold), dir.fold(fold));
     let shown = shown.path().display();
     if dir.is_scored(fold) {
@@ -89,7 +85,7 @@ fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), args: &CvArg
     }
     eprintln!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
     let resume = training::is_begun(run.path());
-    let compute = training::Options { device: args.device, threads: args.threads, resume };
+    let compute = training::Options { resume, ..compute };
     let report = if resume {
         train::go_on(&run, &split.root, compute)?
     } else {

@@ -32,6 +32,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::dataset::{Grouping, View};
 use crate::emit::Limits;
+use crate::training::{self, DeviceKind};
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
 #[derive(Debug, Parser)]
@@ -170,6 +171,25 @@ impl GroupArgs {
             Some(name) if name == Path::new("none") => Grouping::Ignored,
             Some(file) => Grouping::File(file),
         }
+    }
+}
+
+/// What trains.
+#[derive(Debug, Args)]
+struct ComputeArgs {
+    /// What computes.
+    #[arg(long, value_enum, default_value = "flex")]
+    device: DeviceKind,
+    /// Threads; 0 is one for each core. The result does not depend on it.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+}
+
+impl ComputeArgs {
+    /// What is asked for; refused before any image is read where the device cannot be opened.
+    fn options(&self, resume: bool) -> Result<training::Options> {
+        self.device.open()?;
+        Ok(training::Options { device: self.device, threads: self.threads, resume })
     }
 }
 

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::GroupArgs;
+use super::{ComputeArgs, GroupArgs};
 use crate::config::{Config, Normalization};
 use crate::dataset::{Dataset, Images, Loaded, Options, View};
 use crate::export::{Choices, Report, export};
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
-use crate::training::{self, Console, DeviceKind, Labelled, Source, TrainingData, train};
+use crate::training::{self, Console, Labelled, Source, TrainingData, train};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
@@ -44,22 +44,19 @@ pub(super) struct TrainArgs {
         conflicts_with_all = ["data", "config", "out", "groups", "allow_leak", "pretrained", "skip_bad"]
     )]
     resume: Option<PathBuf>,
-    /// What computes.
-    #[arg(long, value_enum, default_value = "flex")]
-    device: DeviceKind,
-    /// Threads; 0 is one for each core. The result does not depend on it.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    compute: ComputeArgs,
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
+    let compute = args.compute.options(args.resume.is_some())?;
     let (run, report) = match &args.resume {
         Some(run_dir) => {
             let run = RunDir::new(run_dir);
-            let report = go_on(&run, &run.record()?.root, compute(args, true))?;
+            let report = go_on(&run, &run.record()?.root, compute)?;
             (run, report)
         }
-        None => start(args)?,
+        None => start(args, compute)?,
     };
     print!("{}", report.to_text());
     println!(
@@ -70,7 +67,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn start(args: &TrainArgs) -> Result<(RunDir, Report)> {
+fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report)> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let run = RunDir::new(args.out.as_deref().context("`--out RUN_DIR` is missing")?);
     let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
@@ -83,7 +80,7 @@ fn start(args: &TrainArgs) -> Result<(RunDir, Report)> {
         skip_bad: args.skip_bad,
     };
     let dataset = Dataset::open(data, &options)?;
-    let report = train_new(&run, &config, dataset, compute(args, false))?;
+    let report = train_new(&run, &config, dataset, compute)?;
     Ok((run, report))
 }
 
@@ -144,23 +141,6 @@ pub(super) fn go_on(run: &RunDir, root: &Path, compute: training::Options) -> Re
     train_and_export(run, &config, &record, &pictures, compute)
 }
 
-fn compute(args: &TrainArgs, resume: bool) -> training::Options {
-    training::Options { device: args.device, threads: args.threads, resume }
-}
-
-impl DeviceKind {
-    fn name(self) -> &'static str {
-        match self {
-            DeviceKind::Flex => "burn-flex",
-            DeviceKind::Ndarray => "burn-ndarray",
-            #[cfg(feature = "wgpu")]
-            DeviceKind::Wgpu => "wgpu",
-            #[cfg(feature = "cuda")]
-            DeviceKind::Cuda => "CUDA",
-        }
-    }
-}
-
 fn train_and_export(
     run: &RunDir,
     config: &Config,
@@ -175,7 +155,7 @@ fn train_and_export(
         record.classes.len(),
         images.valid.len(),
         images.test.len(),
-        compute.device.name()
+        compute.device.describe()?
     );
     let data = pictures.training_data(config, record);
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;

@@ -7,6 +7,7 @@ mod average;
 mod aware;
 mod batch;
 mod checkpoint;
+mod device;
 mod initial;
 mod learner;
 mod loss;
@@ -18,13 +19,13 @@ pub mod timing;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use burn::tensor::Device;
 
 use crate::config::Config;
 use crate::graph::{Graph, Shape};
 
 pub use crate::metrics::Epoch;
 pub(crate) use batch::planes;
+pub use device::DeviceKind;
 pub use progress::{Batch, Console, Moment, Observer, Silent};
 
 /// Name of the configuration's copy in a run folder.
@@ -85,38 +86,6 @@ pub struct TrainingData<'a> {
     pub std: [f32; 3],
 }
 
-/// What computes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum DeviceKind {
-    /// burn-flex, on the CPU.
-    #[default]
-    Flex,
-    /// burn-ndarray, on the CPU, slower.
-    Ndarray,
-    /// Any graphics card.
-    #[cfg(feature = "wgpu")]
-    Wgpu,
-    /// An NVIDIA graphics card.
-    #[cfg(feature = "cuda")]
-    Cuda,
-}
-
-impl DeviceKind {
-    /// burn's handle.
-    #[must_use]
-    #[expect(deprecated, reason = "burn deprecates ndarray in favour of flex; it stays the choice that is compared")]
-    pub fn device(self) -> Device {
-        match self {
-            DeviceKind::Flex => Device::flex(),
-            DeviceKind::Ndarray => Device::ndarray(),
-            #[cfg(feature = "wgpu")]
-            DeviceKind::Wgpu => Device::wgpu(Default::default()),
-            #[cfg(feature = "cuda")]
-            DeviceKind::Cuda => Device::cuda(0),
-        }
-    }
-}
-
 /// How a run is computed, which does not change what it computes (up to the back end's rounding).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -161,7 +130,7 @@ pub fn check_new(run_dir: &Path) -> Result<()> {
 /// Trains a network and leaves `config.toml`, `metrics.csv`, `graph.postcard` and a checkpoint in `run_dir`.
 ///
 /// # Errors
-/// When the configuration is impossible, `run_dir` cannot be written, holds another run (without `resume`) or one
+/// When the device cannot be opened, the configuration is impossible, `run_dir` cannot be written, holds another run (without `resume`) or one
 /// of other images or another configuration (with it), or when the loss is no longer finite.
 pub fn train(
     data: &TrainingData,

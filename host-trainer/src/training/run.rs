@@ -56,7 +56,7 @@ impl<'a> Run<'a> {
         for (name, images) in [("training", train), ("validation", valid)] {
             ensure!(!images.labels.is_empty(), "there are no {name} images: add some, or change the split");
         }
-        let device = options.device.device().autodiff();
+        let device = options.device.open()?.autodiff();
         let task = Task { input: shape, classes, mean, std };
         let learner = Learner::new(config, task, train.labels, &device)?;
         let mut run = Self {

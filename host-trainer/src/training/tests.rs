@@ -17,6 +17,8 @@ use crate::graph::{FloatOp, pixels_to_input};
 use crate::quantise::quantise;
 use crate::quantise::tests::description;
 
+mod cards;
+
 /// Images of horizontal (class 0) and vertical (class 1) stripes with noise.
 struct Stripes {
     shape: Shape,

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::module::Module;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -25,9 +25,9 @@ impl Steps {
     /// A new network of this configuration and a batch for it.
     ///
     /// # Errors
-    /// When the network does not fit its input.
+    /// When the device cannot be opened or the network does not fit its input.
     pub fn new(config: &Config, classes: usize, device: DeviceKind) -> Result<Self> {
-        let device: Device = device.device().autodiff();
+        let device = device.open()?.autodiff();
         let shape = config.input.shape();
         let task = Task { input: shape, classes, mean: [0.5; 3], std: [0.25; 3] };
         let labels: Vec<usize> = (0..config.train.batch_size).map(|image| image % classes).collect();
