@@ -53,7 +53,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// Runs the network and calls `hook(index, output bytes)` after each operator; [`Model::ops`] gives these in order.
     pub fn run_profiled(&mut self, mut hook: impl FnMut(usize, &[i8])) {
         for (index, record) in self.model.records().iter().enumerate() {
-            let Some(entry) = Kernel::of(record).and_then(|kernel| self.linked.get(kernel)) else { continue };
+            let Some(entry) = Kernel::inlined_of(record).and_then(|kernel| self.linked.get(kernel)) else { continue };
             let output = (entry.run)(self.arena, record, self.model.weights());
             hook(index, self.arena.get(output).unwrap_or_default());
         }
