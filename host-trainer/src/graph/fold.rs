@@ -109,13 +109,23 @@ mod tests {
 
     #[test]
     fn same_padding_is_tflites() {
-        assert_eq!(same_padding(32, 3, 1), (1, 1));
-        assert_eq!(same_padding(32, 3, 2), (0, 1));
-        assert_eq!(same_padding(33, 3, 2), (1, 1));
-        assert_eq!(same_padding(7, 5, 3), (2, 2));
-        assert_eq!(same_padding(9, 1, 2), (0, 0));
-        assert_eq!(same_padding(2, 4, 4), (1, 1));
-        assert_eq!(same_padding(5, 4, 1), (1, 2));
+        // Input, kernel, stride; output, padding before and after.
+        let cases = [
+            (32, 3, 1, 32, (1, 1)),
+            (32, 3, 2, 16, (0, 1)),
+            (33, 3, 2, 17, (1, 1)),
+            (7, 5, 3, 3, (2, 2)),
+            (9, 1, 2, 5, (0, 0)),
+            (7, 1, 2, 4, (0, 0)),
+            (2, 4, 4, 1, (1, 1)),
+            (5, 4, 1, 5, (1, 2)),
+        ];
+        for (size, kernel, stride, output, (before, after)) in cases {
+            assert_eq!(same_padding(size, kernel, stride), (before, after));
+            let (window, shape) =
+                same_window(Shape { height: size, width: 32, channels: 2 }, kernel as u16, stride as u16);
+            assert_eq!((usize::from(window.pad_top), shape.height, shape.channels), (before, output, 2));
+        }
         let (window, shape) = same_window(Shape { height: 7, width: 32, channels: 2 }, 5, 3);
         assert_eq!((window.pad_top, window.pad_left), (2, 1));
         assert_eq!(shape, Shape { height: 3, width: 11, channels: 2 });
