@@ -5,11 +5,11 @@ use burn::tensor::Tensor;
 use no_std_infer::format::Window;
 
 use super::blocks::{Conv, Dense, Layer};
+use super::shapes::{side, window};
 use super::{Net, Task};
-use crate::config::{Activation, Block, Padding};
+use crate::config::{Activation, Block};
 use crate::graph::{
     BatchNorm, Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder, fold_batch_norm, fold_normalisation,
-    same_window, valid_window,
 };
 use crate::schedule::schedule_graph;
 
@@ -128,11 +128,7 @@ impl Builder {
 
     /// With `pixels` the convolution reads pixels less 128.
     fn conv(&mut self, name: String, conv: &Conv, pixels: Option<&Task>) {
-        let window = match conv.padding {
-            Padding::Same => same_window,
-            Padding::Valid => valid_window,
-        };
-        let (window, output) = window(self.shape, side(conv.kernel()), side(conv.stride));
+        let (window, output) = window(self.shape, conv.kernel(), conv.stride, conv.padding);
         let [outputs, inputs, kernel, _] = conv.weight.dims();
         let (order, axes) = match conv.depthwise {
             true => (WeightOrder::ChannelLast, [2, 3, 0, 1]),
@@ -221,11 +217,6 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().expect("parameters are f32")
 }
 
-/// Sizes are checked when the network is built.
-fn side(size: usize) -> u16 {
-    u16::try_from(size).expect("sizes of windows are below 65,536")
-}
-
 #[cfg(test)]
 mod tests {
     use burn::module::{Module, ModuleMapper};
@@ -235,7 +226,7 @@ mod tests {
 
     use super::super::Task;
     use super::*;
-    use crate::config::{Head, ModelConfig, Preset};
+    use crate::config::{Head, ModelConfig, Padding, Preset};
     use crate::graph::pixels_to_input;
 
     /// Changes every parameter and statistic, so that none keeps a value that would hide a mistake.

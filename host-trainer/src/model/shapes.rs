@@ -1,9 +1,24 @@
 //! Shapes of what blocks make, and what does not fit.
 
 use anyhow::{Result, ensure};
+use no_std_infer::format::Window;
 
 use crate::config::{Block, Padding};
-use crate::graph::Shape;
+use crate::graph::{Shape, same_window, valid_window};
+
+/// The window of a convolution, with sizes that [`output_shape`] accepts, and the shape of its output with the input's channels.
+pub(super) fn window(input: Shape, kernel: usize, stride: usize, padding: Padding) -> (Window, Shape) {
+    let window = match padding {
+        Padding::Same => same_window,
+        Padding::Valid => valid_window,
+    };
+    window(input, side(kernel), side(stride))
+}
+
+/// Sizes are checked when the network is built.
+pub(super) fn side(size: usize) -> u16 {
+    u16::try_from(size).expect("sizes of windows are below 65,536")
+}
 
 /// Refuses a window that is larger than what it reads.
 fn check_fits(what: &str, size: usize, shape: Shape) -> Result<()> {
@@ -22,22 +37,20 @@ fn check_fits(what: &str, size: usize, shape: Shape) -> Result<()> {
 /// # Errors
 /// When a size is out of range, or the block does not fit its input.
 pub(super) fn output_shape(block: &Block, shape: Shape) -> Result<Shape> {
-    let strided = |channels: usize, kernel: usize, stride: usize| {
+    let convolved = |channels: usize, kernel: usize, stride: usize, padding: Padding| {
         ensure!(channels > 0, "a block of the model has 0 channels: give it 1 or more");
         ensure!((1..256).contains(&kernel), "a convolution's kernel is {kernel}: choose 1 to 255");
         ensure!((1..256).contains(&stride), "a block's stride is {stride}: choose 1 to 255");
-        Ok(Shape { height: shape.height.div_ceil(stride), width: shape.width.div_ceil(stride), channels })
+        if padding == Padding::Valid {
+            check_fits("a convolution without padding", kernel, shape)?;
+        }
+        let (_, output) = window(shape, kernel, stride, padding);
+        Ok(Shape { channels, ..output })
     };
     match *block {
-        Block::Conv { channels, kernel, stride, padding, .. } => {
-            let same = strided(channels, kernel, stride)?;
-            let Padding::Valid = padding else { return Ok(same) };
-            check_fits("a convolution without padding", kernel, shape)?;
-            let valid = |size: usize| (size - kernel) / stride + 1;
-            Ok(Shape { height: valid(shape.height), width: valid(shape.width), channels })
-        }
+        Block::Conv { channels, kernel, stride, padding, .. } => convolved(channels, kernel, stride, padding),
         Block::Separable { channels, stride, .. } | Block::Residual { channels, stride } => {
-            strided(channels, 3, stride)
+            convolved(channels, 3, stride, Padding::Same)
         }
         Block::MaxPool { size } | Block::AveragePool { size } => {
             ensure!((1..256).contains(&size), "a pooling's size is {size}: choose 1 to 255");
