@@ -39,9 +39,7 @@ impl Net {
         }
         Ok(new)
     }
-}
 
-impl Net {
     /// `[out][in][height][width]` of the weights of a convolution that alone reads the input; `None` where the network
     /// starts otherwise.
     #[must_use]

@@ -130,8 +130,8 @@ pub fn check_new(run_dir: &Path) -> Result<()> {
 /// Trains a network and leaves `config.toml`, `metrics.csv`, `graph.postcard` and a checkpoint in `run_dir`.
 ///
 /// # Errors
-/// When the device cannot be opened, the configuration is impossible, `run_dir` cannot be written, holds another run (without `resume`) or one
-/// of other images or another configuration (with it), or when the loss is no longer finite.
+/// When the device cannot be opened, the configuration is impossible, `run_dir` cannot be written, holds another run
+/// (without `resume`) or one of other images or another configuration (with it), or when the loss is no longer finite.
 pub fn train(
     data: &TrainingData,
     config: &Config,
