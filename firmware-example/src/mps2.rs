@@ -18,8 +18,8 @@ use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::debug;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use no_std_device::Clock;
+use no_std_device::link::Unit;
 use no_std_infer::format::{HEADER_LEN, total_len};
-use no_std_infer::link::Unit;
 
 /// What differs from board to board, AN500 apart.
 struct Board {

@@ -3,7 +3,7 @@
 use no_std_infer::format::{ALIGN, Calibration, HEADER_LEN, Header, Info, Op, SECTION_LEN, Section, blob_crc, section};
 use no_std_infer::format::{Generator, Golden};
 use no_std_infer::golden;
-use no_std_infer::kernels::Portable;
+use no_std_infer::kernels::Generic;
 use no_std_infer::{Error, Interpreter, Model};
 
 use crate::aligned::Aligned;
@@ -47,7 +47,7 @@ pub fn write_with_golden(parts: &Parts<'_>, seed: u32) -> Result<Aligned<u8>, Er
     let plain = write(parts);
     let model = Model::parse(&plain)?;
     let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::with_kernels::<Portable>(&model, &mut arena)?;
+    let mut interpreter = Interpreter::with_kernels::<Generic>(&model, &mut arena)?;
     let (generator, mut layers) = (Generator::Xorshift32, Vec::new());
     golden::trace(&mut interpreter, generator, seed, |_, crc| layers.extend(crc.to_le_bytes()));
     let logits: Vec<u8> = interpreter.logits().iter().map(|&value| value as u8).collect();

@@ -1,8 +1,8 @@
 //! What each firmware takes, and how many frames a second it would reach.
 
 use anyhow::{Context, Result};
+use no_std_device::link::Picture;
 use no_std_infer::image::PixelFormat;
-use no_std_infer::link::Picture;
 use serde::Serialize;
 
 use crate::aligned::Aligned;

@@ -2,11 +2,11 @@
 
 use core::convert::Infallible;
 
+use crate::link::Unit;
 use embedded_hal::digital::{self, OutputPin};
 use embedded_io::{Read, ReadReady, Write};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use no_std_infer::image::Frame;
-use no_std_infer::link::Unit;
 
 /// A board. What it lacks is a [`NoCamera`], [`NoIndicator`] or [`NoFlash`].
 #[derive(Debug)]

@@ -1,7 +1,7 @@
 //! One picture through the network, with the cost of each step.
 
+use crate::link::{Failure, Picture};
 use no_std_infer::image::{Frame, preprocess};
-use no_std_infer::link::{Failure, Picture};
 use no_std_infer::{Interpreter, Model};
 
 use crate::board::Clock;

@@ -9,6 +9,7 @@ extern crate std;
 mod app;
 mod board;
 mod inference;
+pub mod link;
 mod serve;
 mod signature;
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Answers a host.
 
-use no_std_infer::format::number;
-use no_std_infer::golden::{SelfTestError, self_test};
-use no_std_infer::kernels::Linked;
-use no_std_infer::link::{
+use crate::link::{
     Failure, FrameError, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response,
     SelfTest, decode, encode,
 };
+use no_std_infer::format::number;
+use no_std_infer::golden::{SelfTestError, self_test};
+use no_std_infer::kernels::Linked;
 use no_std_infer::{Error, Model};
 
 use crate::board::{Clock, Link, MappedFlash};

@@ -1,8 +1,8 @@
 //! Whose models the firmware takes.
 
+use crate::link::UpdateError;
 use ed25519_dalek::{Digest, Sha512, Signature, VerifyingKey};
 use no_std_infer::format::{SIGNATURE_CONTEXT, Signed};
-use no_std_infer::link::UpdateError;
 
 /// Decides whether a blob comes from someone who may update the device.
 pub trait Trust {

@@ -5,9 +5,9 @@
 //! An update erases the other slot sector by sector, from its record on. So whatever an interruption leaves behind, either
 //! the new record is there and its blob complete, or the old slot is untouched and still the one that runs.
 
+use crate::link::{UpdateError, WRITE_ALIGN};
 use embedded_storage::nor_flash::ReadNorFlash;
 use no_std_infer::CRC32;
-use no_std_infer::link::{UpdateError, WRITE_ALIGN};
 
 use crate::board::MappedFlash;
 

@@ -1,9 +1,9 @@
 //! Brings another model to the device while one runs.
 
+use crate::link::{Slots, Update, UpdateError};
 use no_std_infer::format::{blob_crc, number};
 use no_std_infer::golden::{SelfTestError, self_test};
 use no_std_infer::kernels::Linked;
-use no_std_infer::link::{Slots, Update, UpdateError};
 use no_std_infer::{Error, Model};
 
 use crate::board::MappedFlash;

@@ -28,7 +28,6 @@ pub mod golden;
 pub mod image;
 mod interpreter;
 pub mod kernels;
-pub mod link;
 mod model;
 pub mod ops;
 pub mod reference;

@@ -16,7 +16,7 @@ use host_trainer::export::Report;
 use host_trainer::metrics::Share;
 use host_trainer::results::{Measured, Provenance, Results};
 use no_std_infer::Model;
-use no_std_infer::kernels::Portable;
+use no_std_infer::kernels::Generic;
 use serde_json::Value;
 use tests::mlperf::{self, Bytes, Golden, MODELS};
 
@@ -182,7 +182,7 @@ fn mlperf_rows() -> Result<Vec<Vec<String>>> {
     let share = |bytes: Bytes| format!("{} of {}", grouped(bytes.equal as u64), grouped(bytes.all as u64));
     let row = |(name, arena): (&str, Option<u32>)| {
         let golden = Golden::open(name, Limits { flash: 0, arena })?;
-        let [outputs, layers] = golden.compare::<Portable>()?;
+        let [outputs, layers] = golden.compare::<Generic>()?;
         let (device, instructions) = golden.compare_on_device(golden.inputs.len())?;
         let model = Model::parse(&golden.blob)?;
         Ok(vec![

@@ -9,9 +9,9 @@ use anyhow::Result;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_write};
 use host_trainer::aligned::Aligned;
 use host_trainer::device::Transport;
+use no_std_device::link::{Unit, max_frame_len};
 use no_std_device::{Anyone, Application, Board, Clock, MappedFlash, Memory, NoCamera, NoIndicator, Server};
 use no_std_infer::kernels::Linked;
-use no_std_infer::link::{Unit, max_frame_len};
 
 /// Longest request in bytes.
 const REQUEST_LEN: usize = 8 * 1024;

@@ -16,12 +16,12 @@ use host_trainer::device::{
 use host_trainer::evaluate::{Int8Output, infer, input_config, read_blob};
 use host_trainer::faces::{CLASSES, draw};
 use libtest_mimic::{Arguments, Trial};
+use no_std_device::link::{
+    Failure, FrameError, Message, Picture, Receiver, Request, Response, SelfTest, decode, encode,
+};
 use no_std_infer::Model;
 use no_std_infer::format::InputKind;
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
-use no_std_infer::link::{
-    Failure, FrameError, Message, Picture, Receiver, Request, Response, SelfTest, decode, encode,
-};
 use tests::app::{SIDE, drawn_frame};
 use tests::needing::trial;
 use tests::operators::without_names;

@@ -15,7 +15,7 @@ use host_trainer::aligned::Aligned;
 use host_trainer::emit::{Description, Limits, emit_within};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance};
-use no_std_infer::kernels::{Dsp, Kernels, Portable};
+use no_std_infer::kernels::{Armv7em, Generic, Kernels};
 use no_std_infer::reference::Reference;
 use serde_json::Value;
 
@@ -118,9 +118,9 @@ fn compare(case: &Case) -> (usize, Result<()>) {
         // With as much flash as is asked for, layers have other layouts.
         for blob in [&smallest, &import(&case.model, usize::MAX)?] {
             let model = Model::parse(blob).context("the blob is refused")?;
-            ensure!(run::<Portable>(&model, case)? == outputs, "the portable kernels differ from the reference");
+            ensure!(run::<Generic>(&model, case)? == outputs, "the generic kernels differ from the reference");
             ensure!(
-                run::<Dsp>(&model, case)? == outputs,
+                run::<Armv7em>(&model, case)? == outputs,
                 "the kernels for the DSP extension differ from the reference"
             );
         }

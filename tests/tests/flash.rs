@@ -16,9 +16,9 @@ use host_trainer::device::{
 use host_trainer::evaluate::{infer, read_blob};
 use host_trainer::signing::{generate, read_key, sign};
 use libtest_mimic::{Arguments, Trial};
+use no_std_device::link::{Failure, UpdateError};
 use no_std_infer::Model;
 use no_std_infer::format::section;
-use no_std_infer::link::{Failure, UpdateError};
 use tests::needing::trial;
 use tests::residual;
 

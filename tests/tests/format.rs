@@ -9,7 +9,7 @@ use host_trainer::evaluate::infer;
 use no_std_infer::format::{
     Calibration, HEADER_LEN, InputKind, Layout, Op, RECORD_LEN, Section, Tensor, VERSION, arena_len, section, total_len,
 };
-use no_std_infer::kernels::{Dsp, Kernel, KernelSet, Linked, Portable};
+use no_std_infer::kernels::{Armv7em, Generic, Kernel, KernelSet, Linked};
 use no_std_infer::ops::Form;
 use no_std_infer::reference::Reference;
 use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
@@ -34,8 +34,8 @@ fn refused_or_defined(blob: &[u8]) -> bool {
         return false;
     }
     let expected = outputs::<Reference>(&model, &input);
-    assert_eq!(outputs::<Portable>(&model, &input), expected);
-    assert_eq!(outputs::<Dsp>(&model, &input), expected);
+    assert_eq!(outputs::<Generic>(&model, &input), expected);
+    assert_eq!(outputs::<Armv7em>(&model, &input), expected);
     model.labels().for_each(drop);
     true
 }

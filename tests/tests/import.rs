@@ -14,7 +14,7 @@ use host_trainer::import::model::Network;
 use host_trainer::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
-use no_std_infer::kernels::Portable;
+use no_std_infer::kernels::Generic;
 use tests::gated::gated_classifier;
 use tests::tflite::{ENDS, FLOAT_ENDS, Maker, classifier, convolution, float_classifier};
 
@@ -54,7 +54,7 @@ fn a_classifier_with_float_ends_gives_litert_s_bytes() {
         Description { name: "c", labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
     let emitted = emit(&lowered.model, &description).expect("it is emitted");
     let model = Model::parse(&emitted.blob).expect("it is valid");
-    assert_eq!(tests::outputs::<Portable>(&model, &picture()), [&FEATURES[..], &RECTIFIED, &LOGITS, &SHARES]);
+    assert_eq!(tests::outputs::<Generic>(&model, &picture()), [&FEATURES[..], &RECTIFIED, &LOGITS, &SHARES]);
     assert_eq!(model.info().logits.channels, 3);
     assert_eq!((model.info().input.tensor.scale, model.info().input.tensor.zero_point), (1.0 / 255.0, -128));
 }
@@ -85,7 +85,7 @@ fn functions_that_follow_each_other_become_one_table() {
         let description =
             Description { name: "t", labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
         let emitted = emit(&lowered.model, &description).expect("it is emitted");
-        let outputs = tests::outputs::<Portable>(&Model::parse(&emitted.blob).expect("it is valid"), inputs);
+        let outputs = tests::outputs::<Generic>(&Model::parse(&emitted.blob).expect("it is valid"), inputs);
         assert_eq!(outputs.len(), 1, "{:?}", lowered.model.ops);
         (outputs.concat(), lowered.model.constants.len())
     };
@@ -203,7 +203,7 @@ fn a_float_model_is_quantised_on_a_folder_of_pictures() {
     let bytes = fs::read(&blob).expect("the blob was written");
     let aligned = host_trainer::aligned::Aligned::copy_of(&bytes);
     let parsed = Model::parse(&aligned).expect("it is valid");
-    let outputs = tests::outputs::<Portable>(&parsed, &picture());
+    let outputs = tests::outputs::<Generic>(&parsed, &picture());
     let shares = outputs.last().expect("it has layers");
     for (made, expected) in shares.iter().zip([0.115_159_24, 0.802_650_75, 0.082_190_05_f32]) {
         assert!(((f32::from(*made) + 128.0) / 256.0 - expected).abs() < 0.03, "{shares:?}");

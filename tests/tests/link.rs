@@ -10,10 +10,10 @@ use anyhow::{Context, Result, ensure};
 use host_trainer::aligned::Aligned;
 use host_trainer::device::{Device, DeviceParity, Faulty, Patience, Transport, check_update};
 use host_trainer::evaluate::infer;
-use no_std_infer::Model;
-use no_std_infer::link::{
+use no_std_device::link::{
     Failure, FrameError, Message, PROTOCOL, Receiver, Request, Response, SelfTest, decode, encode,
 };
+use no_std_infer::Model;
 use proptest::prelude::*;
 use tests::in_process::InProcess;
 use tests::residual;

@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use host_trainer::device;
 use host_trainer::emit::Limits;
 use libtest_mimic::{Arguments, Trial};
-use no_std_infer::kernels::{Dsp, Portable};
+use no_std_infer::kernels::{Armv7em, Generic};
 use no_std_infer::reference::Reference;
 use tests::mlperf::{Bytes, Golden, MODELS, missing};
 use tests::needing::trial;
@@ -40,8 +40,8 @@ fn on_the_host(name: &str) -> Result<()> {
     for limits in LIMITS {
         let golden = Golden::open(name, limits)?;
         // The reference transforms weights back slowly.
-        let other = if limits.flash == 0 { golden.compare::<Reference>() } else { golden.compare::<Dsp>() };
-        for [outputs, layers] in [golden.compare::<Portable>()?, other?] {
+        let other = if limits.flash == 0 { golden.compare::<Reference>() } else { golden.compare::<Armv7em>() };
+        for [outputs, layers] in [golden.compare::<Generic>()?, other?] {
             all_equal(outputs)?;
             all_equal(layers)?;
         }

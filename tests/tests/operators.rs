@@ -8,7 +8,7 @@ use no_std_infer::Model;
 use no_std_infer::format::{
     Clamp, Concat, Constant, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax, Tensor,
 };
-use no_std_infer::kernels::{Dsp, Kernels, Paired, Portable, Scalar, Single};
+use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernels};
 use no_std_infer::ops::{AddLayer, ConvLayer, DenseLayer, Form};
 use no_std_infer::reference::Reference;
 use proptest::prelude::*;
@@ -89,10 +89,10 @@ fn conforms(kind: Kind, seed: u64) -> Result<(), TestCaseError> {
     let case = random(kind, seed);
     let model = Model::parse(&case.blob).map_err(|error| TestCaseError::fail(format!("{kind:?}: {error}")))?;
     let expected = outputs::<Reference>(&model, &case.input);
-    gives::<Portable>(&model, &case, &expected)?;
-    gives::<Dsp>(&model, &case, &expected)?;
-    gives::<Scalar<Single>>(&model, &case, &expected)?;
-    gives::<Scalar<Paired>>(&model, &case, &expected)
+    gives::<Generic>(&model, &case, &expected)?;
+    gives::<Armv7em>(&model, &case, &expected)?;
+    gives::<Armv7m>(&model, &case, &expected)?;
+    gives::<Armv6m>(&model, &case, &expected)
 }
 
 fn gives<K: Kernels>(model: &Model<'_>, case: &Case, expected: &[Vec<i8>]) -> Result<(), TestCaseError> {
@@ -179,7 +179,7 @@ fn random_cases_have_transformed_weights() {
             over += u32::from(conv.input.overlaps(&conv.output));
             let (height, width) = (usize::from(conv.output.height), conv.output.width);
             shapes.insert((height.is_multiple_of(form.tile()), width > 8, width % 8 == 0));
-            values.extend(outputs::<Portable>(&model, &case.input)[2].iter().copied());
+            values.extend(outputs::<Generic>(&model, &case.input)[2].iter().copied());
         }
         assert!(transformed > 450 && values.len() == 256, "{form:?}: {transformed} {values:?}");
         assert!(shapes.len() >= if form == Form::Stride2 { 6 } else { 8 }, "{form:?}: {shapes:?}");
@@ -200,7 +200,7 @@ fn random_cases_are_not_trivial() {
         strided += u32::from(conv.window.stride_h > 1);
         dilated += u32::from(conv.window.dilation_h > 1);
         packed += u32::from(conv.weights.layout == Layout::Packed);
-        for &value in &outputs::<Portable>(&model, &case.input)[2] {
+        for &value in &outputs::<Generic>(&model, &case.input)[2] {
             values[(i32::from(value) + 128) as usize] += 1;
         }
     }

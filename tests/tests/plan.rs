@@ -3,7 +3,7 @@
 use no_std_infer::Model;
 use no_std_infer::format::Tensor;
 use no_std_infer::golden::self_test;
-use no_std_infer::kernels::{Dsp, Portable};
+use no_std_infer::kernels::{Armv7em, Generic};
 use no_std_infer::reference::Reference;
 use tests::networks::{Network, preset, random};
 use tests::outputs;
@@ -54,8 +54,8 @@ fn runs_alike(network: &Network) {
     self_test(&model, &mut arena).expect("the golden vector was made by this engine");
     for input in &network.inputs {
         let expected = outputs::<Reference>(&model, input);
-        assert_eq!(outputs::<Portable>(&model, input), expected);
-        assert_eq!(outputs::<Dsp>(&model, input), expected);
+        assert_eq!(outputs::<Generic>(&model, input), expected);
+        assert_eq!(outputs::<Armv7em>(&model, input), expected);
     }
 }
 

@@ -8,7 +8,7 @@ use host_trainer::pack::pack;
 use host_trainer::stripes::{Group, Layers};
 use no_std_infer::format::{Op, Tensor};
 use no_std_infer::golden::self_test;
-use no_std_infer::kernels::{Dsp, Kernels, Paired, Portable, Scalar, Single};
+use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernels};
 use no_std_infer::reference::Reference;
 use no_std_infer::{Error, Model, OpError};
 use tests::outputs;
@@ -31,10 +31,10 @@ fn stripes_give_the_bytes_of_whole_layers() {
         striped += usize::from(model.ops().count() > plain.ops().count());
         moves += (0..model.ops().count()).filter(|&index| layers.layer(index).is_none()).count();
         same_layers::<Reference>(&plain, &model, &layers, &input);
-        same_layers::<Portable>(&plain, &model, &layers, &input);
-        same_layers::<Dsp>(&plain, &model, &layers, &input);
-        same_layers::<Scalar<Single>>(&plain, &model, &layers, &input);
-        same_layers::<Scalar<Paired>>(&plain, &model, &layers, &input);
+        same_layers::<Generic>(&plain, &model, &layers, &input);
+        same_layers::<Armv7em>(&plain, &model, &layers, &input);
+        same_layers::<Armv7m>(&plain, &model, &layers, &input);
+        same_layers::<Armv6m>(&plain, &model, &layers, &input);
         self_test(&model, &mut Aligned::new(model.arena_len())).expect("the golden vector is that of the stripes");
     }
     assert!(striped > 50 && moves > 50, "{striped} networks in stripes, {moves} moves of rows");

@@ -37,7 +37,7 @@ const CLASSES: usize = 256;
 /// A score moves by a quarter of the distance with each frame.
 const SMOOTHING: u8 = 2;
 /// Room for all results as a frame.
-const ANSWER_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+const ANSWER_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 
 #[entry]
 fn main() -> ! {

@@ -5,7 +5,7 @@ use core::ptr;
 
 use cortex_m::peripheral::{DCB, DWT};
 use no_std_device::Clock;
-use no_std_infer::link::Unit;
+use no_std_device::link::Unit;
 
 use crate::wrapping::extend;
 

@@ -40,7 +40,7 @@ const RESULTS_LEN: usize = 4 * 1024;
 /// Most classes whose scores are smoothed.
 const CLASSES: usize = 256;
 /// Room for all results as a frame.
-const ANSWER_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+const ANSWER_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 
 bind_interrupts!(struct Interrupts {
     USBCTRL_IRQ => usb::InterruptHandler<USB>;

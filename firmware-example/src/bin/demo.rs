@@ -7,9 +7,9 @@ use core::fmt::{self, Write};
 use cortex_m_rt::entry;
 use firmware_example::mps2::{Mps2, Ticks, exit, name};
 use firmware_example::{ARENA_LEN, LINKED, MODEL};
+use no_std_device::link::Picture;
 use no_std_device::{Clock, Costs, infer};
 use no_std_infer::image::PixelFormat;
-use no_std_infer::link::Picture;
 use no_std_infer::{Arena, Interpreter, Model};
 
 /// A camera's frame.

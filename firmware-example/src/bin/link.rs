@@ -13,7 +13,7 @@ const REQUEST_LEN: usize = 256 * 1024;
 /// Operators, classes and outputs of 16 KiB in all fit.
 const RESULTS_LEN: usize = 16 * 1024;
 /// Room for all results as a frame.
-const FRAME_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+const FRAME_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 
 #[entry]
 fn main() -> ! {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use no_std_infer::format::{Softmax, Tensor};
-use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::kernels::{Generic, Kernels};
 
 use crate::quantise::{Quantisation, softmax_parameters};
 
@@ -29,7 +29,7 @@ pub fn engine_bytes(logits: &[i8], scale: f32, temperature: f32) -> Result<Vec<u
     let Quantisation { scale, zero_point } = Quantisation::PROBABILITY;
     let output = Tensor { offset: channels, scale, zero_point, ..input };
     let mut arena = [logits, logits].concat();
-    Portable::softmax(&mut arena, &Softmax { input, output, multiplier, diff_min }, 0..1);
+    Generic::softmax(&mut arena, &Softmax { input, output, multiplier, diff_min }, 0..1);
     Ok(arena[output.range()].iter().map(|&byte| byte as u8 ^ 0x80).collect())
 }
 

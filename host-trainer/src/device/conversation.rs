@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, bail};
-use no_std_infer::link::{
+use no_std_device::link::{
     Failure, FrameError, Message, PROTOCOL, Picture, Receiver, Request, Response, Update, decode, encode,
     hello_protocol, max_frame_len,
 };

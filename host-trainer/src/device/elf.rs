@@ -37,7 +37,7 @@ impl Engine {
             || of(&["no_std_infer"]) && of(&["5model", "5check", "6format", "6golden", "6linked"])
         {
             self.parsing += size;
-        } else if name.starts_with("no_std_infer_") || of(&["7kernels"]) && !of(&["8portable"]) {
+        } else if name.starts_with("no_std_infer_") || of(&["7kernels"]) && !of(&["7generic"]) {
             self.kernels += size;
         } else if of(&["no_std_infer"]) {
             self.rest += size;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::Generator;
 use no_std_infer::golden::trace;
-use no_std_infer::kernels::Portable;
+use no_std_infer::kernels::Generic;
 use no_std_infer::{Interpreter, Model};
 use serde::{Deserialize, Serialize};
 
@@ -149,7 +149,7 @@ impl Report {
             model.golden().map_or((Generator::Xorshift32, SEED), |golden| (golden.generator, golden.seed));
         let mut layers = Vec::new();
         let mut arena = Aligned::new(model.arena_len());
-        let mut interpreter = Interpreter::with_kernels::<Portable>(model, &mut arena)?;
+        let mut interpreter = Interpreter::with_kernels::<Generic>(model, &mut arena)?;
         trace(&mut interpreter, generator, seed, |_, crc| layers.push(crc));
         ensure!(
             layers.len() == self.layers.len(),

@@ -19,7 +19,7 @@ mod transport;
 mod update;
 
 use anyhow::{Result, bail, ensure};
-use no_std_infer::link::{Hello, Inference, ModelInfo, Picture, Request, Response, SelfTest, Slots, Unit};
+use no_std_device::link::{Hello, Inference, ModelInfo, Picture, Request, Response, SelfTest, Slots, Unit};
 
 pub use conversation::{Conversation, Faults, Patience};
 pub use core::Core;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use anyhow::{Result, ensure};
-use no_std_infer::link::Unit;
+use no_std_device::link::Unit;
 use serde::Serialize;
 
 use super::{Device, Faults};

@@ -1,10 +1,10 @@
 //! Sends a device another blob.
 
 use anyhow::{Result, bail, ensure};
+use no_std_device::link::{Failure, ModelInfo, Request, Response, Slots, Update, UpdateError, WRITE_ALIGN};
 use no_std_infer::Model;
 use no_std_infer::format::Signed;
 use no_std_infer::kernels::KernelSet;
-use no_std_infer::link::{Failure, ModelInfo, Request, Response, Slots, Update, UpdateError, WRITE_ALIGN};
 
 use super::{Description, Device, REQUEST_FIELDS_LEN, greet, other_answer};
 use crate::signing::{fingerprint, is_valid};

@@ -4,12 +4,12 @@ use std::convert::Infallible;
 use std::vec;
 use std::vec::Vec;
 
+use crate::link::{Failure, Message, Receiver, Request, Response, Unit, Update, UpdateError, decode, encode};
 use embedded_hal::digital;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use no_std_infer::format::{HEADER_LEN, SECTION_LEN, Section, arena_len, blob_crc, section};
 use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::{Kernel, KernelSet, Linked};
-use no_std_infer::link::{Failure, Message, Receiver, Request, Response, Unit, Update, UpdateError, decode, encode};
 use no_std_infer::{Arena, include_model};
 
 use super::*;

@@ -4,7 +4,7 @@
 use core::cell::Cell;
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("copy.s"), options(raw));
+core::arch::global_asm!(include_str!("arch/armv7em/copy.s"), options(raw));
 
 #[cfg(dsp)]
 unsafe extern "C" {

@@ -8,10 +8,10 @@
 //! it: it reads and writes in the order that [`Overlap`](crate::ops::Overlap) asks for. Where they lie apart, every set gives
 //! the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
 
+mod arch;
 mod copy;
-mod dsp;
+mod generic;
 mod linked;
-mod portable;
 mod rows;
 mod scalar;
 mod set;
@@ -19,61 +19,47 @@ mod window;
 
 use core::ops::Range;
 
-pub use dsp::Dsp;
+pub use arch::{Armv6m, Armv7em, Armv7m, Native};
+pub use generic::Generic;
 pub use linked::Linked;
-pub use portable::Portable;
-pub use scalar::{Block, Paired, Scalar, Single};
 pub use set::{Kernel, KernelSet};
 
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
 use crate::ops::{AddLayer, ConvLayer, DenseLayer};
 
-/// The fastest set for the target that the crate is compiled for.
-#[cfg(dsp)]
-pub type Native = Dsp;
-/// The fastest set for the target that the crate is compiled for.
-#[cfg(armv6m)]
-pub type Native = Scalar<Paired>;
-/// The fastest set for the target that the crate is compiled for.
-#[cfg(all(scalar, not(armv6m)))]
-pub type Native = Scalar<Single>;
-/// The fastest set for the target that the crate is compiled for.
-#[cfg(not(any(dsp, scalar)))]
-pub type Native = Portable;
-
-/// The methods of [`Kernels`] for which no set has kernels of its own: they run the portable ones.
-macro_rules! portable_kernels {
+/// The methods of [`Kernels`] for which no set has kernels of its own: they run the generic ones.
+macro_rules! generic_kernels {
     () => {
         fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
-            Portable::clamp(arena, op, rows);
+            Generic::clamp(arena, op, rows);
         }
 
         fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
-            Portable::lookup(arena, op, table, rows);
+            Generic::lookup(arena, op, table, rows);
         }
 
         fn reshape(arena: &mut [i8], op: &Reshape) {
-            Portable::reshape(arena, op);
+            Generic::reshape(arena, op);
         }
 
         fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
-            Portable::mul(arena, op, rows);
+            Generic::mul(arena, op, rows);
         }
 
         fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
-            Portable::pad(arena, op, rows);
+            Generic::pad(arena, op, rows);
         }
 
         fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
-            Portable::concat(arena, op, rows);
+            Generic::concat(arena, op, rows);
         }
 
         fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
-            Portable::constant(arena, op, values);
+            Generic::constant(arena, op, values);
         }
     };
 }
-use portable_kernels;
+use generic_kernels;
 
 /// A set of kernels. The methods correspond to the variants of [`Op`](crate::format::Op), where the semantics stand.
 pub trait Kernels {

@@ -13,7 +13,7 @@ use cortex_m_semihosting::debug;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use no_std_device::{Board, Camera, Clock, NoFlash, NoIndicator};
 use no_std_infer::image::{Frame, PixelFormat};
-use no_std_infer::link::Unit;
+use no_std_device::link::Unit;
 
 /// The board's UARTs: the first is the console, the second the link to a host.
 const CONSOLE: usize = 0x4000_4000;

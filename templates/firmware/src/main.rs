@@ -27,7 +27,7 @@ const SMOOTHING: u8 = 1;
 const REQUEST_LEN: usize = 32 * 1024;
 /// Operators, classes and outputs of 2 KiB in all fit into an answer.
 const RESULTS_LEN: usize = 2 * 1024;
-const ANSWER_LEN: usize = no_std_infer::link::max_frame_len(RESULTS_LEN + 64);
+const ANSWER_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 /// Frames after which QEMU ends.
 const FRAMES: u32 = 3;
 

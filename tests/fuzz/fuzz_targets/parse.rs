@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use no_std_infer::format::{ALIGN, HEADER_LEN, MAGIC, VERSION, blob_crc};
-use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::kernels::{Generic, Kernels};
 use no_std_infer::reference::Reference;
 use no_std_infer::{Interpreter, Model};
 
@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
     model.labels().for_each(drop);
     let work: u64 = model.ops().map(|op| op.macs() + windows(&op)).sum();
     if model.arena_len() <= ARENA_MAX && work <= WORK_MAX {
-        assert!(outputs::<Portable>(&model) == outputs::<Reference>(&model));
+        assert!(outputs::<Generic>(&model) == outputs::<Reference>(&model));
     }
 });
 

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
-use no_std_infer::kernels::{Kernels, Portable};
+use no_std_infer::kernels::{Generic, Kernels};
 use no_std_infer::ops::AddLayer;
 
 use super::Lowering;
@@ -63,8 +63,8 @@ impl Lowering<'_> {
         let [a, b] = if at == 0 { [input, scalar] } else { [scalar, input] };
         let mut arena: Vec<i8> = (i8::MIN..=i8::MAX).chain([0; 256]).chain([value]).collect();
         match self.sum_or_product(op, a, b, output)? {
-            Op::Add(op) => Portable::add(&mut arena, &AddLayer { op: &op, tables: [None; 2] }, 0..1),
-            Op::Mul(op) => Portable::mul(&mut arena, &op, 0..1),
+            Op::Add(op) => Generic::add(&mut arena, &AddLayer { op: &op, tables: [None; 2] }, 0..1),
+            Op::Mul(op) => Generic::mul(&mut arena, &op, 0..1),
             _ => bail!("it is neither a sum nor a product"),
         }
         let made = arena.get(output.range()).and_then(|values| values.first_chunk());

@@ -8,7 +8,7 @@ use crate::format::{Conv2d, Op};
 use crate::ops::{PackedDepthwise, PackedParams, Plane};
 
 #[cfg(armv7m)]
-core::arch::global_asm!(include_str!("depthwise.s"), options(raw));
+core::arch::global_asm!(include_str!("../arch/armv7m/depthwise.s"), options(raw));
 
 #[cfg(armv7m)]
 #[repr(C)]

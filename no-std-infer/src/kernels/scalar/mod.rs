@@ -2,31 +2,27 @@
 //!
 //! A convolution copies the patches of four output pixels into a panel and multiplies it with two output channels at a
 //! time, in one of two ways ([`Block`]). Each has a loop in assembly for the core that it was made for, and a plain model,
-//! which runs on every other target. Operators without a kernel of their own here run the portable one.
+//! which runs on every other target. Operators without a kernel of their own here run the generic one.
 
 mod add;
 mod conv;
 mod depthwise;
-mod paired;
 mod patch;
 mod requantise;
-mod single;
 mod weights;
 
 use core::cell::Cell;
 use core::marker::PhantomData;
 use core::ops::Range;
 
-pub use self::paired::Paired;
-use self::patch::Patch;
-pub use self::single::Single;
-use self::weights::Weights;
-use super::{Kernels, Portable};
+pub use self::patch::Patch;
+pub use self::weights::Weights;
+use super::{Generic, Kernels};
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
 use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
 
 /// Pixels of a panel.
-const PIXELS: usize = 4;
+pub const PIXELS: usize = 4;
 
 /// Kernels for cores without vector instructions, with one of the ways to multiply a panel.
 #[derive(Clone, Copy, Debug, Default)]
@@ -62,10 +58,10 @@ impl<B: Block> Kernels for Scalar<B> {
             Constants::Packed(packed) => conv::packed::<B>(arena, layer.op, packed, rows),
             Constants::Winograd(winograd) => {
                 if conv::winograd::<B>(arena, layer.op, winograd, rows.clone()).is_none() {
-                    Portable::conv2d(arena, layer, rows);
+                    Generic::conv2d(arena, layer, rows);
                 }
             }
-            _ => Portable::conv2d(arena, layer, rows),
+            _ => Generic::conv2d(arena, layer, rows),
         }
     }
 
@@ -73,39 +69,39 @@ impl<B: Block> Kernels for Scalar<B> {
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
-            _ => Portable::depthwise_conv2d(arena, layer, rows),
+            _ => Generic::depthwise_conv2d(arena, layer, rows),
         }
     }
 
     fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        Portable::dense(arena, layer);
+        Generic::dense(arena, layer);
     }
 
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        Portable::max_pool2d(arena, op, rows);
+        Generic::max_pool2d(arena, op, rows);
     }
 
     fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        Portable::average_pool2d(arena, op, rows);
+        Generic::average_pool2d(arena, op, rows);
     }
 
     #[inline(always)]
     fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
         match layer.tables {
-            [None, None] => Portable::add(arena, layer, rows),
+            [None, None] => Generic::add(arena, layer, rows),
             _ => add::add(arena, layer, rows),
         }
     }
 
     fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
-        Portable::softmax(arena, op, rows);
+        Generic::softmax(arena, op, rows);
     }
 
     fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
-        Portable::mean(arena, op, rows);
+        Generic::mean(arena, op, rows);
     }
 
-    super::portable_kernels!();
+    super::generic_kernels!();
 }
 
 #[cfg(test)]
@@ -117,6 +113,7 @@ mod tests {
     use super::*;
     use crate::Arena;
     use crate::fixed::{Multiplier, clamp_i8};
+    use crate::kernels::arch::{armv6m::Paired, armv7m::Single};
     use crate::ops::{ChannelParams, Channels, OutputParams, PackedParams};
 
     const PAIRS: usize = 40;

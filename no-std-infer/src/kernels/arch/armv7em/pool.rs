@@ -6,7 +6,7 @@ use core::ops::Range;
 use super::four::{self, Pixels, SUM_MAX};
 use crate::fixed::clamp_i8;
 use crate::format::{Activation, Mean, Pool2d, Tensor};
-use crate::kernels::portable::rounded_mean;
+use crate::kernels::generic::rounded_mean;
 
 /// Output rows `rows` of a max pooling.
 pub fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {

@@ -44,7 +44,7 @@ impl core::error::Error for FrameError {}
 /// [`FrameError::TooLong`] when it does not fit; [`max_frame_len`] tells how much always fits.
 pub fn encode<'b, T: Serialize>(message: &Message<T>, buffer: &'b mut [u8]) -> Result<&'b [u8], FrameError> {
     let cobs = Cobs::try_new(Slice::new(buffer)).map_err(|_| FrameError::TooLong)?;
-    let flavour = CrcModifier::new(cobs, crate::CRC32.digest());
+    let flavour = CrcModifier::new(cobs, no_std_infer::CRC32.digest());
     match postcard::serialize_with_flavor(message, flavour) {
         Ok(frame) => Ok(frame),
         Err(_) => Err(FrameError::TooLong),
@@ -109,7 +109,11 @@ impl<'b> Receiver<'b> {
 /// Checks a message that its checksum follows.
 fn open(bytes: &[u8]) -> Result<&[u8], FrameError> {
     let (message, crc) = bytes.split_last_chunk::<CRC_LEN>().ok_or(FrameError::Truncated)?;
-    if crate::CRC32.checksum(message) == u32::from_le_bytes(*crc) { Ok(message) } else { Err(FrameError::BadCrc) }
+    if no_std_infer::CRC32.checksum(message) == u32::from_le_bytes(*crc) {
+        Ok(message)
+    } else {
+        Err(FrameError::BadCrc)
+    }
 }
 
 /// Decodes the bytes of a message, which may borrow from them.

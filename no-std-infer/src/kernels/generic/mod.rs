@@ -23,9 +23,9 @@ use crate::ops::{AddLayer, Channels, Constants, ConvLayer, DenseLayer, DenseWeig
 
 /// Kernels for any target.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Portable;
+pub struct Generic;
 
-impl Kernels for Portable {
+impl Kernels for Generic {
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         let op = layer.op;
         let (weights, channels) = match &layer.constants {

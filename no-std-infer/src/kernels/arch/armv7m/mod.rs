@@ -4,8 +4,8 @@
 use core::cell::Cell;
 
 #[cfg(armv7m)]
-use super::Patch;
-use super::{Block, PIXELS, Weights};
+use crate::kernels::scalar::Patch;
+use crate::kernels::scalar::{Block, PIXELS, Weights};
 
 #[cfg(armv7m)]
 core::arch::global_asm!(include_str!("single.s"), options(raw));

@@ -5,8 +5,8 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{FrameError, Update, UpdateError};
-use crate::image::PixelFormat;
-use crate::kernels::KernelSet;
+use no_std_infer::image::PixelFormat;
+use no_std_infer::kernels::KernelSet;
 
 /// The version of the protocol that this crate speaks.
 pub const PROTOCOL: u16 = 4;
@@ -38,7 +38,7 @@ pub enum Request<'a> {
 pub enum Picture<'a> {
     /// The network's input as it is, int8, HWC.
     Input(&'a [u8]),
-    /// A camera's frame, which the device crops and resizes with [`crate::image`].
+    /// A camera's frame, which the device crops and resizes with [`no_std_infer::image`].
     Frame {
         /// How the bytes encode the pixels.
         format: PixelFormat,
@@ -116,7 +116,7 @@ pub struct ModelInfo {
     pub classes: u32,
     /// Number of operators.
     pub ops: u16,
-    /// The model's number, see [`section::NUMBER`](crate::format::section::NUMBER), where it has one.
+    /// The model's number, see [`section::NUMBER`](no_std_infer::format::section::NUMBER), where it has one.
     pub number: Option<u32>,
 }
 

@@ -29,7 +29,7 @@
 //! After the answer to a commit it starts with the new model, and forgets conversations: the host says [`Request::Hello`].
 //!
 //! ```
-//! use no_std_infer::link::{Message, Receiver, Request, decode, encode};
+//! use no_std_device::link::{Message, Receiver, Request, decode, encode};
 //!
 //! let mut buffer = [0; 16];
 //! let sent = Message { id: 7, body: Request::SelfTest };
@@ -41,7 +41,7 @@
 //!         assert_eq!(decode::<Request>(bytes?)?, sent);
 //!     }
 //! }
-//! # Ok::<(), no_std_infer::link::FrameError>(())
+//! # Ok::<(), no_std_device::link::FrameError>(())
 //! ```
 
 mod frame;

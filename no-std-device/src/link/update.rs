@@ -4,7 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::Kernel;
+use no_std_infer::kernels::Kernel;
 
 /// Every [`Update::Write`] but a blob's last has a multiple of this many bytes.
 pub const WRITE_ALIGN: usize = 256;

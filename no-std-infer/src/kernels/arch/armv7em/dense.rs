@@ -1,10 +1,10 @@
-//! Fully connected layers with packed weights, four outputs at a time. Their model is the portable kernel.
+//! Fully connected layers with packed weights, four outputs at a time. Their model is the generic kernel.
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
 
 use crate::format::{Activation, CHANNEL_LEN, DENSE_BLOCK_LEN};
-use crate::kernels::portable::dense::{Block, finish};
+use crate::kernels::generic::dense::{Block, finish};
 use crate::ops::{Channels, DENSE_BLOCK, DenseLayer, DenseParams, ENTRIES_IN_BLOCKS, groups};
 
 /// Parameters of four outputs.

@@ -1,7 +1,7 @@
 //! Kernels for cores with Arm's DSP extension (Cortex-M4, M7; M33 and others where present).
 //!
 //! Elsewhere every instruction and every loop in assembly is replaced by a plain model with the same result, so that the
-//! same kernels run in tests on any host. Operators without a kernel of their own here run the portable one.
+//! same kernels run in tests on any host. Operators without a kernel of their own here run the generic one.
 
 /// Puts assembly into the program. On Armv8-M the assembler has to be told of the DSP extension, by a core that has it.
 #[cfg(all(dsp, armv8m))]
@@ -34,15 +34,15 @@ mod winograd;
 
 use core::ops::Range;
 
-use super::{Kernels, Portable};
 use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
+use crate::kernels::{Generic, Kernels, generic_kernels};
 use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
 
 /// Kernels for cores with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Dsp;
+pub struct Armv7em;
 
-impl Kernels for Dsp {
+impl Kernels for Armv7em {
     #[inline(always)]
     fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
@@ -50,7 +50,7 @@ impl Kernels for Dsp {
             Constants::Winograd(constants) => {
                 winograd::conv2d(arena, layer.op, constants, rows, winograd::Loops::of(constants.form));
             }
-            _ => Portable::conv2d(arena, layer, rows),
+            _ => Generic::conv2d(arena, layer, rows),
         }
     }
 
@@ -58,7 +58,7 @@ impl Kernels for Dsp {
     fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
         match &layer.constants {
             Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
-            _ => Portable::depthwise_conv2d(arena, layer, rows),
+            _ => Generic::depthwise_conv2d(arena, layer, rows),
         }
     }
 
@@ -68,7 +68,7 @@ impl Kernels for Dsp {
         if let crate::ops::DenseWeights::Packed(blocks) = layer.weights {
             return dense::packed(arena, layer, blocks);
         }
-        Portable::dense(arena, layer);
+        Generic::dense(arena, layer);
     }
 
     fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
@@ -82,18 +82,18 @@ impl Kernels for Dsp {
     #[inline(always)]
     fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
         match layer.tables {
-            [None, None] => Portable::add(arena, layer, rows),
+            [None, None] => Generic::add(arena, layer, rows),
             _ => add::add(arena, layer, rows),
         }
     }
 
     fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
-        Portable::softmax(arena, op, rows);
+        Generic::softmax(arena, op, rows);
     }
 
     fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
         pool::mean(arena, op, rows);
     }
 
-    super::portable_kernels!();
+    generic_kernels!();
 }

@@ -7,7 +7,7 @@
 
 use core::cell::Cell;
 
-use super::{Block, PIXELS, Weights};
+use crate::kernels::scalar::{Block, PIXELS, Weights};
 
 #[cfg(armv6m)]
 core::arch::global_asm!(include_str!("paired.s"), options(raw));
