@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use no_std_infer::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape, Softmax};
 use no_std_infer::kernels::Kernels;
-use no_std_infer::ops::{AddLayer, ConvLayer, DenseLayer};
+use no_std_infer::operators::{AddLayer, ConvLayer, DenseLayer};
 
 /// Longest arena that can be supervised, in bytes.
 pub const ARENA_MAX: usize = 128 * 1024;

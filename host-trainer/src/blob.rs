@@ -47,7 +47,7 @@ pub fn write_with_golden(parts: &Parts<'_>, seed: u32) -> Result<Aligned<u8>, Er
     let plain = write(parts);
     let model = Model::parse(&plain)?;
     let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::with_kernels::<Generic>(&model, &mut arena)?;
+    let mut interpreter = Interpreter::with_kernels::<Generic>(model, &mut arena)?;
     let (generator, mut layers) = (Generator::Xorshift32, Vec::new());
     golden::trace(&mut interpreter, generator, seed, |_, crc| layers.extend(crc.to_le_bytes()));
     let logits: Vec<u8> = interpreter.logits().iter().map(|&value| value as u8).collect();

@@ -105,7 +105,7 @@ pub struct Int8Output {
 /// # Panics
 /// When `input` has another length than the model's input, or `arena` is shorter than the model needs.
 pub fn infer(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8]) -> Int8Output {
-    let mut interpreter = Interpreter::new(model, arena).expect("the arena has the length that the model asks for");
+    let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the length that the model asks for");
     interpreter.input_mut().copy_from_slice(input);
     interpreter.run();
     Int8Output {

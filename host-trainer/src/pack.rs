@@ -4,9 +4,9 @@ mod winograd;
 
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier, clamp_i8};
 use no_std_infer::format::{Activation, Add, Conv2d, DENSE_BLOCK_LEN, DEPTHWISE_LEN, Dense, Layout, Op, Weights};
-use no_std_infer::ops::{
-    ChannelParams, Constants, ConvLayer, DENSE_BLOCK, DenseLayer, DenseParams, DenseWeights, Form, OutputParams,
-    PackedDepthwise, PackedParams, PatchOrder, dense_position,
+use no_std_infer::operators::{
+    ChannelParams, DENSE_BLOCK, DenseParams, DensePlain, Form, OutputParams, PackedDepthwise, PackedParams, PatchOrder,
+    Plain, dense_position, plain_depthwise_weights, plain_weights,
 };
 
 use crate::quantise::QuantModel;
@@ -50,17 +50,17 @@ impl Section {
                 Some((words, channels)) => {
                     layer.weights = self.layer(Layout::Packed, &words, &channels);
                 }
-                None => layer.weights = self.copy_plain(ConvLayer::conv2d(layer, source).as_ref(), layer.weights),
+                None => layer.weights = self.copy_plain(conv2d(layer, source), layer.weights),
             },
             Op::DepthwiseConv2d(layer) => match packed_depthwise(layer, source) {
                 Some((weights, channels)) => {
                     layer.weights = self.layer(Layout::Packed, &weights, &channels);
                 }
-                None => layer.weights = self.copy_plain(ConvLayer::depthwise(layer, source).as_ref(), layer.weights),
+                None => layer.weights = self.copy_plain(depthwise(layer, source), layer.weights),
             },
-            Op::Dense(layer) => match (packed_dense(layer, source), DenseLayer::new(layer, source)) {
+            Op::Dense(layer) => match (packed_dense(layer, source), dense(layer, source)) {
                 (Some((weights, channels)), _) => layer.weights = self.layer(Layout::Packed, &weights, &channels),
-                (None, Some(DenseLayer { weights: DenseWeights::Plain(weights), channels, .. })) => {
+                (None, Some(DensePlain { weights, channels })) => {
                     layer.weights = self.layer(Layout::Plain, weights, channels.bytes());
                 }
                 _ => {}
@@ -73,10 +73,10 @@ impl Section {
         op
     }
 
-    fn copy_plain(&mut self, layer: Option<&ConvLayer<'_>>, weights: Weights) -> Weights {
-        match layer.map(|layer| layer.constants) {
-            Some(Constants::Plain { weights, channels }) => self.layer(Layout::Plain, weights, channels.bytes()),
-            _ => weights,
+    fn copy_plain(&mut self, constants: Option<Plain<'_>>, weights: Weights) -> Weights {
+        match constants {
+            Some(Plain { weights, channels }) => self.layer(Layout::Plain, weights, channels.bytes()),
+            None => weights,
         }
     }
 
@@ -131,10 +131,25 @@ pub fn packed_conv2d(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> 
     Some((words, entries))
 }
 
+/// The constants of a convolution, where they are plain.
+fn conv2d<'a>(op: &Conv2d, section: &'a [u8]) -> Option<Plain<'a>> {
+    if op.weights.layout == Layout::Plain { plain_weights(op, section) } else { None }
+}
+
+/// The same of a depthwise convolution.
+fn depthwise<'a>(op: &Conv2d, section: &'a [u8]) -> Option<Plain<'a>> {
+    if op.weights.layout == Layout::Plain { plain_depthwise_weights(op, section) } else { None }
+}
+
+/// The same of a fully connected layer.
+fn dense<'a>(op: &Dense, section: &'a [u8]) -> Option<DensePlain<'a>> {
+    if op.weights.layout == Layout::Plain { DensePlain::find(op, section) } else { None }
+}
+
 /// Plain weights and channel parameters of a convolution, those of constant channels replaced by ones that the fast
 /// requantisation allows.
 fn fast_constants(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<ChannelParams>)> {
-    let Constants::Plain { weights, channels } = ConvLayer::conv2d(op, section)?.constants else { return None };
+    let Plain { weights, channels } = conv2d(op, section)?;
     let (mut weights, mut channels): (Vec<u8>, Vec<ChannelParams>) = (weights.to_vec(), channels.iter().collect());
     for (row, channel) in weights.chunks_mut(PatchOrder::conv2d(op).len()).zip(&mut channels) {
         fold_constant(row, channel, op.output.zero_point);
@@ -146,7 +161,7 @@ fn fast_constants(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<ChannelPa
 /// `None` when a condition does not hold.
 #[must_use]
 pub fn packed_depthwise(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let Constants::Plain { weights, channels } = ConvLayer::depthwise(op, section)?.constants else { return None };
+    let Plain { weights, channels } = depthwise(op, section)?;
     let single = op.input.channels == op.output.channels;
     if op.activation != Activation::NONE || !single || !op.window.is_packable_depthwise() {
         return None;
@@ -167,14 +182,13 @@ pub fn packed_depthwise(op: &Conv2d, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>
 /// when a condition does not hold.
 #[must_use]
 pub fn packed_dense(op: &Dense, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
-    let layer = DenseLayer::new(op, section)?;
+    let DensePlain { weights, channels } = dense(op, section)?;
     let (inputs, outputs) = (op.inputs(), op.output.channels as usize);
-    let plain = op.weights.layout == Layout::Plain && op.activation == Activation::NONE;
-    if !plain || !inputs.is_multiple_of(DENSE_BLOCK) {
+    if op.activation != Activation::NONE || !inputs.is_multiple_of(DENSE_BLOCK) {
         return None;
     }
     let padded = outputs.next_multiple_of(DENSE_BLOCK);
-    let weight = |output, input| i32::from(if output < outputs { layer.weight(output, input) } else { 0 });
+    let weight = |output, input| if output < outputs { i32::from(weights[output * inputs + input] as i8) } else { 0 };
     let mut bytes = Vec::with_capacity(padded * inputs);
     for (output, input) in steps(padded).flat_map(|output| steps(inputs).map(move |input| (output, input))) {
         let mut halfwords = [0_i16; DENSE_BLOCK_LEN / 2];
@@ -184,7 +198,7 @@ pub fn packed_dense(op: &Dense, section: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
         }
         bytes.extend(halfwords.into_iter().flat_map(i16::to_le_bytes));
     }
-    let mut channels = layer.channels.bytes().to_vec();
+    let mut channels = channels.bytes().to_vec();
     let none = DenseParams { bias: 0, multiplier: DoubleMultiplier { bits: 1_f64.to_bits() } };
     channels.extend(none.to_bytes().repeat(padded - outputs));
     Some((bytes, channels))

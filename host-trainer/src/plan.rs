@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::{Range, RangeInclusive};
 
 use no_std_infer::format::{ALIGN, Op, Tensor};
-use no_std_infer::ops::Overlap;
+use no_std_infer::operators::Overlap;
 
 use crate::quantise::QuantModel;
 use crate::stripes::{Program, Step};

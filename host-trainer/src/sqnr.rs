@@ -122,7 +122,7 @@ fn channel_differences(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<Ve
 /// Runs a model and shows what each operator makes.
 fn each_layer(model: &Model<'_>, input: &[i8], mut show: impl FnMut(&Tensor, &[i8])) {
     let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::new(model, &mut arena).expect("the arena has the model's length and alignment");
+    let mut interpreter = Interpreter::new(*model, &mut arena).expect("the arena has the model's length and alignment");
     interpreter.input_mut().copy_from_slice(input);
     let mut ops = model.ops();
     interpreter.run_profiled(|_, bytes| {

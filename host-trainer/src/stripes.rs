@@ -5,7 +5,7 @@
 //! their buffer when that is full. In the second layer of MobileNetV1 that takes a twentieth of what computing a row again would.
 
 use no_std_infer::format::{Layout, Op, Reshape, Tensor};
-use no_std_infer::ops::Form;
+use no_std_infer::operators::Form;
 
 use crate::plan::map_tensors;
 use crate::quantise::QuantModel;

@@ -116,7 +116,7 @@ fn classify(
     clock: &impl Clock,
 ) -> Option<Report> {
     let start = clock.now();
-    let mut interpreter = Interpreter::new(model, arena).ok()?;
+    let mut interpreter = Interpreter::new(*model, arena).ok()?;
     load_frame(model, frame, interpreter.input_mut()).ok()?;
     interpreter.run();
     let threshold = model.calibration().map_or(0, |calibration| calibration.threshold);

@@ -26,7 +26,7 @@ pub fn infer<'m, 'a>(
     picture: Picture<'_>,
     mut layer: impl FnMut(usize, u32),
 ) -> Result<(Interpreter<'m, 'a>, Costs), Failure> {
-    let mut interpreter = Interpreter::new(model, arena).map_err(|_| Failure::Model)?;
+    let mut interpreter = Interpreter::new(*model, arena).map_err(|_| Failure::Model)?;
     let start = clock.now();
     load(model, picture, interpreter.input_mut())?;
     let loaded = clock.now();

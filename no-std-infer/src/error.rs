@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::kernels::Kernel;
+use crate::operators::Kernel;
 
 /// Why a blob cannot be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

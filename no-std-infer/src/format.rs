@@ -48,13 +48,13 @@
 //! * Packed weights of Conv2d: for each pair of output channels, one little-endian word for every two elements of the
 //!   patch. Each of the word's halfwords is `a + 256 · b` with the weights `a` and `b` of the pair's two channels, so that
 //!   one SMLAD multiplies both with two elements. The order of the elements is that of
-//!   [`PatchOrder`](crate::ops::PatchOrder); of an odd number of channels the last has a partner of zeros. Their first
+//!   [`PatchOrder`](crate::operators::PatchOrder); of an odd number of channels the last has a partner of zeros. Their first
 //!   byte is a multiple of 4.
 //! * Packed depthwise weights: [`DEPTHWISE_LEN`] bytes an output channel: the int8 weights of the taps
 //!   0, 3, 2, 5, 6, 1, 8, 4 and 7, counted row by row, then zeros, so that SXTB16 makes pairs of taps in one row. Their
 //!   first byte is a multiple of 4.
 //! * Transformed weights of Conv2d ([`Layout::Winograd2x2`] and the like): 16-bit integers, see
-//!   [`Winograd::words`](crate::ops::Winograd::words); with packed channel parameters. Their first byte is a multiple of 4.
+//!   [`Winograd::words`](crate::operators::Winograd::words); with packed channel parameters. Their first byte is a multiple of 4.
 //! * Packed dense weights: for each four outputs, for each four inputs, [`DENSE_BLOCK_LEN`] bytes: for both pairs of outputs
 //!   the halfwords `a + 256 · b` of inputs 0, 2, 1 and 3. Channel parameters are those of any dense layer. Where outputs are
 //!   no multiple of four there are weights and parameters of so many more. Their first byte is a multiple of 4.
@@ -89,19 +89,15 @@
 //! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`], and dense layers in [`Layout::Packed`].
 
 mod info;
-mod op;
-mod record;
 mod signed;
 
 use serde::{Deserialize, Serialize};
 
-pub use info::{Color, Fit, ImageInput, Info, Input, InputKind, Provenance};
-pub use op::{
+pub use crate::operators::{
     ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d,
-    Reshape, Softmax, Weights, Window,
+    RECORD_LEN, Reshape, Softmax, Weights, Window,
 };
-pub use record::RECORD_LEN;
-pub(crate) use record::{DENSE_LAYOUT_AT, Field, LAYOUT_AT, TABLES_AT, read};
+pub use info::{Color, Fit, ImageInput, Info, Input, InputKind, Provenance};
 pub use signed::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, number};
 
 /// The first four bytes of every blob.
@@ -320,6 +316,13 @@ impl Tensor {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Number of elements of a row.
+    #[must_use]
+    #[inline]
+    pub fn row_len(&self) -> usize {
+        usize::from(self.width) * self.channels as usize
     }
 
     /// The bytes it takes in the arena.

@@ -68,7 +68,7 @@ pub fn self_test(model: &Model<'_>, arena: &mut [i8]) -> Result<(), SelfTestErro
     let golden = *model.golden().ok_or(SelfTestError::NoGolden)?;
     let (expected, _) = golden.layers.as_chunks::<4>();
     let mut differs = None;
-    let mut interpreter = Interpreter::new(model, arena).map_err(SelfTestError::Arena)?;
+    let mut interpreter = Interpreter::new(*model, arena).map_err(SelfTestError::Arena)?;
     trace(&mut interpreter, golden.generator, golden.seed, |index, crc| {
         let expected = expected.get(index).map(|bytes| u32::from_le_bytes(*bytes));
         if differs.is_none() && expected != Some(crc) {

@@ -1,23 +1,43 @@
 //! Runs a model in the caller's arena.
 
+use core::num::NonZeroU16;
+
 use crate::error::Error;
 use crate::format::{ALIGN, Tensor};
-use crate::kernels::{Kernel, KernelSet, Kernels, Linked};
+use crate::kernels::{Kernel, KernelSet, Kernels, Linked, Part};
 use crate::model::Model;
 
 /// A model together with its working memory.
+#[derive(Debug)]
 pub struct Interpreter<'m, 'a> {
-    model: &'m Model<'m>,
+    model: Model<'m>,
     arena: &'a mut [i8],
     linked: &'static Linked,
+    next: Next,
+}
+
+/// What the next step begins with.
+#[derive(Clone, Copy, Debug, Default)]
+struct Next {
+    operator: usize,
+    part: u16,
+}
+
+/// What [`Interpreter::step`] has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Index of the operator.
+    pub operator: usize,
+    /// True when it is done; false where parts of it are left.
+    pub complete: bool,
 }
 
 impl<'m, 'a> Interpreter<'m, 'a> {
-    /// Puts a model into an arena and zeroes the arena. Runs the kernels that the model was parsed with.
+    /// Puts a model into an arena, whatever that holds. Runs the kernels that the model was parsed with.
     ///
     /// # Errors
     /// [`Error::ArenaTooSmall`], [`Error::ArenaMisaligned`].
-    pub fn new(model: &'m Model<'m>, arena: &'a mut [i8]) -> Result<Self, Error> {
+    pub fn new(model: Model<'m>, arena: &'a mut [i8]) -> Result<Self, Error> {
         Self::with(model, arena, model.linked())
     }
 
@@ -25,23 +45,25 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     ///
     /// # Errors
     /// [`Error::ArenaTooSmall`], [`Error::ArenaMisaligned`].
-    pub fn with_kernels<K: Kernels>(model: &'m Model<'m>, arena: &'a mut [i8]) -> Result<Self, Error> {
+    #[doc(hidden)]
+    pub fn with_kernels<K: Kernels>(model: Model<'m>, arena: &'a mut [i8]) -> Result<Self, Error> {
         Self::with(model, arena, const { &Linked::of::<K>(KernelSet::ALL) })
     }
 
     /// With kernels among which are all that the model needs.
-    fn with(model: &'m Model<'m>, arena: &'a mut [i8], linked: &'static Linked) -> Result<Self, Error> {
+    fn with(model: Model<'m>, arena: &'a mut [i8], linked: &'static Linked) -> Result<Self, Error> {
         if !(arena.as_ptr() as usize).is_multiple_of(ALIGN) {
             return Err(Error::ArenaMisaligned);
         }
         let needed = Error::ArenaTooSmall { needed: model.arena_len() as u32 };
         let arena = arena.get_mut(..model.arena_len()).ok_or(needed)?;
-        arena.fill(0);
-        Ok(Self { model, arena, linked })
+        Ok(Self { model, arena, linked, next: Next::default() })
     }
 
     /// The network's input, HWC; [`preprocess`](crate::image::preprocess) makes it of a picture. A run may overwrite it.
+    /// Whatever was [stepped](Self::step) through so far, the next step is the first.
     pub fn input_mut(&mut self) -> &mut [i8] {
+        self.next = Next::default();
         self.arena.get_mut(self.model.info().input.tensor.range()).unwrap_or_default()
     }
 
@@ -52,12 +74,38 @@ impl<'m, 'a> Interpreter<'m, 'a> {
 
     /// Runs the network and calls `hook(index, output bytes)` after each operator; [`Model::ops`] gives these in order.
     pub fn run_profiled(&mut self, mut hook: impl FnMut(usize, &[i8])) {
-        for (index, record) in self.model.records().iter().enumerate() {
+        let records = self.model.records();
+        for (index, record) in records.iter().enumerate() {
             let Some(entry) = Kernel::inlined_of(record).and_then(|kernel| self.linked.get(kernel)) else { continue };
-            let output = (entry.run)(self.arena, record, self.model.weights());
+            let output = (entry.run)(self.arena, record, self.model.weights(), Part::ALL);
             hook(index, self.arena.get(output).unwrap_or_default());
         }
+        self.next = Next { operator: records.len(), part: 0 };
     }
+
+    /// Runs the next operator on what the steps before have left, from the first on after [`input_mut`](Self::input_mut);
+    /// `None` when all of them have run. The bytes are those of [`run`](Self::run).
+    pub fn step(&mut self) -> Option<Step> {
+        self.step_rows(NonZeroU16::MAX)
+    }
+
+    /// The same for at most so many rows of the operator's output, rounded up to a multiple of [`ROWS`](Self::ROWS), so that a
+    /// step takes a bounded time. Operators that have no rows to divide, such as fully connected layers, run whole.
+    pub fn step_rows(&mut self, rows: NonZeroU16) -> Option<Step> {
+        let Next { operator, part: start } = self.next;
+        let record = self.model.records().get(operator)?;
+        let entry = Kernel::of(record).and_then(|kernel| self.linked.get(kernel))?;
+        let parts = (entry.read)(record)?.parts();
+        let end = rows.get().checked_next_multiple_of(Self::ROWS).and_then(|rows| rows.checked_add(start));
+        let end = end.filter(|&end| end < parts);
+        let part = Part { start, end: end.unwrap_or(u16::MAX) };
+        (entry.run)(self.arena, record, self.model.weights(), part);
+        self.next = end.map_or(Next { operator: operator + 1, part: 0 }, |part| Next { operator, part });
+        Some(Step { operator, complete: end.is_none() })
+    }
+
+    /// Rows of an output that are made together: as many as the largest transformed tile has.
+    pub const ROWS: u16 = 4;
 
     /// What the network is asked for: a classifier's scores before softmax or sigmoid, one a class;
     /// `real = scale · (q − zero_point)` of [`Info::logits`](crate::format::Info::logits).
@@ -89,10 +137,17 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         (probability >= calibration.threshold).then_some(class)
     }
 
+    /// All bytes of the arena.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn arena(&self) -> &[i8] {
+        self.arena
+    }
+
     /// The model.
     #[must_use]
-    pub fn model(&self) -> &'m Model<'m> {
-        self.model
+    pub fn model(&self) -> &Model<'m> {
+        &self.model
     }
 }
 

@@ -6,15 +6,14 @@
 //! const MODEL: &[u8] = include_model!("faces.blob");
 //! let mut arena = Arena::<{ arena_len(MODEL) }>::new();
 //! let model = Model::parse(MODEL)?;
-//! let mut interpreter = Interpreter::new(&model, &mut arena)?;
+//! let mut interpreter = Interpreter::new(model, &mut arena)?;
 //! image::preprocess(&frame, fit, interpreter.input_mut(), width, height, color)?;
 //! interpreter.run();
 //! let label = model.labels().nth(interpreter.class());
 //! ```
 //!
 //! No allocation, no float between the input bytes and the int8 logits, no panic: [`Model::parse`] checks everything,
-//! and afterwards nothing can fail. [`format`](mod@format) is the file, [`fixed`] the rounding, [`reference`](mod@reference) the meaning of each
-//! operator.
+//! and afterwards nothing can fail. [`format`](mod@format) is the file, [`fixed`] the rounding.
 #![no_std]
 
 #[cfg(test)]
@@ -29,13 +28,13 @@ pub mod image;
 mod interpreter;
 pub mod kernels;
 mod model;
-pub mod ops;
-pub mod reference;
+#[doc(hidden)]
+pub mod operators;
 pub mod score;
 
 pub use arena::{Aligned, Arena};
 pub use error::{Error, OpError};
-pub use interpreter::{Interpreter, argmax};
+pub use interpreter::{Interpreter, Step, argmax};
 pub use model::Model;
 
 /// The CRC-32 of the blob, the golden vector and the device link (ISO-HDLC).

@@ -7,7 +7,7 @@ use crate::format::{
     VERSION, arena_len, blob_crc, section, total_len,
 };
 use crate::kernels::{Kernel, Linked};
-use crate::ops::check::check_tensor;
+use crate::operators::check::check_tensor;
 
 /// Longest arena in bytes that a model may ask for.
 const ARENA_MAX: u32 = 1 << 30;

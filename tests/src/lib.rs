@@ -12,18 +12,63 @@ pub mod residual;
 pub mod stripes;
 pub mod tflite;
 
+use std::num::NonZeroU16;
+
 use host_trainer::aligned::Aligned;
 use no_std_infer::kernels::Kernels;
-use no_std_infer::{Interpreter, Model};
+use no_std_infer::{Interpreter, Model, Step};
+
+/// What computes a model: a set of kernels, or the oracle.
+pub trait Engine {
+    /// Every operator's output of one run, in order.
+    fn outputs(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>>;
+}
+
+/// The oracle.
+pub struct Reference;
+
+impl Engine for Reference {
+    fn outputs(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
+        oracle::outputs(model, input)
+    }
+}
+
+impl<K: Kernels> Engine for K {
+    fn outputs(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
+        let mut arena = Aligned::new(model.arena_len());
+        let mut outputs = Vec::new();
+        prepared::<K>(model, &mut arena, input).run_profiled(|_, output| outputs.push(output.to_vec()));
+        outputs
+    }
+}
 
 /// Every operator's output of one run, in order.
 #[must_use]
-pub fn outputs<K: Kernels>(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
+pub fn outputs<E: Engine>(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
+    E::outputs(model, input)
+}
+
+/// The same with at most `rows` rows of an output a step.
+///
+/// # Panics
+/// When the input has not the model's length.
+#[must_use]
+pub fn stepped<K: Kernels>(model: &Model<'_>, input: &[i8], rows: NonZeroU16) -> Vec<Vec<i8>> {
     let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter =
-        Interpreter::with_kernels::<K>(model, &mut arena).expect("the arena has the length asked for");
-    interpreter.input_mut().copy_from_slice(input);
-    let mut outputs = Vec::new();
-    interpreter.run_profiled(|_, output| outputs.push(output.to_vec()));
+    let (ops, mut outputs) = (model.ops().collect::<Vec<_>>(), Vec::new());
+    let mut interpreter = prepared::<K>(model, &mut arena, input);
+    while let Some(Step { operator, complete }) = interpreter.step_rows(rows) {
+        if complete {
+            outputs.push(interpreter.arena()[ops[operator].output().range()].to_vec());
+        }
+    }
     outputs
+}
+
+/// A model with its input, in an arena whose other bytes are anything.
+fn prepared<'m, 'a, K: Kernels>(model: &Model<'m>, arena: &'a mut [i8], input: &[i8]) -> Interpreter<'m, 'a> {
+    arena.iter_mut().enumerate().for_each(|(index, byte)| *byte = (index * 89 + 7) as i8);
+    let mut interpreter = Interpreter::with_kernels::<K>(*model, arena).expect("the arena has the length asked for");
+    interpreter.input_mut().copy_from_slice(input);
+    interpreter
 }

@@ -12,8 +12,9 @@ use host_trainer::import;
 use host_trainer::stripes::Layers;
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance, Tensor};
-use no_std_infer::kernels::Kernels;
 use serde_json::Value;
+
+use crate::Engine;
 
 /// Folders of the models.
 pub const MODELS: [&str; 3] = ["resnet8", "vww", "kws"];
@@ -121,12 +122,12 @@ impl Golden {
     ///
     /// # Errors
     /// When the blob is no valid model.
-    pub fn compare<K: Kernels>(&self) -> Result<[Bytes; 2]> {
+    pub fn compare<E: Engine>(&self) -> Result<[Bytes; 2]> {
         let model = Model::parse(&self.blob)?;
         let layers_of = Layers::of(&self.blob, &model)?;
         let (mut outputs, mut layers) = (Bytes::default(), Bytes::default());
         for (index, (input, expected)) in self.inputs.iter().zip(&self.outputs).enumerate() {
-            let made = layers_of.outputs(&crate::outputs::<K>(&model, input));
+            let made = layers_of.outputs(&E::outputs(&model, input));
             outputs.add(expected, made.last().context("the model has no operator")?);
             if index == 0 {
                 self.layers.iter().zip(&made).for_each(|(layer, made)| layers.add(&layer.values, made));

@@ -10,7 +10,7 @@ use no_std_infer::format::{
     Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
     Lookup, Mul, Op, PACKED_SHIFT_MAX, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
 };
-use no_std_infer::ops::{ChannelParams, DenseParams, Form, Overlap};
+use no_std_infer::operators::{ChannelParams, DenseParams, Form, Overlap};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -4,12 +4,11 @@
 use anyhow::{Result, ensure};
 use host_trainer::device::{Core, Loaded, missing_for};
 use libtest_mimic::{Arguments, Trial};
-use no_std_infer::ops::Form;
-use no_std_infer::reference::Reference;
+use no_std_infer::operators::Form;
 use no_std_infer::{CRC32, Model};
 use tests::needing::trial;
 use tests::operators::{Kind, random};
-use tests::outputs;
+use tests::{Reference, outputs};
 
 /// Cases of each operator on a core.
 const CASES: u64 = 10_000;

@@ -15,7 +15,7 @@ use host_trainer::stripes::{Layers, price};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::Model;
 use no_std_infer::format::Op;
-use no_std_infer::ops::Form;
+use no_std_infer::operators::Form;
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;
 

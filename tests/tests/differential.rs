@@ -15,9 +15,9 @@ use host_trainer::aligned::Aligned;
 use host_trainer::emit::{Description, Limits, emit_within};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance};
-use no_std_infer::kernels::{Armv7em, Generic, Kernels};
-use no_std_infer::reference::Reference;
+use no_std_infer::kernels::{Armv7em, Generic};
 use serde_json::Value;
+use tests::{Engine, Reference};
 
 /// Names another corpus than the committed one.
 const CORPUS: &str = "DIFFERENTIAL_CORPUS";
@@ -99,7 +99,7 @@ fn import(bytes: &[u8], flash: usize) -> Result<Aligned<u8>> {
 }
 
 /// The model's outputs for all inputs of a case.
-fn run<K: Kernels>(model: &Model<'_>, case: &Case) -> Result<Vec<i8>> {
+fn run<K: Engine>(model: &Model<'_>, case: &Case) -> Result<Vec<i8>> {
     let length = model.info().input.tensor.len();
     ensure!(case.inputs.len() == case.samples * length, "the input has {length} elements, {} here", case.inputs.len());
     let mut outputs = Vec::new();

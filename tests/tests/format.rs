@@ -10,14 +10,12 @@ use no_std_infer::format::{
     Calibration, HEADER_LEN, InputKind, Layout, Op, RECORD_LEN, Section, Tensor, VERSION, arena_len, section, total_len,
 };
 use no_std_infer::kernels::{Armv7em, Generic, Kernel, KernelSet, Linked};
-use no_std_infer::ops::Form;
-use no_std_infer::reference::Reference;
+use no_std_infer::operators::Form;
 use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
 use proptest::prelude::*;
 use tests::networks::{noise, preset};
 use tests::operators::{ANY_IMAGE, Kind, random, without_names};
-use tests::outputs;
-use tests::stripes;
+use tests::{Reference, outputs, stripes};
 
 /// A small network, some of whose layers go in stripes.
 static STRIPES: LazyLock<Aligned<u8>> = LazyLock::new(|| stripes::random(1).stripes);
@@ -59,7 +57,7 @@ fn inputs_and_logits_may_be_any_tensors_without_names() {
     let model = Model::parse(&blob).expect("a model need not read pictures or name classes");
     assert_eq!((model.info().input.kind, model.labels().count()), (InputKind::Tensor, 0));
     let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::new(&model, &mut arena).expect("the arena has the length asked for");
+    let mut interpreter = Interpreter::new(model, &mut arena).expect("the arena has the length asked for");
     interpreter.input_mut().copy_from_slice(&noise(3, 210));
     interpreter.input_mut()[123] = 127;
     interpreter.input_mut()[124] = 127;
@@ -81,7 +79,7 @@ fn a_model_runs_on_the_kernels_that_it_needs_and_a_missing_one_is_named() {
         let model = Model::parse_with(&case.blob, linked(set)).expect("all that it needs is linked");
         assert_eq!(model.linked().set(), set);
         let mut arena = Aligned::new(model.arena_len());
-        let mut interpreter = Interpreter::new(&model, &mut arena).expect("the arena has the length asked for");
+        let mut interpreter = Interpreter::new(model, &mut arena).expect("the arena has the length asked for");
         interpreter.input_mut().copy_from_slice(&case.input);
         interpreter.run();
         assert_eq!(Some(interpreter.output()), outputs::<Reference>(&model, &case.input).last().map(|last| &last[..]));
@@ -345,11 +343,11 @@ fn a_short_or_misaligned_arena_is_refused() {
     let model = Model::parse(&blob).expect("the generator makes valid models");
     let needed = model.arena_len() as u32;
     let mut short = Aligned::new(model.arena_len() - 1);
-    assert_eq!(Interpreter::new(&model, &mut short).err(), Some(Error::ArenaTooSmall { needed }));
+    assert_eq!(Interpreter::new(model, &mut short).err(), Some(Error::ArenaTooSmall { needed }));
     let mut long = Aligned::new(model.arena_len() + 1);
-    assert_eq!(Interpreter::new(&model, &mut long[1..]).err(), Some(Error::ArenaMisaligned));
+    assert_eq!(Interpreter::new(model, &mut long[1..]).err(), Some(Error::ArenaMisaligned));
     let mut fixed = Arena::<{ 1 << 16 }>::new();
-    assert!(Interpreter::new(&model, &mut fixed).is_ok());
+    assert!(Interpreter::new(model, &mut fixed).is_ok());
 }
 
 proptest! {

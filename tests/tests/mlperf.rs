@@ -6,7 +6,7 @@ use host_trainer::device;
 use host_trainer::emit::Limits;
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::kernels::{Armv7em, Generic};
-use no_std_infer::reference::Reference;
+use tests::Reference;
 use tests::mlperf::{Bytes, Golden, MODELS, missing};
 use tests::needing::trial;
 

@@ -4,9 +4,8 @@ use no_std_infer::Model;
 use no_std_infer::format::Tensor;
 use no_std_infer::golden::self_test;
 use no_std_infer::kernels::{Armv7em, Generic};
-use no_std_infer::reference::Reference;
 use tests::networks::{Network, preset, random};
-use tests::outputs;
+use tests::{Reference, outputs};
 
 use host_trainer::aligned::Aligned;
 use host_trainer::config::Preset;

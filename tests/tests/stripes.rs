@@ -8,13 +8,12 @@ use host_trainer::pack::pack;
 use host_trainer::stripes::{Group, Layers};
 use no_std_infer::format::{Op, Tensor};
 use no_std_infer::golden::self_test;
-use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernels};
-use no_std_infer::reference::Reference;
+use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic};
 use no_std_infer::{Error, Model, OpError};
-use tests::outputs;
 use tests::stripes::{DESCRIPTION, Striped, blob, random};
+use tests::{Engine, Reference, outputs};
 
-fn same_layers<K: Kernels>(whole: &Model<'_>, striped: &Model<'_>, layers: &Layers, input: &[i8]) {
+fn same_layers<K: Engine>(whole: &Model<'_>, striped: &Model<'_>, layers: &Layers, input: &[i8]) {
     assert_eq!(layers.outputs(&outputs::<K>(striped, input)), outputs::<Reference>(whole, input));
 }
 

@@ -70,7 +70,7 @@ fn measure(console: &mut Uart<0>, clock: &Ticks, blob: &[u8], arena: &mut [i8], 
 
 /// The cost of a whole run.
 fn run(clock: &Ticks, model: &Model<'_>, arena: &mut [i8]) -> Result<u64, no_std_infer::Error> {
-    let mut interpreter = Interpreter::new(model, arena)?;
+    let mut interpreter = Interpreter::new(*model, arena)?;
     fill(model, interpreter.input_mut());
     let start = clock.next_tick();
     region_begins();
@@ -81,7 +81,7 @@ fn run(clock: &Ticks, model: &Model<'_>, arena: &mut [i8]) -> Result<u64, no_std
 
 /// Cost and output of each operator.
 fn profile(clock: &Ticks, model: &Model<'_>, arena: &mut [i8], layers: &mut [Layer]) {
-    let Ok(mut interpreter) = Interpreter::new(model, arena) else { return };
+    let Ok(mut interpreter) = Interpreter::new(*model, arena) else { return };
     fill(model, interpreter.input_mut());
     let mut start = clock.next_tick();
     region_begins();

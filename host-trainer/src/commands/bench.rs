@@ -120,7 +120,7 @@ impl Bench {
         window: Duration,
     ) -> Result<Self> {
         let mut arena = Aligned::new(model.arena_len());
-        let mut interpreter = Interpreter::new(model, &mut arena)?;
+        let mut interpreter = Interpreter::new(*model, &mut arena)?;
         let (mut ours, mut reference, mut xnnpack) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
             ours.push(seconds_per_call(window, || interpreter.run()));

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 use no_std_infer::Model;
-use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Input, InputKind, Layout, Op};
+use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Conv2d, Dense, Input, InputKind, Layout, Op};
 use no_std_infer::kernels::{Kernel, KernelSet};
-use no_std_infer::ops::{Constants, ConvLayer, DenseLayer, DenseWeights, Form};
+use no_std_infer::operators::{
+    DensePacked, DensePlain, Form, Packed, PackedDepthwise, Plain, Winograd, plain_depthwise_weights, plain_weights,
+};
 use serde::Serialize;
 
 use crate::comparison::text_table;
@@ -145,24 +147,47 @@ fn kernel(op: &Op) -> String {
     }
 }
 
+/// The layout of a convolution's constants, and their bytes; `None` when they lie outside the weights section.
+fn of_convolution(op: &Op, conv: &Conv2d, section: &[u8]) -> Option<(&'static str, usize)> {
+    let depthwise = matches!(op, Op::DepthwiseConv2d(_));
+    Some(match (conv.weights.layout, Form::of(conv.weights.layout)) {
+        (Layout::Plain, _) => {
+            let find = if depthwise { plain_depthwise_weights } else { plain_weights };
+            let Plain { weights, channels } = find(conv, section)?;
+            ("plain", weights.len() + channels.bytes().len())
+        }
+        (_, Some(form)) => {
+            let Winograd { words, channels, .. } = Winograd::find(section, conv, form)?;
+            (form.name(), words.len() + channels.bytes().len())
+        }
+        _ if depthwise => {
+            let outputs = conv.output.channels as usize;
+            let PackedDepthwise { weights, channels } = PackedDepthwise::find(section, conv.weights, outputs)?;
+            ("packed", weights.len() + channels.bytes().len())
+        }
+        _ => {
+            let Packed { words, channels, .. } = Packed::find(section, conv)?;
+            ("packed", words.len() + channels.bytes().len())
+        }
+    })
+}
+
+/// The same for a fully connected layer.
+fn of_dense(dense: &Dense, section: &[u8]) -> Option<(&'static str, usize)> {
+    Some(if dense.weights.layout == Layout::Plain {
+        let DensePlain { weights, channels } = DensePlain::find(dense, section)?;
+        ("plain", weights.len() + channels.bytes().len())
+    } else {
+        let DensePacked { blocks, channels } = DensePacked::find(dense, section)?;
+        ("packed", size_of_val(blocks) + channels.bytes().len())
+    })
+}
+
 /// How an operator's weights lie, and the bytes of its constants.
 fn constants(op: &Op, section: &[u8]) -> (&'static str, usize) {
-    let of_layer = |layer: Option<ConvLayer<'_>>| match layer.map(|layer| layer.constants) {
-        Some(Constants::Plain { weights, channels }) => ("plain", weights.len() + channels.bytes().len()),
-        Some(Constants::Packed(packed)) => ("packed", packed.words.len() + packed.channels.bytes().len()),
-        Some(Constants::Depthwise(packed)) => ("packed", packed.weights.len() + packed.channels.bytes().len()),
-        Some(Constants::Winograd(winograd)) => {
-            (winograd.form.name(), winograd.words.len() + winograd.channels.bytes().len())
-        }
-        None => ("", 0),
-    };
     match op {
-        Op::Conv2d(conv) => of_layer(ConvLayer::conv2d(conv, section)),
-        Op::DepthwiseConv2d(conv) => of_layer(ConvLayer::depthwise(conv, section)),
-        Op::Dense(dense) => DenseLayer::new(dense, section).map_or(("", 0), |layer| match layer.weights {
-            DenseWeights::Plain(weights) => ("plain", weights.len() + layer.channels.bytes().len()),
-            DenseWeights::Packed(blocks) => ("packed", size_of_val(blocks) + layer.channels.bytes().len()),
-        }),
+        Op::Conv2d(conv) | Op::DepthwiseConv2d(conv) => of_convolution(op, conv, section).unwrap_or_default(),
+        Op::Dense(dense) => of_dense(dense, section).unwrap_or_default(),
         Op::Add(add) => ("", add.tables.iter().flatten().count() * ADD_TABLE_LEN),
         Op::Lookup(_) => ("", 256),
         Op::Constant(constant) => ("", constant.output.len()),

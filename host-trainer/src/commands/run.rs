@@ -74,7 +74,7 @@ fn signed(bytes: &[u8]) -> Vec<i8> {
 fn write_layers(model: &Model<'_>, layers: &Layers, input: &[i8], folder: &Path) -> Result<usize> {
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::new(model, &mut arena).context("the arena does not fit the model")?;
+    let mut interpreter = Interpreter::new(*model, &mut arena).context("the arena does not fit the model")?;
     interpreter.input_mut().copy_from_slice(input);
     let (names, mut outputs) = (model.ops().map(|op| op.name()).collect::<Vec<_>>(), Vec::new());
     interpreter.run_profiled(|_, bytes| outputs.push(bytes.to_vec()));

@@ -1,8 +1,8 @@
 //! Probabilities as float networks have them, and as the engine gives them: bytes, from its own softmax.
 
 use anyhow::{Context, Result};
-use no_std_infer::format::{Softmax, Tensor};
-use no_std_infer::kernels::{Generic, Kernels};
+use no_std_infer::format::{Op, Softmax, Tensor};
+use no_std_infer::kernels::Linked;
 
 use crate::quantise::{Quantisation, softmax_parameters};
 
@@ -29,7 +29,7 @@ pub fn engine_bytes(logits: &[i8], scale: f32, temperature: f32) -> Result<Vec<u
     let Quantisation { scale, zero_point } = Quantisation::PROBABILITY;
     let output = Tensor { offset: channels, scale, zero_point, ..input };
     let mut arena = [logits, logits].concat();
-    Generic::softmax(&mut arena, &Softmax { input, output, multiplier, diff_min }, 0..1);
+    Linked::ALL.run(&Op::Softmax(Softmax { input, output, multiplier, diff_min }), &mut arena, &[]);
     Ok(arena[output.range()].iter().map(|&byte| byte as u8 ^ 0x80).collect())
 }
 

@@ -149,7 +149,7 @@ impl Report {
             model.golden().map_or((Generator::Xorshift32, SEED), |golden| (golden.generator, golden.seed));
         let mut layers = Vec::new();
         let mut arena = Aligned::new(model.arena_len());
-        let mut interpreter = Interpreter::with_kernels::<Generic>(model, &mut arena)?;
+        let mut interpreter = Interpreter::with_kernels::<Generic>(*model, &mut arena)?;
         trace(&mut interpreter, generator, seed, |_, crc| layers.push(crc));
         ensure!(
             layers.len() == self.layers.len(),

@@ -11,8 +11,8 @@ use anyhow::{Context, Result};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::KernelSet;
-use no_std_infer::ops::Form;
-use no_std_infer::ops::winograd::is_possible;
+use no_std_infer::operators::Form;
+use no_std_infer::operators::winograd::is_possible;
 use serde::Serialize;
 
 use crate::aligned::Aligned;

@@ -1,8 +1,8 @@
 //! Transformed weights: which layers they are worth their flash in, and their bytes.
 
 use no_std_infer::format::{Conv2d, Layout, Op, PACKED_CHANNEL_LEN};
-use no_std_infer::ops::winograd::{Form, is_possible, write_words};
-use no_std_infer::ops::{PatchOrder, Winograd};
+use no_std_infer::operators::winograd::{Form, is_possible, write_words};
+use no_std_infer::operators::{PatchOrder, Winograd};
 
 use super::{fast_constants, packed_channel};
 

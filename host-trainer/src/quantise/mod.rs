@@ -14,7 +14,7 @@ use no_std_infer::format::{
     ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mul, Op, Pad, Pool2d, Reshape,
     Softmax, Tensor, Weights,
 };
-use no_std_infer::ops::{ChannelParams, DenseParams};
+use no_std_infer::operators::{ChannelParams, DenseParams};
 
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape, apply};
 

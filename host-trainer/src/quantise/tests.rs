@@ -53,7 +53,7 @@ fn blob(graph: &Graph, inputs: &[Vec<i8>], method: Method) -> Aligned<u8> {
 /// All tensors of the int8 model but the input, as real numbers, each with its scale.
 fn run_int8(model: &Model<'_>, input: &[i8]) -> Vec<(Vec<f32>, f32)> {
     let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::new(model, &mut arena).unwrap();
+    let mut interpreter = Interpreter::new(*model, &mut arena).unwrap();
     interpreter.input_mut().copy_from_slice(input);
     let (mut tensors, mut ops) = (Vec::new(), model.ops());
     interpreter.run_profiled(|_, bytes| {
@@ -319,7 +319,7 @@ fn a_residual_network_agrees_with_float_by_every_method() {
                 let float = graph.logits(input);
                 let best = (0..5).max_by(|&a, &b| float[a].total_cmp(&float[b])).unwrap();
                 let mut arena = Aligned::new(model.arena_len());
-                let mut interpreter = Interpreter::new(&model, &mut arena).unwrap();
+                let mut interpreter = Interpreter::new(model, &mut arena).unwrap();
                 interpreter.input_mut().copy_from_slice(input);
                 interpreter.run();
                 argmax(interpreter.logits()) == best

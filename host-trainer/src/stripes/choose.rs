@@ -1,7 +1,7 @@
 //! Which operators go in stripes.
 
 use no_std_infer::format::{Layout, Op};
-use no_std_infer::ops::{Form, Strip};
+use no_std_infer::operators::{Form, Strip};
 
 use super::{Group, Program, goes_in_stripes};
 use crate::pack::Price;

@@ -264,7 +264,7 @@ fn frames_are_classified_smoothed_and_shown() {
     let mut smoother = Smoother::new(&mut averages, SMOOTHING);
     let mut expected = Vec::new();
     for bytes in frames(7) {
-        let mut interpreter = Interpreter::new(&model, &mut arena).unwrap();
+        let mut interpreter = Interpreter::new(model, &mut arena).unwrap();
         let frame = Frame::new(PixelFormat::Rgb565Be, SIDE.into(), SIDE.into(), &bytes).unwrap();
         load_frame(&model, &frame, interpreter.input_mut()).unwrap();
         interpreter.run();

@@ -1,12 +1,11 @@
 //! The narrow waist: one trait that every kernel set implements.
 //!
-//! A kernel gets the whole arena, the layer and a range of output rows. It may read the layer's inputs, write those rows
-//! of its output and use its scratch, at the planned offsets and nowhere else. [`Model::parse`](crate::Model::parse) has
-//! proved that offsets and constants are in range, and that no sum overflows.
+//! A kernel gets its operator's parameters, its constants, and the bytes of its tensors. It reads the inputs, writes the output
+//! and uses the scratch, and nothing else. [`Model::parse`](crate::Model::parse) has proved that these lie in the arena and that
+//! no sum overflows; what it has proved is not checked again, but where `unsafe` code relies on it.
 //!
-//! Where the output shares bytes with an input, the rows are all of them, and a kernel reads each byte before it overwrites
-//! it: it reads and writes in the order that [`Overlap`](crate::ops::Overlap) asks for. Where they lie apart, every set gives
-//! the same bytes as [`Reference`](crate::reference::Reference), row range by row range.
+//! Where the output shares bytes with an input, a kernel reads each byte before it overwrites it: it reads and writes in the
+//! order that [`Overlap`](crate::operators::Overlap) asks for. Every set gives the same bytes, in however many parts.
 
 mod arch;
 mod copy;
@@ -15,82 +14,157 @@ mod linked;
 mod rows;
 mod scalar;
 mod set;
+mod views;
 mod window;
-
-use core::ops::Range;
 
 pub use arch::{Armv6m, Armv7em, Armv7m, Native};
 pub use generic::Generic;
+pub(crate) use linked::Entry;
 pub use linked::Linked;
-pub use set::{Kernel, KernelSet};
+pub use set::KernelSet;
+pub(crate) use views::Memory;
+pub use views::{Apart, Part, Shared};
 
-use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::ops::{AddLayer, ConvLayer, DenseLayer};
+use core::ops::Range;
 
-/// The methods of [`Kernels`] for which no set has kernels of its own: they run the generic ones.
-macro_rules! generic_kernels {
-    () => {
-        fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>) {
-            Generic::clamp(arena, op, rows);
-        }
+pub use crate::operators::Kernel;
+use crate::operators::{
+    Add, Clamp, Concat, Conv2d, Dense, DensePacked, DensePlain, Lookup, Mean, Mul, Packed, PackedDepthwise, Pad, Plain,
+    Pool2d, Reshape, Softmax, Tables, Winograd,
+};
 
-        fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>) {
-            Generic::lookup(arena, op, table, rows);
-        }
-
-        fn reshape(arena: &mut [i8], op: &Reshape) {
-            Generic::reshape(arena, op);
-        }
-
-        fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>) {
-            Generic::mul(arena, op, rows);
-        }
-
-        fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>) {
-            Generic::pad(arena, op, rows);
-        }
-
-        fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>) {
-            Generic::concat(arena, op, rows);
-        }
-
-        fn constant(arena: &mut [i8], op: &Constant, values: &[u8]) {
-            Generic::constant(arena, op, values);
-        }
-    };
-}
-use generic_kernels;
-
-/// A set of kernels. The methods correspond to the variants of [`Op`](crate::format::Op), where the semantics stand.
+/// A set of kernels, one for each [`Kernel`]. What a set has no kernel of its own for runs the generic one.
 pub trait Kernels {
-    /// Output rows `rows` of a convolution.
-    fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
-    /// Output rows `rows` of a depthwise convolution.
-    fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>);
+    /// True where a convolution with transformed weights can be divided.
+    const DIVIDES_TRANSFORMED: bool = true;
+
+    /// A convolution.
+    #[inline(always)]
+    fn conv2d(op: &Conv2d, constants: &Plain<'_>, views: Apart<'_>) {
+        generic::conv2d::conv2d(op, constants, views);
+    }
+
+    /// A convolution with packed weights.
+    #[inline(always)]
+    fn conv2d_packed(op: &Conv2d, constants: &Packed<'_>, views: Shared<'_, 1>) {
+        generic::packed::conv2d(op, constants, views);
+    }
+
+    /// A convolution with transformed weights.
+    #[inline(always)]
+    fn conv2d_winograd(op: &Conv2d, constants: &Winograd<'_>, views: Shared<'_, 1>) {
+        generic::winograd::conv2d(op, constants, views);
+    }
+
+    /// A depthwise convolution.
+    #[inline(always)]
+    fn depthwise_conv2d(op: &Conv2d, constants: &Plain<'_>, views: Apart<'_>) {
+        generic::depthwise_conv2d::depthwise_conv2d(op, constants, views);
+    }
+
+    /// Some channels of a depthwise convolution with packed weights.
+    #[inline(always)]
+    fn depthwise_conv2d_packed(
+        op: &Conv2d,
+        constants: &PackedDepthwise<'_>,
+        views: Shared<'_, 1>,
+        channels: Range<usize>,
+    ) {
+        generic::depthwise_conv2d::packed(op, constants, views, channels);
+    }
+
     /// A fully connected layer.
-    fn dense(arena: &mut [i8], layer: &DenseLayer<'_>);
-    /// Output rows `rows` of a max pooling.
-    fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>);
-    /// Output rows `rows` of an average pooling.
-    fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>);
-    /// Output rows `rows` of a sum.
-    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>);
-    /// Output rows `rows` of a clamp.
-    fn clamp(arena: &mut [i8], op: &Clamp, rows: Range<usize>);
-    /// Output rows `rows` of a table look-up; entry `x + 128` of `table` is the value for `x`.
-    fn lookup(arena: &mut [i8], op: &Lookup, table: &[u8; 256], rows: Range<usize>);
-    /// Output rows `rows` of a softmax.
-    fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>);
+    #[inline(always)]
+    fn dense(op: &Dense, constants: &DensePlain<'_>, views: Apart<'_>) {
+        generic::dense::plain(op, constants, views);
+    }
+
+    /// A fully connected layer with packed weights.
+    #[inline(always)]
+    fn dense_packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
+        generic::dense::packed(op, constants, views);
+    }
+
+    /// A max pooling.
+    #[inline(always)]
+    fn max_pool2d(op: &Pool2d, views: Apart<'_>) {
+        generic::pool2d::max_pool2d(op, views);
+    }
+
+    /// An average pooling.
+    #[inline(always)]
+    fn average_pool2d(op: &Pool2d, views: Apart<'_>) {
+        generic::pool2d::average_pool2d(op, views);
+    }
+
+    /// A sum.
+    #[inline(always)]
+    fn add(op: &Add, views: Shared<'_, 2>) {
+        generic::elementwise::add(op, views);
+    }
+
+    /// A sum with a table for one summand or both. They hold what the multipliers give.
+    #[inline(always)]
+    fn add_tables(op: &Add, _tables: Tables<'_>, views: Shared<'_, 2>) {
+        generic::elementwise::add(op, views);
+    }
+
+    /// A clamp.
+    #[inline(always)]
+    fn clamp(op: &Clamp, views: Shared<'_, 1>) {
+        generic::elementwise::clamp(op, views);
+    }
+
+    /// A table look-up; entry `x + 128` of `table` is the value for `x`.
+    #[inline(always)]
+    fn lookup(op: &Lookup, table: &[u8; 256], views: Shared<'_, 1>) {
+        generic::elementwise::lookup(table, op.output.row_len(), views);
+    }
+
+    /// A softmax.
+    #[inline(always)]
+    fn softmax(op: &Softmax, views: Apart<'_>) {
+        generic::softmax::softmax(op, views);
+    }
+
     /// A reshape.
-    fn reshape(arena: &mut [i8], op: &Reshape);
-    /// Output rows `rows` of a product.
-    fn mul(arena: &mut [i8], op: &Mul, rows: Range<usize>);
-    /// Output rows `rows` of a mean.
-    fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>);
-    /// Output rows `rows` of a padded tensor.
-    fn pad(arena: &mut [i8], op: &Pad, rows: Range<usize>);
-    /// Output rows `rows` of two tensors side by side.
-    fn concat(arena: &mut [i8], op: &Concat, rows: Range<usize>);
+    #[inline(always)]
+    fn reshape(_: &Reshape, views: Shared<'_, 1>) {
+        let [input] = views.inputs;
+        if input.as_ptr() != views.output.as_ptr() {
+            copy::copy(input, views.output);
+        }
+    }
+
+    /// A product.
+    #[inline(always)]
+    fn mul(op: &Mul, views: Shared<'_, 2>) {
+        generic::elementwise::mul(op, views);
+    }
+
+    /// A mean.
+    #[inline(always)]
+    fn mean(op: &Mean, views: Apart<'_>) {
+        generic::pool2d::mean(op, views);
+    }
+
+    /// A padded tensor.
+    #[inline(always)]
+    fn pad(op: &Pad, views: Shared<'_, 1>) {
+        generic::place::pad(op, views);
+    }
+
+    /// Two tensors side by side.
+    #[inline(always)]
+    fn concat(op: &Concat, views: Shared<'_, 2>) {
+        generic::place::concat(op, views);
+    }
+
     /// A constant; `values` holds as many bytes as the output.
-    fn constant(arena: &mut [i8], op: &Constant, values: &[u8]);
+    #[inline(always)]
+    fn constant(values: &[u8], output: &mut [i8]) {
+        for (out, &value) in output.iter_mut().zip(values) {
+            *out = value as i8;
+        }
+    }
 }

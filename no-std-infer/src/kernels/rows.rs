@@ -3,8 +3,7 @@
 use core::cell::Cell;
 
 use super::copy::{copy, move_down};
-use crate::format::Conv2d;
-use crate::ops::Strip;
+use crate::operators::{Conv2d, Strip};
 
 /// A strip that moves down the input from output row to output row. Each row of the input is read once, so that an output
 /// in the same place may overwrite the rows that have been read.
@@ -17,20 +16,25 @@ pub struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// The strip that a packed convolution needs, empty, in `bytes`, which holds as many as that.
-    pub fn new(op: &'a Conv2d, bytes: &'a [Cell<i8>]) -> Self {
-        Self::with_strip(op, Strip::new(op), bytes)
+    /// The strip that a packed convolution needs, in `bytes`, which holds as many as that: empty before output row 0, and
+    /// before another first row as the row before has left it.
+    pub fn new(op: &'a Conv2d, bytes: &'a [Cell<i8>], first: usize) -> Self {
+        Self::with_strip(op, Strip::new(op), bytes).resumed(first.checked_sub(1))
     }
 
-    /// Any other strip.
+    /// Any other strip, empty.
     pub fn with_strip(op: &'a Conv2d, strip: Strip, bytes: &'a [Cell<i8>]) -> Self {
         Self { op, strip, bytes, top: None }
     }
 
+    /// The strip as it was left under output row `row`.
+    pub fn resumed(self, row: Option<usize>) -> Self {
+        Self { top: row.map(|row| top(self.op, row)), ..self }
+    }
+
     /// The rows under output row `y`, one after the other; `input` is the input tensor's bytes.
     pub fn under(&mut self, input: &[Cell<i8>], y: usize) -> &'a [Cell<i8>] {
-        let (window, rows) = (&self.op.window, self.strip.rows);
-        let top = y as i32 * i32::from(window.stride_h) - i32::from(window.pad_top);
+        let (top, rows) = (top(self.op, y), self.strip.rows);
         let moved = self.top.map(|before| top.wrapping_sub(before)).and_then(|moved| usize::try_from(moved).ok());
         let kept = moved.map_or(0, |moved| rows.saturating_sub(moved));
         if kept > 0 && kept < rows {
@@ -45,6 +49,11 @@ impl<'a> Rows<'a> {
         self.top = Some(top);
         self.bytes
     }
+}
+
+/// The row of the input that the window of output row `y` begins with; negative in the padding.
+fn top(op: &Conv2d, y: usize) -> i32 {
+    y as i32 * i32::from(op.window.stride_h) - i32::from(op.window.pad_top)
 }
 
 /// Copies row `y` of the input with the padding on both sides, or padding only where there is no such row.

@@ -2,7 +2,8 @@
 
 use core::ops::Range;
 
-use crate::format::{Conv2d, Tensor, Window};
+use crate::format::Tensor;
+use crate::operators::{Conv2d, Window};
 
 /// The taps of one window along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

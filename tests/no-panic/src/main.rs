@@ -27,7 +27,7 @@ extern "C" fn parse(blob: &'static &'static [u8], slot: &mut MaybeUninit<Model<'
 /// Runs `model` once; the class, or -1 when the arena does not fit, -2 when the model rather does not answer.
 #[unsafe(no_mangle)]
 extern "C" fn run(model: &Model<'static>, arena: &mut &mut [i8], input: &&[i8]) -> i32 {
-    let Ok(mut interpreter) = Interpreter::new(model, arena) else { return -1 };
+    let Ok(mut interpreter) = Interpreter::new(*model, arena) else { return -1 };
     for (slot, &value) in interpreter.input_mut().iter_mut().zip(input.iter()) {
         *slot = value;
     }

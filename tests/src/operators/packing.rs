@@ -2,7 +2,7 @@
 
 use host_trainer::pack::{packed_conv2d, packed_dense, packed_depthwise, winograd_conv2d};
 use no_std_infer::format::{Activation, Conv2d, Dense, Layout, Op, Tensor, Weights, Window};
-use no_std_infer::ops::Form;
+use no_std_infer::operators::Form;
 use rand::RngExt;
 
 use super::Maker;

@@ -1,10 +1,9 @@
 //! Sums, products, and functions of one element, which become tables.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
-use no_std_infer::kernels::{Generic, Kernels};
-use no_std_infer::ops::AddLayer;
+use no_std_infer::kernels::Linked;
 
 use super::Lowering;
 use super::hard_swish::hard_swish;
@@ -62,11 +61,7 @@ impl Lowering<'_> {
         let (output, scalar) = (vector(256, 256, index)?, vector(512, 1, scalar)?);
         let [a, b] = if at == 0 { [input, scalar] } else { [scalar, input] };
         let mut arena: Vec<i8> = (i8::MIN..=i8::MAX).chain([0; 256]).chain([value]).collect();
-        match self.sum_or_product(op, a, b, output)? {
-            Op::Add(op) => Generic::add(&mut arena, &AddLayer { op: &op, tables: [None; 2] }, 0..1),
-            Op::Mul(op) => Generic::mul(&mut arena, &op, 0..1),
-            _ => bail!("it is neither a sum nor a product"),
-        }
+        Linked::ALL.run(&self.sum_or_product(op, a, b, output)?, &mut arena, &[]);
         let made = arena.get(output.range()).and_then(|values| values.first_chunk());
         let table = *made.context("the table has 256 entries")?;
         self.add_table(op, at, &table)

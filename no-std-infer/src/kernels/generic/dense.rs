@@ -1,27 +1,28 @@
 //! Fully connected layers.
 
 use super::{dot, epilogue};
-use crate::format::{Activation, DENSE_BLOCK_LEN, Dense};
-use crate::ops::{Channels, DENSE_BLOCK, DenseLayer, DenseParams, unpack};
+use crate::format::DENSE_BLOCK_LEN;
+use crate::kernels::Apart;
+use crate::operators::{Activation, Channels, DENSE_BLOCK, Dense, DensePacked, DenseParams, DensePlain, unpack};
 
 /// The weights of four outputs for four inputs.
 pub type Block = [u8; DENSE_BLOCK_LEN];
 
 /// A layer with plain weights.
-pub fn plain(arena: &mut [i8], layer: &DenseLayer<'_>, weights: &[u8]) {
-    let (op, rows) = (layer.op, weights.chunks_exact(layer.op.inputs().max(1)));
-    for_each_vector(arena, op, |input, output| {
-        for ((out, weights), channel) in output.iter_mut().zip(rows.clone()).zip(layer.channels.iter()) {
+pub fn plain(op: &Dense, constants: &DensePlain<'_>, views: Apart<'_>) {
+    let rows = constants.weights.chunks_exact(op.inputs().max(1));
+    for_each_vector(op, views, |input, output| {
+        for ((out, weights), channel) in output.iter_mut().zip(rows.clone()).zip(constants.channels.iter()) {
             *out = epilogue(dot(input, weights), &channel, op.output.zero_point, op.activation);
         }
     });
 }
 
 /// A layer with packed weights.
-pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
-    let (op, channels) = (layer.op, layer.channels);
+pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
+    let DensePacked { blocks, channels } = *constants;
     let rows = blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1));
-    for_each_vector(arena, op, |input, output| {
+    for_each_vector(op, views, |input, output| {
         let outputs = output.chunks_mut(DENSE_BLOCK).zip((0..).step_by(DENSE_BLOCK));
         for ((output, first), blocks) in outputs.zip(rows.clone()) {
             finish(channels.skip(first), op.output.zero_point, op.activation, output, products(input, blocks));
@@ -30,13 +31,9 @@ pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
 }
 
 /// Calls `multiply(vector, its outputs)` for each vector.
-fn for_each_vector(arena: &mut [i8], op: &Dense, mut multiply: impl FnMut(&[i8], &mut [i8])) {
-    let Ok([mut rest, output]) = arena.get_disjoint_mut([op.input.range(), op.output.range()]) else { return };
-    for output in output.chunks_exact_mut((op.output.channels as usize).max(1)) {
-        let Some((input, after)) = rest.split_at_mut_checked(op.inputs()) else { return };
-        rest = after;
-        multiply(input, output);
-    }
+fn for_each_vector(op: &Dense, views: Apart<'_>, mut multiply: impl FnMut(&[i8], &mut [i8])) {
+    let outputs = views.output.chunks_exact_mut((op.output.channels as usize).max(1));
+    views.input.chunks_exact(op.inputs().max(1)).zip(outputs).for_each(|(input, output)| multiply(input, output));
 }
 
 /// Scales the sums of up to four outputs, whose parameters come first in `channels`.

@@ -1,25 +1,21 @@
 //! Packed convolution: from a strip of rows, so that the output may lie over the input.
 
 use core::cell::Cell;
-use core::ops::Range;
 
 use super::epilogue;
-use crate::format::{Activation, Conv2d, Op};
+use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
-use crate::ops::{Packed, Strip};
+use crate::kernels::views::cells;
+use crate::operators::{Activation, Conv2d, Packed, Strip};
 
-/// Output rows `rows`.
-pub fn packed_conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
-    let arena = Cell::from_mut(arena).as_slice_of_cells();
-    let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
-    let [input, output, scratch] =
-        [op.input.range(), op.output.range(), scratch].map(|range| arena.get(range).unwrap_or_default());
-    let Some((strip, rest)) = scratch.split_at_checked(Strip::new(op).len()) else { return };
+/// One output pixel at a time.
+pub fn conv2d(op: &Conv2d, packed: &Packed<'_>, views: Shared<'_, 1>) {
+    let Shared { inputs: [input], output, scratch, rows } = views;
+    let Some((strip, rest)) = cells(scratch).split_at_checked(Strip::new(op).len()) else { return };
     let Some(ordered) = rest.get(..packed.order.pairs() * 2) else { return };
     let (window, channels) = (&op.window, op.input.channels as usize);
-    let mut strip = Rows::new(op, strip);
-    let pixels = output.chunks_exact((op.output.channels as usize).max(1));
-    let mut pixels = pixels.skip(rows.start * usize::from(op.output.width));
+    let mut strip = Rows::new(op, strip, rows.start);
+    let mut pixels = output.chunks_exact((op.output.channels as usize).max(1));
     for y in rows {
         let (source, pitch) = if window.taps() > 1 {
             (strip.under(input, y), Strip::new(op).pitch * usize::from(window.dilation_h))

@@ -1,28 +1,25 @@
 //! Convolution with transformed weights: they are transformed back, a few output channels at a time.
 
 use core::cell::Cell;
-use core::ops::Range;
 
 use super::epilogue;
-use crate::format::{Activation, Conv2d, Op};
+use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
-use crate::ops::{Strip, Winograd};
+use crate::kernels::views::cells;
+use crate::operators::{Activation, Conv2d, Strip, Winograd};
 
 /// Output channels whose weights are transformed back together; the scratch holds them and a strip.
 const OUTPUTS: usize = 16;
 
-/// Output rows `rows`; all of them where the output lies in place of the input.
-pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) {
-    let arena = Cell::from_mut(arena).as_slice_of_cells();
-    let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
-    let [input, output, scratch] =
-        [op.input.range(), op.output.range(), scratch].map(|range| arena.get(range).unwrap_or_default());
-    let Some((bytes, weights)) = scratch.split_at_checked(Strip::new(op).len()) else { return };
+/// One output row at a time, of some channels.
+pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>) {
+    let Shared { inputs: [input], output, scratch, rows } = views;
+    let Some((bytes, weights)) = cells(scratch).split_at_checked(Strip::new(op).len()) else { return };
     let (run, stride) = (3 * op.input.channels as usize, usize::from(op.window.stride_w) * op.input.channels as usize);
     let channels = (op.output.channels as usize).max(1);
-    let (mut strip, mut held) = (Rows::new(op, bytes), None);
-    let lines = output.chunks_exact((usize::from(op.output.width) * channels).max(1));
-    for (y, line) in rows.clone().zip(lines.skip(rows.start)) {
+    let (mut strip, mut held) = (Rows::new(op, bytes, rows.start), None);
+    let lines = output.chunks_exact(op.output.row_len().max(1));
+    for (y, line) in rows.zip(lines) {
         let source = strip.under(input, y);
         for first in (0..channels).step_by(OUTPUTS) {
             if held.replace(first) != Some(first) {

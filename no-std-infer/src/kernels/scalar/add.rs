@@ -1,27 +1,21 @@
 //! Residual sums with tables.
 
-use core::cell::Cell;
-use core::ops::Range;
-
 use super::requantise::requantise;
-use crate::format::{ADD_SHIFT, ADD_TABLE_LEN};
-use crate::ops::AddLayer;
+use crate::format::ADD_TABLE_LEN;
+use crate::kernels::Shared;
+use crate::operators::{ADD_SHIFT, Add, Tables};
 
-/// Output rows `rows` of a sum with a table for one summand or both; does nothing when there is none.
-pub fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
-    let op = layer.op;
+/// A sum with a table for one summand or both.
+pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
+    let Shared { inputs, output, rows, .. } = views;
+    let start = rows.start * op.output.row_len();
+    let [a, b] = inputs.map(|input| input.get(start..).unwrap_or_default());
     // The first summand is the one without a table, where there is one.
-    let ((first, first_table), (second, second_table)) = match layer.tables {
-        [first, Some(second)] => ((&op.a, first), (&op.b, second)),
-        [Some(second), None] => ((&op.b, None), (&op.a, second)),
-        [None, None] => return,
+    let ((first, first_table), (second, second_table)) = match tables {
+        [first, Some(second)] => ((a, first), (b, second)),
+        [Some(second), None] => ((b, None), (a, second)),
+        [None, None] => return debug_assert!(false, "a sum without tables has another kernel"),
     };
-    let arena = Cell::from_mut(arena).as_slice_of_cells();
-    let row = usize::from(op.output.width) * op.output.channels as usize;
-    let [first, second, output] = [first, second, &op.output].map(|tensor| {
-        let start = tensor.offset as usize + row * rows.start;
-        arena.get(start..start + row * rows.len()).unwrap_or_default()
-    });
     let elements = output.iter().zip(first).zip(second);
     let shift = i32::from(op.output_multiplier.shift.unsigned_abs() & 31);
     let rounding = (1 << ((shift - 1) & 31)) + (i32::from(op.output.zero_point) << shift);

@@ -4,28 +4,29 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::{Block, PIXELS, Patch, Weights};
-use crate::format::{Conv2d, Op};
+use crate::kernels::Shared;
 use crate::kernels::copy::unsigned;
 use crate::kernels::rows::Rows;
-use crate::ops::{Packed, PatchOrder, Strip, Winograd, panel_len};
+use crate::kernels::views::cells;
+use crate::operators::{Conv2d, Packed, PatchOrder, Strip, Winograd, panel_len};
 
-/// Output rows `rows` of a convolution with packed weights.
-pub fn packed<B: Block>(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
-    let Some((regions, scratch)) = Regions::split(arena, op) else { return };
-    let Some((panel, strip)) = scratch.split_at_mut_checked(panel_len(op)) else { return };
-    let mut strip = Rows::new(op, cells(strip));
+/// A convolution with packed weights.
+pub fn packed<B: Block>(op: &Conv2d, packed: &Packed<'_>, views: Shared<'_, 1>) {
+    let Shared { inputs: [input], output, scratch, rows } = views;
+    let Some((panel, strip)) = cells(scratch).split_at_checked(panel_len(op)) else { return };
+    let mut strip = Rows::new(op, strip, rows.start);
     let weights = Weights { pairs: packed.order.pairs(), words: packed.words, channels: packed.channels };
-    let patches = Patches { op, order: packed.order, regions };
-    let source = |y| if op.window.taps() > 1 { strip.under(regions.input, y) } else { patches.row(y) };
-    patches.multiply::<B>(cells(panel), source, rows, (&weights, 0));
+    let patches = Patches { op, order: packed.order, input };
+    let source = |y| if op.window.taps() > 1 { strip.under(input, y) } else { patches.row(y) };
+    patches.multiply::<B>(panel, source, (output, rows), (&weights, 0));
 }
 
-/// Output rows `rows` of a convolution with transformed weights. They are transformed back, as many output channels at a
-/// time as there is scratch for. Where these are not all and the output overwrites the input, that is done for each band of
-/// rows, under which the input is copied first. `None` when they cannot be packed: then the input is as it was.
-pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>) -> Option<()> {
-    let (regions, scratch) = Regions::split(arena, op)?;
-    let (panel, rest) = scratch.split_at_mut_checked(panel_len(op))?;
+/// A convolution with transformed weights. They are transformed back, as many output channels at a time as there is scratch
+/// for. Where these are not all and the output overwrites the input, that is done for each band of rows, under which the input
+/// is copied first. `None` when they cannot be packed: then the input is as it was.
+pub fn winograd<B: Block>(op: &Conv2d, winograd: &Winograd<'_>, views: &mut Shared<'_, 1>) -> Option<()> {
+    let Shared { inputs: [input], output, rows, .. } = views;
+    let (panel, rest) = views.scratch.split_at_mut_checked(panel_len(op))?;
     let (order, pairs) = (PatchOrder::conv2d(op), op.output.channels as usize / 2);
     let (row, apart) = ((order.pairs() * 4).max(1), !op.input.overlaps(&op.output));
     let (lines, mut strip) = (usize::from(op.window.stride_h), Strip::new(op));
@@ -39,14 +40,14 @@ pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>
     let (bytes, words) = rest.split_at_mut_checked(strip.len())?;
     let (panel, words, pitch) = (cells(panel), unsigned(words), strip.pitch);
     let mut strip = Rows::with_strip(op, strip, cells(bytes));
-    let patches = Patches { op, order, regions };
+    let patches = Patches { op, order, input };
     let room = (words.len() / row).min(pairs).max(1);
     let firsts = || (0..pairs).step_by(room);
     if !apart {
         firsts().try_for_each(|first| recover(order, winograd, first..pairs, words))?;
     }
     let mut held = None;
-    for start in rows.clone().step_by(together) {
+    for (start, output) in rows.clone().step_by(together).zip(output.chunks((together * op.output.row_len()).max(1))) {
         let rows = start..rows.end.min(start + together);
         for first in firsts() {
             if held.replace(first) != Some(first) {
@@ -56,63 +57,35 @@ pub fn winograd<B: Block>(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>
             let weights = Weights { pairs: order.pairs(), words, channels }.take(room.min(pairs - first));
             let source = |y| {
                 let top = if in_bands { start } else { y };
-                strip.under(regions.input, top).get((y - top) * lines * pitch..).unwrap_or_default()
+                strip.under(input, top).get((y - top) * lines * pitch..).unwrap_or_default()
             };
-            patches.multiply::<B>(panel, source, rows.clone(), (&weights, first * 2));
+            patches.multiply::<B>(panel, source, (output, rows.clone()), (&weights, first * 2));
         }
     }
     Some(())
-}
-
-fn cells(bytes: &mut [i8]) -> &[Cell<i8>] {
-    Cell::from_mut(bytes).as_slice_of_cells()
-}
-
-/// Input and output, which may share bytes.
-#[derive(Clone, Copy)]
-struct Regions<'a> {
-    input: &'a [Cell<i8>],
-    output: &'a [Cell<i8>],
-}
-
-impl<'a> Regions<'a> {
-    /// Both, and the scratch, which lies apart from them.
-    fn split(arena: &'a mut [i8], op: &Conv2d) -> Option<(Self, &'a mut [i8])> {
-        let (start, len) = (op.scratch as usize, Op::Conv2d(*op).scratch_len() as usize);
-        let (before, rest) = arena.split_at_mut_checked(start)?;
-        let (scratch, after) = rest.split_at_mut_checked(len)?;
-        let (before, after) = (cells(before), cells(after));
-        let find = |range: Range<usize>| match range.start.checked_sub(start + len) {
-            Some(start) => after.get(start..start + range.len()),
-            None => before.get(range),
-        };
-        Some((Self { input: find(op.input.range())?, output: find(op.output.range())? }, scratch))
-    }
 }
 
 /// Where a convolution's patches come from.
 struct Patches<'a> {
     op: &'a Conv2d,
     order: PatchOrder,
-    regions: Regions<'a>,
+    /// The input tensor.
+    input: &'a [Cell<i8>],
 }
 
 impl<'a> Patches<'a> {
-    /// Multiplies the patches of output rows `rows`, four at a time, with the output channels from `first` on; `source` gives
+    /// Multiplies the patches of output rows `rows`, whose bytes are `output`, four at a time, with the output channels from `first` on; `source` gives
     /// the rows of the input under an output row.
     fn multiply<B: Block>(
         &self,
         panel: &[Cell<i8>],
         mut source: impl FnMut(usize) -> &'a [Cell<i8>],
-        rows: Range<usize>,
+        (output, rows): (&[Cell<i8>], Range<usize>),
         (weights, first): (&Weights<'_>, usize),
     ) {
         let (op, order) = (self.op, self.order);
         let (width, channels) = (usize::from(op.output.width), (op.output.channels as usize).max(1));
         let Some(slots) = B::slots(panel).get(..order.pairs() * 2 * B::SLOTS) else { return };
-        let Some(output) = self.regions.output.get(rows.start * width * channels..rows.end * width * channels) else {
-            return;
-        };
         let mut outputs = output.chunks((channels * PIXELS).max(1));
         let mut product = || {
             let output = outputs.next().and_then(|output| output.get(first..)).unwrap_or_default();
@@ -152,7 +125,7 @@ impl<'a> Patches<'a> {
     /// What lies under output row `y` of a convolution with a single tap.
     fn row(&self, y: usize) -> &'a [Cell<i8>] {
         let row = usize::from(self.op.input.width) * self.op.input.channels as usize;
-        self.regions.input.get(y * usize::from(self.op.window.stride_h) * row..).unwrap_or_default()
+        self.input.get(y * usize::from(self.op.window.stride_h) * row..).unwrap_or_default()
     }
 }
 

@@ -4,8 +4,9 @@
 use core::cell::Cell;
 use core::ops::Range;
 
-use crate::format::{Conv2d, Op};
-use crate::ops::{PackedDepthwise, PackedParams, Plane};
+use crate::kernels::Shared;
+use crate::kernels::views::cells;
+use crate::operators::{Conv2d, PackedDepthwise, PackedParams, Plane};
 
 #[cfg(armv7m)]
 core::arch::global_asm!(include_str!("../arch/armv7m/depthwise.s"), options(raw));
@@ -44,19 +45,13 @@ unsafe extern "C" {
     fn no_std_infer_depthwise_plane(arguments: *const Product);
 }
 
-/// Output rows `rows`; all of them where the output lies in place of the input.
-pub fn depthwise_conv2d(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<'_>, rows: Range<usize>) {
-    let channels = (op.output.channels as usize).max(1);
+/// Some channels.
+pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared<'_, 1>, range: Range<usize>) {
+    let Shared { inputs: [input], output, scratch, rows } = views;
     let plane = Plane::new(op, &rows);
-    let arena = Cell::from_mut(arena).as_slice_of_cells();
-    let scratch = op.scratch as usize..op.scratch as usize + Op::DepthwiseConv2d(*op).scratch_len() as usize;
-    let row = usize::from(op.output.width) * channels;
-    let start = op.output.offset as usize + rows.start * row;
-    let [input, output, scratch] =
-        [op.input.range(), start..start + rows.len() * row, scratch].map(|range| arena.get(range).unwrap_or_default());
-    scratch.iter().for_each(|cell| cell.set(op.input.zero_point));
-    let input = input.get(plane.input_row * usize::from(op.input.width) * channels..).unwrap_or_default();
-    for (channel, parameters) in packed.channels.iter().enumerate() {
+    scratch.fill(op.input.zero_point);
+    let (scratch, input) = (cells(scratch), input.get(plane.input_row * op.input.row_len()..).unwrap_or_default());
+    for (channel, parameters) in range.clone().zip(packed.channels.skip(range.start).iter()) {
         gather(input.get(channel..).unwrap_or_default(), op, &plane, scratch);
         let output = output.get(channel..).unwrap_or_default();
         multiply(scratch, op, &plane, (packed.taps(channel), parameters), output);

@@ -17,9 +17,8 @@ use core::ops::Range;
 
 pub use self::patch::Patch;
 pub use self::weights::Weights;
-use super::{Generic, Kernels};
-use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
+use super::{Kernels, Shared, generic};
+use crate::operators::{Add, Conv2d, Packed, PackedDepthwise, Tables, Winograd};
 
 /// Pixels of a panel.
 pub const PIXELS: usize = 4;
@@ -52,56 +51,35 @@ pub trait Block {
 }
 
 impl<B: Block> Kernels for Scalar<B> {
+    /// Each part would transform all weights back again.
+    const DIVIDES_TRANSFORMED: bool = false;
+
     #[inline(always)]
-    fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        match &layer.constants {
-            Constants::Packed(packed) => conv::packed::<B>(arena, layer.op, packed, rows),
-            Constants::Winograd(winograd) => {
-                if conv::winograd::<B>(arena, layer.op, winograd, rows.clone()).is_none() {
-                    Generic::conv2d(arena, layer, rows);
-                }
-            }
-            _ => Generic::conv2d(arena, layer, rows),
+    fn conv2d_packed(op: &Conv2d, constants: &Packed<'_>, views: Shared<'_, 1>) {
+        conv::packed::<B>(op, constants, views);
+    }
+
+    #[inline(always)]
+    fn conv2d_winograd(op: &Conv2d, constants: &Winograd<'_>, mut views: Shared<'_, 1>) {
+        if conv::winograd::<B>(op, constants, &mut views).is_none() {
+            generic::winograd::conv2d(op, constants, views);
         }
     }
 
     #[inline(always)]
-    fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        match &layer.constants {
-            Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
-            _ => Generic::depthwise_conv2d(arena, layer, rows),
-        }
-    }
-
-    fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        Generic::dense(arena, layer);
-    }
-
-    fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        Generic::max_pool2d(arena, op, rows);
-    }
-
-    fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        Generic::average_pool2d(arena, op, rows);
+    fn depthwise_conv2d_packed(
+        op: &Conv2d,
+        constants: &PackedDepthwise<'_>,
+        views: Shared<'_, 1>,
+        channels: Range<usize>,
+    ) {
+        depthwise::depthwise_conv2d(op, constants, views, channels);
     }
 
     #[inline(always)]
-    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
-        match layer.tables {
-            [None, None] => Generic::add(arena, layer, rows),
-            _ => add::add(arena, layer, rows),
-        }
+    fn add_tables(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
+        add::add(op, tables, views);
     }
-
-    fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
-        Generic::softmax(arena, op, rows);
-    }
-
-    fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
-        Generic::mean(arena, op, rows);
-    }
-
-    super::generic_kernels!();
 }
 
 #[cfg(test)]
@@ -114,7 +92,7 @@ mod tests {
     use crate::Arena;
     use crate::fixed::{Multiplier, clamp_i8};
     use crate::kernels::arch::{armv6m::Paired, armv7m::Single};
-    use crate::ops::{ChannelParams, Channels, OutputParams, PackedParams};
+    use crate::operators::{ChannelParams, Channels, OutputParams, PackedParams};
 
     const PAIRS: usize = 40;
 

@@ -3,7 +3,7 @@
 use core::cell::Cell;
 
 use super::{Block, PIXELS};
-use crate::ops::PatchOrder;
+use crate::operators::PatchOrder;
 
 /// The elements that are multiplied for one output pixel, kernel row by kernel row.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! The fast requantisation for cores that multiply words.
 
 use crate::fixed::clamp_i8;
-use crate::ops::PackedParams;
+use crate::operators::PackedParams;
 
 /// From twice a sum below 2^30 with its bias to the output, as [`PackedParams`] says.
 #[inline]
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn it_is_the_ordinary_requantisation_near_ties() {
         use crate::fixed::Multiplier;
-        use crate::ops::{ChannelParams, OutputParams};
+        use crate::operators::{ChannelParams, OutputParams};
 
         let mut differing = 0;
         for (mantissa, shift, zero_point) in

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use super::PIXELS;
 use super::requantise::finish;
 use crate::format::PACKED_CHANNEL_LEN;
-use crate::ops::{Channels, PackedParams};
+use crate::operators::{Channels, PackedParams};
 
 /// Packed weights and parameters of pairs of output channels.
 #[derive(Clone, Copy, Debug)]

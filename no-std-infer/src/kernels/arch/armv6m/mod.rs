@@ -60,7 +60,7 @@ fn sums(slots: &[Cell<i32>], words: &[u8]) -> [[i32; PIXELS]; 2] {
 fn sums(slots: &[Cell<i32>], words: &[u8]) -> [[i32; PIXELS]; 2] {
     let (mut totals, mut highs) = ([[0_i32; 2]; 2], [[0_i32; 2]; 2]);
     for ([p0, p1, q0, q1], [w0, w1, w2, w3]) in slots.as_chunks::<4>().0.iter().zip(words.as_chunks::<4>().0) {
-        let ((a0, b0), (a1, b1)) = (crate::ops::unpack([*w0, *w1]), crate::ops::unpack([*w2, *w3]));
+        let ((a0, b0), (a1, b1)) = (crate::operators::unpack([*w0, *w1]), crate::operators::unpack([*w2, *w3]));
         for (channel, [first, second]) in [[a0.into(), a1.into()], [b0, b1]].into_iter().enumerate() {
             for (slot, [first_slot, second_slot]) in [[p0, q0], [p1, q1]].into_iter().enumerate() {
                 let products = first_slot.get().wrapping_mul(i32::from(first));

@@ -1,10 +1,9 @@
 //! Residual sums with tables.
 #![allow(unsafe_code)]
 
-use core::ops::Range;
-
 use crate::format::ADD_TABLE_LEN;
-use crate::ops::AddLayer;
+use crate::kernels::Shared;
+use crate::operators::{Add, Tables};
 
 #[cfg(dsp)]
 assembly!(include_str!("requantise.s"), include_str!("add.s"));
@@ -29,37 +28,34 @@ unsafe extern "C" {
     fn no_std_infer_add_two(arguments: *const Arguments);
 }
 
-/// Output rows `rows` of a sum with a table for one summand or both; does nothing when there is none, or when a region lies
-/// outside the arena or a table is not aligned to 4 bytes.
-pub fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
-    let op = layer.op;
+/// A sum with a table for one summand or both. Tables are aligned to 4 bytes, and summands as long as the sum.
+pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
+    let (Shared { inputs: [a, b], output, rows, .. }, count) = (&views, views.output.len());
     // The first summand is the one without a table, where there is one.
-    let ((first, first_table), (second, second_table)) = match layer.tables {
-        [first, Some(second)] => ((&op.a, first), (&op.b, second)),
-        [Some(second), None] => ((&op.b, None), (&op.a, second)),
-        [None, None] => return,
+    let ((first, first_table), (second, second_table)) = match tables {
+        [first, Some(second)] => ((a, first), (b, second)),
+        [Some(second), None] => ((b, None), (a, second)),
+        [None, None] => return debug_assert!(false, "a sum without tables has another kernel"),
     };
-    let row = usize::from(op.output.width) * op.output.channels as usize;
-    let (start, count) = (row * rows.start, row * rows.len());
-    let [first, second, output] = [first, second, &op.output].map(|tensor| tensor.offset as usize + start);
-    let inside =
-        [first, second, output].iter().all(|start| start.checked_add(count).is_some_and(|end| end <= arena.len()));
+    let start = rows.start * op.output.row_len();
+    let (Some(first), Some(second)) = (first.get(start..), second.get(start..)) else { return };
     let aligned = |table: &[u8; ADD_TABLE_LEN]| (table.as_ptr() as usize).is_multiple_of(4);
-    if !inside || !aligned(second_table) || !first_table.is_none_or(aligned) {
-        return;
+    let fits =
+        first.len() >= count && second.len() >= count && aligned(second_table) && first_table.is_none_or(aligned);
+    if !fits {
+        return debug_assert!(false, "summands are as long as the sum, and tables aligned");
     }
     let shift = i32::from(op.output_multiplier.shift.unsigned_abs() & 31);
     let rounding = (1 << ((shift - 1) & 31)) + (i32::from(op.output.zero_point) << shift);
     #[cfg(dsp)]
-    // SAFETY: it reads `count` elements of both summands and writes as many of the output, one by one, all inside the
-    // arena, as checked above; where they are the same an element is read before it is written. A table has an entry for
+    // SAFETY: it reads `count` elements of both summands and writes as many of the output, one by one, all inside their
+    // views, as checked above; where they share bytes an element is read before it is written. A table has an entry for
     // every byte, aligned to 4. It keeps the calling convention.
     unsafe {
-        let base = arena.as_mut_ptr();
         let arguments = Arguments {
-            first: base.wrapping_add(first),
-            second: base.wrapping_add(second),
-            output: base.wrapping_add(output),
+            first: first.as_ptr().cast(),
+            second: second.as_ptr().cast(),
+            output: output.as_ptr().cast_mut().cast(),
             count,
             second_table: second_table.as_ptr(),
             mantissa: op.output_multiplier.mantissa,
@@ -74,14 +70,14 @@ pub fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
         }
     }
     #[cfg(not(dsp))]
-    for i in 0..count {
+    for ((out, first), second) in output.iter().zip(first).zip(second) {
         let entry = |table: &[u8; ADD_TABLE_LEN], value: i8| {
             let (entries, _) = table.as_chunks::<4>();
             i32::from_le_bytes(entries[usize::from(value as u8)])
         };
-        let value = arena[first + i];
-        let scaled = first_table.map_or(i32::from(value) << crate::format::ADD_SHIFT, |table| entry(table, value));
-        let doubled = scaled + entry(second_table, arena[second + i]);
-        arena[output + i] = super::insn::requantise(doubled, op.output_multiplier.mantissa, rounding, shift);
+        let value = first.get();
+        let scaled = first_table.map_or(i32::from(value) << crate::operators::ADD_SHIFT, |table| entry(table, value));
+        let doubled = scaled + entry(second_table, second.get());
+        out.set(super::insn::requantise(doubled, op.output_multiplier.mantissa, rounding, shift));
     }
 }

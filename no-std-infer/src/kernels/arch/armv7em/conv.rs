@@ -1,24 +1,19 @@
 //! Convolution: patches of four output pixels are widened into a panel, then multiplied with all output channels.
 
 use core::cell::Cell;
-use core::ops::Range;
 
 use super::gemm::Gemm;
 use super::groups::{PIXELS, convolve};
 use super::widen::{Patches, widen};
-use crate::format::{Conv2d, Op};
+use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
-use crate::ops::{Packed, Strip, panel_len};
+use crate::kernels::views::cells;
+use crate::operators::{Conv2d, Packed, Strip, panel_len};
 
-/// Output rows `rows` of a convolution with packed weights.
-pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<usize>) {
-    let arena = Cell::from_mut(arena).as_slice_of_cells();
-    let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
-    let row = usize::from(op.output.width) * op.output.channels as usize;
-    let start = op.output.offset as usize + rows.start * row;
-    let [input, output, scratch] =
-        [op.input.range(), start..start + rows.len() * row, scratch].map(|range| arena.get(range).unwrap_or_default());
-    let Some((panel, strip)) = scratch.split_at_checked(panel_len(op)) else { return };
+/// A convolution with packed weights.
+pub fn conv2d(op: &Conv2d, packed: &Packed<'_>, views: Shared<'_, 1>) {
+    let Shared { inputs: [input], output, scratch, rows } = views;
+    let Some((panel, strip)) = cells(scratch).split_at_checked(panel_len(op)) else { return };
     let Some(gemm) = Gemm::new(panel, packed) else { return };
     let mut product = Product { gemm, channels: op.output.channels as usize, output, pixels: 0 };
     let (width, channels) = (usize::from(op.input.width), op.input.channels as usize);
@@ -30,7 +25,7 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, packed: &Packed<'_>, rows: Range<us
         pixel_stride: usize::from(op.window.stride_w) * channels,
     };
     if op.window.taps() > 1 {
-        let mut strip = Rows::new(op, strip);
+        let mut strip = Rows::new(op, strip, rows.start);
         for y in rows {
             product.add(strip.under(input, y), op, &patches, usize::from(op.output.width));
         }

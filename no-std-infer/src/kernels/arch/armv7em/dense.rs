@@ -3,9 +3,11 @@
 
 use core::cell::Cell;
 
-use crate::format::{Activation, CHANNEL_LEN, DENSE_BLOCK_LEN};
+use crate::format::{CHANNEL_LEN, DENSE_BLOCK_LEN};
+use crate::kernels::Apart;
 use crate::kernels::generic::dense::{Block, finish};
-use crate::ops::{Channels, DENSE_BLOCK, DenseLayer, DenseParams, ENTRIES_IN_BLOCKS, groups};
+use crate::kernels::views::cells;
+use crate::operators::{Activation, Channels, DENSE_BLOCK, Dense, DensePacked, DenseParams, ENTRIES_IN_BLOCKS, groups};
 
 /// Parameters of four outputs.
 type Entries = [u8; DENSE_BLOCK * CHANNEL_LEN];
@@ -27,22 +29,19 @@ unsafe extern "C" {
     fn no_std_infer_dense(vector: *const i8, rest: *mut Rest, len: usize);
 }
 
-/// A layer with packed weights; does nothing when these or the parameters are not aligned to 4 bytes, or are too few.
+/// A layer with packed weights, of which there are enough, aligned to 4 bytes like their parameters.
 #[inline(always)]
-pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
-    let (op, entries) = (layer.op, layer.channels.bytes());
+pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
+    let (blocks, entries) = (constants.blocks, constants.channels.bytes());
     let (row, outputs) = (op.inputs() / DENSE_BLOCK, op.output.channels as usize);
     let groups = groups(outputs);
     let needed = row.checked_mul(groups).filter(|&needed| needed > 0 && needed <= blocks.len());
     let enough = needed.is_some() && groups * ENTRIES_IN_BLOCKS <= entries.len() / DENSE_BLOCK_LEN;
     let aligned = (blocks.as_ptr() as usize | entries.as_ptr() as usize).is_multiple_of(4);
     if !aligned || !enough {
-        return;
+        return debug_assert!(false, "constants are aligned, and there are enough of them");
     }
-    let (arena, Some(len)) = (Cell::from_mut(arena).as_slice_of_cells(), op.output.checked_len()) else { return };
-    let Some(output) = region(arena, op.output.offset, len as usize) else { return };
-    let Some(input) = region(arena, op.input.offset, op.input.len()) else { return };
-    let mut vector: *const i8 = input.as_ptr().cast();
+    let (mut vector, output) = (views.input.as_ptr(), cells(views.output));
     let mut vectors = usize::from(op.output.height) * usize::from(op.output.width);
     let mut rest = Rest {
         sums: [0; DENSE_BLOCK],
@@ -61,7 +60,7 @@ pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
         // `rest` is past those of the outputs done. Cells may share bytes. It keeps the calling convention.
         unsafe { no_std_infer_dense(vector, &mut rest, row * DENSE_BLOCK) };
         if rest.outputs > 0 {
-            rest.decide(layer.channels, outputs, output);
+            rest.decide(constants.channels, outputs, output);
         }
         if rest.outputs == 0 {
             vectors = vectors.wrapping_sub(1);
@@ -72,12 +71,6 @@ pub fn packed(arena: &mut [i8], layer: &DenseLayer<'_>, blocks: &[Block]) {
             rest.start_again(blocks, entries, outputs);
         }
     }
-}
-
-/// Bytes of the arena.
-#[inline(always)]
-fn region(arena: &[Cell<i8>], offset: u32, len: usize) -> Option<&[Cell<i8>]> {
-    arena.get(offset as usize..)?.get(..len)
 }
 
 impl Rest {

@@ -1,10 +1,15 @@
 //! Depthwise 3x3 convolution with packed weights.
 #![allow(unsafe_code)]
 
+#[cfg(not(dsp))]
+use core::cell::Cell;
 use core::ops::Range;
 
-use crate::format::{Conv2d, DEPTHWISE_LEN, Op, PACKED_CHANNEL_LEN};
-use crate::ops::{PackedDepthwise, Plane};
+use crate::format::{DEPTHWISE_LEN, PACKED_CHANNEL_LEN};
+use crate::kernels::Shared;
+#[cfg(not(dsp))]
+use crate::kernels::views::cells;
+use crate::operators::{Conv2d, PackedDepthwise, Plane};
 
 #[cfg(dsp)]
 assembly!(include_str!("requantise.s"), include_str!("depthwise.s"));
@@ -27,6 +32,7 @@ struct Arguments {
     output: *mut i8,
     weights: *const u8,
     parameters: *const u8,
+    count: usize,
 }
 
 #[cfg(dsp)]
@@ -35,16 +41,14 @@ unsafe extern "C" {
     fn no_std_infer_depthwise_2(arguments: *mut Arguments);
 }
 
-/// Output rows `rows` of a packed depthwise convolution.
-/// Does nothing when a region or a constant lies outside its slice or is not aligned to 4 bytes.
-pub fn depthwise_conv2d(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<'_>, rows: Range<usize>) {
+/// Some channels of a packed depthwise convolution. Scratch and constants are aligned to 4 bytes.
+pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared<'_, 1>, range: Range<usize>) {
+    let Shared { inputs: [input], output, scratch, rows } = views;
     let plane = Plane::new(op, &rows);
     let channels = op.output.channels as usize;
     let columns = usize::from(op.output.width);
-    let output = op.output.offset as usize + rows.start * columns * channels;
-    let input = op.input.offset as usize + plane.input_row * usize::from(op.input.width) * channels;
-    let scratch = op.scratch as usize..op.scratch as usize + Op::DepthwiseConv2d(*op).scratch_len() as usize;
-    let aligned = [arena.as_ptr().wrapping_add(scratch.start) as usize, packed.weights.as_ptr() as usize];
+    let skipped = plane.input_row * op.input.row_len();
+    let aligned = [scratch.as_ptr() as usize, packed.weights.as_ptr() as usize];
     let fits = op.window.is_packable_depthwise()
         && !rows.is_empty()
         && rows.end <= usize::from(op.output.height)
@@ -53,18 +57,18 @@ pub fn depthwise_conv2d(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<
         && channels > 0
         && plane.gathered_rows > 0
         && plane.gathered_columns > 0
-        && op.input.range().end <= arena.len()
-        && op.output.range().end <= arena.len()
+        && range.end <= channels
+        && op.input.len() <= input.len()
+        && rows.len() * op.output.row_len() <= output.len()
         && plane.len() <= scratch.len()
         && packed.weights.len() >= channels * DEPTHWISE_LEN
         && packed.channels.bytes().len() >= channels * PACKED_CHANNEL_LEN
         && (packed.channels.bytes().as_ptr() as usize).is_multiple_of(4)
         && aligned.iter().all(|address| address.is_multiple_of(4));
-    if !fits {
-        return;
+    if range.is_empty() || !fits {
+        return debug_assert!(range.is_empty(), "scratch and constants are aligned and long enough");
     }
-    let Some(border) = arena.get_mut(scratch.clone()) else { return };
-    border.fill(op.input.zero_point);
+    scratch.fill(op.input.zero_point);
     #[cfg(dsp)]
     // SAFETY: for each channel it reads, `channels` bytes apart, `gathered_columns` elements of `gathered_rows` rows of
     // the input from `input_row` on, which `Plane` keeps inside the input; it writes them to the plane from `first` on,
@@ -72,24 +76,24 @@ pub fn depthwise_conv2d(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<
     // parameters a channel, aligned to 4; and it writes the elements of the output's rows `rows`. All regions lie in
     // their slices, as checked above. It keeps the calling convention, and `arguments` is its own to change.
     unsafe {
-        let base = arena.as_mut_ptr();
         let stride = usize::from(op.window.stride_w);
         let mut arguments = Arguments {
-            target: base.wrapping_add(scratch.start + plane.first),
+            target: scratch.as_mut_ptr().wrapping_add(plane.first),
             gathered_columns: plane.gathered_columns,
             input_row: usize::from(op.input.width) * channels,
             gathered_rows: plane.gathered_rows,
-            plane: base.wrapping_add(scratch.start),
+            plane: scratch.as_mut_ptr(),
             output_rows: rows.len(),
             odd_column: columns & 1,
             full_pairs: columns / 2 * 2 * stride,
             pitch: plane.pitch,
             output_row: columns * channels,
             channels,
-            source: base.wrapping_add(input),
-            output: base.wrapping_add(output),
-            weights: packed.weights.as_ptr(),
-            parameters: packed.channels.bytes().as_ptr(),
+            source: input.as_ptr().cast::<i8>().wrapping_add(skipped + range.start),
+            output: output.as_ptr().cast_mut().cast::<i8>().wrapping_add(range.start),
+            weights: packed.weights.as_ptr().wrapping_add(range.start * DEPTHWISE_LEN),
+            parameters: packed.channels.bytes().as_ptr().wrapping_add(range.start * PACKED_CHANNEL_LEN),
+            count: range.len(),
         };
         if stride == 1 {
             no_std_infer_depthwise_1(&mut arguments);
@@ -98,26 +102,25 @@ pub fn depthwise_conv2d(arena: &mut [i8], op: &Conv2d, packed: &PackedDepthwise<
         }
     }
     #[cfg(not(dsp))]
-    for channel in 0..channels {
-        model(arena, op, packed, &plane, [channel, input + channel, output + channel], rows.len());
+    for channel in range {
+        let (input, output) = (&input[skipped + channel..], &output[channel..]);
+        model(op, (packed, channel), &plane, [input, cells(scratch), output], rows.len());
     }
 }
 
 #[cfg(not(dsp))]
 fn model(
-    arena: &mut [i8],
     op: &Conv2d,
-    packed: &PackedDepthwise<'_>,
+    (packed, channel): (&PackedDepthwise<'_>, usize),
     plane: &Plane,
-    [channel, input, output]: [usize; 3],
+    [input, scratch, output]: [&[Cell<i8>]; 3],
     rows: usize,
 ) {
     use super::insn::requantise;
 
-    let scratch = op.scratch as usize;
     let [channels, input_width] = [op.output.channels as usize, op.input.width.into()];
     for (y, x) in (0..plane.gathered_rows).flat_map(|y| (0..plane.gathered_columns).map(move |x| (y, x))) {
-        arena[scratch + plane.first + y * plane.pitch + x] = arena[input + (y * input_width + x) * channels];
+        scratch[plane.first + y * plane.pitch + x].set(input[(y * input_width + x) * channels].get());
     }
     let (width, stride) = (usize::from(op.output.width), usize::from(op.window.stride_w));
     let taps = packed.taps(channel);
@@ -126,9 +129,9 @@ fn model(
         let mut doubled = parameters.doubled_bias;
         for (tap, &weight) in taps.iter().enumerate() {
             let at = (y * stride + tap / 3) * plane.pitch + x * stride + tap % 3;
-            doubled += i32::from(arena[scratch + at]) * 2 * i32::from(weight);
+            doubled += i32::from(scratch[at].get()) * 2 * i32::from(weight);
         }
-        arena[output + (y * width + x) * channels] =
-            requantise(doubled, parameters.mantissa, parameters.rounding, parameters.shift);
+        let result = requantise(doubled, parameters.mantissa, parameters.rounding, parameters.shift);
+        output[(y * width + x) * channels].set(result);
     }
 }

@@ -3,7 +3,7 @@
     // r0: arguments: 0 plane's target, 4 columns to gather, 8 bytes from input row to input row, 12 rows to gather,
     //   16 plane, 20 output's rows, 24 odd column (0 or 1), 28 bytes of a plane row that full pairs of columns take,
     //   32 plane's pitch, 36 bytes from output row to output row, 40 channels, 44 source, 48 output, 52 weights,
-    //   56 parameters; the last four move on from channel to channel.
+    //   56 parameters, 60 channels to compute; those from 44 to 56 move on from channel to channel.
     // Frame: 0 mantissa, 4 rounding, 8 shift, 12 bytes from column to column (0 for one alone), 16 bytes to the second
     //   row (0 when there is none), 20 and 24 weights, 28 end of the row, 32 doubled bias, 36 plane row, 40 output row,
     //   44 rows left, 48 channels left, 52 the arguments, 56 and 60 their 28 and 24.
@@ -125,7 +125,7 @@
     push {r4-r11, lr}
     sub sp, sp, #68
     str r0, [sp, #52]
-    ldr r1, [r0, #40]
+    ldr r1, [r0, #60]
     str r1, [sp, #48]
     ldrd r1, r2, [r0, #24]
     strd r2, r1, [sp, #56]

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use crate::format::PACKED_CHANNEL_LEN;
-use crate::ops::Packed;
+use crate::operators::Packed;
 
 /// Bytes of the parameters of a pair of output channels.
 const ROW_LEN: usize = 2 * PACKED_CHANNEL_LEN;
@@ -123,7 +123,7 @@ impl<'a> Gemm<'a> {
     #[cfg(not(dsp))]
     fn model(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize, pixels: usize) {
         use super::insn::{requantise, smlad, sxtb16};
-        use crate::ops::{OutputParams, PackedParams};
+        use crate::operators::{OutputParams, PackedParams};
 
         let all = self.words.chunks_exact(self.pairs * 4).zip(self.channels.chunks_exact(ROW_LEN));
         for (index, (row, channels)) in all.skip(rows.start).take(rows.len()).enumerate() {

@@ -44,7 +44,7 @@ mod tests {
 
     use super::*;
     use crate::fixed::{Multiplier, clamp_i8};
-    use crate::ops::{ChannelParams, OutputParams, PackedParams};
+    use crate::operators::{ChannelParams, OutputParams, PackedParams};
 
     #[test]
     fn instructions_do_what_the_manual_says() {

@@ -34,9 +34,10 @@ mod winograd;
 
 use core::ops::Range;
 
-use crate::format::{Clamp, Concat, Constant, Lookup, Mean, Mul, Pad, Pool2d, Reshape, Softmax};
-use crate::kernels::{Generic, Kernels, generic_kernels};
-use crate::ops::{AddLayer, Constants, ConvLayer, DenseLayer};
+use crate::kernels::{Apart, Kernels, Shared};
+use crate::operators::{Add, Conv2d, Mean, Packed, PackedDepthwise, Pool2d, Tables, Winograd};
+#[cfg(dsp)]
+use crate::operators::{Dense, DensePacked};
 
 /// Kernels for cores with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,56 +45,48 @@ pub struct Armv7em;
 
 impl Kernels for Armv7em {
     #[inline(always)]
-    fn conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        match &layer.constants {
-            Constants::Packed(packed) => conv::conv2d(arena, layer.op, packed, rows),
-            Constants::Winograd(constants) => {
-                winograd::conv2d(arena, layer.op, constants, rows, winograd::Loops::of(constants.form));
-            }
-            _ => Generic::conv2d(arena, layer, rows),
-        }
+    fn conv2d_packed(op: &Conv2d, constants: &Packed<'_>, views: Shared<'_, 1>) {
+        conv::conv2d(op, constants, views);
     }
 
     #[inline(always)]
-    fn depthwise_conv2d(arena: &mut [i8], layer: &ConvLayer<'_>, rows: Range<usize>) {
-        match &layer.constants {
-            Constants::Depthwise(packed) => depthwise::depthwise_conv2d(arena, layer.op, packed, rows),
-            _ => Generic::depthwise_conv2d(arena, layer, rows),
-        }
+    fn conv2d_winograd(op: &Conv2d, constants: &Winograd<'_>, views: Shared<'_, 1>) {
+        winograd::conv2d(op, constants, views, winograd::Loops::of(constants.form));
     }
 
     #[inline(always)]
-    fn dense(arena: &mut [i8], layer: &DenseLayer<'_>) {
-        #[cfg(dsp)]
-        if let crate::ops::DenseWeights::Packed(blocks) = layer.weights {
-            return dense::packed(arena, layer, blocks);
-        }
-        Generic::dense(arena, layer);
+    fn depthwise_conv2d_packed(
+        op: &Conv2d,
+        constants: &PackedDepthwise<'_>,
+        views: Shared<'_, 1>,
+        channels: Range<usize>,
+    ) {
+        depthwise::depthwise_conv2d(op, constants, views, channels);
     }
 
-    fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        pool::max_pool2d(arena, op, rows);
-    }
-
-    fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
-        pool::average_pool2d(arena, op, rows);
+    #[cfg(dsp)]
+    #[inline(always)]
+    fn dense_packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
+        dense::packed(op, constants, views);
     }
 
     #[inline(always)]
-    fn add(arena: &mut [i8], layer: &AddLayer<'_>, rows: Range<usize>) {
-        match layer.tables {
-            [None, None] => Generic::add(arena, layer, rows),
-            _ => add::add(arena, layer, rows),
-        }
+    fn max_pool2d(op: &Pool2d, views: Apart<'_>) {
+        pool::max_pool2d(op, views);
     }
 
-    fn softmax(arena: &mut [i8], op: &Softmax, rows: Range<usize>) {
-        Generic::softmax(arena, op, rows);
+    #[inline(always)]
+    fn average_pool2d(op: &Pool2d, views: Apart<'_>) {
+        pool::average_pool2d(op, views);
     }
 
-    fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
-        pool::mean(arena, op, rows);
+    #[inline(always)]
+    fn add_tables(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
+        add::add(op, tables, views);
     }
 
-    generic_kernels!();
+    #[inline(always)]
+    fn mean(op: &Mean, views: Apart<'_>) {
+        pool::mean(op, views);
+    }
 }

@@ -5,13 +5,15 @@ use core::ops::Range;
 
 use super::four::{self, Pixels, SUM_MAX};
 use crate::fixed::clamp_i8;
-use crate::format::{Activation, Mean, Pool2d, Tensor};
-use crate::kernels::generic::rounded_mean;
+use crate::format::Tensor;
+use crate::kernels::Apart;
+use crate::kernels::generic::pool2d::rounded_mean;
+use crate::operators::{Activation, Mean, Pool2d};
 
-/// Output rows `rows` of a max pooling.
-pub fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
+/// A max pooling.
+pub fn max_pool2d(op: &Pool2d, views: Apart<'_>) {
     let window = |y, x| pooled(op, y, x);
-    for_each_pixel(arena, [&op.input, &op.output], rows, window, |values, pixels, output| {
+    for_each_pixel([&op.input, &op.output], views, window, |values, pixels, output| {
         if output.len() < 4 {
             for (channel, out) in output.iter_mut().enumerate() {
                 *out = pixels.channel(values, channel).fold(i8::MIN, i8::max);
@@ -22,25 +24,25 @@ pub fn max_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
     });
 }
 
-/// Output rows `rows` of an average pooling.
-pub fn average_pool2d(arena: &mut [i8], op: &Pool2d, rows: Range<usize>) {
+/// An average pooling.
+pub fn average_pool2d(op: &Pool2d, views: Apart<'_>) {
     let window = |y, x| pooled(op, y, x);
-    for_each_pixel(arena, [&op.input, &op.output], rows, window, |values, pixels, output| {
+    for_each_pixel([&op.input, &op.output], views, window, |values, pixels, output| {
         let count = ((pixels.rows * pixels.columns) as i32).max(1);
         sums(values, pixels, output, |sum| rounded_mean(sum, count) as i8);
         clamp(op.activation, output);
     });
 }
 
-/// Output rows `rows` of a mean.
-pub fn mean(arena: &mut [i8], op: &Mean, rows: Range<usize>) {
+/// A mean.
+pub fn mean(op: &Mean, views: Apart<'_>) {
     let (input, output) = (&op.input, &op.output);
     let under =
         |at: usize, inputs: u16, outputs: u16| if inputs == outputs { at..at + 1 } else { 0..usize::from(inputs) };
     let window = |y, x| (under(y, input.height, output.height), under(x, input.width, output.width));
     let zero_points = (op.count() as i32).wrapping_mul(i32::from(input.zero_point));
     let zero_point = i32::from(output.zero_point);
-    for_each_pixel(arena, [input, output], rows, window, |values, pixels, output| {
+    for_each_pixel([input, output], views, window, |values, pixels, output| {
         sums(values, pixels, output, |sum| {
             let mean = op.multiplier.apply(sum.wrapping_sub(zero_points));
             clamp_i8(mean.saturating_add(zero_point), i8::MIN, i8::MAX)
@@ -61,19 +63,14 @@ fn pooled(op: &Pool2d, y: usize, x: usize) -> (Range<usize>, Range<usize>) {
 
 /// Calls `reduce(values, pixels, output)` for each output pixel with the values from the window's first pixel on.
 fn for_each_pixel(
-    arena: &mut [i8],
     [input, output]: [&Tensor; 2],
-    rows: Range<usize>,
+    views: Apart<'_>,
     window: impl Fn(usize, usize) -> (Range<usize>, Range<usize>),
     reduce: impl Fn(&[i8], Pixels, &mut [i8]),
 ) {
     let (channels, width) = (input.channels as usize, usize::from(input.width));
-    let row = usize::from(output.width) * channels;
-    let start = output.offset as usize + rows.start * row;
-    let regions = arena.get_disjoint_mut([input.range(), start..start + rows.len() * row]);
-    let Ok([values, out]) = regions else { return };
-    let mut out = out.chunks_mut(channels.max(1));
-    for y in rows {
+    let mut out = views.output.chunks_mut(channels.max(1));
+    for y in views.rows {
         for x in 0..usize::from(output.width) {
             let (rows, columns) = window(y, x);
             let first = (rows.start * width + columns.start) * channels;
@@ -81,7 +78,7 @@ fn for_each_pixel(
             let (columns, rows) =
                 if columns.len() == width { (width * rows.len(), 1) } else { (columns.len(), rows.len()) };
             let pixels = Pixels { column: channels, columns, row: width * channels, rows };
-            reduce(values.get(first..).unwrap_or_default(), pixels, out.next().unwrap_or_default());
+            reduce(views.input.get(first..).unwrap_or_default(), pixels, out.next().unwrap_or_default());
         }
     }
 }

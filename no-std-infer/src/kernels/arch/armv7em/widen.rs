@@ -88,7 +88,7 @@ impl Patches {
 #[cfg(dsp)]
 pub(super) type Loop = unsafe extern "C" fn(*const Arguments);
 
-/// Widens the patches of `pixels` neighbours, 1 to 4, to the pairs of [`PatchOrder`](crate::ops::PatchOrder). The pairs of
+/// Widens the patches of `pixels` neighbours, 1 to 4, to the pairs of [`PatchOrder`](crate::operators::PatchOrder). The pairs of
 /// a patch lie 16 bytes apart from the panel's first byte on, those of the next patch 4 bytes further. Does nothing when
 /// source or panel is too short, or the panel's address is no multiple of 4.
 pub fn widen(source: &[Cell<i8>], patches: &Patches, pixels: usize, panel: &[Cell<i8>]) {

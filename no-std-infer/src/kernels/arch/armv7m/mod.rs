@@ -111,7 +111,7 @@ impl Block for Single {
             let mut sums = [[0_i32; PIXELS]; 2];
             let [first, second] = &mut sums;
             for (values, &halfword) in slots.as_chunks::<PIXELS>().0.iter().zip(words.as_chunks::<2>().0) {
-                let (a, b) = crate::ops::unpack(halfword);
+                let (a, b) = crate::operators::unpack(halfword);
                 for ((first, second), value) in first.iter_mut().zip(second.iter_mut()).zip(values) {
                     let value = i32::from(value.get());
                     *first = first.wrapping_add(value * i32::from(a));

@@ -1,4 +1,4 @@
-//! Winograd's convolutions: four tiles of output pixels at a time. See [`crate::ops::winograd`].
+//! Winograd's convolutions: four tiles of output pixels at a time. See [`crate::operators::winograd`].
 
 #[cfg(not(dsp))]
 mod model;
@@ -6,14 +6,14 @@ mod product;
 mod tiles;
 
 use core::cell::Cell;
-use core::ops::Range;
 
 use self::product::{Product, Target};
 use self::tiles::Tiles;
-use crate::format::{Conv2d, Op};
+use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
-use crate::ops::winograd::{COLUMNS, columns_len, panel_len, strip};
-use crate::ops::{Form, Winograd};
+use crate::kernels::views::cells;
+use crate::operators::winograd::{COLUMNS, columns_len, panel_len, strip};
+use crate::operators::{Conv2d, Form, Winograd};
 
 /// Output rows of a tile, at most.
 const ROWS_MAX: usize = 4;
@@ -33,15 +33,12 @@ impl Loops {
     }
 }
 
-/// Output rows `rows` of a convolution with transformed weights, by the loops of their transform; all of them where the output lies in place of the input.
-pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Range<usize>, loops: Loops) {
-    let arena = Cell::from_mut(arena).as_slice_of_cells();
-    let scratch = op.scratch as usize..op.scratch as usize + Op::Conv2d(*op).scratch_len() as usize;
+/// A convolution with transformed weights, by the loops of their transform. But the last part has whole tiles.
+pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>, loops: Loops) {
+    let Shared { inputs: [input], output, scratch, rows } = views;
+    let scratch = cells(scratch);
     let (width, channels) = (usize::from(op.output.width), op.output.channels as usize);
     let line = width * channels;
-    let start = op.output.offset as usize + rows.start * line;
-    let [input, output, scratch] =
-        [op.input.range(), start..start + rows.len() * line, scratch].map(|range| arena.get(range).unwrap_or_default());
     let (form, quads, strip) = (winograd.form, winograd.quads, strip(winograd.form, op));
     let Some((panel, rest)) = scratch.split_at_checked(panel_len(form, quads)) else { return };
     let Some((columns, bytes)) = rest.split_at_checked(columns_len(form, quads)) else { return };
@@ -49,7 +46,8 @@ pub fn conv2d(arena: &mut [i8], op: &Conv2d, winograd: &Winograd<'_>, rows: Rang
     let Some(tiles) = Tiles::new(loops.tiles, [inputs, strip.pitch], columns, panel) else { return };
     let Some(product) = Product::new(loops.product, winograd, panel) else { return };
     let mut group = Group { product, strides: [line, channels], targets: [&[]; 2], columns: [0; 2], count: 0 };
-    let (mut strip, step) = (Rows::with_strip(op, strip, bytes), COLUMNS * usize::from(form.stride()) * inputs);
+    let strip = Rows::with_strip(op, strip, bytes).resumed(rows.start.checked_sub(form.tile()));
+    let (mut strip, step) = (strip, COLUMNS * usize::from(form.stride()) * inputs);
     for (y, output) in rows.step_by(form.tile()).zip(output.chunks((form.tile() * line).max(1))) {
         let (mut source, mut output, mut left) = (strip.under(input, y), output, width);
         while left > 0 {

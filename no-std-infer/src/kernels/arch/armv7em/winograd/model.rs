@@ -2,7 +2,7 @@
 
 use core::num::Wrapping;
 
-use crate::ops::Form;
+use crate::operators::Form;
 
 /// Which way a transform goes.
 #[derive(Clone, Copy, PartialEq, Eq)]

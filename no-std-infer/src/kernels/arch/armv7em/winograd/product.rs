@@ -5,8 +5,8 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use crate::format::PACKED_CHANNEL_LEN;
-use crate::ops::winograd::{COLUMNS, panel_len, row_len};
-use crate::ops::{Form, Winograd};
+use crate::operators::winograd::{COLUMNS, panel_len, row_len};
+use crate::operators::{Form, Winograd};
 
 /// Bytes of the parameters of a pair of output channels.
 const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
@@ -148,8 +148,8 @@ impl<'a> Product<'a> {
     fn model(&self, rows: Range<usize>, targets: [Target<'_>; 2], [row_stride, pixel_stride]: [usize; 2]) {
         use super::super::insn::requantise;
         use super::model::outputs;
-        use crate::ops::winograd::TILES;
-        use crate::ops::{OutputParams, PackedParams};
+        use crate::operators::winograd::TILES;
+        use crate::operators::{OutputParams, PackedParams};
 
         let (form, side, tile_side) = (self.run.form, self.run.form.side(), self.run.form.tile());
         let all = self.words.chunks_exact(row_len(form, self.quads)).zip(self.channels.chunks_exact(PARAMETERS_LEN));

@@ -3,8 +3,8 @@
 
 use core::cell::Cell;
 
-use crate::ops::Form;
-use crate::ops::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
+use crate::operators::Form;
+use crate::operators::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
 
 #[cfg(dsp)]
 assembly!(include_str!("tiles_2x2.s"), include_str!("tiles_4x4.s"), include_str!("tiles_stride_2.s"));

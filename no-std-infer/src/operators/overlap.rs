@@ -1,7 +1,7 @@
 //! Where an operator's output may lie over its input.
 
-use super::Strip;
-use crate::format::{Conv2d, Layout, Op, Tensor};
+use super::{Conv2d, Strip};
+use crate::format::Tensor;
 
 /// The distances from an input's first byte to the output's that are allowed where the two share bytes.
 ///
@@ -26,6 +26,11 @@ pub struct Overlap {
 }
 
 impl Overlap {
+    /// That of an operator that reads and writes element by element; `None` for an input whose elements it reads again.
+    pub(super) fn element_by_element(input: &Tensor, output: &Tensor) -> Option<Self> {
+        (input.len() == output.len()).then_some(Self { most: 0, step: 1 })
+    }
+
     /// True when the output may begin `distance` bytes after the input.
     #[must_use]
     pub fn allows(self, distance: i64) -> bool {
@@ -33,28 +38,9 @@ impl Overlap {
     }
 }
 
-impl Op {
-    /// Where the output may lie over `input`, one of the operator's inputs; `None` when they must lie apart.
-    #[must_use]
-    pub fn overlap(&self, input: &Tensor) -> Option<Overlap> {
-        let in_order = |most| Some(Overlap { most, step: 1 });
-        match self {
-            Op::Add(_) | Op::Mul(_) | Op::Clamp(_) | Op::Lookup(_) | Op::Reshape(_) => {
-                // Elements of a shorter operand are read again.
-                if input.len() == self.output().len() { in_order(0) } else { None }
-            }
-            Op::Conv2d(op) if op.weights.layout != Layout::Plain => in_order(most(op)),
-            Op::DepthwiseConv2d(op) if op.weights.layout == Layout::Packed => {
-                Some(Overlap { most: i64::MAX, step: op.input.channels })
-            }
-            _ => None,
-        }
-    }
-}
-
 /// The smallest difference of what has been read and what is written with an output pixel, in bytes. It is linear in the
 /// pixel's row and column, or the smaller of two such terms, and so smallest at a corner.
-fn most(op: &Conv2d) -> i64 {
+pub(super) fn of_convolution(op: &Conv2d) -> i64 {
     let last = |side: u16| usize::from(side.saturating_sub(1));
     let (bottom, right) = (last(op.output.height), last(op.output.width));
     let corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)];
@@ -85,7 +71,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::format::{Activation, Weights, Window};
+    use crate::operators::{Activation, Layout, Op, Weights, Window};
 
     fn tensor(offset: u32, [height, width, channels]: [u16; 3]) -> Tensor {
         Tensor { offset, height, width, channels: channels.into(), scale: 1.0, zero_point: 0 }

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use crate::format::Conv2d;
+use crate::operators::Conv2d;
 
 /// A plane of one channel for some output rows, and what of the input goes into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use crate::format::Conv2d;
+use super::Conv2d;
 
 /// How the elements that a convolution multiplies for one output pixel are put into pairs.
 ///

@@ -1,23 +1,15 @@
 //! Records of fixed length: a value's fields one after the other, little-endian, so that one is read in hardly more
 //! instructions than it has fields.
 
-use super::{
-    Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d, Reshape,
-    Softmax, Tensor, Weights, Window,
-};
+use super::Op;
 use crate::fixed::Multiplier;
+use crate::format::Tensor;
 
 /// Length of an operator's record in bytes.
 pub const RECORD_LEN: usize = 80;
 
-/// Where a record says how a convolution's constants lie in flash.
-pub(crate) const LAYOUT_AT: usize = 1 + 2 * TENSOR_LEN + 16;
-/// The same for a fully connected layer's.
-pub(crate) const DENSE_LAYOUT_AT: usize = 1 + 2 * TENSOR_LEN;
-/// Where a record says where a sum's tables are.
-pub(crate) const TABLES_AT: usize = 1 + 3 * TENSOR_LEN + 3 * 5 + 2;
-/// Bytes of a tensor in a record.
-const TENSOR_LEN: usize = 17;
+/// An operator's record: a byte that names the operator, then its parameters, then zeros.
+pub(crate) type Record = [u8; RECORD_LEN];
 
 /// Stands for a table that there is not.
 const NONE: u32 = u32::MAX;
@@ -25,13 +17,13 @@ const NONE: u32 = u32::MAX;
 impl Op {
     /// Reads a record; `None` when its first byte names no operator, or it holds a layout that there is not.
     #[must_use]
-    pub fn from_record(record: &[u8; RECORD_LEN]) -> Option<Self> {
+    pub fn from_record(record: &Record) -> Option<Self> {
         Self::read(&mut Reader { record, at: 0 })
     }
 
     /// Writes a record; what the operator leaves of it is zeros.
     #[must_use]
-    pub fn to_record(&self) -> [u8; RECORD_LEN] {
+    pub fn to_record(&self) -> Record {
         let mut writer = Writer { record: [0; RECORD_LEN], at: 0 };
         self.write(&mut writer);
         writer.record
@@ -40,12 +32,13 @@ impl Op {
 
 /// Reads what stands in a record after the byte that names the operator. Inlined, it reads no more than is used.
 #[inline(always)]
-pub(crate) fn read<T: Field>(record: &[u8; RECORD_LEN]) -> Option<T> {
+pub(crate) fn read<T: Field>(record: &Record) -> Option<T> {
+    const { assert!(T::LEN < RECORD_LEN) };
     T::read(&mut Reader { record, at: 1 })
 }
 
 pub(crate) struct Reader<'a> {
-    record: &'a [u8; RECORD_LEN],
+    record: &'a Record,
     at: usize,
 }
 
@@ -59,7 +52,7 @@ impl Reader<'_> {
 }
 
 pub(crate) struct Writer {
-    record: [u8; RECORD_LEN],
+    record: Record,
     at: usize,
 }
 
@@ -74,6 +67,8 @@ impl Writer {
 
 /// A part of a record.
 pub(crate) trait Field: Sized {
+    /// Its bytes.
+    const LEN: usize;
     fn read(reader: &mut Reader<'_>) -> Option<Self>;
     fn write(&self, writer: &mut Writer);
 }
@@ -82,6 +77,8 @@ pub(crate) trait Field: Sized {
 macro_rules! numbers {
     ($($number:ident),*) => {$(
         impl Field for $number {
+            const LEN: usize = size_of::<Self>();
+
             #[inline(always)]
             fn read(reader: &mut Reader<'_>) -> Option<Self> {
                 reader.bytes().map(Self::from_le_bytes)
@@ -96,98 +93,50 @@ macro_rules! numbers {
 
 numbers!(u8, i8, u16, u32, i32, f32);
 
-/// Structures, as their fields in this order.
-macro_rules! structures {
-    ($($structure:ident { $($field:ident),* })*) => {$(
-        impl Field for $structure {
-            #[inline(always)]
-            fn read(reader: &mut Reader<'_>) -> Option<Self> {
-                Some(Self { $($field: Field::read(reader)?),* })
-            }
-
-            fn write(&self, writer: &mut Writer) {
-                $(self.$field.write(writer);)*
-            }
+/// A structure that is in a record as its fields, in the order of their definition.
+macro_rules! record {
+    (
+        $(#[$attribute:meta])*
+        pub struct $structure:ident {
+            $($(#[$field_attribute:meta])* pub $field:ident: $kind:ty,)*
         }
-    )*};
+    ) => {
+        $(#[$attribute])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $structure {
+            $($(#[$field_attribute])* pub $field: $kind,)*
+        }
+
+        $crate::operators::record::fields!($structure { $($field: $kind),* });
+    };
 }
+pub(crate) use record;
 
-structures! {
-    Multiplier { mantissa, shift }
-    Tensor { offset, height, width, channels, scale, zero_point }
-    Window { kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left }
-    Activation { min, max }
-    Weights { layout, weights, channels }
-    Conv2d { input, output, window, weights, activation, scratch }
-    Dense { input, output, weights, activation }
-    Pool2d { input, output, window, activation }
-    Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables }
-    Clamp { input, output, activation }
-    Lookup { input, output, table }
-    Softmax { input, output, multiplier, diff_min }
-    Reshape { input, output }
-    Mul { a, b, output, multiplier, activation }
-    Mean { input, output, multiplier }
-    Pad { input, output, top, left, front, value }
-    Concat { a, b, output }
-    Constant { output, values }
-}
+/// The same for a structure that is defined elsewhere.
+macro_rules! fields {
+    ($structure:ident { $($field:ident: $kind:ty),* }) => {
+        impl $crate::operators::record::Field for $structure {
+            const LEN: usize = 0 $(+ <$kind as $crate::operators::record::Field>::LEN)*;
 
-impl Field for Layout {
-    #[inline(always)]
-    fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        Some(match u8::read(reader)? {
-            0 => Self::Plain,
-            1 => Self::Packed,
-            2 => Self::Winograd2x2,
-            3 => Self::Winograd4x4,
-            4 => Self::WinogradStride2,
-            _ => return None,
-        })
-    }
-
-    fn write(&self, writer: &mut Writer) {
-        let tag: u8 = match self {
-            Self::Plain => 0,
-            Self::Packed => 1,
-            Self::Winograd2x2 => 2,
-            Self::Winograd4x4 => 3,
-            Self::WinogradStride2 => 4,
-        };
-        tag.write(writer);
-    }
-}
-
-/// Operators, as a byte that names the variant, and its structure.
-macro_rules! operators {
-    ($($variant:ident = $tag:literal),*) => {
-        impl Field for Op {
             #[inline(always)]
-            fn read(reader: &mut Reader<'_>) -> Option<Self> {
-                Some(match u8::read(reader)? {
-                    $($tag => Self::$variant(Field::read(reader)?),)*
-                    _ => return None,
-                })
+            fn read(reader: &mut $crate::operators::record::Reader<'_>) -> Option<Self> {
+                Some(Self { $($field: $crate::operators::record::Field::read(reader)?),* })
             }
 
-            fn write(&self, writer: &mut Writer) {
-                match self {
-                    $(Self::$variant(op) => {
-                        u8::write(&$tag, writer);
-                        op.write(writer);
-                    })*
-                }
+            fn write(&self, writer: &mut $crate::operators::record::Writer) {
+                $($crate::operators::record::Field::write(&self.$field, writer);)*
             }
         }
     };
 }
+pub(crate) use fields;
 
-operators! {
-    Conv2d = 0, DepthwiseConv2d = 1, Dense = 2, MaxPool2d = 3, AveragePool2d = 4, Add = 5, Clamp = 6, Lookup = 7,
-    Softmax = 8, Reshape = 9, Mul = 10, Mean = 11, Pad = 12, Concat = 13, Constant = 14
-}
+fields!(Multiplier { mantissa: i32, shift: i8 });
+fields!(Tensor { offset: u32, height: u16, width: u16, channels: u32, scale: f32, zero_point: i8 });
 
 impl Field for [Option<u32>; 2] {
+    const LEN: usize = 2 * u32::LEN;
+
     #[inline(always)]
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let tables = [u32::read(reader)?, u32::read(reader)?];
@@ -202,7 +151,7 @@ impl Field for [Option<u32>; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::Kernel;
+    use crate::operators::{Add, Kernel, Layout};
 
     /// A record whose every byte differs from its neighbours.
     fn record(tag: u8) -> [u8; RECORD_LEN] {

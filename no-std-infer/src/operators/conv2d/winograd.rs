@@ -15,14 +15,18 @@
 //!   is the sum times 2^s, which does not wrap: of up to 64 input channels the sum is at most 64 · 9 · 2^14, below 2^25.
 //! * Stride 2 gives the sums themselves, and everything may wrap up to twice the sum with its bias.
 
-mod form;
+use core::marker::PhantomData;
 
-use super::params::PackedParams;
-use super::{Channels, Strip};
-use crate::format::{Activation, Conv2d};
-
-pub use self::form::Form;
-pub(super) use self::form::{F2x2, F4x4, Stride2, Transform};
+pub use super::form::Form;
+use super::form::Transform;
+pub(in crate::operators) use super::form::{F2x2, F4x4, Stride2};
+use super::packed::Strip;
+use super::{Conv2d, check_convolution};
+use crate::error::OpError;
+use crate::kernels::{Kernels, Memory};
+use crate::operators::check::{check_packed_channel, check_packed_layer, ensure};
+use crate::operators::params::PackedParams;
+use crate::operators::{Activation, Channels, Code};
 
 /// Tiles that are multiplied together.
 pub(crate) const TILES: usize = 4;
@@ -51,7 +55,8 @@ impl<'a> Winograd<'a> {
     }
 
     /// Finds the constants in the weights section; `None` when they lie outside or the layer is not one of this kind.
-    pub(super) fn find(section: &'a [u8], op: &Conv2d, form: Form) -> Option<Self> {
+    #[must_use]
+    pub fn find(section: &'a [u8], op: &Conv2d, form: Form) -> Option<Self> {
         let outputs = op.output.channels as usize;
         let (start, quads) = (op.weights.weights as usize, quads(op));
         let len = if is_possible(form, op) { Self::row_len(form, op).checked_mul(outputs / 2)? } else { return None };
@@ -78,11 +83,7 @@ impl<'a> Winograd<'a> {
     }
 
     /// The same, once it is proved that the block is exactly their transform.
-    pub(super) fn proved_weights<T: Transform<N>, const N: usize>(
-        &self,
-        output: usize,
-        input: usize,
-    ) -> Option<[[i8; 3]; 3]> {
+    fn proved_weights<T: Transform<N>, const N: usize>(&self, output: usize, input: usize) -> Option<[[i8; 3]; 3]> {
         let block = self.block(output, input);
         let weights = T::weights(block);
         (T::block(weights) == block).then_some(weights)
@@ -179,4 +180,49 @@ pub(crate) fn strip(form: Form, op: &Conv2d) -> Strip {
     let pitch = columns.saturating_mul(op.input.channels as usize).saturating_add(op.input.channels as usize % 4);
     let pitch = pitch.checked_next_multiple_of(4).unwrap_or(usize::MAX);
     Strip { rows: tile_rows(form), pitch }
+}
+
+/// With transformed weights.
+pub(in crate::operators) struct Transformed<T, const N: usize>(PhantomData<T>);
+
+impl<T: Transform<N>, const N: usize> Code for Transformed<T, N> {
+    type Operator = Conv2d;
+
+    /// Proves that transformed weights are those of int8 weights, and the conditions of the fast requantisation.
+    fn check(op: &Conv2d, section: &[u8]) -> Result<(), OpError> {
+        check(op, section, T::FORM, Winograd::proved_weights::<T, N>)
+    }
+
+    #[inline(always)]
+    fn run<K: Kernels>(op: &Conv2d, memory: Memory<'_>) -> Option<()> {
+        // The form is known when this is compiled, so that the loops of no other one are linked.
+        let constants = Winograd { form: T::FORM, ..Winograd::find(memory.section, op, T::FORM)? };
+        let memory = if K::DIVIDES_TRANSFORMED { memory } else { memory.undivided() };
+        K::conv2d_winograd(
+            op,
+            &constants,
+            memory.shared_with(&op.input, &op.output, (op.scratch, scratch_len(T::FORM, op)))?,
+        );
+        Some(())
+    }
+}
+
+/// Finds the weights of a block whose transform is proved to be exact, of an output and an input channel.
+type Prove<'a> = fn(&Winograd<'a>, usize, usize) -> Option<[[i8; 3]; 3]>;
+
+fn check<'a>(op: &Conv2d, section: &'a [u8], form: Form, prove: Prove<'a>) -> Result<(), OpError> {
+    check_convolution(op)?;
+    let winograd = Winograd::find(section, op, form).ok_or(OpError::Constants)?;
+    check_packed_layer(op)?;
+    for (output, channel) in winograd.channels.iter().enumerate() {
+        let mut magnitude = 0_u32;
+        for input in 0..winograd.quads * 4 {
+            let weights = prove(&winograd, output, input).ok_or(OpError::Transform)?;
+            let sum: u32 = weights.as_flattened().iter().map(|weight| u32::from(weight.unsigned_abs())).sum();
+            ensure(sum == 0 || input < op.input.channels as usize, OpError::Transform)?;
+            magnitude += sum;
+        }
+        check_packed_channel(op, channel, magnitude)?;
+    }
+    Ok(())
 }

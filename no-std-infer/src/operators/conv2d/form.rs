@@ -4,7 +4,7 @@
 //! [`Transform::across`]. Both are the usual matrix of the transform, whose rows are multiplied by what makes them integers,
 //! in the order in which the kernels take the elements.
 
-use crate::format::Layout;
+use crate::operators::Layout;
 
 /// Which transform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,8 @@ impl Form {
 
 /// A transform whose blocks have `N` rows and columns.
 pub trait Transform<const N: usize> {
+    /// Which it is.
+    const FORM: Form;
     /// The product of what [`gather_down`](Self::gather_down) and [`gather_across`](Self::gather_across) multiply by.
     const SCALE: i32;
     /// A column of the weights, spread.
@@ -135,6 +137,7 @@ pub trait Transform<const N: usize> {
 pub struct F2x2;
 
 impl Transform<4> for F2x2 {
+    const FORM: Form = Form::F2x2;
     const SCALE: i32 = 4;
 
     fn down([a, b, c]: [i16; 3]) -> [i16; 4] {
@@ -158,6 +161,7 @@ impl Transform<4> for F2x2 {
 pub struct F4x4;
 
 impl Transform<6> for F4x4 {
+    const FORM: Form = Form::F4x4;
     const SCALE: i32 = 144;
 
     fn down([a, b, c]: [i16; 3]) -> [i16; 6] {
@@ -182,6 +186,7 @@ impl Transform<6> for F4x4 {
 pub struct Stride2;
 
 impl Transform<5> for Stride2 {
+    const FORM: Form = Form::Stride2;
     const SCALE: i32 = 1;
 
     fn down([a, b, c]: [i16; 3]) -> [i16; 5] {
