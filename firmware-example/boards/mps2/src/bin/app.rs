@@ -5,10 +5,9 @@
 
 use cortex_m_rt::entry;
 use embedded_io::Write;
-use firmware_example::camera::{FRAME_LEN, Recording};
-use firmware_example::host_flash::HostFlash;
-use firmware_example::mps2::{Mps2, Uart, name};
-use firmware_example::{MODEL, TRUST};
+use mps2::camera::{FRAME_LEN, Recording};
+use mps2::host_flash::HostFlash;
+use mps2::{MODEL, Mps2, TRUST, Uart, name};
 use no_std_device::{Application, Board, Memory, NoIndicator, Report, Server};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Arena, Model};

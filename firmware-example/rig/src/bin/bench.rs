@@ -8,16 +8,16 @@
 use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Count, Mps2, Ticks, Uart, exit, part_number};
-use firmware_example::region::{region_begins, region_ends};
+use mps2::{Count, Mps2, Ticks, Uart, exit, part_number};
 use no_std_device::Clock;
 use no_std_infer::format::Generator;
 use no_std_infer::golden::{SelfTestError, generate, self_test};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
+use rig::region::{region_begins, region_ends};
 
 /// What the blob needs that this was built with; all kernels where none was named.
-const LINKED: &Linked = if cfg!(model_blob) { firmware_example::LINKED } else { Linked::ALL };
+const LINKED: &Linked = if cfg!(model_blob) { mps2::LINKED } else { Linked::ALL };
 /// Longest arena in bytes.
 const ARENA_LEN: usize = 3 << 20;
 /// Most operators.

@@ -10,11 +10,11 @@
 use core::fmt::Write;
 
 use cortex_m_rt::entry;
-use firmware_example::checked::{ARENA_MAX, Checked, stray_write};
-use firmware_example::mps2::{Mps2, exit};
+use mps2::{Mps2, exit};
 use no_std_infer::format::total_len;
 use no_std_infer::kernels::Native;
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
+use rig::checked::{ARENA_MAX, Checked, stray_write};
 
 /// Bytes before and after the arena that must stay as they are.
 const GUARD: usize = 64;

@@ -5,8 +5,7 @@
 use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, Ticks, exit, name};
-use firmware_example::{ARENA_LEN, LINKED, MODEL};
+use mps2::{ARENA_LEN, LINKED, MODEL, Mps2, Ticks, exit, name};
 use no_std_device::link::Picture;
 use no_std_device::{Clock, Costs, infer};
 use no_std_infer::image::PixelFormat;

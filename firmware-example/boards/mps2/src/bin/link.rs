@@ -3,8 +3,7 @@
 #![no_main]
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, name};
-use firmware_example::{ARENA_LEN, LINKED, MODEL};
+use mps2::{ARENA_LEN, LINKED, MODEL, Mps2, name};
 use no_std_device::{Anyone, Application, Board, Memory, NoCamera, NoFlash, NoIndicator, Server};
 use no_std_infer::Arena;
 
