@@ -3,11 +3,15 @@
 
 mod board;
 pub mod camera;
+mod clock;
 pub mod host_flash;
+mod uart;
 
 use no_std_infer::kernels::{KernelSet, Linked};
 
-pub use board::{Count, Mps2, Psram, Ticks, Uart, exit, name, part_number};
+pub use board::{Mps2, Psram, exit, name, part_number};
+pub use clock::{Count, Ticks};
+pub use uart::Uart;
 
 /// The blob, which stays in flash.
 pub const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));
