@@ -12,7 +12,7 @@ use cortex_m_semihosting::debug;
 use no_std_infer::format::{HEADER_LEN, total_len};
 
 use crate::clock::Ticks;
-use crate::uart::Uart;
+use crate::uart::{self, Uart};
 
 /// What differs from board to board, AN500 apart.
 pub(crate) struct Board {
@@ -44,7 +44,6 @@ const CORTEX_M55: u32 = 0xD22;
 const PSRAM_LEN: usize = 16 << 20;
 
 /// What a board has; there is one of each.
-#[derive(Debug)]
 pub struct Mps2 {
     /// Three UARTs.
     pub uarts: (Uart<0>, Uart<1>, Uart<2>),
@@ -59,8 +58,7 @@ impl Mps2 {
     #[must_use]
     pub fn start() -> Self {
         let Some(peripherals) = Peripherals::take() else { exit(false) };
-        let uarts = (Uart::start(), Uart::start(), Uart::start());
-        Self { uarts, clock: Ticks::start(peripherals.SYST), psram: Psram(()) }
+        Self { uarts: uart::start(), clock: Ticks::start(peripherals.SYST), psram: Psram(()) }
     }
 }
 

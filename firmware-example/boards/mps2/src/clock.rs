@@ -4,7 +4,6 @@ use core::hint::black_box;
 use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use cortex_m::interrupt;
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
 use cortex_m_rt::exception;
 use no_std_device::Clock;
@@ -106,7 +105,7 @@ impl Clock for Ticks {
     }
 
     fn idle(&self) {
-        interrupt::free(|_| sleep_until_a_byte_arrives());
+        sleep_until_a_byte_arrives();
     }
 }
 

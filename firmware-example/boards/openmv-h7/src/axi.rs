@@ -2,6 +2,9 @@
 
 use core::ptr;
 
+use grounded::uninit::GroundedCell;
+use static_cell::ConstStaticCell;
+
 use crate::camera::Buffer;
 
 /// Longest request: a camera's frame of 320x240 RGB565 fits.
@@ -16,16 +19,17 @@ pub struct Memory {
 }
 
 #[unsafe(link_section = ".axi")]
-static mut MEMORY: core::mem::MaybeUninit<Memory> = core::mem::MaybeUninit::uninit();
+static MEMORY: GroundedCell<Memory> = GroundedCell::uninit();
+/// Who takes this owns the memory. It lies where the start-up code clears variables.
+static OWNERSHIP: ConstStaticCell<()> = ConstStaticCell::new(());
 
-/// Clears the buffers where they lie; before the caches are switched on, so that none of these zeros waits in one.
-///
-/// # Safety
-/// May be called once.
-pub unsafe fn clear() -> &'static mut Memory {
-    let memory = (&raw mut MEMORY).cast::<Memory>();
-    // SAFETY: nothing else refers to the memory, as this is called once; it is the size of `Memory`, aligned for it, and
-    // zero bytes are a value of its integers.
+/// Clears the buffers where they lie; before the caches are switched on, so that none of these zeros waits in one. To be
+/// called once: a second call panics.
+pub fn clear() -> &'static mut Memory {
+    OWNERSHIP.take();
+    let memory = MEMORY.get();
+    // SAFETY: nothing else refers to the memory, as nobody gets here a second time; it is the size of `Memory`, aligned for
+    // it, and zero bytes are a value of its integers.
     unsafe {
         ptr::write_bytes(memory, 0, 1);
         &mut *memory
