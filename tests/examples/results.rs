@@ -48,7 +48,7 @@ fn main() -> Result<()> {
             Err(error) => println!("{id}: left as it is: {error:#}"),
         }
     }
-    let expected = std::fs::read_to_string(root.join("firmware-example/src/bin/demo.expected"))?;
+    let expected = std::fs::read_to_string(root.join("firmware-example/boards/mps2/src/bin/demo.expected"))?;
     let macs = report(&runs.join("demo/resnet8")).map(|report| report.macs);
     match macs {
         Ok(macs) => replace(&mut results, "device", device_rows(&expected, macs)?, &provenance)?,

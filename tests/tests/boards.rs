@@ -1,8 +1,8 @@
 //! What of the boards' firmware needs no board: the camera's registers and the way of its pixels, and the clock.
 
-#[path = "../../firmware-example/openmv-h7/src/ov7725.rs"]
+#[path = "../../firmware-example/boards/openmv-h7/src/ov7725.rs"]
 mod ov7725;
-#[path = "../../firmware-example/openmv-h7/src/pixels.rs"]
+#[path = "../../firmware-example/boards/openmv-h7/src/pixels.rs"]
 mod pixels;
 #[path = "../../firmware-example/parts/src/wrapping.rs"]
 mod wrapping;

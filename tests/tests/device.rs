@@ -334,7 +334,7 @@ fn the_shipped_model_gives_the_hosts_bytes() -> Result<()> {
 fn the_demo_prints_what_is_expected() -> Result<()> {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let bytes = drawn_frame(DEMO_SEED, DEMO_CLASS);
-    let picture = folder()?.join("src/bin/demo.rgb565");
+    let picture = folder()?.join("boards/mps2/src/bin/demo.rgb565");
     if update {
         std::fs::write(&picture, &bytes)?;
     }
@@ -349,7 +349,7 @@ fn the_demo_prints_what_is_expected() -> Result<()> {
     let line = printed.lines().find(|line| line.starts_with('>')).context("the demo names a class")?;
     ensure!(line.ends_with(label), "the host finds {label} and the demo printed\n{printed}");
 
-    let path = folder()?.join("src/bin/demo.expected");
+    let path = folder()?.join("boards/mps2/src/bin/demo.expected");
     if update {
         std::fs::write(&path, &printed)?;
     }

@@ -206,7 +206,7 @@ fn a_rise_is_found() -> Result<()> {
     Ok(())
 }
 
-/// Nominal cycles of the sequences in `firmware-example/src/bin/sequences.rs`, worked out there by hand.
+/// Nominal cycles of the sequences in `firmware-example/rig/src/bin/sequences.rs`, worked out there by hand.
 fn sequences_take_the_cycles_that_the_manual_says() -> Result<()> {
     let expected = [0, 5, 5, 5, 6, 5, 6, 5, 6, 5, 301, 6, 10, 3, 5, 6];
     let regions = regions_of_sequences()?;

@@ -1,25 +1,31 @@
 //! The template for new firmware: filled in, built, and run in QEMU.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::{QEMU, TARGET, cargo, missing};
 use libtest_mimic::{Arguments, Trial};
+use no_std_device::link::{Message, Request, encode};
 use tests::needing::trial;
 
 /// What the built-in picture shows.
 const CLASS: &str = "happy";
 /// How often it is classified.
 const FRAMES: usize = 3;
+/// Requests that a host sends at once: more bytes than the link's queue holds.
+const REQUESTS: u32 = 40;
 
 fn main() {
     let missing = missing();
-    let on = |machine: &'static str| move || new_firmware_prints_the_class(machine);
+    let on = |name, machine: &'static str| move || new_firmware_prints_the_class(name, machine);
     let trials: Vec<Trial> = vec![
-        trial("new_firmware_prints_the_class_on_a_cortex_m4", &missing, on("mps2-an386")),
-        trial("new_firmware_prints_the_class_on_a_cortex_m7", &missing, on("mps2-an500")),
+        trial("new_firmware_prints_the_class_on_a_cortex_m4", &missing, on("camera-m4", "mps2-an386")),
+        trial("new_firmware_prints_the_class_on_a_cortex_m7", &missing, on("camera-m7", "mps2-an500")),
+        trial("a_host_is_heard_while_the_network_runs", &missing, a_host_is_heard_while_the_network_runs),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -49,11 +55,12 @@ fn fill_in(from: &Path, to: &Path, values: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-fn new_firmware_prints_the_class(machine: &str) -> Result<()> {
+/// Fills the template in and builds it; gives the command that its runner is.
+fn build(name: &str, machine: &str) -> Result<Command> {
     let root = root()?;
     let (checkout, blob) = (root.display().to_string(), root.join("data/faces.blob").display().to_string());
     let folder = tempfile::tempdir()?;
-    let values = [("project-name", "my-camera"), ("checkout", &*checkout), ("blob", &*blob), ("machine", machine)];
+    let values = [("project-name", name), ("checkout", &*checkout), ("blob", &*blob), ("machine", machine)];
     fill_in(&root.join("templates/firmware"), folder.path(), &values)?;
     let target = root.join("firmware-example/target/template");
     let built = cargo(folder.path()).args(["build", "--release", "--target-dir"]).arg(&target).output()?;
@@ -63,12 +70,46 @@ fn new_firmware_prints_the_class(machine: &str) -> Result<()> {
     let runner = config.lines().find_map(|line| line.strip_prefix("runner = ")).context("there is a runner")?;
     let mut runner = runner.trim_matches('"').split(' ');
     ensure!(runner.next() == Some(QEMU), "the runner is QEMU");
-    let elf = target.join(TARGET).join("release/my-camera");
-    let run = Command::new(QEMU).args(runner).arg(elf).stdin(Stdio::null()).output()?;
+    let mut command = Command::new(QEMU);
+    command.args(runner).arg(target.join(TARGET).join("release").join(name)).stdin(Stdio::null());
+    Ok(command)
+}
+
+/// Runs the firmware until it ends, and looks at what it prints.
+fn run(mut firmware: Command) -> Result<()> {
+    let run = firmware.output()?;
     let printed = String::from_utf8_lossy(&run.stdout);
     ensure!(run.status.success(), "it fails: {printed}{}", String::from_utf8_lossy(&run.stderr));
     let lines: Vec<&str> = printed.lines().collect();
     let right = lines.iter().all(|line| line.split(',').next() == Some(CLASS));
     ensure!(right && lines.len() == FRAMES, "it prints\n{printed}");
+    Ok(())
+}
+
+fn new_firmware_prints_the_class(name: &str, machine: &str) -> Result<()> {
+    run(build(name, machine)?)
+}
+
+/// All requests are answered though the firmware asks for the link's bytes only between frames, of which there are few, and
+/// the UART holds one byte.
+fn a_host_is_heard_while_the_network_runs() -> Result<()> {
+    let mut firmware = build("camera-link", "mps2-an386")?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    firmware.args(["-serial", &format!("tcp:{}", listener.local_addr()?)]);
+    let host = std::thread::spawn(move || -> Result<Vec<u8>> {
+        let mut link = listener.accept()?.0;
+        for id in 1..=REQUESTS {
+            link.write_all(encode(&Message { id, body: Request::Hello }, &mut [0; 64])?)?;
+        }
+        let mut answers = Vec::new();
+        link.read_to_end(&mut answers)?;
+        Ok(answers)
+    });
+    run(firmware)?;
+    let answers = host.join().ok().context("the host's thread failed")??;
+    let name = b"camera-link (mps2-an386 in QEMU)";
+    let right = |answer: &&[u8]| answer.windows(name.len()).any(|part| part == name);
+    let answered = answers.split(|&byte| byte == 0).filter(right).count();
+    ensure!(answered == REQUESTS as usize, "{answered} of {REQUESTS} requests were answered");
     Ok(())
 }

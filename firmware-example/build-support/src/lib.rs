@@ -1,5 +1,6 @@
 //! What the build scripts of all firmware do: they put the blob, the key of its owner and the memory map where the compiler
 //! and the linker find them.
+#![forbid(unsafe_code)]
 
 use std::env;
 use std::error::Error;
@@ -9,15 +10,25 @@ use std::path::{Path, PathBuf};
 /// The blob that is built in when `MODEL_BLOB` is not set, from the firmware's workspace.
 const DEFAULT_BLOB: &str = "../data/faces.blob";
 
-/// Prepares a package for which `memory` is the memory map and `scripts` are the linker's.
-///
-/// `OUT_DIR` then holds `model.blob`, and `cfg(model_blob)` says that `MODEL_BLOB` named it; and
-/// `model.key` where `MODEL_KEY` names a public key; `cfg(model_key)` says so.
+/// Does all of it for a board: `memory` is its memory map, `scripts` are the linker's.
 ///
 /// # Errors
 /// When a file cannot be read or written.
 pub fn prepare(memory: &str, scripts: &[&str]) -> Result<(), Box<dyn Error>> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    model()?;
+    self::memory(memory)?;
+    link(scripts);
+    println!("cargo::rerun-if-changed=build.rs");
+    Ok(())
+}
+
+/// Puts `model.blob` into `OUT_DIR`, and `model.key` where `MODEL_KEY` names a public key. `cfg(model_blob)` says that
+/// `MODEL_BLOB` named the blob, `cfg(model_key)` that there is a key.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn model() -> Result<(), Box<dyn Error>> {
+    let out = out_dir()?;
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let blob = env::var_os("MODEL_BLOB").map_or_else(|| workspace.join(DEFAULT_BLOB), PathBuf::from);
     copy(&blob, &out.join("model.blob"))?;
@@ -31,14 +42,30 @@ pub fn prepare(memory: &str, scripts: &[&str]) -> Result<(), Box<dyn Error>> {
         fs::write(out.join("model.key"), read_key(Path::new(&path))?)?;
         println!("cargo::rustc-cfg=model_key");
     }
-    copy(Path::new(memory), &out.join("memory.x"))?;
+    Ok(())
+}
+
+/// Puts the memory map where the linker finds it, also when it links a package that depends on this one.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn memory(path: &str) -> Result<(), Box<dyn Error>> {
+    let out = out_dir()?;
+    copy(Path::new(path), &out.join("memory.x"))?;
     println!("cargo::rustc-link-search={}", out.display());
+    Ok(())
+}
+
+/// Names the linker's scripts for the package's programs.
+pub fn link(scripts: &[&str]) {
     println!("cargo::rustc-link-arg-bins=--nmagic");
     for script in scripts {
         println!("cargo::rustc-link-arg-bins=-T{script}");
     }
-    println!("cargo::rerun-if-changed=build.rs");
-    Ok(())
+}
+
+fn out_dir() -> Result<PathBuf, Box<dyn Error>> {
+    Ok(PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?))
 }
 
 fn copy(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {

@@ -107,7 +107,7 @@ mod tests {
             (16, "_RNvMs_NtCs1_12no_std_infer3opsNtB4_5Strip3new"),
             (128, "_RINvNvMs_NtNtCs1_12no_std_infer7kernels6linkedNtB5_5Entry2of10run_kernelNtNtB9_3dsp3DspEB9_"),
             (256, "_RNvNvMs_NtNtCs1_12no_std_infer7kernels6linkedNtB5_5Entry2of14check_operator"),
-            (32, "_RNvNtCs1_16firmware_example5board5model"),
+            (32, "_RNvNtCs1_4mps25board4name"),
             (64, "main"),
         ] {
             engine.add(name, size);

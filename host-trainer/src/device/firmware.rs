@@ -19,14 +19,12 @@ pub const QEMU: &str = "qemu-system-arm";
 /// What to do when it is not there.
 pub(super) const INSTALL_QEMU: &str =
     "install qemu-system-arm (Debian: apt install qemu-system-arm; macOS: brew install qemu)";
-/// The package of the programs for QEMU; those for a board are packages of their own, named as they are.
-const QEMU_PACKAGE: &str = "firmware-example";
-/// The packages for boards.
-const BOARD_PACKAGES: [&str; 2] = ["openmv-h7", "pico2"];
+/// The package of the programs that measure and check the engine.
+const RIG: &str = "rig";
 /// The program with sequences of instructions whose cycles are known.
 const SEQUENCES: &str = "sequences";
 
-/// The programs of `firmware-example` that hold a blob.
+/// What a user may start from: the programs of `firmware-example/boards`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Program {
     /// Classifies a camera's frames, answers a host and takes other models.
@@ -51,6 +49,14 @@ impl Program {
             Program::Link => "link",
             Program::OpenMvH7 => "openmv-h7",
             Program::Pico2 => "pico2",
+        }
+    }
+
+    /// The package that it belongs to.
+    fn package(self) -> &'static str {
+        match self {
+            Program::App | Program::Demo | Program::Link => "mps2",
+            Program::OpenMvH7 | Program::Pico2 => self.name(),
         }
     }
 
@@ -145,12 +151,13 @@ pub fn folder() -> Result<PathBuf> {
 /// # Errors
 /// When the compiler fails; says what to install when a target or cargo is missing.
 pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
-    build_with(program.name(), blob, program.target())
+    build_with([program.package(), program.name()], blob, program.target())
 }
 
-fn build_with(program: &str, blob: &[u8], target: &str) -> Result<PathBuf> {
+/// Builds a program, named after its package, with a blob.
+fn build_with(program: [&str; 2], blob: &[u8], target: &str) -> Result<PathBuf> {
     let folder = Folder::lock()?;
-    let image = format!("{:08x}-{program}-{target}", blob_crc(blob));
+    let image = format!("{:08x}-{}-{target}", blob_crc(blob), program[1]);
     let path = folder.images().join(&image).with_extension("blob");
     // Cargo goes by the file's time and would build again.
     if fs::read(&path).ok().as_deref() != Some(blob) {
@@ -171,7 +178,7 @@ pub fn build_app(key: Option<&Path>) -> Result<PathBuf> {
         Some(key) => ("app-signed", &[("MODEL_KEY", &**key)][..]),
         None => ("app", &[][..]),
     };
-    Folder::lock()?.build(Program::App.name(), image, TARGET, variables)
+    Folder::lock()?.build([Program::App.package(), Program::App.name()], image, TARGET, variables)
 }
 
 /// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
@@ -182,20 +189,20 @@ pub(super) fn build_sequences() -> Result<PathBuf> {
     build_without_blob(SEQUENCES, Core::M4)
 }
 
-/// Builds a program that holds no blob; gives the path of the ELF file.
+/// Builds a program of the rig that holds no blob; gives the path of the ELF file.
 ///
 /// # Errors
 /// Those of [`build`].
 pub(super) fn build_without_blob(program: &str, core: Core) -> Result<PathBuf> {
-    Folder::lock()?.build(program, &format!("{program}-{}", core.target()), core.target(), &[])
+    Folder::lock()?.build([RIG, program], &format!("{program}-{}", core.target()), core.target(), &[])
 }
 
-/// Builds a program that holds no blob but only the kernels that this one needs; gives the path of the ELF file.
+/// Builds a program of the rig that holds no blob but only the kernels that this one needs; gives the path of the ELF file.
 ///
 /// # Errors
 /// Those of [`build`].
 pub(super) fn build_for_kernels_of(program: &str, core: Core, blob: &[u8]) -> Result<PathBuf> {
-    build_with(program, blob, core.target())
+    build_with([RIG, program], blob, core.target())
 }
 
 /// The firmware's folder, in which no other process builds.
@@ -221,9 +228,14 @@ impl Folder {
         self.target.join("images")
     }
 
-    /// `variables` tell the firmware's build what to put in.
-    fn build(&self, program: &str, image: &str, target: &str, variables: &[(&str, &Path)]) -> Result<PathBuf> {
-        let package = if BOARD_PACKAGES.contains(&program) { program } else { QEMU_PACKAGE };
+    /// Builds a program, named after its package; `variables` tell the build what to put in.
+    fn build(
+        &self,
+        [package, program]: [&str; 2],
+        image: &str,
+        target: &str,
+        variables: &[(&str, &Path)],
+    ) -> Result<PathBuf> {
         let mut command = cargo(&self.sources);
         command
             .args(["build", "--release", "--package", package, "--bin", program, "--target", target])

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use super::firmware::{build_for_kernels_of, build_without_blob};
 use super::{Core, emulator, run_to_end};
 
-/// A program of `firmware-example`.
+/// A program of `firmware-example/rig`.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub(super) elf: PathBuf,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// The crate whose code is the engine, as it stands in the linker's names.
 const ENGINE: &str = "no_std_infer";
 /// The libraries of the application.
-const APPLICATION: [&str; 3] = ["no_std_device", "firmware_example", "5parts"];
+const APPLICATION: [&str; 3] = ["no_std_device", "4mps2", "5parts"];
 /// The arena is a static of this name.
 const ARENA: &str = "5ARENA";
 /// What the names of functions that format text hold.

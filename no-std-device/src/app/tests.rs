@@ -21,7 +21,7 @@ use crate::simulated::{Power, Simulated};
 static FACES: &[u8] = include_model!("../../../data/faces.blob");
 const ARENA_LEN: usize = arena_len(include_bytes!("../../../data/faces.blob"));
 /// A camera's frame with a happy face.
-const HAPPY: &[u8] = include_bytes!("../../../firmware-example/src/bin/demo.rgb565");
+const HAPPY: &[u8] = include_bytes!("../../../firmware-example/boards/mps2/src/bin/demo.rgb565");
 const SIDE: u16 = 96;
 const SMOOTHING: u8 = 2;
 /// Bytes of an update in one request.

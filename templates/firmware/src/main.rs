@@ -10,8 +10,9 @@ use no_std_device::{Anyone, Application, Memory, Report, Server};
 use no_std_infer::format::arena_len;
 use no_std_infer::kernels::{KernelSet, Linked};
 use no_std_infer::{Arena, Model};
+use static_cell::ConstStaticCell;
 
-use board::{Uart, exit, start};
+use board::{Console, exit, start};
 
 /// The blob, which stays in flash.
 const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));
@@ -33,20 +34,20 @@ const FRAMES: u32 = 3;
 
 #[entry]
 fn main() -> ! {
-    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
-    static mut AVERAGES: [u16; CLASSES] = [0; CLASSES];
-    static mut REQUEST: [u8; REQUEST_LEN] = [0; REQUEST_LEN];
-    static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
-    static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
+    static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
+    static AVERAGES: ConstStaticCell<[u16; CLASSES]> = ConstStaticCell::new([0; CLASSES]);
+    static REQUEST: ConstStaticCell<[u8; REQUEST_LEN]> = ConstStaticCell::new([0; REQUEST_LEN]);
+    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
+    static ANSWER: ConstStaticCell<[u8; ANSWER_LEN]> = ConstStaticCell::new([0; ANSWER_LEN]);
 
     let (mut board, mut console) = start();
     let application = Application {
         factory: Some(MODEL),
         linked: LINKED,
-        arena: ARENA,
-        averages: AVERAGES,
+        arena: ARENA.take(),
+        averages: AVERAGES.take(),
         smoothing: SMOOTHING,
-        server: Server::new(Memory { request: REQUEST, results: RESULTS, frame: ANSWER }),
+        server: Server::new(Memory { request: REQUEST.take(), results: RESULTS.take(), frame: ANSWER.take() }),
         trust: Anyone,
     };
     let mut frames = 0;
@@ -61,7 +62,7 @@ fn main() -> ! {
 
 /// Prints a line such as `happy, 255 of 256, 11427600 instructions`. Text without the core library's formatting saves several
 /// KiB of flash.
-fn print(console: &mut Uart, report: &Report, model: &Model<'_>) {
+fn print(console: &mut Console, report: &Report, model: &Model<'_>) {
     let Report { decision, latency } = report;
     let label = model.labels().nth(decision.class).unwrap_or("a class without a name");
     let doubt = if decision.sure { "" } else { "not sure, " };

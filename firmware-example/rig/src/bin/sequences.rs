@@ -6,7 +6,9 @@
 use core::arch::global_asm;
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::exit;
+use mps2::exit;
+// The assembly calls its functions that mark a region.
+use rig as _;
 
 // The cycles are the nominal ones, to which the call of `region_ends` adds one. r1, r2 and r3 point into a buffer, r5 is 0.
 // No sequence begins at an address that is no multiple of 4, so that none pays for its own alignment.

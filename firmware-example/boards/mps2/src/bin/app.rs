@@ -5,13 +5,13 @@
 
 use cortex_m_rt::entry;
 use embedded_io::Write;
-use firmware_example::camera::{FRAME_LEN, Recording};
-use firmware_example::host_flash::HostFlash;
-use firmware_example::mps2::{Mps2, Uart, name};
-use firmware_example::{MODEL, TRUST};
+use mps2::camera::{FRAME_LEN, Recording};
+use mps2::host_flash::HostFlash;
+use mps2::{MODEL, Mps2, TRUST, Uart, name};
 use no_std_device::{Application, Board, Memory, NoIndicator, Report, Server};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Arena, Model};
+use static_cell::ConstStaticCell;
 
 /// Longest arena of a model in bytes.
 const ARENA_LEN: usize = 256 * 1024;
@@ -28,24 +28,24 @@ const ANSWER_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 
 #[entry]
 fn main() -> ! {
-    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
-    static mut AVERAGES: [u16; CLASSES] = [0; CLASSES];
-    static mut REQUEST: [u8; REQUEST_LEN] = [0; REQUEST_LEN];
-    static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
-    static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
-    static mut FRAMES: [[u8; FRAME_LEN]; 2] = [[0; FRAME_LEN]; 2];
+    static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
+    static AVERAGES: ConstStaticCell<[u16; CLASSES]> = ConstStaticCell::new([0; CLASSES]);
+    static REQUEST: ConstStaticCell<[u8; REQUEST_LEN]> = ConstStaticCell::new([0; REQUEST_LEN]);
+    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
+    static ANSWER: ConstStaticCell<[u8; ANSWER_LEN]> = ConstStaticCell::new([0; ANSWER_LEN]);
+    static FRAMES: ConstStaticCell<[[u8; FRAME_LEN]; 2]> = ConstStaticCell::new([[0; FRAME_LEN]; 2]);
 
     let Mps2 { uarts: (mut console, link, camera), clock, psram } = Mps2::start();
-    let [first, second] = FRAMES;
+    let [first, second] = FRAMES.take();
     let camera = Recording::new(camera, [first, second]);
     let mut board = Board { name: name(), camera, link, indicator: NoIndicator, slots: HostFlash::open(psram), clock };
     let application = Application {
         factory: Some(MODEL),
         linked: Linked::ALL,
-        arena: ARENA,
-        averages: AVERAGES,
+        arena: ARENA.take(),
+        averages: AVERAGES.take(),
         smoothing: SMOOTHING,
-        server: Server::new(Memory { request: REQUEST, results: RESULTS, frame: ANSWER }),
+        server: Server::new(Memory { request: REQUEST.take(), results: RESULTS.take(), frame: ANSWER.take() }),
         trust: TRUST,
     };
     application.run(&mut board, |report, model| print(&mut console, report, model))

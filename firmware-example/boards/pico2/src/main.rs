@@ -16,6 +16,7 @@ use no_std_device::{Application, Board, Memory, NoCamera, Server};
 use no_std_infer::Arena;
 use no_std_infer::kernels::Linked;
 use parts::{CycleClock, Pipes, UsbLink, serve_usb};
+use static_cell::ConstStaticCell;
 
 use slot::Slot;
 
@@ -63,11 +64,11 @@ async fn serve_link(driver: usb::Driver<'static, USB>) {
 
 #[entry]
 fn main() -> ! {
-    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
-    static mut AVERAGES: [u16; CLASSES] = [0; CLASSES];
-    static mut REQUEST: [u8; REQUEST_LEN] = [0; REQUEST_LEN];
-    static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
-    static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
+    static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
+    static AVERAGES: ConstStaticCell<[u16; CLASSES]> = ConstStaticCell::new([0; CLASSES]);
+    static REQUEST: ConstStaticCell<[u8; REQUEST_LEN]> = ConstStaticCell::new([0; REQUEST_LEN]);
+    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
+    static ANSWER: ConstStaticCell<[u8; ANSWER_LEN]> = ConstStaticCell::new([0; ANSWER_LEN]);
 
     let Some(core) = cortex_m::Peripherals::take() else { cortex_m::asm::udf() };
     let p = embassy_rp::init(embassy_rp::config::Config::default());
@@ -88,10 +89,10 @@ fn main() -> ! {
     let application = Application {
         factory: Some(MODEL),
         linked: Linked::ALL,
-        arena: ARENA,
-        averages: AVERAGES,
+        arena: ARENA.take(),
+        averages: AVERAGES.take(),
         smoothing: 0,
-        server: Server::new(Memory { request: REQUEST, results: RESULTS, frame: ANSWER }),
+        server: Server::new(Memory { request: REQUEST.take(), results: RESULTS.take(), frame: ANSWER.take() }),
         trust: TRUST,
     };
     application.run(&mut board, |_, _| ())

@@ -5,12 +5,12 @@
 use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, Ticks, exit, name};
-use firmware_example::{ARENA_LEN, LINKED, MODEL};
+use mps2::{ARENA_LEN, LINKED, MODEL, Mps2, Ticks, exit, name};
 use no_std_device::link::Picture;
 use no_std_device::{Clock, Costs, infer};
 use no_std_infer::image::PixelFormat;
 use no_std_infer::{Arena, Interpreter, Model};
+use static_cell::ConstStaticCell;
 
 /// A camera's frame.
 const PICTURE: Picture<'_> =
@@ -20,9 +20,9 @@ const LAYERS: usize = 64;
 
 #[entry]
 fn main() -> ! {
-    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
+    static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
     let mut board = Mps2::start();
-    exit(demo(&mut board, ARENA).is_ok())
+    exit(demo(&mut board, ARENA.take()).is_ok())
 }
 
 fn demo(board: &mut Mps2, arena: &mut [i8]) -> fmt::Result {

@@ -5,7 +5,7 @@
 use core::fmt::Write;
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Mps2, exit};
+use mps2::{Mps2, exit};
 use no_std_device::{Clock, verify};
 use no_std_infer::format::Signed;
 

@@ -1,16 +1,17 @@
-//! Runs a blob on the boards that QEMU has, which [`mps2`] describes; what they do is [`no_std_device`]'s.
+//! Runs a blob on the boards that QEMU has, whose parts these are; what they do is [`no_std_device`]'s.
 #![no_std]
 
+mod board;
 pub mod camera;
-pub mod checked;
-#[cfg(target_os = "none")]
+mod clock;
 pub mod host_flash;
-#[cfg(target_os = "none")]
-pub mod mps2;
-#[cfg(target_os = "none")]
-pub mod region;
+mod uart;
 
 use no_std_infer::kernels::{KernelSet, Linked};
+
+pub use board::{Mps2, Psram, exit, name, part_number};
+pub use clock::{Count, Ticks};
+pub use uart::Uart;
 
 /// The blob, which stays in flash.
 pub const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));

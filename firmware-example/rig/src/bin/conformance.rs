@@ -10,11 +10,12 @@
 use core::fmt::Write;
 
 use cortex_m_rt::entry;
-use firmware_example::checked::{ARENA_MAX, Checked, stray_write};
-use firmware_example::mps2::{Mps2, exit};
+use mps2::{Mps2, exit};
 use no_std_infer::format::total_len;
 use no_std_infer::kernels::Native;
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
+use rig::checked::{ARENA_MAX, Checked, stray_write};
+use static_cell::ConstStaticCell;
 
 /// Bytes before and after the arena that must stay as they are.
 const GUARD: usize = 64;
@@ -23,7 +24,8 @@ const HEADER: usize = 16;
 
 #[entry]
 fn main() -> ! {
-    static mut MEMORY: Arena<{ ARENA_MAX + 2 * GUARD }> = Arena::new();
+    static MEMORY: ConstStaticCell<Arena<{ ARENA_MAX + 2 * GUARD }>> = ConstStaticCell::new(Arena::new());
+    let memory = MEMORY.take();
     let Mps2 { uarts: (mut console, ..), psram, .. } = Mps2::start();
     let (count, mut rest) = psram.into_bytes().split_at(HEADER);
     let count = number(count);
@@ -33,7 +35,7 @@ fn main() -> ! {
         let (blob, after) = after.split_at(total_len(after));
         let (input, after) = after.split_at(input_len.next_multiple_of(16));
         rest = after;
-        if let Err(why) = check(MEMORY, blob, &input[..input_len], crc) {
+        if let Err(why) = check(memory, blob, &input[..input_len], crc) {
             let _ = writeln!(console, "seed {}: {why}", number(&header[..8]));
             exit(false);
         }

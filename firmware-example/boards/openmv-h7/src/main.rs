@@ -19,6 +19,7 @@ use no_std_infer::Arena;
 use no_std_infer::kernels::Linked;
 use parts::CycleClock;
 use setup::{HERTZ, Hardware};
+use static_cell::ConstStaticCell;
 
 /// The model that runs until a slot holds one.
 const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "/model.blob"));
@@ -41,14 +42,13 @@ const ANSWER_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 
 #[entry]
 fn main() -> ! {
-    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
-    static mut AVERAGES: [u16; CLASSES] = [0; CLASSES];
-    static mut RESULTS: [u8; RESULTS_LEN] = [0; RESULTS_LEN];
-    static mut ANSWER: [u8; ANSWER_LEN] = [0; ANSWER_LEN];
+    static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
+    static AVERAGES: ConstStaticCell<[u16; CLASSES]> = ConstStaticCell::new([0; CLASSES]);
+    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
+    static ANSWER: ConstStaticCell<[u8; ANSWER_LEN]> = ConstStaticCell::new([0; ANSWER_LEN]);
 
     let Some(mut core) = cortex_m::Peripherals::take() else { cortex_m::asm::udf() };
-    // SAFETY: the peripherals are taken once, and this is called right after that.
-    let axi::Memory { frames, request } = unsafe { axi::clear() };
+    let axi::Memory { frames, request } = axi::clear();
     core.SCB.enable_icache();
     core.SCB.enable_dcache(&mut core.CPUID);
     let Hardware { camera, link, indicator, slots } = setup::start(frames);
@@ -57,10 +57,10 @@ fn main() -> ! {
     let application = Application {
         factory: Some(MODEL),
         linked: Linked::ALL,
-        arena: ARENA,
-        averages: AVERAGES,
+        arena: ARENA.take(),
+        averages: AVERAGES.take(),
         smoothing: SMOOTHING,
-        server: Server::new(Memory { request, results: RESULTS, frame: ANSWER }),
+        server: Server::new(Memory { request, results: RESULTS.take(), frame: ANSWER.take() }),
         trust: TRUST,
     };
     application.run(&mut board, |report, model| {

@@ -6,7 +6,7 @@ use embedded_storage::nor_flash::{
 };
 use no_std_device::MappedFlash;
 
-use crate::mps2::Psram;
+use crate::board::Psram;
 
 /// Length of a slot in bytes.
 pub const SLOT_LEN: usize = 1 << 20;

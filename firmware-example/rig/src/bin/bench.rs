@@ -8,16 +8,17 @@
 use core::fmt::{self, Write};
 
 use cortex_m_rt::entry;
-use firmware_example::mps2::{Count, Mps2, Ticks, Uart, exit, part_number};
-use firmware_example::region::{region_begins, region_ends};
+use mps2::{Count, Mps2, Ticks, Uart, exit, part_number};
 use no_std_device::Clock;
 use no_std_infer::format::Generator;
 use no_std_infer::golden::{SelfTestError, generate, self_test};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
+use rig::region::{region_begins, region_ends};
+use static_cell::ConstStaticCell;
 
 /// What the blob needs that this was built with; all kernels where none was named.
-const LINKED: &Linked = if cfg!(model_blob) { firmware_example::LINKED } else { Linked::ALL };
+const LINKED: &Linked = if cfg!(model_blob) { mps2::LINKED } else { Linked::ALL };
 /// Longest arena in bytes.
 const ARENA_LEN: usize = 3 << 20;
 /// Most operators.
@@ -30,10 +31,10 @@ type Layer = (Count, u32);
 
 #[entry]
 fn main() -> ! {
-    static mut ARENA: Arena<ARENA_LEN> = Arena::new();
-    static mut LAYERS: [Layer; OPS] = [(Count::ZERO, 0); OPS];
+    static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
+    static LAYERS: ConstStaticCell<[Layer; OPS]> = ConstStaticCell::new([(Count::ZERO, 0); OPS]);
     let Mps2 { uarts: (mut console, ..), clock, psram, .. } = Mps2::start();
-    let outcome = measure(&mut console, &clock, psram.into_blob(), ARENA, LAYERS);
+    let outcome = measure(&mut console, &clock, psram.into_blob(), ARENA.take(), LAYERS.take());
     exit(outcome.is_ok())
 }
 

@@ -1,0 +1,8 @@
+//! The memory map is that of the package `mps2`, which puts it where the linker looks.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    build_support::model()?;
+    build_support::link(&["link.x"]);
+    println!("cargo::rerun-if-changed=build.rs");
+    Ok(())
+}

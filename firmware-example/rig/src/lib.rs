@@ -1,0 +1,5 @@
+//! What the programs that measure and check the engine share.
+#![no_std]
+
+pub mod checked;
+pub mod region;
