@@ -103,10 +103,10 @@ pub trait Kernels {
         generic::elementwise::add(op, views);
     }
 
-    /// A sum with a table for one summand or both. They hold what the multipliers give.
+    /// A sum with a table for one summand or both, which have the sum's shape. The tables hold what the multipliers give.
     #[inline(always)]
     fn add_tables(op: &Add, _tables: Tables<'_>, views: Shared<'_, 2>) {
-        generic::elementwise::add(op, views);
+        generic::elementwise::add_even(op, views);
     }
 
     /// A clamp.
@@ -117,8 +117,8 @@ pub trait Kernels {
 
     /// A table look-up; entry `x + 128` of `table` is the value for `x`.
     #[inline(always)]
-    fn lookup(op: &Lookup, table: &[u8; 256], views: Shared<'_, 1>) {
-        generic::elementwise::lookup(table, op.output.row_len(), views);
+    fn lookup(_: &Lookup, table: &[u8; 256], views: Shared<'_, 1>) {
+        generic::elementwise::lookup(table, views);
     }
 
     /// A softmax.

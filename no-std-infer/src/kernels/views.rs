@@ -21,7 +21,7 @@ pub struct Apart<'a> {
 /// Inputs and output of an operator whose output may lie over an input, as [`Overlap`](crate::operators::Overlap) allows.
 #[derive(Debug)]
 pub struct Shared<'a, const N: usize> {
-    /// The input tensors.
+    /// The input tensors, or the same rows of them where they have the output's shape and are read element by element.
     pub inputs: [&'a [Cell<i8>]; N],
     /// Rows [`rows`](Self::rows) of the output.
     pub output: &'a [Cell<i8>],
@@ -96,7 +96,7 @@ impl<'a> Memory<'a> {
     #[inline(always)]
     pub fn pair(self, input: &Tensor, output: &Tensor) -> Option<Apart<'a>> {
         let rows = self.part.rows(output.height);
-        let [input, output] = self.arena.get_disjoint_mut([input.range(), lines(output, &rows)]).ok()?;
+        let (input, output) = disjoint(self.arena, input.range(), lines(output, &rows))?;
         Some(Apart { input, output, scratch: &mut [], rows })
     }
 
@@ -104,7 +104,7 @@ impl<'a> Memory<'a> {
     #[inline(always)]
     pub fn whole(self, input: &Tensor, output: &Tensor) -> Option<Apart<'a>> {
         let rows = 0..usize::from(output.height);
-        let [input, output] = self.arena.get_disjoint_mut([input.range(), output.range()]).ok()?;
+        let (input, output) = disjoint(self.arena, input.range(), output.range())?;
         Some(Apart { input, output, scratch: &mut [], rows })
     }
 
@@ -121,6 +121,18 @@ impl<'a> Memory<'a> {
         let arena = cells(self.arena);
         let inputs = found(inputs.map(|input| arena.get(input.range())))?;
         Some(Shared { inputs, output: arena.get(lines(output, &rows))?, scratch: &mut [], rows })
+    }
+
+    /// The same rows of inputs and output, which all have one shape.
+    #[inline(always)]
+    pub fn lined_up<const N: usize>(self, inputs: [&Tensor; N], output: &Tensor) -> Option<Shared<'a, N>> {
+        let rows = self.part.rows(output.height);
+        let line = output.row_len();
+        let (start, len) = (rows.start.wrapping_mul(line), rows.len().wrapping_mul(line));
+        let arena = cells(self.arena);
+        let find = |tensor: &Tensor| arena.get((tensor.offset as usize).wrapping_add(start)..)?.get(..len);
+        let inputs = found(inputs.map(find))?;
+        Some(Shared { inputs, output: find(output)?, scratch: &mut [], rows })
     }
 
     /// The same with scratch, which shares no byte with them.
@@ -166,6 +178,19 @@ impl<'a> Memory<'a> {
             None => before.get(range),
         };
         Some(Shared { inputs: [find(input)?], output: find(output)?, scratch, rows })
+    }
+}
+
+/// Two ranges of the arena; `None` where they share a byte or one lies outside. Shorter than `get_disjoint_mut`, which compares
+/// any number of ranges in a loop.
+#[inline(always)]
+fn disjoint(arena: &mut [i8], input: Range<usize>, output: Range<usize>) -> Option<(&[i8], &mut [i8])> {
+    if input.start < output.start {
+        let (before, rest) = arena.split_at_mut_checked(output.start)?;
+        Some((before.get(input)?, rest.get_mut(..output.len())?))
+    } else {
+        let (before, rest) = arena.split_at_mut_checked(input.start)?;
+        Some((rest.get(..input.len())?, before.get_mut(output)?))
     }
 }
 

@@ -158,7 +158,7 @@ impl Code for TableSum {
     #[inline(always)]
     fn run<K: Kernels>(op: &Add, memory: Memory<'_>) -> Option<()> {
         let tables = find(op, memory.section)?;
-        K::add_tables(op, tables, memory.shared([&op.a, &op.b], &op.output)?);
+        K::add_tables(op, tables, memory.lined_up([&op.a, &op.b], &op.output)?);
         Some(())
     }
 }

@@ -46,7 +46,7 @@ impl Code for Clamp {
 
     #[inline(always)]
     fn run<K: Kernels>(op: &Self, memory: Memory<'_>) -> Option<()> {
-        K::clamp(op, memory.shared([&op.input], &op.output)?);
+        K::clamp(op, memory.lined_up([&op.input], &op.output)?);
         Some(())
     }
 }

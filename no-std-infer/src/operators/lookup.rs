@@ -48,7 +48,7 @@ impl Code for Lookup {
     #[inline(always)]
     fn run<K: Kernels>(op: &Self, memory: Memory<'_>) -> Option<()> {
         let table = memory.section.get(op.table as usize..)?.first_chunk()?;
-        K::lookup(op, table, memory.shared([&op.input], &op.output)?);
+        K::lookup(op, table, memory.lined_up([&op.input], &op.output)?);
         Some(())
     }
 }

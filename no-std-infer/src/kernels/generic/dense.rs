@@ -9,6 +9,7 @@ use crate::operators::{Activation, Channels, DENSE_BLOCK, Dense, DensePacked, De
 pub type Block = [u8; DENSE_BLOCK_LEN];
 
 /// A layer with plain weights.
+#[inline(always)]
 pub fn plain(op: &Dense, constants: &DensePlain<'_>, views: Apart<'_>) {
     let rows = constants.weights.chunks_exact(op.inputs().max(1));
     for_each_vector(op, views, |input, output| {
@@ -31,9 +32,14 @@ pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
 }
 
 /// Calls `multiply(vector, its outputs)` for each vector.
+#[inline(always)]
 fn for_each_vector(op: &Dense, views: Apart<'_>, mut multiply: impl FnMut(&[i8], &mut [i8])) {
-    let outputs = views.output.chunks_exact_mut((op.output.channels as usize).max(1));
-    views.input.chunks_exact(op.inputs().max(1)).zip(outputs).for_each(|(input, output)| multiply(input, output));
+    let mut rest = views.input;
+    for output in views.output.chunks_exact_mut((op.output.channels as usize).max(1)) {
+        let Some((input, after)) = rest.split_at_checked(op.inputs()) else { return };
+        rest = after;
+        multiply(input, output);
+    }
 }
 
 /// Scales the sums of up to four outputs, whose parameters come first in `channels`.

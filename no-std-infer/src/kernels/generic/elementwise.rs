@@ -7,12 +7,21 @@ use crate::operators::{ADD_SHIFT, Activation, Add, Clamp, Mul};
 
 /// A sum.
 pub fn add(op: &Add, views: Shared<'_, 2>) {
-    zip_map([&op.a, &op.b], &op.output, views, |a, b| {
-        let a = op.a_multiplier.apply((i32::from(a) - i32::from(op.a.zero_point)) << ADD_SHIFT);
-        let b = op.b_multiplier.apply((i32::from(b) - i32::from(op.b.zero_point)) << ADD_SHIFT);
-        let sum = op.output_multiplier.apply(a.wrapping_add(b));
-        clamp_i8(sum.saturating_add(i32::from(op.output.zero_point)), op.activation.min, op.activation.max)
-    });
+    zip_map([&op.a, &op.b], &op.output, views, |a, b| sum(op, a, b));
+}
+
+/// A sum of summands that have its shape.
+pub fn add_even(op: &Add, views: Shared<'_, 2>) {
+    let [a, b] = views.inputs;
+    views.output.iter().zip(a).zip(b).for_each(|((out, a), b)| out.set(sum(op, a.get(), b.get())));
+}
+
+#[inline(always)]
+fn sum(op: &Add, a: i8, b: i8) -> i8 {
+    let a = op.a_multiplier.apply((i32::from(a) - i32::from(op.a.zero_point)) << ADD_SHIFT);
+    let b = op.b_multiplier.apply((i32::from(b) - i32::from(op.b.zero_point)) << ADD_SHIFT);
+    let sum = op.output_multiplier.apply(a.wrapping_add(b));
+    clamp_i8(sum.saturating_add(i32::from(op.output.zero_point)), op.activation.min, op.activation.max)
 }
 
 /// A product.
@@ -28,18 +37,17 @@ pub fn mul(op: &Mul, views: Shared<'_, 2>) {
 /// A clamp.
 pub fn clamp(op: &Clamp, views: Shared<'_, 1>) {
     let Activation { min, max } = op.activation;
-    map(views, op.output.row_len(), |value| clamp_i8(i32::from(value), min, max));
+    map(views, |value| clamp_i8(i32::from(value), min, max));
 }
 
 /// A table look-up.
-pub fn lookup(table: &[u8; 256], row_len: usize, views: Shared<'_, 1>) {
-    map(views, row_len, |value| table[usize::from(value as u8 ^ 0x80)] as i8);
+pub fn lookup(table: &[u8; 256], views: Shared<'_, 1>) {
+    map(views, |value| table[usize::from(value as u8 ^ 0x80)] as i8);
 }
 
-/// Applies `f` to each element of some rows, first to last.
-fn map(views: Shared<'_, 1>, row_len: usize, f: impl Fn(i8) -> i8) {
+/// Applies `f` to each element, first to last.
+fn map(views: Shared<'_, 1>, f: impl Fn(i8) -> i8) {
     let [input] = views.inputs;
-    let input = input.get(views.rows.start * row_len..).unwrap_or_default();
     views.output.iter().zip(input).for_each(|(out, value)| out.set(f(value.get())));
 }
 

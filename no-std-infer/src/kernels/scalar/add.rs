@@ -7,9 +7,7 @@ use crate::operators::{ADD_SHIFT, Add, Tables};
 
 /// A sum with a table for one summand or both.
 pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
-    let Shared { inputs, output, rows, .. } = views;
-    let start = rows.start * op.output.row_len();
-    let [a, b] = inputs.map(|input| input.get(start..).unwrap_or_default());
+    let Shared { inputs: [a, b], output, .. } = views;
     // The first summand is the one without a table, where there is one.
     let ((first, first_table), (second, second_table)) = match tables {
         [first, Some(second)] => ((a, first), (b, second)),

@@ -30,15 +30,14 @@ unsafe extern "C" {
 
 /// A sum with a table for one summand or both. Tables are aligned to 4 bytes, and summands as long as the sum.
 pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
-    let (Shared { inputs: [a, b], output, rows, .. }, count) = (&views, views.output.len());
+    let Shared { inputs: [a, b], output, .. } = views;
+    let count = output.len();
     // The first summand is the one without a table, where there is one.
     let ((first, first_table), (second, second_table)) = match tables {
         [first, Some(second)] => ((a, first), (b, second)),
         [Some(second), None] => ((b, None), (a, second)),
         [None, None] => return debug_assert!(false, "a sum without tables has another kernel"),
     };
-    let start = rows.start * op.output.row_len();
-    let (Some(first), Some(second)) = (first.get(start..), second.get(start..)) else { return };
     let aligned = |table: &[u8; ADD_TABLE_LEN]| (table.as_ptr() as usize).is_multiple_of(4);
     let fits =
         first.len() >= count && second.len() >= count && aligned(second_table) && first_table.is_none_or(aligned);
