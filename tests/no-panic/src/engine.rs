@@ -27,13 +27,13 @@ extern "C" fn parse(blob: &'static &'static [u8], slot: &mut MaybeUninit<Model<'
 /// not answer.
 #[unsafe(no_mangle)]
 extern "C" fn run(model: &Model<'static>, arena: &mut &mut [i8], input: &&[i8]) -> i32 {
-    Interpreter::new(model, arena).map_or(-1, |interpreter| answer(interpreter, input))
+    Interpreter::new(*model, arena).map_or(-1, |interpreter| answer(interpreter, input))
 }
 
 /// The same on the kernels for any target.
 #[unsafe(no_mangle)]
 extern "C" fn run_generic(model: &Model<'static>, arena: &mut &mut [i8], input: &&[i8]) -> i32 {
-    Interpreter::with_kernels::<Generic>(model, arena).map_or(-1, |interpreter| answer(interpreter, input))
+    Interpreter::with_kernels::<Generic>(*model, arena).map_or(-1, |interpreter| answer(interpreter, input))
 }
 
 fn answer(mut interpreter: Interpreter<'_, '_>, input: &[i8]) -> i32 {
