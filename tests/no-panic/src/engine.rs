@@ -1,6 +1,7 @@
 //! All of `no-std-infer` that firmware calls.
 
 use core::mem::MaybeUninit;
+use core::num::NonZeroU16;
 
 use no_std_infer::format::{Color, Fit, Signed, arena_len, number, total_len};
 use no_std_infer::golden::self_test;
@@ -42,6 +43,17 @@ fn answer(mut interpreter: Interpreter<'_, '_>, input: &[i8]) -> i32 {
     }
     interpreter.run();
     interpreter.decision().map_or(-2, |class| class as i32)
+}
+
+/// Runs `model` in steps of some rows; how many there were.
+#[unsafe(no_mangle)]
+extern "C" fn step(model: &Model<'static>, arena: &mut &mut [i8], rows: NonZeroU16) -> i32 {
+    let Ok(mut interpreter) = Interpreter::new(*model, arena) else { return -1 };
+    let mut steps = 0_i32;
+    while interpreter.step_rows(rows).is_some() {
+        steps = steps.wrapping_add(1);
+    }
+    steps
 }
 
 /// Runs the blob's golden vector.
