@@ -10,6 +10,8 @@ fn main() {
         for function in source.lines().filter_map(|line| line.strip_prefix("extern \"C\" fn ")) {
             let (name, _) = function.split_once('(').expect("a function has arguments");
             println!("cargo::rustc-link-arg=--undefined={name}");
+            // Another name for it: the linker fails where there is no such function.
+            println!("cargo::rustc-link-arg=--defsym=linked_{name}={name}");
         }
     }
 }
