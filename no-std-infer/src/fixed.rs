@@ -1,4 +1,4 @@
-//! Fixed-point arithmetic: the only definition of rounding.
+//! Fixed-point arithmetic: the definition of rounding. Kernels that compute the same in another way are tested against it.
 //!
 //! The semantics are those of gemmlowp and of LiteRT's reference kernels ("double rounding").
 

@@ -152,7 +152,8 @@ impl<'a> Model<'a> {
     fn check_ops(&self) -> Result<(), Error> {
         let input = self.info.input.tensor;
         let mut needed = end(input.offset, input.len() as u32);
-        for (index, record) in (0..).zip(self.ops) {
+        // Operators come first: a range that is asked for one number more than there are operators may overflow.
+        for (record, index) in self.ops.iter().zip(0..) {
             let fail = |why| Error::Op { index, why };
             let kernel = Kernel::of(record).ok_or(fail(OpError::Undecodable))?;
             let entry = self.linked.get(kernel).ok_or(Error::NotLinked { index, kernel })?;

@@ -1,4 +1,5 @@
-//! Writes small valid blobs, one for each operator and one in stripes of rows, into the folder given: what the fuzzer starts from.
+//! Writes small valid blobs into the folder given: some of each operator, as many of networks in stripes of rows. The fuzzer
+//! starts from them, and `hostile` runs them: `seeds FOLDER CASES`.
 
 use std::path::PathBuf;
 
@@ -6,11 +7,15 @@ use tests::operators::{Kind, random};
 use tests::stripes;
 
 fn main() -> std::io::Result<()> {
-    let folder = PathBuf::from(std::env::args_os().nth(1).expect("the folder to write to"));
+    let mut arguments = std::env::args_os().skip(1);
+    let folder = PathBuf::from(arguments.next().expect("the folder to write to"));
+    let cases = arguments.next().and_then(|cases| cases.to_str()?.parse().ok()).expect("the number of cases");
     std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("Stripes"), &*stripes::random(1).stripes)?;
-    for kind in Kind::ALL {
-        std::fs::write(folder.join(format!("{kind:?}")), &*random(kind, 1).blob)?;
+    for seed in 1..=cases {
+        std::fs::write(folder.join(format!("Stripes-{seed}")), &*stripes::random(seed).stripes)?;
+        for kind in Kind::ALL {
+            std::fs::write(folder.join(format!("{kind:?}-{seed}")), &*random(kind, seed).blob)?;
+        }
     }
     Ok(())
 }

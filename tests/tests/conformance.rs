@@ -1,11 +1,14 @@
 //! Every kernel gives the oracle's bytes on the emulated device too: on its instructions, not on models of them. Guard
 //! bytes lie around the arena, and nothing in it may change besides outputs and scratch.
 
+use std::sync::{Arc, OnceLock};
+
 use anyhow::{Result, ensure};
 use host_trainer::device::{Core, Loaded, missing_for};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::operators::Form;
 use no_std_infer::{CRC32, Model};
+use rayon::prelude::*;
 use tests::needing::trial;
 use tests::operators::{Kind, random};
 use tests::{Reference, outputs};
@@ -48,33 +51,57 @@ const SCALAR: [(&str, Kind); 6] = [
 ];
 
 fn main() {
-    let mut arguments = Arguments::from_args();
-    // QEMU takes a processor for itself.
-    arguments.test_threads = arguments.test_threads.or(Some(1));
     let mut trials: Vec<Trial> = Vec::new();
-    for (core, cases, kinds) in CORES {
-        let missing = missing_for(core);
-        for &(name, kind) in kinds {
+    let mut kinds: Vec<(&str, Kind)> = Vec::new();
+    for &(name, kind) in CORES.iter().flat_map(|(.., kinds)| *kinds) {
+        if !kinds.contains(&(name, kind)) {
+            kinds.push((name, kind));
+        }
+    }
+    // All cores of an operator together: its cases need not lie in memory for long.
+    for (name, kind) in kinds {
+        let cores = CORES.iter().filter(|(.., kinds)| kinds.contains(&(name, kind)));
+        let most = cores.clone().map(|&(_, count, _)| count).max().unwrap_or(0);
+        let cases = Arc::new(Cases { kind, most, encoded: OnceLock::new() });
+        for &(core, count, _) in cores {
+            let cases = Arc::clone(&cases);
             let name = format!("{}::{name}", core.title());
-            trials.push(trial(&name, &missing, move || conforms(core, kind, cases)));
+            trials.push(trial(&name, &missing_for(core), move || conforms(core, &cases, count)));
         }
     }
     trials.push(trial("a_difference_is_found", &missing_for(Core::M4), a_difference_is_found));
-    libtest_mimic::run(&arguments, trials).exit();
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-fn conforms(core: Core, kind: Kind, cases: u64) -> Result<()> {
+/// Cases of an operator with the answers of the oracle, made once for all cores.
+struct Cases {
+    kind: Kind,
+    most: u64,
+    encoded: OnceLock<Vec<Vec<u8>>>,
+}
+
+impl Cases {
+    fn get(&self) -> &[Vec<u8>] {
+        self.encoded.get_or_init(|| (0..self.most).into_par_iter().map(|seed| encoded(self.kind, seed)).collect())
+    }
+}
+
+fn conforms(core: Core, cases: &Cases, count: u64) -> Result<()> {
     let firmware = Loaded::build("conformance", core)?;
-    let mut seeds = 0..cases;
-    while !seeds.is_empty() {
+    let mut cases = cases.get().iter().take(count as usize).peekable();
+    let mut passed = 0;
+    while cases.peek().is_some() {
         let mut batch = Batch::default();
-        while batch.bytes.len() < BATCH && !seeds.is_empty() {
-            batch.add(kind, seeds.start)?;
-            seeds.start += 1;
+        while batch.bytes.len() < BATCH
+            && let Some(case) = cases.next()
+        {
+            batch.add(case);
         }
         let printed = firmware.run(&batch.finish(), &[])?;
         ensure!(printed.trim() == format!("passed {}", batch.count), "{printed}");
+        passed += batch.count;
     }
+    ensure!(passed == count, "{passed} of {count} cases ran");
     Ok(())
 }
 
@@ -82,7 +109,7 @@ fn conforms(core: Core, kind: Kind, cases: u64) -> Result<()> {
 fn a_difference_is_found() -> Result<()> {
     let firmware = Loaded::build("conformance", Core::M4)?;
     let mut batch = Batch::default();
-    batch.add(Kind::Add, 1)?;
+    batch.add(&encoded(Kind::Add, 1));
     let mut bytes = batch.finish();
     bytes[HEADER + 8] ^= 1;
     let error = firmware.run(&bytes, &[]).err().map(|error| format!("{error:#}")).unwrap_or_default();
@@ -90,9 +117,25 @@ fn a_difference_is_found() -> Result<()> {
     Ok(())
 }
 
+/// A case with the oracle's answer, as the firmware `conformance` reads it.
+fn encoded(kind: Kind, seed: u64) -> Vec<u8> {
+    let case = random(kind, seed);
+    let model = Model::parse(&case.blob).expect("the generator makes valid models");
+    let mut digest = CRC32.digest();
+    for output in outputs::<Reference>(&model, &case.input) {
+        digest.update(&output.iter().map(|&value| value as u8).collect::<Vec<u8>>());
+    }
+    let mut bytes = seed.to_le_bytes().to_vec();
+    bytes.extend(digest.finalize().to_le_bytes());
+    bytes.extend((case.input.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&case.blob);
+    bytes.extend(case.input.iter().map(|&value| value as u8));
+    bytes
+}
+
 const HEADER: usize = 16;
 
-/// Cases as the firmware `conformance` reads them.
+/// Cases in the firmware's memory.
 #[derive(Default)]
 struct Batch {
     count: u64,
@@ -100,21 +143,10 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, kind: Kind, seed: u64) -> Result<()> {
-        let case = random(kind, seed);
-        let model = Model::parse(&case.blob)?;
-        let mut digest = CRC32.digest();
-        for output in outputs::<Reference>(&model, &case.input) {
-            digest.update(&output.iter().map(|&value| value as u8).collect::<Vec<u8>>());
-        }
+    fn add(&mut self, case: &[u8]) {
         self.bytes.resize(self.bytes.len().max(HEADER).next_multiple_of(16), 0);
-        self.bytes.extend(seed.to_le_bytes());
-        self.bytes.extend(digest.finalize().to_le_bytes());
-        self.bytes.extend((case.input.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(&case.blob);
-        self.bytes.extend(case.input.iter().map(|&value| value as u8));
+        self.bytes.extend(case);
         self.count += 1;
-        Ok(())
     }
 
     fn finish(&self) -> Vec<u8> {

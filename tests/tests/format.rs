@@ -7,14 +7,15 @@ use host_trainer::blob::{Parts, repair_crc, with_calibration, write};
 use host_trainer::config::Preset;
 use host_trainer::evaluate::infer;
 use no_std_infer::format::{
-    Calibration, HEADER_LEN, InputKind, Layout, Op, RECORD_LEN, Section, Tensor, VERSION, arena_len, section, total_len,
+    Activation, Calibration, Clamp, HEADER_LEN, Info, Input, InputKind, Layout, Op, RECORD_LEN, Section, Tensor,
+    VERSION, arena_len, section, total_len,
 };
 use no_std_infer::kernels::{Armv7em, Generic, Kernel, KernelSet, Linked};
 use no_std_infer::operators::Form;
 use no_std_infer::{Arena, Error, Interpreter, Model, OpError};
 use proptest::prelude::*;
 use tests::networks::{noise, preset};
-use tests::operators::{ANY_IMAGE, Kind, random, without_names};
+use tests::operators::{self, ANY_IMAGE, Kind, random, without_names};
 use tests::{Reference, outputs, stripes};
 
 /// A small network, some of whose layers go in stripes.
@@ -66,6 +67,21 @@ fn inputs_and_logits_may_be_any_tensors_without_names() {
     assert_eq!(interpreter.logits(), expected);
     let first = expected.iter().position(|&value| value == 127);
     assert_eq!(Some(interpreter.class()), first, "the class is the first of the largest logits in HWC order");
+}
+
+/// As many as the manifest can count; each clamps what the one before it made.
+#[test]
+fn a_model_may_have_65535_operators() {
+    let tensor = |offset| Tensor { offset, height: 1, width: 1, channels: 1, scale: 0.5, zero_point: 0 };
+    let places = [0, 16].into_iter().cycle().map(tensor);
+    let clamp = |(input, output)| Op::Clamp(Clamp { input, output, activation: Activation { min: 5, max: 90 } });
+    let ops: Vec<Op> = places.clone().zip(places.skip(1)).map(clamp).take(u16::MAX.into()).collect();
+    let info = operators::info(tensor(0), tensor(16));
+    let info = Info { input: Input { tensor: tensor(0), kind: InputKind::Tensor }, ..info };
+    let blob = write(&Parts { info, labels: &[], ops: &ops, weights: &[], layers: None });
+    let model = Model::parse(&blob).expect("the manifest can count them");
+    assert_eq!(model.ops().count(), 65535);
+    assert_eq!(outputs::<Generic>(&model, &[100]).last(), Some(&vec![90]));
 }
 
 /// Firmware that links what a model needs runs it; without one of these kernels it refuses the model when it is parsed.

@@ -1,4 +1,4 @@
-//! No panic path from `parse` and `run`: `tests/no-panic` links only then. A panic added on purpose must be found.
+//! No panic path from what firmware calls: `tests/no-panic` links only then. A panic added on purpose must be found.
 
 use std::path::Path;
 

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use cobs::{DecodeResult, DecoderState};
-use postcard::ser_flavors::{Cobs, Slice, crc::CrcModifier};
+use cobs::{DecodeResult, DecoderState, EncoderState, PushResult};
+use postcard::ser_flavors::{Flavor, crc::CrcModifier};
 use serde::{Deserialize, Serialize};
 
 use super::Message;
@@ -43,11 +43,58 @@ impl core::error::Error for FrameError {}
 ///
 /// [`FrameError::TooLong`] when it does not fit; [`max_frame_len`] tells how much always fits.
 pub fn encode<'b, T: Serialize>(message: &Message<T>, buffer: &'b mut [u8]) -> Result<&'b [u8], FrameError> {
-    let cobs = Cobs::try_new(Slice::new(buffer)).map_err(|_| FrameError::TooLong)?;
-    let flavour = CrcModifier::new(cobs, no_std_infer::CRC32.digest());
+    let stuffed = Stuffed { memory: buffer, len: 1, state: EncoderState::default() };
+    let flavour = CrcModifier::new(stuffed, no_std_infer::CRC32.digest());
     match postcard::serialize_with_flavor(message, flavour) {
         Ok(frame) => Ok(frame),
         Err(_) => Err(FrameError::TooLong),
+    }
+}
+
+/// Bytes stuffed with COBS. Postcard's own way to do it asserts what is an error here, and so has a path to a panic.
+struct Stuffed<'b> {
+    memory: &'b mut [u8],
+    /// Bytes written, a first one that is filled in later included.
+    len: usize,
+    state: EncoderState,
+}
+
+impl Stuffed<'_> {
+    fn set(&mut self, index: usize, byte: u8) -> postcard::Result<()> {
+        *self.memory.get_mut(index).ok_or(postcard::Error::SerializeBufferFull)? = byte;
+        Ok(())
+    }
+
+    fn put(&mut self, byte: u8) -> postcard::Result<()> {
+        self.set(self.len, byte)?;
+        self.len += 1;
+        Ok(())
+    }
+}
+
+impl<'b> Flavor for Stuffed<'b> {
+    type Output = &'b [u8];
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        match self.state.push(byte) {
+            PushResult::AddSingle(byte) => self.put(byte),
+            PushResult::ModifyFromStartAndSkip((index, code)) => {
+                self.set(index, code)?;
+                self.put(0)
+            }
+            PushResult::ModifyFromStartAndPushAndSkip((index, code, byte)) => {
+                self.set(index, code)?;
+                self.put(byte)?;
+                self.put(0)
+            }
+        }
+    }
+
+    fn finalize(mut self) -> postcard::Result<&'b [u8]> {
+        let (index, code) = core::mem::take(&mut self.state).finalize();
+        self.set(index, code)?;
+        self.put(0)?;
+        self.memory.get(..self.len).ok_or(postcard::Error::SerializeBufferFull)
     }
 }
 
