@@ -1,9 +1,11 @@
 //! Frames: messages with a checksum, told apart by zero bytes.
 
 use core::fmt;
+use core::ops::{Index, IndexMut};
 
 use cobs::{DecodeResult, DecoderState};
-use postcard::ser_flavors::{Cobs, Slice, crc::CrcModifier};
+use heapless::VecView;
+use postcard::ser_flavors::{Cobs, Flavor, Slice, crc::CrcModifier};
 use serde::{Deserialize, Serialize};
 
 use super::Message;
@@ -43,11 +45,63 @@ impl core::error::Error for FrameError {}
 ///
 /// [`FrameError::TooLong`] when it does not fit; [`max_frame_len`] tells how much always fits.
 pub fn encode<'b, T: Serialize>(message: &Message<T>, buffer: &'b mut [u8]) -> Result<&'b [u8], FrameError> {
-    let cobs = Cobs::try_new(Slice::new(buffer)).map_err(|_| FrameError::TooLong)?;
+    let frame: &[u8] = write(message, Slice::new(buffer))?;
+    Ok(frame)
+}
+
+/// Like [`encode`] into memory that holds nothing but the frame then; or nothing, after an error.
+///
+/// # Errors
+///
+/// [`FrameError::TooLong`] when it does not fit.
+pub fn encode_into<T: Serialize>(message: &Message<T>, memory: &mut VecView<u8>) -> Result<(), FrameError> {
+    memory.clear();
+    let written = write(message, Growing { memory, outside: 0 });
+    if written.is_err() {
+        memory.clear();
+    }
+    written
+}
+
+fn write<T: Serialize, S>(message: &Message<T>, storage: S) -> Result<<S as Flavor>::Output, FrameError>
+where
+    S: Flavor + IndexMut<usize, Output = u8>,
+{
+    let cobs = Cobs::try_new(storage).map_err(|_| FrameError::TooLong)?;
     let flavour = CrcModifier::new(cobs, no_std_infer::CRC32.digest());
-    match postcard::serialize_with_flavor(message, flavour) {
-        Ok(frame) => Ok(frame),
-        Err(_) => Err(FrameError::TooLong),
+    postcard::serialize_with_flavor(message, flavour).map_err(|_| FrameError::TooLong)
+}
+
+/// Bytes are appended; those that are there may be changed.
+struct Growing<'b> {
+    memory: &'b mut VecView<u8>,
+    /// Stands for bytes that are not there: none is asked for.
+    outside: u8,
+}
+
+impl Flavor for Growing<'_> {
+    type Output = ();
+
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.memory.push(byte).map_err(|_| postcard::Error::SerializeBufferFull)
+    }
+
+    fn finalize(self) -> postcard::Result<()> {
+        Ok(())
+    }
+}
+
+impl Index<usize> for Growing<'_> {
+    type Output = u8;
+
+    fn index(&self, index: usize) -> &u8 {
+        self.memory.get(index).unwrap_or(&self.outside)
+    }
+}
+
+impl IndexMut<usize> for Growing<'_> {
+    fn index_mut(&mut self, index: usize) -> &mut u8 {
+        self.memory.get_mut(index).unwrap_or(&mut self.outside)
     }
 }
 
@@ -62,47 +116,42 @@ pub const fn max_frame_len(message_len: usize) -> usize {
 /// Takes frames out of a stream of bytes. The memory limits the length of a message with its checksum.
 #[derive(Debug)]
 pub struct Receiver<'b> {
-    memory: &'b mut [u8],
-    len: usize,
-    overflowed: bool,
+    memory: &'b mut VecView<u8>,
     stuffing: DecoderState,
+    overflowed: bool,
+    /// The memory holds what was received last.
+    ended: bool,
 }
 
 impl<'b> Receiver<'b> {
     /// A receiver at the start of a frame.
     #[must_use]
-    pub fn new(memory: &'b mut [u8]) -> Self {
-        Self { memory, len: 0, overflowed: false, stuffing: DecoderState::Idle }
+    pub fn new(memory: &'b mut VecView<u8>) -> Self {
+        Self { memory, stuffing: DecoderState::Idle, overflowed: false, ended: true }
     }
 
     /// Takes the next byte of the stream; `Some` when it ends a frame: the message's bytes, whose checksum is right.
     ///
     /// After an error the next frame is received as usual.
     pub fn push(&mut self, byte: u8) -> Option<Result<&[u8], FrameError>> {
-        let ended = match self.stuffing.feed(byte) {
+        if core::mem::take(&mut self.ended) {
+            self.memory.clear();
+            self.overflowed = false;
+        }
+        let whole = match self.stuffing.feed(byte) {
             Ok(DecodeResult::NoData) => return None,
             Ok(DecodeResult::DataContinue(byte)) => {
-                self.store(byte);
+                self.overflowed |= self.memory.push(byte).is_err();
                 return None;
             }
             Ok(DecodeResult::DataComplete) => Ok(()),
             Err(_) => Err(FrameError::Truncated),
         };
-        let len = core::mem::take(&mut self.len);
-        if core::mem::take(&mut self.overflowed) {
+        self.ended = true;
+        if self.overflowed {
             return Some(Err(FrameError::TooLong));
         }
-        Some(ended.and_then(|()| open(self.memory.get(..len).unwrap_or_default())))
-    }
-
-    fn store(&mut self, byte: u8) {
-        match self.memory.get_mut(self.len) {
-            Some(slot) => {
-                *slot = byte;
-                self.len += 1;
-            }
-            None => self.overflowed = true,
-        }
+        Some(whole.and_then(|()| open(self.memory)))
     }
 }
 
