@@ -69,8 +69,7 @@ fn operators_and_layouts_keep_their_bytes() {
     assert_eq!(Op::from_record(&record), None);
 
     let Some(Op::Conv2d(plain)) = Op::from_record(&[0; RECORD_LEN]) else { panic!("0 is a convolution") };
-    let layouts =
-        [Layout::Plain, Layout::Packed, Layout::Winograd2x2, Layout::Winograd4x4, Layout::WinogradStride2];
+    let layouts = [Layout::Plain, Layout::Packed, Layout::Winograd2x2, Layout::Winograd4x4, Layout::WinogradStride2];
     for layout in layouts {
         let byte = match layout {
             Layout::Plain => None,
