@@ -1,16 +1,18 @@
 //! The camera application: classifies frames, shows what it is sure of, and serves a host meanwhile.
 
 use embedded_hal::digital::{OutputPin, PinState};
+use heapless::VecView;
 use no_std_infer::image::Frame;
 use no_std_infer::kernels::Linked;
-use no_std_infer::{Interpreter, Model};
+use no_std_infer::{Decision, Interpreter, Model};
+use yoke::Yoke;
 
 use crate::board::{Board, Camera, Clock, Link, MappedFlash};
 use crate::inference::load_frame;
-use crate::serve::{Device, Loaded, Server};
+use crate::serve::{Device, Loaded, Memory, Server};
 use crate::signature::Trust;
-use crate::slots;
-use crate::smooth::{Decision, Smoother};
+use crate::slots::SlotPair;
+use crate::smooth::{Average, Smoother};
 use crate::update::Updater;
 
 /// What the application made of a frame.
@@ -22,84 +24,160 @@ pub struct Report {
     pub latency: u64,
 }
 
-/// What the application works with.
-pub struct Application<'a, T> {
+/// What the application did when it was polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Nothing: neither bytes of a host nor a frame were there. The caller may sleep until either arrives.
+    Idle,
+    /// Bytes of a host were taken, and the request that they end was answered.
+    Served,
+    /// A frame was classified; a host may have been served before.
+    Classified(Report),
+    /// A host brought another model, which runs from now on.
+    Switched,
+}
+
+/// What an application is made of.
+#[derive(Debug)]
+pub struct Parts<'a, F, T> {
     /// The blob that is built in; runs where no slot holds one.
     pub factory: Option<&'a [u8]>,
+    /// The two places for models, of which one runs while the other is written: [`NoFlash`](crate::NoFlash) where there are
+    /// none.
+    pub slots: [&'a mut F; 2],
+    /// Whose updates are taken.
+    pub trust: T,
     /// The kernels on which models run: a model that needs another is refused. [`Linked::ALL`] where any model may come.
     pub linked: &'static Linked,
     /// The arena; limits which models can run. Its first byte lies at a multiple of 16.
     pub arena: &'a mut [i8],
-    /// An average a class: as many as a model has that is to be smoothed.
-    pub averages: &'a mut [u16],
+    /// An average a class: room for as many as a model has that is to be smoothed.
+    pub averages: &'a mut VecView<Average>,
     /// How slowly averages move, see [`Smoother`].
     pub smoothing: u8,
-    /// Answers the host.
-    pub server: Server<'a>,
-    /// Whose updates are taken.
-    pub trust: T,
+    /// With which a host is answered.
+    pub memory: Memory<'a>,
 }
 
-impl<T: Trust> Application<'_, T> {
-    /// Runs for ever. `report` shows a person what was found; it is called after each frame.
-    pub fn run<C, L, I, F, K>(
-        mut self,
-        board: &mut Board<C, L, I, F, K>,
-        mut report: impl FnMut(&Report, &Model<'_>),
-    ) -> !
+/// A state machine: each [`poll`](Self::poll) does what there is to do and returns. It waits for nothing but the board's link,
+/// where a host reads slowly, and flash; so it runs in a bare loop, in a task of RTIC's or embassy's, or wherever else
+/// something calls it again and again.
+#[derive(Debug)]
+pub struct Application<'a, F: 'static, T> {
+    factory: Option<&'a [u8]>,
+    linked: &'static Linked,
+    arena: &'a mut [i8],
+    smoother: Smoother<'a>,
+    server: Server<'a>,
+    updater: Updater<'a, F, T>,
+    /// The slot that is not written, and the model in it. `None` only while a switch is under way.
+    slot: Option<Yoke<Option<Loaded<'static>>, &'a mut F>>,
+    /// The model that is built in, where it runs.
+    built_in: Option<Loaded<'a>>,
+}
+
+impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
+    /// Chooses the model that runs, and parses it.
+    pub fn new(parts: Parts<'a, F, T>) -> Self {
+        let Parts { factory, slots, trust, linked, arena, averages, smoothing, memory } = parts;
+        let mut application = Self {
+            factory,
+            linked,
+            arena,
+            smoother: Smoother::new(averages, smoothing),
+            server: Server::new(memory),
+            updater: Updater::new(trust, linked),
+            slot: None,
+            built_in: None,
+        };
+        application.open(slots, &|| ());
+        application
+    }
+
+    /// The model that runs; `None` where no blob can be run.
+    #[must_use]
+    pub fn model(&self) -> Option<&Model<'_>> {
+        loaded(&self.slot, &self.built_in).map(|loaded| &loaded.model)
+    }
+
+    /// Polls for ever. `report` shows a person what was found; it is called after each frame.
+    pub fn run<C, L, I, K>(mut self, board: &mut Board<C, L, I, K>, mut report: impl FnMut(&Report, &Model<'_>)) -> !
     where
         C: Camera,
         L: Link,
         I: OutputPin,
-        F: MappedFlash,
         K: Clock,
     {
         loop {
-            self.session(board, &mut report, core::iter::repeat(()));
+            match (self.poll(board), self.model()) {
+                (Event::Classified(found), Some(model)) => report(&found, model),
+                (Event::Idle, _) => board.clock.idle(),
+                _ => {}
+            }
         }
     }
 
-    /// Runs one model until another one takes its place, or for so many turns.
-    fn session<C, L, I, F, K>(
-        &mut self,
-        board: &mut Board<C, L, I, F, K>,
-        report: &mut impl FnMut(&Report, &Model<'_>),
-        turns: impl Iterator<Item = ()>,
-    ) where
+    /// Answers one request of a host, if its bytes wait, and classifies a frame, if there is one.
+    pub fn poll<C, L, I, K>(&mut self, board: &mut Board<C, L, I, K>) -> Event
+    where
         C: Camera,
         L: Link,
         I: OutputPin,
-        F: MappedFlash,
         K: Clock,
     {
-        let Board { name, camera, link, indicator, slots, clock } = board;
-        let Self { factory, linked, arena, averages, smoothing, server, trust } = self;
-        let (blob, idle) = slots::open(slots, |blob| load(blob, linked, arena.len()).is_some());
-        let loaded = blob.or(*factory).and_then(|blob| load(blob, linked, arena.len()));
-        let mut updater = Updater::new(idle, trust, linked);
-        let mut smoother = Smoother::new(averages, *smoothing);
-        for () in turns {
-            let mut device = Device { name, clock, loaded: loaded.as_ref(), arena, updater: &mut updater };
-            let served = server.poll(link, &mut device);
-            if updater.switched() {
-                return;
+        let Board { name, camera, link, indicator, clock } = board;
+        clock.feed();
+        let Self { arena, slot, built_in, updater, server, smoother, .. } = self;
+        let loaded = loaded(slot, built_in);
+        let served = server.poll(link, &mut Device { name, clock, loaded, arena, updater });
+        if updater.switched() {
+            self.switch(&|| clock.feed());
+            return Event::Switched;
+        }
+        let frame = loaded.and_then(|Loaded { model, .. }| Some((model, camera.frame()?)));
+        match frame.and_then(|(model, frame)| classify(&frame, model, arena, smoother, clock)) {
+            Some(report) => {
+                // A board whose indicator fails still classifies.
+                let _ = indicator.set_state(PinState::from(report.decision.sure));
+                Event::Classified(report)
             }
-            let frame = camera.frame();
-            let found = loaded.as_ref().zip(frame).and_then(|(Loaded { model, .. }, frame)| {
-                let found = classify(&frame, model, arena, &mut smoother, clock);
-                found.map(|found| (found, model))
-            });
-            match found {
-                Some((found, model)) => {
-                    // A board whose indicator fails still classifies.
-                    let _ = indicator.set_state(PinState::from(found.decision.sure));
-                    report(&found, model);
-                }
-                None if !served => clock.idle(),
-                None => {}
-            }
+            None if served => Event::Served,
+            None => Event::Idle,
         }
     }
+
+    /// Starts with what the slots hold now.
+    fn switch(&mut self, feed: &dyn Fn()) {
+        if let (Some(slot), Some(idle)) = (self.slot.take(), self.updater.close()) {
+            self.open([slot.into_backing_cart(), idle.into_slot()], feed);
+        }
+    }
+
+    fn open(&mut self, slots: [&'a mut F; 2], feed: &dyn Fn()) {
+        let (linked, arena_len) = (self.linked, self.arena.len());
+        let usable = |blob: &[u8]| {
+            feed();
+            load(blob, linked, arena_len).is_some()
+        };
+        let SlotPair { running, record, idle } = SlotPair::open(slots, usable);
+        feed();
+        let slot = Yoke::attach_to_cart(running, |slot| load(record?.blob(slot), linked, arena_len));
+        self.built_in = match slot.get() {
+            Some(_) => None,
+            None => self.factory.and_then(|blob| load(blob, linked, arena_len)),
+        };
+        self.slot = Some(slot);
+        self.updater.open(idle);
+        self.smoother.restart();
+    }
+}
+
+/// What runs.
+fn loaded<'m, F>(
+    slot: &'m Option<Yoke<Option<Loaded<'static>>, &mut F>>,
+    built_in: &'m Option<Loaded<'_>>,
+) -> Option<&'m Loaded<'m>> {
+    slot.as_ref().and_then(|slot| slot.get().as_ref()).or(built_in.as_ref())
 }
 
 /// `None` when the blob cannot be run on these kernels in so long an arena.
@@ -118,9 +196,8 @@ fn classify(
     let start = clock.now();
     let mut interpreter = Interpreter::new(*model, arena).ok()?;
     load_frame(model, frame, interpreter.input_mut()).ok()?;
-    interpreter.run();
-    let threshold = model.calibration().map_or(0, |calibration| calibration.threshold);
-    let decision = smoother.push(interpreter.output(), threshold);
+    interpreter.run_profiled(|_, _| clock.feed());
+    let decision = smoother.push(interpreter.logits(), interpreter.output(), model.threshold());
     Some(Report { decision, latency: clock.now().saturating_sub(start) })
 }
 

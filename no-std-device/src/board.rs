@@ -8,9 +8,9 @@ use embedded_io::{Read, ReadReady, Write};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
 use no_std_infer::image::Frame;
 
-/// A board. What it lacks is a [`NoCamera`], [`NoIndicator`] or [`NoFlash`].
+/// A board, but for its flash: models lie there while it is used. What it lacks is a [`NoCamera`] or [`NoIndicator`].
 #[derive(Debug)]
-pub struct Board<C, L, I, F, K> {
+pub struct Board<C, L, I, K> {
     /// Its name, for people.
     pub name: &'static str,
     /// Where frames come from.
@@ -19,8 +19,6 @@ pub struct Board<C, L, I, F, K> {
     pub link: L,
     /// Lit while the application is sure of a class.
     pub indicator: I,
-    /// The two places for models, of which one runs while the other is written.
-    pub slots: [F; 2],
     /// The clock.
     pub clock: K,
 }
@@ -36,7 +34,7 @@ pub trait Link: Read + ReadReady + Write {}
 
 impl<T: Read + ReadReady + Write> Link for T {}
 
-/// A clock that runs from the start and never back, and a look at the stack.
+/// A clock that runs from the start and never back, a look at the stack, and a watchdog where there is one.
 pub trait Clock {
     /// What it counts.
     const UNIT: Unit;
@@ -53,6 +51,14 @@ pub trait Clock {
     fn idle(&self) {
         core::hint::spin_loop();
     }
+
+    /// Feeds the watchdog; does nothing where there is none.
+    ///
+    /// Called at every [`poll`](crate::Application::poll), and within one before and after each piece of work that takes
+    /// long: an operator of a network; erasing a sector of flash, or programming [`PIECE`](crate::PIECE) bytes; and of a
+    /// blob that is to be taken, hashing that many bytes, the signature's arithmetic, and `Model::parse`. The watchdog must
+    /// bear the longest of these. It guards what lies between them: a firmware that never polls again is reset.
+    fn feed(&self) {}
 }
 
 /// A part of a NOR flash that the processor can read like memory. It owns its part: while it is borrowed, nothing writes

@@ -7,7 +7,7 @@ use no_std_infer::{Interpreter, Model};
 use crate::board::Clock;
 
 /// What one inference cost in [`Clock::UNIT`]s.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Costs {
     /// From the camera's frame to the input; 0 when the input came as it is.
     pub preprocessing: u64,
@@ -15,7 +15,7 @@ pub struct Costs {
     pub network: u64,
 }
 
-/// Runs the model on a picture and calls `layer(index, cost)` after each operator.
+/// Runs the model on a picture, feeds the watchdog and calls `layer(index, cost)` after each operator.
 ///
 /// # Errors
 /// [`Failure::InputLength`], [`Failure::Picture`], [`Failure::NoPictures`]; [`Failure::Model`] when the arena does not fit.
@@ -34,6 +34,7 @@ pub fn infer<'m, 'a>(
     interpreter.run_profiled(|index, _| {
         let now = clock.now();
         layer(index, now.saturating_sub(before) as u32);
+        clock.feed();
         before = clock.now();
     });
     let preprocessing = if let Picture::Input(_) = picture { 0 } else { loaded - start };

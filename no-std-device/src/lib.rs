@@ -1,6 +1,27 @@
 //! What the firmware of every board does; a board supplies the parts of a [`Board`].
 //!
 //! No allocation, no float between a frame and its class, and nothing that formats text is linked.
+//!
+//! An [`Application`] is polled:
+//!
+//! ```
+//! use embedded_hal::digital::OutputPin;
+//! use no_std_device::{Application, Board, Camera, Clock, Event, Link, MappedFlash, Trust};
+//!
+//! fn turn<F: MappedFlash, T: Trust>(
+//!     application: &mut Application<'_, F, T>,
+//!     board: &mut Board<impl Camera, impl Link, impl OutputPin, impl Clock>,
+//! ) {
+//!     match application.poll(board) {
+//!         Event::Classified(report) if report.decision.sure => { /* act on report.decision.class */ }
+//!         Event::Idle => board.clock.idle(), // or let other tasks run
+//!         _ => {}
+//!     }
+//! }
+//! ```
+//!
+//! Its parts also work alone: [`Server`] answers a host about any [`Loaded`] model, [`Updater`] takes blobs into an [`Idle`]
+//! slot, [`SlotPair`] says which slot runs, [`Smoother`] decides over time, [`link`] has the frames and messages.
 #![no_std]
 
 #[cfg(test)]
@@ -18,9 +39,12 @@ mod slots;
 mod smooth;
 mod update;
 
-pub use app::{Application, Report};
+pub use app::{Application, Event, Parts, Report};
 pub use board::{Board, Camera, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIndicator};
-pub use inference::{Costs, infer};
-pub use serve::{Memory, Server};
+pub use inference::{Costs, infer, load_frame};
+pub use no_std_infer::Decision;
+pub use serve::{Buffers, Device, Loaded, Memory, Server};
 pub use signature::{Anyone, Owner, Trust, verify};
-pub use smooth::{Decision, SHIFT_MAX, Smoother};
+pub use slots::{Idle, RECORD_SPACE, Record, SlotPair};
+pub use smooth::{Average, SHIFT_MAX, Smoother};
+pub use update::{PIECE, Updater};

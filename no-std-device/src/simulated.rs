@@ -13,12 +13,15 @@ use no_std_infer::format::ALIGN;
 
 use crate::board::MappedFlash;
 use crate::slots::RECORD_SPACE;
+use crate::update::PIECE;
 
 /// The power of several flashes, and their source of random numbers.
 #[derive(Debug)]
 pub struct Power {
     state: Cell<State>,
     operations: Cell<u32>,
+    /// Operations since the watchdog was fed last, and the most there have been.
+    unfed: Cell<[u32; 2]>,
     random: Cell<u32>,
 }
 
@@ -32,7 +35,12 @@ enum State {
 
 impl Power {
     pub fn new(seed: u32) -> Rc<Self> {
-        Rc::new(Self { state: Cell::new(State::On), operations: Cell::new(0), random: Cell::new(seed * 2 + 1) })
+        Rc::new(Self {
+            state: Cell::new(State::On),
+            operations: Cell::new(0),
+            unfed: Cell::default(),
+            random: Cell::new(seed * 2 + 1),
+        })
     }
 
     pub fn fail_after(&self, operations: u32) {
@@ -48,6 +56,17 @@ impl Power {
         self.operations.get()
     }
 
+    /// Tells that the watchdog is fed.
+    pub fn feed(&self) {
+        let [_, most] = self.unfed.get();
+        self.unfed.set([0, most]);
+    }
+
+    /// Most operations that there have been between two feeds.
+    pub fn most_unfed(&self) -> u32 {
+        self.unfed.get()[1]
+    }
+
     /// A number below `limit`, by Marsaglia's xorshift32.
     fn random(&self, limit: usize) -> usize {
         let mut state = self.random.get();
@@ -60,6 +79,8 @@ impl Power {
 
     /// Takes part in an operation that lasts `len` steps; gives how many of them are made.
     fn steps(&self, len: usize) -> usize {
+        let [unfed, most] = self.unfed.get();
+        self.unfed.set([unfed + 1, most.max(unfed + 1)]);
         match self.state.get() {
             State::Off => return 0,
             State::FailsAfter(0) => {
@@ -182,6 +203,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NorFlashErrorKind> {
         check_write(self, offset, bytes.len())?;
+        assert!(bytes.len() <= PIECE, "{} bytes at once", bytes.len());
         self.power.check()?;
         let words = bytes.len() / WRITE;
         let made = self.power.steps(words * 2) / 2;

@@ -10,6 +10,7 @@ use embedded_storage::nor_flash::ReadNorFlash;
 use no_std_infer::CRC32;
 
 use crate::board::MappedFlash;
+use crate::update::PIECE;
 
 /// Bytes of a slot before its blob.
 pub const RECORD_SPACE: usize = WRITE_ALIGN;
@@ -71,20 +72,42 @@ fn checksum(bytes: &[u8; RECORD_LEN]) -> u32 {
     CRC32.checksum(bytes.split_last_chunk::<4>().map_or(&[], |(words, _)| words))
 }
 
-/// Chooses the newest blob that is `usable`, and gives it with the slot that an update goes to; no blob when neither slot
-/// holds one. The older blob is looked at only when the newer one cannot be used: an update may have erased half of it.
-pub fn open<F: MappedFlash>(slots: &mut [F; 2], usable: impl Fn(&[u8]) -> bool) -> (Option<&[u8]>, Idle<'_, F>) {
-    let sequence = |record: &Option<Record>| record.map_or(0, |record| record.sequence);
-    let [mut newer, mut older] = slots.each_mut().map(|slot| (Record::read(slot), slot));
-    if sequence(&older.0) > sequence(&newer.0) {
-        core::mem::swap(&mut newer, &mut older);
+/// Two slots, of which one may run.
+#[derive(Debug)]
+pub struct SlotPair<'s, F> {
+    /// The slot whose blob is to run, or any where there is none.
+    pub running: &'s mut F,
+    /// What it says about its blob; `None` when neither slot holds one that is usable.
+    pub record: Option<Record>,
+    /// The slot that an update goes to.
+    pub idle: Idle<'s, F>,
+}
+
+impl<'s, F: MappedFlash> SlotPair<'s, F> {
+    /// Chooses the newest blob that is `usable`. The older blob is looked at only when the newer one cannot be used: an update
+    /// may have erased half of it.
+    pub fn open(slots: [&'s mut F; 2], usable: impl Fn(&[u8]) -> bool) -> Self {
+        let sequence = |record: &Option<Record>| record.map_or(0, |record| record.sequence);
+        let [mut newer, mut older] = slots.map(|slot| (Record::read(slot), slot));
+        if sequence(&older.0) > sequence(&newer.0) {
+            core::mem::swap(&mut newer, &mut older);
+        }
+        let next = sequence(&newer.0).saturating_add(1);
+        let works = |(record, slot): &(Option<Record>, &mut F)| record.is_some_and(|record| usable(record.blob(*slot)));
+        let (record, running, idle) = if works(&newer) {
+            (newer.0, newer.1, older.1)
+        } else if works(&older) {
+            (older.0, older.1, newer.1)
+        } else {
+            (None, newer.1, older.1)
+        };
+        Self { running, record, idle: Idle::new(idle, next) }
     }
-    let next = sequence(&newer.0).saturating_add(1);
-    let works = |record: &Record, slot: &F| usable(record.blob(slot));
-    match (newer, older) {
-        ((Some(record), slot), (_, idle)) if works(&record, slot) => (Some(record.blob(slot)), Idle::new(idle, next)),
-        ((_, idle), (Some(record), slot)) if works(&record, slot) => (Some(record.blob(slot)), Idle::new(idle, next)),
-        (_, (_, idle)) => (None, Idle::new(idle, next)),
+
+    /// The blob that is to run.
+    #[must_use]
+    pub fn blob(&self) -> Option<&[u8]> {
+        self.record.map(|record| record.blob(self.running))
     }
 }
 
@@ -137,11 +160,12 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
     }
 
     /// Writes bytes when `offset` is how many have arrived, of a multiple of [`WRITE_ALIGN`] as many as there are unless
-    /// they end the blob. Gives how many have arrived now.
+    /// they end the blob. Gives how many have arrived now. Calls `feed` after each sector that it erases, and after each
+    /// [`PIECE`] bytes that it programs.
     ///
     /// # Errors
     /// [`UpdateError::NotBegun`]; [`UpdateError::Flash`], after which the update has to begin anew.
-    pub fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<u32, UpdateError> {
+    pub fn write(&mut self, offset: u32, bytes: &[u8], feed: &dyn Fn()) -> Result<u32, UpdateError> {
         let mut progress = self.progress.ok_or(UpdateError::NotBegun)?;
         if offset != progress.received {
             return Ok(progress.received);
@@ -157,8 +181,9 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
             let sector = progress.erased..progress.erased + F::ERASE_SIZE as u32;
             self.slot.erase(sector.start, sector.end).map_err(|_| UpdateError::Flash)?;
             progress.erased = sector.end;
+            feed();
         }
-        self.program(start, bytes)?;
+        self.program(start, bytes, feed)?;
         progress.received += len as u32;
         self.progress = Some(progress);
         Ok(progress.received)
@@ -185,28 +210,37 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
     ///
     /// # Errors
     /// Those of [`Self::complete`]; [`UpdateError::Flash`].
-    pub fn switch(&mut self, crc: u32) -> Result<(), UpdateError> {
+    pub fn switch(&mut self, crc: u32, feed: &dyn Fn()) -> Result<(), UpdateError> {
         self.complete(crc)?;
         let progress = self.progress.take().ok_or(UpdateError::NotBegun)?;
         let record = self.record(&progress);
-        self.program(0, &record.to_bytes())?;
+        self.program(0, &record.to_bytes(), feed)?;
         if Record::read(self.slot) == Some(record) { Ok(()) } else { Err(UpdateError::Flash) }
+    }
+
+    /// The slot. What has been written to it is forgotten.
+    pub fn into_slot(self) -> &'s mut F {
+        self.slot
     }
 
     fn record(&self, progress: &Progress) -> Record {
         Record { sequence: self.sequence, len: progress.len, crc: progress.crc }
     }
 
-    /// Writes to erased flash; what is missing to a whole word stays erased.
-    fn program(&mut self, offset: u32, bytes: &[u8]) -> Result<(), UpdateError> {
+    /// Writes to erased flash, and calls `feed` after each write; what is missing to a whole word stays erased.
+    fn program(&mut self, offset: u32, bytes: &[u8], feed: &dyn Fn()) -> Result<(), UpdateError> {
         let whole = bytes.len() - bytes.len() % F::WRITE_SIZE;
         let (whole, rest) = bytes.split_at_checked(whole).unwrap_or_default();
         let mut word = [0xFF; WRITE_ALIGN];
         word.iter_mut().zip(rest).for_each(|(slot, &byte)| *slot = byte);
         let word = word.get(..rest.len().next_multiple_of(F::WRITE_SIZE)).unwrap_or_default();
-        let parts = [(offset, whole), (offset + whole.len() as u32, word)];
-        let mut parts = parts.into_iter().filter(|(_, bytes)| !bytes.is_empty());
-        parts.try_for_each(|(offset, bytes)| self.slot.write(offset, bytes)).map_err(|_| UpdateError::Flash)
+        let pieces = (offset..).step_by(PIECE).zip(whole.chunks(PIECE));
+        let last = (offset + whole.len() as u32, word);
+        for (offset, bytes) in pieces.chain([last].into_iter().filter(|(_, word)| !word.is_empty())) {
+            self.slot.write(offset, bytes).map_err(|_| UpdateError::Flash)?;
+            feed();
+        }
+        Ok(())
     }
 }
 

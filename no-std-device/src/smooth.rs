@@ -1,61 +1,76 @@
-//! Scores smoothed over time, in integers.
+//! Decisions smoothed over time, in integers.
+
+use heapless::VecView;
+use no_std_infer::Decision;
 
 /// Largest [`Smoother`] shift: beyond it, rounding keeps a score from reaching what it stays at.
 pub const SHIFT_MAX: u8 = 7;
 
-/// What a smoothed output says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decision {
-    /// Index of the largest score, the first of equals.
-    pub class: usize,
-    /// That score, a probability in 256ths when the model ends in a softmax.
-    pub probability: u8,
-    /// False when the score is below the threshold: then the class is rather not to be believed.
-    pub sure: bool,
+/// What a [`Smoother`] keeps of a class: 16-bit averages with 8 bits behind the point.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Average {
+    /// Of the logit, `q + 128`.
+    logit: u16,
+    /// Of the probability in 256ths, `q + 128` of the output.
+    probability: u16,
 }
 
-/// An exponential average of each score: with every output, it moves by `2^-shift` of the distance.
-///
-/// Scores are outputs in 256ths, `q + 128`; averages are 16 bits with 8 behind the point, and a step is rounded to
-/// nearest.
+/// Exponential averages of each class's logit and probability: with every picture, they move by `2^-shift` of the distance,
+/// rounded to nearest. The class is that of the largest averaged logit, the first of equals; its averaged probability
+/// says how sure that is. Without smoothing this is exactly the rule of [`Decision`].
 #[derive(Debug)]
 pub struct Smoother<'m> {
-    averages: &'m mut [u16],
+    /// One a class of the model that is smoothed; none before its first picture, which is taken as it is.
+    averages: &'m mut VecView<Average>,
     shift: u8,
-    /// True when there has been an output: the first is taken as it is.
-    begun: bool,
 }
 
 impl<'m> Smoother<'m> {
-    /// `averages` holds one a score; an output that is longer is not smoothed. A `shift` of 0 smooths nothing, one above
+    /// `averages` has room for one a class; a model with more is not smoothed. A `shift` of 0 smooths nothing, one above
     /// [`SHIFT_MAX`] counts as that.
-    pub fn new(averages: &'m mut [u16], shift: u8) -> Self {
-        Self { averages, shift: shift.min(SHIFT_MAX), begun: false }
+    pub fn new(averages: &'m mut VecView<Average>, shift: u8) -> Self {
+        averages.clear();
+        Self { averages, shift: shift.min(SHIFT_MAX) }
     }
 
-    /// Takes the next output. The decision is sure when its score, rounded, is `threshold` or more.
-    pub fn push(&mut self, output: &[i8], threshold: u8) -> Decision {
-        let shift = if self.begun && output.len() <= self.averages.len() { self.shift } else { 0 };
-        let mut best: Option<(usize, u16)> = None;
-        let mut averages = self.averages.iter_mut();
-        for (index, &q) in output.iter().enumerate() {
-            let score = u16::from(q as u8 ^ 0x80) << 8;
-            let average = match averages.next() {
-                Some(average) => {
-                    *average = step(*average, score, shift);
-                    *average
-                }
-                None => score,
-            };
-            if best.is_none_or(|(_, largest)| average > largest) {
-                best = Some((index, average));
+    /// Forgets what was averaged: the next picture is taken as it is.
+    pub fn restart(&mut self) {
+        self.averages.clear();
+    }
+
+    /// Takes what the next picture gave: its logits, and the probabilities of as many classes as there are.
+    /// The decision is sure when its probability, rounded, is `threshold` or more.
+    pub fn push(&mut self, logits: &[i8], output: &[i8], threshold: u8) -> Decision {
+        if self.shift == 0 || logits.len() > self.averages.capacity() {
+            return Decision::new(logits, output, threshold);
+        }
+        if self.averages.len() != logits.len() {
+            self.averages.clear();
+        }
+        let first = self.averages.is_empty();
+        let mut best: Option<(usize, Average)> = None;
+        for (class, &logit) in logits.iter().enumerate() {
+            let probability = output.get(class).map_or(0, score);
+            let seen = Average { logit: score(&logit), probability };
+            if first {
+                let _ = self.averages.push(seen);
+            }
+            let Some(average) = self.averages.get_mut(class) else { break };
+            average.logit = step(average.logit, seen.logit, self.shift);
+            average.probability = step(average.probability, seen.probability, self.shift);
+            if best.is_none_or(|(_, best)| average.logit > best.logit) {
+                best = Some((class, *average));
             }
         }
-        self.begun = true;
         let (class, average) = best.unwrap_or_default();
-        let probability = (average.saturating_add(0x80) >> 8) as u8;
+        let probability = (average.probability.saturating_add(0x80) >> 8) as u8;
         Decision { class, probability, sure: probability >= threshold }
     }
+}
+
+/// `q + 128` with 8 bits behind the point.
+fn score(q: &i8) -> u16 {
+    u16::from(*q as u8 ^ 0x80) << 8
 }
 
 /// `average` moved towards `score`.
@@ -68,30 +83,77 @@ fn step(average: u16, score: u16, shift: u8) -> u16 {
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec as StdVec;
+
+    use heapless::Vec;
+
     use super::*;
 
-    fn q(scores: [u8; 3]) -> [i8; 3] {
+    fn q<const N: usize>(scores: [u8; N]) -> [i8; N] {
         scores.map(|score| (score ^ 0x80) as i8)
+    }
+
+    /// Logits that are the probabilities.
+    fn push<const N: usize>(smoother: &mut Smoother<'_>, scores: [u8; N], threshold: u8) -> Decision {
+        smoother.push(&q(scores), &q(scores), threshold)
     }
 
     #[test]
     fn without_smoothing_each_output_decides() {
-        let mut averages = [0; 3];
+        let mut averages = Vec::<_, 3>::new();
         let mut smoother = Smoother::new(&mut averages, 0);
-        assert_eq!(smoother.push(&q([10, 200, 46]), 200), Decision { class: 1, probability: 200, sure: true });
-        assert_eq!(smoother.push(&q([199, 56, 1]), 200), Decision { class: 0, probability: 199, sure: false });
-        assert_eq!(smoother.push(&q([7, 7, 7]), 0), Decision { class: 0, probability: 7, sure: true });
-        assert_eq!(smoother.push(&[], 1), Decision { class: 0, probability: 0, sure: false });
+        assert_eq!(push(&mut smoother, [10, 200, 46], 200), Decision { class: 1, probability: 200, sure: true });
+        assert_eq!(push(&mut smoother, [199, 56, 1], 200), Decision { class: 0, probability: 199, sure: false });
+        assert_eq!(push(&mut smoother, [7, 7, 7], 0), Decision { class: 0, probability: 7, sure: true });
+        assert_eq!(push(&mut smoother, [], 1), Decision { class: 0, probability: 0, sure: false });
+    }
+
+    /// 2,000 random outputs of 2 to 1,000 classes, many of which share the largest logit or probability.
+    #[test]
+    fn without_smoothing_and_at_the_first_picture_the_class_is_the_hosts() {
+        let mut state = 9_u32;
+        let mut random = |below: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) % below
+        };
+        let (mut averages, mut ambiguous) = (Vec::<_, 1000>::new(), 0);
+        for index in 0..2000_u32 {
+            let (classes, spread, steps) = (2 + random(999) as usize, 1 + random(255), 1 + random(64) as u8);
+            let logits: StdVec<i8> = (0..classes).map(|_| (random(spread) as u8 ^ 0x80) as i8).collect();
+            // Grows with the logit, in fewer steps.
+            let output: StdVec<i8> = logits.iter().map(|&logit| ((logit as u8 ^ 0x80) / steps ^ 0x80) as i8).collect();
+            let largest = logits.iter().max().unwrap();
+            let class = logits.iter().position(|logit| logit == largest).unwrap();
+            ambiguous += u32::from(output.iter().position(|q| q == output.iter().max().unwrap()) != Some(class));
+            let threshold = random(256) as u8;
+            let probability = output[class] as u8 ^ 0x80;
+            let expected = Decision { class, probability, sure: probability >= threshold };
+            let mut smoother = Smoother::new(&mut averages, (index % 2) as u8 * 3);
+            assert_eq!(smoother.push(&logits, &output, threshold), expected, "of {classes} classes");
+        }
+        assert!(ambiguous > 200, "{ambiguous} outputs alone would name another class");
     }
 
     #[test]
     fn a_single_odd_frame_changes_nothing_and_several_do() {
-        let mut averages = [0; 3];
+        let mut averages = Vec::<_, 3>::new();
         let mut smoother = Smoother::new(&mut averages, 2);
-        assert_eq!(smoother.push(&q([240, 8, 8]), 128).probability, 240, "the first is taken as it is");
-        assert_eq!(smoother.push(&q([8, 240, 8]), 128), Decision { class: 0, probability: 182, sure: true });
-        assert_eq!(smoother.push(&q([8, 240, 8]), 128).class, 0);
-        assert_eq!(smoother.push(&q([8, 240, 8]), 128), Decision { class: 1, probability: 142, sure: true });
+        assert_eq!(push(&mut smoother, [240, 8, 8], 128).probability, 240, "the first is taken as it is");
+        assert_eq!(push(&mut smoother, [8, 240, 8], 128), Decision { class: 0, probability: 182, sure: true });
+        assert_eq!(push(&mut smoother, [8, 240, 8], 128).class, 0);
+        assert_eq!(push(&mut smoother, [8, 240, 8], 128), Decision { class: 1, probability: 142, sure: true });
+        smoother.restart();
+        assert_eq!(push(&mut smoother, [8, 8, 240], 128), Decision { class: 2, probability: 240, sure: true });
+    }
+
+    #[test]
+    fn averaged_logits_decide_and_averaged_probabilities_are_shown() {
+        let mut averages = Vec::<_, 2>::new();
+        let mut smoother = Smoother::new(&mut averages, 1);
+        smoother.push(&q([100, 90]), &q([128, 128]), 0);
+        // 102 and 101: the larger probability, 156, is that of the other class.
+        let decision = smoother.push(&q([104, 112]), &q([72, 184]), 100);
+        assert_eq!(decision, Decision { class: 0, probability: 100, sure: true });
     }
 
     #[test]
@@ -99,11 +161,11 @@ mod tests {
         for shift in 0..=SHIFT_MAX + 3 {
             for target in [0, 1, 100, 127, 128, 254, 255] {
                 for from in [0, 255] {
-                    let mut averages = [0];
+                    let mut averages = Vec::<_, 1>::new();
                     let mut smoother = Smoother::new(&mut averages, shift);
-                    let mut decision = smoother.push(&[(from ^ 0x80_u8) as i8], target);
+                    let mut decision = push(&mut smoother, [from], target);
                     for _ in 0..5000 {
-                        decision = smoother.push(&[(target ^ 0x80) as i8], target);
+                        decision = push(&mut smoother, [target], target);
                     }
                     assert_eq!(decision, Decision { class: 0, probability: target, sure: true }, "shift {shift}");
                 }
@@ -124,10 +186,10 @@ mod tests {
     }
 
     #[test]
-    fn more_scores_than_memory_are_not_smoothed() {
-        let mut averages = [0; 2];
+    fn more_classes_than_memory_are_not_smoothed() {
+        let mut averages = Vec::<_, 2>::new();
         let mut smoother = Smoother::new(&mut averages, 4);
-        smoother.push(&q([240, 8, 8]), 0);
-        assert_eq!(smoother.push(&q([8, 8, 240]), 0), Decision { class: 2, probability: 240, sure: true });
+        push(&mut smoother, [240, 8, 8], 0);
+        assert_eq!(push(&mut smoother, [8, 8, 240], 0), Decision { class: 2, probability: 240, sure: true });
     }
 }

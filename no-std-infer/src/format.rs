@@ -89,6 +89,8 @@
 //! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`], and dense layers in [`Layout::Packed`].
 
 mod info;
+#[cfg(test)]
+mod pinned;
 mod signed;
 
 use serde::{Deserialize, Serialize};
@@ -228,9 +230,18 @@ impl Header {
 /// CRC-32 (ISO-HDLC, as in zip and Ethernet) of `blob` without its bytes 12..16.
 #[must_use]
 pub fn blob_crc(blob: &[u8]) -> u32 {
+    blob_crc_with(blob, usize::MAX, || ())
+}
+
+/// Like [`blob_crc`], and calls `after` after each `piece` bytes; a `piece` of 0 counts as 1.
+#[must_use]
+pub fn blob_crc_with(blob: &[u8], piece: usize, mut after: impl FnMut()) -> u32 {
     let mut digest = crate::CRC32.digest();
     digest.update(blob.get(..12).unwrap_or(&[]));
-    digest.update(blob.get(16..).unwrap_or(&[]));
+    for bytes in blob.get(16..).unwrap_or(&[]).chunks(piece.max(1)) {
+        digest.update(bytes);
+        after();
+    }
     digest.finalize()
 }
 

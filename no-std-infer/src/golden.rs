@@ -65,6 +65,14 @@ pub fn trace(
 /// # Errors
 /// Names the first operator whose output differs.
 pub fn self_test(model: &Model<'_>, arena: &mut [i8]) -> Result<(), SelfTestError> {
+    self_test_with(model, arena, || ())
+}
+
+/// Like [`self_test`], and calls `after` after each operator.
+///
+/// # Errors
+/// Names the first operator whose output differs.
+pub fn self_test_with(model: &Model<'_>, arena: &mut [i8], mut after: impl FnMut()) -> Result<(), SelfTestError> {
     let golden = *model.golden().ok_or(SelfTestError::NoGolden)?;
     let (expected, _) = golden.layers.as_chunks::<4>();
     let mut differs = None;
@@ -74,6 +82,7 @@ pub fn self_test(model: &Model<'_>, arena: &mut [i8]) -> Result<(), SelfTestErro
         if differs.is_none() && expected != Some(crc) {
             differs = Some(index as u16);
         }
+        after();
     });
     let logits_agree = interpreter.logits().iter().map(|&value| value as u8).eq(golden.logits.iter().copied());
     match differs {

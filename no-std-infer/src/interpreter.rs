@@ -120,23 +120,6 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         tensor(self.arena, &self.model.output())
     }
 
-    /// Index of the largest logit, the first of equals: a classifier's class. Logits of several rows and columns count
-    /// in HWC order.
-    #[must_use]
-    pub fn class(&self) -> usize {
-        argmax(self.logits())
-    }
-
-    /// The class, or `None` where its probability is below the threshold of the blob's
-    /// [`Calibration`](crate::format::Calibration): the model rather does not answer. Without one it always answers.
-    #[must_use]
-    pub fn decision(&self) -> Option<usize> {
-        let class = self.class();
-        let Some(calibration) = self.model.calibration() else { return Some(class) };
-        let probability = self.output().get(class).map_or(0, |&q| q as u8 ^ 0x80);
-        (probability >= calibration.threshold).then_some(class)
-    }
-
     /// All bytes of the arena.
     #[doc(hidden)]
     #[must_use]
@@ -149,18 +132,6 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     pub fn model(&self) -> &Model<'m> {
         &self.model
     }
-}
-
-/// Index of the largest value, the first of equals; 0 when there is none.
-#[must_use]
-pub fn argmax(values: &[i8]) -> usize {
-    let mut best = (0, i8::MIN);
-    for (index, &value) in values.iter().enumerate() {
-        if value > best.1 {
-            best = (index, value);
-        }
-    }
-    best.0
 }
 
 fn tensor<'t>(arena: &'t [i8], tensor: &Tensor) -> &'t [i8] {

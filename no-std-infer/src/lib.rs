@@ -20,6 +20,7 @@
 extern crate std;
 
 mod arena;
+mod decision;
 mod error;
 pub mod fixed;
 pub mod format;
@@ -33,8 +34,9 @@ pub mod operators;
 pub mod score;
 
 pub use arena::{Aligned, Arena};
+pub use decision::{Decision, argmax, rank};
 pub use error::{Error, OpError};
-pub use interpreter::{Interpreter, Step, argmax};
+pub use interpreter::{Interpreter, Step};
 pub use model::Model;
 
 /// The CRC-32 of the blob, the golden vector and the device link (ISO-HDLC).

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::{Core, QEMU, Transport};
 use host_trainer::faces::draw;
+use image::RgbImage;
 
 /// Pixels across and down in the frames of `firmware-example`'s camera.
 pub const SIDE: u32 = 96;
@@ -20,7 +21,12 @@ const WAIT: Duration = Duration::from_secs(120);
 /// A drawn face as a camera would deliver it: RGB565, high byte first.
 #[must_use]
 pub fn drawn_frame(seed: u64, class: usize) -> Vec<u8> {
-    let pixels = draw(seed, class, SIDE);
+    rgb565(&draw(seed, class, SIDE))
+}
+
+/// A picture as a camera would deliver it: RGB565, high byte first.
+#[must_use]
+pub fn rgb565(pixels: &RgbImage) -> Vec<u8> {
     let rgb565 = |[r, g, b]: [u8; 3]| u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3);
     pixels.pixels().flat_map(|pixel| rgb565(pixel.0).to_be_bytes()).collect()
 }
@@ -39,6 +45,14 @@ impl App {
     /// # Errors
     /// When QEMU does not start.
     pub fn start(core: Core, elf: &Path, folder: &Path, frames: &[u8]) -> Result<Self> {
+        Self::start_told("smoothing=on", core, elf, folder, frames)
+    }
+
+    /// The same with a word on the application's command line.
+    ///
+    /// # Errors
+    /// When QEMU does not start.
+    pub fn start_told(word: &str, core: Core, elf: &Path, folder: &Path, frames: &[u8]) -> Result<Self> {
         let camera = folder.join("camera");
         fs::write(camera.with_extension("in"), frames)?;
         fs::write(camera.with_extension("out"), [])?;
@@ -46,7 +60,7 @@ impl App {
         let mut qemu = Command::new(QEMU)
             .args(["-M", core.machine(), "-icount", "shift=0", "-display", "none", "-monitor", "none"])
             .arg("-semihosting-config")
-            .arg(format!("enable=on,target=native,arg=app,arg=slots={}", folder.join("slots").display()))
+            .arg(format!("enable=on,target=native,arg=app,arg={word},arg=slots={}", folder.join("slots").display()))
             .args(["-serial", "stdio", "-serial", &format!("tcp:{}", listener.local_addr()?)])
             .arg("-chardev")
             .arg(format!("pipe,id=camera,path={}", camera.display()))

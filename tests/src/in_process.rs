@@ -10,7 +10,7 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNo
 use host_trainer::aligned::Aligned;
 use host_trainer::device::Transport;
 use no_std_device::link::{Unit, max_frame_len};
-use no_std_device::{Anyone, Application, Board, Clock, MappedFlash, Memory, NoCamera, NoIndicator, Server};
+use no_std_device::{Anyone, Application, Board, Buffers, Clock, MappedFlash, NoCamera, NoIndicator, Parts};
 use no_std_infer::kernels::Linked;
 
 /// Longest request in bytes.
@@ -46,20 +46,21 @@ impl Drop for InProcess {
 }
 
 fn run(wires: &Arc<Wires>, blob: &Aligned<u8>) {
-    let slots = [Flash(Aligned::new(SLOT_LEN)), Flash(Aligned::new(SLOT_LEN))];
+    let mut slots = [Flash(Aligned::new(SLOT_LEN)), Flash(Aligned::new(SLOT_LEN))];
     let (link, clock) = (Port(Arc::clone(wires)), Still(Arc::clone(wires)));
-    let mut board = Board { name: "in this process", camera: NoCamera, link, indicator: NoIndicator, slots, clock };
-    let (mut request, mut results) = ([0; REQUEST_LEN], [0; RESULTS_LEN]);
-    let mut frame = [0; max_frame_len(RESULTS_LEN + 64)];
-    let application = Application {
+    let mut board = Board { name: "in this process", camera: NoCamera, link, indicator: NoIndicator, clock };
+    let mut buffers = Buffers::<REQUEST_LEN, RESULTS_LEN, { max_frame_len(RESULTS_LEN + 64) }>::new();
+    let (mut arena, mut averages) = (Aligned::new(ARENA_LEN), heapless::Vec::<_, 0>::new());
+    let application = Application::new(Parts {
         factory: Some(blob),
-        linked: Linked::ALL,
-        arena: &mut Aligned::new(ARENA_LEN),
-        averages: &mut [],
-        smoothing: 0,
-        server: Server::new(Memory { request: &mut request, results: &mut results, frame: &mut frame }),
+        slots: slots.each_mut(),
         trust: Anyone,
-    };
+        linked: Linked::ALL,
+        arena: &mut arena,
+        averages: &mut averages,
+        smoothing: 0,
+        memory: buffers.memory(),
+    });
     application.run(&mut board, |_, _| ())
 }
 

@@ -5,16 +5,17 @@ use std::path::Path;
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::aligned::Aligned;
 use host_trainer::blob::{repair_crc, with_calibration};
+use host_trainer::dataset::{View, input_for, picture};
 use host_trainer::device::{Core, Device, Loaded, Patience, Program, build, missing_for};
-use host_trainer::evaluate::{infer, input_config, read_blob};
-use host_trainer::faces::CLASSES;
+use host_trainer::evaluate::{Int8Output, infer, input_config, int8_classes, read_blob};
+use host_trainer::faces::{CLASSES, PerClass, generate as generate_faces};
 use host_trainer::signing::{generate, read_key, sign};
 use libtest_mimic::Arguments;
 use no_std_device::Smoother;
 use no_std_infer::Model;
 use no_std_infer::format::{Calibration, SIGNATURE_LEN};
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
-use tests::app::{App, SIDE, drawn_frame};
+use tests::app::{App, SIDE, drawn_frame, rgb565};
 use tests::needing::trial;
 
 /// By how much the application smooths.
@@ -25,6 +26,8 @@ const CALIBRATION: Calibration = Calibration { threshold: 150, images: 40, cover
 fn main() {
     let cores = [Core::M4, Core::M7];
     let mut trials = vec![trial("a_signature_costs_little", &missing_for(Core::M4), a_signature_costs_little)];
+    let missing = missing_for(Core::M4);
+    trials.push(trial("every_test_drawing_has_the_class_that_eval_finds", &missing, every_drawing_has_evals_class));
     for core in cores {
         let missing = missing_for(core);
         let title = core.title();
@@ -44,15 +47,15 @@ fn expected(blob: &[u8], frames: &[Vec<u8>]) -> Result<Vec<String>> {
     let model = Model::parse(blob)?;
     let want = input_config(&model, Path::new("the blob under test"))?;
     let labels: Vec<&str> = model.labels().collect();
-    let threshold = model.calibration().map_or(0, |calibration| calibration.threshold);
-    let (mut arena, mut averages) = (Aligned::new(model.arena_len()), vec![0; labels.len()]);
+    let (mut arena, mut averages) = (Aligned::new(model.arena_len()), heapless::Vec::<_, 4>::new());
     let mut input = vec![0; model.info().input.tensor.len()];
     let mut smoother = Smoother::new(&mut averages, SMOOTHING);
     let mut lines = Vec::new();
     for bytes in frames {
         let frame = Frame::new(PixelFormat::Rgb565Be, SIDE, SIDE, bytes)?;
         preprocess(&frame, want.fit, &mut input, want.width, want.height, want.color)?;
-        let found = smoother.push(&infer(&model, &mut arena, &input).output, threshold);
+        let Int8Output { logits, output, .. } = infer(&model, &mut arena, &input);
+        let found = smoother.push(&logits, &output, model.threshold());
         let doubt = if found.sure { "" } else { "not sure, " };
         let (label, probability) = (labels[found.class], found.probability);
         lines.push(format!("model {:08x}: {doubt}{label}, {probability} of 256", model.crc()));
@@ -75,6 +78,32 @@ fn compare(app: &App, expected: &[String]) -> Result<u64> {
 
 fn shipped() -> Result<Aligned<u8>> {
     read_blob(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"))
+}
+
+/// The test drawings of `demo`'s data set, as large as the camera's frames.
+fn every_drawing_has_evals_class() -> Result<()> {
+    let blob = shipped()?;
+    let model = Model::parse(&blob)?;
+    let input = input_config(&model, Path::new("the shipped blob"))?;
+    let folder = tempfile::tempdir()?;
+    let drawings = generate_faces(folder.path(), 1, &PerClass { train: 0, valid: 0, test: 150 }, SIDE)?.files;
+    let mut arena = Aligned::new(model.arena_len());
+    let (mut outputs, mut frames) = (Vec::new(), Vec::new());
+    for path in drawings.keys().map(|name| folder.path().join(name)) {
+        outputs.push(infer(&model, &mut arena, &input_for(&path, &input, View::Rgb565)?));
+        frames.extend(rgb565(&picture(&path)?));
+    }
+    let labels: Vec<&str> = model.labels().collect();
+    let line = |(class, output): (usize, &Int8Output)| {
+        let probability = output.output[class] as u8 ^ 0x80;
+        format!("model {:08x}: {}, {probability} of 256", model.crc(), labels[class])
+    };
+    let expected: Vec<String> = int8_classes(&outputs).into_iter().zip(&outputs).map(line).collect();
+    ensure!(expected.len() == 600, "{} drawings", expected.len());
+    let elf = build(Program::App, &blob)?;
+    let app = App::start_told("smoothing=off", Core::M4, &elf, folder.path(), &frames)?;
+    compare(&app, &expected)?;
+    Ok(())
 }
 
 fn prints(core: Core) -> Result<()> {

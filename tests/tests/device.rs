@@ -266,7 +266,7 @@ fn expect(link: &mut Emulated, bytes: &[u8], expected: Message<Response<'_>>) ->
 /// Sends bytes; gives the bytes of the answer's message.
 fn exchange(link: &mut Emulated, bytes: &[u8]) -> Result<Vec<u8>> {
     link.send(bytes)?;
-    let mut memory = [0; 4096];
+    let mut memory = heapless::Vec::<u8, 4096>::new();
     let mut receiver = Receiver::new(&mut memory);
     let mut chunk = [0; 256];
     loop {

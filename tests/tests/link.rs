@@ -179,7 +179,7 @@ struct Versioned(u16, Vec<u8>);
 
 impl Transport for Versioned {
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        let mut memory = [0; 64];
+        let mut memory = heapless::Vec::<u8, 64>::new();
         let mut receiver = Receiver::new(&mut memory);
         for &byte in bytes {
             if let Some(message) = receiver.push(byte) {

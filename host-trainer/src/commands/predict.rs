@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use no_std_infer::rank;
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
@@ -62,7 +63,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
         let mut shares = vec![0.0; labels.len()];
         probabilities(model.info(), &output.logits, &mut shares);
         let mut order: Vec<usize> = (0..labels.len()).collect();
-        order.sort_by_key(|&class| std::cmp::Reverse(output.logits[class]));
+        order.sort_by(|&one, &other| rank(&output.logits, one, other));
         let score = |&class: &usize| Score { class: labels[class].clone(), probability: shares[class] };
         predictions.push(Prediction {
             image: image.display().to_string(),

@@ -97,7 +97,7 @@ pub struct Conversation {
     id: u32,
     /// Received and not looked at yet.
     pending: VecDeque<u8>,
-    memory: Vec<u8>,
+    memory: Box<heapless::Vec<u8, ANSWER_LEN>>,
     faults: Faults,
 }
 
@@ -112,7 +112,7 @@ impl Conversation {
             waits: [patience.first; KINDS],
             id: now.subsec_nanos() ^ (now.as_secs() as u32).rotate_left(16),
             pending: VecDeque::new(),
-            memory: vec![0; ANSWER_LEN],
+            memory: Box::default(),
             faults: Faults::default(),
         }
     }
@@ -181,7 +181,7 @@ impl Conversation {
     fn wait(&mut self, patience: Duration) -> Result<Result<Vec<u8>, Fault>> {
         let mut deadline = Instant::now() + patience;
         let last = deadline + patience.max(self.patience.least) * MARGIN;
-        let mut receiver = Receiver::new(&mut self.memory);
+        let mut receiver = Receiver::new(&mut *self.memory);
         let mut chunk = [0; 4096];
         loop {
             while let Some(byte) = self.pending.pop_front() {

@@ -1,10 +1,11 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::rc::Rc;
 use std::vec;
 use std::vec::Vec;
 
-use crate::link::{Failure, Message, Receiver, Request, Response, Unit, Update, UpdateError, decode, encode};
+use crate::link::{Failure, Message, Receiver, Request, Response, SelfTest, Unit, Update, UpdateError, decode, encode};
 use embedded_hal::digital;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use no_std_infer::format::{HEADER_LEN, SECTION_LEN, Section, arena_len, blob_crc, section};
@@ -13,8 +14,8 @@ use no_std_infer::kernels::{Kernel, KernelSet, Linked};
 use no_std_infer::{Arena, include_model};
 
 use super::*;
-use crate::board::NoFlash;
-use crate::serve::Memory;
+use crate::board::{NoCamera, NoFlash, NoIndicator};
+use crate::serve::Buffers;
 use crate::signature::{Anyone, Owner};
 use crate::simulated::{Power, Simulated};
 
@@ -28,7 +29,7 @@ const SMOOTHING: u8 = 2;
 const CHUNK: usize = 2048;
 
 type Flash = Simulated<256, 4096>;
-type Simulation = Board<Film, Wire, Lamp, Flash, Steps>;
+type Simulation = Board<Film, Wire, Lamp, Steps>;
 
 /// Plays frames, one for each second look.
 #[derive(Default)]
@@ -113,20 +114,28 @@ impl OutputPin for Lamp {
 }
 
 /// Goes on by 7 at each look.
-#[derive(Default)]
-struct Steps(Cell<u64>);
+struct Steps {
+    time: Cell<u64>,
+    feeds: Cell<u32>,
+    power: Rc<Power>,
+}
 
 impl Clock for Steps {
     const UNIT: Unit = Unit::Cycles;
     const HZ: u32 = 1000;
 
     fn now(&self) -> u64 {
-        self.0.set(self.0.get() + 7);
-        self.0.get()
+        self.time.set(self.time.get() + 7);
+        self.time.get()
     }
 
     fn stack_used(&self) -> u32 {
         0
+    }
+
+    fn feed(&self) {
+        self.feeds.set(self.feeds.get() + 1);
+        self.power.feed();
     }
 }
 
@@ -139,57 +148,69 @@ enum Answer {
     Refused(UpdateError),
 }
 
-fn simulation() -> Simulation {
+/// A board, and two slots of flash.
+fn simulation() -> (Simulation, [Flash; 2]) {
     let power = Power::new(3);
-    Board {
+    let slots = [0, 1].map(|_| Flash::new(&power, 96 * 1024));
+    let board = Board {
         name: "simulation",
         camera: Film::default(),
         link: Wire { next_id: 1, ..Wire::default() },
         indicator: Lamp::default(),
-        slots: [0, 1].map(|_| Flash::new(&power, 96 * 1024)),
-        clock: Steps::default(),
-    }
+        clock: Steps { time: Cell::default(), feeds: Cell::default(), power },
+    };
+    (board, slots)
 }
 
-/// Runs the application for so many turns or until it takes another model; gives what it reported.
-fn turns(application: &mut Application<'_, impl Trust>, board: &mut Simulation, turns: usize) -> Vec<Report> {
-    let mut reports = Vec::new();
-    let mut report = |report: &Report, _: &Model<'_>| reports.push(*report);
-    application.session(board, &mut report, core::iter::repeat_n((), turns));
-    reports
+/// Polls the application so many times; gives what it reported.
+fn turns(application: &mut Application<'_, Flash, impl Trust>, board: &mut Simulation, turns: usize) -> Vec<Report> {
+    let events = (0..turns).map(|_| application.poll(board));
+    events.filter_map(|event| if let Event::Classified(report) = event { Some(report) } else { None }).collect()
+}
+
+/// Sends bytes to the application, and gives the bytes of its answers.
+fn exchange(application: &mut Application<'_, Flash, impl Trust>, board: &mut Simulation, bytes: &[u8]) -> Vec<u8> {
+    board.link.to_device.extend(bytes);
+    while application.poll(board) != Event::Idle {}
+    core::mem::take(&mut board.link.to_host)
+}
+
+fn frame(id: u32, body: Request<'_>) -> Vec<u8> {
+    encode(&Message { id, body }, &mut [0; 2 * CHUNK]).unwrap().to_vec()
+}
+
+/// Calls `then` with each answer.
+fn answers(bytes: &[u8], mut then: impl FnMut(Message<Response<'_>>)) {
+    let mut memory = heapless::Vec::<u8, 2048>::new();
+    let mut receiver = Receiver::new(&mut memory);
+    for &byte in bytes {
+        if let Some(message) = receiver.push(byte) {
+            then(decode(message.unwrap()).unwrap());
+        }
+    }
 }
 
 /// The host's requests and the device's answers, and how many frames it classified meanwhile.
 fn converse(
-    application: &mut Application<'_, impl Trust>,
+    application: &mut Application<'_, Flash, impl Trust>,
     board: &mut Simulation,
     requests: &[Request<'_>],
 ) -> (Vec<Answer>, usize) {
-    let mut memory = vec![0; 2 * CHUNK];
     let first_id = board.link.next_id;
-    for (id, &body) in (first_id..).zip(requests) {
-        board.link.requests.push_back(encode(&Message { id, body }, &mut memory).unwrap().to_vec());
-    }
-    let mut frames = 0;
-    // The first of these ends when another model is taken.
-    for _ in 0..2 {
-        frames += turns(application, board, 3 * requests.len()).len();
-    }
-    let mut receiver = Receiver::new(&mut memory);
-    let mut answers = Vec::new();
-    for byte in core::mem::take(&mut board.link.to_host) {
-        let Some(message) = receiver.push(byte) else { continue };
-        let Message { id, body } = decode(message.unwrap()).unwrap();
-        assert_eq!(id as usize, first_id as usize + answers.len());
-        answers.push(match body {
+    board.link.requests.extend((first_id..).zip(requests).map(|(id, &body)| frame(id, body)));
+    let frames = turns(application, board, 6 * requests.len()).len();
+    let mut found = Vec::new();
+    answers(&core::mem::take(&mut board.link.to_host), |Message { id, body }| {
+        assert_eq!(id as usize, first_id as usize + found.len());
+        found.push(match body {
             Response::Hello(hello) => Answer::Runs(hello.model.map(|model| model.crc)),
             Response::Update { received } => Answer::Received(received),
             Response::Error(Failure::Update(error)) => Answer::Refused(error),
             other => panic!("{other:?}"),
         });
-    }
+    });
     board.link.next_id += requests.len() as u32;
-    (answers, frames)
+    (found, frames)
 }
 
 /// The requests of a whole update.
@@ -201,9 +222,9 @@ fn update(blob: &[u8]) -> Vec<Request<'_>> {
 }
 
 /// What becomes of an update with this blob.
-fn outcome(trust: impl Trust, arena_len: usize, blob: &[u8]) -> Answer {
-    let mut board = simulation();
-    with_application(trust, arena_len, |application| {
+fn outcome(trust: impl Trust, blob: &[u8]) -> Answer {
+    let (mut board, mut slots) = simulation();
+    with_application(trust, &mut slots, |application| {
         let (mut answers, _) = converse(application, &mut board, &[&update(blob)[..], &[Request::Hello]].concat());
         let (runs, outcome) = (answers.pop().unwrap(), answers.pop().unwrap());
         let taken = matches!(outcome, Answer::Received(_));
@@ -213,19 +234,34 @@ fn outcome(trust: impl Trust, arena_len: usize, blob: &[u8]) -> Answer {
 }
 
 /// Calls `then` with an application that has the shipped blob built in.
-fn with_application<T: Trust, O>(trust: T, arena_len: usize, then: impl FnOnce(&mut Application<'_, T>) -> O) -> O {
-    let (mut arena, mut averages) = (Arena::<ARENA_LEN>::new(), [0; 4]);
-    let (mut request, mut results, mut frame) = (vec![0; 32 * 1024], [0; 1024], [0; 2048]);
-    let server = Server::new(Memory { request: &mut request, results: &mut results, frame: &mut frame });
-    then(&mut Application {
+fn with_application<F: MappedFlash + 'static, T: Trust, O>(
+    trust: T,
+    slots: &mut [F; 2],
+    then: impl FnOnce(&mut Application<'_, F, T>) -> O,
+) -> O {
+    with_limits((ARENA_LEN, Linked::ALL), trust, slots, then)
+}
+
+/// The same with an arena of another length and other kernels.
+fn with_limits<F: MappedFlash + 'static, T: Trust, O>(
+    (arena_len, linked): (usize, &'static Linked),
+    trust: T,
+    slots: &mut [F; 2],
+    then: impl FnOnce(&mut Application<'_, F, T>) -> O,
+) -> O {
+    let mut arena = Arena::<ARENA_LEN>::new();
+    let mut averages = heapless::Vec::<_, 4>::new();
+    let mut buffers = Buffers::<{ 32 * 1024 }, 1024, 2048>::new();
+    then(&mut Application::new(Parts {
         factory: Some(FACES),
-        linked: Linked::ALL,
+        slots: slots.each_mut(),
+        trust,
+        linked,
         arena: &mut arena[..arena_len],
         averages: &mut averages,
         smoothing: SMOOTHING,
-        server,
-        trust,
-    })
+        memory: buffers.memory(),
+    }))
 }
 
 /// The blob with a byte changed, and the checksum made right.
@@ -255,12 +291,12 @@ fn frames(count: usize) -> VecDeque<Vec<u8>> {
 
 #[test]
 fn frames_are_classified_smoothed_and_shown() {
-    let mut board = simulation();
+    let (mut board, mut slots) = simulation();
     board.camera.frames = frames(7);
-    let reports = with_application(Anyone, ARENA_LEN, |application| turns(application, &mut board, 20));
+    let reports = with_application(Anyone, &mut slots, |application| turns(application, &mut board, 20));
 
     let model = Model::parse(FACES).unwrap();
-    let (mut arena, mut averages) = (Arena::<ARENA_LEN>::new(), [0; 4]);
+    let (mut arena, mut averages) = (Arena::<ARENA_LEN>::new(), heapless::Vec::<_, 4>::new());
     let mut smoother = Smoother::new(&mut averages, SMOOTHING);
     let mut expected = Vec::new();
     for bytes in frames(7) {
@@ -268,8 +304,7 @@ fn frames_are_classified_smoothed_and_shown() {
         let frame = Frame::new(PixelFormat::Rgb565Be, SIDE.into(), SIDE.into(), &bytes).unwrap();
         load_frame(&model, &frame, interpreter.input_mut()).unwrap();
         interpreter.run();
-        let threshold = model.calibration().map_or(0, |calibration| calibration.threshold);
-        expected.push(smoother.push(interpreter.output(), threshold));
+        expected.push(smoother.push(interpreter.logits(), interpreter.output(), model.threshold()));
     }
     let found: Vec<Decision> = reports.iter().map(|report| report.decision).collect();
     assert_eq!(found, expected);
@@ -280,7 +315,7 @@ fn frames_are_classified_smoothed_and_shown() {
 
 #[test]
 fn a_model_is_replaced_while_frames_go_on_and_stays_after_a_restart() {
-    let mut board = simulation();
+    let (mut board, mut slots) = simulation();
     board.camera.frames = frames(1000);
     let new = another();
     let hello = [Request::Hello];
@@ -288,7 +323,7 @@ fn a_model_is_replaced_while_frames_go_on_and_stays_after_a_restart() {
     let begin = [Request::Update(Update::Begin { len: new.len() as u32, crc: crc(&new) })];
     let requests = [&hello, &update(&new)[..], &hello, &commit, &begin].concat();
     let (answers, frames) =
-        with_application(Anyone, ARENA_LEN, |application| converse(application, &mut board, &requests));
+        with_application(Anyone, &mut slots, |application| converse(application, &mut board, &requests));
     let received = (1..).map(|count| Answer::Received((count * CHUNK).min(new.len()) as u32));
     let mut expected = vec![Answer::Runs(Some(crc(FACES))), Answer::Received(0)];
     expected.extend(received.take(new.len().div_ceil(CHUNK)));
@@ -299,7 +334,7 @@ fn a_model_is_replaced_while_frames_go_on_and_stays_after_a_restart() {
     assert_eq!(answers, expected);
     assert!(frames > requests.len() / 2, "{frames} frames");
 
-    with_application(Anyone, ARENA_LEN, |application| {
+    with_application(Anyone, &mut slots, |application| {
         let (answers, _) = converse(application, &mut board, &hello);
         assert_eq!(answers, [Answer::Runs(Some(crc(&new)))], "after a restart");
         let (answers, _) = converse(application, &mut board, &commit);
@@ -323,10 +358,10 @@ fn blobs_that_would_not_work_are_refused_by_name() {
         (changed(|blob| blob[golden] = 200), UpdateError::NoGolden),
     ];
     for (blob, error) in cases {
-        assert_eq!(outcome(Anyone, ARENA_LEN, &blob), Answer::Refused(error));
+        assert_eq!(outcome(Anyone, &blob), Answer::Refused(error));
     }
-    assert_eq!(outcome(Owner([1; 32]), ARENA_LEN, &new), Answer::Refused(UpdateError::Unsigned));
-    assert_eq!(outcome(Anyone, ARENA_LEN, &new), Answer::Received(new.len() as u32));
+    assert_eq!(outcome(Owner([1; 32]), &new), Answer::Refused(UpdateError::Unsigned));
+    assert_eq!(outcome(Anyone, &new), Answer::Received(new.len() as u32));
 }
 
 /// Where in the shipped blob the section table has its entry for a section.
@@ -337,9 +372,9 @@ fn table_entry(id: u32) -> usize {
 
 #[test]
 fn a_model_that_needs_more_memory_than_there_is_is_refused_and_does_not_run() {
-    let mut board = simulation();
+    let (mut board, mut slots) = simulation();
     let available = ARENA_LEN - 16;
-    with_application(Anyone, available, |application| {
+    with_limits((available, Linked::ALL), Anyone, &mut slots, |application| {
         let (answers, _) = converse(application, &mut board, &[Request::Hello]);
         assert_eq!(answers, [Answer::Runs(None)], "the built-in one");
         let new = another();
@@ -353,9 +388,8 @@ fn a_model_that_needs_more_memory_than_there_is_is_refused_and_does_not_run() {
 fn a_model_that_needs_a_kernel_that_is_not_linked_is_refused_by_name() {
     const LINKED: &Linked =
         &Linked::new(KernelSet::needed_by(FACES).without(KernelSet::NONE.with(Kernel::AveragePool2d)));
-    let mut board = simulation();
-    with_application(Anyone, ARENA_LEN, |application| {
-        application.linked = LINKED;
+    let (mut board, mut slots) = simulation();
+    with_limits((ARENA_LEN, LINKED), Anyone, &mut slots, |application| {
         let (answers, _) = converse(application, &mut board, &[Request::Hello]);
         assert_eq!(answers, [Answer::Runs(None)], "the built-in one");
         let (answers, _) = converse(application, &mut board, &update(&another()));
@@ -366,17 +400,106 @@ fn a_model_that_needs_a_kernel_that_is_not_linked_is_refused_by_name() {
 
 #[test]
 fn a_board_without_flash_refuses_updates() {
-    let Board { name, camera, link, indicator, clock, .. } = simulation();
-    let mut board = Board { name, camera, link, indicator, clock, slots: [NoFlash; 2] };
-    let mut memory = [0; 64];
-    let body = Request::Update(Update::Begin { len: 1, crc: 2 });
-    board.link.requests.push_back(encode(&Message { id: 1, body }, &mut memory).unwrap().to_vec());
-    with_application(Anyone, ARENA_LEN, |application| {
-        application.session(&mut board, &mut |_, _| {}, core::iter::repeat_n((), 2));
+    let (Board { name, link, clock, .. }, _) = simulation();
+    let mut board = Board { name, camera: NoCamera, link, indicator: NoIndicator, clock };
+    board.link.to_device.extend(frame(1, Request::Update(Update::Begin { len: 1, crc: 2 })));
+    with_application(Anyone, &mut [NoFlash; 2], |application| {
+        assert_eq!([application.poll(&mut board), application.poll(&mut board)], [Event::Served, Event::Idle]);
     });
-    let mut receiver = Receiver::new(&mut memory);
-    let mut answer =
-        board.link.to_host.iter().find_map(|&byte| receiver.push(byte).map(|frame| frame.unwrap().to_vec()));
-    let Message { body, .. } = decode::<Response<'_>>(answer.as_mut().unwrap()).unwrap();
-    assert_eq!(body, Response::Error(Failure::Update(UpdateError::Unsupported)));
+    answers(&board.link.to_host, |answer| {
+        assert_eq!(answer.body, Response::Error(Failure::Update(UpdateError::Unsupported)));
+    });
+    assert!(!board.link.to_host.is_empty());
+}
+
+#[test]
+fn a_request_that_is_repeated_after_damage_costs_nothing() {
+    let (mut board, mut slots) = simulation();
+    let request = frame(9, Request::SelfTest);
+    let mut damaged = request.clone();
+    damaged[1] ^= 0x55;
+    let unknown = encode(&Message { id: 9, body: 99_u8 }, &mut [0; 16]).unwrap().to_vec();
+    with_application(Anyone, &mut slots, |application| {
+        let answer = exchange(application, &mut board, &request);
+        answers(&answer, |answer| assert_eq!(answer.body, Response::SelfTest(SelfTest::Passed)));
+        let feeds = board.clock.feeds.get();
+        for damaged in [&damaged[..], &unknown, &[5, 1, 0]] {
+            let mut refused = 0;
+            answers(&exchange(application, &mut board, damaged), |Message { id, body }| {
+                assert!(id == 0 && matches!(body, Response::Error(Failure::Frame(_))), "{id}: {body:?}");
+                refused += 1;
+            });
+            assert!(refused > 0);
+            assert_eq!(exchange(application, &mut board, &request), answer);
+        }
+        let operators = u32::from(application.model().unwrap().info().ops);
+        assert!(board.clock.feeds.get() - feeds < operators, "the network ran again");
+    });
+}
+
+/// The answer to a commit is kept over the switch, and what follows it is answered by the new model.
+#[test]
+fn a_commit_may_be_repeated_and_what_follows_it_is_the_new_models() {
+    let (mut board, mut slots) = simulation();
+    let new = another();
+    let requests = update(&new);
+    let (commit, before) = requests.split_last().unwrap();
+    with_application(Anyone, &mut slots, |application| {
+        converse(application, &mut board, before);
+        let (commit, hello) = (frame(5000, *commit), frame(5001, Request::Hello));
+        let both = exchange(application, &mut board, &[&commit[..], &hello].concat());
+        let mut found = Vec::new();
+        answers(&both, |Message { id, body }| {
+            found.push(match body {
+                Response::Update { received } => (id, received),
+                Response::Hello(hello) => (id, hello.model.unwrap().crc),
+                other => panic!("{other:?}"),
+            });
+        });
+        assert_eq!(found, [(5000, new.len() as u32), (5001, crc(&new))]);
+    });
+    let (mut board, mut slots) = simulation();
+    with_application(Anyone, &mut slots, |application| {
+        converse(application, &mut board, before);
+        let commit = frame(5000, *commit);
+        let answer = exchange(application, &mut board, &commit);
+        assert_eq!(application.model().unwrap().crc(), crc(&new));
+        let feeds = board.clock.feeds.get();
+        assert_eq!(exchange(application, &mut board, &commit), answer);
+        assert_eq!(board.clock.feeds.get() - feeds, 2, "but for the feeds of two polls nothing was done");
+    });
+}
+
+#[test]
+fn the_watchdog_is_fed_between_all_pieces_of_an_update() {
+    let (mut board, mut slots) = simulation();
+    let new = another();
+    let requests = update(&new);
+    let (commit, before) = requests.split_last().unwrap();
+    let power = Rc::clone(&board.clock.power);
+    with_application(Anyone, &mut slots, |application| {
+        let start = power.operations();
+        let (_, frames) = converse(application, &mut board, before);
+        assert_eq!(frames, 0);
+        let pieces = new.len().div_ceil(CHUNK) + (crate::RECORD_SPACE + new.len()).div_ceil(4096);
+        assert!(power.operations() - start >= pieces as u32, "each sector is erased and each write programmed");
+        let feeds = board.clock.feeds.get();
+        board.link.to_device.extend(frame(5000, *commit));
+        assert_eq!(application.poll(&mut board), Event::Switched);
+        let operators = usize::from(application.model().unwrap().info().ops);
+        // The poll; the checksum; around parsing; each operator of the self-test; the record; around parsing for the switch.
+        let expected = 1 + (new.len() - 16).div_ceil(crate::PIECE) + 2 + operators + 1 + 2;
+        assert_eq!((board.clock.feeds.get() - feeds) as usize, expected);
+    });
+    assert_eq!(power.most_unfed(), 1, "operations of the flash between two feeds");
+}
+
+#[test]
+fn the_watchdog_is_fed_at_each_poll_and_operator() {
+    let (mut board, mut slots) = simulation();
+    board.camera.frames = frames(1);
+    with_application(Anyone, &mut slots, |application| {
+        assert!(matches!(application.poll(&mut board), Event::Classified(_)));
+        assert_eq!(board.clock.feeds.get(), 1 + u32::from(application.model().unwrap().info().ops));
+    });
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 
 use cobs::{DecodeResult, DecoderState, EncoderState, PushResult};
+use heapless::VecView;
 use postcard::ser_flavors::{Flavor, crc::CrcModifier};
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,19 @@ pub fn encode<'b, T: Serialize>(message: &Message<T>, buffer: &'b mut [u8]) -> R
         Ok(frame) => Ok(frame),
         Err(_) => Err(FrameError::TooLong),
     }
+}
+
+/// Like [`encode`] into memory that holds nothing but the frame then; or nothing, after an error.
+///
+/// # Errors
+///
+/// [`FrameError::TooLong`] when it does not fit.
+pub fn encode_into<T: Serialize>(message: &Message<T>, memory: &mut VecView<u8>) -> Result<(), FrameError> {
+    memory.clear();
+    memory.resize_default(memory.capacity()).map_err(|_| FrameError::TooLong)?;
+    let len = encode(message, memory).map(<[u8]>::len);
+    memory.truncate(len.unwrap_or(0));
+    len.map(|_| ())
 }
 
 /// Bytes stuffed with COBS. Postcard's own way to do it asserts what is an error here, and so has a path to a panic.
@@ -109,47 +123,42 @@ pub const fn max_frame_len(message_len: usize) -> usize {
 /// Takes frames out of a stream of bytes. The memory limits the length of a message with its checksum.
 #[derive(Debug)]
 pub struct Receiver<'b> {
-    memory: &'b mut [u8],
-    len: usize,
-    overflowed: bool,
+    memory: &'b mut VecView<u8>,
     stuffing: DecoderState,
+    overflowed: bool,
+    /// The memory holds what was received last.
+    ended: bool,
 }
 
 impl<'b> Receiver<'b> {
     /// A receiver at the start of a frame.
     #[must_use]
-    pub fn new(memory: &'b mut [u8]) -> Self {
-        Self { memory, len: 0, overflowed: false, stuffing: DecoderState::Idle }
+    pub fn new(memory: &'b mut VecView<u8>) -> Self {
+        Self { memory, stuffing: DecoderState::Idle, overflowed: false, ended: true }
     }
 
     /// Takes the next byte of the stream; `Some` when it ends a frame: the message's bytes, whose checksum is right.
     ///
     /// After an error the next frame is received as usual.
     pub fn push(&mut self, byte: u8) -> Option<Result<&[u8], FrameError>> {
-        let ended = match self.stuffing.feed(byte) {
+        if core::mem::take(&mut self.ended) {
+            self.memory.clear();
+            self.overflowed = false;
+        }
+        let whole = match self.stuffing.feed(byte) {
             Ok(DecodeResult::NoData) => return None,
             Ok(DecodeResult::DataContinue(byte)) => {
-                self.store(byte);
+                self.overflowed |= self.memory.push(byte).is_err();
                 return None;
             }
             Ok(DecodeResult::DataComplete) => Ok(()),
             Err(_) => Err(FrameError::Truncated),
         };
-        let len = core::mem::take(&mut self.len);
-        if core::mem::take(&mut self.overflowed) {
+        self.ended = true;
+        if self.overflowed {
             return Some(Err(FrameError::TooLong));
         }
-        Some(ended.and_then(|()| open(self.memory.get(..len).unwrap_or_default())))
-    }
-
-    fn store(&mut self, byte: u8) {
-        match self.memory.get_mut(self.len) {
-            Some(slot) => {
-                *slot = byte;
-                self.len += 1;
-            }
-            None => self.overflowed = true,
-        }
+        Some(whole.and_then(|()| open(self.memory)))
     }
 }
 

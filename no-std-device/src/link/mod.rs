@@ -13,8 +13,8 @@
 //! never speaks first. A frame that arrives damaged is answered by [`Failure::Frame`] with the id 0.
 //!
 //! Every request may be sent again: when no answer comes in time, or a damaged one, or one with the id 0, the host sends a
-//! zero byte and then the same request with the same id. A device keeps the answer that it gave last, and sends it again when
-//! the next request has the same id. Answers with another id belong to requests that were repeated, and the host drops
+//! zero byte and then the same request with the same id. A device keeps its answer to the last intact request, and sends it
+//! again when the next one has the same id. Answers with another id belong to requests that were repeated, and the host drops
 //! them. It takes its first id at random, so that none of an earlier conversation is mistaken for one of this.
 //!
 //! The first request is [`Request::Hello`]: from version 3 on its encoding and that of [`Response::Hello`] up to
@@ -26,7 +26,8 @@
 //! A device with flash slots takes another blob: [`Update::Begin`] names it, [`Update::Write`] carries its bytes in order,
 //! [`Update::Commit`] lets the device check it and switch. Each is answered by [`Response::Update`] with how many bytes
 //! have arrived, from which the host goes on, or by [`Failure::Update`]. The device runs its old model until it commits.
-//! After the answer to a commit it starts with the new model, and forgets conversations: the host says [`Request::Hello`].
+//! After the answer to a commit, which it keeps like any other, it starts with the new model: the host says
+//! [`Request::Hello`] to see which runs.
 //!
 //! ```
 //! use no_std_device::link::{Message, Receiver, Request, decode, encode};
@@ -34,7 +35,7 @@
 //! let mut buffer = [0; 16];
 //! let sent = Message { id: 7, body: Request::SelfTest };
 //! let frame = encode(&sent, &mut buffer)?;
-//! let mut memory = [0; 16];
+//! let mut memory = heapless::Vec::<u8, 16>::new();
 //! let mut receiver = Receiver::new(&mut memory);
 //! for &byte in frame {
 //!     if let Some(bytes) = receiver.push(byte) {
@@ -48,11 +49,13 @@ mod frame;
 mod message;
 mod update;
 
-pub use frame::{FrameError, Receiver, decode, encode, hello_protocol, max_frame_len};
+pub use frame::{FrameError, Receiver, decode, encode, encode_into, hello_protocol, max_frame_len};
 pub use message::{
     Failure, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Request, Response, SelfTest, Slots, Unit,
 };
 pub use update::{Update, UpdateError, WRITE_ALIGN};
 
+#[cfg(test)]
+mod pinned;
 #[cfg(test)]
 mod tests;

@@ -15,9 +15,9 @@ fn frame<T: Serialize>(message: &Message<T>) -> Vec<u8> {
     encode(message, &mut buffer).expect("fits").to_vec()
 }
 
-/// What a receiver with memory for `capacity` bytes makes of `stream`, each message encoded again.
-fn receive(stream: &[u8], capacity: usize) -> Vec<Result<Vec<u8>, FrameError>> {
-    let mut memory = vec![0; capacity];
+/// What a receiver with memory for `CAPACITY` bytes makes of `stream`, each message encoded again.
+fn receive<const CAPACITY: usize>(stream: &[u8]) -> Vec<Result<Vec<u8>, FrameError>> {
+    let mut memory = heapless::Vec::<u8, CAPACITY>::new();
     let mut receiver = Receiver::new(&mut memory);
     let events = stream.iter().filter_map(|&byte| {
         let bytes = receiver.push(byte)?;
@@ -47,12 +47,17 @@ fn too_small_a_buffer_is_an_error() {
     for short in 0..len {
         assert_eq!(encode(&infer(7, &[1, 0, 2]), &mut buffer[..short]), Err(FrameError::TooLong), "{short}");
     }
+    let mut memory = heapless::Vec::<u8, 8>::new();
+    assert_eq!(encode_into(&HELLO, &mut memory), Ok(()));
+    assert_eq!(memory[..], frame(&HELLO));
+    assert_eq!(encode_into(&infer(7, &[1, 0, 2]), &mut memory), Err(FrameError::TooLong));
+    assert!(memory.is_empty());
 }
 
 #[test]
 fn too_long_a_message_is_an_error_and_the_next_frame_arrives() {
     let (long, short) = (frame(&infer(1, &[5; 100])), frame(&HELLO));
-    let events = receive(&[long.clone(), short.clone(), long].concat(), 64);
+    let events = receive::<64>(&[long.clone(), short.clone(), long].concat());
     assert_eq!(events, [Err(FrameError::TooLong), Ok(short), Err(FrameError::TooLong)]);
 }
 
@@ -61,7 +66,7 @@ fn a_message_of_another_version_is_an_error() {
     let unknown = frame(&Message { id: 1, body: 99_u8 });
     let trailing = frame(&Message { id: 1, body: [2_u8, 0] });
     for stream in [unknown, trailing] {
-        assert_eq!(receive(&stream, 64), [Err(FrameError::BadMessage)]);
+        assert_eq!(receive::<64>(&stream), [Err(FrameError::BadMessage)]);
     }
 }
 
@@ -69,7 +74,7 @@ fn a_message_of_another_version_is_an_error() {
 fn the_version_is_found_in_an_answer_of_any_version() {
     let hello =
         Hello { protocol: 900, board: "b", max_message: 1, unit: Unit::Cycles, hz: 0, model: None, slots: None };
-    let mut memory = [0; 64];
+    let mut memory = heapless::Vec::<u8, 64>::new();
     let mut receiver = Receiver::new(&mut memory);
     for sent in
         [frame(&Message { id: 300, body: Response::Hello(hello) }), frame(&Message { id: 1, body: (0_u8, 900_u16) })]
@@ -106,7 +111,10 @@ proptest! {
         let sent = frame(&infer(id, &bytes));
         prop_assert!(sent.len() <= max_frame_len(5 + 1 + 1 + 2 + bytes.len()));
         prop_assert_eq!(sent.iter().position(|&byte| byte == 0), Some(sent.len() - 1));
-        prop_assert_eq!(receive(&sent, 2048), [Ok(sent)]);
+        let mut memory = heapless::Vec::<u8, 2048>::new();
+        prop_assert_eq!(encode_into(&infer(id, &bytes), &mut memory), Ok(()));
+        prop_assert_eq!(&memory[..], &sent);
+        prop_assert_eq!(receive::<2048>(&sent), [Ok(sent)]);
     }
 
     #[test]
@@ -116,7 +124,7 @@ proptest! {
         let (mut damaged, next) = (frame(&infer(9, &bytes)), frame(&HELLO));
         let at = at.index(damaged.len());
         damaged[at] ^= flip;
-        let events = receive(&[damaged, vec![0], next.clone()].concat(), 2048);
+        let events = receive::<2048>(&[damaged, vec![0], next.clone()].concat());
         let (last, before) = events.split_last().expect("the intact frame");
         prop_assert_eq!(last, &Ok(next));
         prop_assert!(!before.is_empty() && before.iter().all(Result::is_err), "{:?}", before);
@@ -128,7 +136,7 @@ proptest! {
     ) {
         let (whole, next) = (frame(&infer(9, &bytes)), frame(&HELLO));
         let cut = cut.index(whole.len() - 1).max(1);
-        let events = receive(&[&whole[..cut], &[0], &next].concat(), 2048);
+        let events = receive::<2048>(&[&whole[..cut], &[0], &next].concat());
         prop_assert_eq!(events.len(), 2);
         prop_assert!(events[0].is_err());
         prop_assert_eq!(&events[1], &Ok(next));
@@ -136,10 +144,12 @@ proptest! {
 
     #[test]
     fn noise_never_panics_and_the_next_frame_arrives(
-        noise in prop::collection::vec(any::<u8>(), 0..600), capacity in 0_usize..64,
+        noise in prop::collection::vec(any::<u8>(), 0..600),
     ) {
         let next = frame(&HELLO);
-        let events = receive(&[&noise[..], &[0], &next].concat(), capacity.max(8));
-        prop_assert_eq!(events.last(), Some(&Ok(next)));
+        let stream = [&noise[..], &[0], &next].concat();
+        for events in [receive::<8>(&stream), receive::<9>(&stream), receive::<64>(&stream)] {
+            prop_assert_eq!(events.last(), Some(&Ok(next.clone())));
+        }
     }
 }

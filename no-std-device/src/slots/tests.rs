@@ -30,22 +30,22 @@ fn is_whole(blob: &[u8]) -> bool {
 }
 
 fn running<F: MappedFlash>(slots: &mut [F; 2]) -> Option<Vec<u8>> {
-    open(slots, is_whole).0.map(<[u8]>::to_vec)
+    SlotPair::open(slots.each_mut(), is_whole).blob().map(<[u8]>::to_vec)
 }
 
 /// What a host does to bring a blob, and the device for it.
 fn update<F: MappedFlash>(slots: &mut [F; 2], blob: &[u8]) -> Result<(), UpdateError> {
-    let (_, mut idle) = open(slots, is_whole);
+    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), is_whole);
     let mut received = idle.begin(blob.len() as u32, crc(blob))? as usize;
     while received < blob.len() {
         let end = blob.len().min(received + CHUNK);
-        received = idle.write(received as u32, &blob[received..end])? as usize;
+        received = idle.write(received as u32, &blob[received..end], &|| ())? as usize;
     }
     let complete = idle.complete(crc(blob))?;
     if !is_whole(complete) {
         return Err(UpdateError::Crc);
     }
-    idle.switch(crc(blob))
+    idle.switch(crc(blob), &|| ())
 }
 
 fn slots<const WRITE: usize, const ERASE: usize>(power: &Rc<Power>, len: usize) -> [Simulated<WRITE, ERASE>; 2] {
@@ -132,19 +132,20 @@ fn an_update_is_repeated_step_by_step() {
     let power = Power::new(1);
     let mut slots = slots::<32, 4096>(&power, 8192);
     let blob = blob(3, 1000);
-    let (running, mut idle) = open(&mut slots, is_whole);
-    assert_eq!(running, None);
-    assert_eq!(idle.write(0, &blob), Err(UpdateError::NotBegun));
+    let pair = SlotPair::open(slots.each_mut(), is_whole);
+    assert_eq!(pair.blob(), None);
+    let mut idle = pair.idle;
+    assert_eq!(idle.write(0, &blob, &|| ()), Err(UpdateError::NotBegun));
     assert_eq!(idle.begin(0, 1), Err(UpdateError::Length { slot: 8192 - 256 }));
     assert_eq!(idle.begin(8192 - 255, 1), Err(UpdateError::Length { slot: 8192 - 256 }));
     assert_eq!(idle.begin(1000, crc(&blob)), Ok(0));
-    assert_eq!(idle.write(0, &blob[..300]), Ok(256), "the host sends the rest again");
-    assert_eq!(idle.write(0, &blob[..512]), Ok(256), "this has arrived already");
-    assert_eq!(idle.write(512, &blob[512..768]), Ok(256), "this comes too early");
+    assert_eq!(idle.write(0, &blob[..300], &|| ()), Ok(256), "the host sends the rest again");
+    assert_eq!(idle.write(0, &blob[..512], &|| ()), Ok(256), "this has arrived already");
+    assert_eq!(idle.write(512, &blob[512..768], &|| ()), Ok(256), "this comes too early");
     assert_eq!(idle.begin(1000, crc(&blob)), Ok(256));
     assert_eq!(idle.complete(crc(&blob)), Err(UpdateError::Incomplete { received: 256 }));
-    assert_eq!(idle.write(256, &blob[256..]), Ok(1000));
-    assert_eq!(idle.write(1000, &[1, 2, 3]), Ok(1000), "nothing follows");
+    assert_eq!(idle.write(256, &blob[256..], &|| ()), Ok(1000));
+    assert_eq!(idle.write(1000, &[1, 2, 3], &|| ()), Ok(1000), "nothing follows");
     assert_eq!(idle.complete(7), Err(UpdateError::NotBegun));
     assert_eq!(idle.complete(crc(&blob)), Ok(&blob[..]));
     assert_eq!(idle.begin(1001, crc(&blob)), Ok(0), "another blob begins anew");
@@ -157,13 +158,14 @@ fn a_blob_that_cannot_run_gives_way_to_the_other_slots() {
     let [first, second, third] = [1, 2, 3].map(|seed| blob(seed, 999));
     update(&mut slots, &first).unwrap();
     update(&mut slots, &second).unwrap();
-    let (runs, mut idle) = open(&mut slots, |blob| blob == first);
-    assert_eq!(runs, Some(&first[..]));
+    let pair = SlotPair::open(slots.each_mut(), |blob| blob == first);
+    assert_eq!(pair.blob(), Some(&first[..]));
+    let mut idle = pair.idle;
     idle.begin(999, crc(&third)).unwrap();
-    idle.write(0, &third).unwrap();
-    idle.switch(crc(&third)).unwrap();
+    idle.write(0, &third, &|| ()).unwrap();
+    idle.switch(crc(&third), &|| ()).unwrap();
     assert_eq!(running(&mut slots), Some(third), "its number is higher than that of both");
-    assert_eq!(open(&mut slots, |_| false).0, None);
+    assert_eq!(SlotPair::open(slots.each_mut(), |_| false).blob(), None);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use cortex_m_semihosting::debug;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use heapless::spsc::{Consumer, Producer, Queue};
 use no_std_device::link::Unit;
-use no_std_device::{Board, Camera, Clock, NoFlash, NoIndicator};
+use no_std_device::{Board, Camera, Clock, NoIndicator};
 use no_std_infer::image::{Frame, PixelFormat};
 use static_cell::ConstStaticCell;
 
@@ -46,14 +46,13 @@ const TICKS_PER_WRAP: u32 = 1 << 24;
 static WRAPS: AtomicU32 = AtomicU32::new(0);
 
 /// Starts the board; gives its parts, and the console. A second call ends QEMU.
-pub fn start() -> (Board<Picture, Link, NoIndicator, NoFlash, Ticks>, Console) {
+pub fn start() -> (Board<Picture, Link, NoIndicator, Ticks>, Console) {
     let Some(peripherals) = Peripherals::take() else { exit(false) };
     let board = Board {
         name: "{{project-name}} ({{machine}} in QEMU)",
         camera: Picture,
         link: Link::start(),
         indicator: NoIndicator,
-        slots: [NoFlash, NoFlash],
         clock: Ticks::start(peripherals.SYST),
     };
     (board, Console::start())

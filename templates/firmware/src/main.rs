@@ -6,7 +6,8 @@ mod board;
 
 use cortex_m_rt::entry;
 use embedded_io::Write;
-use no_std_device::{Anyone, Application, Memory, Report, Server};
+use heapless::Vec;
+use no_std_device::{Anyone, Application, Average, Buffers, NoFlash, Parts, Report};
 use no_std_infer::format::arena_len;
 use no_std_infer::kernels::{KernelSet, Linked};
 use no_std_infer::{Arena, Model};
@@ -35,21 +36,22 @@ const FRAMES: u32 = 3;
 #[entry]
 fn main() -> ! {
     static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
-    static AVERAGES: ConstStaticCell<[u16; CLASSES]> = ConstStaticCell::new([0; CLASSES]);
-    static REQUEST: ConstStaticCell<[u8; REQUEST_LEN]> = ConstStaticCell::new([0; REQUEST_LEN]);
-    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
-    static ANSWER: ConstStaticCell<[u8; ANSWER_LEN]> = ConstStaticCell::new([0; ANSWER_LEN]);
+    static AVERAGES: ConstStaticCell<Vec<Average, CLASSES>> = ConstStaticCell::new(Vec::new());
+    static BUFFERS: ConstStaticCell<Buffers<REQUEST_LEN, RESULTS_LEN, ANSWER_LEN>> =
+        ConstStaticCell::new(Buffers::new());
 
     let (mut board, mut console) = start();
-    let application = Application {
+    let mut slots = [NoFlash; 2];
+    let application = Application::new(Parts {
         factory: Some(MODEL),
+        slots: slots.each_mut(),
+        trust: Anyone,
         linked: LINKED,
         arena: ARENA.take(),
         averages: AVERAGES.take(),
         smoothing: SMOOTHING,
-        server: Server::new(Memory { request: REQUEST.take(), results: RESULTS.take(), frame: ANSWER.take() }),
-        trust: Anyone,
-    };
+        memory: BUFFERS.take().memory(),
+    });
     let mut frames = 0;
     application.run(&mut board, |report, model| {
         print(&mut console, report, model);

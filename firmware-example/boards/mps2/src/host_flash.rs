@@ -30,7 +30,7 @@ impl HostFlash {
     #[must_use]
     pub fn open(psram: Psram) -> [Self; 2] {
         let mut path = [0; PATH_MAX];
-        let file = command_line(&mut path).and_then(|()| open(&path));
+        let file = slots_path(&mut path).and_then(|()| open(&path));
         let len = if file.is_some() { SLOT_LEN } else { 0 };
         let (first, rest) = psram.into_bytes().split_at_mut(len);
         let second = &mut rest[..len];
@@ -69,19 +69,33 @@ impl HostFlash {
     }
 }
 
+/// True when the command line says this.
+#[must_use]
+pub fn is_told(word: &[u8]) -> bool {
+    let mut line = [0; PATH_MAX];
+    let len = command_line(&mut line).unwrap_or_default();
+    (0..len).any(|start| line.get(start..len).is_some_and(|rest| rest.starts_with(word)))
+}
+
 /// Puts the slots' path to the start of `path`, and a zero behind it.
-fn command_line(path: &mut [u8; PATH_MAX]) -> Option<()> {
-    let mut block = [path.as_mut_ptr() as usize, path.len()];
-    // SAFETY: semihosting's GET_CMDLINE takes an address and a length, writes text with a zero behind it, no further than
-    // into `path`, and the text's length into `block`; both are borrowed mutably.
-    let failed = unsafe { cortex_m_semihosting::syscall1(nr::GET_CMDLINE, block.as_mut_ptr() as usize) };
-    let len = path.iter().position(|&byte| byte == 0)?;
+fn slots_path(path: &mut [u8; PATH_MAX]) -> Option<()> {
+    let len = command_line(path)?;
     let start = path.windows(OPTION.len()).position(|window| window == OPTION)? + OPTION.len();
-    if failed != 0 || start >= len {
+    if start >= len {
         return None;
     }
     path.copy_within(start..=len, 0);
     Some(())
+}
+
+/// Puts the command line to the start of `line`, and a zero behind it; gives its length.
+fn command_line(line: &mut [u8; PATH_MAX]) -> Option<usize> {
+    let mut block = [line.as_mut_ptr() as usize, line.len()];
+    // SAFETY: semihosting's GET_CMDLINE takes an address and a length, writes text with a zero behind it, no further than
+    // into `line`, and the text's length into `block`; both are borrowed mutably.
+    let failed = unsafe { cortex_m_semihosting::syscall1(nr::GET_CMDLINE, block.as_mut_ptr() as usize) };
+    let len = line.iter().position(|&byte| byte == 0)?;
+    (failed == 0).then_some(len)
 }
 
 /// Opens a file to read and write, or creates it. `path` ends with a zero.

@@ -15,7 +15,7 @@ pub struct Memory {
     /// Two frames.
     pub frames: [Buffer; 2],
     /// One request of the link.
-    pub request: [u8; REQUEST_LEN],
+    pub request: heapless::Vec<u8, REQUEST_LEN>,
 }
 
 #[unsafe(link_section = ".axi")]
@@ -29,9 +29,10 @@ pub fn clear() -> &'static mut Memory {
     OWNERSHIP.take();
     let memory = MEMORY.get();
     // SAFETY: nothing else refers to the memory, as nobody gets here a second time; it is the size of `Memory`, aligned for
-    // it, and zero bytes are a value of its integers.
+    // it, zero bytes are a value of the frames' integers, and the request is written before anything reads it.
     unsafe {
         ptr::write_bytes(memory, 0, 1);
+        ptr::write(&raw mut (*memory).request, heapless::Vec::new());
         &mut *memory
     }
 }

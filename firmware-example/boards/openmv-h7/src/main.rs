@@ -14,7 +14,8 @@ mod slot;
 use cortex_m_rt::entry;
 use defmt::info;
 use defmt_rtt as _;
-use no_std_device::{Application, Board, Memory, Server};
+use heapless::Vec;
+use no_std_device::{Application, Average, Board, Memory, Parts};
 use no_std_infer::Arena;
 use no_std_infer::kernels::Linked;
 use parts::CycleClock;
@@ -43,26 +44,27 @@ const ANSWER_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 #[entry]
 fn main() -> ! {
     static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
-    static AVERAGES: ConstStaticCell<[u16; CLASSES]> = ConstStaticCell::new([0; CLASSES]);
-    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
-    static ANSWER: ConstStaticCell<[u8; ANSWER_LEN]> = ConstStaticCell::new([0; ANSWER_LEN]);
+    static AVERAGES: ConstStaticCell<Vec<Average, CLASSES>> = ConstStaticCell::new(Vec::new());
+    static RESULTS: ConstStaticCell<Vec<u8, RESULTS_LEN>> = ConstStaticCell::new(Vec::new());
+    static ANSWER: ConstStaticCell<Vec<u8, ANSWER_LEN>> = ConstStaticCell::new(Vec::new());
 
     let Some(mut core) = cortex_m::Peripherals::take() else { cortex_m::asm::udf() };
     let axi::Memory { frames, request } = axi::clear();
     core.SCB.enable_icache();
     core.SCB.enable_dcache(&mut core.CPUID);
-    let Hardware { camera, link, indicator, slots } = setup::start(frames);
+    let Hardware { camera, link, indicator, mut slots } = setup::start(frames);
     let clock = CycleClock::<HERTZ>::start(core.DCB, core.DWT);
-    let mut board = Board { name: "OpenMV Cam H7 (STM32H743VI, Cortex-M7)", camera, link, indicator, slots, clock };
-    let application = Application {
+    let mut board = Board { name: "OpenMV Cam H7 (STM32H743VI, Cortex-M7)", camera, link, indicator, clock };
+    let application = Application::new(Parts {
         factory: Some(MODEL),
+        slots: slots.each_mut(),
+        trust: TRUST,
         linked: Linked::ALL,
         arena: ARENA.take(),
         averages: AVERAGES.take(),
         smoothing: SMOOTHING,
-        server: Server::new(Memory { request, results: RESULTS.take(), frame: ANSWER.take() }),
-        trust: TRUST,
-    };
+        memory: Memory { request, results: RESULTS.take(), answer: ANSWER.take() },
+    });
     application.run(&mut board, |report, model| {
         let decision = report.decision;
         let label = model.labels().nth(decision.class).unwrap_or("?");

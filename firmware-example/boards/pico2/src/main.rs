@@ -12,7 +12,8 @@ use embassy_rp::gpio::{Level, Output};
 use embassy_rp::interrupt::{self, InterruptExt, Priority};
 use embassy_rp::peripherals::USB;
 use embassy_rp::{bind_interrupts, usb};
-use no_std_device::{Application, Board, Memory, NoCamera, Server};
+use heapless::Vec;
+use no_std_device::{Application, Average, Board, Buffers, NoCamera, Parts};
 use no_std_infer::Arena;
 use no_std_infer::kernels::Linked;
 use parts::{CycleClock, Pipes, UsbLink, serve_usb};
@@ -65,10 +66,9 @@ async fn serve_link(driver: usb::Driver<'static, USB>) {
 #[entry]
 fn main() -> ! {
     static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
-    static AVERAGES: ConstStaticCell<[u16; CLASSES]> = ConstStaticCell::new([0; CLASSES]);
-    static REQUEST: ConstStaticCell<[u8; REQUEST_LEN]> = ConstStaticCell::new([0; REQUEST_LEN]);
-    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
-    static ANSWER: ConstStaticCell<[u8; ANSWER_LEN]> = ConstStaticCell::new([0; ANSWER_LEN]);
+    static AVERAGES: ConstStaticCell<Vec<Average, CLASSES>> = ConstStaticCell::new(Vec::new());
+    static BUFFERS: ConstStaticCell<Buffers<REQUEST_LEN, RESULTS_LEN, ANSWER_LEN>> =
+        ConstStaticCell::new(Buffers::new());
 
     let Some(core) = cortex_m::Peripherals::take() else { cortex_m::asm::udf() };
     let p = embassy_rp::init(embassy_rp::config::Config::default());
@@ -78,22 +78,23 @@ fn main() -> ! {
         tasks.spawn(task);
         info!("a host can connect over USB");
     }
+    let mut slots = Slot::both(p.FLASH);
     let mut board = Board {
         name: "Raspberry Pi Pico 2 (RP2350, Cortex-M33)",
         camera: NoCamera,
         link: UsbLink::new(&PIPES, PATIENCE),
         indicator: Output::new(p.PIN_25, Level::Low),
-        slots: Slot::both(p.FLASH),
         clock: CycleClock::<HERTZ>::start(core.DCB, core.DWT),
     };
-    let application = Application {
+    let application = Application::new(Parts {
         factory: Some(MODEL),
+        slots: slots.each_mut(),
+        trust: TRUST,
         linked: Linked::ALL,
         arena: ARENA.take(),
         averages: AVERAGES.take(),
         smoothing: 0,
-        server: Server::new(Memory { request: REQUEST.take(), results: RESULTS.take(), frame: ANSWER.take() }),
-        trust: TRUST,
-    };
+        memory: BUFFERS.take().memory(),
+    });
     application.run(&mut board, |_, _| ())
 }

@@ -1,14 +1,16 @@
 //! The camera application: prints a line for each frame, serves a host, takes other models. Console on UART 0, link on
-//! UART 1, camera on UART 2, slots in the file that QEMU's command line names.
+//! UART 1, camera on UART 2, slots in the file that QEMU's command line names. With `smoothing=off` there, each frame
+//! decides by itself.
 #![no_std]
 #![no_main]
 
 use cortex_m_rt::entry;
 use embedded_io::Write;
+use heapless::Vec;
 use mps2::camera::{FRAME_LEN, Recording};
-use mps2::host_flash::HostFlash;
+use mps2::host_flash::{HostFlash, is_told};
 use mps2::{MODEL, Mps2, TRUST, Uart, name};
-use no_std_device::{Application, Board, Memory, NoIndicator, Report, Server};
+use no_std_device::{Application, Average, Board, Buffers, NoIndicator, Parts, Report};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Arena, Model};
 use static_cell::ConstStaticCell;
@@ -29,25 +31,26 @@ const ANSWER_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 #[entry]
 fn main() -> ! {
     static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
-    static AVERAGES: ConstStaticCell<[u16; CLASSES]> = ConstStaticCell::new([0; CLASSES]);
-    static REQUEST: ConstStaticCell<[u8; REQUEST_LEN]> = ConstStaticCell::new([0; REQUEST_LEN]);
-    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
-    static ANSWER: ConstStaticCell<[u8; ANSWER_LEN]> = ConstStaticCell::new([0; ANSWER_LEN]);
+    static AVERAGES: ConstStaticCell<Vec<Average, CLASSES>> = ConstStaticCell::new(Vec::new());
+    static BUFFERS: ConstStaticCell<Buffers<REQUEST_LEN, RESULTS_LEN, ANSWER_LEN>> =
+        ConstStaticCell::new(Buffers::new());
     static FRAMES: ConstStaticCell<[[u8; FRAME_LEN]; 2]> = ConstStaticCell::new([[0; FRAME_LEN]; 2]);
 
     let Mps2 { uarts: (mut console, link, camera), clock, psram } = Mps2::start();
     let [first, second] = FRAMES.take();
     let camera = Recording::new(camera, [first, second]);
-    let mut board = Board { name: name(), camera, link, indicator: NoIndicator, slots: HostFlash::open(psram), clock };
-    let application = Application {
+    let mut slots = HostFlash::open(psram);
+    let mut board = Board { name: name(), camera, link, indicator: NoIndicator, clock };
+    let application = Application::new(Parts {
         factory: Some(MODEL),
+        slots: slots.each_mut(),
+        trust: TRUST,
         linked: Linked::ALL,
         arena: ARENA.take(),
         averages: AVERAGES.take(),
-        smoothing: SMOOTHING,
-        server: Server::new(Memory { request: REQUEST.take(), results: RESULTS.take(), frame: ANSWER.take() }),
-        trust: TRUST,
-    };
+        smoothing: if is_told(b"smoothing=off") { 0 } else { SMOOTHING },
+        memory: BUFFERS.take().memory(),
+    });
     application.run(&mut board, |report, model| print(&mut console, report, model))
 }
 

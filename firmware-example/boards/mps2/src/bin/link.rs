@@ -3,8 +3,9 @@
 #![no_main]
 
 use cortex_m_rt::entry;
+use heapless::Vec;
 use mps2::{ARENA_LEN, LINKED, MODEL, Mps2, name};
-use no_std_device::{Anyone, Application, Board, Memory, NoCamera, NoFlash, NoIndicator, Server};
+use no_std_device::{Anyone, Application, Board, Buffers, NoCamera, NoFlash, NoIndicator, Parts};
 use no_std_infer::Arena;
 use static_cell::ConstStaticCell;
 
@@ -18,20 +19,21 @@ const FRAME_LEN: usize = no_std_device::link::max_frame_len(RESULTS_LEN + 64);
 #[entry]
 fn main() -> ! {
     static ARENA: ConstStaticCell<Arena<ARENA_LEN>> = ConstStaticCell::new(Arena::new());
-    static REQUEST: ConstStaticCell<[u8; REQUEST_LEN]> = ConstStaticCell::new([0; REQUEST_LEN]);
-    static RESULTS: ConstStaticCell<[u8; RESULTS_LEN]> = ConstStaticCell::new([0; RESULTS_LEN]);
-    static FRAME: ConstStaticCell<[u8; FRAME_LEN]> = ConstStaticCell::new([0; FRAME_LEN]);
+    static BUFFERS: ConstStaticCell<Buffers<REQUEST_LEN, RESULTS_LEN, FRAME_LEN>> =
+        ConstStaticCell::new(Buffers::new());
 
     let Mps2 { uarts: (link, ..), clock, .. } = Mps2::start();
-    let application = Application {
+    let (mut slots, mut averages) = ([NoFlash; 2], Vec::<_, 0>::new());
+    let application = Application::new(Parts {
         factory: Some(MODEL),
+        slots: slots.each_mut(),
+        trust: Anyone,
         linked: LINKED,
         arena: ARENA.take(),
-        averages: &mut [],
+        averages: &mut averages,
         smoothing: 0,
-        server: Server::new(Memory { request: REQUEST.take(), results: RESULTS.take(), frame: FRAME.take() }),
-        trust: Anyone,
-    };
-    let mut board = Board { name: name(), camera: NoCamera, link, indicator: NoIndicator, slots: [NoFlash; 2], clock };
+        memory: BUFFERS.take().memory(),
+    });
+    let mut board = Board { name: name(), camera: NoCamera, link, indicator: NoIndicator, clock };
     application.run(&mut board, |_, _| {})
 }

@@ -1,0 +1,138 @@
+//! What crosses the link keeps its bytes, and `docs/link.md` says the same.
+
+use std::format;
+use std::string::String;
+use std::vec::Vec;
+
+use no_std_infer::image::PixelFormat;
+use no_std_infer::kernels::{Kernel, KernelSet};
+
+use super::*;
+
+const PAGE: &str = include_str!("../../../docs/link.md");
+
+/// Compares the encoding of each variant with literal bytes, and its number and name with the page. A variant that is
+/// missing here does not compile.
+macro_rules! pinned {
+    ($name:ident: $($variant:pat = $value:expr => $bytes:expr),* $(,)?) => {{
+        let _ = |value: $name| match value { $($variant => ()),* };
+        let mut names = Vec::<String>::new();
+        $({
+            let (value, bytes): ($name, &[u8]) = ($value, &$bytes);
+            assert!(matches!(value, $variant));
+            assert_eq!(postcard::to_slice(&value, &mut [0; 64]).unwrap(), bytes, "{value:?}");
+            assert_eq!(postcard::from_bytes(bytes), Ok(value));
+            let shown = format!("{value:?}");
+            names.push(format!("{} {}", bytes[0], shown.split([' ', '(']).next().unwrap()));
+        })*
+        let row = format!("\n| {} | {} |\n", stringify!($name), names.join(", "));
+        assert!(PAGE.contains(&row), "docs/link.md lacks{row}");
+    }};
+}
+
+#[test]
+fn the_page_is_of_this_version() {
+    assert!(PAGE.contains(&format!("this is version\n{PROTOCOL} of the protocol.")));
+}
+
+#[test]
+fn requests_keep_their_bytes() {
+    pinned! { Request:
+        Request::Hello = Request::Hello => [0],
+        Request::Infer(_) = Request::Infer(Picture::Input(&[7])) => [1, 0, 1, 7],
+        Request::SelfTest = Request::SelfTest => [2],
+        Request::Update(_) = Request::Update(Update::Commit { crc: 5 }) => [3, 2, 5],
+    }
+    pinned! { Picture:
+        Picture::Input(_) = Picture::Input(&[8, 9]) => [0, 2, 8, 9],
+        Picture::Frame { .. } =
+            Picture::Frame { format: PixelFormat::Grey8, width: 1, height: 2, bytes: &[8, 9] } => [1, 4, 1, 2, 2, 8, 9],
+    }
+    pinned! { PixelFormat:
+        PixelFormat::Rgb888 = PixelFormat::Rgb888 => [0],
+        PixelFormat::Rgb565Be = PixelFormat::Rgb565Be => [1],
+        PixelFormat::Rgb565Le = PixelFormat::Rgb565Le => [2],
+        PixelFormat::Yuv422 = PixelFormat::Yuv422 => [3],
+        PixelFormat::Grey8 = PixelFormat::Grey8 => [4],
+    }
+    pinned! { Update:
+        Update::Begin { .. } = Update::Begin { len: 300, crc: 1 } => [0, 0xAC, 2, 1],
+        Update::Write { .. } = Update::Write { offset: 0, bytes: &[6] } => [1, 0, 1, 6],
+        Update::Commit { .. } = Update::Commit { crc: u32::MAX } => [2, 0xFF, 0xFF, 0xFF, 0xFF, 0xF],
+    }
+}
+
+#[test]
+fn responses_keep_their_bytes() {
+    let model = ModelInfo { crc: 1, blob_len: 2, arena_len: 3, input_len: 4, classes: 5, ops: 6, number: Some(7) };
+    let kernels = KernelSet::NONE.with(Kernel::Conv2d).with(Kernel::Constant);
+    let slots = Slots { len: 8, arena_len: 9, key: None, kernels };
+    let (board, unit) = ("b", Unit::Cycles);
+    let hello = Hello { protocol: 4, board, max_message: 2, unit, hz: 3, model: Some(model), slots: Some(slots) };
+    let inference = Inference {
+        model: 1,
+        class: 2,
+        logits: &[3],
+        output: &[4],
+        layers: &[5, 6, 7, 8],
+        preprocessing: 9,
+        total: 10,
+        stack: 11,
+    };
+    pinned! { Response:
+        Response::Hello(_) = Response::Hello(hello) => [
+            0, 4, 1, b'b', 2, 1, 3, 1, 1, 2, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1,
+        ],
+        Response::Inference(_) = Response::Inference(inference) => [1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11],
+        Response::SelfTest(_) = Response::SelfTest(SelfTest::NoGolden) => [2, 3],
+        Response::Update { .. } = Response::Update { received: 3 } => [3, 3],
+        Response::Error(_) = Response::Error(Failure::Model) => [4, 1],
+    }
+    pinned! { Unit:
+        Unit::Instructions = Unit::Instructions => [0],
+        Unit::Cycles = Unit::Cycles => [1],
+    }
+    pinned! { SelfTest:
+        SelfTest::Passed = SelfTest::Passed => [0],
+        SelfTest::Layer(_) = SelfTest::Layer(4) => [1, 4],
+        SelfTest::Logits = SelfTest::Logits => [2],
+        SelfTest::NoGolden = SelfTest::NoGolden => [3],
+    }
+}
+
+#[test]
+fn errors_keep_their_bytes() {
+    pinned! { Failure:
+        Failure::Frame(_) = Failure::Frame(FrameError::BadCrc) => [0, 2],
+        Failure::Model = Failure::Model => [1],
+        Failure::InputLength { .. } = Failure::InputLength { expected: 3, found: 4 } => [2, 3, 4],
+        Failure::Picture = Failure::Picture => [3],
+        Failure::AnswerTooLong = Failure::AnswerTooLong => [4],
+        Failure::NoPictures = Failure::NoPictures => [5],
+        Failure::Update(_) = Failure::Update(UpdateError::Flash) => [6, 4],
+    }
+    pinned! { FrameError:
+        FrameError::TooLong = FrameError::TooLong => [0],
+        FrameError::Truncated = FrameError::Truncated => [1],
+        FrameError::BadCrc = FrameError::BadCrc => [2],
+        FrameError::BadMessage = FrameError::BadMessage => [3],
+    }
+    pinned! { UpdateError:
+        UpdateError::Unsupported = UpdateError::Unsupported => [0],
+        UpdateError::NotBegun = UpdateError::NotBegun => [1],
+        UpdateError::Length { .. } = UpdateError::Length { slot: 3 } => [2, 3],
+        UpdateError::Incomplete { .. } = UpdateError::Incomplete { received: 3 } => [3, 3],
+        UpdateError::Flash = UpdateError::Flash => [4],
+        UpdateError::Crc = UpdateError::Crc => [5],
+        UpdateError::Version(_) = UpdateError::Version(3) => [6, 3],
+        UpdateError::Parse = UpdateError::Parse => [7],
+        UpdateError::Arena { .. } = UpdateError::Arena { needed: 3, available: 4 } => [8, 3, 4],
+        UpdateError::SelfTest = UpdateError::SelfTest => [9],
+        UpdateError::NoGolden = UpdateError::NoGolden => [10],
+        UpdateError::Unsigned = UpdateError::Unsigned => [11],
+        UpdateError::OtherKey = UpdateError::OtherKey => [12],
+        UpdateError::Signature = UpdateError::Signature => [13],
+        UpdateError::Number { .. } = UpdateError::Number { found: 3, running: 4 } => [14, 3, 4],
+        UpdateError::NotLinked { .. } = UpdateError::NotLinked { kernel: Kernel::Constant } => [15, 21],
+    }
+}
