@@ -4,10 +4,7 @@
 use core::cell::Cell;
 
 #[cfg(dsp)]
-core::arch::global_asm!(include_str!("arch/armv7em/copy.s"), options(raw));
-
-#[cfg(dsp)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_copy(target: *mut i8, source: *const i8, len: usize);
 }
 

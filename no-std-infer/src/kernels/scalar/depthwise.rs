@@ -9,9 +9,6 @@ use crate::kernels::views::cells;
 use crate::operators::{Conv2d, PackedDepthwise, PackedParams, Plane};
 
 #[cfg(armv7m)]
-core::arch::global_asm!(include_str!("../arch/armv7m/depthwise.s"), options(raw));
-
-#[cfg(armv7m)]
 #[repr(C)]
 struct Gather {
     source: *const i8,
@@ -40,7 +37,7 @@ struct Product {
 }
 
 #[cfg(armv7m)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_plane(arguments: *const Gather);
     fn no_std_infer_depthwise_plane(arguments: *const Product);
 }

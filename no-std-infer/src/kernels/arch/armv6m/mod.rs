@@ -10,10 +10,7 @@ use core::cell::Cell;
 use crate::kernels::scalar::{Block, PIXELS, Weights};
 
 #[cfg(armv6m)]
-core::arch::global_asm!(include_str!("paired.s"), options(raw));
-
-#[cfg(armv6m)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_paired(panel: *const i32, words: *const u8, pairs: usize, sums: *mut [[i32; PIXELS]; 2]);
 }
 

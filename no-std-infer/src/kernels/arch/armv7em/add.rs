@@ -6,9 +6,6 @@ use crate::kernels::Shared;
 use crate::operators::{Add, Tables};
 
 #[cfg(dsp)]
-assembly!(include_str!("requantise.s"), include_str!("add.s"));
-
-#[cfg(dsp)]
 #[repr(C)]
 struct Arguments {
     first: *const i8,
@@ -23,7 +20,7 @@ struct Arguments {
 }
 
 #[cfg(dsp)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_add_one(arguments: *const Arguments);
     fn no_std_infer_add_two(arguments: *const Arguments);
 }

@@ -12,9 +12,6 @@ use crate::kernels::views::cells;
 use crate::operators::{Conv2d, PackedDepthwise, Plane};
 
 #[cfg(dsp)]
-assembly!(include_str!("requantise.s"), include_str!("depthwise.s"));
-
-#[cfg(dsp)]
 #[repr(C)]
 struct Arguments {
     target: *mut i8,
@@ -36,7 +33,7 @@ struct Arguments {
 }
 
 #[cfg(dsp)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_depthwise_1(arguments: *mut Arguments);
     fn no_std_infer_depthwise_2(arguments: *mut Arguments);
 }

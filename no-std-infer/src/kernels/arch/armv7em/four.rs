@@ -2,10 +2,7 @@
 #![allow(unsafe_code)]
 
 #[cfg(dsp)]
-assembly!(include_str!("pool.s"));
-
-#[cfg(dsp)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_sum(first: *const i8, column: usize, columns: usize, rows: usize, row: usize) -> u64;
     fn no_std_infer_sum_eight(
         first: *const i8,

@@ -10,11 +10,6 @@ use crate::operators::Packed;
 /// Bytes of the parameters of a pair of output channels.
 const ROW_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
-#[cfg(all(dsp, fpu))]
-assembly!(".set nsi_fpu, 1", include_str!("requantise.s"), include_str!("gemm.s"));
-#[cfg(all(dsp, not(fpu)))]
-assembly!(".set nsi_fpu, 0", include_str!("requantise.s"), include_str!("gemm.s"));
-
 #[cfg(dsp)]
 #[repr(C)]
 pub(super) struct Arguments {
@@ -29,7 +24,7 @@ pub(super) struct Arguments {
 }
 
 #[cfg(dsp)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     pub(super) fn no_std_infer_gemm(arguments: *const Arguments);
     fn no_std_infer_gemm_one(arguments: *const Arguments);
 }

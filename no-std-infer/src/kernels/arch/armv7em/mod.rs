@@ -3,21 +3,6 @@
 //! Elsewhere every instruction and every loop in assembly is replaced by a plain model with the same result, so that the
 //! same kernels run in tests on any host. Operators without a kernel of their own here run the generic one.
 
-/// Puts assembly into the program. On Armv8-M the assembler has to be told of the DSP extension, by a core that has it.
-#[cfg(all(dsp, armv8m))]
-macro_rules! assembly {
-    ($($text:tt)*) => {
-        core::arch::global_asm!(".cpu cortex-m33", $($text)*, options(raw));
-    };
-}
-/// Puts assembly into the program.
-#[cfg(all(dsp, not(armv8m)))]
-macro_rules! assembly {
-    ($($text:tt)*) => {
-        core::arch::global_asm!($($text)*, options(raw));
-    };
-}
-
 mod add;
 mod conv;
 #[cfg(dsp)]

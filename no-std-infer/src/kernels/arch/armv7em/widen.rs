@@ -4,10 +4,7 @@
 use core::cell::Cell;
 
 #[cfg(dsp)]
-assembly!(include_str!("widen.s"));
-
-#[cfg(dsp)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_widen(arguments: *const Arguments);
     fn no_std_infer_widen_rgb(arguments: *const Arguments);
     fn no_std_infer_widen_3x1(arguments: *const Arguments);

@@ -8,9 +8,6 @@ use crate::kernels::scalar::Patch;
 use crate::kernels::scalar::{Block, PIXELS, Weights};
 
 #[cfg(armv7m)]
-core::arch::global_asm!(include_str!("single.s"), options(raw));
-
-#[cfg(armv7m)]
 #[repr(C)]
 struct Product {
     panel: *const i8,
@@ -35,7 +32,7 @@ struct Fill {
 }
 
 #[cfg(armv7m)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_single(arguments: *const Product);
     fn no_std_infer_single_fill(arguments: *const Fill);
 }

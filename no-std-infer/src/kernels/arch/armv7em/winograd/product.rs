@@ -12,19 +12,6 @@ use crate::operators::{Form, Winograd};
 const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
 #[cfg(dsp)]
-assembly!(
-    include_str!("../requantise.s"),
-    include_str!("steps.s"),
-    include_str!("product_2x2.s"),
-    include_str!("../requantise.s"),
-    include_str!("steps.s"),
-    include_str!("product_4x4.s"),
-    include_str!("../requantise.s"),
-    include_str!("steps.s"),
-    include_str!("product_stride_2.s")
-);
-
-#[cfg(dsp)]
 #[repr(C)]
 struct Arguments {
     panel: *const i8,
@@ -40,7 +27,7 @@ struct Arguments {
 }
 
 #[cfg(dsp)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_product_2x2(arguments: *const Arguments);
     fn no_std_infer_product_4x4(arguments: *const Arguments);
     fn no_std_infer_product_stride_2(arguments: *const Arguments);

@@ -7,9 +7,6 @@ use crate::operators::Form;
 use crate::operators::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
 
 #[cfg(dsp)]
-assembly!(include_str!("tiles_2x2.s"), include_str!("tiles_4x4.s"), include_str!("tiles_stride_2.s"));
-
-#[cfg(dsp)]
 #[repr(C)]
 struct Arguments {
     source: *const i8,
@@ -21,7 +18,7 @@ struct Arguments {
 }
 
 #[cfg(dsp)]
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_tiles_2x2(arguments: *const Arguments);
     fn no_std_infer_tiles_4x4(arguments: *const Arguments);
     fn no_std_infer_tiles_stride_2(arguments: *const Arguments);
