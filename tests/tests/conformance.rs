@@ -84,7 +84,7 @@ fn conforms(core: Core, kind: Kind, cases: u64) -> Result<()> {
             seeds.start += 1;
         }
         let printed = firmware.run(&batch.finish(), &[])?;
-        ensure!(printed.trim() == format!("passed {}", batch.count), "{printed}");
+        ensure!(printed.trim() == format!("passed {} with {}", batch.count, core.kernels()), "{printed}");
     }
     Ok(())
 }

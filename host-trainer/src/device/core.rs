@@ -66,6 +66,16 @@ impl Core {
         }
     }
 
+    /// The kernels that its firmware is to have.
+    #[must_use]
+    pub fn kernels(self) -> &'static str {
+        match self {
+            Core::M4 | Core::M4NoFpu | Core::M7 | Core::M33 | Core::M33NoFpu | Core::M55 => "armv7em",
+            Core::M3 | Core::M33NoDsp => "armv7m",
+            Core::M0Plus | Core::M23 => "armv6m",
+        }
+    }
+
     /// What the compiler is told besides, as variables of its environment.
     pub(super) fn variables(self) -> &'static [(&'static str, &'static str)] {
         match self {
