@@ -35,9 +35,9 @@ fn announce(choice: Choice, target: &str) {
     println!("cargo::rustc-cfg=nsi_kernels={name:?}");
     let assembly = |kernels| choice.assembly && choice.kernels == kernels;
     for (name, holds) in [
-        ("dsp", assembly(Kernels::Armv7em)),
-        ("armv7m", assembly(Kernels::Armv7m)),
-        ("armv6m", assembly(Kernels::Armv6m)),
+        ("nsi_armv7em", assembly(Kernels::Armv7em)),
+        ("nsi_armv7m", assembly(Kernels::Armv7m)),
+        ("nsi_armv6m", assembly(Kernels::Armv6m)),
         ("nsi_armv8m", choice.armv8m),
     ] {
         println!("cargo::rustc-check-cfg=cfg({name})");

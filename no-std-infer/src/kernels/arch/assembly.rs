@@ -22,14 +22,14 @@ macro_rules! versioned {
 }
 
 /// On Armv8-M the assembler has to be told of the DSP extension, by a core that has it.
-#[cfg(all(dsp, nsi_armv8m))]
+#[cfg(all(nsi_armv7em, nsi_armv8m))]
 macro_rules! core_with_dsp {
     () => {
         ".cpu cortex-m33"
     };
 }
 /// Elsewhere the target says that there is one.
-#[cfg(all(dsp, not(nsi_armv8m)))]
+#[cfg(all(nsi_armv7em, not(nsi_armv8m)))]
 macro_rules! core_with_dsp {
     () => {
         ""
@@ -37,21 +37,21 @@ macro_rules! core_with_dsp {
 }
 
 /// Whether loops may use the floating-point unit's registers.
-#[cfg(all(dsp, target_abi = "eabihf"))]
+#[cfg(all(nsi_armv7em, target_abi = "eabihf"))]
 macro_rules! fpu {
     () => {
         ".set nsi_fpu, 1"
     };
 }
 /// Whether loops may use the floating-point unit's registers.
-#[cfg(all(dsp, not(target_abi = "eabihf")))]
+#[cfg(all(nsi_armv7em, not(target_abi = "eabihf")))]
 macro_rules! fpu {
     () => {
         ".set nsi_fpu, 0"
     };
 }
 
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 core::arch::global_asm!(
     core_with_dsp!(),
     fpu!(),
@@ -77,7 +77,7 @@ core::arch::global_asm!(
     options(raw)
 );
 
-#[cfg(armv7m)]
+#[cfg(nsi_armv7m)]
 core::arch::global_asm!(
     versioned!(),
     include_str!("function.s"),
@@ -89,7 +89,7 @@ core::arch::global_asm!(
     options(raw)
 );
 
-#[cfg(armv6m)]
+#[cfg(nsi_armv6m)]
 core::arch::global_asm!(
     versioned!(),
     include_str!("function.s"),

@@ -3,13 +3,13 @@
 pub mod armv6m;
 pub mod armv7em;
 pub mod armv7m;
-#[cfg(any(dsp, armv7m, armv6m))]
+#[cfg(any(nsi_armv7em, nsi_armv7m, nsi_armv6m))]
 mod assembly;
 #[cfg(test)]
 mod choice;
 
 pub use self::armv7em::Armv7em;
-#[cfg(any(dsp, armv7m, armv6m))]
+#[cfg(any(nsi_armv7em, nsi_armv7m, nsi_armv6m))]
 pub(in crate::kernels) use self::assembly::assembly;
 use super::scalar::Scalar;
 

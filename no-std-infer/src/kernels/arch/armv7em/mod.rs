@@ -5,13 +5,13 @@
 
 mod add;
 mod conv;
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 mod dense;
 mod depthwise;
 mod four;
 mod gemm;
 mod groups;
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 mod insn;
 mod pool;
 mod widen;
@@ -21,7 +21,7 @@ use core::ops::Range;
 
 use crate::kernels::{Apart, Kernels, Shared};
 use crate::operators::{Add, Conv2d, Mean, Packed, PackedDepthwise, Pool2d, Tables, Winograd};
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 use crate::operators::{Dense, DensePacked};
 
 /// Kernels for cores with the DSP extension.
@@ -49,7 +49,7 @@ impl Kernels for Armv7em {
         depthwise::depthwise_conv2d(op, constants, views, channels);
     }
 
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     #[inline(always)]
     fn dense_packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
         dense::packed(op, constants, views);
