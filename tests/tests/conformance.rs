@@ -17,15 +17,26 @@ use tests::{Reference, outputs};
 const CASES: u64 = 10_000;
 /// The same where the core runs another's instructions.
 const FEW_CASES: u64 = 1_000;
+/// The same where they are assembled for another core only.
+const FEWEST_CASES: u64 = 200;
 /// Bytes of cases that are loaded at a time.
 const BATCH: usize = 12 << 20;
 
 /// Operators by the name of their trial.
 type Kinds = &'static [(&'static str, Kind)];
 
-/// Cores with kernels of their own, and how many cases of each operator run there.
-const CORES: [(Core, u64, Kinds); 4] =
-    [(Core::M4, CASES, &DSP), (Core::M33, FEW_CASES, &DSP), (Core::M3, CASES, &SCALAR), (Core::M0Plus, CASES, &SCALAR)];
+/// Every way in which the kernels' assembly is assembled, and how many cases of each operator run there.
+const CORES: [(Core, u64, Kinds); 9] = [
+    (Core::M4, CASES, &DSP),
+    (Core::M33, FEW_CASES, &DSP),
+    (Core::M4NoFpu, FEW_CASES, &DSP),
+    (Core::M33NoFpu, FEWEST_CASES, &DSP),
+    (Core::M55, FEWEST_CASES, &DSP),
+    (Core::M3, CASES, &SCALAR),
+    (Core::M33NoDsp, FEWEST_CASES, &SCALAR),
+    (Core::M0Plus, CASES, &SCALAR),
+    (Core::M23, FEWEST_CASES, &SCALAR),
+];
 /// What cores with the DSP extension have kernels for.
 const DSP: [(&str, Kind); 11] = [
     ("conv2d", Kind::Conv2d),
@@ -98,7 +109,7 @@ fn conforms(core: Core, cases: &Cases, count: u64) -> Result<()> {
             batch.add(case);
         }
         let printed = firmware.run(&batch.finish(), &[])?;
-        ensure!(printed.trim() == format!("passed {}", batch.count), "{printed}");
+        ensure!(printed.trim() == format!("passed {} with {}", batch.count, core.kernels()), "{printed}");
         passed += batch.count;
     }
     ensure!(passed == count, "{passed} of {count} cases ran");

@@ -1,6 +1,6 @@
 //! Builds the firmware, and says what is missing for that.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::blob_crc;
 
 use super::Core;
+use super::core::KERNELS;
 use crate::atomic;
 
 /// The target that the firmware is compiled for.
@@ -151,19 +152,19 @@ pub fn folder() -> Result<PathBuf> {
 /// # Errors
 /// When the compiler fails; says what to install when a target or cargo is missing.
 pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
-    build_with([program.package(), program.name()], blob, program.target())
+    build_with([program.package(), program.name()], blob, program.emulated())
 }
 
 /// Builds a program, named after its package, with a blob.
-fn build_with(program: [&str; 2], blob: &[u8], target: &str) -> Result<PathBuf> {
+fn build_with(program: [&str; 2], blob: &[u8], core: Core) -> Result<PathBuf> {
     let folder = Folder::lock()?;
-    let image = format!("{:08x}-{}-{target}", blob_crc(blob), program[1]);
+    let image = format!("{:08x}-{}-{core:?}", blob_crc(blob), program[1]);
     let path = folder.images().join(&image).with_extension("blob");
     // Cargo goes by the file's time and would build again.
     if fs::read(&path).ok().as_deref() != Some(blob) {
         atomic::write(&path, blob)?;
     }
-    folder.build(program, &image, target, &[("MODEL_BLOB", &path)])
+    folder.build(program, &image, core, &[("MODEL_BLOB", path.as_os_str())])
 }
 
 /// Builds the camera application with the model that ships; it takes others over the link, with a public key's file only
@@ -175,10 +176,10 @@ pub fn build_app(key: Option<&Path>) -> Result<PathBuf> {
     let key = key.map(|path| path.canonicalize().with_context(|| format!("cannot read the key {}", path.display())));
     let key = key.transpose()?;
     let (image, variables) = match &key {
-        Some(key) => ("app-signed", &[("MODEL_KEY", &**key)][..]),
+        Some(key) => ("app-signed", &[("MODEL_KEY", key.as_os_str())][..]),
         None => ("app", &[][..]),
     };
-    Folder::lock()?.build([Program::App.package(), Program::App.name()], image, TARGET, variables)
+    Folder::lock()?.build([Program::App.package(), Program::App.name()], image, Core::M4, variables)
 }
 
 /// Builds the program that runs short sequences of instructions; gives the path of the ELF file.
@@ -194,7 +195,7 @@ pub(super) fn build_sequences() -> Result<PathBuf> {
 /// # Errors
 /// Those of [`build`].
 pub(super) fn build_without_blob(program: &str, core: Core) -> Result<PathBuf> {
-    Folder::lock()?.build([RIG, program], &format!("{program}-{}", core.target()), core.target(), &[])
+    Folder::lock()?.build([RIG, program], &format!("{program}-{core:?}"), core, &[])
 }
 
 /// Builds a program of the rig that holds no blob but only the kernels that this one needs; gives the path of the ELF file.
@@ -202,7 +203,7 @@ pub(super) fn build_without_blob(program: &str, core: Core) -> Result<PathBuf> {
 /// # Errors
 /// Those of [`build`].
 pub(super) fn build_for_kernels_of(program: &str, core: Core, blob: &[u8]) -> Result<PathBuf> {
-    build_with([RIG, program], blob, core.target())
+    build_with([RIG, program], blob, core)
 }
 
 /// The firmware's folder, in which no other process builds.
@@ -228,20 +229,23 @@ impl Folder {
         self.target.join("images")
     }
 
-    /// Builds a program, named after its package; `variables` tell the build what to put in.
+    /// Builds a program, named after its package, for a core; `variables` tell the build what to put in.
     fn build(
         &self,
         [package, program]: [&str; 2],
         image: &str,
-        target: &str,
-        variables: &[(&str, &Path)],
+        core: Core,
+        variables: &[(&str, &OsStr)],
     ) -> Result<PathBuf> {
+        let target = core.target();
         let mut command = cargo(&self.sources);
         command
             .args(["build", "--release", "--package", package, "--bin", program, "--target", target])
             .arg("--target-dir")
             .arg(&self.target)
             .env_remove("MODEL_BLOB")
+            .env_remove(KERNELS)
+            .envs(core.variables().iter().copied())
             .envs(variables.iter().copied());
         run(&mut command, target)?;
         let built = self.target.join(target).join("release").join(program);

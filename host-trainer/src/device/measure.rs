@@ -93,6 +93,8 @@ impl Bench {
         let report = Report::read(&printed).with_context(|| format!("the firmware printed\n{printed}"))?;
         let (found, expected) = (report.part_number, self.core().part_number());
         ensure!(found == expected, "QEMU emulates a core of part number {found:#x} in place of {expected:#x}");
+        let (found, expected) = (&report.kernels, self.core().kernels());
+        ensure!(found == expected, "the firmware has the kernels {found} in place of {expected}");
         report.check(&Model::parse(blob)?)?;
         Ok(Measurement { core: self.core(), blob: blob.len(), ..report.measurement })
     }
@@ -103,6 +105,7 @@ impl Bench {
 struct Report {
     measurement: Measurement,
     part_number: u32,
+    kernels: String,
     crc: u32,
     layers: Vec<u32>,
     self_test: String,
@@ -116,6 +119,7 @@ impl Report {
             let measured = &mut report.measurement;
             match name {
                 "core" => report.part_number = u32::from_str_radix(value, 16)?,
+                "kernels" => value.clone_into(&mut report.kernels),
                 "crc" => report.crc = u32::from_str_radix(value, 16)?,
                 "parse" => measured.parse = value.parse()?,
                 "run" => measured.run = value.parse()?,
@@ -169,7 +173,7 @@ impl Report {
 mod tests {
     use super::*;
 
-    const PRINTED: &str = "core c24\ncrc 0000abcd\nparse 80\nrun 1200\narena 16\nmodel 172\nstack 900\n\
+    const PRINTED: &str = "core c24\nkernels armv7em\ncrc 0000abcd\nparse 80\nrun 1200\narena 16\nmodel 172\nstack 900\n\
                            op 0 400 00000001\nop 1 800 ffffffff\nself-test passed\nend\n";
 
     #[test]
@@ -179,6 +183,7 @@ mod tests {
         assert_eq!((measured.parse, measured.run, measured.arena, measured.stack), (80, 1200, 16, 900));
         assert_eq!((measured.ram(), &*measured.operators), (916, &[400, 800][..]));
         assert_eq!((report.crc, &*report.layers, &*report.self_test), (0xABCD, &[1, u32::MAX][..], "passed"));
+        assert_eq!((report.part_number, &*report.kernels), (0xC24, "armv7em"));
     }
 
     #[test]

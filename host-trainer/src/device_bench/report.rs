@@ -24,8 +24,10 @@ pub fn print(rows: &[Row], core: Core, wait_states: u32) {
     }
     let exact = rows.iter().any(|row| row.cycles.is_some());
     let precision = if exact { "exact" } else { "to within 40" };
-    let core = core.title();
-    println!("Instructions of a {core} in QEMU, {precision}; every operator's bytes compared with this machine's.");
+    let (core, kernels) = (core.title(), core.kernels());
+    println!(
+        "Instructions of a {core} in QEMU, {precision}, with the {kernels} kernels; every operator's bytes compared with this machine's."
+    );
     if exact {
         println!("Cycles: {DISCLAIMER}; flash of {wait_states} wait states.");
     }

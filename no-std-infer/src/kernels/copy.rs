@@ -3,31 +3,28 @@
 
 use core::cell::Cell;
 
-#[cfg(dsp)]
-core::arch::global_asm!(include_str!("arch/armv7em/copy.s"), options(raw));
-
-#[cfg(dsp)]
-unsafe extern "C" {
+#[cfg(nsi_armv7em)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_copy(target: *mut i8, source: *const i8, len: usize);
 }
 
 /// Copies as many bytes as the shorter of both has, first to last: the target may share bytes with the source where it
 /// begins below it.
 pub fn copy(source: &[Cell<i8>], target: &[Cell<i8>]) {
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     // SAFETY: it reads and writes as many bytes as both slices have; words need no alignment where it is not checked.
     // It keeps the calling convention.
     unsafe {
         let len = source.len().min(target.len());
         no_std_infer_copy(target.as_ptr().cast_mut().cast(), source.as_ptr().cast(), len);
     }
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     target.iter().zip(source).for_each(|(target, source)| target.set(source.get()));
 }
 
 /// Moves the bytes from `from` on to the start.
 pub fn move_down(bytes: &[Cell<i8>], from: usize) {
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     // SAFETY: source and target are `len` bytes of the same slice; the target is not above the source, and each word is
     // read before one at a higher address is written, so that overlapping does no harm: what is read in one step ends
     // where the next one's reading starts, and writing stays at or below what has been read.
@@ -36,7 +33,7 @@ pub fn move_down(bytes: &[Cell<i8>], from: usize) {
         let target: *mut i8 = bytes.as_ptr().cast_mut().cast();
         no_std_infer_copy(target, target.wrapping_add(from), len);
     }
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     bytes.iter().zip(bytes.get(from..).unwrap_or_default()).for_each(|(target, source)| target.set(source.get()));
 }
 

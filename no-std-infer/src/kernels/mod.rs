@@ -17,7 +17,7 @@ mod set;
 mod views;
 mod window;
 
-pub use arch::{Armv6m, Armv7em, Armv7m, Native};
+pub use arch::{Armv6m, Armv7em, Armv7m, NATIVE_NAME, Native};
 pub use generic::Generic;
 pub(crate) use linked::Entry;
 pub use linked::Linked;

@@ -38,7 +38,7 @@ pub use self::conv2d::packed::{Packed, Strip};
 pub use self::conv2d::winograd::{self, Form, Winograd};
 pub use self::conv2d::{Conv2d, plain_weights};
 pub use self::dense::{DENSE_BLOCK, Dense, DensePacked, DensePlain, dense_position};
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 pub(crate) use self::dense::{ENTRIES_IN_BLOCKS, groups};
 pub(crate) use self::depthwise_conv2d::plane::Plane;
 pub use self::depthwise_conv2d::{PackedDepthwise, plain_depthwise_weights};

@@ -12,7 +12,7 @@ use mps2::{Count, Mps2, Ticks, Uart, exit, part_number};
 use no_std_device::Clock;
 use no_std_infer::format::Generator;
 use no_std_infer::golden::{SelfTestError, generate, self_test};
-use no_std_infer::kernels::Linked;
+use no_std_infer::kernels::{Linked, NATIVE_NAME};
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
 use rig::region::{region_begins, region_ends};
 use static_cell::ConstStaticCell;
@@ -40,6 +40,7 @@ fn main() -> ! {
 
 fn measure(console: &mut Uart<0>, clock: &Ticks, blob: &[u8], arena: &mut [i8], layers: &mut [Layer]) -> fmt::Result {
     writeln!(console, "core {:x}", part_number())?;
+    writeln!(console, "kernels {NATIVE_NAME}")?;
     let start = clock.next_tick();
     let parsed = Model::parse_with(blob, LINKED);
     let parse = clock.ticks().since(start).instructions();

@@ -1,6 +1,6 @@
 //! Runs the cases that QEMU's loader put into memory with the target's own kernels, compares each operator's output with
-//! what the host's oracle made, prints the first difference or how many cases passed, and ends QEMU. The host's side is
-//! `tests/tests/conformance.rs`.
+//! what the host's oracle made, prints the first difference or how many cases passed with which kernels, and ends
+//! QEMU. The host's side is `tests/tests/conformance.rs`.
 //!
 //! The memory holds the number of cases (u64), then at multiples of 16 one case after the other: its seed (u64), the
 //! CRC-32 of all operators' outputs in order (u32), the input's length (u32), the blob, and at a multiple of 16 the input.
@@ -13,6 +13,7 @@ use core::num::NonZeroU16;
 use cortex_m_rt::entry;
 use mps2::{Mps2, exit};
 use no_std_infer::format::total_len;
+use no_std_infer::kernels::NATIVE_NAME;
 use no_std_infer::{Arena, CRC32, Interpreter, Model};
 use rig::checked::{ARENA_MAX, run_checked};
 use static_cell::ConstStaticCell;
@@ -41,7 +42,7 @@ fn main() -> ! {
             exit(false);
         }
     }
-    let _ = writeln!(console, "passed {count}");
+    let _ = writeln!(console, "passed {count} with {NATIVE_NAME}");
     exit(true)
 }
 

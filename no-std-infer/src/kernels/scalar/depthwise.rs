@@ -1,5 +1,5 @@
 //! Packed depthwise convolution, channel by channel through a plane with its border.
-#![cfg_attr(armv7m, allow(unsafe_code))]
+#![cfg_attr(nsi_armv7m, allow(unsafe_code))]
 
 use core::cell::Cell;
 use core::ops::Range;
@@ -8,10 +8,7 @@ use crate::kernels::Shared;
 use crate::kernels::views::cells;
 use crate::operators::{Conv2d, PackedDepthwise, PackedParams, Plane};
 
-#[cfg(armv7m)]
-core::arch::global_asm!(include_str!("../arch/armv7m/depthwise.s"), options(raw));
-
-#[cfg(armv7m)]
+#[cfg(nsi_armv7m)]
 #[repr(C)]
 struct Gather {
     source: *const i8,
@@ -23,7 +20,7 @@ struct Gather {
     target_skipped: usize,
 }
 
-#[cfg(armv7m)]
+#[cfg(nsi_armv7m)]
 #[repr(C)]
 struct Product {
     parameters: PackedParams,
@@ -39,8 +36,8 @@ struct Product {
     stride: usize,
 }
 
-#[cfg(armv7m)]
-unsafe extern "C" {
+#[cfg(nsi_armv7m)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_plane(arguments: *const Gather);
     fn no_std_infer_depthwise_plane(arguments: *const Product);
 }
@@ -62,7 +59,7 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
 fn gather(input: &[Cell<i8>], op: &Conv2d, plane: &Plane, scratch: &[Cell<i8>]) {
     let (channels, width) = ((op.input.channels as usize).max(1), usize::from(op.input.width));
     let target = scratch.get(plane.first..).unwrap_or_default();
-    #[cfg(armv7m)]
+    #[cfg(nsi_armv7m)]
     {
         let (rows, columns) = (plane.gathered_rows, plane.gathered_columns);
         let inside = rows > 0
@@ -86,7 +83,7 @@ fn gather(input: &[Cell<i8>], op: &Conv2d, plane: &Plane, scratch: &[Cell<i8>]) 
             }
         }
     }
-    #[cfg(not(armv7m))]
+    #[cfg(not(nsi_armv7m))]
     for (source, target) in
         input.chunks((width * channels).max(1)).take(plane.gathered_rows).zip(target.chunks(plane.pitch.max(1)))
     {
@@ -107,7 +104,7 @@ fn multiply(
 ) {
     let (channels, width) = ((op.output.channels as usize).max(1), usize::from(op.output.width));
     let (stride, row, taps) = (usize::from(op.window.stride_w), width * channels, taps.map(i32::from));
-    #[cfg(armv7m)]
+    #[cfg(nsi_armv7m)]
     {
         let rows = output.len().div_ceil(row.max(1));
         // The last pair of outputs reads an element more than the window where it is alone.
@@ -135,9 +132,9 @@ fn multiply(
             }
         }
     }
-    #[cfg(not(armv7m))]
+    #[cfg(not(nsi_armv7m))]
     let [first, second, third] = taps.as_chunks().0 else { return };
-    #[cfg(not(armv7m))]
+    #[cfg(not(nsi_armv7m))]
     for (line, output) in output.chunks(row.max(1)).enumerate() {
         let [top, middle, bottom] = [0, 1, 2].map(|tap_y| {
             let row = scratch.get((line * stride + tap_y) * plane.pitch..).unwrap_or_default();
@@ -151,7 +148,7 @@ fn multiply(
 }
 
 /// Three elements times three weights.
-#[cfg(not(armv7m))]
+#[cfg(not(nsi_armv7m))]
 #[inline]
 fn dot(values: &[Cell<i8>], &[u, v, w]: &[i32; 3]) -> i32 {
     let [x, y, z] = values else { return 0 };

@@ -6,7 +6,8 @@ use crate::operators::PackedParams;
 /// From twice a sum below 2^30 with its bias to the output, as [`PackedParams`] says.
 #[inline]
 pub fn requantise(doubled: i32, mantissa: i32, rounding: i32, shift: i32) -> i8 {
-    let high = if cfg!(armv6m) { high_product_of_halves(doubled, mantissa) } else { high_product(doubled, mantissa) };
+    let high =
+        if cfg!(nsi_armv6m) { high_product_of_halves(doubled, mantissa) } else { high_product(doubled, mantissa) };
     let scaled = high.wrapping_add(rounding).wrapping_add(doubled >> 31);
     clamp_i8(scaled >> (shift & 31), i8::MIN, i8::MAX)
 }

@@ -9,11 +9,8 @@ use core::cell::Cell;
 
 use crate::kernels::scalar::{Block, PIXELS, Weights};
 
-#[cfg(armv6m)]
-core::arch::global_asm!(include_str!("paired.s"), options(raw));
-
-#[cfg(armv6m)]
-unsafe extern "C" {
+#[cfg(nsi_armv6m)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_paired(panel: *const i32, words: *const u8, pairs: usize, sums: *mut [[i32; PIXELS]; 2]);
 }
 
@@ -43,7 +40,7 @@ impl Block for Paired {
 }
 
 /// The sums of products of two output channels, whose words are given, at four pixels.
-#[cfg(armv6m)]
+#[cfg(nsi_armv6m)]
 fn sums(slots: &[Cell<i32>], words: &[u8]) -> [[i32; PIXELS]; 2] {
     let mut sums = [[0; PIXELS]; 2];
     let pairs = (slots.len() / (2 * Paired::SLOTS)).min(words.len() / 4);
@@ -56,7 +53,7 @@ fn sums(slots: &[Cell<i32>], words: &[u8]) -> [[i32; PIXELS]; 2] {
 }
 
 /// The sums of products of two output channels, whose words are given, at four pixels.
-#[cfg(not(armv6m))]
+#[cfg(not(nsi_armv6m))]
 fn sums(slots: &[Cell<i32>], words: &[u8]) -> [[i32; PIXELS]; 2] {
     let (mut totals, mut highs) = ([[0_i32; 2]; 2], [[0_i32; 2]; 2]);
     for ([p0, p1, q0, q1], [w0, w1, w2, w3]) in slots.as_chunks::<4>().0.iter().zip(words.as_chunks::<4>().0) {

@@ -63,22 +63,22 @@
     str r3, [sp, #32]
     .endm
 
-    .syntax unified
-    .section .text.no_std_infer_paired, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_paired
-    .thumb_func
-    .type no_std_infer_paired, %function
-no_std_infer_paired:
+    nsi_function no_std_infer_paired
     push {r3-r7, lr}
+    nsi_pushed 7, 6
     mov r4, r8
     mov r5, r9
     mov r6, r10
     mov r7, r11
     push {r4-r7}
+    .cfi_def_cfa_offset 40
+    .irp register, 8, 9, 10, 11
+    .cfi_offset \register, 4 * \register - 72
+    .endr
     lsls r3, r2, #4
     adds r3, r0, r3
     push {r0-r3}
+    .cfi_def_cfa_offset 56
     movs r4, #1
     lsls r5, r4, #15
     mov r12, r5
@@ -87,12 +87,17 @@ no_std_infer_paired:
     nsi_paired_pass 0
     nsi_paired_pass 1
     add sp, #16
+    .cfi_def_cfa_offset 40
     pop {r4-r7}
+    .cfi_def_cfa_offset 24
+    .irp register, 8, 9, 10, 11
+    .cfi_register \register, \register - 4
+    .endr
     mov r8, r4
     mov r9, r5
     mov r10, r6
     mov r11, r7
     pop {r3-r7, pc}
-    .size no_std_infer_paired, . - no_std_infer_paired
+    nsi_end no_std_infer_paired
     .purgem nsi_paired_pass
     .purgem nsi_paired_pair

@@ -5,10 +5,7 @@ use crate::format::ADD_TABLE_LEN;
 use crate::kernels::Shared;
 use crate::operators::{Add, Tables};
 
-#[cfg(dsp)]
-assembly!(include_str!("requantise.s"), include_str!("add.s"));
-
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 #[repr(C)]
 struct Arguments {
     first: *const i8,
@@ -22,8 +19,8 @@ struct Arguments {
     first_table: *const u8,
 }
 
-#[cfg(dsp)]
-unsafe extern "C" {
+#[cfg(nsi_armv7em)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_add_one(arguments: *const Arguments);
     fn no_std_infer_add_two(arguments: *const Arguments);
 }
@@ -46,7 +43,7 @@ pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
     }
     let shift = i32::from(op.output_multiplier.shift.unsigned_abs() & 31);
     let rounding = (1 << ((shift - 1) & 31)) + (i32::from(op.output.zero_point) << shift);
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     // SAFETY: it reads `count` elements of both summands and writes as many of the output, one by one, all inside their
     // views, as checked above; where they share bytes an element is read before it is written. A table has an entry for
     // every byte, aligned to 4. It keeps the calling convention.
@@ -68,7 +65,7 @@ pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
             no_std_infer_add_one(&arguments);
         }
     }
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     for ((out, first), second) in output.iter().zip(first).zip(second) {
         let entry = |table: &[u8; ADD_TABLE_LEN], value: i8| {
             let (entries, _) = table.as_chunks::<4>();

@@ -1,7 +1,6 @@
     // Sums of elements, requantised.
     // r0: arguments: 0 first summand, 4 second, 8 output, 12 elements, 16 the second's table, 20 mantissa, 24 rounding,
     //   28 shift, 32 the first's table.
-    .syntax unified
 
     // Both summands, doubled: r8 is twice their sum.
     .macro nsi_add_one at
@@ -23,13 +22,8 @@
     .endm
 
     .macro nsi_add name, sum
-    .section .text.\name, "ax", %progbits
-    .p2align 2
-    .global \name
-    .thumb_func
-    .type \name, %function
-\name:
-    push {r4-r10, lr}
+    nsi_function \name
+    nsi_enter 10
     ldm r0, {r0-r7, r10}
     lsrs r12, r3, #3
     beq 2f
@@ -52,14 +46,13 @@
     add r2, r2, #1
     subs r3, r3, #1
     bne 3b
-4:  pop {r4-r10, pc}
-    .size \name, . - \name
+4:  nsi_leave 10
+    nsi_end \name
     .endm
 
     nsi_add no_std_infer_add_one, nsi_add_one
     nsi_add no_std_infer_add_two, nsi_add_two
 
-    .purgem nsi_requantise
     .purgem nsi_add_one
     .purgem nsi_add_two
     .purgem nsi_add_store

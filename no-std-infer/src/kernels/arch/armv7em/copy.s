@@ -1,13 +1,7 @@
     // Copies bytes from low addresses to high ones.
     // r0 target, r1 source, r2 bytes
-    .syntax unified
-    .section .text.no_std_infer_copy, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_copy
-    .thumb_func
-    .type no_std_infer_copy, %function
-no_std_infer_copy:
-    push {r4-r10, lr}
+    nsi_function no_std_infer_copy
+    nsi_enter 10
     orr r3, r0, r1
     tst r3, #3
     bne 3f
@@ -36,5 +30,5 @@ no_std_infer_copy:
     strb r3, [r0], #1
     subs r2, r2, #1
     bne 6b
-7:  pop {r4-r10, pc}
-    .size no_std_infer_copy, . - no_std_infer_copy
+7:  nsi_leave 10
+    nsi_end no_std_infer_copy

@@ -12,8 +12,6 @@ use crate::operators::{Activation, Channels, DENSE_BLOCK, Dense, DensePacked, De
 /// Parameters of four outputs.
 type Entries = [u8; DENSE_BLOCK * CHANNEL_LEN];
 
-assembly!(include_str!("dense.s"));
-
 /// What is left to do of a vector.
 #[repr(C)]
 struct Rest {
@@ -25,7 +23,7 @@ struct Rest {
     output: *mut i8,
 }
 
-unsafe extern "C" {
+crate::kernels::arch::assembly! {
     fn no_std_infer_dense(vector: *const i8, rest: *mut Rest, len: usize);
 }
 

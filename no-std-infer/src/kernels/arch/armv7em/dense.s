@@ -5,12 +5,6 @@
     // next ones. Words of the vector and of the output need no alignment.
     // r1 where to go after the segment; r2 its end; r3, r5: sums of outputs 0 and 2; r4, r6: with those of outputs 1 and 3,
     // 256 times; r7, r8 elements; r9 blocks; r10-r12, lr weights. On the stack: 0 vector, 4 r1, 8 its length
-    .syntax unified
-    .section .text.no_std_infer_dense, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_dense
-    .thumb_func
-    .type no_std_infer_dense, %function
 
     // A block in 64 bytes.
     .macro nsi_block
@@ -54,8 +48,9 @@
     ssat \sum, #8, r9
     .endm
 
-no_std_infer_dense:
+    nsi_function no_std_infer_dense
     push {r0-r2, r4-r11, lr}
+    nsi_pushed 11, 12
     ldm r1, {r3-r6, r9}
 1:  adr r1, 4f
     cmp r2, #256
@@ -145,6 +140,6 @@ no_std_infer_dense:
     mov r7, #0
     strd r7, r8, [r0, #28]
 8:  pop {r0-r2, r4-r11, pc}
-    .size no_std_infer_dense, . - no_std_infer_dense
+    nsi_end no_std_infer_dense
     .purgem nsi_block
     .purgem nsi_scale

@@ -1,20 +1,17 @@
 //! Depthwise 3x3 convolution with packed weights.
 #![allow(unsafe_code)]
 
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 use core::cell::Cell;
 use core::ops::Range;
 
 use crate::format::{DEPTHWISE_LEN, PACKED_CHANNEL_LEN};
 use crate::kernels::Shared;
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 use crate::kernels::views::cells;
 use crate::operators::{Conv2d, PackedDepthwise, Plane};
 
-#[cfg(dsp)]
-assembly!(include_str!("requantise.s"), include_str!("depthwise.s"));
-
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 #[repr(C)]
 struct Arguments {
     target: *mut i8,
@@ -35,8 +32,8 @@ struct Arguments {
     count: usize,
 }
 
-#[cfg(dsp)]
-unsafe extern "C" {
+#[cfg(nsi_armv7em)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_depthwise_1(arguments: *mut Arguments);
     fn no_std_infer_depthwise_2(arguments: *mut Arguments);
 }
@@ -69,7 +66,7 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
         return debug_assert!(range.is_empty(), "scratch and constants are aligned and long enough");
     }
     scratch.fill(op.input.zero_point);
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     // SAFETY: for each channel it reads, `channels` bytes apart, `gathered_columns` elements of `gathered_rows` rows of
     // the input from `input_row` on, which `Plane` keeps inside the input; it writes them to the plane from `first` on,
     // inside it; it reads the plane up to its end, with loads that need no alignment; 12 bytes of weights and 16 of
@@ -101,14 +98,14 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
             no_std_infer_depthwise_2(&mut arguments);
         }
     }
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     for channel in range {
         let (input, output) = (&input[skipped + channel..], &output[channel..]);
         model(op, (packed, channel), &plane, [input, cells(scratch), output], rows.len());
     }
 }
 
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 fn model(
     op: &Conv2d,
     (packed, channel): (&PackedDepthwise<'_>, usize),

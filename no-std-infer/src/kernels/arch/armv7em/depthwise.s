@@ -7,7 +7,6 @@
     // Frame: 0 mantissa, 4 rounding, 8 shift, 12 bytes from column to column (0 for one alone), 16 bytes to the second
     //   row (0 when there is none), 20 and 24 weights, 28 end of the row, 32 doubled bias, 36 plane row, 40 output row,
     //   44 rows left, 48 channels left, 52 the arguments, 56 and 60 their 28 and 24.
-    .syntax unified
 
     // Widens the word \x: r4 columns 0 and 2, r5 columns 1 and 3.
     .macro nsi_widen x
@@ -116,14 +115,8 @@
     .endm
 
     .macro nsi_depthwise name, stride
-    .section .text.\name, "ax", %progbits
-    .p2align 2
-    .global \name
-    .thumb_func
-    .type \name, %function
-\name:
-    push {r4-r11, lr}
-    sub sp, sp, #68
+    nsi_function \name
+    nsi_enter 11, 68
     str r0, [sp, #52]
     ldr r1, [r0, #60]
     str r1, [sp, #48]
@@ -252,9 +245,8 @@
     subs r1, r1, #1
     str r1, [sp, #48]
     bne 1b
-    add sp, sp, #68
-    pop {r4-r11, pc}
-    .size \name, . - \name
+    nsi_leave 11, 68
+    nsi_end \name
     .endm
 
     nsi_depthwise no_std_infer_depthwise_1, 1
@@ -263,7 +255,6 @@
     .purgem nsi_widen
     .purgem nsi_row
     .purgem nsi_first_row
-    .purgem nsi_requantise
     .purgem nsi_block_1
     .purgem nsi_row_2
     .purgem nsi_block_2

@@ -1,11 +1,8 @@
 //! Four channels at a time over a window of pixels.
 #![allow(unsafe_code)]
 
-#[cfg(dsp)]
-assembly!(include_str!("pool.s"));
-
-#[cfg(dsp)]
-unsafe extern "C" {
+#[cfg(nsi_armv7em)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_sum(first: *const i8, column: usize, columns: usize, rows: usize, row: usize) -> u64;
     fn no_std_infer_sum_eight(
         first: *const i8,
@@ -65,9 +62,9 @@ pub fn sums(values: &[i8], pixels: Pixels, channels: usize, mut take: impl FnMut
     if channels < 4 || !pixels.fit(channels, values.len()) || pixels.rows.saturating_mul(pixels.columns) > SUM_MAX {
         return;
     }
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     let done = sums_of_eight(values, pixels, channels, &mut take);
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     let done = 0;
     for first in groups(done, channels) {
         take(first, sum(values.get(first..).unwrap_or_default(), pixels));
@@ -79,7 +76,7 @@ pub fn sum(values: &[i8], pixels: Pixels) -> [i16; 4] {
     if !pixels.fit(4, values.len()) {
         return [0; 4];
     }
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     {
         let Pixels { column, columns, row, rows } = pixels;
         // SAFETY: it reads four bytes of each pixel, without alignment; all lie inside `values` as checked. It keeps the
@@ -87,13 +84,13 @@ pub fn sum(values: &[i8], pixels: Pixels) -> [i16; 4] {
         let sums = unsafe { no_std_infer_sum(values.as_ptr(), column, columns, rows, row) };
         [sums as i16, (sums >> 32) as i16, (sums >> 16) as i16, (sums >> 48) as i16]
     }
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     fold(values, pixels, [0_i16; 4], |sum, value| sum + i16::from(value))
 }
 
 /// Does that for as many channels as there are eight together, and says for how many, where all pixels lie at multiples
 /// of four; all channels of the pixels lie inside `values`.
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 #[inline(always)]
 fn sums_of_eight(values: &[i8], pixels: Pixels, channels: usize, take: &mut impl FnMut(usize, [i16; 4])) -> usize {
     let Pixels { column, columns, row, rows } = pixels;
@@ -120,7 +117,7 @@ pub fn largest(values: &[i8], pixels: Pixels, channels: usize, mut take: impl Fn
         return;
     }
     for first in groups(0, channels) {
-        #[cfg(dsp)]
+        #[cfg(nsi_armv7em)]
         let largest = {
             let Pixels { column, columns, row, rows } = pixels;
             // SAFETY: it reads four bytes of each pixel, without alignment; `first + 4` is at most `channels`, so that all
@@ -128,13 +125,13 @@ pub fn largest(values: &[i8], pixels: Pixels, channels: usize, mut take: impl Fn
             let largest = unsafe { no_std_infer_max(values.as_ptr().wrapping_add(first), column, columns, rows, row) };
             largest.to_le_bytes().map(|byte| byte as i8)
         };
-        #[cfg(not(dsp))]
+        #[cfg(not(nsi_armv7em))]
         let largest = fold(&values[first..], pixels, [i8::MIN; 4], i8::max);
         take(first, largest);
     }
 }
 
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 fn fold<T: Copy>(values: &[i8], pixels: Pixels, start: [T; 4], f: impl Fn(T, i8) -> T) -> [T; 4] {
     let mut folded = start;
     for (y, x) in (0..pixels.rows).flat_map(|y| (0..pixels.columns).map(move |x| (y, x))) {

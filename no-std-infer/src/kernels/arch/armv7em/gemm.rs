@@ -10,12 +10,7 @@ use crate::operators::Packed;
 /// Bytes of the parameters of a pair of output channels.
 const ROW_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
-#[cfg(all(dsp, fpu))]
-assembly!(".set nsi_fpu, 1", include_str!("requantise.s"), include_str!("gemm.s"));
-#[cfg(all(dsp, not(fpu)))]
-assembly!(".set nsi_fpu, 0", include_str!("requantise.s"), include_str!("gemm.s"));
-
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 #[repr(C)]
 pub(super) struct Arguments {
     panel: *const i8,
@@ -28,8 +23,8 @@ pub(super) struct Arguments {
     entry: usize,
 }
 
-#[cfg(dsp)]
-unsafe extern "C" {
+#[cfg(nsi_armv7em)]
+crate::kernels::arch::assembly! {
     pub(super) fn no_std_infer_gemm(arguments: *const Arguments);
     fn no_std_infer_gemm_one(arguments: *const Arguments);
 }
@@ -70,12 +65,12 @@ impl<'a> Gemm<'a> {
         if rows.is_empty() || rows.end > self.rows || !enough {
             return;
         }
-        #[cfg(dsp)]
+        #[cfg(nsi_armv7em)]
         // SAFETY: the output is long enough, as checked above.
         unsafe {
             no_std_infer_gemm(&self.arguments(rows, output.as_ptr().cast_mut().cast(), pixel_stride));
         }
-        #[cfg(not(dsp))]
+        #[cfg(not(nsi_armv7em))]
         self.model(rows, output, pixel_stride, 4);
     }
 
@@ -85,13 +80,13 @@ impl<'a> Gemm<'a> {
         if rows.is_empty() || rows.end > self.rows || output.len() < rows.len() * 2 {
             return;
         }
-        #[cfg(dsp)]
+        #[cfg(nsi_armv7em)]
         // SAFETY: it reads no more than `no_std_infer_gemm` and writes two bytes a row one after the other, inside the
         // output, as checked above. It keeps the calling convention.
         unsafe {
             no_std_infer_gemm_one(&self.arguments(rows, output.as_ptr().cast_mut().cast(), 0));
         }
-        #[cfg(not(dsp))]
+        #[cfg(not(nsi_armv7em))]
         self.model(rows, output, 0, 1);
     }
 
@@ -100,7 +95,7 @@ impl<'a> Gemm<'a> {
     /// there are such rows; every address of a word is a multiple of 4. It writes two bytes a row, without
     /// alignment, at four places `pixel_stride` apart: that they are inside the output is up to the caller. Besides
     /// memory it changes floating-point registers that a function may change.
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     pub(super) fn arguments(&self, rows: Range<usize>, output: *mut i8, pixel_stride: usize) -> Arguments {
         let panel = self.panel.as_ptr().cast::<i8>();
         Arguments {
@@ -120,7 +115,7 @@ impl<'a> Gemm<'a> {
         self.rows
     }
 
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     fn model(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize, pixels: usize) {
         use super::insn::{requantise, smlad, sxtb16};
         use crate::operators::{OutputParams, PackedParams};

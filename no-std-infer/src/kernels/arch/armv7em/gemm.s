@@ -5,15 +5,9 @@
     // r0-r3: sums of the first channel at pixels 0-3; r4-r7: common sums; r8 words; r9 panel.
     // With a floating-point unit (nsi_fpu = 1) its registers hold the weights of up to 16 taps, so that r8 is free for
     // the weight and a tap's pixels are loaded by one instruction.
-    .syntax unified
     .if nsi_fpu
     .fpu fpv4-sp-d16
     .endif
-    .section .text.no_std_infer_gemm, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_gemm
-    .thumb_func
-    .type no_std_infer_gemm, %function
 
     // \sum plus, or for \op smuad only, the products of \weight and \pixel.
     .macro nsi_product op, sum, weight, pixel
@@ -58,9 +52,8 @@
     .endif
     .endm
 
-no_std_infer_gemm:
-    push {r4-r11, lr}
-    sub sp, sp, #36
+    nsi_function no_std_infer_gemm
+    nsi_enter 11, 36
     ldm r0, {r1-r8}
     adr r10, 10f
     .if nsi_fpu
@@ -88,12 +81,12 @@ no_std_infer_gemm:
     .p2align 2
 10: .irp tap, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
     nsi_round \tap
-    b.w nsi_gemm_tap_\tap
+    b.w 10\tap\()f
     .endr
     b.w 30f
 20: nsi_round 0
     .irp tap, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15
-nsi_gemm_tap_\tap:
+10\tap\():
     .if nsi_fpu
     vmov r8, s\tap
     .else
@@ -143,26 +136,19 @@ nsi_gemm_tap_\tap:
     ldr r5, [sp, #16]
     cmp lr, r5
     bne 1b
-    add sp, sp, #36
-    pop {r4-r11, pc}
-    .size no_std_infer_gemm, . - no_std_infer_gemm
+    nsi_leave 11, 36
+    nsi_end no_std_infer_gemm
 
     // The same for one pixel, whose results lie side by side; what it would need for four is not used.
     // r0, r1: sum of the first channel, common sum; r2-r5 pixels; r6, r7, r10, r11 weights; r8 words; r9 panel;
     // r12 taps left; lr parameters. Frame: 0 pairs, 4 panel, 8 end of the parameters, 12 output.
-    .section .text.no_std_infer_gemm_one, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_gemm_one
-    .thumb_func
-    .type no_std_infer_gemm_one, %function
     .macro nsi_one weight, pixel
     smlad r1, \weight, \pixel, r1
     sxtb16 \weight, \weight
     smlad r0, \weight, \pixel, r0
     .endm
-no_std_infer_gemm_one:
-    push {r4-r11, lr}
-    sub sp, sp, #20
+    nsi_function no_std_infer_gemm_one
+    nsi_enter 11, 20
     ldm r0, {r4-r9}
     sub r3, r5, r4
     lsr r3, r3, #4
@@ -207,11 +193,9 @@ no_std_infer_gemm_one:
     str r5, [sp, #12]
     cmp lr, r4
     bne 1b
-    add sp, sp, #20
-    pop {r4-r11, pc}
-    .size no_std_infer_gemm_one, . - no_std_infer_gemm_one
+    nsi_leave 11, 20
+    nsi_end no_std_infer_gemm_one
     .purgem nsi_one
-    .purgem nsi_requantise
     .purgem nsi_product
     .purgem nsi_products
     .purgem nsi_round

@@ -5,7 +5,7 @@ use core::cell::Cell;
 
 use super::gemm::Gemm;
 use super::widen::Patches;
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 use super::widen::widen;
 
 /// Output pixels of a group.
@@ -27,7 +27,7 @@ pub fn convolve(
     if !fits || rows == 0 || rows > gemm.rows() {
         return;
     }
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     {
         let panel = gemm.panel().as_ptr().cast_mut().cast();
         let (widen, mut patch) = patches.loop_for(source.as_ptr().cast(), PIXELS, panel);
@@ -43,7 +43,7 @@ pub fn convolve(
             product.output = product.output.wrapping_add(PIXELS * channels);
         }
     }
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     for (group, output) in output.chunks_exact(PIXELS * channels).take(groups).enumerate() {
         widen(&source[group * PIXELS * patches.pixel_stride..], patches, PIXELS, gemm.panel());
         gemm.multiply(0..rows, output, channels);

@@ -3,30 +3,15 @@
 //! Elsewhere every instruction and every loop in assembly is replaced by a plain model with the same result, so that the
 //! same kernels run in tests on any host. Operators without a kernel of their own here run the generic one.
 
-/// Puts assembly into the program. On Armv8-M the assembler has to be told of the DSP extension, by a core that has it.
-#[cfg(all(dsp, armv8m))]
-macro_rules! assembly {
-    ($($text:tt)*) => {
-        core::arch::global_asm!(".cpu cortex-m33", $($text)*, options(raw));
-    };
-}
-/// Puts assembly into the program.
-#[cfg(all(dsp, not(armv8m)))]
-macro_rules! assembly {
-    ($($text:tt)*) => {
-        core::arch::global_asm!($($text)*, options(raw));
-    };
-}
-
 mod add;
 mod conv;
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 mod dense;
 mod depthwise;
 mod four;
 mod gemm;
 mod groups;
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 mod insn;
 mod pool;
 mod widen;
@@ -36,7 +21,7 @@ use core::ops::Range;
 
 use crate::kernels::{Apart, Kernels, Shared};
 use crate::operators::{Add, Conv2d, Mean, Packed, PackedDepthwise, Pool2d, Tables, Winograd};
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 use crate::operators::{Dense, DensePacked};
 
 /// Kernels for cores with the DSP extension.
@@ -64,7 +49,7 @@ impl Kernels for Armv7em {
         depthwise::depthwise_conv2d(op, constants, views, channels);
     }
 
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     #[inline(always)]
     fn dense_packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
         dense::packed(op, constants, views);

@@ -3,17 +3,14 @@
 
 use core::cell::Cell;
 
-#[cfg(dsp)]
-assembly!(include_str!("widen.s"));
-
-#[cfg(dsp)]
-unsafe extern "C" {
+#[cfg(nsi_armv7em)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_widen(arguments: *const Arguments);
     fn no_std_infer_widen_rgb(arguments: *const Arguments);
     fn no_std_infer_widen_3x1(arguments: *const Arguments);
 }
 
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 #[repr(C)]
 pub(super) struct Arguments {
     pub(super) source: *const i8,
@@ -70,7 +67,7 @@ impl Patches {
     /// write words, and halfwords of what is left over, in the pairs of their pixels: the last one ends where
     /// [`fit`](Self::fit) checks the panel's length, when there are at most four pixels. Loads need no alignment, or have
     /// it; stores have it when the panel is aligned.
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     pub(super) fn loop_for(&self, source: *const i8, pixels: usize, target: *mut i8) -> (Loop, Arguments) {
         let &Patches { quads, left_over, runs, run_stride, pixel_stride } = self;
         let aligned = (source as usize | run_stride | pixel_stride).is_multiple_of(4);
@@ -85,7 +82,7 @@ impl Patches {
     }
 }
 
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 pub(super) type Loop = unsafe extern "C" fn(*const Arguments);
 
 /// Widens the patches of `pixels` neighbours, 1 to 4, to the pairs of [`PatchOrder`](crate::operators::PatchOrder). The pairs of
@@ -95,17 +92,17 @@ pub fn widen(source: &[Cell<i8>], patches: &Patches, pixels: usize, panel: &[Cel
     if pixels > 4 || !patches.fit(source, pixels, panel) {
         return;
     }
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     // SAFETY: the patches fit, and there are at most four.
     unsafe {
         let (function, arguments) = patches.loop_for(source.as_ptr().cast(), pixels, panel.as_ptr().cast_mut().cast());
         function(&arguments);
     }
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     model(source, patches, pixels, panel);
 }
 
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 fn model(source: &[Cell<i8>], patches: &Patches, pixels: usize, panel: &[Cell<i8>]) {
     use super::insn::{sxtb16, sxtb16_ror8};
 

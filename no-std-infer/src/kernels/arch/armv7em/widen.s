@@ -3,12 +3,6 @@
     //     20 pixels (1 or more), 24 bytes from pixel to pixel, 28 bytes left over in a run
     // r0 source, r1 target, r2 groups, r3 runs, r8-r9 pairs, r10 from the end of a run to the next, r11 target of what is
     // left over, lr groups / 4
-    .syntax unified
-    .section .text.no_std_infer_widen, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_widen
-    .thumb_func
-    .type no_std_infer_widen, %function
 
     // One group: four bytes to two pairs.
     .macro nsi_group word, at
@@ -31,13 +25,11 @@
     subs r5, r5, #1
     str r5, [sp, #20]
     bne \pixel
-    add sp, sp, #32
-    pop {r4-r11, pc}
+    nsi_leave 11, 32
     .endm
 
-no_std_infer_widen:
-    push {r4-r11, lr}
-    sub sp, sp, #32
+    nsi_function no_std_infer_widen
+    nsi_enter 11, 32
     ldm r0, {r1-r8}
     stm sp, {r1-r8}
     mov r2, r3
@@ -118,15 +110,10 @@ no_std_infer_widen:
     subs r4, r4, #1
     bne 26b
 27: nsi_next 21b, 20b
-    .size no_std_infer_widen, . - no_std_infer_widen
+    nsi_end no_std_infer_widen
 
     // The same for patches of three runs of nine bytes; the upper half of the last pair is multiplied
     // with 0 and may be anything.
-    .section .text.no_std_infer_widen_rgb, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_widen_rgb
-    .thumb_func
-    .type no_std_infer_widen_rgb, %function
     .macro nsi_run at
     ldr r4, [r2]
     ldr r5, [r2, #4]
@@ -134,8 +121,8 @@ no_std_infer_widen:
     nsi_group r4, \at
     nsi_group r5, (\at + 32)
     .endm
-no_std_infer_widen_rgb:
-    push {r4-r9, lr}
+    nsi_function no_std_infer_widen_rgb
+    nsi_enter 9
     ldr r3, [r0, #16]
     ldr r12, [r0, #20]
     ldr lr, [r0, #24]
@@ -154,19 +141,14 @@ no_std_infer_widen_rgb:
     add r1, r1, #4
     subs r12, r12, #1
     bne 1b
-    pop {r4-r9, pc}
-    .size no_std_infer_widen_rgb, . - no_std_infer_widen_rgb
+    nsi_leave 9
+    nsi_end no_std_infer_widen_rgb
     .purgem nsi_run
 
     // The same for four neighbouring pixels, one column apart, of kernels three columns wide, with channels a multiple of
     // 4 and words at multiples of 4: each byte is widened once and stored for up to three taps.
     // r0, r1: columns 0 and 3 of the source; r2 bytes of a column; r3-r5 targets of the three taps; r6 groups to do;
     // r10 groups of a column; r11 from the end of a run to the next; r12 runs to do
-    .section .text.no_std_infer_widen_3x1, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_widen_3x1
-    .thumb_func
-    .type no_std_infer_widen_3x1, %function
     // A word of a column: widened to r8 and r9.
     .macro nsi_column from:vararg
     ldr r7, \from
@@ -181,8 +163,8 @@ no_std_infer_widen_rgb:
     str r8, [\target], #32
     .endif
     .endm
-no_std_infer_widen_3x1:
-    push {r4-r11, lr}
+    nsi_function no_std_infer_widen_3x1
+    nsi_enter 11
     mov r12, r0
     ldrd r10, r6, [r12, #8]
     ldr r11, [r12, #16]
@@ -221,8 +203,8 @@ no_std_infer_widen_3x1:
     add r0, r0, r11
     subs r12, r12, #1
     bne 1b
-    pop {r4-r11, pc}
-    .size no_std_infer_widen_3x1, . - no_std_infer_widen_3x1
+    nsi_leave 11
+    nsi_end no_std_infer_widen_3x1
     .purgem nsi_column
     .purgem nsi_tap
     .purgem nsi_group

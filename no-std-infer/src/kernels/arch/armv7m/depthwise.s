@@ -1,16 +1,10 @@
     // Depthwise 3x3 convolution of one channel, for Armv7-M.
-    .syntax unified
 
     // Copies a channel into its plane.
     // r0: arguments: 0 source, 4 target, 8 columns, 12 rows, both 1 or more, 16 bytes between columns of the source, 20 bytes
     // from the end of a row of the source to the next, 24 bytes from the end of a row of the target to the next.
-    .section .text.no_std_infer_plane, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_plane
-    .thumb_func
-    .type no_std_infer_plane, %function
-no_std_infer_plane:
-    push {r4-r9, lr}
+    nsi_function no_std_infer_plane
+    nsi_enter 9
     ldm r0, {r1-r7}
 1:  subs r8, r3, #1
     beq 3f
@@ -29,8 +23,8 @@ no_std_infer_plane:
     add r2, r2, r7
     subs r4, r4, #1
     bne 1b
-    pop {r4-r9, pc}
-    .size no_std_infer_plane, . - no_std_infer_plane
+    nsi_leave 9
+    nsi_end no_std_infer_plane
 
     // A column under the first output alone, the second alone, or both, with the weights from rows 0, 1 and 2.
     // r0 column, moved by \bump; r1 bytes of a row; r12 and r2 sums of the outputs.
@@ -56,12 +50,7 @@ no_std_infer_plane:
     // Requantises twice a sum with its bias, and writes it.
     .macro nsi_plane_finish sum
     add \sum, r3, \sum, lsl #1
-    smull r9, lr, \sum, r4
-    adds r9, r9, #0x80000000
-    adc lr, lr, r5
-    add lr, lr, \sum, asr #31
-    asr lr, lr, r6
-    ssat lr, #8, lr
+    nsi_requantise \sum, r9, lr, r4, r5, r6
     strb lr, [r7]
     add r7, r7, r8
     .endm
@@ -70,14 +59,8 @@ no_std_infer_plane:
     // 20 bytes between columns of the output, 24 end of an output row, 28 nine weights, 64 bytes of an output row, 68 output
     // rows, 72 plane, 76 bytes of the plane from output row to output row, 80 bytes of a row of the plane, 84 stride, 1 or 2.
     // Two outputs a round, of which the second is not written where there is none. r3-r11: weights.
-    .section .text.no_std_infer_depthwise_plane, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_depthwise_plane
-    .thumb_func
-    .type no_std_infer_depthwise_plane, %function
-no_std_infer_depthwise_plane:
-    push {r4-r11, lr}
-    sub sp, sp, #88
+    nsi_function no_std_infer_depthwise_plane
+    nsi_enter 11, 88
     mov r12, sp
     ldm r0!, {r1-r11}
     stm r12!, {r1-r11}
@@ -122,9 +105,8 @@ no_std_infer_depthwise_plane:
     subs r3, r3, #1
     str r3, [sp, #68]
     bne 1b
-    add sp, sp, #88
-    pop {r4-r11, pc}
-    .size no_std_infer_depthwise_plane, . - no_std_infer_depthwise_plane
+    nsi_leave 11, 88
+    nsi_end no_std_infer_depthwise_plane
     .purgem nsi_plane_one
     .purgem nsi_plane_both
     .purgem nsi_plane_finish

@@ -1,16 +1,13 @@
 //! A byte for each pixel's element: for cores that multiply and add in one instruction, and those with many registers.
-#![cfg_attr(armv7m, allow(unsafe_code))]
+#![cfg_attr(nsi_armv7m, allow(unsafe_code))]
 
 use core::cell::Cell;
 
-#[cfg(armv7m)]
+#[cfg(nsi_armv7m)]
 use crate::kernels::scalar::Patch;
 use crate::kernels::scalar::{Block, PIXELS, Weights};
 
-#[cfg(armv7m)]
-core::arch::global_asm!(include_str!("single.s"), options(raw));
-
-#[cfg(armv7m)]
+#[cfg(nsi_armv7m)]
 #[repr(C)]
 struct Product {
     panel: *const i8,
@@ -22,7 +19,7 @@ struct Product {
     stride: usize,
 }
 
-#[cfg(armv7m)]
+#[cfg(nsi_armv7m)]
 #[repr(C)]
 struct Fill {
     source: *const i8,
@@ -34,8 +31,8 @@ struct Fill {
     runs: usize,
 }
 
-#[cfg(armv7m)]
-unsafe extern "C" {
+#[cfg(nsi_armv7m)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_single(arguments: *const Product);
     fn no_std_infer_single_fill(arguments: *const Fill);
 }
@@ -57,7 +54,7 @@ impl Block for Single {
         slot.set(value);
     }
 
-    #[cfg(armv7m)]
+    #[cfg(nsi_armv7m)]
     fn fill(patch: &Patch<'_>, slots: &[Cell<i8>], pixel: usize) {
         let order = patch.order;
         let span = (order.runs * patch.row_stride + order.run).checked_sub(patch.row_stride);
@@ -82,7 +79,7 @@ impl Block for Single {
         }
     }
 
-    #[cfg(armv7m)]
+    #[cfg(nsi_armv7m)]
     fn multiply(slots: &[Cell<i8>], weights: &Weights<'_>, output: &[Cell<i8>], stride: usize) {
         let (rows, channels) = (weights.len(), weights.channels.bytes());
         let enough = output.len() >= stride * (PIXELS - 1) + rows * 2 && slots.len() >= weights.pairs * 2 * PIXELS;
@@ -105,7 +102,7 @@ impl Block for Single {
         }
     }
 
-    #[cfg(not(armv7m))]
+    #[cfg(not(nsi_armv7m))]
     fn multiply(slots: &[Cell<i8>], weights: &Weights<'_>, output: &[Cell<i8>], stride: usize) {
         weights.finish(output, stride, |words| {
             let mut sums = [[0_i32; PIXELS]; 2];

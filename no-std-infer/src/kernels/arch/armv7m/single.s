@@ -1,15 +1,4 @@
     // Patches as a panel, and its product with two output channels at a time, for Armv7-M.
-    .syntax unified
-
-    // The upper half of \sum * r2, rounded, and r11 more; less 1 for a negative sum; >> r12; saturated.
-    .macro nsi_single_finish sum, low, high
-    smull \low, \high, \sum, r2
-    adds \low, \low, #0x80000000
-    adc \high, \high, r11
-    add \high, \high, \sum, asr #31
-    asr \high, \high, r12
-    ssat \high, #8, \high
-    .endm
 
     .macro nsi_single_element panel, words, last=
     ldrsb r11, [r1, #\words]
@@ -35,14 +24,8 @@
     // bytes after the pointers.
     // Stack: 0 parameters, 4 their end, 8 output, 12 bytes between pixels, 16 panel, 20 bytes of words to skip, 24 bytes of
     // a row of words, 28 its end, 32 two sums, 40 words.
-    .section .text.no_std_infer_single, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_single
-    .thumb_func
-    .type no_std_infer_single, %function
-no_std_infer_single:
-    push {r4-r11, lr}
-    sub sp, sp, #44
+    nsi_function no_std_infer_single
+    nsi_enter 11, 44
     ldm r0, {r1-r7}
     and r9, r3, #1
     sub r8, r1, #1
@@ -86,17 +69,17 @@ no_std_infer_single:
     str r9, [sp]
     ldrd lr, r0, [sp, #8]
     add r3, r1, r3, lsl #1
-    nsi_single_finish r3, r9, r10
+    nsi_requantise r3, r9, r10, r2, r11, r12
     strb r10, [lr]
     add r4, r1, r4, lsl #1
-    nsi_single_finish r4, r9, r10
+    nsi_requantise r4, r9, r10, r2, r11, r12
     strb r10, [lr, r0]
     add r5, r1, r5, lsl #1
-    nsi_single_finish r5, r9, r10
+    nsi_requantise r5, r9, r10, r2, r11, r12
     strb r10, [lr, r0, lsl #1]
     add r0, r0, r0, lsl #1
     add r6, r1, r6, lsl #1
-    nsi_single_finish r6, r9, r10
+    nsi_requantise r6, r9, r10, r2, r11, r12
     strb r10, [lr, r0]
     // The second channel.
     ldr r3, [sp]
@@ -105,17 +88,17 @@ no_std_infer_single:
     ldr r0, [sp, #12]
     ldrd r9, r10, [sp, #32]
     add r7, r1, r7, asr #7
-    nsi_single_finish r7, r3, r4
+    nsi_requantise r7, r3, r4, r2, r11, r12
     strb r4, [lr, #1]!
     add r8, r1, r8, asr #7
-    nsi_single_finish r8, r3, r4
+    nsi_requantise r8, r3, r4, r2, r11, r12
     strb r4, [lr, r0]
     add r9, r1, r9, asr #7
-    nsi_single_finish r9, r3, r4
+    nsi_requantise r9, r3, r4, r2, r11, r12
     strb r4, [lr, r0, lsl #1]
     add r0, r0, r0, lsl #1
     add r10, r1, r10, asr #7
-    nsi_single_finish r10, r3, r4
+    nsi_requantise r10, r3, r4, r2, r11, r12
     strb r4, [lr, r0]
     add lr, lr, #1
     str lr, [sp, #8]
@@ -123,20 +106,14 @@ no_std_infer_single:
     ldrd r3, r4, [sp]
     cmp r3, r4
     bne 3b
-    add sp, sp, #44
-    pop {r4-r11, pc}
-    .size no_std_infer_single, . - no_std_infer_single
+    nsi_leave 11, 44
+    nsi_end no_std_infer_single
 
     // One pixel's patch into the panel, where its elements lie four bytes apart.
     // r0: arguments: 0 source, 4 target, 8 target of what is left over, 12 quads of a run, 16 bytes left over of a run,
     // 20 bytes from the end of a run to the start of the next, 24 runs, 1 or more.
-    .section .text.no_std_infer_single_fill, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_single_fill
-    .thumb_func
-    .type no_std_infer_single_fill, %function
-no_std_infer_single_fill:
-    push {r4-r9, lr}
+    nsi_function no_std_infer_single_fill
+    nsi_enter 9
     ldm r0, {r1-r7}
 1:  movs r8, r4
     beq 3f
@@ -159,7 +136,6 @@ no_std_infer_single_fill:
 5:  add r1, r1, r6
     subs r7, r7, #1
     bne 1b
-    pop {r4-r9, pc}
-    .size no_std_infer_single_fill, . - no_std_infer_single_fill
-    .purgem nsi_single_finish
+    nsi_leave 9
+    nsi_end no_std_infer_single_fill
     .purgem nsi_single_element

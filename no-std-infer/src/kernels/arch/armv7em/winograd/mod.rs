@@ -1,6 +1,6 @@
 //! Winograd's convolutions: four tiles of output pixels at a time. See [`crate::operators::winograd`].
 
-#[cfg(not(dsp))]
+#[cfg(not(nsi_armv7em))]
 mod model;
 mod product;
 mod tiles;

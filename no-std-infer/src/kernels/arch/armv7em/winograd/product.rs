@@ -11,20 +11,7 @@ use crate::operators::{Form, Winograd};
 /// Bytes of the parameters of a pair of output channels.
 const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
-#[cfg(dsp)]
-assembly!(
-    include_str!("../requantise.s"),
-    include_str!("steps.s"),
-    include_str!("product_2x2.s"),
-    include_str!("../requantise.s"),
-    include_str!("steps.s"),
-    include_str!("product_4x4.s"),
-    include_str!("../requantise.s"),
-    include_str!("steps.s"),
-    include_str!("product_stride_2.s")
-);
-
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 #[repr(C)]
 struct Arguments {
     panel: *const i8,
@@ -39,8 +26,8 @@ struct Arguments {
     second_output: *mut i8,
 }
 
-#[cfg(dsp)]
-unsafe extern "C" {
+#[cfg(nsi_armv7em)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_product_2x2(arguments: *const Arguments);
     fn no_std_infer_product_4x4(arguments: *const Arguments);
     fn no_std_infer_product_stride_2(arguments: *const Arguments);
@@ -50,7 +37,7 @@ unsafe extern "C" {
 #[derive(Clone, Copy)]
 pub struct Loop {
     form: Form,
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     code: unsafe extern "C" fn(*const Arguments),
 }
 
@@ -60,7 +47,7 @@ impl Loop {
     pub fn of(form: Form) -> Self {
         Self {
             form,
-            #[cfg(dsp)]
+            #[cfg(nsi_armv7em)]
             code: match form {
                 Form::F2x2 => no_std_infer_product_2x2,
                 Form::F4x4 => no_std_infer_product_4x4,
@@ -115,7 +102,7 @@ impl<'a> Product<'a> {
         if !rows_fit || first.len() < needed || (large && second.len() < needed) {
             return false;
         }
-        #[cfg(dsp)]
+        #[cfg(nsi_armv7em)]
         // SAFETY: the loops keep the calling convention, and this is the one of `form`. They read `panel_len` bytes of the panel and for each of `rows`
         // `row_len` bytes of words and `PARAMETERS_LEN` of parameters, which the slices hold, in words at multiples of 4;
         // the number of steps, twice `quads`, is at least 2 and at most half of `channels_max`. They write two bytes a row for
@@ -139,12 +126,12 @@ impl<'a> Product<'a> {
             };
             (self.run.code)(&arguments);
         }
-        #[cfg(not(dsp))]
+        #[cfg(not(nsi_armv7em))]
         self.model(rows, targets, strides);
         true
     }
 
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     fn model(&self, rows: Range<usize>, targets: [Target<'_>; 2], [row_stride, pixel_stride]: [usize; 2]) {
         use super::super::insn::requantise;
         use super::model::outputs;
@@ -174,7 +161,7 @@ impl<'a> Product<'a> {
     }
 
     /// The sum of an element's products over all input channels.
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     fn element_sum(&self, words: &[u8], [element, channel, tile]: [usize; 3]) -> i32 {
         let steps = element * 2 * self.quads..(element + 1) * 2 * self.quads;
         steps.fold(0, |sum, step| {

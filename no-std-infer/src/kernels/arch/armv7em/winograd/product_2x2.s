@@ -3,16 +3,11 @@
     //     24 bytes between pixels, 28 bytes between rows, 32 end of the panel
     // On the stack, for each row of elements: a head of 20 bytes, four addresses to jump to and the end of the panel; below
     // it 32 bytes each: sums of elements 2, of 2 and 1, of 0 to 2 (left), of 1 less 2 less 3 (right).
-    .syntax unified
-    .section .text.no_std_infer_product_2x2, "ax", %progbits
-    .p2align 2
+    nsi_versioned nsi_section, no_std_infer_product_2x2
     // From the first step of one element to that of the next.
 14: .word 11f - 10f
 15: .word 12f - 11f
 16: .word 13f - 12f
-    .global no_std_infer_product_2x2
-    .thumb_func
-    .type no_std_infer_product_2x2, %function
 
     // Two tiles' pixels in one column, twice their sums with the bias: in r0 and r1 the upper ones, in r6 and r7 the lower.
     .macro nsi_pixels sums
@@ -32,16 +27,8 @@
     sub r7, r7, r3, asr #1
     .endm
 
-no_std_infer_product_2x2:
-    push {r4-r11, lr}
-    sub sp, sp, #52
-    ldm r0, {r1-r9}
-    mov r10, #44
-    mul r2, r2, r10
-    adr r10, 10f
-    add r10, r10, r2
-    orr r10, r10, #1
-    str r10, [sp, #32]
+    nsi_versioned nsi_start, no_std_infer_product_2x2
+    nsi_product_begin 52
     ldr r11, 14b
     add r10, r10, r11
     str r10, [sp, #36]
@@ -57,14 +44,19 @@ no_std_infer_product_2x2:
 1:  ldr r9, [sp]
     add r10, sp, #32
     ldm r10, {r0-r4}
+    nsi_rows 52, 148, 0, 4
 2:  push {r0-r4}
+    nsi_rows 52, 148, 20
     nsi_step 1
     nsi_steps 10, 0, 31
     push {r0-r7}
+    nsi_rows 52, 148, 52
     nsi_steps 11, 36, 32
     push {r0-r7}
+    nsi_rows 52, 148, 84
     nsi_steps 12, 72, 32
     push {r0-r7}
+    nsi_rows 52, 148, 116
     add r12, sp, #32
     ldm r12, {r0-r7}
     ldrd r10, r11, [sp, #64]
@@ -81,28 +73,12 @@ no_std_infer_product_2x2:
     sub r7, r7, lr, lsl #1
     nsi_steps 13, 108, 32
     push {r0-r7}
+    nsi_rows 52, 148, 148
     add r10, sp, #128
     ldm r10, {r0-r4}
     cmp r9, r4
     bne.w 2b
 
-    str r8, [sp, #(592 + 8)]
-    nsi_channel 0, 592
-    nsi_channel 1, 592
-    add sp, sp, #592
-    ldr r8, [sp, #8]
-    ldr r0, [sp, #20]
-    add r0, r0, #2
-    str r0, [sp, #20]
-    ldrd r1, r2, [sp, #12]
-    cmp r1, r2
-    bne.w 1b
-    add sp, sp, #52
-    pop {r4-r11, pc}
-    .size no_std_infer_product_2x2, . - no_std_infer_product_2x2
-    .purgem nsi_step
-    .purgem nsi_steps
-    .purgem nsi_requantise
+    nsi_product_finish 52, 592
+    nsi_end no_std_infer_product_2x2
     .purgem nsi_pixels
-    .purgem nsi_two_pixels
-    .purgem nsi_channel

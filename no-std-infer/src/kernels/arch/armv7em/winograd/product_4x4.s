@@ -5,12 +5,6 @@
     //     and 68 bytes between rows, as many times; 100 panel, 104 end of the parameters, 108 words, 112 bytes between
     //     pixels, 116 the step to start with, 120 end of the panel.
     // Below it, for each element 40 bytes: its eight sums, then the last two of these.
-    .syntax unified
-    .section .text.no_std_infer_product_4x4, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_product_4x4
-    .thumb_func
-    .type no_std_infer_product_4x4, %function
 
     // Transforms a column of two tiles' sums: element 0 is 600 + \at bytes from r12, the next ones 240 bytes lower each.
     // Four sums take the place of the upper elements: times 24, 12, 6 and 12.
@@ -85,9 +79,8 @@
     add r8, r8, r0
     .endm
 
-no_std_infer_product_4x4:
-    push {r4-r11, lr}
-    sub sp, sp, #124
+    nsi_function no_std_infer_product_4x4
+    nsi_enter 11, 124
     ldm r0, {r1-r10}
     mov r11, #44
     mul r2, r2, r11
@@ -125,14 +118,18 @@ no_std_infer_product_4x4:
     strd r10, r11, [sp, #24]
 1:  ldr r9, [sp, #100]
     ldrd r0, r1, [sp, #116]
+    nsi_rows 124, 40, 0, 1
 2:  push {r0, r1}
+    nsi_rows 124, 40, 8
     nsi_step 1
     nsi_steps 10, 0, 31
     push {r0-r7}
+    nsi_rows 124, 40, 40
     ldrd r0, r1, [sp, #32]
     cmp r9, r1
     bne.w 2b
 
+    .cfi_def_cfa 13, 1440 + 160
     str r8, [sp, #(1440 + 108)]
     add r12, sp, #800
     sub lr, r12, #240
@@ -149,6 +146,10 @@ no_std_infer_product_4x4:
     movt r6, #0x38e3
     ldr lr, [sp, #(1440 + 112)]
     ldr r8, [sp, #1440]
+    // The caller's frame, as DW_CFA_def_cfa_expression: 128 bytes above the zero, the first one from 1440 bytes above the
+    // stack's top on.
+    .cfi_escape 0x0f, 15, 0x7d, (1440 - 4) & 0x7f | 0x80, (1440 - 4) >> 7, 0x23, 4, 0x12, 0x06, 0x30, 0x2e, 0x28, 0xf7, 0xff
+    .cfi_escape 0x23, 128 & 0x7f | 0x80, 128 >> 7
 4:  ldr r0, [sp, #(1440 + 36)]
     ldm r0, {r9-r12}
     nsi_row 0, 3
@@ -164,6 +165,7 @@ no_std_infer_product_4x4:
     bne.w 4b
 
     add sp, sp, #(1440 - 32)
+    .cfi_def_cfa 13, 160
     ldm sp, {r0-r7}
     add r0, r0, #2
     add r1, r1, #2
@@ -188,14 +190,8 @@ no_std_infer_product_4x4:
     ldrd r1, r8, [sp, #104]
     cmp r0, r1
     bne.w 1b
-    add sp, sp, #124
-    pop {r4-r11, pc}
-    .size no_std_infer_product_4x4, . - no_std_infer_product_4x4
-    .purgem nsi_step
-    .purgem nsi_steps
-    .purgem nsi_requantise
-    .purgem nsi_channel
-    .purgem nsi_two_pixels
+    nsi_leave 11, 124
+    nsi_end no_std_infer_product_4x4
     .purgem nsi_column
     .purgem nsi_pixel
     .purgem nsi_row

@@ -3,15 +3,10 @@
     //     24 bytes between pixels, 28 bytes between rows, 32 end of the panel
     // On the stack, for each row of elements: a head of 16 bytes, three addresses to jump to and the end of the panel; below
     // it 32 bytes each: sums of element 0, of 0 to 2 (left), of 0, 3 and 4 (right).
-    .syntax unified
-    .section .text.no_std_infer_product_stride_2, "ax", %progbits
-    .p2align 2
+    nsi_versioned nsi_section, no_std_infer_product_stride_2
     // From the first step of one run of steps to that of the next.
 14: .word 11f - 10f
 15: .word 12f - 11f
-    .global no_std_infer_product_stride_2
-    .thumb_func
-    .type no_std_infer_product_stride_2, %function
 
     // Two tiles' pixels in one column, twice their sums with the bias: in r0 and r1 the upper ones, in r6 and r7 the lower.
     .macro nsi_pixels sums
@@ -32,16 +27,8 @@
     add r7, r3, r7, lsl #1
     .endm
 
-no_std_infer_product_stride_2:
-    push {r4-r11, lr}
-    sub sp, sp, #48
-    ldm r0, {r1-r9}
-    mov r10, #44
-    mul r2, r2, r10
-    adr r10, 10f
-    add r10, r10, r2
-    orr r10, r10, #1
-    str r10, [sp, #32]
+    nsi_versioned nsi_start, no_std_infer_product_stride_2
+    nsi_product_begin 48
     add r10, r10, r2
     ldr r11, 14b
     add r10, r10, r11
@@ -54,38 +41,26 @@ no_std_infer_product_stride_2:
 1:  ldr r9, [sp]
     add r10, sp, #32
     ldm r10, {r0-r3}
+    nsi_rows 48, 112, 0, 3
 2:  push {r0-r3}
+    nsi_rows 48, 112, 16
     nsi_step 1
     nsi_steps 10, 0, 15
     push {r0-r7}
+    nsi_rows 48, 112, 48
     nsi_steps 11, 36, 32
     push {r0-r7}
+    nsi_rows 48, 112, 80
     add r10, sp, #32
     ldm r10, {r0-r7}
     nsi_steps 12, 72, 32
     push {r0-r7}
+    nsi_rows 48, 112, 112
     add r10, sp, #96
     ldm r10, {r0-r3}
     cmp r9, r3
     bne.w 2b
 
-    str r8, [sp, #(560 + 8)]
-    nsi_channel 0, 560
-    nsi_channel 1, 560
-    add sp, sp, #560
-    ldr r8, [sp, #8]
-    ldr r0, [sp, #20]
-    add r0, r0, #2
-    str r0, [sp, #20]
-    ldrd r1, r2, [sp, #12]
-    cmp r1, r2
-    bne.w 1b
-    add sp, sp, #48
-    pop {r4-r11, pc}
-    .size no_std_infer_product_stride_2, . - no_std_infer_product_stride_2
-    .purgem nsi_step
-    .purgem nsi_steps
-    .purgem nsi_requantise
+    nsi_product_finish 48, 560
+    nsi_end no_std_infer_product_stride_2
     .purgem nsi_pixels
-    .purgem nsi_two_pixels
-    .purgem nsi_channel

@@ -6,10 +6,7 @@ use core::cell::Cell;
 use crate::operators::Form;
 use crate::operators::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
 
-#[cfg(dsp)]
-assembly!(include_str!("tiles_2x2.s"), include_str!("tiles_4x4.s"), include_str!("tiles_stride_2.s"));
-
-#[cfg(dsp)]
+#[cfg(nsi_armv7em)]
 #[repr(C)]
 struct Arguments {
     source: *const i8,
@@ -20,8 +17,8 @@ struct Arguments {
     quads: usize,
 }
 
-#[cfg(dsp)]
-unsafe extern "C" {
+#[cfg(nsi_armv7em)]
+crate::kernels::arch::assembly! {
     fn no_std_infer_tiles_2x2(arguments: *const Arguments);
     fn no_std_infer_tiles_4x4(arguments: *const Arguments);
     fn no_std_infer_tiles_stride_2(arguments: *const Arguments);
@@ -31,7 +28,7 @@ unsafe extern "C" {
 #[derive(Clone, Copy)]
 pub struct Loop {
     form: Form,
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     code: unsafe extern "C" fn(*const Arguments),
 }
 
@@ -41,7 +38,7 @@ impl Loop {
     pub fn of(form: Form) -> Self {
         Self {
             form,
-            #[cfg(dsp)]
+            #[cfg(nsi_armv7em)]
             code: match form {
                 Form::F2x2 => no_std_infer_tiles_2x2,
                 Form::F4x4 => no_std_infer_tiles_4x4,
@@ -63,7 +60,7 @@ pub struct Tiles<'a> {
     /// Bytes that are read.
     needed: usize,
     /// For what lies between inputs and panel.
-    #[cfg(dsp)]
+    #[cfg(nsi_armv7em)]
     columns: &'a [Cell<i8>],
     panel: &'a [Cell<i8>],
 }
@@ -86,7 +83,7 @@ impl<'a> Tiles<'a> {
             channels,
             pitch,
             needed,
-            #[cfg(dsp)]
+            #[cfg(nsi_armv7em)]
             columns,
             panel,
         })
@@ -99,7 +96,7 @@ impl<'a> Tiles<'a> {
         if source.len() < self.needed || half * COLUMNS >= TILES * self.run.form.tile() {
             return;
         }
-        #[cfg(dsp)]
+        #[cfg(nsi_armv7em)]
         // SAFETY: the loops keep the calling convention, and this is the one of `form`. They read as many words as there are groups of four channels of each
         // of `span` columns in `tile_rows` rows, `channels` and `pitch` bytes apart, `needed` bytes in all, which need no
         // alignment. They write and read `columns_len` bytes of `columns`, and write in each 16 bytes of the panel's `panel_len`
@@ -113,11 +110,11 @@ impl<'a> Tiles<'a> {
             let arguments = Arguments { source, pitch: self.pitch, columns, channels: self.channels, panel, quads };
             (self.run.code)(&arguments);
         }
-        #[cfg(not(dsp))]
+        #[cfg(not(nsi_armv7em))]
         self.model(source, half);
     }
 
-    #[cfg(not(dsp))]
+    #[cfg(not(nsi_armv7em))]
     fn model(&self, source: &[Cell<i8>], half: usize) {
         use super::model::{Axis, spread};
 

@@ -3,12 +3,6 @@
     //     channels (1 or more)
     // On the stack: 0 columns, 4 panel, 8 rows to do (before: nothing), 12 pairs of
     //     channels (before: bytes between columns), 16 bytes of all ten columns, 20 groups to do, 24 all groups
-    .syntax unified
-    .section .text.no_std_infer_tiles_2x2, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_tiles_2x2
-    .thumb_func
-    .type no_std_infer_tiles_2x2, %function
 
     // Vertically, two channels: r8-r11 hold rows 0-3; a row of the result has ten columns of 4 bytes.
     .macro nsi_vertical at
@@ -26,9 +20,8 @@
     .endif
     .endm
 
-no_std_infer_tiles_2x2:
-    push {r4-r11, lr}
-    sub sp, sp, #28
+    nsi_function no_std_infer_tiles_2x2
+    nsi_enter 11, 28
     ldm r0, {r0, r4-r8}
     strd r5, r7, [sp]
     mov r9, r8
@@ -116,7 +109,6 @@ no_std_infer_tiles_2x2:
     subs r5, r5, #1
     str r5, [sp, #8]
     bne 3b
-    add sp, sp, #28
-    pop {r4-r11, pc}
-    .size no_std_infer_tiles_2x2, . - no_std_infer_tiles_2x2
+    nsi_leave 11, 28
+    nsi_end no_std_infer_tiles_2x2
     .purgem nsi_vertical

@@ -3,12 +3,6 @@
     //     channels (1 or more)
     // On the stack: 0 end of the columns, 4 bytes between columns, 8 columns, 12 first row, 16 groups to do, 20 panel,
     //     24 bytes between elements, 28 bytes between rows, 32 end of the columns' rows
-    .syntax unified
-    .section .text.no_std_infer_tiles_4x4, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_tiles_4x4
-    .thumb_func
-    .type no_std_infer_tiles_4x4, %function
 
     // Vertically, two channels of rows 0, 2 and 4 in r4-r6: element 0, and what the others take of these rows: \p for
     // elements 1 and 2, \a for 3 and 4. A row of the result has ten columns of 4 bytes.
@@ -87,22 +81,9 @@
     add r2, r2, #\target
     .endm
 
-no_std_infer_tiles_4x4:
-    push {r4-r11, lr}
-    sub sp, sp, #36
-    ldm r0, {r0-r5}
-    add r6, r2, #40
-    strd r6, r3, [sp]
-    strd r2, r0, [sp, #8]
-    strd r5, r4, [sp, #16]
-    lsl r5, r5, #5
-    strd r5, r1, [sp, #24]
-    add r6, r2, #240
-    str r6, [sp, #32]
-    mov r3, r2
-    mov r2, r1
-1:  add r1, r0, r2
-    add r1, r1, r2, lsl #1
+    nsi_function no_std_infer_tiles_4x4
+    nsi_tiles_begin 40, 240
+    nsi_tiles_group
 2:  ldr r4, [r0]
     ldr r5, [r0, r2, lsl #1]
     ldr r6, [r1, r2]
@@ -112,12 +93,7 @@ no_std_infer_tiles_4x4:
     ldr r5, [r1]
     nsi_odd 0, r7, r8, r6, 1, 0
     nsi_odd 240, r9, r10, r7, 0, 8
-    ldrd r4, r5, [sp]
-    add r0, r0, r5
-    add r1, r1, r5
-    add r3, r3, #4
-    cmp r3, r4
-    bne 2b
+    nsi_tiles_next_column
 
     // Row by row, both pairs of channels of both tiles.
     ldr r0, [sp, #8]
@@ -140,18 +116,8 @@ no_std_infer_tiles_4x4:
     cmp r0, r4
     bne 3b
 
-    ldrd r3, r0, [sp, #8]
-    ldrd r4, r5, [sp, #16]
-    add r0, r0, #4
-    str r0, [sp, #12]
-    ldr r2, [sp, #28]
-    add r5, r5, #32
-    subs r4, r4, #1
-    strd r4, r5, [sp, #16]
-    bne.w 1b
-    add sp, sp, #36
-    pop {r4-r11, pc}
-    .size no_std_infer_tiles_4x4, . - no_std_infer_tiles_4x4
+    nsi_tiles_finish
+    nsi_end no_std_infer_tiles_4x4
     .purgem nsi_even
     .purgem nsi_odd
     .purgem nsi_horizontal

@@ -3,12 +3,6 @@
     //     channels (1 or more)
     // On the stack: 0 end of the columns, 4 bytes between columns, 8 columns, 12 first row, 16 groups to do, 20 panel,
     //     24 bytes between elements, 28 bytes between rows, 32 end of the columns' rows
-    .syntax unified
-    .section .text.no_std_infer_tiles_stride_2, "ax", %progbits
-    .p2align 2
-    .global no_std_infer_tiles_stride_2
-    .thumb_func
-    .type no_std_infer_tiles_stride_2, %function
 
     // Vertically, two channels of rows 0-4 in r4-r8; lr is 0. A row of the result has 17 columns of 4 bytes.
     .macro nsi_vertical at, rotation
@@ -43,23 +37,10 @@
     strd r7, r11, [r1, #\at]
     .endm
 
-no_std_infer_tiles_stride_2:
-    push {r4-r11, lr}
-    sub sp, sp, #36
-    ldm r0, {r0-r5}
-    add r6, r2, #68
-    strd r6, r3, [sp]
-    strd r2, r0, [sp, #8]
-    strd r5, r4, [sp, #16]
-    lsl r5, r5, #5
-    strd r5, r1, [sp, #24]
-    add r6, r2, #680
-    str r6, [sp, #32]
-    mov r3, r2
-    mov r2, r1
+    nsi_function no_std_infer_tiles_stride_2
+    nsi_tiles_begin 68, 680
     mov lr, #0
-1:  add r1, r0, r2
-    add r1, r1, r2, lsl #1
+    nsi_tiles_group
 2:  ldr r4, [r0]
     ldr r5, [r0, r2]
     ldr r6, [r0, r2, lsl #1]
@@ -67,12 +48,7 @@ no_std_infer_tiles_stride_2:
     ldr r8, [r1, r2]
     nsi_vertical 0, 0
     nsi_vertical 340, 8
-    ldrd r4, r5, [sp]
-    add r0, r0, r5
-    add r1, r1, r5
-    add r3, r3, #4
-    cmp r3, r4
-    bne 2b
+    nsi_tiles_next_column
 
     // Row by row of the first pair of channels, then of the second.
     ldr r0, [sp, #8]
@@ -93,18 +69,8 @@ no_std_infer_tiles_stride_2:
     add r1, r1, #16
     b 3b
 
-4:  ldrd r3, r0, [sp, #8]
-    ldrd r4, r5, [sp, #16]
-    add r0, r0, #4
-    str r0, [sp, #12]
-    ldr r2, [sp, #28]
-    add r5, r5, #32
-    mov lr, #0
-    subs r4, r4, #1
-    strd r4, r5, [sp, #16]
-    bne.w 1b
-    add sp, sp, #36
-    pop {r4-r11, pc}
-    .size no_std_infer_tiles_stride_2, . - no_std_infer_tiles_stride_2
+4:  mov lr, #0
+    nsi_tiles_finish
+    nsi_end no_std_infer_tiles_stride_2
     .purgem nsi_vertical
     .purgem nsi_horizontal

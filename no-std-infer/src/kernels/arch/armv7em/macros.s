@@ -1,6 +1,5 @@
     // Requantises \x, twice a sum with its bias, into \t: \m mantissa, \c rounding, \r shift. With \to the result goes
-    // there, which may be \x. The files that use it forget it at their end.
-    .syntax unified
+    // there, which may be \x.
     .macro nsi_requantise x, t, m=r10, c=r11, r=r12, to
     smmlar \t, \x, \m, \c
     add \t, \t, \x, asr #31

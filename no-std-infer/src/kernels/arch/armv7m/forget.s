@@ -1,0 +1,1 @@
+    .purgem nsi_requantise
