@@ -150,6 +150,31 @@ fn links_are_found() {
     assert_eq!(anchors(text), BTreeSet::from(["a-b-c-d".to_owned()]));
 }
 
+/// Blocks of Rust.
+fn rust_blocks(markdown: &str) -> Vec<&str> {
+    let blocks = markdown.split("```rust\n").skip(1);
+    blocks.filter_map(|block| block.split_once("```")).map(|(block, _)| block).collect()
+}
+
+#[test]
+fn programs_for_own_firmware_are_those_that_are_built_and_run() {
+    let sources: Vec<String> =
+        files(&root().join("firmware-example/own/src"), "rs").iter().map(|path| read(path)).collect();
+    let page = read(&root().join("docs/own-firmware.md"));
+    let shown = rust_blocks(&page);
+    assert!(shown.len() >= 4, "the page shows programs");
+    for block in shown {
+        let built = sources.iter().any(|source| source.contains(block));
+        assert!(built, "no file of firmware-example/own holds\n{block}");
+    }
+}
+
+#[test]
+fn blocks_of_rust_are_found() {
+    let text = "```sh\nls\n```\n```rust\nlet a;\n```\nprose `rust`\n```rust\nlet b;\n```\n";
+    assert_eq!(rust_blocks(text), ["let a;\n", "let b;\n"]);
+}
+
 /// Everything in a text that looks like the path of a Rust file.
 fn rust_paths(text: &str) -> BTreeSet<&str> {
     let path = |c: char| c.is_ascii_alphanumeric() || "_-./".contains(c);
@@ -186,6 +211,8 @@ fn the_code_map_is_the_tree() {
         "firmware-example/boards/mps2/src/bin",
         "firmware-example/boards/openmv-h7/src",
         "firmware-example/boards/pico2/src",
+        "firmware-example/own/src",
+        "firmware-example/own/src/bin",
         "firmware-example/parts/src",
         "firmware-example/rig/src",
         "firmware-example/rig/src/bin",
@@ -207,6 +234,7 @@ fn dependencies_point_one_way() {
         ("firmware-example/boards/openmv-h7/Cargo.toml", &["host-trainer", "rig", "mps2"]),
         ("firmware-example/boards/pico2/Cargo.toml", &["host-trainer", "rig", "mps2"]),
         ("firmware-example/parts/Cargo.toml", &["host-trainer", "rig", "mps2"]),
+        ("firmware-example/own/Cargo.toml", &["host-trainer", "rig"]),
         ("firmware-example/rig/Cargo.toml", &["host-trainer"]),
     ] {
         let text = read(&root().join(manifest));

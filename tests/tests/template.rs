@@ -8,16 +8,18 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::{QEMU, TARGET, cargo, missing};
+use host_trainer::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
-use no_std_device::link::{Message, Request, encode};
+use no_std_device::link::{Failure, Message, Picture, Receiver, Request, Response, decode, encode};
+use no_std_infer::Model;
 use tests::needing::trial;
 
 /// What the built-in picture shows.
 const CLASS: &str = "happy";
 /// How often it is classified.
 const FRAMES: usize = 3;
-/// Requests that a host sends at once: more bytes than the link's queue holds.
-const REQUESTS: u32 = 40;
+/// Length of an input that a host sends: more bytes than the link's queue holds, and no network's input.
+const INPUT_LEN: usize = 400;
 
 fn main() {
     let missing = missing();
@@ -90,26 +92,37 @@ fn new_firmware_prints_the_class(name: &str, machine: &str) -> Result<()> {
     run(build(name, machine)?)
 }
 
-/// All requests are answered though the firmware asks for the link's bytes only between frames, of which there are few, and
-/// the UART holds one byte.
+/// A request arrives whole though the firmware asks for the link's bytes only between frames, of which there are few, and the
+/// UART holds one byte.
 fn a_host_is_heard_while_the_network_runs() -> Result<()> {
     let mut firmware = build("camera-link", "mps2-an386")?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     firmware.args(["-serial", &format!("tcp:{}", listener.local_addr()?)]);
     let host = std::thread::spawn(move || -> Result<Vec<u8>> {
         let mut link = listener.accept()?.0;
-        for id in 1..=REQUESTS {
-            link.write_all(encode(&Message { id, body: Request::Hello }, &mut [0; 64])?)?;
-        }
+        let request = Message { id: 1, body: Request::Infer(Picture::Input(&[0xA5; INPUT_LEN])) };
+        link.write_all(encode(&request, &mut [0; 2 * INPUT_LEN])?)?;
         let mut answers = Vec::new();
         link.read_to_end(&mut answers)?;
         Ok(answers)
     });
     run(firmware)?;
-    let answers = host.join().ok().context("the host's thread failed")??;
-    let name = b"camera-link (mps2-an386 in QEMU)";
-    let right = |answer: &&[u8]| answer.windows(name.len()).any(|part| part == name);
-    let answered = answers.split(|&byte| byte == 0).filter(right).count();
-    ensure!(answered == REQUESTS as usize, "{answered} of {REQUESTS} requests were answered");
+    let bytes = host.join().ok().context("the host's thread failed")??;
+    let mut memory = heapless::Vec::<u8, 256>::new();
+    let mut receiver = Receiver::new(&mut memory);
+    let mut found = None;
+    for &byte in &bytes {
+        if let Some(answer) = receiver.push(byte) {
+            found = Some(decode::<Response<'_>>(answer?)?.body == refusal()?);
+        }
+    }
+    ensure!(found == Some(true), "the request was not answered: {bytes:?}");
     Ok(())
+}
+
+/// What the firmware answers to an input of this length.
+fn refusal() -> Result<Response<'static>> {
+    let blob = read_blob(&root()?.join("data/faces.blob"))?;
+    let expected = Model::parse(&blob)?.info().input.tensor.len() as u32;
+    Ok(Response::Error(Failure::InputLength { expected, found: INPUT_LEN as u32 }))
 }

@@ -6,7 +6,7 @@ use core::panic::PanicInfo;
 use core::slice;
 
 use cortex_m::Peripherals;
-use cortex_m::peripheral::CPUID;
+use cortex_m::peripheral::{CPUID, SYST};
 use cortex_m_rt::{ExceptionFrame, exception};
 use cortex_m_semihosting::debug;
 use no_std_infer::format::{HEADER_LEN, total_len};
@@ -58,7 +58,13 @@ impl Mps2 {
     #[must_use]
     pub fn start() -> Self {
         let Some(peripherals) = Peripherals::take() else { exit(false) };
-        Self { uarts: uart::start(), clock: Ticks::start(peripherals.SYST), psram: Psram(()) }
+        Self::start_with(peripherals.SYST)
+    }
+
+    /// The same where something else, such as RTIC, has taken the core's peripherals: there is one timer.
+    #[must_use]
+    pub fn start_with(timer: SYST) -> Self {
+        Self { uarts: uart::start(), clock: Ticks::start(timer), psram: Psram(()) }
     }
 }
 

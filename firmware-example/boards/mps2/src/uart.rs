@@ -50,20 +50,24 @@ pub struct Uart<const NUMBER: usize> {
 /// Starts the UARTs. To be called once: a second call panics.
 pub(crate) fn start() -> (Uart<0>, Uart<1>, Uart<2>) {
     let [first, second, third] = QUEUES.take();
-    (Uart::start(first), Uart::start(second), Uart::start(third))
+    let [first, second, third] = [(0, first), (1, second), (2, third)].map(|(uart, queue)| switch_on(uart, queue));
+    (Uart { received: first }, Uart { received: second }, Uart { received: third })
+}
+
+/// Switches a UART on; gives what it receives.
+fn switch_on(uart: usize, queue: &'static mut Queue<u8, QUEUE_LEN>) -> Consumer<'static, u8> {
+    let (sender, received) = queue.split();
+    if let Some(receiver) = RECEIVERS.get(uart) {
+        interrupt::free(|section| receiver.borrow(section).set(Some(sender)));
+    }
+    set(uart, BAUD_DIVIDER, SMALLEST_DIVIDER);
+    set(uart, CONTROL, SEND_AND_RECEIVE | RECEIVE_INTERRUPT);
+    // SAFETY: no critical section relies on this interrupt being masked.
+    unsafe { NVIC::unmask(ReceiveInterrupt(uart as u16)) };
+    received
 }
 
 impl<const NUMBER: usize> Uart<NUMBER> {
-    fn start(queue: &'static mut Queue<u8, QUEUE_LEN>) -> Self {
-        let (sender, received) = queue.split();
-        interrupt::free(|section| RECEIVERS[NUMBER].borrow(section).set(Some(sender)));
-        set(NUMBER, BAUD_DIVIDER, SMALLEST_DIVIDER);
-        set(NUMBER, CONTROL, SEND_AND_RECEIVE | RECEIVE_INTERRUPT);
-        // SAFETY: no critical section relies on this interrupt being masked.
-        unsafe { NVIC::unmask(ReceiveInterrupt(NUMBER as u16)) };
-        Self { received }
-    }
-
     /// Whether bytes wait. One that found the queue full waits in the UART: the interrupt is called for it once more.
     fn ready(&self) -> bool {
         if holds_a_byte(NUMBER) {
