@@ -204,6 +204,6 @@ fn test<K, F, T>(device: &mut Device<'_, '_, K, F, T>) -> Result<SelfTest, Failu
         Err(SelfTestError::Layer(index)) => Ok(SelfTest::Layer(index)),
         Err(SelfTestError::Logits) => Ok(SelfTest::Logits),
         Err(SelfTestError::NoGolden) => Ok(SelfTest::NoGolden),
-        Err(SelfTestError::Arena(_)) => Err(Failure::Model),
+        Err(_) => Err(Failure::Model),
     }
 }

@@ -232,3 +232,53 @@ fn burn_stays_above_the_graph() {
         );
     }
 }
+
+#[test]
+fn the_model_of_the_doc_examples_is_what_its_maker_makes() {
+    let path = root().join("no-std-infer/data/tiny.blob");
+    let made = tests::tiny::blob().unwrap();
+    if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        fs::write(&path, &*made).unwrap();
+    }
+    assert!(
+        fs::read(&path).unwrap() == *made,
+        "{} is old; `UPDATE_EXPECTED=1 cargo test -p tests --test docs` writes the new one",
+        relative(&path)
+    );
+}
+
+/// The public structs and enums of a file, each with the attributes and comments right above it.
+fn public_types(source: &str) -> Vec<(String, String)> {
+    let mut types = Vec::new();
+    let mut above = String::new();
+    for line in source.lines() {
+        let text = line.trim_start();
+        if text.starts_with("#[cfg(test)]") {
+            break;
+        }
+        let name = ["pub struct ", "pub enum "].iter().find_map(|start| text.strip_prefix(start));
+        if let Some(name) = name.and_then(|rest| rest.split(|c: char| !c.is_alphanumeric()).next()) {
+            types.push((name.to_owned(), above.clone()));
+        }
+        if text.starts_with("#[") || text.starts_with("//") || text.starts_with(|c: char| ")]".contains(c)) {
+            above.push_str(text);
+        } else if !text.starts_with("derive(") {
+            above.clear();
+        }
+    }
+    types
+}
+
+#[test]
+fn defmt_formats_every_public_type_of_the_device_crates() {
+    for name in ["no-std-infer", "no-std-device"] {
+        let sources: Vec<String> = files(&root().join(name).join("src"), "rs").iter().map(|path| read(path)).collect();
+        let types: Vec<_> = sources.iter().flat_map(|source| public_types(source)).collect();
+        assert!(types.len() > 20, "only {} types were found in {name}", types.len());
+        let by_hand = |name: &str| sources.iter().any(|source| source.contains(&format!("defmt::Format for {name}")));
+        let derived = |above: &str| above.contains("cfg_attr(feature = \"defmt\", derive(defmt::Format))");
+        let missing: Vec<_> =
+            types.iter().filter(|(name, above)| !derived(above) && !by_hand(name)).map(|(name, _)| name).collect();
+        assert!(missing.is_empty(), "{name}: no `Format` with the feature `defmt` for {missing:?}");
+    }
+}
