@@ -2,6 +2,7 @@
 //!
 //! No allocation, no float between a frame and its class, and nothing that formats text is linked.
 #![no_std]
+#![warn(missing_debug_implementations)]
 
 #[cfg(test)]
 extern crate std;
@@ -10,6 +11,7 @@ mod app;
 mod board;
 mod inference;
 pub mod link;
+mod log;
 mod serve;
 mod signature;
 #[cfg(test)]

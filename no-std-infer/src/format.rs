@@ -374,6 +374,7 @@ pub struct Golden<'a> {
 /// Named generators of test inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Generator {
     /// Marsaglia's xorshift32 (shifts 13, 17, 5); each state's top byte is one input byte.
     Xorshift32,

@@ -20,6 +20,7 @@
 //! No allocation, no float between the input bytes and the int8 logits, no panic: [`Model::parse`] checks everything,
 //! and afterwards nothing can fail. [`format`](mod@format) is the file, [`fixed`] the rounding.
 #![no_std]
+#![warn(missing_debug_implementations)]
 
 #[cfg(test)]
 extern crate std;
@@ -37,6 +38,8 @@ pub mod golden;
 pub mod image;
 mod interpreter;
 pub mod kernels;
+#[cfg(feature = "defmt")]
+mod log;
 mod model;
 #[doc(hidden)]
 pub mod operators;

@@ -42,7 +42,7 @@ impl<'a> Signed<'a> {
 #[cfg(feature = "defmt")]
 impl defmt::Format for Signed<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Signed {{ key: {=[u8]:02x}, number: {} }}", self.key, self.number);
+        defmt::write!(f, "Signed {{ key: {=[u8]:02x}, number: {} }}", self.key.as_slice(), self.number);
     }
 }
 
