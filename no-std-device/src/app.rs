@@ -15,6 +15,7 @@ use crate::update::Updater;
 
 /// What the application made of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Report {
     /// The class, smoothed over time, and whether it reaches the model's threshold.
     pub decision: Decision,

@@ -10,6 +10,7 @@ use no_std_infer::image::Frame;
 
 /// A board. What it lacks is a [`NoCamera`], [`NoIndicator`] or [`NoFlash`].
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Board<C, L, I, F, K> {
     /// Its name, for people.
     pub name: &'static str,
@@ -64,6 +65,7 @@ pub trait MappedFlash: NorFlash {
 
 /// For boards without a camera.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoCamera;
 
 impl Camera for NoCamera {
@@ -74,6 +76,7 @@ impl Camera for NoCamera {
 
 /// For boards without an indicator.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoIndicator;
 
 impl digital::ErrorType for NoIndicator {
@@ -92,10 +95,12 @@ impl OutputPin for NoIndicator {
 
 /// For boards without flash to write: a flash of no bytes.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoFlash;
 
 /// There is no flash at this place.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OutOfBounds;
 
 impl NorFlashError for OutOfBounds {

@@ -5,6 +5,7 @@ pub const SHIFT_MAX: u8 = 7;
 
 /// What a smoothed output says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decision {
     /// Index of the largest score, the first of equals.
     pub class: usize,
@@ -19,6 +20,7 @@ pub struct Decision {
 /// Scores are outputs in 256ths, `q + 128`; averages are 16 bits with 8 behind the point, and a step is rounded to
 /// nearest.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Smoother<'m> {
     averages: &'m mut [u16],
     shift: u8,

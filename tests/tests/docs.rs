@@ -269,13 +269,19 @@ impl PublicTypes {
             Some("lib" | "mod") => path.parent().unwrap().to_owned(),
             _ => path.with_extension(""),
         };
-        let mut above = String::new();
-        for line in text.lines().map(str::trim_start) {
-            let name = |start: &str| line.strip_prefix(start)?.split(|c: char| !c.is_alphanumeric() && c != '_').next();
-            let declared = name("pub struct ").or(name("pub enum ")).filter(|_| !above.contains("cfg(doctest)"));
+        let (mut above, mut in_macro) = (String::new(), false);
+        for untrimmed in text.lines() {
+            let line = untrimmed.trim_start();
+            let name = |start: &str| {
+                line.strip_prefix(start)?.split(|c: char| !c.is_alphanumeric() && !"_$".contains(c)).next()
+            };
+            // What a macro makes of what it is given is judged by the attributes in its definition.
+            in_macro = if line == "record! {" { true } else { in_macro && untrimmed != "}" };
+            let judged = !line.contains(":ident") && !above.contains("cfg(doctest)");
+            let declared = name("pub struct ").or(name("pub enum ")).filter(|_| judged);
             if let Some(name) = declared {
                 let types = if public { &mut self.here } else { &mut self.elsewhere };
-                types.push((name.to_owned(), above.clone()));
+                types.push((name.to_owned(), if in_macro { "record!".to_owned() } else { above.clone() }));
             }
             let module = name("mod ").or(name("pub mod ")).or(name("pub(crate) mod ")).filter(|_| line.ends_with(';'));
             let files = module.map(|name| [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")]);
@@ -311,9 +317,11 @@ fn defmt_formats_every_public_type_of_the_device_crates() {
             let start = format!("defmt::Format for {name}");
             types.text.contains(&format!("{start} {{")) || types.text.contains(&format!("{start}<"))
         };
-        let derived = |above: &str| above.contains("cfg_attr(feature = \"defmt\", derive(defmt::Format))");
-        let missing: Vec<_> =
-            types.all().filter(|(name, above)| !derived(above) && !by_hand(name)).map(|(name, _)| name).collect();
+        let attribute = "cfg_attr(feature = \"defmt\", derive(defmt::Format))";
+        let derived = |above: &str| above == "record!" || above.contains(attribute);
+        let formatted: BTreeSet<_> = types.all().filter(|(_, above)| derived(above)).map(|(name, _)| name).collect();
+        let names = types.all().map(|(name, _)| name);
+        let missing: Vec<_> = names.filter(|name| !formatted.contains(name) && !by_hand(name)).collect();
         assert!(missing.is_empty(), "{name}: no `Format` with the feature `defmt` for {missing:?}");
     }
 }

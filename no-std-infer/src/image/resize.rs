@@ -72,6 +72,7 @@ impl Resize {
     }
 
     /// Writes one output pixel: rounds the weighted sums of its components and converts their colour.
+    #[inline(always)]
     pub(super) fn write<'o>(&self, sums: [u64; 3], slots: impl Iterator<Item = &'o mut i8>) {
         let sample = sums.map(|sum| axis::divide(sum + self.total.get() / 2, self.total) as u8);
         let pixel = color::convert(sample, self.source.format(), self.color);

@@ -19,6 +19,7 @@ unsafe extern "C" {
 
 /// Two pixels in a word.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Paired;
 
 impl Block for Paired {

@@ -42,6 +42,7 @@ unsafe extern "C" {
 
 /// A byte for each pixel's element.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Single;
 
 impl Block for Single {
