@@ -17,6 +17,7 @@ use crate::update::Updater;
 
 /// What the application made of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Report {
     /// The class, smoothed over time, and whether it reaches the model's threshold.
     pub decision: Decision,
@@ -26,6 +27,7 @@ pub struct Report {
 
 /// What the application did when it was polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event {
     /// Nothing: neither bytes of a host nor a frame were there. The caller may sleep until either arrives.
     Idle,
@@ -39,6 +41,7 @@ pub enum Event {
 
 /// What an application is made of.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Parts<'a, F, T> {
     /// The blob that is built in; runs where no slot holds one.
     pub factory: Option<&'a [u8]>,
@@ -62,7 +65,6 @@ pub struct Parts<'a, F, T> {
 /// A state machine: each [`poll`](Self::poll) does what there is to do and returns. It waits for nothing but the board's link,
 /// where a host reads slowly, and flash; so it runs in a bare loop, in a task of RTIC's or embassy's, or wherever else
 /// something calls it again and again.
-#[derive(Debug)]
 pub struct Application<'a, F: 'static, T> {
     factory: Option<&'a [u8]>,
     linked: &'static Linked,

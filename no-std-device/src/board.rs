@@ -10,6 +10,7 @@ use no_std_infer::image::Frame;
 
 /// A board, but for its flash: models lie there while it is used. What it lacks is a [`NoCamera`] or [`NoIndicator`].
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Board<C, L, I, K> {
     /// Its name, for people.
     pub name: &'static str,
@@ -70,6 +71,7 @@ pub trait MappedFlash: NorFlash {
 
 /// For boards without a camera.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoCamera;
 
 impl Camera for NoCamera {
@@ -80,6 +82,7 @@ impl Camera for NoCamera {
 
 /// For boards without an indicator.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoIndicator;
 
 impl digital::ErrorType for NoIndicator {
@@ -98,10 +101,12 @@ impl OutputPin for NoIndicator {
 
 /// For boards without flash to write: a flash of no bytes.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct NoFlash;
 
 /// There is no flash at this place.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OutOfBounds;
 
 impl NorFlashError for OutOfBounds {

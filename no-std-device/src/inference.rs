@@ -8,6 +8,7 @@ use crate::board::Clock;
 
 /// What one inference cost in [`Clock::UNIT`]s.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Costs {
     /// From the camera's frame to the input; 0 when the input came as it is.
     pub preprocessing: u64,

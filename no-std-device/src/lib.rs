@@ -23,6 +23,7 @@
 //! Its parts also work alone: [`Server`] answers a host about any [`Loaded`] model, [`Updater`] takes blobs into an [`Idle`]
 //! slot, [`SlotPair`] says which slot runs, [`Smoother`] decides over time, [`link`] has the frames and messages.
 #![no_std]
+#![warn(missing_debug_implementations)]
 
 #[cfg(test)]
 extern crate std;
@@ -31,6 +32,7 @@ mod app;
 mod board;
 mod inference;
 pub mod link;
+mod log;
 mod serve;
 mod signature;
 #[cfg(test)]

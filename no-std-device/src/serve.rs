@@ -24,6 +24,7 @@ const DAMAGED_LEN: usize = max_frame_len(4);
 
 /// Memory of a [`Server`], for firmware to keep in a static: lengths in bytes.
 #[derive(Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Buffers<const REQUEST: usize, const RESULTS: usize, const ANSWER: usize> {
     request: Vec<u8, REQUEST>,
     results: Vec<u8, RESULTS>,
@@ -45,7 +46,6 @@ impl<const REQUEST: usize, const RESULTS: usize, const ANSWER: usize> Buffers<RE
 }
 
 /// Memory of a [`Server`], wherever it lies.
-#[derive(Debug)]
 pub struct Memory<'a> {
     /// Holds one request: limits the length of an input or a camera's frame.
     pub request: &'a mut VecView<u8>,
@@ -57,6 +57,7 @@ pub struct Memory<'a> {
 
 /// A blob that can be run.
 #[derive(Clone, Copy, Debug, Yokeable)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Loaded<'m> {
     /// The whole blob.
     pub blob: &'m [u8],
@@ -76,6 +77,7 @@ impl<'m> Loaded<'m> {
 
 /// What requests are about.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Device<'x, 's, K, F, T> {
     /// Name of the board.
     pub name: &'static str,
@@ -103,7 +105,6 @@ pub struct Device<'x, 's, K, F, T> {
 ///     while server.poll(link, &mut device) {}
 /// }
 /// ```
-#[derive(Debug)]
 pub struct Server<'a> {
     /// Bytes of the link that follow the request that was answered last.
     waiting: Deque<u8, CHUNK_LEN>,
@@ -296,6 +297,6 @@ fn test<K: Clock, F, T>(device: &mut Device<'_, '_, K, F, T>) -> Result<SelfTest
         Err(SelfTestError::Layer(index)) => Ok(SelfTest::Layer(index)),
         Err(SelfTestError::Logits) => Ok(SelfTest::Logits),
         Err(SelfTestError::NoGolden) => Ok(SelfTest::NoGolden),
-        Err(SelfTestError::Arena(_)) => Err(Failure::Model),
+        Err(_) => Err(Failure::Model),
     }
 }

@@ -20,6 +20,7 @@ pub trait Trust {
 
 /// Takes every blob: whoever can speak to the device may update it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Anyone;
 
 impl Trust for Anyone {
@@ -34,6 +35,7 @@ impl Trust for Anyone {
 
 /// Takes blobs that the owner of this ed25519 public key has signed, and of those only newer ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Owner(pub [u8; 32]);
 
 impl Trust for Owner {

@@ -19,6 +19,7 @@ const RECORD_LEN: usize = 16;
 
 /// What a slot says about its blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Record {
     /// The higher one runs.
     pub sequence: u32,
@@ -74,6 +75,7 @@ fn checksum(bytes: &[u8; RECORD_LEN]) -> u32 {
 
 /// Two slots, of which one may run.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SlotPair<'s, F> {
     /// The slot whose blob is to run, or any where there is none.
     pub running: &'s mut F,
@@ -113,6 +115,7 @@ impl<'s, F: MappedFlash> SlotPair<'s, F> {
 
 /// The slot that does not run, and what has been written to it.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Idle<'s, F> {
     slot: &'s mut F,
     sequence: u32,
@@ -121,6 +124,7 @@ pub struct Idle<'s, F> {
 
 /// How far an update has come.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Progress {
     len: u32,
     crc: u32,

@@ -8,6 +8,7 @@ pub const SHIFT_MAX: u8 = 7;
 
 /// What a [`Smoother`] keeps of a class: 16-bit averages with 8 bits behind the point.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Average {
     /// Of the logit, `q + 128`.
     logit: u16,
@@ -19,6 +20,7 @@ pub struct Average {
 /// rounded to nearest. The class is that of the largest averaged logit, the first of equals; its averaged probability
 /// says how sure that is. Without smoothing this is exactly the rule of [`Decision`].
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Smoother<'m> {
     /// One a class of the model that is smoothed; none before its first picture, which is taken as it is.
     averages: &'m mut VecView<Average>,
@@ -121,7 +123,8 @@ mod tests {
             let (classes, spread, steps) = (2 + random(999) as usize, 1 + random(255), 1 + random(64) as u8);
             let logits: StdVec<i8> = (0..classes).map(|_| (random(spread) as u8 ^ 0x80) as i8).collect();
             // Grows with the logit, in fewer steps.
-            let output: StdVec<i8> = logits.iter().map(|&logit| ((logit as u8 ^ 0x80) / steps ^ 0x80) as i8).collect();
+            let output: StdVec<i8> =
+                logits.iter().map(|&logit| (((logit as u8 ^ 0x80) / steps) ^ 0x80) as i8).collect();
             let largest = logits.iter().max().unwrap();
             let class = logits.iter().position(|logit| logit == largest).unwrap();
             ambiguous += u32::from(output.iter().position(|q| q == output.iter().max().unwrap()) != Some(class));

@@ -17,6 +17,7 @@ pub const PIECE: usize = 4096;
 
 /// Carries out the steps of an update in the slot that does not run.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Updater<'s, F, T> {
     idle: Option<Idle<'s, F>>,
     trust: T,

@@ -13,6 +13,7 @@ use crate::model::Model;
 
 /// What the scores of one picture say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Decision {
     /// The class: index of the largest logit, the first of equals.
     pub class: usize,

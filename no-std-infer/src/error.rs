@@ -6,6 +6,8 @@ use crate::operators::Kernel;
 
 /// Why a blob cannot be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Error {
     /// The bytes do not start at a multiple of [`ALIGN`](crate::format::ALIGN).
     Misaligned,
@@ -67,6 +69,8 @@ pub enum Error {
 
 /// What is wrong with an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum OpError {
     /// The record cannot be decoded.
     Undecodable,

@@ -4,6 +4,7 @@
 
 /// A positive real factor `mantissa · 2^(shift − 31)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Multiplier {
     /// Q31 mantissa: 0, or 2^30 and above.
     pub mantissa: i32,
@@ -33,6 +34,7 @@ impl Multiplier {
 /// LiteRT's reference kernel (2.3.0) scales the sums of FULLY_CONNECTED in double precision, those of the other
 /// operators by a [`Multiplier`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct DoubleMultiplier {
     /// The double's bits. Positive and normal.
     pub bits: u64,

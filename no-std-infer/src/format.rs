@@ -197,6 +197,7 @@ pub(crate) const fn records(blob: &[u8]) -> &[[u8; RECORD_LEN]] {
 
 /// The fields of the fixed header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// Number of entries in the section table.
     pub sections: u16,
@@ -247,6 +248,7 @@ pub fn blob_crc_with(blob: &[u8], piece: usize, mut after: impl FnMut()) -> u32 
 
 /// One entry of the section table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Section {
     /// What the section holds, see [`section`].
     pub id: u32,
@@ -294,6 +296,7 @@ impl Section {
 
 /// An activation tensor in the arena: int8, HWC, `real = scale · (q − zero_point)`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Tensor {
     /// First byte in the arena.
     pub offset: u32,
@@ -353,6 +356,7 @@ impl Tensor {
 
 /// When a classifier should rather not answer, found on images that were not trained on.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Calibration {
     /// The model answers when the byte of its class's probability, in 256ths, is this or more.
     pub threshold: u8,
@@ -366,6 +370,7 @@ pub struct Calibration {
 
 /// Test vector that a device can run by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Golden<'a> {
     /// Makes the input from the seed.
     pub generator: Generator,
@@ -379,6 +384,8 @@ pub struct Golden<'a> {
 
 /// Named generators of test inputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Generator {
     /// Marsaglia's xorshift32 (shifts 13, 17, 5); each state's top byte is one input byte.
     Xorshift32,

@@ -9,6 +9,8 @@ use crate::model::{Model, tensor_crc};
 
 /// Why a self-test failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum SelfTestError {
     /// The blob holds no golden vector.
     NoGolden,

@@ -25,6 +25,7 @@ struct Next {
 
 /// What [`Interpreter::step`] has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Step {
     /// Index of the operator.
     pub operator: usize,

@@ -11,6 +11,7 @@ pub mod pretrained;
 pub mod residual;
 pub mod stripes;
 pub mod tflite;
+pub mod tiny;
 
 use std::num::NonZeroU16;
 
@@ -40,6 +41,15 @@ impl<K: Kernels> Engine for K {
         prepared::<K>(model, &mut arena, input).run_profiled(|_, output| outputs.push(output.to_vec()));
         outputs
     }
+}
+
+/// The documentation's examples, which are compiled and run.
+#[cfg(doctest)]
+mod documentation {
+    #[doc = include_str!("../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../docs/cross-validation.md")]
+    struct CrossValidation;
 }
 
 /// Every operator's output of one run, in order.

@@ -14,6 +14,7 @@ const CRC_LEN: usize = 4;
 
 /// Why a message cannot be put into a frame or taken out of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum FrameError {
     /// The memory for the frame or the message is too small.
     TooLong,
@@ -121,7 +122,6 @@ pub const fn max_frame_len(message_len: usize) -> usize {
 }
 
 /// Takes frames out of a stream of bytes. The memory limits the length of a message with its checksum.
-#[derive(Debug)]
 pub struct Receiver<'b> {
     memory: &'b mut VecView<u8>,
     stuffing: DecoderState,

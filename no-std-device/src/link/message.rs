@@ -13,6 +13,7 @@ pub const PROTOCOL: u16 = 4;
 
 /// What is sent in a frame: a [`Request`] or a [`Response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Message<T> {
     /// Joins a response to its request. 0 in the response to a frame that arrived damaged.
     pub id: u32,
@@ -22,6 +23,7 @@ pub struct Message<T> {
 
 /// What the host asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Request<'a> {
     /// Who are you? Answered by [`Response::Hello`].
     Hello,
@@ -35,6 +37,7 @@ pub enum Request<'a> {
 
 /// What the network is run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Picture<'a> {
     /// The network's input as it is, int8, HWC.
     Input(&'a [u8]),
@@ -53,6 +56,7 @@ pub enum Picture<'a> {
 
 /// What the device answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Response<'a> {
     /// Answer to [`Request::Hello`].
     Hello(#[serde(borrow)] Hello<'a>),
@@ -71,6 +75,7 @@ pub enum Response<'a> {
 
 /// What the device is and what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Hello<'a> {
     /// Version of the protocol; [`PROTOCOL`].
     pub protocol: u16,
@@ -90,6 +95,7 @@ pub struct Hello<'a> {
 
 /// What another blob must be like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Slots {
     /// Length of a slot in bytes.
     pub len: u32,
@@ -103,6 +109,7 @@ pub struct Slots {
 
 /// What tells models apart, and what a host must know to talk about one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ModelInfo {
     /// CRC-32 in the blob's header.
     pub crc: u32,
@@ -122,6 +129,7 @@ pub struct ModelInfo {
 
 /// What a board's clock counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Unit {
     /// Instructions retired.
     Instructions,
@@ -140,6 +148,7 @@ impl fmt::Display for Unit {
 
 /// What one run of the network gave and cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Inference<'a> {
     /// CRC-32 in the header of the blob that was run.
     pub model: u32,
@@ -168,6 +177,7 @@ impl Inference<'_> {
 
 /// Outcome of a self-test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum SelfTest {
     /// Every layer gave the host's bytes.
     Passed,
@@ -181,6 +191,7 @@ pub enum SelfTest {
 
 /// Why a request was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Failure {
     /// The request arrived damaged.
     Frame(FrameError),

@@ -54,6 +54,7 @@ fn requests_keep_their_bytes() {
         PixelFormat::Rgb565Le = PixelFormat::Rgb565Le => [2],
         PixelFormat::Yuv422 = PixelFormat::Yuv422 => [3],
         PixelFormat::Grey8 = PixelFormat::Grey8 => [4],
+        PixelFormat::Uyvy422 = PixelFormat::Uyvy422 => [5],
     }
     pinned! { Update:
         Update::Begin { .. } = Update::Begin { len: 300, crc: 1 } => [0, 0xAC, 2, 1],

@@ -11,6 +11,7 @@ pub const WRITE_ALIGN: usize = 256;
 
 /// A step of an update. All may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Update<'a> {
     /// A blob is to come. Answered with 0, or with how many of its bytes have arrived already, or with its length when the
     /// device runs it.
@@ -36,6 +37,7 @@ pub enum Update<'a> {
 
 /// Why an update is refused. The device goes on with the model that it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum UpdateError {
     /// The firmware cannot be updated: its blob is built in.
     Unsupported,

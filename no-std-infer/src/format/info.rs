@@ -6,6 +6,7 @@ use super::Tensor;
 
 /// What a model is: the first message of the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Info<'a> {
     /// Name of the model, for people.
     pub name: &'a str,
@@ -26,6 +27,7 @@ pub struct Info<'a> {
 
 /// Where a model comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Provenance<'a> {
     /// SHA-256 of the training configuration, in hexadecimal.
     pub config: &'a str,
@@ -43,6 +45,7 @@ pub struct Provenance<'a> {
 
 /// What the network reads.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Input {
     /// Where the caller puts the input, and how its bytes are quantised.
     pub tensor: Tensor,
@@ -52,6 +55,7 @@ pub struct Input {
 
 /// What the bytes of the input mean.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum InputKind {
     /// A picture.
     Image(ImageInput),
@@ -72,6 +76,7 @@ impl InputKind {
 
 /// How a picture becomes the input: resized to the tensor's height and width, each byte `pixel − 128`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ImageInput {
     /// Three channels or one; agrees with the tensor's channels.
     pub color: Color,
@@ -85,6 +90,7 @@ pub struct ImageInput {
 
 /// Colour channels of the network's input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[serde(rename_all = "lowercase")]
 pub enum Color {
     /// One channel.
@@ -106,6 +112,7 @@ impl Color {
 
 /// What happens to pictures whose aspect ratio is not the input's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[serde(rename_all = "kebab-case")]
 pub enum Fit {
     /// The whole picture is squeezed into the input.

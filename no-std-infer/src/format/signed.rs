@@ -38,6 +38,14 @@ impl<'a> Signed<'a> {
     }
 }
 
+/// The key and the number.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Signed<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Signed {{ key: {=[u8]:02x}, number: {} }}", self.key.as_slice(), self.number);
+    }
+}
+
 /// The model's number; `None` when the blob does not have exactly one.
 #[must_use]
 pub fn number(blob: &[u8]) -> Option<u32> {

@@ -3,6 +3,8 @@
 use core::num::{NonZeroU32, NonZeroU64};
 
 /// A part of one side of the frame and the output's length along it, 1 to 65535 pixels each.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(super) struct Axis {
     /// First source pixel.
     origin: u32,
@@ -28,7 +30,13 @@ impl Axis {
         Self { origin: length.saturating_sub(source) / 2, source, output }
     }
 
-    fn shrinks(&self) -> bool {
+    /// Number of output pixels.
+    pub(super) fn output(&self) -> u32 {
+        self.output.get()
+    }
+
+    /// True when the output has no more pixels than the source.
+    pub(super) fn shrinks(&self) -> bool {
         self.source >= self.output.get()
     }
 
@@ -76,6 +84,13 @@ impl Axis {
 }
 
 impl Taps {
+    /// Weight of a source index between the first and the last.
+    pub(super) fn weight(&self, index: u32) -> u32 {
+        let first = if index == self.first { self.first_weight } else { 0 };
+        let last = if index == self.last { self.last_weight } else { 0 };
+        if self.first < index && index < self.last { self.middle_weight } else { first + last }
+    }
+
     /// Every source index with its weight.
     pub(super) fn weighted(&self) -> impl Iterator<Item = (u32, u32)> {
         let middle = (self.first + 1..self.last).map(|index| (index, self.middle_weight));

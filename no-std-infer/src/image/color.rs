@@ -5,14 +5,14 @@ use crate::format::Color;
 
 /// Components of a resized pixel to red, green and blue, or to the grey value three times.
 pub(super) fn convert(components: [u8; 3], format: PixelFormat, color: Color) -> [u8; 3] {
-    match (format, color) {
-        (PixelFormat::Yuv422, Color::Rgb) => yuv_to_rgb(components),
-        (PixelFormat::Yuv422, Color::Grey) => {
+    match (format.is_yuv(), color) {
+        (true, Color::Rgb) => yuv_to_rgb(components),
+        (true, Color::Grey) => {
             let [y, _, _] = components;
             [y; 3]
         }
-        (_, Color::Rgb) => components,
-        (_, Color::Grey) => [luma(components); 3],
+        (false, Color::Rgb) => components,
+        (false, Color::Grey) => [luma(components); 3],
     }
 }
 

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::axis::Taps;
 use super::color;
 
-/// How the bytes of a [`Frame`] encode its pixels.
+/// How the bytes of a [`Frame`] encode its pixels. The order of the variants is that of the link: new ones come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[serde(rename_all = "kebab-case")]
 pub enum PixelFormat {
     /// Three bytes: red, green, blue.
@@ -21,6 +22,8 @@ pub enum PixelFormat {
     Yuv422,
     /// One byte: grey.
     Grey8,
+    /// Four bytes for two pixels side by side: U, Y of the left, V, Y of the right (UYVY); full range.
+    Uyvy422,
 }
 
 impl PixelFormat {
@@ -29,18 +32,105 @@ impl PixelFormat {
     pub const fn bytes_per_pixel(self) -> usize {
         match self {
             Self::Rgb888 => 3,
-            Self::Rgb565Be | Self::Rgb565Le | Self::Yuv422 => 2,
+            Self::Rgb565Be | Self::Rgb565Le | Self::Yuv422 | Self::Uyvy422 => 2,
             Self::Grey8 => 1,
+        }
+    }
+
+    /// True when a pixel's components are Y, U and V, and two pixels side by side have U and V in common.
+    pub(super) const fn is_yuv(self) -> bool {
+        matches!(self, Self::Yuv422 | Self::Uyvy422)
+    }
+
+    /// Weighted sums of the three components over the pixels of a row; the weights' sum is at most 131070.
+    pub(super) fn row_sums(self, row: &[u8], columns: &Taps) -> [u32; 3] {
+        match self {
+            Self::Rgb888 => {
+                let (pixels, _) = row.as_chunks::<3>();
+                weighted_sums(columns, |x| pixels.get(x).copied())
+            }
+            Self::Rgb565Be => {
+                let (pixels, _) = row.as_chunks::<2>();
+                weighted_sums(columns, |x| pixels.get(x).map(|&pixel| color::rgb565(u16::from_be_bytes(pixel))))
+            }
+            Self::Rgb565Le => {
+                let (pixels, _) = row.as_chunks::<2>();
+                weighted_sums(columns, |x| pixels.get(x).map(|&pixel| color::rgb565(u16::from_le_bytes(pixel))))
+            }
+            Self::Yuv422 => {
+                let (pairs, _) = row.as_chunks::<4>();
+                weighted_sums(columns, |x| {
+                    pairs.get(x / 2).map(|&[left, u, right, v]| [if x % 2 == 0 { left } else { right }, u, v])
+                })
+            }
+            Self::Uyvy422 => {
+                let (pairs, _) = row.as_chunks::<4>();
+                weighted_sums(columns, |x| {
+                    pairs.get(x / 2).map(|&[u, left, v, right]| [if x % 2 == 0 { left } else { right }, u, v])
+                })
+            }
+            Self::Grey8 => weighted_sums(columns, |x| row.get(x).map(|&grey| [grey; 3])),
         }
     }
 }
 
-/// A picture in memory, rows from the top; width and height lie in 1..=65535.
-#[derive(Clone, Copy, Debug)]
-pub struct Frame<'a> {
+/// What a frame's pixels are and how many it has; width and height lie in 1..=65535.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Geometry {
     format: PixelFormat,
     width: u16,
     height: u16,
+}
+
+impl Geometry {
+    /// `width` × `height` pixels of `format`.
+    ///
+    /// # Errors
+    ///
+    /// [`ImageError::EmptyFrame`], [`ImageError::TooLarge`], [`ImageError::OddWidth`].
+    pub fn new(format: PixelFormat, width: u32, height: u32) -> Result<Self, ImageError> {
+        let (Ok(width), Ok(height)) = (u16::try_from(width), u16::try_from(height)) else {
+            return Err(ImageError::TooLarge);
+        };
+        if width == 0 || height == 0 {
+            return Err(ImageError::EmptyFrame);
+        }
+        if format.is_yuv() && width % 2 == 1 {
+            return Err(ImageError::OddWidth);
+        }
+        Ok(Self { format, width, height })
+    }
+
+    /// Bytes of one row.
+    #[must_use]
+    pub fn row_len(&self) -> usize {
+        usize::from(self.width) * self.format.bytes_per_pixel()
+    }
+
+    /// How bytes encode pixels.
+    #[must_use]
+    pub fn format(&self) -> PixelFormat {
+        self.format
+    }
+
+    /// Pixels across.
+    #[must_use]
+    pub fn width(&self) -> u32 {
+        u32::from(self.width)
+    }
+
+    /// Pixels down.
+    #[must_use]
+    pub fn height(&self) -> u32 {
+        u32::from(self.height)
+    }
+}
+
+/// A picture in memory, rows from the top; width and height lie in 1..=65535.
+#[derive(Clone, Copy)]
+pub struct Frame<'a> {
+    geometry: Geometry,
     /// Bytes from the start of one row to the next.
     stride: usize,
     bytes: &'a [u8],
@@ -74,68 +164,45 @@ impl<'a> Frame<'a> {
         stride: usize,
         bytes: &'a [u8],
     ) -> Result<Self, ImageError> {
-        let (Ok(width), Ok(height)) = (u16::try_from(width), u16::try_from(height)) else {
-            return Err(ImageError::TooLarge);
-        };
-        if width == 0 || height == 0 {
-            return Err(ImageError::EmptyFrame);
-        }
-        if format == PixelFormat::Yuv422 && width % 2 == 1 {
-            return Err(ImageError::OddWidth);
-        }
-        let frame = Self { format, width, height, stride, bytes };
-        if stride < frame.row_len() {
+        let geometry = Geometry::new(format, width, height)?;
+        let frame = Self { geometry, stride, bytes };
+        if stride < geometry.row_len() {
             return Err(ImageError::Stride);
         }
         let expected = frame.min_len();
         if bytes.len() < expected { Err(ImageError::FrameLength { expected, found: bytes.len() }) } else { Ok(frame) }
     }
 
-    fn row_len(&self) -> usize {
-        usize::from(self.width) * self.format.bytes_per_pixel()
-    }
-
     /// Bytes up to the end of the last row.
     fn min_len(&self) -> usize {
-        usize::from(self.height - 1).saturating_mul(self.stride).saturating_add(self.row_len())
+        usize::from(self.geometry.height - 1).saturating_mul(self.stride).saturating_add(self.geometry.row_len())
     }
 
-    pub(super) fn format(&self) -> PixelFormat {
-        self.format
+    /// Its pixels' format and number.
+    #[must_use]
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
     }
 
-    pub(super) fn width(&self) -> u32 {
-        u32::from(self.width)
+    /// The bytes from the start of a row on.
+    pub(super) fn row(&self, row: u32) -> &'a [u8] {
+        self.bytes.get(row as usize * self.stride..).unwrap_or_default()
     }
+}
 
-    pub(super) fn height(&self) -> u32 {
-        u32::from(self.height)
+/// Without the pixels.
+impl fmt::Debug for Frame<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { geometry, stride, bytes: _ } = self;
+        f.debug_struct("Frame").field("geometry", geometry).field("stride", stride).finish_non_exhaustive()
     }
+}
 
-    /// Weighted sums of the three components over the pixels of one row; the weights' sum is at most 131070.
-    pub(super) fn row_sums(&self, row: u32, columns: &Taps) -> [u32; 3] {
-        let bytes = self.bytes.get(row as usize * self.stride..).unwrap_or_default();
-        match self.format {
-            PixelFormat::Rgb888 => {
-                let (pixels, _) = bytes.as_chunks::<3>();
-                weighted_sums(columns, |x| pixels.get(x).copied())
-            }
-            PixelFormat::Rgb565Be => {
-                let (pixels, _) = bytes.as_chunks::<2>();
-                weighted_sums(columns, |x| pixels.get(x).map(|&pixel| color::rgb565(u16::from_be_bytes(pixel))))
-            }
-            PixelFormat::Rgb565Le => {
-                let (pixels, _) = bytes.as_chunks::<2>();
-                weighted_sums(columns, |x| pixels.get(x).map(|&pixel| color::rgb565(u16::from_le_bytes(pixel))))
-            }
-            PixelFormat::Yuv422 => {
-                let (pairs, _) = bytes.as_chunks::<4>();
-                weighted_sums(columns, |x| {
-                    pairs.get(x / 2).map(|&[left, u, right, v]| [if x % 2 == 0 { left } else { right }, u, v])
-                })
-            }
-            PixelFormat::Grey8 => weighted_sums(columns, |x| bytes.get(x).map(|&grey| [grey; 3])),
-        }
+/// Without the pixels.
+#[cfg(feature = "defmt")]
+impl defmt::Format for Frame<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Frame {{ geometry: {}, stride: {} }}", self.geometry, self.stride);
     }
 }
 
@@ -158,12 +225,14 @@ fn weighted_sums(columns: &Taps, pixel: impl Fn(usize) -> Option<[u8; 3]>) -> [u
 
 /// Why a picture cannot become an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum ImageError {
     /// The frame's width or height is 0.
     EmptyFrame,
     /// The frame's width or height is above 65535.
     TooLarge,
-    /// A frame of [`PixelFormat::Yuv422`], whose pixels come in pairs, has an odd width.
+    /// A frame of [`PixelFormat::Yuv422`] or [`PixelFormat::Uyvy422`], whose pixels come in pairs, has an odd width.
     OddWidth,
     /// The stride is shorter than a row of pixels.
     Stride,
@@ -183,6 +252,20 @@ pub enum ImageError {
         /// Bytes given.
         found: usize,
     },
+    /// A row is shorter than the frame's width and format ask for.
+    RowLength {
+        /// Bytes of such a row.
+        expected: usize,
+        /// Bytes given.
+        found: usize,
+    },
+    /// The memory for a row's sums has fewer entries than the output has columns.
+    Memory {
+        /// Columns of the output.
+        expected: usize,
+        /// Entries given.
+        found: usize,
+    },
 }
 
 impl fmt::Display for ImageError {
@@ -190,7 +273,7 @@ impl fmt::Display for ImageError {
         match self {
             Self::EmptyFrame => f.write_str("the picture has no pixels: its width or height is 0"),
             Self::TooLarge => f.write_str("the picture is wider or higher than 65535 pixels; scale it down first"),
-            Self::OddWidth => f.write_str("the width of a YUV422 frame must be even"),
+            Self::OddWidth => f.write_str("the width of a YUV 4:2:2 frame must be even"),
             Self::Stride => f.write_str("the stride is shorter than a row of pixels"),
             Self::FrameLength { expected, found } => {
                 write!(f, "the frame has {found} bytes where its size and pixel format ask for {expected}")
@@ -198,6 +281,12 @@ impl fmt::Display for ImageError {
             Self::EmptyOutput => f.write_str("the input of the network has no pixels: its width or height is 0"),
             Self::OutputLength { expected, found } => {
                 write!(f, "the output has {found} bytes where height x width x channels is {expected}")
+            }
+            Self::RowLength { expected, found } => {
+                write!(f, "a row has {found} bytes where the frame's width and pixel format ask for {expected}")
+            }
+            Self::Memory { expected, found } => {
+                write!(f, "the memory for sums has {found} entries where the output has {expected} columns")
             }
         }
     }

@@ -8,8 +8,14 @@ use proptest::prelude::*;
 
 use super::*;
 
-const FORMATS: [PixelFormat; 5] =
-    [PixelFormat::Rgb888, PixelFormat::Rgb565Be, PixelFormat::Rgb565Le, PixelFormat::Yuv422, PixelFormat::Grey8];
+const FORMATS: [PixelFormat; 6] = [
+    PixelFormat::Rgb888,
+    PixelFormat::Rgb565Be,
+    PixelFormat::Rgb565Le,
+    PixelFormat::Yuv422,
+    PixelFormat::Grey8,
+    PixelFormat::Uyvy422,
+];
 
 /// The bytes of a picture with what is needed to read it.
 #[derive(Clone, Debug)]
@@ -32,6 +38,27 @@ impl Picture {
         output.into_iter().map(|byte| (i16::from(byte) + 128) as u8).collect()
     }
 
+    /// The same from one row at a time, and how many rows that took. Each row is followed by bytes that do not count.
+    fn by_rows(&self, fit: Fit, (width, height): (u16, u16), color: Color) -> (Vec<u8>, usize) {
+        let mut output = vec![99; usize::from(width) * usize::from(height) * color.channels()];
+        let mut memory = vec![[u64::MAX; 3]; usize::from(width)];
+        let geometry = self.frame().geometry();
+        let resize = Resize::new(geometry, fit, width, height, color).expect("a valid size");
+        let mut rows = Rows::new(resize, &mut output, &mut memory).expect("memory and output that fit");
+        let mut taken = 0;
+        for row in self.bytes.chunks(geometry.row_len()) {
+            assert_eq!(
+                rows.push_row(&row[1..]).err(),
+                Some(ImageError::RowLength { expected: row.len(), found: row.len() - 1 })
+            );
+            let was_done = rows.is_done();
+            assert_eq!(rows.push_row(&[row, &[77; 5]].concat()), Ok(rows.is_done()));
+            taken += usize::from(!was_done);
+        }
+        assert!(rows.is_done(), "all rows have come");
+        (output.into_iter().map(|byte| (i16::from(byte) + 128) as u8).collect(), taken)
+    }
+
     /// Components of one pixel, from the prose of the module.
     fn components(&self, x: u32, y: u32) -> [u8; 3] {
         let row = (y * self.width) as usize * self.format.bytes_per_pixel();
@@ -44,6 +71,7 @@ impl Picture {
             PixelFormat::Rgb565Le => packed(at(2 * x + 1), at(2 * x)),
             PixelFormat::Yuv422 => [at(2 * x), at(x / 2 * 4 + 1), at(x / 2 * 4 + 3)],
             PixelFormat::Grey8 => [at(x); 3],
+            PixelFormat::Uyvy422 => [at(2 * x + 1), at(x / 2 * 4), at(x / 2 * 4 + 2)],
         }
     }
 
@@ -52,8 +80,10 @@ impl Picture {
         let mut flipped = self.clone();
         let bytes_per_pixel = self.format.bytes_per_pixel();
         for row in flipped.bytes.chunks_exact_mut(self.width as usize * bytes_per_pixel) {
-            if self.format == PixelFormat::Yuv422 {
-                let pairs: Vec<_> = row.chunks_exact(4).rev().flat_map(|p| [p[2], p[1], p[0], p[3]]).collect();
+            if self.format.is_yuv() {
+                let luma = if self.format == PixelFormat::Yuv422 { 0 } else { 1 };
+                row.chunks_exact_mut(4).for_each(|pair| pair.swap(luma, luma + 2));
+                let pairs: Vec<_> = row.chunks_exact(4).rev().flatten().copied().collect();
                 row.copy_from_slice(&pairs);
             } else {
                 let pixels: Vec<_> = row.chunks_exact(bytes_per_pixel).rev().flatten().copied().collect();
@@ -118,7 +148,7 @@ fn naive(picture: &Picture, fit: Fit, (out_width, out_height): (u16, u16), color
 
 fn any_picture(side: u32) -> impl Strategy<Value = Picture> {
     (prop::sample::select(FORMATS.to_vec()), 1..=side, 1..=side).prop_flat_map(|(format, width, height)| {
-        let width = if format == PixelFormat::Yuv422 { width.next_multiple_of(2) } else { width };
+        let width = if format.is_yuv() { width.next_multiple_of(2) } else { width };
         let len = (width * height) as usize * format.bytes_per_pixel();
         prop::collection::vec(any::<u8>(), len).prop_map(move |bytes| Picture { format, width, height, bytes })
     })
@@ -139,6 +169,26 @@ proptest! {
     }
 
     #[test]
+    fn rows_give_the_bytes_of_the_whole(
+        picture in any_picture(40), size in (1_u16..40, 1_u16..40), fit in any_fit(), color in any_color(),
+    ) {
+        let (found, taken) = picture.by_rows(fit, size, color);
+        prop_assert_eq!(found, picture.preprocess(fit, size, color));
+        let crop = naive_crop(fit, picture.height.into(), picture.width.into(), size.1.into(), size.0.into());
+        prop_assert_eq!(taken as i128, crop.0 + crop.1, "done with the last row of the crop");
+    }
+
+    #[test]
+    fn both_orders_of_yuv_give_the_same_bytes(
+        (pairs, height, seed) in (1_u32..12, 1_u32..24, any::<u32>()), size in (1_u16..24, 1_u16..24), color in any_color(),
+    ) {
+        let yuyv = noise(PixelFormat::Yuv422, 2 * pairs, height, seed);
+        let mut uyvy = Picture { format: PixelFormat::Uyvy422, ..yuyv.clone() };
+        uyvy.bytes.chunks_exact_mut(2).for_each(|pair| pair.swap(0, 1));
+        prop_assert_eq!(uyvy.preprocess(Fit::Stretch, size, color), yuyv.preprocess(Fit::Stretch, size, color));
+    }
+
+    #[test]
     fn same_size_keeps_every_pixel(picture in any_picture(24), fit in any_fit()) {
         let expected: Vec<_> = (0..picture.height)
             .flat_map(|y| (0..picture.width).map(move |x| (x, y)))
@@ -153,11 +203,12 @@ proptest! {
         size in (1_u16..80, 1_u16..80), fit in any_fit(), color in any_color(),
     ) {
         let width = width.next_multiple_of(2);
-        let unit = if format == PixelFormat::Yuv422 { 4 } else { format.bytes_per_pixel() };
+        let unit = if format.is_yuv() { 4 } else { format.bytes_per_pixel() };
         let bytes: Vec<_> = pair[..unit].repeat((width * height) as usize * format.bytes_per_pixel() / unit);
         let mut picture = Picture { format, width, height, bytes };
-        if format == PixelFormat::Yuv422 {
-            picture.bytes.chunks_exact_mut(4).for_each(|pair| pair[2] = pair[0]);
+        if format.is_yuv() {
+            let luma = if format == PixelFormat::Yuv422 { 0 } else { 1 };
+            picture.bytes.chunks_exact_mut(4).for_each(|pair| pair[luma + 2] = pair[luma]);
         }
         let pixel = color::convert(picture.components(0, 0), format, color);
         let output = picture.preprocess(fit, size, color);
@@ -238,6 +289,7 @@ fn sums_beyond_32_bits_are_exact() {
         assert!(bright.preprocess(Fit::Stretch, size, Color::Grey).iter().all(|&pixel| pixel == 255));
         let found = picture.preprocess(Fit::Stretch, size, Color::Grey);
         assert_eq!(found, naive(&picture, Fit::Stretch, size, Color::Grey), "{width} x {height}");
+        assert_eq!(picture.by_rows(Fit::Stretch, size, Color::Grey).0, found, "{width} x {height} by rows");
     }
 }
 
@@ -250,6 +302,10 @@ fn enlarging_to_the_greatest_side_is_exact() {
         let sum: i128 = weights.iter().zip(&picture.bytes).map(|(weight, &byte)| weight * i128::from(byte)).sum();
         assert_eq!(i128::from(found[index as usize]), (2 * sum + total) / (2 * total), "{index}");
     }
+    assert_eq!(picture.by_rows(Fit::Stretch, (u16::MAX, 1), Color::Grey).0, found);
+    let column = Picture { width: 1, height: 65_534, ..picture };
+    assert_eq!(column.preprocess(Fit::Stretch, (1, u16::MAX), Color::Grey), found);
+    assert_eq!(column.by_rows(Fit::Stretch, (1, u16::MAX), Color::Grey).0, found);
 }
 
 #[test]
@@ -304,5 +360,15 @@ fn bad_frames_and_outputs_are_named() {
     assert_eq!(into(1, 0, 0), Err(ImageError::EmptyOutput));
     assert_eq!(into(2, 1, 5), Err(ImageError::OutputLength { expected: 6, found: 5 }));
     assert_eq!(into(2, 1, 6), Ok(()));
+
+    let geometry = |format, width, height| Geometry::new(format, width, height).err();
+    assert_eq!(geometry(PixelFormat::Uyvy422, 3, 2), Some(ImageError::OddWidth));
+    assert_eq!(geometry(PixelFormat::Uyvy422, 0, 2), Some(ImageError::EmptyFrame));
+    assert_eq!(geometry(PixelFormat::Uyvy422, 2, 65_536), Some(ImageError::TooLarge));
+    let resize = Resize::new(frame.geometry(), Fit::Crop, 2, 1, Color::Rgb).unwrap();
+    let rows = |len: usize, entries: usize| Rows::new(resize, &mut vec![0; len], &mut vec![[0; 3]; entries]).err();
+    assert_eq!(rows(5, 2), Some(ImageError::OutputLength { expected: 6, found: 5 }));
+    assert_eq!(rows(6, 1), Some(ImageError::Memory { expected: 2, found: 1 }));
+    assert_eq!([rows(6, 2), rows(6, 3)], [None; 2]);
     assert!(ImageError::FrameLength { expected: 18, found: 17 }.to_string().contains("17 bytes"));
 }

@@ -11,9 +11,14 @@ use crate::operators::{Code, Op, Operator, Params, Record, Variant, read};
 /// The table is a constant: the linker finds the code of the kernels that stand in it, and no other's. So firmware that runs
 /// one model takes what that one needs, and firmware that is to take others too names more.
 ///
-/// ```ignore
+/// ```
+/// use no_std_infer::kernels::{KernelSet, Linked};
+/// use no_std_infer::{Model, include_model};
+///
+/// const MODEL: &[u8] = include_model!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/tiny.blob"));
 /// const LINKED: &Linked = &Linked::new(KernelSet::needed_by(MODEL));
 /// let model = Model::parse_with(MODEL, LINKED)?;
+/// # Ok::<(), no_std_infer::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Linked([Option<Entry>; Kernel::ALL.len()]);

@@ -7,6 +7,7 @@ use crate::operators::Kernel;
 
 /// A set of kernels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KernelSet(u32);
 
 impl KernelSet {

@@ -7,6 +7,7 @@ use crate::format::Tensor;
 
 /// Input and output of an operator that must lie apart.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Apart<'a> {
     /// The input tensor.
     pub input: &'a [i8],
@@ -20,6 +21,7 @@ pub struct Apart<'a> {
 
 /// Inputs and output of an operator whose output may lie over an input, as [`Overlap`](crate::operators::Overlap) allows.
 #[derive(Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Shared<'a, const N: usize> {
     /// The input tensors, or the same rows of them where they have the output's shape and are read element by element.
     pub inputs: [&'a [Cell<i8>]; N],
@@ -40,6 +42,7 @@ pub fn cells(bytes: &mut [i8]) -> &[Cell<i8>] {
 /// A part of an operator's work: rows of its output. Parts come in order, from the first row on, and scratch is left alone
 /// between them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Part {
     /// First row.
     pub start: u16,
@@ -63,6 +66,7 @@ pub type Scratch = (u32, usize);
 
 /// What an operator works with. Its methods give views of the arena; `None` where a tensor lies outside, or tensors share
 /// bytes that must not, which [`Model::parse`](crate::Model::parse) has ruled out.
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Memory<'a> {
     arena: &'a mut [i8],
     /// The weights section.

@@ -103,6 +103,7 @@ macro_rules! record {
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub struct $structure {
             $($(#[$field_attribute])* pub $field: $kind,)*
         }

@@ -14,6 +14,7 @@ macro_rules! operators {
     )*) => {
         /// One operator. Tensors are named by value: two operators share one when all its fields are equal.
         #[derive(Clone, Copy, Debug, PartialEq)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub enum Op {
             $($(#[$attribute])* $variant($params),)*
         }
@@ -117,6 +118,7 @@ macro_rules! operators {
 
         /// What code must be linked for an operator: one for each operator, and for each layout of its constants.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "defmt", derive(defmt::Format))]
         pub enum Kernel {
             $($($(#[$kernel_attribute])* #[doc = concat!("`", $kernel_name, "`.")] $kernel,)*)*
         }

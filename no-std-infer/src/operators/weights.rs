@@ -7,6 +7,7 @@ use super::record::{Field, Reader, Writer, record};
 
 /// How the weights of a layer lie in the weights section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Layout {
     /// int8 in the order given in the [format's documentation](crate::format); channel parameters of [`CHANNEL_LEN`](crate::format::CHANNEL_LEN) bytes.
     Plain,
@@ -60,6 +61,7 @@ record! {
 
 /// Plain weights and their parameters.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Plain<'a> {
     /// Weights as two's complement bytes.
     pub weights: &'a [u8],
@@ -79,6 +81,7 @@ impl<'a> Plain<'a> {
 
 /// The parameters of a layer's output channels, in order.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Channels<'a, P = ChannelParams>(&'a [u8], PhantomData<P>);
 
 impl<'a, P: OutputParams> Channels<'a, P> {

@@ -7,6 +7,7 @@ use super::record::fields;
 /// The window of a convolution or pooling. The output's size is the output tensor's;
 /// rows and columns outside the input are padding, so bottom and right padding follow from the sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Window {
     /// Kernel height, 1 or more.
     pub kernel_h: u16,
@@ -60,6 +61,7 @@ impl Window {
 
 /// Range to which an output is clamped: a fused ReLU or ReLU6, or −128..=127 for none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Activation {
     /// Smallest output.
     pub min: i8,

@@ -17,6 +17,7 @@ use crate::operators::{Activation, OutputParams};
 
 /// Kernels for any target: those that every set has by default.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Generic;
 
 impl Kernels for Generic {}

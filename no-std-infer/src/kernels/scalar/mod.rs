@@ -25,6 +25,7 @@ pub const PIXELS: usize = 4;
 
 /// Kernels for cores without vector instructions, with one of the ways to multiply a panel.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Scalar<B>(PhantomData<B>);
 
 /// How the elements of four patches lie in a panel and are multiplied.

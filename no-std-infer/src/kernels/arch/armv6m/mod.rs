@@ -16,6 +16,7 @@ crate::kernels::arch::assembly! {
 
 /// Two pixels in a word.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Paired;
 
 impl Block for Paired {

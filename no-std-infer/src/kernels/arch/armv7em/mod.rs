@@ -26,6 +26,7 @@ use crate::operators::{Dense, DensePacked};
 
 /// Kernels for cores with the DSP extension.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Armv7em;
 
 impl Kernels for Armv7em {

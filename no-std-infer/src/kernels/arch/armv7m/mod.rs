@@ -39,6 +39,7 @@ crate::kernels::arch::assembly! {
 
 /// A byte for each pixel's element.
 #[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Single;
 
 impl Block for Single {
