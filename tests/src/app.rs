@@ -15,6 +15,8 @@ use image::RgbImage;
 
 /// Pixels across and down in the frames of `firmware-example`'s camera.
 pub const SIDE: u32 = 96;
+/// Where firmware on a Cortex-M4 looks for frames that QEMU's loader put into memory: in the PSRAM, behind its slots.
+const FRAMES_AT: u32 = 0x2120_0000;
 /// Longest time until QEMU has started, and until a line.
 const WAIT: Duration = Duration::from_secs(120);
 
@@ -45,25 +47,37 @@ impl App {
     /// # Errors
     /// When QEMU does not start.
     pub fn start(core: Core, elf: &Path, folder: &Path, frames: &[u8]) -> Result<Self> {
-        Self::start_told("smoothing=on", core, elf, folder, frames)
+        let camera = folder.join("camera");
+        fs::write(camera.with_extension("in"), frames)?;
+        Self::start_told(&[], core, elf, folder, &[])
     }
 
-    /// The same with a word on the application's command line.
+    /// Starts it on a Cortex-M4, without smoothing, over frames that lie in its memory: a UART takes a second for each.
     ///
     /// # Errors
     /// When QEMU does not start.
-    pub fn start_told(word: &str, core: Core, elf: &Path, folder: &Path, frames: &[u8]) -> Result<Self> {
+    pub fn start_loaded(elf: &Path, folder: &Path, frames: &[Vec<u8>]) -> Result<Self> {
+        let loaded = folder.join("frames");
+        let header = [(frames.len() as u64).to_le_bytes(), [0; 8]].concat();
+        fs::write(&loaded, [header, frames.concat()].concat())?;
+        fs::write(folder.join("camera.in"), [])?;
+        let loader = format!("loader,file={},addr={FRAMES_AT:#x},force-raw=on", loaded.display());
+        Self::start_told(&["smoothing=off", "frames=loaded"], Core::M4, elf, folder, &["-device", &loader])
+    }
+
+    fn start_told(words: &[&str], core: Core, elf: &Path, folder: &Path, options: &[&str]) -> Result<Self> {
         let camera = folder.join("camera");
-        fs::write(camera.with_extension("in"), frames)?;
         fs::write(camera.with_extension("out"), [])?;
+        let words: String = words.iter().map(|word| format!("arg={word},")).collect();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let mut qemu = Command::new(QEMU)
             .args(["-M", core.machine(), "-icount", "shift=0", "-display", "none", "-monitor", "none"])
             .arg("-semihosting-config")
-            .arg(format!("enable=on,target=native,arg=app,arg={word},arg=slots={}", folder.join("slots").display()))
+            .arg(format!("enable=on,target=native,arg=app,{words}arg=slots={}", folder.join("slots").display()))
             .args(["-serial", "stdio", "-serial", &format!("tcp:{}", listener.local_addr()?)])
             .arg("-chardev")
             .arg(format!("pipe,id=camera,path={}", camera.display()))
+            .args(options)
             .args(["-serial", "chardev:camera", "-kernel"])
             .arg(elf)
             .stdin(Stdio::null())

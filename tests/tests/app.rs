@@ -91,7 +91,7 @@ fn every_drawing_has_evals_class() -> Result<()> {
     let (mut outputs, mut frames) = (Vec::new(), Vec::new());
     for path in drawings.keys().map(|name| folder.path().join(name)) {
         outputs.push(infer(&model, &mut arena, &input_for(&path, &input, View::Rgb565)?));
-        frames.extend(rgb565(&picture(&path)?));
+        frames.push(rgb565(&picture(&path)?));
     }
     let labels: Vec<&str> = model.labels().collect();
     let line = |(class, output): (usize, &Int8Output)| {
@@ -101,7 +101,7 @@ fn every_drawing_has_evals_class() -> Result<()> {
     let expected: Vec<String> = int8_classes(&outputs).into_iter().zip(&outputs).map(line).collect();
     ensure!(expected.len() == 600, "{} drawings", expected.len());
     let elf = build(Program::App, &blob)?;
-    let app = App::start_told("smoothing=off", Core::M4, &elf, folder.path(), &frames)?;
+    let app = App::start_loaded(&elf, folder.path(), &frames)?;
     compare(&app, &expected)?;
     Ok(())
 }

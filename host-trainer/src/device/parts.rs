@@ -103,7 +103,9 @@ impl Layout {
             }
             let mut symbols = BTreeMap::new();
             for symbol in file.symbols().filter(|symbol| symbol.section_index() == Some(section.index())) {
-                symbols.insert(symbol.address(), (symbol.size(), symbol.name().unwrap_or_default()));
+                // Marks of the linker's script have no size.
+                let entry = (symbol.size(), symbol.name().unwrap_or_default());
+                symbols.entry(symbol.address()).and_modify(|kept| *kept = entry.max(*kept)).or_insert(entry);
             }
             for (size, name) in symbols.into_values() {
                 if in_flash {

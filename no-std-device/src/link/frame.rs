@@ -90,6 +90,8 @@ impl Stuffed<'_> {
 impl<'b> Flavor for Stuffed<'b> {
     type Output = &'b [u8];
 
+    // Each field of a message calls it.
+    #[inline(never)]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
         match self.state.push(byte) {
             PushResult::AddSingle(byte) => self.put(byte),

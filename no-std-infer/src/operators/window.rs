@@ -43,7 +43,7 @@ impl Window {
         }
     }
 
-    /// True when a depthwise convolution with this window may be [packed](Layout::Packed): 3x3, without dilation, with
+    /// True when a depthwise convolution with this window may be [packed](super::Layout::Packed): 3x3, without dilation, with
     /// stride 1 or 2 in both directions.
     #[must_use]
     pub const fn is_packable_depthwise(&self) -> bool {

@@ -28,7 +28,8 @@ pub fn mutant(blob: &[u8], rng: &mut Rng) -> Vec<u8> {
 /// The bytes of a section; none where there is no such section.
 fn place(blob: &[u8], id: u32) -> std::ops::Range<usize> {
     let entry = Section::table(blob).and_then(|mut entries| entries.find(|entry| entry.id == id));
-    let place = entry.map_or(0..0, |entry| entry.offset as usize..entry.offset as usize + entry.len as usize);
+    let place =
+        entry.map_or(0..0, |entry| entry.offset as usize..(entry.offset as usize).saturating_add(entry.len as usize));
     if place.end <= blob.len() { place } else { 0..0 }
 }
 

@@ -26,20 +26,22 @@ pub struct HostFlash {
 
 impl HostFlash {
     /// Two slots in the file that the command line names by `slots=PATH`, its last argument; the file is created when
-    /// there is none. Without that, or when it cannot be opened, slots without bytes.
+    /// there is none. Without that, or when it cannot be opened, slots without bytes. Besides them the memory behind the slots,
+    /// with what QEMU's loader put there.
     #[must_use]
-    pub fn open(psram: Psram) -> [Self; 2] {
+    pub fn open(psram: Psram) -> ([Self; 2], &'static [u8]) {
         let mut path = [0; PATH_MAX];
         let file = slots_path(&mut path).and_then(|()| open(&path));
         let len = if file.is_some() { SLOT_LEN } else { 0 };
-        let (first, rest) = psram.into_bytes().split_at_mut(len);
-        let second = &mut rest[..len];
-        let slots = [(0, first), (len, second)];
-        slots.map(|(start, memory)| {
+        let (slots, behind) = psram.into_bytes().split_at_mut(2 * SLOT_LEN);
+        let (first, rest) = slots.split_at_mut(len);
+        let slots = [(0, first), (len, &mut rest[..len])];
+        let slots = slots.map(|(start, memory)| {
             let mut slot = Self { file: file.unwrap_or_default(), start, memory };
             slot.load();
             slot
-        })
+        });
+        (slots, behind)
     }
 
     /// Reads the file; what it lacks is erased.

@@ -1,13 +1,13 @@
 //! The camera application: prints a line for each frame, serves a host, takes other models. Console on UART 0, link on
 //! UART 1, camera on UART 2, slots in the file that QEMU's command line names. With `smoothing=off` there, each frame
-//! decides by itself.
+//! decides by itself; with `frames=loaded`, QEMU's loader has put the frames into memory.
 #![no_std]
 #![no_main]
 
 use cortex_m_rt::entry;
 use embedded_io::Write;
 use heapless::Vec;
-use mps2::camera::{FRAME_LEN, Recording};
+use mps2::camera::{FRAME_LEN, Loaded, Recording, Source};
 use mps2::host_flash::{HostFlash, is_told};
 use mps2::{MODEL, Mps2, TRUST, Uart, name};
 use no_std_device::{Application, Average, Board, Buffers, NoIndicator, Parts, Report};
@@ -38,8 +38,12 @@ fn main() -> ! {
 
     let Mps2 { uarts: (mut console, link, camera), clock, psram } = Mps2::start();
     let [first, second] = FRAMES.take();
-    let camera = Recording::new(camera, [first, second]);
-    let mut slots = HostFlash::open(psram);
+    let (mut slots, loaded) = HostFlash::open(psram);
+    let camera = if is_told(b"frames=loaded") {
+        Source::Loaded(Loaded::new(loaded))
+    } else {
+        Source::Recording(Recording::new(camera, [first, second]))
+    };
     let mut board = Board { name: name(), camera, link, indicator: NoIndicator, clock };
     let application = Application::new(Parts {
         factory: Some(MODEL),
