@@ -5,14 +5,15 @@ use core::hint::black_box;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use embedded_storage::nor_flash::{self, NorFlash, NorFlashErrorKind, ReadNorFlash};
+use heapless::VecView;
 use no_std_device::link::{Message, Receiver, Request, Response, Unit, decode, encode};
-use no_std_device::{Anyone, Application, Board, Camera, Clock, MappedFlash, Memory, NoIndicator, Server};
+use no_std_device::{Anyone, Application, Average, Board, Camera, Clock, MappedFlash, Memory, NoIndicator, Parts};
 use no_std_infer::image::{Frame, PixelFormat};
 use no_std_infer::kernels::Linked;
 
 /// Takes bytes of the link; how many requests they hold.
 #[unsafe(no_mangle)]
-extern "C" fn receive(memory: &mut &mut [u8], bytes: &&[u8]) -> usize {
+extern "C" fn receive(memory: &mut &mut VecView<u8>, bytes: &&[u8]) -> usize {
     let mut receiver = Receiver::new(memory);
     let mut requests = 0_usize;
     for &byte in bytes.iter() {
@@ -31,13 +32,13 @@ extern "C" fn send(answer: &Message<Response<'static>>, frame: &mut &mut [u8]) -
 
 /// What the application works in.
 #[repr(C)]
-struct Parts {
+struct Works {
     arena: &'static mut [i8],
-    averages: &'static mut [u16],
-    request: &'static mut [u8],
-    results: &'static mut [u8],
-    frame: &'static mut [u8],
-    slots: [&'static mut [u8]; 2],
+    averages: &'static mut VecView<Average>,
+    request: &'static mut VecView<u8>,
+    results: &'static mut VecView<u8>,
+    answer: &'static mut VecView<u8>,
+    slots: [Flash; 2],
     wire: &'static [u8],
     factory: Option<&'static [u8]>,
     smoothing: u8,
@@ -45,15 +46,19 @@ struct Parts {
 
 /// Classifies frames, answers a host, takes other models.
 #[unsafe(no_mangle)]
-extern "C" fn application(parts: &mut Parts) -> ! {
-    let Parts { arena, averages, request, results, frame, slots, wire, factory, smoothing } = parts;
-    let server = Server::new(Memory { request, results, frame });
-    let trust = Anyone;
-    let application =
-        Application { factory: *factory, linked: Linked::ALL, arena, averages, smoothing: *smoothing, server, trust };
-    let slots = slots.each_mut().map(|slot| Flash(slot));
-    let mut board =
-        Board { name: "any", camera: Eye, link: Wire(*wire), indicator: NoIndicator, slots, clock: Hourglass };
+extern "C" fn application(works: &mut Works) -> ! {
+    let Works { arena, averages, request, results, answer, slots, wire, factory, smoothing } = works;
+    let application = Application::new(Parts {
+        factory: *factory,
+        slots: slots.each_mut(),
+        trust: Anyone,
+        linked: Linked::ALL,
+        arena,
+        averages,
+        smoothing: *smoothing,
+        memory: Memory { request, results, answer },
+    });
+    let mut board = Board { name: "any", camera: Eye, link: Wire(*wire), indicator: NoIndicator, clock: Hourglass };
     application.run(&mut board, |report, model| {
         black_box((report, model));
     })
@@ -121,19 +126,19 @@ impl Clock for Hourglass {
 }
 
 /// Flash that is memory, of any length.
-struct Flash<'a>(&'a mut [u8]);
+struct Flash(&'static mut [u8]);
 
-impl Flash<'_> {
+impl Flash {
     fn part(&mut self, start: u32, len: usize) -> Result<&mut [u8], NorFlashErrorKind> {
         self.0.get_mut(start as usize..).and_then(|bytes| bytes.get_mut(..len)).ok_or(NorFlashErrorKind::OutOfBounds)
     }
 }
 
-impl nor_flash::ErrorType for Flash<'_> {
+impl nor_flash::ErrorType for Flash {
     type Error = NorFlashErrorKind;
 }
 
-impl ReadNorFlash for Flash<'_> {
+impl ReadNorFlash for Flash {
     const READ_SIZE: usize = 1;
 
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
@@ -147,7 +152,7 @@ impl ReadNorFlash for Flash<'_> {
     }
 }
 
-impl NorFlash for Flash<'_> {
+impl NorFlash for Flash {
     const WRITE_SIZE: usize = 8;
     const ERASE_SIZE: usize = 4096;
 
@@ -163,7 +168,7 @@ impl NorFlash for Flash<'_> {
     }
 }
 
-impl MappedFlash for Flash<'_> {
+impl MappedFlash for Flash {
     fn bytes(&self) -> &[u8] {
         self.0
     }
