@@ -58,7 +58,7 @@ extern "C" fn application(works: &mut Works) -> ! {
         smoothing: *smoothing,
         memory: Memory { request, results, answer },
     });
-    let mut board = Board { name: "any", camera: Eye, link: Wire(*wire), indicator: NoIndicator, clock: Hourglass };
+    let mut board = Board { name: "any", camera: Eye, link: Wire(wire), indicator: NoIndicator, clock: Hourglass };
     application.run(&mut board, |report, model| {
         black_box((report, model));
     })
