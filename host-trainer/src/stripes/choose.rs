@@ -95,7 +95,7 @@ pub fn price(stripes: impl IntoIterator<Item = Op>, layers: &[Op]) -> u64 {
 /// What an operator takes beside what is in proportion to its rows, fitted to what `device-bench` measures; a test holds the
 /// sums to a third of it.
 fn cost(op: &Op) -> u64 {
-    const START: u64 = 700;
+    const START: u64 = 640;
     START
         + match op {
             Op::Conv2d(op) if op.weights.layout != Layout::Plain => {
