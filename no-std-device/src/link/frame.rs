@@ -4,7 +4,6 @@ use core::fmt;
 
 use cobs::{DecodeResult, DecoderState, EncoderState, PushResult};
 use heapless::VecView;
-use postcard::ser_flavors::{Flavor, crc::CrcModifier};
 use serde::{Deserialize, Serialize};
 
 use super::Message;
@@ -45,12 +44,11 @@ impl core::error::Error for FrameError {}
 ///
 /// [`FrameError::TooLong`] when it does not fit; [`max_frame_len`] tells how much always fits.
 pub fn encode<'b, T: Serialize>(message: &Message<T>, buffer: &'b mut [u8]) -> Result<&'b [u8], FrameError> {
-    let stuffed = Stuffed { memory: buffer, len: 1, state: EncoderState::default() };
-    let flavour = CrcModifier::new(stuffed, no_std_infer::CRC32.digest());
-    match postcard::serialize_with_flavor(message, flavour) {
-        Ok(frame) => Ok(frame),
-        Err(_) => Err(FrameError::TooLong),
-    }
+    // Stuffing adds a byte at the start and one after every 254: so far behind it the message begins, so that none of its bytes
+    // is overwritten before it is read. Of a full buffer that is one byte in 255, the closing zero left out.
+    let start = 1 + buffer.len().saturating_sub(2) / 255;
+    let len = buffer.get_mut(start..).and_then(|memory| Some(postcard::to_slice(message, memory).ok()?.len()));
+    len.and_then(|len| stuff(buffer, start, len)).ok_or(FrameError::TooLong)
 }
 
 /// Like [`encode`] into memory that holds nothing but the frame then; or nothing, after an error.
@@ -66,53 +64,34 @@ pub fn encode_into<T: Serialize>(message: &Message<T>, memory: &mut VecView<u8>)
     len.map(|_| ())
 }
 
-/// Bytes stuffed with COBS. Postcard's own way to do it asserts what is an error here, and so has a path to a panic.
-struct Stuffed<'b> {
-    memory: &'b mut [u8],
-    /// Bytes written, a first one that is filled in later included.
-    len: usize,
-    state: EncoderState,
-}
-
-impl Stuffed<'_> {
-    fn set(&mut self, index: usize, byte: u8) -> postcard::Result<()> {
-        *self.memory.get_mut(index).ok_or(postcard::Error::SerializeBufferFull)? = byte;
-        Ok(())
-    }
-
-    fn put(&mut self, byte: u8) -> postcard::Result<()> {
-        self.set(self.len, byte)?;
-        self.len += 1;
-        Ok(())
-    }
-}
-
-impl<'b> Flavor for Stuffed<'b> {
-    type Output = &'b [u8];
-
-    // Each field of a message calls it.
-    #[inline(never)]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        match self.state.push(byte) {
-            PushResult::AddSingle(byte) => self.put(byte),
-            PushResult::ModifyFromStartAndSkip((index, code)) => {
-                self.set(index, code)?;
-                self.put(0)
-            }
-            PushResult::ModifyFromStartAndPushAndSkip((index, code, byte)) => {
-                self.set(index, code)?;
-                self.put(byte)?;
-                self.put(0)
-            }
+/// Turns a message of so many bytes from `start` on into a frame. `None` when the memory is too small.
+///
+/// Postcard's own way to do it asserts what is an error here, and so has a path to a panic.
+fn stuff(memory: &mut [u8], start: usize, message_len: usize) -> Option<&[u8]> {
+    let (message, rest) = memory.get_mut(start..)?.split_at_mut_checked(message_len)?;
+    *rest.first_chunk_mut()? = no_std_infer::CRC32.checksum(message).to_le_bytes();
+    // The first byte is filled in later.
+    let (mut state, mut len) = (EncoderState::default(), 1);
+    for index in start..start + message_len + CRC_LEN {
+        let (code, byte) = match state.push(*memory.get(index)?) {
+            PushResult::AddSingle(byte) => (None, Some(byte)),
+            PushResult::ModifyFromStartAndSkip(code) => (Some(code), None),
+            PushResult::ModifyFromStartAndPushAndSkip((index, code, byte)) => (Some((index, code)), Some(byte)),
+        };
+        if let Some((index, code)) = code {
+            *memory.get_mut(index)? = code;
         }
+        if let Some(byte) = byte {
+            *memory.get_mut(len)? = byte;
+            len += 1;
+        }
+        // Where a code will be filled in.
+        len += usize::from(code.is_some());
     }
-
-    fn finalize(mut self) -> postcard::Result<&'b [u8]> {
-        let (index, code) = core::mem::take(&mut self.state).finalize();
-        self.set(index, code)?;
-        self.put(0)?;
-        self.memory.get(..self.len).ok_or(postcard::Error::SerializeBufferFull)
-    }
+    let (index, code) = state.finalize();
+    *memory.get_mut(index)? = code;
+    *memory.get_mut(len)? = 0;
+    memory.get(..=len)
 }
 
 /// Longest frame of a message of `message_len` bytes, without its checksum, in bytes.

@@ -114,6 +114,9 @@ proptest! {
         let mut memory = heapless::Vec::<u8, 2048>::new();
         prop_assert_eq!(encode_into(&infer(id, &bytes), &mut memory), Ok(()));
         prop_assert_eq!(&memory[..], &sent);
+        let message_len = postcard::to_slice(&infer(id, &bytes), &mut [0; 2048]).expect("fits").len();
+        let mut enough = vec![0; max_frame_len(message_len)];
+        prop_assert_eq!(encode(&infer(id, &bytes), &mut enough), Ok(&sent[..]));
         prop_assert_eq!(receive::<2048>(&sent), [Ok(sent)]);
     }
 
