@@ -18,6 +18,7 @@ use crate::update::Updater;
 /// What the application made of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub struct Report {
     /// The class, smoothed over time, and whether it reaches the model's threshold.
     pub decision: Decision,
@@ -28,6 +29,7 @@ pub struct Report {
 /// What the application did when it was polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Event {
     /// Nothing: neither bytes of a host nor a frame were there. The caller may sleep until either arrives.
     Idle,
@@ -198,7 +200,9 @@ fn classify(
     let start = clock.now();
     let mut interpreter = Interpreter::new(*model, arena).ok()?;
     load_frame(model, frame, interpreter.input_mut()).ok()?;
-    interpreter.run_profiled(|_, _| clock.feed());
+    while interpreter.step().is_some() {
+        clock.feed();
+    }
     let decision = smoother.push(interpreter.logits(), interpreter.output(), model.threshold());
     Some(Report { decision, latency: clock.now().saturating_sub(start) })
 }

@@ -1,6 +1,7 @@
 //! What a board offers, in parts, so that one can be borrowed while another is used.
 
 use core::convert::Infallible;
+use core::fmt;
 
 use crate::link::Unit;
 use embedded_hal::digital::{self, OutputPin};
@@ -108,6 +109,14 @@ pub struct NoFlash;
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OutOfBounds;
+
+impl fmt::Display for OutOfBounds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there is no flash at this place")
+    }
+}
+
+impl core::error::Error for OutOfBounds {}
 
 impl NorFlashError for OutOfBounds {
     fn kind(&self) -> NorFlashErrorKind {

@@ -32,12 +32,11 @@ pub fn infer<'m, 'a>(
     load(model, picture, interpreter.input_mut())?;
     let loaded = clock.now();
     let mut before = loaded;
-    interpreter.run_profiled(|index, _| {
-        let now = clock.now();
-        layer(index, now.saturating_sub(before) as u32);
+    while let Some(step) = interpreter.step() {
+        layer(step.operator, clock.now().saturating_sub(before) as u32);
         clock.feed();
         before = clock.now();
-    });
+    }
     let preprocessing = if let Picture::Input(_) = picture { 0 } else { loaded - start };
     Ok((interpreter, Costs { preprocessing, network: before - loaded }))
 }

@@ -292,7 +292,7 @@ fn append(memory: &mut VecView<u8>, values: &[i8]) -> bool {
 fn test<K: Clock, F, T>(device: &mut Device<'_, '_, K, F, T>) -> Result<SelfTest, Failure> {
     let loaded = device.loaded.ok_or(Failure::Model)?;
     let clock = device.clock;
-    match self_test_with(&loaded.model, device.arena, || clock.feed()) {
+    match self_test_with(&loaded.model, device.arena, &|| clock.feed()) {
         Ok(()) => Ok(SelfTest::Passed),
         Err(SelfTestError::Layer(index)) => Ok(SelfTest::Layer(index)),
         Err(SelfTestError::Logits) => Ok(SelfTest::Logits),

@@ -1,6 +1,8 @@
 //! Runs a model in the caller's arena.
 
+use core::fmt;
 use core::num::NonZeroU16;
+use core::ops::Range;
 
 use crate::error::Error;
 use crate::format::{ALIGN, Tensor};
@@ -8,7 +10,6 @@ use crate::kernels::{Kernel, KernelSet, Kernels, Linked, Part};
 use crate::model::Model;
 
 /// A model together with its working memory.
-#[derive(Debug)]
 pub struct Interpreter<'m, 'a> {
     model: Model<'m>,
     arena: &'a mut [i8],
@@ -87,22 +88,35 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// Runs the next operator on what the steps before have left, from the first on after [`input_mut`](Self::input_mut);
     /// `None` when all of them have run. The bytes are those of [`run`](Self::run).
     pub fn step(&mut self) -> Option<Step> {
-        self.step_rows(NonZeroU16::MAX)
+        Some(self.advance(None)?.0)
     }
 
     /// The same for at most so many rows of the operator's output, rounded up to a multiple of [`ROWS`](Self::ROWS), so that a
     /// step takes a bounded time. Operators that have no rows to divide, such as fully connected layers, run whole.
     pub fn step_rows(&mut self, rows: NonZeroU16) -> Option<Step> {
+        Some(self.advance(Some(rows))?.0)
+    }
+
+    /// Runs the next operator or what is left of it, or at most so many of its rows; tells where its output lies, too.
+    fn advance(&mut self, rows: Option<NonZeroU16>) -> Option<(Step, Range<usize>)> {
         let Next { operator, part: start } = self.next;
         let record = self.model.records().get(operator)?;
         let entry = Kernel::of(record).and_then(|kernel| self.linked.get(kernel))?;
-        let parts = (entry.read)(record)?.parts();
-        let end = rows.get().checked_next_multiple_of(Self::ROWS).and_then(|rows| rows.checked_add(start));
-        let end = end.filter(|&end| end < parts);
+        let end = rows.and_then(|rows| {
+            let parts = (entry.read)(record)?.parts();
+            let end = rows.get().checked_next_multiple_of(Self::ROWS)?.checked_add(start)?;
+            (end < parts).then_some(end)
+        });
         let part = Part { start, end: end.unwrap_or(u16::MAX) };
-        (entry.run)(self.arena, record, self.model.weights(), part);
+        let output = (entry.run)(self.arena, record, self.model.weights(), part);
         self.next = end.map_or(Next { operator: operator + 1, part: 0 }, |part| Next { operator, part });
-        Some(Step { operator, complete: end.is_none() })
+        Some((Step { operator, complete: end.is_none() }, output))
+    }
+
+    /// Runs the next operator, and gives its index and its output.
+    pub(crate) fn next_output(&mut self) -> Option<(usize, &[i8])> {
+        let (Step { operator, .. }, output) = self.advance(None)?;
+        Some((operator, self.arena.get(output).unwrap_or_default()))
     }
 
     /// Rows of an output that are made together: as many as the largest transformed tile has.
@@ -132,6 +146,14 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     #[must_use]
     pub fn model(&self) -> &Model<'m> {
         &self.model
+    }
+}
+
+/// Without the bytes of the arena.
+impl fmt::Debug for Interpreter<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { model, next, .. } = self;
+        f.debug_struct("Interpreter").field("model", model).field("next", next).finish_non_exhaustive()
     }
 }
 

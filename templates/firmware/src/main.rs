@@ -65,7 +65,7 @@ fn main() -> ! {
 /// Prints a line such as `happy, 255 of 256, 11427600 instructions`. Text without the core library's formatting saves several
 /// KiB of flash.
 fn print(console: &mut Console, report: &Report, model: &Model<'_>) {
-    let Report { decision, latency } = report;
+    let Report { decision, latency, .. } = report;
     let label = model.labels().nth(decision.class).unwrap_or("a class without a name");
     let doubt = if decision.sure { "" } else { "not sure, " };
     let (mut probability, mut cost) = (itoa::Buffer::new(), itoa::Buffer::new());

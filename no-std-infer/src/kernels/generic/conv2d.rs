@@ -6,6 +6,7 @@ use crate::kernels::window::{gather, horizontal_taps, vertical_taps};
 use crate::operators::{Conv2d, PatchOrder, Plain};
 
 /// Gathers the patch of one output pixel at a time, and multiplies it with all output channels.
+#[inline(always)]
 pub fn conv2d(op: &Conv2d, constants: &Plain<'_>, views: Apart<'_>) {
     let Apart { input, output, scratch, rows } = views;
     let patch_len = PatchOrder::conv2d(op).len().max(1);

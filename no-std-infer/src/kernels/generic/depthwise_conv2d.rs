@@ -11,6 +11,7 @@ use crate::kernels::{Apart, Shared};
 use crate::operators::{Activation, Conv2d, PackedDepthwise, PackedParams, Plain, Plane};
 
 /// With plain weights, a block of channels at a time.
+#[inline(always)]
 pub fn depthwise_conv2d(op: &Conv2d, constants: &Plain<'_>, views: Apart<'_>) {
     let Apart { input, output, rows, .. } = views;
     let mut pixels = output.chunks_exact_mut((op.output.channels as usize).max(1));

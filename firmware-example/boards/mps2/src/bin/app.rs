@@ -61,7 +61,7 @@ fn main() -> ! {
 /// A line such as `model b662d877: happy, 251 of 256, 11427600 instructions`, with `not sure, ` before a class that is
 /// below the threshold. No formatting of the core library: it would take several KiB of flash.
 fn print(console: &mut Uart<0>, report: &Report, model: &Model<'_>) {
-    let Report { decision, latency } = report;
+    let Report { decision, latency, .. } = report;
     let mut digits = [itoa::Buffer::new(), itoa::Buffer::new(), itoa::Buffer::new()];
     let [class, probability, latency] = {
         let [class, probability, cost] = &mut digits;

@@ -11,6 +11,7 @@ use crate::kernels::views::cells;
 use crate::operators::{Conv2d, Packed, Strip, panel_len};
 
 /// A convolution with packed weights.
+#[inline(always)]
 pub fn conv2d(op: &Conv2d, packed: &Packed<'_>, views: Shared<'_, 1>) {
     let Shared { inputs: [input], output, scratch, rows } = views;
     let Some((panel, strip)) = cells(scratch).split_at_checked(panel_len(op)) else { return };

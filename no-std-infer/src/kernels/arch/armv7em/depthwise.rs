@@ -39,6 +39,7 @@ crate::kernels::arch::assembly! {
 }
 
 /// Some channels of a packed depthwise convolution. Scratch and constants are aligned to 4 bytes.
+#[inline(always)]
 pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared<'_, 1>, range: Range<usize>) {
     let Shared { inputs: [input], output, scratch, rows } = views;
     let plane = Plane::new(op, &rows);

@@ -102,9 +102,9 @@ fn sums_of_eight(values: &[i8], pixels: Pixels, channels: usize, take: &mut impl
         unsafe {
             no_std_infer_sum_eight(values.as_ptr().wrapping_add(first), column, columns, rows, row, &mut sums);
         }
-        let [[s0, s2], [s1, s3], [s4, s6], [s5, s7]] = sums;
-        take(first, [s0, s1, s2, s3]);
-        take(first + 4, [s4, s5, s6, s7]);
+        for (first, &[[s0, s2], [s1, s3]]) in (first..).step_by(4).zip(sums.as_chunks().0) {
+            take(first, [s0, s1, s2, s3]);
+        }
     }
     end
 }

@@ -97,29 +97,34 @@ fn write(output: &mut [i8], first: usize, values: [i8; 4]) {
 
 /// Writes `finish` of each channel's sum over any number of pixels.
 fn sums(values: &[i8], pixels: Pixels, output: &mut [i8], finish: impl Fn(i32) -> i8) {
-    if output.len() < 4 {
-        for (channel, out) in output.iter_mut().enumerate() {
-            let values = pixels.channel(values, channel);
-            *out = finish(values.fold(0_i32, |sum, value| sum.wrapping_add(value.into())));
-        }
-        return;
-    }
-    if pixels.rows * pixels.columns <= SUM_MAX {
+    if output.len() >= 4 && pixels.rows * pixels.columns <= SUM_MAX {
         return four::sums(values, pixels, output.len(), |first, sums| {
             let [s0, s1, s2, s3] = sums;
             write(output, first, [finish(s0.into()), finish(s1.into()), finish(s2.into()), finish(s3.into())]);
         });
     }
     for first in four::groups(0, output.len()) {
-        let mut total = [0_i32; 4];
-        for row in 0..pixels.rows {
-            for column in (0..pixels.columns).step_by(SUM_MAX) {
-                let values = values.get(row * pixels.row + column * pixels.column + first..).unwrap_or_default();
-                let part = Pixels { columns: (pixels.columns - column).min(SUM_MAX), rows: 1, ..pixels };
-                let sums = four::sum(values, part);
-                total.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(i32::from(sum)));
-            }
-        }
-        write(output, first, total.map(&finish));
+        let totals = if output.len() < 4 { totals_of_few(values, pixels) } else { totals(values, pixels, first) };
+        output.iter_mut().skip(first).zip(totals).for_each(|(out, total)| *out = finish(total));
     }
+}
+
+/// Sums of the pixels' four channels from `first` on.
+fn totals(values: &[i8], pixels: Pixels, first: usize) -> [i32; 4] {
+    let mut totals = [0_i32; 4];
+    for row in 0..pixels.rows {
+        for column in (0..pixels.columns).step_by(SUM_MAX) {
+            let values = values.get(row * pixels.row + column * pixels.column + first..).unwrap_or_default();
+            let part = Pixels { columns: (pixels.columns - column).min(SUM_MAX), rows: 1, ..pixels };
+            let sums = four::sum(values, part);
+            totals.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(i32::from(sum)));
+        }
+    }
+    totals
+}
+
+/// Sums of the pixels' first channels, of which there are fewer than four; the others mean nothing.
+fn totals_of_few(values: &[i8], pixels: Pixels) -> [i32; 4] {
+    [0, 1, 2, 3]
+        .map(|channel| pixels.channel(values, channel).fold(0_i32, |total, value| total.wrapping_add(value.into())))
 }
