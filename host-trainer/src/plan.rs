@@ -116,6 +116,7 @@ pub(crate) fn map_tensors(op: &mut Op, f: impl FnMut(&mut Tensor)) {
         Op::Reshape(op) => [Some(&mut op.input), Some(&mut op.output), None],
         Op::Mul(op) => [Some(&mut op.a), Some(&mut op.b), Some(&mut op.output)],
         Op::Mean(op) => [Some(&mut op.input), Some(&mut op.output), None],
+        Op::ReduceMax(op) => [Some(&mut op.input), Some(&mut op.output), None],
         Op::Pad(op) => [Some(&mut op.input), Some(&mut op.output), None],
         Op::Concat(op) => [Some(&mut op.a), Some(&mut op.b), Some(&mut op.output)],
         Op::Constant(op) => [Some(&mut op.output), None, None],

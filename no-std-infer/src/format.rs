@@ -86,7 +86,8 @@
 //! pixels, dense layers over several vectors and their factors in double precision. Version 3 added
 //! [`Layout::Packed`] and [`Layout::Winograd2x2`]. Version 4 put the operators into a section of their own, as records
 //! that are cheap to read, allowed outputs over inputs at other places than the input's own, and added
-//! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`], and dense layers in [`Layout::Packed`].
+//! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`], and dense layers in [`Layout::Packed`]. An operator that is new
+//! needs no other version: readers without it refuse it by its tag. So came [`Op::ReduceMax`].
 
 mod info;
 #[cfg(test)]
@@ -97,7 +98,7 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::operators::{
     ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d,
-    RECORD_LEN, Reshape, Softmax, Weights, Window,
+    RECORD_LEN, ReduceMax, Reshape, Softmax, Weights, Window,
 };
 pub use info::{Color, Fit, ImageInput, Info, Input, InputKind, Provenance};
 pub use signed::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, number};

@@ -167,6 +167,9 @@ FAMILIES = [
     ("fully_connected+fully_connected", 5, chain(draw.fully_connected, draw.fully_connected, vector)),
     ("average_pool+reshape", 4, chain(draw.average_pool_2d, draw.reshape)),
     ("add+mul", 4, chain(draw.add, draw.mul)),
+    ("reduce_max", 24, alone(draw.reduce_max)),
+    ("reduce_max_rank_3", 6, alone(draw.reduce_max, lambda g: g.input([1, g.whole(1, 20), g.whole(1, 6)]))),
+    ("conv+reduce_max", 4, chain(convolution, draw.reduce_max)),
 ]
 
 

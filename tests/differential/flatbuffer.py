@@ -11,8 +11,8 @@ DTYPES = {INT8: np.int8, UINT8: np.uint8, INT32: np.int32, FLOAT32: np.float32}
 # The lowest version of each operator that takes int8 in all the forms drawn here.
 VERSIONS = {
     "ADD": 2, "MUL": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "AVERAGE_POOL_2D": 2,
-    "MAX_POOL_2D": 2, "MEAN": 2, "PAD": 2, "PADV2": 2, "RESHAPE": 1, "SQUEEZE": 1, "EXPAND_DIMS": 1, "SOFTMAX": 2,
-    "LOGISTIC": 2, "TANH": 2, "RELU": 2, "RELU6": 2, "RELU_N1_TO_1": 1, "QUANTIZE": 2, "DEQUANTIZE": 2,
+    "MAX_POOL_2D": 2, "MEAN": 2, "REDUCE_MAX": 2, "PAD": 2, "PADV2": 2, "RESHAPE": 1, "SQUEEZE": 1, "EXPAND_DIMS": 1,
+    "SOFTMAX": 2, "LOGISTIC": 2, "TANH": 2, "RELU": 2, "RELU6": 2, "RELU_N1_TO_1": 1, "QUANTIZE": 2, "DEQUANTIZE": 2,
     "CONCATENATION": 2,
 }
 
@@ -109,6 +109,7 @@ OPTIONS = {
     "ADD": "AddOptions", "MUL": "MulOptions", "CONV_2D": "Conv2DOptions",
     "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions", "FULLY_CONNECTED": "FullyConnectedOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions", "MEAN": "ReducerOptions",
+    "REDUCE_MAX": "ReducerOptions",
     "PAD": "PadOptions", "PADV2": "PadV2Options", "RESHAPE": "ReshapeOptions", "SQUEEZE": "SqueezeOptions",
     "EXPAND_DIMS": "ExpandDimsOptions", "SOFTMAX": "SoftmaxOptions", "QUANTIZE": "QuantizeOptions",
     "DEQUANTIZE": "DequantizeOptions", "CONCATENATION": "ConcatenationOptions",

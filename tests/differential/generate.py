@@ -95,7 +95,7 @@ def main():
     if arguments.keras:
         import keras_models
         models += keras_models.generate(arguments.seed, arguments.keras, tally)
-        versions["tensorflow"] = importlib.metadata.version("tensorflow")
+        versions["tensorflow"] = importlib.metadata.version("tensorflow-cpu")
     write(arguments.out, models, {"seed": arguments.seed, "versions": versions})
     report(tally)
     print(f"{len(models)} models in {arguments.out}")

@@ -245,6 +245,17 @@ def mean(g, x):
                    keepDims=keep)
 
 
+def reduce_max(g, x):
+    rank = len(x.shape)
+    sides = [[1, 2], [2, 1], [-3, -2], [1], [2], [3], [-1], [1, 2, 3], [1, 3], [2, 3]]
+    axes = g.pick(sides if rank == 4 else [[1], [2], [1, 2]])
+    whole = {a % rank for a in axes}
+    keep = g.chance(0.5)
+    shape = [1 if a in whole else n for a, n in enumerate(x.shape) if keep or a not in whole]
+    out = g.like(shape, x)
+    return g.layer("REDUCE_MAX", [x, g.constant(axes)], out, {"axes": axes, "keep_dims": keep}, keepDims=keep)
+
+
 def padded(g, x):
     pads = [[g.whole(0, 2), g.whole(0, 2)] if g.chance(p) else [0, 0] for p in (0, 0.9, 0.9, 0.3)[:len(x.shape)]]
     return pads, g.like([n + a + b for n, (a, b) in zip(x.shape, pads)], x)

@@ -33,13 +33,14 @@ pub enum Kind {
     Pad,
     Concat,
     Constant,
+    ReduceMax,
     /// A convolution with weights transformed so.
     Winograd(Form),
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 18] = [
+    pub const ALL: [Kind; 19] = [
         Kind::Conv2d,
         Kind::DepthwiseConv2d,
         Kind::Dense,
@@ -55,6 +56,7 @@ impl Kind {
         Kind::Pad,
         Kind::Concat,
         Kind::Constant,
+        Kind::ReduceMax,
         Kind::Winograd(Form::F2x2),
         Kind::Winograd(Form::F4x4),
         Kind::Winograd(Form::Stride2),
@@ -171,6 +173,7 @@ impl Maker {
                 Op::Mul(Mul { a, b, output, multiplier, activation })
             }
             Kind::Mean => self.mean(a),
+            Kind::ReduceMax => self.reduce_max(a),
             Kind::Pad => self.pad(a),
             Kind::Concat => Op::Concat(self.concat(a, b)),
             Kind::Constant => {

@@ -54,18 +54,19 @@ fn tag(op: &Op) -> u8 {
         Op::Pad(_) => 12,
         Op::Concat(_) => 13,
         Op::Constant(_) => 14,
+        Op::ReduceMax(_) => 15,
     }
 }
 
 #[test]
 fn operators_and_layouts_keep_their_bytes() {
     let mut record = [0; RECORD_LEN];
-    for byte in 0..=14 {
+    for byte in 0..=15 {
         record[0] = byte;
         let op = Op::from_record(&record).expect("zeros are fields of any operator");
         assert_eq!((tag(&op), op.to_record()[0]), (byte, byte), "{op:?}");
     }
-    record[0] = 15;
+    record[0] = 16;
     assert_eq!(Op::from_record(&record), None);
 
     let Some(Op::Conv2d(plain)) = Op::from_record(&[0; RECORD_LEN]) else { panic!("0 is a convolution") };
@@ -109,8 +110,9 @@ fn kernels_keep_their_numbers() {
         Kernel::Pad => 19,
         Kernel::Concat => 20,
         Kernel::Constant => 21,
+        Kernel::ReduceMax => 22,
     };
-    assert!(Kernel::ALL.into_iter().map(number).eq(0..22));
+    assert!(Kernel::ALL.into_iter().map(number).eq(0..23));
     for kernel in Kernel::ALL {
         assert_eq!(postcard::to_slice(&kernel, &mut [0; 4]).unwrap(), [number(kernel)]);
         let mut bytes = [0; 8];

@@ -30,7 +30,7 @@ use core::ops::Range;
 pub use crate::operators::Kernel;
 use crate::operators::{
     Add, Clamp, Concat, Conv2d, Dense, DensePacked, DensePlain, Lookup, Mean, Mul, Packed, PackedDepthwise, Pad, Plain,
-    Pool2d, Reshape, Softmax, Tables, Winograd,
+    Pool2d, ReduceMax, Reshape, Softmax, Tables, Winograd,
 };
 
 /// A set of kernels, one for each [`Kernel`]. What a set has no kernel of its own for runs the generic one.
@@ -158,6 +158,12 @@ pub trait Kernels {
     #[inline(always)]
     fn concat(op: &Concat, views: Shared<'_, 2>) {
         generic::place::concat(op, views);
+    }
+
+    /// The largest along sides of a tensor.
+    #[inline(always)]
+    fn reduce_max(op: &ReduceMax, views: Apart<'_>) {
+        generic::reduce_max::reduce_max(op, views);
     }
 
     /// A constant; `values` holds as many bytes as the output.

@@ -20,6 +20,7 @@ mod pad;
 mod params;
 mod pool2d;
 mod record;
+mod reduce_max;
 mod reshape;
 mod softmax;
 mod table;
@@ -52,6 +53,7 @@ pub use self::pool2d::Pool2d;
 pub use self::record::RECORD_LEN;
 use self::record::{Field, Reader, Writer};
 pub(crate) use self::record::{Record, read};
+pub use self::reduce_max::ReduceMax;
 pub use self::reshape::Reshape;
 pub use self::softmax::Softmax;
 use self::table::operators;
@@ -128,6 +130,10 @@ operators! {
     /// A tensor from the weights section.
     14 Constant(Constant) "constant" = Constant, by only {
         0 => Constant "constant": Constant,
+    }
+    /// Largest value over height, width, channels or several of them.
+    15 ReduceMax(ReduceMax) "reduce_max" = ReduceMax, by only {
+        0 => ReduceMax "reduce_max": ReduceMax,
     }
 }
 

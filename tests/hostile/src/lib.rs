@@ -67,6 +67,7 @@ fn elements(op: &Op) -> u64 {
     let taps = match op {
         Op::MaxPool2d(pool) | Op::AveragePool2d(pool) => pool.window.taps(),
         Op::Mean(mean) => mean.count() as usize,
+        Op::ReduceMax(op) => op.count(),
         _ => 1,
     };
     op.output().len() as u64 * taps as u64

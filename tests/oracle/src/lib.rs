@@ -8,7 +8,7 @@ mod weights;
 use no_std_infer::Model;
 use no_std_infer::fixed::{self, Multiplier};
 use no_std_infer::format::{
-    ADD_SHIFT, Activation, Add, Concat, Conv2d, Dense, Mean, Mul, Op, Pad, Pool2d, Softmax, Tensor, Window,
+    ADD_SHIFT, Activation, Add, Concat, Conv2d, Dense, Mean, Mul, Op, Pad, Pool2d, ReduceMax, Softmax, Tensor, Window,
 };
 use no_std_infer::operators::ChannelParams;
 use weights::{Layer, dense_layer, layer};
@@ -81,6 +81,7 @@ fn output(op: &Op, inputs: &[Values], section: &[u8]) -> Vec<i8> {
         (Op::Reshape(_), [input]) => input.elements.clone(),
         (Op::Mul(op), [a, b]) => mul(op, a, b),
         (Op::Mean(op), [input]) => mean(op, input),
+        (Op::ReduceMax(op), [input]) => reduce_max(op, input),
         (Op::Pad(op), [input]) => pad(op, input),
         (Op::Concat(op), [a, b]) => concat(op, a, b),
         (Op::Constant(op), []) => {
@@ -246,6 +247,18 @@ fn mean(op: &Mean, input: &Values) -> Vec<i8> {
         let sum: i64 = pixels.map(|(y, x)| i64::from(input.at(y, x, c)) - i64::from(op.input.zero_point)).sum();
         let sum = i32::try_from(sum).expect("parse proved that no sum overflows");
         clamp(i64::from(op.multiplier.apply(sum)) + i64::from(op.output.zero_point), Activation::NONE)
+    })
+}
+
+fn reduce_max(op: &ReduceMax, input: &Values) -> Vec<i8> {
+    let along = |at: usize, input: usize, output: usize| if output == 1 { 0..input } else { at..at + 1 };
+    each(&op.output, |[y, x, c]| {
+        let rows = along(y, op.input.height.into(), op.output.height.into());
+        let columns = along(x, op.input.width.into(), op.output.width.into());
+        let channels = along(c, op.input.channels as usize, op.output.channels as usize);
+        let pixels = rows.flat_map(|y| columns.clone().map(move |x| (y, x)));
+        let values = pixels.flat_map(|(y, x)| channels.clone().map(move |c| input.at(y, x, c)));
+        values.max().expect("no side of a tensor is 0")
     })
 }
 

@@ -1,7 +1,7 @@
 //! Random operators that combine tensors, move their elements or take their means.
 
 use no_std_infer::fixed::Multiplier;
-use no_std_infer::format::{Add, Concat, Mean, Op, Pad, Tensor};
+use no_std_infer::format::{Add, Concat, Mean, Op, Pad, ReduceMax, Tensor};
 use rand::RngExt;
 
 use super::{Kind, Maker};
@@ -70,6 +70,14 @@ impl Maker {
         let multiplier = self.multiplier(1 - op.count().ilog2() as i8);
         // The division by the number of elements leaves mantissas below 2^30.
         Op::Mean(Mean { multiplier: Multiplier { mantissa: multiplier.mantissa / 3 * 2, ..multiplier }, ..op })
+    }
+
+    pub(super) fn reduce_max(&mut self, input: Tensor) -> Op {
+        let [over_rows, over_columns, over_channels] = std::array::from_fn(|_| self.rng.random());
+        let (height, width) = (if over_rows { 1 } else { input.height }, if over_columns { 1 } else { input.width });
+        let channels = if over_channels { 1 } else { input.channels };
+        let output = self.tensor(height, width, channels, input.scale, input.zero_point);
+        Op::ReduceMax(ReduceMax { input, output })
     }
 
     pub(super) fn pad(&mut self, input: Tensor) -> Op {

@@ -121,13 +121,14 @@ impl Lowering<'_> {
             Code::Dequantize => self.add_dequantize(op),
             Code::Softmax => self.add_softmax(op),
             Code::Mean => self.add_mean(op),
+            Code::ReduceMax => self.add_reduce_max(op),
             Code::Pad | Code::Padv2 => self.add_pad(op),
             Code::Concatenation => self.add_concatenation(op),
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.add_reshape(op),
             _ => bail!(
                 "this operator is not supported: replace it in the model by supported ones (convolutions, dense \
-                 layers, poolings, ADD, MUL, MEAN, PAD, CONCATENATION, RESHAPE, SOFTMAX, LOGISTIC, TANH, HARD_SWISH, \
-                 RELU), or leave it to the program that calls the network"
+                 layers, poolings, ADD, MUL, MEAN, REDUCE_MAX, PAD, CONCATENATION, RESHAPE, SOFTMAX, LOGISTIC, TANH, \
+                 HARD_SWISH, RELU), or leave it to the program that calls the network"
             ),
         }
     }

@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::Multiplier;
-use no_std_infer::format::{Concat, Mean, Op, Pad, Reshape, Softmax, Tensor};
+use no_std_infer::format::{Activation, Concat, Mean, Op, Pad, Pool2d, ReduceMax, Reshape, Softmax, Tensor, Window};
 
 use super::Lowering;
 use crate::import::model::{BuiltinOperator, Operator};
 use crate::import::padding::Borders;
-use crate::quantise::{mean_multiplier, softmax_parameters_of_step};
+use crate::quantise::{Quantisation, mean_multiplier, softmax_parameters_of_step};
 
 impl Lowering<'_> {
     pub(super) fn add_pad(&mut self, op: &Operator) -> Result<()> {
@@ -90,32 +90,60 @@ impl Lowering<'_> {
 
     pub(super) fn add_mean(&mut self, op: &Operator) -> Result<()> {
         let (input, index, [from, to]) = self.one_input(op)?;
-        let rank = self.network.tensors[self.input(op, 0)?].shape.len() as i64;
-        let mut sides = [usize::from(input.height), usize::from(input.width), input.channels as usize];
-        for axis in self.network.tensors[self.input(op, 1)?].integers()? {
-            let axis = i64::from(axis) + if axis < 0 { rank } else { 0 };
-            match usize::try_from(axis + 3 - rank) {
-                Ok(side @ (0 | 1)) => sides[side] = 1,
-                _ => ensure!(
-                    (0..rank - 3).contains(&axis),
-                    "it takes the mean over side {axis}: only height and width are supported"
-                ),
-            }
-        }
-        let [height, width, channels] = sides;
+        let sides = self.reduced(op, &input)?;
+        ensure!(
+            sides[2] == input.channels as usize,
+            "it takes the mean over channels: only height and width are supported"
+        );
         let output = self.place(index, sides, to)?;
         let real = f64::from(from.scale) / f64::from(to.scale);
         let mean = Mean { input, output, multiplier: Multiplier { mantissa: 0, shift: 0 } };
         let multiplier = mean_multiplier(real, mean.count());
         let multiplier = multiplier.with_context(|| format!("its multiplier {real:e} is out of range"))?;
         let mean = Mean { multiplier, ..mean };
-        let name = self.network.tensors[index].name;
-        self.push(index, Op::Mean(mean), name);
-        let kept = self.sides(index)?;
-        ensure!(kept.iter().product::<usize>() == height * width * channels, "its output has the wrong shape");
+        self.push_reduced(index, Op::Mean(mean), to)
+    }
+
+    pub(super) fn add_reduce_max(&mut self, op: &Operator) -> Result<()> {
+        let (input, index, [from, to]) = self.one_input(op)?;
+        ensure!(from == to, "its output is quantised otherwise than its input, which LiteRT refuses too");
+        let sides @ [height, width, channels] = self.reduced(op, &input)?;
+        let output = self.place(index, sides, to)?;
+        // Cores have kernels of their own for a pooling.
+        let reduction = if channels == output.channels as usize && channels == input.channels as usize {
+            let side = |from: u16, to: usize| if usize::from(from) == to { 1 } else { from };
+            let [kernel_h, kernel_w] = [side(input.height, height), side(input.width, width)];
+            let window = Window { kernel_h, kernel_w, stride_h: kernel_h, stride_w: kernel_w, ..Window::square(1, 1) };
+            Op::MaxPool2d(Pool2d { input, output, window, activation: Activation::NONE })
+        } else {
+            Op::ReduceMax(ReduceMax { input, output })
+        };
+        self.push_reduced(index, reduction, to)
+    }
+
+    /// Height, width and channels of a tensor, 1 where an operator reduces it.
+    fn reduced(&self, op: &Operator, input: &Tensor) -> Result<[usize; 3]> {
+        let rank = self.network.tensors[self.input(op, 0)?].shape.len() as i64;
+        let mut sides = [usize::from(input.height), usize::from(input.width), input.channels as usize];
+        for axis in self.network.tensors[self.input(op, 1)?].integers()? {
+            let axis = i64::from(axis) + if axis < 0 { rank } else { 0 };
+            match usize::try_from(axis + 3 - rank) {
+                Ok(side @ 0..3) => sides[side] = 1,
+                _ => ensure!((0..rank - 3).contains(&axis), "its side {axis} does not exist: the file is damaged"),
+            }
+        }
+        Ok(sides)
+    }
+
+    /// Adds a reduction; its output loses the sides of 1 where the network's tensor has none.
+    fn push_reduced(&mut self, index: usize, reduction: Op, quantisation: Quantisation) -> Result<()> {
+        let (name, made, kept) = (self.network.tensors[index].name, *reduction.output(), self.sides(index)?);
+        self.push(index, reduction, name);
+        ensure!(kept.iter().product::<usize>() == made.len(), "its output has the wrong shape");
+        let sides = [usize::from(made.height), usize::from(made.width), made.channels as usize];
         if kept != sides {
-            let output = self.place(index, kept, to)?;
-            self.push(index, Op::Reshape(Reshape { input: mean.output, output }), name);
+            let output = self.place(index, kept, quantisation)?;
+            self.push(index, Op::Reshape(Reshape { input: made, output }), name);
         }
         Ok(())
     }

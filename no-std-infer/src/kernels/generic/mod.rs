@@ -7,6 +7,7 @@ pub mod elementwise;
 pub mod packed;
 pub mod place;
 pub mod pool2d;
+pub mod reduce_max;
 pub mod softmax;
 mod walk;
 pub mod winograd;

@@ -1,0 +1,44 @@
+//! The largest along sides of a tensor.
+
+use crate::kernels::Apart;
+use crate::operators::ReduceMax;
+
+/// Takes every element of the input once, row by row.
+pub fn reduce_max(op: &ReduceMax, views: Apart<'_>) {
+    let (from, to) = (&op.input, &op.output);
+    views.output.fill(i8::MIN);
+    let outputs = views.output.chunks_exact_mut(to.row_len().max(1));
+    for (y, output) in views.rows.zip(outputs) {
+        let rows = if to.height == from.height { y..y + 1 } else { 0..usize::from(from.height) };
+        let line = from.row_len();
+        let input = views.input.get(rows.start * line..rows.end * line).unwrap_or_default();
+        for row in input.chunks_exact(line.max(1)) {
+            reduce_row(op, row, output);
+        }
+    }
+}
+
+/// Raises a row of the output to the largest of what it holds and a row of the input.
+fn reduce_row(op: &ReduceMax, input: &[i8], output: &mut [i8]) {
+    let (from, to) = (op.input.channels as usize, op.output.channels as usize);
+    if op.input.width == op.output.width {
+        for (pixel, out) in input.chunks_exact(from.max(1)).zip(output.chunks_exact_mut(to.max(1))) {
+            reduce_pixel(pixel, out);
+        }
+    } else {
+        for pixel in input.chunks_exact(from.max(1)) {
+            reduce_pixel(pixel, output);
+        }
+    }
+}
+
+/// The same for the channels of a pixel: one of the output, or as many as the input's.
+fn reduce_pixel(input: &[i8], output: &mut [i8]) {
+    if let [largest] = output {
+        *largest = input.iter().fold(*largest, |largest, &value| value.max(largest));
+    } else {
+        for (out, &value) in output.iter_mut().zip(input) {
+            *out = value.max(*out);
+        }
+    }
+}
