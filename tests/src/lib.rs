@@ -76,7 +76,10 @@ pub fn stepped<K: Kernels>(model: &Model<'_>, input: &[i8], rows: NonZeroU16) ->
 }
 
 /// A model with its input, in an arena whose other bytes are anything.
-fn prepared<'m, 'a, K: Kernels>(model: &Model<'m>, arena: &'a mut [i8], input: &[i8]) -> Interpreter<'m, 'a> {
+///
+/// # Panics
+/// When the input or the arena has not the model's length.
+pub fn prepared<'m, 'a, K: Kernels>(model: &Model<'m>, arena: &'a mut [i8], input: &[i8]) -> Interpreter<'m, 'a> {
     arena.iter_mut().enumerate().for_each(|(index, byte)| *byte = (index * 89 + 7) as i8);
     let mut interpreter = Interpreter::with_kernels::<K>(*model, arena).expect("the arena has the length asked for");
     interpreter.input_mut().copy_from_slice(input);

@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use host_trainer::aligned::Aligned;
 use host_trainer::boards::{Board, Estimate, named};
 use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
 use host_trainer::device::measure::Bench;
-use host_trainer::device::{Core, Elf, missing, missing_for};
+use host_trainer::device::{COUNTED, Core, Elf, Loaded, missing, missing_for};
 use host_trainer::device_bench::{Benches, Case, Row, Scope, seeded};
 use host_trainer::pack::Price;
 use host_trainer::stripes::{Layers, price};
 use libtest_mimic::{Arguments, Trial};
-use no_std_infer::Model;
-use no_std_infer::format::Op;
+use no_std_infer::format::{Generator, Op};
+use no_std_infer::golden::trace;
+use no_std_infer::kernels::Generic;
 use no_std_infer::operators::Form;
+use no_std_infer::{Interpreter, Model};
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;
 
@@ -27,6 +30,12 @@ const COMPILER_TOLERANCE: f64 = 0.15;
 const TICK: u64 = 40;
 /// Bytes of stack that another layout of frames may take.
 const STACK: u64 = 64;
+
+/// Instructions of the longest step with the fewest rows.
+const LONGEST_STEPS: [(&str, u32); 3] =
+    [("ResNet8", 878_880), ("VWW MobileNetV1-0.25 96x96", 479_920), ("KWS DS-CNN", 72_400)];
+/// Seed of the input in `firmware-example/rig/src/bin/steps.rs`.
+const SEED: u32 = 0x2545_F491;
 
 const REMEDY: &str =
     "where that is wanted, `UPDATE_EXPECTED=1 cargo test -p tests --test device_bench` writes new figures";
@@ -91,6 +100,7 @@ fn main() {
         trial("a_cortex_m7_gives_the_hosts_bytes", &missing_for(Core::M7), || kws_runs_on(Core::M7)),
         trial("a_cortex_m33_gives_the_hosts_bytes", &missing_for(Core::M33), || kws_runs_on(Core::M33)),
         trial("a_cortex_m55_gives_the_hosts_bytes", &missing_for(Core::M55), || kws_runs_on(Core::M55)),
+        trial("few_rows_make_a_step_short", &missing, few_rows_make_a_step_short),
         trial("a_rise_is_found", &None, a_rise_is_found),
         trial("the_exporter_knows_what_layouts_cost", &None, the_exporter_knows_what_layouts_cost),
         trial("the_exporter_knows_what_stripes_cost", &None, the_exporter_knows_what_stripes_cost),
@@ -193,6 +203,37 @@ fn the_exporter_knows_what_stripes_cost() -> Result<()> {
         models += 1;
     }
     ensure!(models == 3, "{models} models in stripes are measured");
+    Ok(())
+}
+
+/// Prints how long the longest step takes of each model, with whole operators and with the fewest rows.
+fn few_rows_make_a_step_short() -> Result<()> {
+    let firmware = Loaded::build("steps", Core::M4)?;
+    let mut cases = seeded()?;
+    for (name, bound) in LONGEST_STEPS {
+        let case = cases.iter().position(|case| case.name == name).map(|at| cases.swap_remove(at));
+        let case = case.with_context(|| format!("there is no {name}"))?;
+        let printed = firmware.run(&case.blob, &COUNTED)?;
+        println!("{name}:\n{printed}");
+        let lines: Vec<Vec<&str>> = printed.lines().map(|line| line.split(' ').collect()).collect();
+        let [whole, fewest, end] = lines.as_slice() else { bail!("the firmware printed\n{printed}") };
+        let number = |line: &[&str], at: usize| Ok::<u64, anyhow::Error>(line.get(at).context("cut off")?.parse()?);
+        ensure!(*end == ["end"] && number(whole, 1)? == u64::from(u16::MAX) && number(fewest, 1)? == 1, "{printed}");
+        ensure!(number(fewest, 3)? > 2 * number(whole, 3)?, "there are hardly more steps");
+        let longest = number(fewest, 5)?;
+        ensure!(longest < number(whole, 5)?, "the longest step is no shorter");
+        ensure!(
+            longest as f64 <= f64::from(bound) * (1.0 + TOLERANCE),
+            "the longest step takes {longest} instructions"
+        );
+        let model = Model::parse(&case.blob)?;
+        let mut arena = Aligned::new(model.arena_len());
+        let mut interpreter = Interpreter::with_kernels::<Generic>(model, &mut arena)?;
+        let mut expected = 0;
+        trace(&mut interpreter, Generator::Xorshift32, SEED, |_, crc| expected = crc);
+        let expected = format!("{expected:08x}");
+        ensure!(whole.last() == fewest.last() && whole.last() == Some(&&*expected), "{expected} on this machine");
+    }
     Ok(())
 }
 

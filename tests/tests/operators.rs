@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 
+use host_trainer::aligned::Aligned;
 use no_std_infer::Model;
 use no_std_infer::format::{Layout, Op, Tensor};
 use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernels};
 use no_std_infer::operators::Form;
 use proptest::prelude::*;
 use tests::operators::{Case, Kind, random};
-use tests::{Reference, outputs, stepped};
+use tests::{Reference, outputs, prepared, stepped};
 
 const CASES: u32 = 2000;
 /// Cases of each transform, which take longer.
@@ -58,6 +59,7 @@ conformance! {
     pad: Kind::Pad,
     concat: Kind::Concat,
     constant: Kind::Constant,
+    reduce_max: Kind::ReduceMax,
 }
 
 conformance! {
@@ -67,13 +69,59 @@ conformance! {
     winograd_stride_2: Kind::Winograd(Form::Stride2),
 }
 
-/// What the random cases of the operators with two inputs, and of the mean, must reach.
+/// Two networks step by step, each in an arena of its own: in every order that there is, as long as these are few thousand.
+fn interleave<K: Kernels>(cases: &[Case; 2], rows: NonZeroU16) -> usize {
+    let models = cases.each_ref().map(|case| Model::parse(&case.blob).expect("the generator makes valid models"));
+    let expected =
+        [0, 1].map(|at| outputs::<Reference>(&models[at], &cases[at].input).pop().expect("it has operators"));
+    let mut arenas = models.map(|model| Aligned::new(model.arena_len()));
+    let mut steps = [0; 2];
+    for at in 0..2 {
+        let mut alone = prepared::<K>(&models[at], &mut arenas[at], &cases[at].input);
+        steps[at] = std::iter::from_fn(|| alone.step_rows(rows)).count();
+    }
+    let all: usize = steps.iter().sum();
+    if all > 14 {
+        return 0;
+    }
+    // A bit for each step: which network's it is.
+    let orders = (0_u32..1 << all).filter(|order| order.count_ones() as usize == steps[1]);
+    let count = orders.clone().count();
+    for order in orders {
+        let [one, other] = &mut arenas;
+        let mut networks =
+            [(one, 0), (other, 1)].map(|(arena, at)| prepared::<K>(&models[at], arena, &cases[at].input));
+        for step in 0..all {
+            let stepped = networks[(order >> step & 1) as usize].step_rows(rows);
+            assert!(stepped.is_some(), "order {order:b} ends at step {step}");
+        }
+        for (network, expected) in networks.iter_mut().zip(&expected) {
+            assert_eq!(network.step_rows(rows), None);
+            assert_eq!(network.output(), expected, "order {order:b}");
+        }
+    }
+    count
+}
+
+#[test]
+fn steps_of_two_networks_may_be_interleaved_in_every_order() {
+    let mut orders = 0;
+    for (seed, &kind) in (0..).zip(Kind::ALL.iter().cycle()).take(4 * Kind::ALL.len()) {
+        let cases = [random(kind, seed), random(Kind::ALL[seed as usize * 7 % Kind::ALL.len()], seed + 1000)];
+        orders += interleave::<Generic>(&cases, NonZeroU16::MAX);
+        orders += interleave::<Generic>(&cases, NonZeroU16::MIN);
+        orders += interleave::<Armv7em>(&cases, NonZeroU16::MIN);
+    }
+    assert!(orders > 40_000, "only {orders} orders were tried");
+}
+
+/// What the random cases of the operators with two inputs, and of reductions, must reach.
 #[test]
 fn random_cases_broadcast_and_join_along_every_axis() {
     let sides = |tensor: &Tensor| [u32::from(tensor.height), u32::from(tensor.width), tensor.channels];
     let mut seen = BTreeSet::new();
-    for (seed, kind) in
-        (0..300).flat_map(|seed| [Kind::Add, Kind::Mul, Kind::Concat, Kind::Mean].map(|kind| (seed, kind)))
+    for (seed, kind) in (0..300)
+        .flat_map(|seed| [Kind::Add, Kind::Mul, Kind::Concat, Kind::Mean, Kind::ReduceMax].map(|kind| (seed, kind)))
     {
         let case = random(kind, seed);
         let model = Model::parse(&case.blob).expect("the generator makes valid models");
@@ -93,6 +141,7 @@ fn random_cases_broadcast_and_join_along_every_axis() {
         pairs.flat_map(|(op, input)| [None, Some(0), Some(1), Some(2)].map(|axis| (op, input, axis))).collect();
     expected.extend([0, 1].into_iter().flat_map(|input| [0, 1, 2].map(|axis| ("concat", input, Some(axis)))));
     expected.extend([0, 1].map(|axis| ("mean", 0, Some(axis))));
+    expected.extend([0, 1, 2].map(|axis| ("reduce_max", 0, Some(axis))));
     assert_eq!(seen, expected);
 }
 

@@ -13,7 +13,7 @@ use super::transport::{Transport, read_within};
 use super::{Core, QEMU, firmware};
 
 /// Lets the emulated clock count instructions.
-pub(super) const COUNTED: [&str; 2] = ["-icount", "shift=0"];
+pub const COUNTED: [&str; 2] = ["-icount", "shift=0"];
 /// Longest time that QEMU may take to start and connect.
 const START_TIME: Duration = Duration::from_secs(20);
 /// Longest time that firmware may take to end.
