@@ -5,8 +5,9 @@ use core::num::NonZeroU16;
 
 use no_std_infer::format::{Color, Fit, Signed, arena_len, number, total_len};
 use no_std_infer::golden::self_test;
-use no_std_infer::image::{Frame, PixelFormat, preprocess};
+use no_std_infer::image::{Frame, Geometry, PixelFormat, Resize, RowSums, Rows, preprocess};
 use no_std_infer::kernels::{Generic, KernelSet};
+use no_std_infer::quantise::Rescale;
 use no_std_infer::score::probabilities;
 use no_std_infer::{Interpreter, Model};
 
@@ -84,9 +85,9 @@ struct Picture {
 /// Crops, resizes and converts a picture.
 #[unsafe(no_mangle)]
 extern "C" fn resize(picture: &Picture, output: &mut &mut [i8], width: u16, height: u16, mode: u8) -> bool {
-    use PixelFormat::{Grey8, Rgb565Be, Rgb565Le, Rgb888, Yuv422};
+    use PixelFormat::{Grey8, Rgb565Be, Rgb565Le, Rgb888, Uyvy422, Yuv422};
     let Picture { format, width: across, height: down, stride, bytes } = *picture;
-    let format = [Rgb888, Rgb565Be, Rgb565Le, Yuv422, Grey8].get(usize::from(format)).copied();
+    let format = [Rgb888, Rgb565Be, Rgb565Le, Yuv422, Uyvy422, Grey8].get(usize::from(format)).copied();
     let fit = if mode & 1 == 0 { Fit::Stretch } else { Fit::Crop };
     let color = if mode & 2 == 0 { Color::Rgb } else { Color::Grey };
     let frame = format.and_then(|format| match stride {
@@ -94,6 +95,42 @@ extern "C" fn resize(picture: &Picture, output: &mut &mut [i8], width: u16, heig
         stride => Frame::with_stride(format, across, down, stride, bytes).ok(),
     });
     frame.is_some_and(|frame| preprocess(&frame, fit, output, width, height, color).is_ok())
+}
+
+/// Does the same from one row at a time, of a camera that sends `rows` rows; `sizes` are the frame's and the output's.
+#[unsafe(no_mangle)]
+extern "C" fn resize_rows(
+    row: &&[u8],
+    rows: u32,
+    sizes: &[u32; 4],
+    output: &mut &mut [i8],
+    memory: &mut &mut [RowSums],
+    mode: u8,
+) -> bool {
+    use PixelFormat::{Grey8, Rgb565Be, Rgb565Le, Rgb888, Uyvy422, Yuv422};
+    let formats = [Rgb888, Rgb565Be, Rgb565Le, Yuv422, Uyvy422, Grey8];
+    let fit = if mode & 1 == 0 { Fit::Stretch } else { Fit::Crop };
+    let color = if mode & 2 == 0 { Color::Rgb } else { Color::Grey };
+    let &[across, down, width, height] = sizes;
+    let frame = formats.get(usize::from(mode >> 2)).and_then(|&format| Geometry::new(format, across, down).ok());
+    let resize = frame.and_then(|frame| Resize::new(frame, fit, width as u16, height as u16, color).ok());
+    let Some(mut frame) = resize.and_then(|resize| Rows::new(resize, output, memory).ok()) else { return false };
+    (0..rows).any(|_| frame.push_row(row).unwrap_or(true))
+}
+
+/// Quantises features and samples, and gives a real number back.
+#[unsafe(no_mangle)]
+extern "C" fn quantise(model: &Model<'static>, features: &&[f32], samples: &&[i32], output: &mut &mut [i8]) -> f32 {
+    let tensor = model.info().input.tensor;
+    for (slot, &feature) in output.iter_mut().zip(*features) {
+        *slot = tensor.quantise(feature);
+    }
+    if let Some(rescale) = features.first().and_then(|&step| Rescale::new(&tensor, step)) {
+        for (slot, &sample) in output.iter_mut().zip(*samples) {
+            *slot = rescale.apply(sample);
+        }
+    }
+    output.iter().map(|&value| tensor.real(value)).sum()
 }
 
 /// What is read from a blob that nobody has parsed.

@@ -7,8 +7,9 @@ use crate::operators::ReduceMax;
 pub fn reduce_max(op: &ReduceMax, views: Apart<'_>) {
     let (from, to) = (&op.input, &op.output);
     views.output.fill(i8::MIN);
-    let outputs = views.output.chunks_exact_mut(to.row_len().max(1));
-    for (y, output) in views.rows.zip(outputs) {
+    let mut outputs = views.output.chunks_exact_mut(to.row_len().max(1));
+    for y in views.rows {
+        let output = outputs.next().unwrap_or_default();
         let rows = if to.height == from.height { y..y + 1 } else { 0..usize::from(from.height) };
         let line = from.row_len();
         let input = views.input.get(rows.start * line..rows.end * line).unwrap_or_default();
@@ -20,14 +21,12 @@ pub fn reduce_max(op: &ReduceMax, views: Apart<'_>) {
 
 /// Raises a row of the output to the largest of what it holds and a row of the input.
 fn reduce_row(op: &ReduceMax, input: &[i8], output: &mut [i8]) {
-    let (from, to) = (op.input.channels as usize, op.output.channels as usize);
-    if op.input.width == op.output.width {
-        for (pixel, out) in input.chunks_exact(from.max(1)).zip(output.chunks_exact_mut(to.max(1))) {
-            reduce_pixel(pixel, out);
-        }
-    } else {
-        for pixel in input.chunks_exact(from.max(1)) {
-            reduce_pixel(pixel, output);
+    let mut outputs = output.chunks_exact_mut((op.output.channels as usize).max(1));
+    let (mut output, kept) = (outputs.next().unwrap_or_default(), op.input.width == op.output.width);
+    for pixel in input.chunks_exact((op.input.channels as usize).max(1)) {
+        reduce_pixel(pixel, output);
+        if kept {
+            output = outputs.next().unwrap_or_default();
         }
     }
 }
