@@ -93,7 +93,7 @@ impl Plan {
                 op.scratch = scratch;
             }
             let mut starts = step.starts.into_iter();
-            map_tensors(&mut op, |tensor| {
+            op.map_tensors(|tensor| {
                 *tensor = self.place(*tensor);
                 tensor.offset += starts.next().unwrap_or(0);
             });
@@ -101,27 +101,6 @@ impl Plan {
         };
         program.steps.iter().zip(&self.scratch).map(place).collect()
     }
-}
-
-/// Calls `f` for each tensor that an operator reads or makes.
-pub(crate) fn map_tensors(op: &mut Op, f: impl FnMut(&mut Tensor)) {
-    let tensors = match op {
-        Op::Conv2d(op) | Op::DepthwiseConv2d(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::Dense(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::MaxPool2d(op) | Op::AveragePool2d(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::Add(op) => [Some(&mut op.a), Some(&mut op.b), Some(&mut op.output)],
-        Op::Clamp(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::Lookup(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::Softmax(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::Reshape(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::Mul(op) => [Some(&mut op.a), Some(&mut op.b), Some(&mut op.output)],
-        Op::Mean(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::ReduceMax(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::Pad(op) => [Some(&mut op.input), Some(&mut op.output), None],
-        Op::Concat(op) => [Some(&mut op.a), Some(&mut op.b), Some(&mut op.output)],
-        Op::Constant(op) => [Some(&mut op.output), None, None],
-    };
-    tensors.into_iter().flatten().for_each(f);
 }
 
 /// Bytes that are in use from one operator to another, both included.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use no_std_infer::format::{ALIGN, Op};
 
 use crate::graph::{FloatOp, Graph, Node};
-use crate::plan::{Plan, map_tensors};
+use crate::plan::Plan;
 use crate::quantise::QuantModel;
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ pub fn schedule_model(model: &QuantModel) -> QuantModel {
     for (to, &from) in order.iter().enumerate() {
         scheduled.names[to].clone_from(&model.names[from]);
         scheduled.ops[to] = model.ops[from];
-        map_tensors(&mut scheduled.ops[to], |tensor| tensor.offset = index[tensor.offset as usize] as u32);
+        scheduled.ops[to].map_tensors(|tensor| tensor.offset = index[tensor.offset as usize] as u32);
     }
     let shorter = Plan::new(&scheduled).arena_len < Plan::new(model).arena_len;
     if shorter { scheduled } else { model.clone() }

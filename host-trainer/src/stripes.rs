@@ -7,7 +7,6 @@
 use no_std_infer::format::{Layout, Op, Reshape, Tensor};
 use no_std_infer::operators::Form;
 
-use crate::plan::map_tensors;
 use crate::quantise::QuantModel;
 
 mod choose;
@@ -254,7 +253,7 @@ impl<'m> Stripes<'m> {
         }
         let mut starts = [0; 3];
         let (mut slots, mut left) = (starts.iter_mut(), op.inputs().count());
-        map_tensors(&mut op, |tensor| {
+        op.map_tensors(|tensor| {
             let height = usize::from(tensor.height);
             let rows = if left > 0 {
                 first_under(self.op(index), first)..end_under(self.op(index), end, height)

@@ -5,7 +5,6 @@ use no_std_infer::Model;
 use no_std_infer::format::{Op, Section, section};
 
 use super::Program;
-use crate::plan::map_tensors;
 
 /// Stands for no layer.
 const NONE: u16 = u16::MAX;
@@ -79,7 +78,7 @@ impl Layers {
         let ops: Vec<Op> = model.ops().collect();
         self.join(&ops, |whole, op| {
             let mut tensors = 1 + whole.inputs().count();
-            map_tensors(whole, |tensor| {
+            whole.map_tensors(|tensor| {
                 tensors -= 1;
                 tensor.height += if tensors == 0 { op.output().height } else { 0 };
             });

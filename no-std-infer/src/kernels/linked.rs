@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{Kernel, KernelSet, Kernels, Memory, Native, Part};
 use crate::error::OpError;
-use crate::operators::{Code, Op, Operator, Params, Record, Variant, read};
+use crate::operators::{Code, Op, Params, Record, Tensors, Variant, read};
 
 /// The kernels of a firmware. A model keeps those that it was parsed with and runs on them.
 ///
@@ -105,5 +105,5 @@ fn run_kernel<K: Kernels, C: Code>(arena: &mut [i8], record: &Record, section: &
     let Some(op) = read::<Params<C>>(record) else { return 0..0 };
     let done = C::run::<K>(&op, Memory::new(arena, section, part));
     debug_assert!(done.is_some(), "what was parsed can be run");
-    C::Operator::output(&op).range()
+    op.output().range()
 }

@@ -1,5 +1,7 @@
 //! Sum of two tensors.
 
+use core::cell::Cell;
+
 use super::check::{check_activation, check_broadcast, ensure, same_shape};
 use super::record::{Field, Record, record};
 use super::{Activation, Code, Operator, Overlap};
@@ -16,7 +18,7 @@ record! {
     /// scaled by its multiplier; the sum is scaled by `output_multiplier`.
     ///
     /// Each of a summand's sides is the sum's or 1; where it is 1, its elements count for every row, column or channel.
-    pub struct Add {
+    pub struct Add: [a, b] => output {
         /// First summand.
         pub a: Tensor,
         /// Second summand.
@@ -55,14 +57,6 @@ pub(super) const fn tables(record: &Record) -> u8 {
 impl Operator for Add {
     type Params = Self;
 
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.a), Some(&op.b)]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
-
     fn overlap(op: &Self, input: &Tensor) -> Option<Overlap> {
         Overlap::element_by_element(input, &op.output)
     }
@@ -98,10 +92,42 @@ impl Add {
         let rest = if other_has_one { 0 } else { i32::from(other.zero_point) << ADD_SHIFT };
         scaled.wrapping_mul(2).wrapping_sub(rest)
     }
+
+    /// How twice a sum becomes an output: it is multiplied with the sum's mantissa, this is added to the upper word, and that is
+    /// shifted right by so many bits. It holds half of the last bit and the zero point.
+    #[inline(always)]
+    pub(crate) fn rounding(&self) -> (i32, i32) {
+        let shift = i32::from(self.output_multiplier.shift.unsigned_abs() & 31);
+        ((1 << ((shift - 1) & 31)) + (i32::from(self.output.zero_point) << shift), shift)
+    }
 }
 
-/// The tables of both summands, where they have one; little-endian words.
-pub type Tables<'a> = [Option<&'a [u8; ADD_TABLE_LEN]>; 2];
+/// A table of a summand: little-endian words.
+pub type Table = [u8; ADD_TABLE_LEN];
+
+/// The tables of both summands, where they have one.
+pub type Tables<'a> = [Option<&'a Table>; 2];
+
+/// Summands in the order in which kernels take them: the first is the one without a table, where there is one.
+pub(crate) struct Summands<'a> {
+    pub first: &'a [Cell<i8>],
+    pub first_table: Option<&'a Table>,
+    pub second: &'a [Cell<i8>],
+    pub second_table: &'a Table,
+}
+
+impl<'a> Summands<'a> {
+    /// `None` where neither has a table.
+    #[inline(always)]
+    pub(crate) fn new([a, b]: [&'a [Cell<i8>]; 2], tables: Tables<'a>) -> Option<Self> {
+        let (first, first_table, second, second_table) = match tables {
+            [first, Some(second)] => (a, first, b, second),
+            [Some(second), None] => (b, None, a, second),
+            [None, None] => return None,
+        };
+        Some(Self { first, first_table, second, second_table })
+    }
+}
 
 /// Finds a sum's tables in the weights section; `None` when one lies outside.
 fn find<'a>(op: &Add, section: &'a [u8]) -> Option<Tables<'a>> {

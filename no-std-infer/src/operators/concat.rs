@@ -9,7 +9,7 @@ use crate::kernels::{Kernels, Memory};
 
 record! {
     /// Parameters of [`Op::Concat`](super::Op::Concat). All three tensors have the same scale and zero point.
-    pub struct Concat {
+    pub struct Concat: [a, b] => output {
         /// What comes first.
         pub a: Tensor,
         /// What comes after it.
@@ -21,14 +21,6 @@ record! {
 
 impl Operator for Concat {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.a), Some(&op.b)]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 }
 
 impl Code for Concat {

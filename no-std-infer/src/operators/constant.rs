@@ -9,7 +9,7 @@ use crate::kernels::{Kernels, Memory};
 
 record! {
     /// Parameters of [`Op::Constant`](super::Op::Constant).
-    pub struct Constant {
+    pub struct Constant: [] => output {
         /// Output.
         pub output: Tensor,
         /// Its first byte, counted from the start of the weights section.
@@ -19,14 +19,6 @@ record! {
 
 impl Operator for Constant {
     type Params = Self;
-
-    fn inputs(_: &Self) -> [Option<&Tensor>; 2] {
-        [None, None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 
     fn parts(_: &Self) -> u16 {
         1

@@ -13,7 +13,7 @@ record! {
     ///
     /// The input is taken as as many vectors as the output has pixels, each multiplied with the same weights; for an output
     /// of 1 x 1 the whole input is one vector.
-    pub struct Dense {
+    pub struct Dense: [input] => output {
         /// Input, taken as vectors in HWC order.
         pub input: Tensor,
         /// Output.
@@ -50,14 +50,6 @@ pub(super) const fn layout(record: &Record) -> u8 {
 
 impl Operator for Dense {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 
     fn macs(op: &Self) -> u64 {
         op.output.len() as u64 * op.inputs() as u64

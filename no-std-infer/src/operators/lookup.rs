@@ -9,7 +9,7 @@ use crate::kernels::{Kernels, Memory};
 
 record! {
     /// Parameters of [`Op::Lookup`](super::Op::Lookup).
-    pub struct Lookup {
+    pub struct Lookup: [input] => output {
         /// Input.
         pub input: Tensor,
         /// Output of the same shape.
@@ -21,14 +21,6 @@ record! {
 
 impl Operator for Lookup {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 
     fn overlap(op: &Self, input: &Tensor) -> Option<Overlap> {
         Overlap::element_by_element(input, &op.output)

@@ -16,7 +16,7 @@ record! {
     /// Its multiplier is that of `input scale / output scale`, mantissa `m` and shift `e`, divided without rounding:
     /// mantissa `⌊m · 2^s / count⌋` and shift `e − s` with `s = min(⌊log2 count⌋, 31 + e)`.
     /// The mantissa may thus be smaller than 2^30, and must not be normalised: that would change the rounding.
-    pub struct Mean {
+    pub struct Mean: [input] => output {
         /// Input.
         pub input: Tensor,
         /// Output with the input's channels; its height and its width are the input's, or 1 where the mean is taken.
@@ -37,14 +37,6 @@ impl Mean {
 
 impl Operator for Mean {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 }
 
 impl Code for Mean {

@@ -29,7 +29,8 @@ mod window;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::add::{ADD_SHIFT, Add, Tables};
+pub(crate) use self::add::Summands;
+pub use self::add::{ADD_SHIFT, Add, Table, Tables};
 pub use self::clamp::Clamp;
 pub use self::concat::Concat;
 pub use self::constant::Constant;
@@ -151,16 +152,22 @@ impl Kernel {
     }
 }
 
+/// The tensors among an operator's parameters.
+pub(crate) trait Tensors {
+    /// Those that it reads.
+    fn inputs(&self) -> [Option<&Tensor>; 2];
+
+    /// The one that it makes.
+    fn output(&self) -> &Tensor;
+
+    /// Calls `change` for each of them.
+    fn change(&mut self, change: &mut dyn FnMut(&mut Tensor));
+}
+
 /// What an operator says about itself, given its parameters.
 pub(crate) trait Operator: Sized {
     /// Its parameters, as a record holds them.
-    type Params: Field;
-
-    /// The tensors that it reads.
-    fn inputs(op: &Self::Params) -> [Option<&Tensor>; 2];
-
-    /// The tensor that it makes.
-    fn output(op: &Self::Params) -> &Tensor;
+    type Params: Field + Tensors;
 
     /// Where its scratch starts in the arena, and how many bytes it takes with any kernel set.
     fn scratch(_: &Self::Params) -> (u32, usize) {
@@ -179,7 +186,7 @@ pub(crate) trait Operator: Sized {
 
     /// How many parts of equal size it can be computed in.
     fn parts(op: &Self::Params) -> u16 {
-        Self::output(op).height
+        op.output().height
     }
 }
 

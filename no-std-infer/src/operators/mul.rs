@@ -13,7 +13,7 @@ record! {
     ///
     /// Each of a factor's sides is the product's or 1, as in [`Add`](super::Add). Where a product shifted left by the multiplier leaves 32
     /// bits it saturates (LiteRT's wraps), which takes a shift of 16 or more.
-    pub struct Mul {
+    pub struct Mul: [a, b] => output {
         /// First factor.
         pub a: Tensor,
         /// Second factor.
@@ -29,14 +29,6 @@ record! {
 
 impl Operator for Mul {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.a), Some(&op.b)]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 
     fn overlap(op: &Self, input: &Tensor) -> Option<Overlap> {
         Overlap::element_by_element(input, &op.output)

@@ -9,7 +9,7 @@ use crate::kernels::{Kernels, Memory};
 
 record! {
     /// Parameters of [`Op::Pad`](super::Op::Pad). Rows below, columns to the right and channels after the input follow from the sizes.
-    pub struct Pad {
+    pub struct Pad: [input] => output {
         /// Input.
         pub input: Tensor,
         /// Output of the same scale and zero point.
@@ -27,14 +27,6 @@ record! {
 
 impl Operator for Pad {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 }
 
 impl Code for Pad {

@@ -9,7 +9,7 @@ use crate::kernels::{Kernels, Memory};
 
 record! {
     /// Parameters of the poolings. Input and output share scale and zero point.
-    pub struct Pool2d {
+    pub struct Pool2d: [input] => output {
         /// Input, HWC.
         pub input: Tensor,
         /// Output, HWC.
@@ -26,14 +26,6 @@ pub(super) struct MaxPool2d;
 
 impl Operator for MaxPool2d {
     type Params = Pool2d;
-
-    fn inputs(op: &Pool2d) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Pool2d) -> &Tensor {
-        &op.output
-    }
 }
 
 impl Code for MaxPool2d {
@@ -55,14 +47,6 @@ pub(super) struct AveragePool2d;
 
 impl Operator for AveragePool2d {
     type Params = Pool2d;
-
-    fn inputs(op: &Pool2d) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Pool2d) -> &Tensor {
-        &op.output
-    }
 }
 
 impl Code for AveragePool2d {

@@ -93,11 +93,12 @@ macro_rules! numbers {
 
 numbers!(u8, i8, u16, u32, i32, f32);
 
-/// A structure that is in a record as its fields, in the order of their definition.
+/// A structure that is in a record as its fields, in the order of their definition. That of an operator says which fields are
+/// the tensors that it reads, and which is the one that it makes.
 macro_rules! record {
     (
         $(#[$attribute:meta])*
-        pub struct $structure:ident {
+        pub struct $structure:ident $(: [$($input:ident),*] => $output:ident)? {
             $($(#[$field_attribute:meta])* pub $field:ident: $kind:ty,)*
         }
     ) => {
@@ -109,6 +110,22 @@ macro_rules! record {
         }
 
         $crate::operators::record::fields!($structure { $($field: $kind),* });
+
+        $(impl $crate::operators::Tensors for $structure {
+            fn inputs(&self) -> [Option<&Tensor>; 2] {
+                let [first, second, ..] = [$(Some(&self.$input),)* None, None];
+                [first, second]
+            }
+
+            fn output(&self) -> &Tensor {
+                &self.$output
+            }
+
+            fn change(&mut self, change: &mut dyn FnMut(&mut Tensor)) {
+                $(change(&mut self.$input);)*
+                change(&mut self.$output);
+            }
+        })?
     };
 }
 pub(crate) use record;

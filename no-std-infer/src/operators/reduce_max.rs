@@ -12,7 +12,7 @@ record! {
     /// its coordinates, along the sides where the output has 1 at any.
     ///
     /// So does LiteRT's `REDUCE_MAX` for int8 (reference kernel 2.3.0), which asks for the same quantisation on both sides.
-    pub struct ReduceMax {
+    pub struct ReduceMax: [input] => output {
         /// Input.
         pub input: Tensor,
         /// Output in the input's quantisation; its height, width and channels are the input's, or 1 where the largest is taken.
@@ -30,14 +30,6 @@ impl ReduceMax {
 
 impl Operator for ReduceMax {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 }
 
 impl Code for ReduceMax {

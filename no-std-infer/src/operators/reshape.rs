@@ -9,7 +9,7 @@ use crate::kernels::{Kernels, Memory};
 
 record! {
     /// Parameters of [`Op::Reshape`](super::Op::Reshape).
-    pub struct Reshape {
+    pub struct Reshape: [input] => output {
         /// Input.
         pub input: Tensor,
         /// Output with as many elements, the same scale and zero point.
@@ -19,14 +19,6 @@ record! {
 
 impl Operator for Reshape {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 
     fn overlap(op: &Self, input: &Tensor) -> Option<Overlap> {
         Overlap::element_by_element(input, &op.output)

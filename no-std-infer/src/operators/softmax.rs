@@ -10,7 +10,7 @@ use crate::kernels::{Kernels, Memory};
 
 record! {
     /// Parameters of [`Op::Softmax`](super::Op::Softmax), as TFLite's.
-    pub struct Softmax {
+    pub struct Softmax: [input] => output {
         /// Logits: one vector of channels a pixel.
         pub input: Tensor,
         /// Probabilities of the same shape.
@@ -27,14 +27,6 @@ const CLASSES_MAX: u32 = 4095;
 
 impl Operator for Softmax {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 }
 
 impl Code for Softmax {

@@ -23,7 +23,7 @@ macro_rules! operators {
             /// The tensors that the operator reads: none to two.
             pub fn inputs(&self) -> impl Iterator<Item = &Tensor> + Clone {
                 let inputs = match self {
-                    $(Op::$variant(op) => <$operator as Operator>::inputs(op),)*
+                    $(Op::$variant(op) => Tensors::inputs(op),)*
                 };
                 inputs.into_iter().flatten()
             }
@@ -32,7 +32,14 @@ macro_rules! operators {
             #[must_use]
             pub fn output(&self) -> &Tensor {
                 match self {
-                    $(Op::$variant(op) => <$operator as Operator>::output(op),)*
+                    $(Op::$variant(op) => Tensors::output(op),)*
+                }
+            }
+
+            /// Calls `change` for each tensor that the operator reads or makes.
+            pub fn map_tensors(&mut self, mut change: impl FnMut(&mut Tensor)) {
+                match self {
+                    $(Op::$variant(op) => Tensors::change(op, &mut change),)*
                 }
             }
 

@@ -17,7 +17,7 @@ use crate::kernels::{Kernels, Memory};
 record! {
     /// Parameters of [`Op::Conv2d`](super::Op::Conv2d) and [`Op::DepthwiseConv2d`](super::Op::DepthwiseConv2d): the sum over the window of weight times input, plus the bias,
     /// is scaled by the output channel's multiplier, and clamped.
-    pub struct Conv2d {
+    pub struct Conv2d: [input] => output {
         /// Input, HWC.
         pub input: Tensor,
         /// Output, HWC.
@@ -43,14 +43,6 @@ pub(super) const fn layout(record: &Record) -> u8 {
 
 impl Operator for Conv2d {
     type Params = Self;
-
-    fn inputs(op: &Self) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Self) -> &Tensor {
-        &op.output
-    }
 
     /// One output pixel's patch: kernel height · kernel width · input channels bytes. A packed one widens those of four pixels
     /// to 16 bits, 16 bytes for each pair of the patch, from a [`Strip`](packed::Strip) of the input. One with transformed weights copies

@@ -17,14 +17,6 @@ pub(super) struct DepthwiseConv2d;
 impl Operator for DepthwiseConv2d {
     type Params = Conv2d;
 
-    fn inputs(op: &Conv2d) -> [Option<&Tensor>; 2] {
-        [Some(&op.input), None]
-    }
-
-    fn output(op: &Conv2d) -> &Tensor {
-        &op.output
-    }
-
     /// A packed one copies one channel with its border.
     fn scratch(op: &Conv2d) -> (u32, usize) {
         let len = match op.weights.layout {

@@ -1,9 +1,8 @@
 //! Residual sums with tables.
 #![allow(unsafe_code)]
 
-use crate::format::ADD_TABLE_LEN;
 use crate::kernels::Shared;
-use crate::operators::{Add, Tables};
+use crate::operators::{Add, Summands, Table, Tables};
 
 #[cfg(nsi_armv7em)]
 #[repr(C)]
@@ -27,22 +26,18 @@ crate::kernels::arch::assembly! {
 
 /// A sum with a table for one summand or both. Tables are aligned to 4 bytes, and summands as long as the sum.
 pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
-    let Shared { inputs: [a, b], output, .. } = views;
+    let Shared { inputs, output, .. } = views;
     let count = output.len();
-    // The first summand is the one without a table, where there is one.
-    let ((first, first_table), (second, second_table)) = match tables {
-        [first, Some(second)] => ((a, first), (b, second)),
-        [Some(second), None] => ((b, None), (a, second)),
-        [None, None] => return debug_assert!(false, "a sum without tables has another kernel"),
+    let Some(Summands { first, first_table, second, second_table }) = Summands::new(inputs, tables) else {
+        return debug_assert!(false, "a sum without tables has another kernel");
     };
-    let aligned = |table: &[u8; ADD_TABLE_LEN]| (table.as_ptr() as usize).is_multiple_of(4);
+    let aligned = |table: &Table| (table.as_ptr() as usize).is_multiple_of(4);
     let fits =
         first.len() >= count && second.len() >= count && aligned(second_table) && first_table.is_none_or(aligned);
     if !fits {
         return debug_assert!(false, "summands are as long as the sum, and tables aligned");
     }
-    let shift = i32::from(op.output_multiplier.shift.unsigned_abs() & 31);
-    let rounding = (1 << ((shift - 1) & 31)) + (i32::from(op.output.zero_point) << shift);
+    let (rounding, shift) = op.rounding();
     #[cfg(nsi_armv7em)]
     // SAFETY: it reads `count` elements of both summands and writes as many of the output, one by one, all inside their
     // views, as checked above; where they share bytes an element is read before it is written. A table has an entry for
@@ -67,7 +62,7 @@ pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
     }
     #[cfg(not(nsi_armv7em))]
     for ((out, first), second) in output.iter().zip(first).zip(second) {
-        let entry = |table: &[u8; ADD_TABLE_LEN], value: i8| {
+        let entry = |table: &Table, value: i8| {
             let (entries, _) = table.as_chunks::<4>();
             i32::from_le_bytes(entries[usize::from(value as u8)])
         };
