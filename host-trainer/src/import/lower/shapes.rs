@@ -51,7 +51,7 @@ impl Lowering<'_> {
         let name = self.network.tensors[index].name;
         let to = self.quantisation(index)?;
         ensure!(
-            self.clamp(op.options.activation, to)? == no_std_infer::format::Activation::NONE,
+            self.clamp(op.options.activation, to)? == Activation::NONE,
             "a function is fused into it: make it an operator of its own"
         );
         let rank = self.network.tensors[index].shape.len();
