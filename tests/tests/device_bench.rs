@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use host_trainer::aligned::Aligned;
 use host_trainer::boards::{Board, Estimate, named};
 use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
-use host_trainer::device::measure::Bench;
+use host_trainer::device::measure::{Bench, SEED};
 use host_trainer::device::{COUNTED, Core, Elf, Loaded, missing, missing_for};
 use host_trainer::device_bench::{Benches, Case, Row, Scope, seeded};
 use host_trainer::pack::Price;
@@ -34,8 +34,6 @@ const STACK: u64 = 64;
 /// Instructions of the longest step with the fewest rows.
 const LONGEST_STEPS: [(&str, u32); 3] =
     [("ResNet8", 878_880), ("VWW MobileNetV1-0.25 96x96", 479_920), ("KWS DS-CNN", 72_400)];
-/// Seed of the input in `firmware-example/rig/src/bin/steps.rs`.
-const SEED: u32 = 0x2545_F491;
 
 const REMEDY: &str =
     "where that is wanted, `UPDATE_EXPECTED=1 cargo test -p tests --test device_bench` writes new figures";

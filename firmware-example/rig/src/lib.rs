@@ -3,3 +3,4 @@
 
 pub mod checked;
 pub mod region;
+pub mod tensors;

@@ -11,7 +11,7 @@ use super::{COUNTED, Core, Elf, Loaded};
 use crate::aligned::Aligned;
 
 /// Seed of the input where the blob has no golden vector: the firmware's.
-const SEED: u32 = 0x2545_F491;
+pub const SEED: u32 = 0x2545_F491;
 
 /// What an inference costs. Instructions are counted by a clock that ticks every 40 of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

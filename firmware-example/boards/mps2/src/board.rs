@@ -119,8 +119,8 @@ pub fn exit(success: bool) -> ! {
     }
 }
 
-// `unsafe` because cortex-m-rt asks for it; nothing here relies on the processor's state.
 #[exception]
+// SAFETY: it relies on nothing of the processor's state; cortex-m-rt asks for `unsafe`.
 unsafe fn HardFault(_: &ExceptionFrame) -> ! {
     exit(false)
 }

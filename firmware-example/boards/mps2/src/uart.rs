@@ -88,8 +88,8 @@ unsafe impl InterruptNumber for ReceiveInterrupt {
     }
 }
 
-// `unsafe` because cortex-m-rt asks for it; nothing here relies on the processor's state.
 #[exception]
+// SAFETY: it relies on nothing of the processor's state; cortex-m-rt asks for `unsafe`.
 unsafe fn DefaultHandler(number: i16) {
     let line = (number as u16).wrapping_sub(BOARD.receive_interrupt);
     match RECEIVERS.get(usize::from(line / 2)) {

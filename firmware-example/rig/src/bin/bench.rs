@@ -13,8 +13,9 @@ use no_std_device::Clock;
 use no_std_infer::format::Generator;
 use no_std_infer::golden::{SelfTestError, generate, self_test};
 use no_std_infer::kernels::{Linked, NATIVE_NAME};
-use no_std_infer::{Arena, CRC32, Interpreter, Model};
+use no_std_infer::{Arena, Interpreter, Model};
 use rig::region::{region_begins, region_ends};
+use rig::tensors::{SEED, crc};
 use static_cell::ConstStaticCell;
 
 /// What the blob needs that this was built with; all kernels where none was named.
@@ -23,8 +24,6 @@ const LINKED: &Linked = if cfg!(model_blob) { mps2::LINKED } else { Linked::ALL 
 const ARENA_LEN: usize = 3 << 20;
 /// Most operators.
 const OPS: usize = 1024;
-/// Seed of the input where the blob has no golden vector.
-const SEED: u32 = 0x2545_F491;
 
 /// Cost and CRC-32 of an operator's output.
 type Layer = (Count, u32);
@@ -104,12 +103,6 @@ fn fill(model: &Model<'_>, input: &mut [i8]) {
         Some(golden) => generate(golden.generator, golden.seed, input),
         None => generate(Generator::Xorshift32, SEED, input),
     }
-}
-
-fn crc(values: &[i8]) -> u32 {
-    let mut digest = CRC32.digest();
-    values.iter().for_each(|&value| digest.update(&[value as u8]));
-    digest.finalize()
 }
 
 fn report_self_test(console: &mut impl Write, outcome: Result<(), SelfTestError>) -> fmt::Result {

@@ -13,13 +13,12 @@ use mps2::{Mps2, Ticks, Uart, exit};
 use no_std_infer::format::Generator;
 use no_std_infer::golden::generate;
 use no_std_infer::kernels::Linked;
-use no_std_infer::{Arena, CRC32, Interpreter, Model};
+use no_std_infer::{Arena, Interpreter, Model};
+use rig::tensors::{SEED, crc};
 use static_cell::ConstStaticCell;
 
 /// Longest arena in bytes.
 const ARENA_LEN: usize = 3 << 20;
-/// Seed of the input.
-const SEED: u32 = 0x2545_F491;
 /// Most rows of an output a step.
 const ROWS: [NonZeroU16; 2] = [NonZeroU16::MAX, NonZeroU16::MIN];
 
@@ -50,9 +49,7 @@ fn measure(console: &mut Uart<0>, clock: &Ticks, blob: &[u8], arena: &mut [i8]) 
             longest = longest.max((cost, step.operator));
             steps += 1;
         }
-        let mut digest = CRC32.digest();
-        interpreter.output().iter().for_each(|&value| digest.update(&[value as u8]));
-        let ((cost, operator), output) = (longest, digest.finalize());
+        let ((cost, operator), output) = (longest, crc(interpreter.output()));
         writeln!(console, "rows {rows} steps {steps} longest {cost} operator {operator} output {output:08x}")?;
     }
     writeln!(console, "end")
