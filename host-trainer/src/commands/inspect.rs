@@ -178,7 +178,8 @@ fn of_dense(dense: &Dense, section: &[u8]) -> Option<(&'static str, usize)> {
         let DensePlain { weights, channels } = DensePlain::find(dense, section)?;
         ("plain", weights.len() + channels.bytes().len())
     } else {
-        let DensePacked { blocks, channels } = DensePacked::find(dense, section)?;
+        let packed = DensePacked::find(dense, section)?;
+        let (blocks, channels) = (packed.blocks, packed.channels());
         ("packed", size_of_val(blocks) + channels.bytes().len())
     })
 }

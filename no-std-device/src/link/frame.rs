@@ -4,6 +4,7 @@ use core::fmt;
 
 use cobs::{DecodeResult, DecoderState, EncoderState, PushResult};
 use heapless::VecView;
+use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
 
 use super::Message;
@@ -47,8 +48,36 @@ pub fn encode<'b, T: Serialize>(message: &Message<T>, buffer: &'b mut [u8]) -> R
     // Stuffing adds a byte at the start and one after every 254: so far behind it the message begins, so that none of its bytes
     // is overwritten before it is read. Of a full buffer that is one byte in 255, the closing zero left out.
     let start = 1 + buffer.len().saturating_sub(2) / 255;
-    let len = buffer.get_mut(start..).and_then(|memory| Some(postcard::to_slice(message, memory).ok()?.len()));
-    len.and_then(|len| stuff(buffer, start, len)).ok_or(FrameError::TooLong)
+    let memory = buffer.get_mut(start..).ok_or(FrameError::TooLong)?;
+    let len = postcard::serialize_with_flavor(message, Written { memory, len: 0 }).map_err(|_| FrameError::TooLong)?;
+    stuff(buffer, start, len).ok_or(FrameError::TooLong)
+}
+
+/// What of a message has been written. Not postcard's own, which the compiler writes out for every field.
+struct Written<'b> {
+    memory: &'b mut [u8],
+    len: usize,
+}
+
+impl Flavor for Written<'_> {
+    type Output = usize;
+
+    #[inline(never)]
+    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
+        self.try_extend(&[byte])
+    }
+
+    #[inline(never)]
+    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        let slots = self.memory.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len()));
+        slots.ok_or(postcard::Error::SerializeBufferFull)?.copy_from_slice(bytes);
+        self.len += bytes.len();
+        Ok(())
+    }
+
+    fn finalize(self) -> postcard::Result<usize> {
+        Ok(self.len)
+    }
 }
 
 /// Like [`encode`] into memory that holds nothing but the frame then; or nothing, after an error.

@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{Kernel, KernelSet, Kernels, Memory, Native, Part};
 use crate::error::OpError;
-use crate::operators::{Code, Op, Params, Record, Tensors, Variant, read};
+use crate::operators::{Code, Op, Operator, Record, Tensors, Variant};
 
 /// The kernels of a firmware. A model keeps those that it was parsed with and runs on them.
 ///
@@ -87,14 +87,14 @@ impl Linked {
 impl Entry {
     /// That of an operator with one layout of its constants.
     pub(crate) const fn new<K: Kernels, C: Code>() -> Self {
-        Self { read: read_record::<C>, check: check_operator::<C>, run: run_kernel::<K, C> }
+        Self { read: read_record::<C::Operator>, check: check_operator::<C>, run: run_kernel::<K, C> }
     }
 }
 
 // Functions, not closures: their names say in the firmware what they do.
 
-fn read_record<C: Code>(record: &Record) -> Option<Op> {
-    read(record).map(C::Operator::wrap)
+fn read_record<O: Variant>(record: &Record) -> Option<Op> {
+    O::read(record).map(O::wrap)
 }
 
 fn check_operator<C: Code>(op: &Op, section: &[u8]) -> Result<(), OpError> {
@@ -102,7 +102,7 @@ fn check_operator<C: Code>(op: &Op, section: &[u8]) -> Result<(), OpError> {
 }
 
 fn run_kernel<K: Kernels, C: Code>(arena: &mut [i8], record: &Record, section: &[u8], part: Part) -> Range<usize> {
-    let Some(op) = read::<Params<C>>(record) else { return 0..0 };
+    let Some(op) = C::Operator::read(record) else { return 0..0 };
     let done = C::run::<K>(&op, Memory::new(arena, section, part));
     debug_assert!(done.is_some(), "what was parsed can be run");
     op.output().range()

@@ -64,6 +64,9 @@ impl Part {
 /// Where the scratch of an operator lies in the arena: its first byte and its length.
 pub type Scratch = (u32, usize);
 
+/// Bytes of the arena: the first and how many.
+type Region = (usize, usize);
+
 /// What an operator works with. Its methods give views of the arena; `None` where a tensor lies outside, or tensors share
 /// bytes that must not, which [`Model::parse`](crate::Model::parse) has ruled out.
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -91,7 +94,7 @@ impl<'a> Memory<'a> {
     #[inline(always)]
     pub fn apart(self, input: &Tensor, output: &Tensor, scratch: Scratch) -> Option<Apart<'a>> {
         let rows = self.part.rows(output.height);
-        let regions = [input.range(), lines(output, &rows), bytes(scratch)];
+        let regions = [whole(input), lines(output, &rows), (scratch.0 as usize, scratch.1)].map(range);
         let [input, output, scratch] = self.arena.get_disjoint_mut(regions).ok()?;
         Some(Apart { input, output, scratch, rows })
     }
@@ -100,7 +103,7 @@ impl<'a> Memory<'a> {
     #[inline(always)]
     pub fn pair(self, input: &Tensor, output: &Tensor) -> Option<Apart<'a>> {
         let rows = self.part.rows(output.height);
-        let (input, output) = disjoint(self.arena, input.range(), lines(output, &rows))?;
+        let (input, output) = disjoint(self.arena, whole(input), lines(output, &rows))?;
         Some(Apart { input, output, scratch: &mut [], rows })
     }
 
@@ -108,7 +111,7 @@ impl<'a> Memory<'a> {
     #[inline(always)]
     pub fn whole(self, input: &Tensor, output: &Tensor) -> Option<Apart<'a>> {
         let rows = 0..usize::from(output.height);
-        let (input, output) = disjoint(self.arena, input.range(), output.range())?;
+        let (input, output) = disjoint(self.arena, whole(input), whole(output))?;
         Some(Apart { input, output, scratch: &mut [], rows })
     }
 
@@ -124,17 +127,18 @@ impl<'a> Memory<'a> {
         let rows = self.part.rows(output.height);
         let arena = cells(self.arena);
         let inputs = found(inputs.map(|input| arena.get(input.range())))?;
-        Some(Shared { inputs, output: arena.get(lines(output, &rows))?, scratch: &mut [], rows })
+        Some(Shared { inputs, output: arena.get(range(lines(output, &rows)))?, scratch: &mut [], rows })
     }
 
     /// The same rows of inputs and output, which all have one shape.
     #[inline(always)]
     pub fn lined_up<const N: usize>(self, inputs: [&Tensor; N], output: &Tensor) -> Option<Shared<'a, N>> {
         let rows = self.part.rows(output.height);
-        let line = output.row_len();
-        let (start, len) = (rows.start.wrapping_mul(line), rows.len().wrapping_mul(line));
         let arena = cells(self.arena);
-        let find = |tensor: &Tensor| arena.get((tensor.offset as usize).wrapping_add(start)..)?.get(..len);
+        let find = |tensor: &Tensor| {
+            let (first, count) = lines(&Tensor { offset: tensor.offset, ..*output }, &rows);
+            arena.get(first..)?.get(..count)
+        };
         let inputs = found(inputs.map(find))?;
         Some(Shared { inputs, output: find(output)?, scratch: &mut [], rows })
     }
@@ -143,7 +147,7 @@ impl<'a> Memory<'a> {
     #[inline(always)]
     pub fn shared_with(self, input: &Tensor, output: &Tensor, scratch: Scratch) -> Option<Shared<'a, 1>> {
         let rows = self.part.rows(output.height);
-        self.around([input.range(), lines(output, &rows)], scratch, rows)
+        self.around([whole(input), lines(output, &rows)], scratch, rows)
     }
 
     /// The same for an operator that can also be divided by channels, and the channels of this part: all of them where the
@@ -157,44 +161,39 @@ impl<'a> Memory<'a> {
     ) -> Option<(Shared<'a, 1>, Range<usize>)> {
         let (rows, channels) = (self.part.rows(output.height), output.channels as usize);
         if !input.overlaps(output) {
-            return Some((self.around([input.range(), lines(output, &rows)], scratch, rows)?, 0..channels));
+            return Some((self.around([whole(input), lines(output, &rows)], scratch, rows)?, 0..channels));
         }
         let height = usize::from(output.height);
         let share = |row: usize| (channels * row).checked_div(height);
         let channels = share(rows.start)?..share(rows.end)?;
-        Some((self.around([input.range(), output.range()], scratch, 0..height)?, channels))
+        Some((self.around([whole(input), whole(output)], scratch, 0..height)?, channels))
     }
 
     /// Views of what lies before or after the scratch.
     #[inline(always)]
-    fn around(
-        self,
-        [input, output]: [Range<usize>; 2],
-        (start, len): Scratch,
-        rows: Range<usize>,
-    ) -> Option<Shared<'a, 1>> {
+    fn around(self, [input, output]: [Region; 2], (start, len): Scratch, rows: Range<usize>) -> Option<Shared<'a, 1>> {
         let start = start as usize;
         let (before, rest) = self.arena.split_at_mut_checked(start)?;
         let (scratch, after) = rest.split_at_mut_checked(len)?;
         let (before, after) = (cells(before), cells(after));
-        let find = |range: Range<usize>| match range.start.checked_sub(start + len) {
-            Some(start) => after.get(start..start + range.len()),
-            None => before.get(range),
+        let find = |(first, count): Region| match first.checked_sub(start + len) {
+            Some(first) => after.get(first..)?.get(..count),
+            None => before.get(first..)?.get(..count),
         };
         Some(Shared { inputs: [find(input)?], output: find(output)?, scratch, rows })
     }
 }
 
-/// Two ranges of the arena; `None` where they share a byte or one lies outside. Shorter than `get_disjoint_mut`, which compares
-/// any number of ranges in a loop.
+/// Two regions of the arena; `None` where they share a byte or one lies outside. Shorter than `get_disjoint_mut`, which compares
+/// any number of them in a loop.
 #[inline(always)]
-fn disjoint(arena: &mut [i8], input: Range<usize>, output: Range<usize>) -> Option<(&[i8], &mut [i8])> {
-    if input.start < output.start {
-        let (before, rest) = arena.split_at_mut_checked(output.start)?;
-        Some((before.get(input)?, rest.get_mut(..output.len())?))
+fn disjoint(arena: &mut [i8], input: Region, output: Region) -> Option<(&[i8], &mut [i8])> {
+    if input.0 < output.0 {
+        let (before, rest) = arena.split_at_mut_checked(output.0)?;
+        Some((before.get(input.0..)?.get(..input.1)?, rest.get_mut(..output.1)?))
     } else {
-        let (before, rest) = arena.split_at_mut_checked(input.start)?;
-        Some((rest.get(..input.len())?, before.get_mut(output)?))
+        let (before, rest) = arena.split_at_mut_checked(input.0)?;
+        Some((rest.get(..input.1)?, before.get_mut(output.0..)?.get_mut(..output.1)?))
     }
 }
 
@@ -204,16 +203,21 @@ fn found<T: Copy + Default, const N: usize>(views: [Option<T>; N]) -> Option<[T;
     views.iter().all(Option::is_some).then(|| views.map(Option::unwrap_or_default))
 }
 
-/// Where rows of a tensor lie in the arena.
+/// Where a tensor lies in the arena.
 #[inline(always)]
-fn lines(tensor: &Tensor, rows: &Range<usize>) -> Range<usize> {
-    let line = tensor.row_len();
-    let start = (tensor.offset as usize).wrapping_add(rows.start.wrapping_mul(line));
-    start..start.wrapping_add(rows.len().wrapping_mul(line))
+fn whole(tensor: &Tensor) -> Region {
+    (tensor.offset as usize, tensor.len())
 }
 
+/// Where rows of a tensor lie.
 #[inline(always)]
-fn bytes((start, len): Scratch) -> Range<usize> {
-    let start = start as usize;
+fn lines(tensor: &Tensor, rows: &Range<usize>) -> Region {
+    let line = tensor.row_len();
+    ((tensor.offset as usize).wrapping_add(rows.start.wrapping_mul(line)), rows.len().wrapping_mul(line))
+}
+
+/// From the first byte to one past the last.
+#[inline(always)]
+fn range((start, len): Region) -> Range<usize> {
     start..start.wrapping_add(len)
 }

@@ -56,6 +56,7 @@ pub(super) const fn tables(record: &Record) -> u8 {
 
 impl Operator for Add {
     type Params = Self;
+    const READ_BY_CALL: bool = true;
 
     fn overlap(op: &Self, input: &Tensor) -> Option<Overlap> {
         Overlap::element_by_element(input, &op.output)

@@ -21,6 +21,7 @@ record! {
 
 impl Operator for Concat {
     type Params = Self;
+    const READ_BY_CALL: bool = true;
 }
 
 impl Code for Concat {

@@ -100,11 +100,18 @@ impl<'a> DensePlain<'a> {
 pub struct DensePacked<'a> {
     /// For each four outputs a block for each four inputs.
     pub blocks: &'a [[u8; DENSE_BLOCK_LEN]],
-    /// One entry an output, for a multiple of [`DENSE_BLOCK`] of outputs.
-    pub channels: Channels<'a, DenseParams>,
+    /// One entry an output, for a multiple of [`DENSE_BLOCK`] of outputs, in pieces as long as a block.
+    pub entries: &'a [[u8; DENSE_BLOCK_LEN]],
 }
 
 impl<'a> DensePacked<'a> {
+    /// The entries.
+    #[inline(always)]
+    #[must_use]
+    pub fn channels(&self) -> Channels<'a, DenseParams> {
+        Channels::new(self.entries.as_flattened())
+    }
+
     /// Finds the constants in the weights section; `None` when they lie outside or the vectors' length does not allow packing.
     #[inline(always)]
     #[must_use]
@@ -116,12 +123,8 @@ impl<'a> DensePacked<'a> {
         let groups = groups(outputs);
         let blocks = (inputs / DENSE_BLOCK).checked_mul(groups).filter(|&blocks| blocks > 0)?;
         let weights = section.get(op.weights.weights as usize..)?.as_chunks().0.get(..blocks)?;
-        let entries = section
-            .get(op.weights.channels as usize..)?
-            .as_chunks::<DENSE_BLOCK_LEN>()
-            .0
-            .get(..groups * ENTRIES_IN_BLOCKS)?;
-        Some(Self { blocks: weights, channels: Channels::new(entries.as_flattened()) })
+        let entries = section.get(op.weights.channels as usize..)?.as_chunks().0.get(..groups * ENTRIES_IN_BLOCKS)?;
+        Some(Self { blocks: weights, entries })
     }
 }
 
@@ -162,12 +165,12 @@ impl Code for PackedProduct {
     /// Proves that packed weights are those of int8 weights, and that no sum leaves i32.
     fn check(op: &Dense, section: &[u8]) -> Result<(), OpError> {
         check_dense(op)?;
-        let DensePacked { blocks, channels } = DensePacked::find(op, section).ok_or(OpError::Constants)?;
-        check_weights(op.weights, channels)?;
+        let constants = DensePacked::find(op, section).ok_or(OpError::Constants)?;
+        check_weights(op.weights, constants.channels())?;
         ensure(op.weights.weights.is_multiple_of(4), OpError::Constants)?;
         ensure(op.activation == Activation::NONE, OpError::Activation)?;
-        let mut channels = channels.iter();
-        for row in blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1)) {
+        let mut channels = constants.channels().iter();
+        for row in constants.blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1)) {
             for pair in 0..DENSE_BLOCK / 2 {
                 let halves = row.iter().filter_map(|block| block.as_chunks::<8>().0.get(pair));
                 let magnitudes = halves.flat_map(|half| half.as_chunks::<2>().0).try_fold([0, 0], add_magnitudes)?;

@@ -29,6 +29,7 @@ record! {
 
 impl Operator for Mul {
     type Params = Self;
+    const READ_BY_CALL: bool = true;
 
     fn overlap(op: &Self, input: &Tensor) -> Option<Overlap> {
         Overlap::element_by_element(input, &op.output)

@@ -66,7 +66,8 @@ pub fn dense_layer(op: &Dense, section: &[u8]) -> Layer<DenseParams> {
         let of = |output: usize| weights[output * inputs..][..inputs].iter().map(|&weight| weight as i8).collect();
         return Layer { weights: (0..outputs).map(of).collect(), channels: channels.iter().collect() };
     }
-    let DensePacked { blocks, channels } = DensePacked::find(op, section).expect(FOUND);
+    let constants = DensePacked::find(op, section).expect(FOUND);
+    let (blocks, channels) = (constants.blocks, constants.channels());
     let weight = |output: usize, input: usize| {
         let block = &blocks[output / DENSE_BLOCK * (inputs / DENSE_BLOCK) + input / DENSE_BLOCK];
         half(block.as_chunks::<2>().0[dense_position(output % DENSE_BLOCK, input % DENSE_BLOCK)], output)

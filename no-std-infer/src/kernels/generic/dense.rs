@@ -21,8 +21,8 @@ pub fn plain(op: &Dense, constants: &DensePlain<'_>, views: Apart<'_>) {
 
 /// A layer with packed weights.
 pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
-    let DensePacked { blocks, channels } = *constants;
-    let rows = blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1));
+    let channels = constants.channels();
+    let rows = constants.blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1));
     for_each_vector(op, views, |input, output| {
         let outputs = output.chunks_mut(DENSE_BLOCK).zip((0..).step_by(DENSE_BLOCK));
         for ((output, first), blocks) in outputs.zip(rows.clone()) {

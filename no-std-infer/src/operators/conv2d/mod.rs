@@ -43,6 +43,7 @@ pub(super) const fn layout(record: &Record) -> u8 {
 
 impl Operator for Conv2d {
     type Params = Self;
+    const READ_BY_CALL: bool = true;
 
     /// One output pixel's patch: kernel height · kernel width · input channels bytes. A packed one widens those of four pixels
     /// to 16 bits, 16 bytes for each pair of the patch, from a [`Strip`](packed::Strip) of the input. One with transformed weights copies

@@ -23,7 +23,7 @@ pub(in crate::operators) use super::form::{F2x2, F4x4, Stride2};
 use super::packed::Strip;
 use super::{Conv2d, check_convolution};
 use crate::error::OpError;
-use crate::kernels::{Kernels, Memory};
+use crate::kernels::{Kernels, Memory, Shared};
 use crate::operators::check::{check_packed_channel, check_packed_layer, ensure};
 use crate::operators::params::PackedParams;
 use crate::operators::{Activation, Channels, Code};
@@ -195,16 +195,20 @@ impl<T: Transform<N>, const N: usize> Code for Transformed<T, N> {
 
     #[inline(always)]
     fn run<K: Kernels>(op: &Conv2d, memory: Memory<'_>) -> Option<()> {
-        // The form is known when this is compiled, so that the loops of no other one are linked.
-        let constants = Winograd { form: T::FORM, ..Winograd::find(memory.section, op, T::FORM)? };
         let memory = if K::DIVIDES_TRANSFORMED { memory } else { memory.undivided() };
-        K::conv2d_winograd(
-            op,
-            &constants,
-            memory.shared_with(&op.input, &op.output, (op.scratch, scratch_len(T::FORM, op)))?,
-        );
+        let (constants, views) = find(op, memory, T::FORM)?;
+        // The form is known when this is compiled, so that the loops of no other one are linked.
+        K::conv2d_winograd(op, &Winograd { form: T::FORM, ..constants }, views);
         Some(())
     }
+}
+
+/// What the kernel works with.
+#[inline(never)]
+fn find<'a>(op: &Conv2d, memory: Memory<'a>, form: Form) -> Option<(Winograd<'a>, Shared<'a, 1>)> {
+    let constants = Winograd::find(memory.section, op, form)?;
+    let views = memory.shared_with(&op.input, &op.output, (op.scratch, scratch_len(form, op)))?;
+    Some((constants, views))
 }
 
 /// Finds the weights of a block whose transform is proved to be exact, of an output and an input channel.

@@ -16,6 +16,7 @@ pub(super) struct DepthwiseConv2d;
 
 impl Operator for DepthwiseConv2d {
     type Params = Conv2d;
+    const READ_BY_CALL: bool = true;
 
     /// A packed one copies one channel with its border.
     fn scratch(op: &Conv2d) -> (u32, usize) {

@@ -3,7 +3,7 @@
 
 use core::cell::Cell;
 
-use crate::format::{CHANNEL_LEN, DENSE_BLOCK_LEN};
+use crate::format::CHANNEL_LEN;
 use crate::kernels::Apart;
 use crate::kernels::generic::dense::{Block, finish};
 use crate::kernels::views::cells;
@@ -30,11 +30,11 @@ crate::kernels::arch::assembly! {
 /// A layer with packed weights, of which there are enough, aligned to 4 bytes like their parameters.
 #[inline(always)]
 pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
-    let (blocks, entries) = (constants.blocks, constants.channels.bytes());
+    let DensePacked { blocks, entries } = *constants;
     let (row, outputs) = (op.inputs() / DENSE_BLOCK, op.output.channels as usize);
     let groups = groups(outputs);
     let needed = row.checked_mul(groups).filter(|&needed| needed > 0 && needed <= blocks.len());
-    let enough = needed.is_some() && groups * ENTRIES_IN_BLOCKS <= entries.len() / DENSE_BLOCK_LEN;
+    let enough = needed.is_some() && groups * ENTRIES_IN_BLOCKS <= entries.len();
     let aligned = (blocks.as_ptr() as usize | entries.as_ptr() as usize).is_multiple_of(4);
     if !aligned || !enough {
         return debug_assert!(false, "constants are aligned, and there are enough of them");
@@ -58,7 +58,7 @@ pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
         // `rest` is past those of the outputs done. Cells may share bytes. It keeps the calling convention.
         unsafe { no_std_infer_dense(vector, &mut rest, row * DENSE_BLOCK) };
         if rest.outputs > 0 {
-            rest.decide(constants.channels, outputs, output);
+            rest.decide(constants.channels(), outputs, output);
         }
         if rest.outputs == 0 {
             vectors = vectors.wrapping_sub(1);
@@ -75,7 +75,7 @@ impl Rest {
     /// Goes on with another vector of so many outputs.
     #[cold]
     #[inline(never)]
-    fn start_again(&mut self, blocks: &[Block], entries: &[u8], outputs: usize) {
+    fn start_again(&mut self, blocks: &[Block], entries: &[Block], outputs: usize) {
         self.sums = [0; DENSE_BLOCK];
         (self.blocks, self.entries, self.outputs) = (blocks.as_ptr(), entries.as_ptr().cast(), outputs);
     }
