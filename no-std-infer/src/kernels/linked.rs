@@ -45,6 +45,7 @@ impl Linked {
     }
 
     /// The same with kernels of the caller's choice.
+    #[doc(hidden)]
     #[must_use]
     pub const fn of<K: Kernels>(set: KernelSet) -> Self {
         let (mut entries, mut index) = ([None; Kernel::ALL.len()], 0);

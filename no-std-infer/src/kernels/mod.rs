@@ -17,12 +17,16 @@ mod set;
 mod views;
 mod window;
 
-pub use arch::{Armv6m, Armv7em, Armv7m, NATIVE_NAME, Native};
+pub use arch::NATIVE_NAME;
+#[doc(hidden)]
+pub use arch::{Armv6m, Armv7em, Armv7m, Native};
+#[doc(hidden)]
 pub use generic::Generic;
 pub(crate) use linked::Entry;
 pub use linked::Linked;
 pub use set::KernelSet;
 pub(crate) use views::Memory;
+#[doc(hidden)]
 pub use views::{Apart, Part, Shared};
 
 use core::ops::Range;
@@ -34,6 +38,7 @@ use crate::operators::{
 };
 
 /// A set of kernels, one for each [`Kernel`]. What a set has no kernel of its own for runs the generic one.
+#[doc(hidden)]
 pub trait Kernels {
     /// True where a convolution with transformed weights can be divided.
     const DIVIDES_TRANSFORMED: bool = true;

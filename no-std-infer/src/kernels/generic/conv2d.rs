@@ -1,6 +1,6 @@
 //! Convolution with plain weights.
 
-use super::{dot, epilogue};
+use super::{dot_bytes, epilogue};
 use crate::kernels::Apart;
 use crate::kernels::window::{gather, horizontal_taps, vertical_taps};
 use crate::operators::{Conv2d, PatchOrder, Plain};
@@ -17,7 +17,7 @@ pub fn conv2d(op: &Conv2d, constants: &Plain<'_>, views: Apart<'_>) {
             gather(op, input, scratch, vertical, horizontal_taps(&op.window, x, &op.input));
             let weights = constants.weights.chunks_exact(patch_len);
             for ((out, weights), channel) in pixel.iter_mut().zip(weights).zip(constants.channels.iter()) {
-                *out = epilogue(dot(scratch, weights), &channel, op.output.zero_point, op.activation);
+                *out = epilogue(dot_bytes(scratch, weights), &channel, op.output.zero_point, op.activation);
             }
         }
     }

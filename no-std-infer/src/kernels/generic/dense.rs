@@ -1,6 +1,6 @@
 //! Fully connected layers.
 
-use super::{dot, epilogue};
+use super::{dot_bytes, epilogue};
 use crate::format::DENSE_BLOCK_LEN;
 use crate::kernels::Apart;
 use crate::operators::{Activation, Channels, DENSE_BLOCK, Dense, DensePacked, DenseParams, DensePlain, unpack};
@@ -14,7 +14,7 @@ pub fn plain(op: &Dense, constants: &DensePlain<'_>, views: Apart<'_>) {
     let rows = constants.weights.chunks_exact(op.inputs().max(1));
     for_each_vector(op, views, |input, output| {
         for ((out, weights), channel) in output.iter_mut().zip(rows.clone()).zip(constants.channels.iter()) {
-            *out = epilogue(dot(input, weights), &channel, op.output.zero_point, op.activation);
+            *out = epilogue(dot_bytes(input, weights), &channel, op.output.zero_point, op.activation);
         }
     });
 }

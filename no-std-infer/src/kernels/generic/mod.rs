@@ -23,10 +23,14 @@ pub struct Generic;
 
 impl Kernels for Generic {}
 
-/// The sum of products of values and weights; it wraps.
-fn dot(values: &[i8], weights: &[u8]) -> i32 {
-    let products = values.iter().zip(weights).map(|(&x, &w)| i32::from(x) * i32::from(w as i8));
-    products.fold(0, i32::wrapping_add)
+/// The sum of products of values and weights, however they are stored; it wraps.
+fn dot(values: impl Iterator<Item = i8>, weights: impl Iterator<Item = i8>) -> i32 {
+    values.zip(weights).map(|(x, w)| i32::from(x) * i32::from(w)).fold(0, i32::wrapping_add)
+}
+
+/// The same where they are the bytes of a tensor and of the weights section.
+fn dot_bytes(values: &[i8], weights: &[u8]) -> i32 {
+    dot(values.iter().copied(), weights.iter().map(|&w| w as i8))
 }
 
 /// From a sum of products to the output.

@@ -53,7 +53,7 @@ fn runs<'s>(
 fn multiply(ordered: &[Cell<i8>], packed: &Packed<'_>, output: &[Cell<i8>], zero_point: i8) {
     let mut channels = packed.channels.iter();
     for (outputs, words) in output.chunks(2).zip(packed.rows()) {
-        let sums = dot(ordered, words);
+        let sums = dot_pair(ordered, words);
         for ((out, sum), channel) in outputs.iter().zip(sums).zip(&mut channels) {
             out.set(epilogue(sum, &channel, zero_point, Activation::NONE));
         }
@@ -61,7 +61,7 @@ fn multiply(ordered: &[Cell<i8>], packed: &Packed<'_>, output: &[Cell<i8>], zero
 }
 
 /// The sums of a pair of output channels.
-fn dot(values: &[Cell<i8>], words: &[u8]) -> [i32; 2] {
+fn dot_pair(values: &[Cell<i8>], words: &[u8]) -> [i32; 2] {
     let (mut first, mut both) = (0_i32, 0_i32);
     for (value, &halfword) in values.iter().zip(words.as_chunks::<2>().0) {
         let value = i32::from(value.get());

@@ -2,7 +2,7 @@
 
 use core::cell::Cell;
 
-use super::epilogue;
+use super::{dot, epilogue};
 use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
 use crate::kernels::views::cells;
@@ -31,7 +31,8 @@ pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>) {
                 let outputs = pixel.iter().skip(first).take(OUTPUTS);
                 let parameters = winograd.channels.skip(first).iter();
                 for ((out, weights), channel) in outputs.zip(weights.chunks_exact((3 * run).max(1))).zip(parameters) {
-                    let sum = weights.chunks_exact(run.max(1)).zip(runs).map(|(weights, values)| dot(values, weights));
+                    let sum =
+                        weights.chunks_exact(run.max(1)).zip(runs).map(|(weights, values)| dot_cells(values, weights));
                     let sum = sum.fold(0, i32::wrapping_add);
                     out.set(epilogue(sum, &channel, op.output.zero_point, Activation::NONE));
                 }
@@ -53,7 +54,6 @@ fn recover(op: &Conv2d, winograd: &Winograd<'_>, first: usize, weights: &[Cell<i
     }
 }
 
-fn dot(values: &[Cell<i8>], weights: &[Cell<i8>]) -> i32 {
-    let products = values.iter().zip(weights).map(|(x, w)| i32::from(x.get()) * i32::from(w.get()));
-    products.fold(0, i32::wrapping_add)
+fn dot_cells(values: &[Cell<i8>], weights: &[Cell<i8>]) -> i32 {
+    dot(values.iter().map(Cell::get), weights.iter().map(Cell::get))
 }
