@@ -4,7 +4,7 @@ use core::fmt;
 
 use crate::error::Error;
 use crate::format::Generator;
-use crate::interpreter::Interpreter;
+use crate::interpreter::{Interpreter, Step};
 use crate::model::{Model, tensor_crc};
 
 /// Why a self-test failed.
@@ -59,8 +59,8 @@ pub fn trace(
     mut layer: impl FnMut(usize, u32),
 ) {
     generate(generator, seed, interpreter.input_mut());
-    while let Some((index, output)) = interpreter.next_output() {
-        layer(index, tensor_crc(output));
+    while let Some(Step { operator, .. }) = interpreter.step() {
+        layer(operator, tensor_crc(interpreter.output_of(operator)));
     }
 }
 
@@ -77,21 +77,69 @@ pub fn self_test(model: &Model<'_>, arena: &mut [i8]) -> Result<(), SelfTestErro
 /// # Errors
 /// Names the first operator whose output differs.
 pub fn self_test_with(model: &Model<'_>, arena: &mut [i8], after: &dyn Fn()) -> Result<(), SelfTestError> {
-    let golden = *model.golden().ok_or(SelfTestError::NoGolden)?;
-    let (expected, _) = golden.layers.as_chunks::<4>();
-    let mut differs = None;
     let mut interpreter = Interpreter::new(*model, arena).map_err(SelfTestError::Arena)?;
-    trace(&mut interpreter, golden.generator, golden.seed, |index, crc| {
-        let expected = expected.get(index).map(|bytes| u32::from_le_bytes(*bytes));
-        if differs.is_none() && expected != Some(crc) {
-            differs = Some(index as u16);
-        }
+    let mut test = SelfTest::begin(&mut interpreter)?;
+    while let Some(step) = interpreter.step() {
+        test.check(&interpreter, step);
         after();
-    });
-    let logits_agree = interpreter.logits().iter().map(|&value| value as u8).eq(golden.logits.iter().copied());
-    match differs {
-        Some(index) => Err(SelfTestError::Layer(index)),
-        None if logits_agree => Ok(()),
-        None => Err(SelfTestError::Logits),
+    }
+    test.outcome(&interpreter)
+}
+
+/// A self-test whose steps the caller takes, of whatever length, so that something else runs in between.
+///
+/// ```
+/// use no_std_infer::golden::SelfTest;
+/// use no_std_infer::{Arena, Interpreter, Model, format::arena_len, include_model};
+///
+/// const MODEL: &[u8] = include_model!(concat!(env!("CARGO_MANIFEST_DIR"), "/data/tiny.blob"));
+/// let mut arena = Arena::<{ arena_len(MODEL) }>::new();
+/// let mut interpreter = Interpreter::new(Model::parse(MODEL)?, &mut arena)?;
+/// let mut test = SelfTest::begin(&mut interpreter)?;
+/// while let Some(step) = interpreter.step() {
+///     test.check(&interpreter, step);
+/// }
+/// test.outcome(&interpreter)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct SelfTest {
+    differs: Option<u16>,
+}
+
+impl SelfTest {
+    /// Makes the golden vector's input the network's.
+    ///
+    /// # Errors
+    /// [`SelfTestError::NoGolden`].
+    pub fn begin(interpreter: &mut Interpreter<'_, '_>) -> Result<Self, SelfTestError> {
+        let golden = *interpreter.model().golden().ok_or(SelfTestError::NoGolden)?;
+        generate(golden.generator, golden.seed, interpreter.input_mut());
+        Ok(Self { differs: None })
+    }
+
+    /// Compares what the operator has made, when it is complete. To be called after each step, before the next.
+    pub fn check(&mut self, interpreter: &Interpreter<'_, '_>, step: Step) {
+        if step.complete && self.differs.is_none() {
+            let layers = interpreter.model().golden().map_or(&[][..], |golden| golden.layers);
+            let expected = layers.as_chunks().0.get(step.operator).map(|bytes| u32::from_le_bytes(*bytes));
+            let made = tensor_crc(interpreter.output_of(step.operator));
+            self.differs = (expected != Some(made)).then_some(step.operator as u16);
+        }
+    }
+
+    /// What the test has shown when all operators have run.
+    ///
+    /// # Errors
+    /// Names the first operator whose output differs.
+    pub fn outcome(&self, interpreter: &Interpreter<'_, '_>) -> Result<(), SelfTestError> {
+        let expected = interpreter.model().golden().map_or(&[][..], |golden| golden.logits);
+        let logits_agree = interpreter.logits().iter().map(|&value| value as u8).eq(expected.iter().copied());
+        match self.differs {
+            Some(index) => Err(SelfTestError::Layer(index)),
+            None if logits_agree => Ok(()),
+            None => Err(SelfTestError::Logits),
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use core::fmt;
 use core::num::NonZeroU16;
-use core::ops::Range;
 
 use crate::error::Error;
 use crate::format::{ALIGN, Tensor};
@@ -14,12 +13,13 @@ pub struct Interpreter<'m, 'a> {
     model: Model<'m>,
     arena: &'a mut [i8],
     linked: &'static Linked,
-    next: Next,
+    next: Progress,
 }
 
-/// What the next step begins with.
-#[derive(Clone, Copy, Debug, Default)]
-struct Next {
+/// How far steps have come: what the next one begins with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Progress {
     operator: usize,
     part: u16,
 }
@@ -43,6 +43,16 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         Self::with(model, arena, model.linked())
     }
 
+    /// Goes on where another interpreter had come to, by its [`progress`](Self::progress): for what keeps neither the model nor
+    /// the arena borrowed between two steps. The bytes are those of [`run`](Self::run) when it is the same model and the
+    /// arena holds what that interpreter has left in it.
+    ///
+    /// # Errors
+    /// [`Error::ArenaTooSmall`], [`Error::ArenaMisaligned`].
+    pub fn resume(model: Model<'m>, arena: &'a mut [i8], progress: Progress) -> Result<Self, Error> {
+        Ok(Self { next: progress, ..Self::new(model, arena)? })
+    }
+
     /// Like [`new`](Self::new) with kernels of the caller's choice; all of them give the same bytes.
     ///
     /// # Errors
@@ -59,13 +69,13 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         }
         let needed = Error::ArenaTooSmall { needed: model.arena_len() as u32 };
         let arena = arena.get_mut(..model.arena_len()).ok_or(needed)?;
-        Ok(Self { model, arena, linked, next: Next::default() })
+        Ok(Self { model, arena, linked, next: Progress::default() })
     }
 
     /// The network's input, HWC; [`preprocess`](crate::image::preprocess) makes it of a picture. A run may overwrite it.
     /// Whatever was [stepped](Self::step) through so far, the next step is the first.
     pub fn input_mut(&mut self) -> &mut [i8] {
-        self.next = Next::default();
+        self.next = Progress::default();
         self.arena.get_mut(self.model.info().input.tensor.range()).unwrap_or_default()
     }
 
@@ -82,24 +92,24 @@ impl<'m, 'a> Interpreter<'m, 'a> {
             let output = (entry.run)(self.arena, record, self.model.weights(), Part::ALL);
             hook(index, self.arena.get(output).unwrap_or_default());
         }
-        self.next = Next { operator: records.len(), part: 0 };
+        self.next = Progress { operator: records.len(), part: 0 };
     }
 
     /// Runs the next operator on what the steps before have left, from the first on after [`input_mut`](Self::input_mut);
     /// `None` when all of them have run. The bytes are those of [`run`](Self::run).
     pub fn step(&mut self) -> Option<Step> {
-        Some(self.advance(None)?.0)
+        self.advance(None)
     }
 
     /// The same for at most so many rows of the operator's output, rounded up to a multiple of [`ROWS`](Self::ROWS), so that a
     /// step takes a bounded time. Operators that have no rows to divide, such as fully connected layers, run whole.
     pub fn step_rows(&mut self, rows: NonZeroU16) -> Option<Step> {
-        Some(self.advance(Some(rows))?.0)
+        self.advance(Some(rows))
     }
 
-    /// Runs the next operator or what is left of it, or at most so many of its rows; tells where its output lies, too.
-    fn advance(&mut self, rows: Option<NonZeroU16>) -> Option<(Step, Range<usize>)> {
-        let Next { operator, part: start } = self.next;
+    /// Runs the next operator or what is left of it, or at most so many of its rows.
+    fn advance(&mut self, rows: Option<NonZeroU16>) -> Option<Step> {
+        let Progress { operator, part: start } = self.next;
         let record = self.model.records().get(operator)?;
         let entry = Kernel::of(record).and_then(|kernel| self.linked.get(kernel))?;
         let end = rows.and_then(|rows| {
@@ -108,15 +118,20 @@ impl<'m, 'a> Interpreter<'m, 'a> {
             (end < parts).then_some(end)
         });
         let part = Part { start, end: end.unwrap_or(u16::MAX) };
-        let output = (entry.run)(self.arena, record, self.model.weights(), part);
-        self.next = end.map_or(Next { operator: operator + 1, part: 0 }, |part| Next { operator, part });
-        Some((Step { operator, complete: end.is_none() }, output))
+        (entry.run)(self.arena, record, self.model.weights(), part);
+        self.next = end.map_or(Progress { operator: operator + 1, part: 0 }, |part| Progress { operator, part });
+        Some(Step { operator, complete: end.is_none() })
     }
 
-    /// Runs the next operator, and gives its index and its output.
-    pub(crate) fn next_output(&mut self) -> Option<(usize, &[i8])> {
-        let (Step { operator, .. }, output) = self.advance(None)?;
-        Some((operator, self.arena.get(output).unwrap_or_default()))
+    /// An operator's output: what it has made, until another overwrites that.
+    pub(crate) fn output_of(&self, operator: usize) -> &[i8] {
+        self.model.output_of(operator).map_or(&[], |output| tensor(self.arena, &output))
+    }
+
+    /// How far steps have come: [`resume`](Self::resume) goes on from there.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.next
     }
 
     /// Rows of an output that are made together: as many as the largest transformed tile has.

@@ -50,7 +50,7 @@ pub mod score;
 pub use arena::{Aligned, Arena};
 pub use decision::{Decision, argmax, rank};
 pub use error::{Error, OpError};
-pub use interpreter::{Interpreter, Step};
+pub use interpreter::{Interpreter, Progress, Step};
 pub use model::Model;
 
 /// The CRC-32 of the blob, the golden vector and the device link (ISO-HDLC).

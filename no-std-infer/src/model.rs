@@ -134,7 +134,12 @@ impl<'a> Model<'a> {
     /// The tensor that the last operator makes: probabilities, or the logits when there is no softmax or sigmoid.
     #[must_use]
     pub fn output(&self) -> Tensor {
-        self.ops.last().and_then(|record| self.linked.read(record)).map_or(self.info.logits, |op| *op.output())
+        self.output_of(self.ops.len().wrapping_sub(1)).unwrap_or(self.info.logits)
+    }
+
+    /// The tensor that an operator makes.
+    pub(crate) fn output_of(&self, operator: usize) -> Option<Tensor> {
+        self.ops.get(operator).and_then(|record| self.linked.read(record)).map(|op| *op.output())
     }
 
     fn check_info(&self) -> Result<(), Error> {
