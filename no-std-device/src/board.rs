@@ -27,6 +27,9 @@ pub struct Board<C, L, I, K> {
 
 /// A source of pictures.
 pub trait Camera {
+    /// False for what never has a frame: then firmware holds no code that classifies them.
+    const HAS_FRAMES: bool = true;
+
     /// The latest whole frame; `None` when there has been no new one since the last call. Does not wait.
     fn frame(&mut self) -> Option<Frame<'_>>;
 }
@@ -56,10 +59,12 @@ pub trait Clock {
 
     /// Feeds the watchdog; does nothing where there is none.
     ///
-    /// Called at every [`poll`](crate::Application::poll), and within one before and after each piece of work that takes
-    /// long: an operator of a network; erasing a sector of flash, or programming [`PIECE`](crate::PIECE) bytes; and of a
-    /// blob that is to be taken, hashing that many bytes, the signature's arithmetic, and `Model::parse`. The watchdog must
-    /// bear the longest of these. It guards what lies between them: a firmware that never polls again is reset.
+    /// Called at every [`poll`](crate::Application::poll), and within one after each piece of work that takes long: a step of
+    /// the network, which is an operator or [so many rows](crate::Application::poll_rows) of one; erasing a sector of flash, or
+    /// programming [`PIECE`](crate::PIECE) bytes; and of a blob that is to be taken, hashing that many bytes, the signature's
+    /// arithmetic, `Model::parse`, and each operator of its self-test. The watchdog must bear the longest of these, and what a
+    /// poll does without calling it: turning a frame into the network's input, and waiting for the link. It guards what lies
+    /// between them: a firmware that never polls again is reset.
     fn feed(&self) {}
 }
 
@@ -76,6 +81,8 @@ pub trait MappedFlash: NorFlash {
 pub struct NoCamera;
 
 impl Camera for NoCamera {
+    const HAS_FRAMES: bool = false;
+
     fn frame(&mut self) -> Option<Frame<'_>> {
         None
     }

@@ -1,8 +1,10 @@
-//! One picture through the network, with the cost of each step.
+//! One picture through the network, step by step, with the cost of each operator.
+
+use core::num::NonZeroU16;
 
 use crate::link::{Failure, Picture};
 use no_std_infer::image::{Frame, preprocess};
-use no_std_infer::{Interpreter, Model};
+use no_std_infer::{Interpreter, Model, Progress, Step};
 
 use crate::board::Clock;
 
@@ -27,35 +29,110 @@ pub fn infer<'m, 'a>(
     picture: Picture<'_>,
     mut layer: impl FnMut(usize, u32),
 ) -> Result<(Interpreter<'m, 'a>, Costs), Failure> {
-    let mut interpreter = Interpreter::new(*model, arena).map_err(|_| Failure::Model)?;
-    let start = clock.now();
-    load(model, picture, interpreter.input_mut())?;
-    let loaded = clock.now();
-    let mut before = loaded;
-    while let Some(step) = interpreter.step() {
-        layer(step.operator, clock.now().saturating_sub(before) as u32);
-        clock.feed();
-        before = clock.now();
+    let mut run = Run::begin(clock, model, arena, Source::of(picture)?)?;
+    while let Some((next, step, cost)) = run.step(clock, model, arena, None) {
+        layer(step.operator, cost);
+        run = next;
     }
-    let preprocessing = if let Picture::Input(_) = picture { 0 } else { loaded - start };
-    Ok((interpreter, Costs { preprocessing, network: before - loaded }))
+    Ok((run.interpreter(model, arena)?, run.costs))
 }
 
-/// Turns a picture into the network's input.
-fn load(model: &Model<'_>, picture: Picture<'_>, input: &mut [i8]) -> Result<(), Failure> {
-    match picture {
-        Picture::Input(bytes) => {
-            if bytes.len() != input.len() {
+/// An inference under way: what is kept of it from one step to the next, besides the arena. All of it is done with the same
+/// model and arena, which nothing else writes to in between.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Run {
+    progress: Progress,
+    /// When it began.
+    pub(crate) start: u64,
+    /// What the operator that is not complete has cost so far.
+    begun: u32,
+    pub(crate) costs: Costs,
+}
+
+impl Run {
+    /// Puts the input into the arena.
+    ///
+    /// # Errors
+    /// Those of [`infer`].
+    pub(crate) fn begin(
+        clock: &impl Clock,
+        model: &Model<'_>,
+        arena: &mut [i8],
+        source: Source<'_>,
+    ) -> Result<Self, Failure> {
+        let mut run = Self { start: clock.now(), ..Self::default() };
+        let mut interpreter = run.interpreter(model, arena)?;
+        let input = interpreter.input_mut();
+        match source {
+            Source::Input(bytes) if bytes.len() == input.len() => {
+                input.iter_mut().zip(bytes).for_each(|(slot, &byte)| *slot = byte as i8);
+            }
+            Source::Input(bytes) => {
                 return Err(Failure::InputLength { expected: input.len() as u32, found: bytes.len() as u32 });
             }
-            for (slot, &byte) in input.iter_mut().zip(bytes) {
-                *slot = byte as i8;
+            Source::Frame(frame) => {
+                load_frame(model, &frame, input)?;
+                run.costs.preprocessing = clock.now().saturating_sub(run.start);
             }
-            Ok(())
         }
-        Picture::Frame { format, width, height, bytes } => {
-            let frame = Frame::new(format, width.into(), height.into(), bytes).map_err(|_| Failure::Picture)?;
-            load_frame(model, &frame, input)
+        Ok(run)
+    }
+
+    /// Runs the next operator, or at most so many of its rows, and feeds the watchdog; gives what the operator has cost so far,
+    /// too. `None` when all of them have run before.
+    // By value: firmware without a camera or flash is then seen to need less code.
+    pub(crate) fn step(
+        self,
+        clock: &impl Clock,
+        model: &Model<'_>,
+        arena: &mut [i8],
+        rows: Option<NonZeroU16>,
+    ) -> Option<(Self, Step, u32)> {
+        let mut interpreter = self.interpreter(model, arena).ok()?;
+        let start = clock.now();
+        let step = match rows {
+            None => interpreter.step(),
+            Some(rows) => interpreter.step_rows(rows),
+        }?;
+        let cost = clock.now().saturating_sub(start);
+        clock.feed();
+        let network = self.costs.network.saturating_add(cost);
+        let cost = self.begun.saturating_add(cost as u32);
+        let begun = if step.complete { 0 } else { cost };
+        let costs = Costs { network, ..self.costs };
+        Some((Self { progress: interpreter.progress(), begun, costs, ..self }, step, cost))
+    }
+
+    /// The network as the last step has left it.
+    ///
+    /// # Errors
+    /// [`Failure::Model`] when the arena does not fit.
+    pub(crate) fn interpreter<'m, 'a>(
+        &self,
+        model: &Model<'m>,
+        arena: &'a mut [i8],
+    ) -> Result<Interpreter<'m, 'a>, Failure> {
+        Interpreter::resume(*model, arena, self.progress).map_err(|_| Failure::Model)
+    }
+}
+
+/// What the network's input is made of.
+pub(crate) enum Source<'a> {
+    /// The input as it is.
+    Input(&'a [u8]),
+    Frame(Frame<'a>),
+}
+
+impl<'a> Source<'a> {
+    /// # Errors
+    /// [`Failure::Picture`].
+    pub(crate) fn of(picture: Picture<'a>) -> Result<Self, Failure> {
+        match picture {
+            Picture::Input(bytes) => Ok(Self::Input(bytes)),
+            Picture::Frame { format, width, height, bytes } => {
+                let frame = Frame::new(format, width.into(), height.into(), bytes).map_err(|_| Failure::Picture)?;
+                Ok(Self::Frame(frame))
+            }
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! No allocation, no float between a frame and its class, and nothing that formats text is linked.
 //!
-//! An [`Application`] is polled:
+//! An [`Application`] is polled, and does one step of its work each time:
 //!
 //! ```
 //! use embedded_hal::digital::OutputPin;

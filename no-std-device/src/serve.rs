@@ -1,19 +1,22 @@
 //! Answers a host.
 
-use heapless::{Deque, Vec, VecView};
+use core::num::NonZeroU16;
+
+use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
 use crate::link::{
     Failure, FrameError, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response,
-    SelfTest, Update, decode, encode, encode_into, max_frame_len,
+    SelfTest, decode, encode, encode_into, max_frame_len,
 };
 use no_std_infer::format::number;
-use no_std_infer::golden::{SelfTestError, self_test_with};
+use no_std_infer::golden::{self, SelfTestError};
 use no_std_infer::kernels::Linked;
-use no_std_infer::{Error, Model};
+use no_std_infer::{Error, Interpreter, Model};
 
+use crate::app::Event;
 use crate::board::{Clock, Link, MappedFlash};
-use crate::inference::infer;
+use crate::inference::{Costs, Run, Source};
 use crate::signature::Trust;
 use crate::update::Updater;
 
@@ -106,20 +109,52 @@ pub struct Device<'x, 's, K, F, T> {
 /// }
 /// ```
 pub struct Server<'a> {
-    /// Bytes of the link that follow the request that was answered last.
-    waiting: Deque<u8, CHUNK_LEN>,
+    /// Bytes of the link that are not looked at yet, the last one first.
+    waiting: Vec<u8, CHUNK_LEN>,
     receiver: Receiver<'a>,
     answers: Answers<'a>,
+    /// Costs of the operators that have run for a request, and then what the network has given.
+    results: &'a mut VecView<u8>,
+    /// What the network runs for.
+    work: Option<Work>,
 }
 
 #[derive(Debug)]
 struct Answers<'a> {
     max_message: u32,
-    results: &'a mut VecView<u8>,
     /// The answer that was given last to an intact request, as a frame.
     last: &'a mut VecView<u8>,
     /// Id of that request; 0 where there was none.
     last_id: u32,
+}
+
+/// An inference, and what it is for.
+#[derive(Clone, Copy, Debug)]
+struct Work {
+    run: Run,
+    purpose: Purpose,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// A frame of the board's camera.
+    Frame,
+    /// The request with this id.
+    Infer(u32),
+    /// The request with this id.
+    SelfTest(u32, golden::SelfTest),
+}
+
+/// Id of a request, and what is answered.
+type Answer<'r> = (u32, Result<Response<'r>, Failure>);
+
+/// What has become of a request.
+enum Begun {
+    /// It was answered before: that answer is sent.
+    Before,
+    Answered(u32, Result<Response<'static>, Failure>, Event),
+    /// The network must run for it.
+    Working(Work),
 }
 
 impl<'a> Server<'a> {
@@ -128,109 +163,225 @@ impl<'a> Server<'a> {
     pub fn new(memory: Memory<'a>) -> Self {
         let Memory { request, results, answer } = memory;
         answer.clear();
-        let answers = Answers { max_message: request.capacity() as u32, results, last: answer, last_id: 0 };
-        Self { waiting: Deque::new(), receiver: Receiver::new(request), answers }
+        let answers = Answers { max_message: request.capacity() as u32, last: answer, last_id: 0 };
+        Self { waiting: Vec::new(), receiver: Receiver::new(request), answers, results, work: None }
     }
 
-    /// Takes bytes that wait, up to the end of a request, which it answers; true when there were any.
-    /// Takes about as many as the memory for a request at most, so that noise without end does not keep it.
-    /// An answer that the link does not take is lost: the host asks again.
+    /// Does the next piece of work; false when there was none. Takes bytes that wait, up to the end of a request, which it
+    /// answers at once when the network need not run for it; and while it runs for one, runs its next operator. Takes about
+    /// as many bytes as the memory for a request at most, so that noise without end does not keep it. An answer that the link
+    /// does not take is lost: the host asks again.
+    ///
+    /// While it [is working](Self::is_working), `device` has the same model and the same arena, which nothing else writes to.
     pub fn poll<K, F, T>(&mut self, link: &mut impl Link, device: &mut Device<'_, '_, K, F, T>) -> bool
     where
         K: Clock,
         F: MappedFlash,
         T: Trust,
     {
-        let mut any = false;
-        for _ in 0..=self.answers.max_message as usize / CHUNK_LEN {
-            if self.waiting.is_empty() {
-                receive(link, &mut self.waiting);
-            }
-            if self.waiting.is_empty() {
-                break;
-            }
-            any = true;
-            while let Some(byte) = self.waiting.pop_front() {
-                if let Some(message) = self.receiver.push(byte) {
-                    self.answers.answer(link, device, message.and_then(decode));
-                    return true;
-                }
-            }
-        }
-        any
+        self.turn(link, device, None, |_, _| Event::Idle) != Event::Idle
     }
-}
 
-/// Takes the bytes that the link has, as many as fit.
-fn receive(link: &mut impl Link, waiting: &mut Deque<u8, CHUNK_LEN>) {
-    let mut bytes = [0; CHUNK_LEN];
-    if let Ok(true) = link.read_ready()
-        && let Ok(len) = link.read(&mut bytes)
-    {
-        bytes.iter().take(len).for_each(|&byte| {
-            let _ = waiting.push_back(byte);
-        });
-    }
-}
-
-impl Answers<'_> {
-    /// Sends the answer to a request; the one that was given already when the request was sent again. That stays so whatever
-    /// else arrives damaged in between.
-    fn answer<K, F, T>(
+    /// The same, with at most so many rows of the operator's output, see [`step_rows`](no_std_infer::Interpreter::step_rows).
+    pub fn poll_rows<K, F, T>(
         &mut self,
         link: &mut impl Link,
         device: &mut Device<'_, '_, K, F, T>,
-        request: Result<Message<Request<'_>>, FrameError>,
-    ) where
-        K: Clock,
-        F: MappedFlash,
-        T: Trust,
-    {
-        let mut damaged = [0; DAMAGED_LEN];
-        let frame = match request {
-            Ok(request) => {
-                if request.id == 0 || request.id != self.last_id {
-                    self.make(device, request);
-                }
-                self.last.as_slice()
-            }
-            Err(error) => {
-                let answer = Message { id: 0, body: Response::Error(Failure::Frame(error)) };
-                encode(&answer, &mut damaged).unwrap_or_default()
-            }
-        };
-        let _ = link.write_all(frame).and_then(|()| link.flush());
-    }
-
-    /// Carries a request out and makes the answer.
-    fn make<K, F, T>(&mut self, device: &mut Device<'_, '_, K, F, T>, request: Message<Request<'_>>)
+        rows: NonZeroU16,
+    ) -> bool
     where
         K: Clock,
         F: MappedFlash,
         T: Trust,
     {
-        let Self { max_message, results, last, last_id } = self;
-        let body = match request.body {
-            Request::Hello => Ok(Response::Hello(hello(device, *max_message))),
-            Request::Infer(picture) => answer(device, picture, results).map(Response::Inference),
-            Request::SelfTest => test(device).map(Response::SelfTest),
-            Request::Update(step) => device.update(step).map(|received| Response::Update { received }),
-        };
-        let id = request.id;
-        let answer = Message { id, body: body.unwrap_or_else(Response::Error) };
-        if encode_into(&answer, last).is_err() {
-            let too_long = Message { id, body: Response::Error(Failure::AnswerTooLong) };
-            // Memory that holds no answer at all leaves the host without one.
-            let _ = encode_into(&too_long, last);
+        self.turn(link, device, Some(rows), |_, _| Event::Idle) != Event::Idle
+    }
+
+    /// True when the network runs for a request: the arena is in use from one poll to the next.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.work.is_some()
+    }
+
+    /// Lets the network run for a frame that is in the arena, when it runs for nothing.
+    pub(crate) fn classify(&mut self, run: Run) {
+        self.work = Some(Work { run, purpose: Purpose::Frame });
+    }
+
+    /// The same as [`poll`](Self::poll), also where the network runs for a frame: then `classified` makes the event of the
+    /// network and the time when it began.
+    // Apart from its caller, which has a large frame of its own, it takes less code.
+    #[inline(never)]
+    pub(crate) fn turn<K, F, T>(
+        &mut self,
+        link: &mut impl Link,
+        device: &mut Device<'_, '_, K, F, T>,
+        rows: Option<NonZeroU16>,
+        classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
+    ) -> Event
+    where
+        K: Clock,
+        F: MappedFlash,
+        T: Trust,
+    {
+        let Self { waiting, receiver, answers, results, work } = self;
+        let (mut event, mut begun) = (Event::Idle, None);
+        for _ in 0..=answers.max_message.saturating_add(CHUNK_LEN as u32) {
+            if waiting.is_empty() {
+                receive(link, waiting);
+            }
+            let Some(&byte) = waiting.last() else { break };
+            event = Event::Served;
+            if work.is_some() && byte == 0 && receiver.has_begun() {
+                // The end of a request, which waits until the arena is free.
+                break;
+            }
+            waiting.pop();
+            if let Some(message) = receiver.push(byte) {
+                begun = Some(answers.begin(link, device, message.and_then(decode)));
+                break;
+            }
         }
-        *last_id = id;
+        let (now, answer) = match begun {
+            Some(Begun::Before) => (None, None),
+            Some(Begun::Answered(id, body, event)) => (Some(event), Some((id, body))),
+            Some(Begun::Working(begun)) => {
+                results.clear();
+                *work = Some(begun);
+                (Some(Event::Working), None)
+            }
+            None => go_on(work, device, rows, results, classified),
+        };
+        if let Some((id, body)) = answer {
+            answers.keep(id, body);
+            send(link, answers.last);
+        }
+        now.unwrap_or(event)
     }
 }
 
+/// Takes the next step of what the network runs for; gives what has happened, and when it is done for a request, its id and
+/// answer. `None` when the network runs for nothing.
+fn go_on<'r, K: Clock, F, T>(
+    work: &mut Option<Work>,
+    device: &mut Device<'_, '_, K, F, T>,
+    rows: Option<NonZeroU16>,
+    results: &'r mut VecView<u8>,
+    classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
+) -> (Option<Event>, Option<Answer<'r>>) {
+    let (Some(Work { run, mut purpose }), Some(Loaded { model, .. })) = (work.take(), device.loaded) else {
+        return (None, None);
+    };
+    let clock = device.clock;
+    if let Some((run, step, cost)) = run.step(clock, model, device.arena, rows) {
+        match &mut purpose {
+            Purpose::SelfTest(_, test) => {
+                let _ = run.interpreter(model, device.arena).map(|interpreter| test.check(&interpreter, step));
+            }
+            Purpose::Infer(_) if step.complete => {
+                // What has no room is found missing in the end.
+                let _ = results.extend_from_slice(&cost.to_le_bytes());
+            }
+            Purpose::Infer(_) | Purpose::Frame => {}
+        }
+        *work = Some(Work { run, purpose });
+        return (Some(Event::Working), None);
+    }
+    let Ok(interpreter) = run.interpreter(model, device.arena) else { return (None, None) };
+    let (id, body) = match purpose {
+        Purpose::Frame => return (Some(classified(&interpreter, run.start)), None),
+        Purpose::Infer(id) => (id, inference(&interpreter, run.costs, clock, results).map(Response::Inference)),
+        Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter)).map(Response::SelfTest)),
+    };
+    (Some(Event::Served), Some((id, body)))
+}
+
+/// Takes the bytes that the link has, as many as fit, the last one first.
+fn receive(link: &mut impl Link, waiting: &mut Vec<u8, CHUNK_LEN>) {
+    let mut bytes = [0; CHUNK_LEN];
+    if let Ok(true) = link.read_ready()
+        && let Ok(len) = link.read(&mut bytes)
+    {
+        for &byte in bytes.get(..len).unwrap_or_default().iter().rev() {
+            let _ = waiting.push(byte);
+        }
+    }
+}
+
+impl Answers<'_> {
+    /// Carries a request out, or begins to. When it was sent again, that is sent which was given already, whatever else arrived
+    /// damaged in between.
+    fn begin<K: Clock, F: MappedFlash, T: Trust>(
+        &self,
+        link: &mut impl Link,
+        device: &mut Device<'_, '_, K, F, T>,
+        request: Result<Message<Request<'_>>, FrameError>,
+    ) -> Begun {
+        let mut damaged = [0; DAMAGED_LEN];
+        let frame = match request {
+            Ok(Message { id, body }) if id == 0 || id != self.last_id => {
+                return device.begin(id, body, self.max_message);
+            }
+            Ok(_) => self.last,
+            Err(error) => {
+                let answer = Message { id: 0, body: Response::Error(Failure::Frame(error)) };
+                encode(&answer, &mut damaged).unwrap_or_default()
+            }
+        };
+        send(link, frame);
+        Begun::Before
+    }
+
+    /// Keeps an answer as a frame.
+    fn keep(&mut self, id: u32, body: Result<Response<'_>, Failure>) {
+        let answer = Message { id, body: body.unwrap_or_else(Response::Error) };
+        if encode_into(&answer, self.last).is_err() {
+            let too_long = Message { id, body: Response::Error(Failure::AnswerTooLong) };
+            // Memory that holds no answer at all leaves the host without one.
+            let _ = encode_into(&too_long, self.last);
+        }
+        self.last_id = id;
+    }
+}
+
+fn send(link: &mut impl Link, frame: &[u8]) {
+    let _ = link.write_all(frame).and_then(|()| link.flush());
+}
+
 impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
-    fn update(&mut self, step: Update<'_>) -> Result<u32, Failure> {
-        let clock = self.clock;
-        self.updater.step(step, self.loaded, self.arena, &|| clock.feed()).map_err(Failure::Update)
+    fn begin(&mut self, id: u32, request: Request<'_>, max_message: u32) -> Begun {
+        let begun = match request {
+            Request::Hello => Err(Ok(Response::Hello(hello(self, max_message)))),
+            Request::Infer(picture) => self.infer(id, picture).map_err(Err),
+            Request::SelfTest => self.self_test(id),
+            Request::Update(step) => {
+                let clock = self.clock;
+                let received = self.updater.step(step, self.loaded, self.arena, &|| clock.feed());
+                let switched = received.is_ok() && self.updater.switched();
+                let body = received.map(|received| Response::Update { received }).map_err(Failure::Update);
+                return Begun::Answered(id, body, if switched { Event::Switched } else { Event::Served });
+            }
+        };
+        match begun {
+            Ok(work) => Begun::Working(work),
+            Err(body) => Begun::Answered(id, body, Event::Served),
+        }
+    }
+
+    fn infer(&mut self, id: u32, picture: Picture<'_>) -> Result<Work, Failure> {
+        let Loaded { model, .. } = self.loaded.ok_or(Failure::Model)?;
+        let run = Run::begin(self.clock, model, self.arena, Source::of(picture)?)?;
+        Ok(Work { run, purpose: Purpose::Infer(id) })
+    }
+
+    fn self_test(&mut self, id: u32) -> Result<Work, Result<Response<'static>, Failure>> {
+        let Loaded { model, .. } = self.loaded.ok_or(Err(Failure::Model))?;
+        let run = Run::default();
+        let mut interpreter = run.interpreter(model, self.arena).map_err(Err)?;
+        match golden::SelfTest::begin(&mut interpreter) {
+            Ok(test) => Ok(Work { run, purpose: Purpose::SelfTest(id, test) }),
+            Err(error) => Err(verdict(Err(error)).map(Response::SelfTest)),
+        }
     }
 }
 
@@ -251,48 +402,38 @@ fn hello<K: Clock, F: MappedFlash, T: Trust>(device: &Device<'_, '_, K, F, T>, m
     Hello { protocol: PROTOCOL, board: device.name, max_message, unit: K::UNIT, hz: K::HZ, model, slots }
 }
 
-fn answer<'r, K: Clock, F, T>(
-    device: &mut Device<'_, '_, K, F, T>,
-    picture: Picture<'_>,
+/// What the network has given; the costs of its operators are in `results`.
+fn inference<'r>(
+    interpreter: &Interpreter<'_, '_>,
+    costs: Costs,
+    clock: &impl Clock,
     results: &'r mut VecView<u8>,
 ) -> Result<Inference<'r>, Failure> {
-    let model = &device.loaded.ok_or(Failure::Model)?.model;
-    results.clear();
-    let mut fits = true;
-    let (interpreter, costs) = infer(device.clock, model, device.arena, picture, |_, cost| {
-        fits &= results.extend_from_slice(&cost.to_le_bytes()).is_ok();
-    })?;
-    let layers_end = results.len();
-    fits &= append(results, interpreter.logits());
-    let logits_end = results.len();
-    fits &= append(results, interpreter.output());
+    let (model, layers_end) = (interpreter.model(), results.len());
+    let (logits, output) = (interpreter.logits(), interpreter.output());
+    let mut fits = layers_end == 4 * usize::from(model.info().ops);
+    for &value in logits.iter().chain(output) {
+        fits &= results.push(value as u8).is_ok();
+    }
     if !fits {
         return Err(Failure::AnswerTooLong);
     }
-    let class = interpreter.class() as u32;
-    let (results, output) = results.split_at_checked(logits_end).unwrap_or_default();
-    let (layers, logits) = results.split_at_checked(layers_end).unwrap_or_default();
+    let (layers, results) = results.split_at_checked(layers_end).unwrap_or_default();
+    let (logits, output) = results.split_at_checked(logits.len()).unwrap_or_default();
     Ok(Inference {
         model: model.crc(),
-        class,
+        class: interpreter.class() as u32,
         logits,
         output,
         layers,
         preprocessing: costs.preprocessing,
         total: costs.network,
-        stack: device.clock.stack_used(),
+        stack: clock.stack_used(),
     })
 }
 
-/// Appends int8 values as bytes; false when they do not all fit.
-fn append(memory: &mut VecView<u8>, values: &[i8]) -> bool {
-    values.iter().all(|&value| memory.push(value as u8).is_ok())
-}
-
-fn test<K: Clock, F, T>(device: &mut Device<'_, '_, K, F, T>) -> Result<SelfTest, Failure> {
-    let loaded = device.loaded.ok_or(Failure::Model)?;
-    let clock = device.clock;
-    match self_test_with(&loaded.model, device.arena, &|| clock.feed()) {
+fn verdict(outcome: Result<(), SelfTestError>) -> Result<SelfTest, Failure> {
+    match outcome {
         Ok(()) => Ok(SelfTest::Passed),
         Err(SelfTestError::Layer(index)) => Ok(SelfTest::Layer(index)),
         Err(SelfTestError::Logits) => Ok(SelfTest::Logits),

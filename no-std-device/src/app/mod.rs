@@ -1,14 +1,15 @@
 //! The camera application: classifies frames, shows what it is sure of, and serves a host meanwhile.
 
+use core::num::NonZeroU16;
+
 use embedded_hal::digital::{OutputPin, PinState};
 use heapless::VecView;
-use no_std_infer::image::Frame;
 use no_std_infer::kernels::Linked;
-use no_std_infer::{Decision, Interpreter, Model};
+use no_std_infer::{Decision, Model};
 use yoke::Yoke;
 
 use crate::board::{Board, Camera, Clock, Link, MappedFlash};
-use crate::inference::load_frame;
+use crate::inference::{Run, Source};
 use crate::serve::{Device, Loaded, Memory, Server};
 use crate::signature::Trust;
 use crate::slots::SlotPair;
@@ -35,7 +36,9 @@ pub enum Event {
     Idle,
     /// Bytes of a host were taken, and the request that they end was answered.
     Served,
-    /// A frame was classified; a host may have been served before.
+    /// A step for a frame or for a host's request, of which more follow; or its beginning: the input is in the arena.
+    Working,
+    /// A frame was classified.
     Classified(Report),
     /// A host brought another model, which runs from now on.
     Switched,
@@ -64,9 +67,9 @@ pub struct Parts<'a, F, T> {
     pub memory: Memory<'a>,
 }
 
-/// A state machine: each [`poll`](Self::poll) does what there is to do and returns. It waits for nothing but the board's link,
-/// where a host reads slowly, and flash; so it runs in a bare loop, in a task of RTIC's or embassy's, or wherever else
-/// something calls it again and again.
+/// A state machine: each [`poll`](Self::poll) does one piece of what there is to do and returns. It waits for nothing but the
+/// board's link, where a host reads slowly, and flash; so it runs in a bare loop, in a task of RTIC's or embassy's, or wherever
+/// else something calls it again and again.
 pub struct Application<'a, F: 'static, T> {
     factory: Option<&'a [u8]>,
     linked: &'static Linked,
@@ -121,8 +124,43 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
         }
     }
 
-    /// Answers one request of a host, if its bytes wait, and classifies a frame, if there is one.
+    /// Does the next piece of work: one operator of the network for the frame or the request that it runs for; or, when it runs
+    /// for none, answers or begins one request of a host, if its bytes wait, and begins with a frame, if there is one. A host's
+    /// bytes are taken in any case, up to the end of a request, which waits until the network has run.
+    ///
+    /// Some polls take longer than an operator, and no bound of rows makes them shorter:
+    /// - turning a frame into the network's input, which is one piece of work, for a camera's and for a host's;
+    /// - the requests of an update: the one that begins it and those that bring the blob erase and program flash, and the
+    ///   one that ends it verifies the whole blob, its signature too, parses it, runs its self-test, writes the record and
+    ///   parses it again for the switch;
+    /// - sending an answer, as long as the link waits for its host.
+    ///
+    /// During an update [`Clock::feed`] is called after each piece of the work: there a firmware that must not wait feeds its
+    /// watchdog or does what cannot be left. Nothing calls it while a frame is prepared or the link waits.
     pub fn poll<C, L, I, K>(&mut self, board: &mut Board<C, L, I, K>) -> Event
+    where
+        C: Camera,
+        L: Link,
+        I: OutputPin,
+        K: Clock,
+    {
+        self.turn(board, None)
+    }
+
+    /// The same, with at most so many rows of the operator's output, see
+    /// [`step_rows`](no_std_infer::Interpreter::step_rows): so that a poll is short also where operators are large. The answers
+    /// are the same.
+    pub fn poll_rows<C, L, I, K>(&mut self, board: &mut Board<C, L, I, K>, rows: NonZeroU16) -> Event
+    where
+        C: Camera,
+        L: Link,
+        I: OutputPin,
+        K: Clock,
+    {
+        self.turn(board, Some(rows))
+    }
+
+    fn turn<C, L, I, K>(&mut self, board: &mut Board<C, L, I, K>, rows: Option<NonZeroU16>) -> Event
     where
         C: Camera,
         L: Link,
@@ -133,21 +171,30 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
         clock.feed();
         let Self { arena, slot, built_in, updater, server, smoother, .. } = self;
         let loaded = loaded(slot, built_in);
-        let served = server.poll(link, &mut Device { name, clock, loaded, arena, updater });
-        if updater.switched() {
-            self.switch(&|| clock.feed());
-            return Event::Switched;
-        }
-        let frame = loaded.and_then(|Loaded { model, .. }| Some((model, camera.frame()?)));
-        match frame.and_then(|(model, frame)| classify(&frame, model, arena, smoother, clock)) {
-            Some(report) => {
-                // A board whose indicator fails still classifies.
-                let _ = indicator.set_state(PinState::from(report.decision.sure));
-                Event::Classified(report)
+        let mut device = Device { name, clock, loaded, arena, updater };
+        let event = server.turn(link, &mut device, rows, |interpreter, start| {
+            if !C::HAS_FRAMES {
+                return Event::Idle;
             }
-            None if served => Event::Served,
-            None => Event::Idle,
+            let threshold = interpreter.model().threshold();
+            let decision = smoother.push(interpreter.logits(), interpreter.output(), threshold);
+            // A board whose indicator fails still classifies.
+            let _ = indicator.set_state(PinState::from(decision.sure));
+            Event::Classified(Report { decision, latency: clock.now().saturating_sub(start) })
+        });
+        match (event, loaded) {
+            (Event::Switched, _) => self.switch(&|| clock.feed()),
+            (Event::Idle | Event::Served, Some(Loaded { model, .. })) => {
+                // A frame that the model does not take is dropped.
+                let begun = camera.frame().map(|frame| Run::begin(clock, model, arena, Source::Frame(frame)));
+                if let Some(Ok(run)) = begun {
+                    server.classify(run);
+                    return Event::Working;
+                }
+            }
+            _ => {}
         }
+        event
     }
 
     /// Starts with what the slots hold now.
@@ -187,24 +234,6 @@ fn loaded<'m, F>(
 /// `None` when the blob cannot be run on these kernels in so long an arena.
 fn load<'m>(blob: &'m [u8], linked: &'static Linked, arena_len: usize) -> Option<Loaded<'m>> {
     Loaded::parse(blob, linked).ok().filter(|loaded| loaded.model.arena_len() <= arena_len)
-}
-
-/// `None` when the model takes no pictures, or not this one.
-fn classify(
-    frame: &Frame<'_>,
-    model: &Model<'_>,
-    arena: &mut [i8],
-    smoother: &mut Smoother<'_>,
-    clock: &impl Clock,
-) -> Option<Report> {
-    let start = clock.now();
-    let mut interpreter = Interpreter::new(*model, arena).ok()?;
-    load_frame(model, frame, interpreter.input_mut()).ok()?;
-    while interpreter.step().is_some() {
-        clock.feed();
-    }
-    let decision = smoother.push(interpreter.logits(), interpreter.output(), model.threshold());
-    Some(Report { decision, latency: clock.now().saturating_sub(start) })
 }
 
 #[cfg(test)]

@@ -147,6 +147,12 @@ impl<'b> Receiver<'b> {
         Self { memory, stuffing: DecoderState::Idle, overflowed: false, ended: true }
     }
 
+    /// True when a frame has begun: the next zero ends it.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.stuffing, DecoderState::Idle)
+    }
+
     /// Takes the next byte of the stream; `Some` when it ends a frame: the message's bytes, whose checksum is right.
     ///
     /// After an error the next frame is received as usual.

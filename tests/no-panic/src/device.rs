@@ -2,6 +2,7 @@
 
 use core::convert::Infallible;
 use core::hint::black_box;
+use core::num::NonZeroU16;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use embedded_storage::nor_flash::{self, NorFlash, NorFlashErrorKind, ReadNorFlash};
@@ -47,6 +48,22 @@ struct Works {
 /// Classifies frames, answers a host, takes other models.
 #[unsafe(no_mangle)]
 extern "C" fn application(works: &mut Works) -> ! {
+    let (application, mut board) = start(works);
+    application.run(&mut board, |report, model| {
+        black_box((report, model));
+    })
+}
+
+/// The same in steps of some rows.
+#[unsafe(no_mangle)]
+extern "C" fn steps(works: &mut Works, rows: NonZeroU16) -> ! {
+    let (mut application, mut board) = start(works);
+    loop {
+        black_box(application.poll_rows(&mut board, rows));
+    }
+}
+
+fn start(works: &mut Works) -> (Application<'_, Flash, Anyone>, Board<Eye, Wire<'_>, NoIndicator, Hourglass>) {
     let Works { arena, averages, request, results, answer, slots, wire, factory, smoothing } = works;
     let application = Application::new(Parts {
         factory: *factory,
@@ -58,10 +75,8 @@ extern "C" fn application(works: &mut Works) -> ! {
         smoothing: *smoothing,
         memory: Memory { request, results, answer },
     });
-    let mut board = Board { name: "any", camera: Eye, link: Wire(wire), indicator: NoIndicator, clock: Hourglass };
-    application.run(&mut board, |report, model| {
-        black_box((report, model));
-    })
+    let board = Board { name: "any", camera: Eye, link: Wire(wire), indicator: NoIndicator, clock: Hourglass };
+    (application, board)
 }
 
 /// Any frames.

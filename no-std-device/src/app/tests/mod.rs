@@ -1,25 +1,30 @@
 //! The application on a simulated board.
 
 mod frames;
+mod steps;
 mod updates;
 
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::rc::Rc;
-use std::vec;
+use std::string::{String, ToString};
 use std::vec::Vec;
+use std::{format, vec};
 
-use crate::link::{Failure, Message, Receiver, Request, Response, SelfTest, Unit, Update, UpdateError, decode, encode};
+use crate::link::{
+    Failure, Inference, Message, Receiver, Request, Response, SelfTest, Unit, Update, UpdateError, decode, encode,
+};
 use embedded_hal::digital;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use no_std_infer::format::{HEADER_LEN, SECTION_LEN, Section, arena_len, blob_crc, section};
-use no_std_infer::image::PixelFormat;
+use no_std_infer::image::{Frame, PixelFormat};
 use no_std_infer::kernels::{Kernel, KernelSet, Linked};
-use no_std_infer::{Arena, include_model};
+use no_std_infer::{Arena, Interpreter, include_model};
 
 use super::*;
 use crate::board::{NoCamera, NoFlash, NoIndicator};
+use crate::inference::load_frame;
 use crate::serve::Buffers;
 use crate::signature::{Anyone, Owner};
 use crate::simulated::{Power, Simulated};
@@ -30,6 +35,8 @@ const ARENA_LEN: usize = arena_len(include_bytes!("../../../../data/faces.blob")
 const HAPPY: &[u8] = include_bytes!("../../../../firmware-example/boards/mps2/src/bin/demo.rgb565");
 const SIDE: u16 = 96;
 const SMOOTHING: u8 = 2;
+/// Longest request in bytes.
+const REQUEST_LEN: usize = 32 * 1024;
 /// Bytes of an update in one request.
 const CHUNK: usize = 2048;
 
@@ -167,9 +174,19 @@ fn simulation() -> (Simulation, [Flash; 2]) {
     (board, slots)
 }
 
-/// Polls the application so many times; gives what it reported.
+/// Polls the application until the network has run, if it runs for anything.
+fn turn(application: &mut Application<'_, Flash, impl Trust>, board: &mut Simulation) -> Event {
+    loop {
+        match application.poll(board) {
+            Event::Working => {}
+            event => return event,
+        }
+    }
+}
+
+/// So many turns; gives what the application reported.
 fn turns(application: &mut Application<'_, Flash, impl Trust>, board: &mut Simulation, turns: usize) -> Vec<Report> {
-    let events = (0..turns).map(|_| application.poll(board));
+    let events = (0..turns).map(|_| turn(application, board));
     events.filter_map(|event| if let Event::Classified(report) = event { Some(report) } else { None }).collect()
 }
 
@@ -181,7 +198,7 @@ fn exchange(application: &mut Application<'_, Flash, impl Trust>, board: &mut Si
 }
 
 fn frame(id: u32, body: Request<'_>) -> Vec<u8> {
-    encode(&Message { id, body }, &mut [0; 2 * CHUNK]).unwrap().to_vec()
+    encode(&Message { id, body }, &mut vec![0; REQUEST_LEN]).unwrap().to_vec()
 }
 
 /// Calls `then` with each answer.
@@ -256,7 +273,7 @@ fn with_limits<F: MappedFlash + 'static, T: Trust, O>(
 ) -> O {
     let mut arena = Arena::<ARENA_LEN>::new();
     let mut averages = heapless::Vec::<_, 4>::new();
-    let mut buffers = Buffers::<{ 32 * 1024 }, 1024, 2048>::new();
+    let mut buffers = Buffers::<REQUEST_LEN, 1024, 2048>::new();
     then(&mut Application::new(Parts {
         factory: Some(FACES),
         slots: slots.each_mut(),
