@@ -91,6 +91,7 @@ impl Clock for Ticks {
     const UNIT: Unit = Unit::Instructions;
     const HZ: u32 = 1_000_000_000;
 
+    #[inline(never)]
     fn now(&self) -> u64 {
         self.ticks().instructions()
     }
