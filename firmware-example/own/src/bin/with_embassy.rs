@@ -1,7 +1,8 @@
-//! The application in a task of embassy's. While it runs the network no other task of the same executor does, so that what
-//! must not wait belongs into an interrupt or an executor of a higher priority.
+//! The application in a task of embassy's, which lets the executor's other tasks run after each step of the network.
 #![no_std]
 #![no_main]
+
+use core::num::NonZeroU16;
 
 use embassy_executor::Spawner;
 use embassy_futures::yield_now;
@@ -13,13 +14,15 @@ use no_std_device::{Event, Report};
 use no_std_infer::Model;
 use own_firmware::{Classifier, FRAMES, OwnBoard, board, classifier};
 
+/// Rows of an operator's output between two looks at the other tasks: as few as there can be.
+const ROWS: NonZeroU16 = NonZeroU16::new(4).unwrap();
 /// From the application to the console.
 static REPORTS: Channel<CriticalSectionRawMutex, Report, 1> = Channel::new();
 
 #[embassy_executor::task]
 async fn classify(mut application: Classifier, mut board: OwnBoard) {
     loop {
-        if let Event::Classified(report) = application.poll(&mut board) {
+        if let Event::Classified(report) = application.poll_rows(&mut board, ROWS) {
             REPORTS.send(report).await;
         }
         yield_now().await;
