@@ -1,15 +1,11 @@
 //! Ranges of activations, and the temperature of the scores.
 
-use std::path::Path;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
-use crate::config::Method;
 use crate::graph::Graph;
-use crate::quantise::{Quantisation, Range};
+use crate::quantise::{Method, Quantisation, Range};
 
 /// Ranges of a graph's tensors, and how they were chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,25 +14,6 @@ pub struct Calibrated {
     pub method: Method,
     /// One a tensor of [`Graph::run`].
     pub ranges: Vec<Range>,
-}
-
-impl Calibrated {
-    /// Writes them as JSON.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        atomic::write(path, serde_json::to_string_pretty(self)?.as_bytes())
-    }
-
-    /// Reads what [`save`](Self::save) wrote.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is damaged.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged: train again", path.display()))
-    }
 }
 
 /// Which of `count` training images are calibrated on, at most `most`: every n-th, since images are in the order of their

@@ -6,27 +6,23 @@ use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::{Calibrated, calibrate};
-use crate::config::Method;
-use crate::emit::Emitted;
 use crate::equalise::equalise;
 use crate::graph::{FloatOp, Graph};
-use crate::quantise::{QuantModel, Range, quantise};
+use crate::quantise::{Method, QuantModel, Range, quantise};
 use crate::sqnr::{LayerSqnr, layer_sqnr, mean_shifts};
 
-/// All methods.
-pub const METHODS: [Method; 3] = [Method::MinMax, Method::Percentile, Method::Mse];
 /// Rounds of bias correction that are tried.
 const ROUNDS: usize = 2;
 
 /// The model whose logits are closest to the float graph's, and how it was found.
 #[derive(Clone, Debug)]
-pub struct Best {
+pub struct Best<E> {
     /// Every method tried, and what became of the best.
     pub choice: Choice,
     /// The model.
     pub model: QuantModel,
-    /// Its blob.
-    pub plain: Emitted,
+    /// What the caller made of it.
+    pub plain: E,
     /// SQNR of each of its layers.
     pub layers: Vec<LayerSqnr>,
 }
@@ -64,33 +60,34 @@ struct Candidates<'a, F> {
 }
 
 /// The best of a model and its corrections.
-struct Corrected {
-    best: Candidate,
+struct Corrected<E> {
+    best: Candidate<E>,
     /// After how many rounds it came.
     round: usize,
     /// SQNR after each round.
     correction: Vec<Option<f64>>,
 }
 
-struct Candidate {
+struct Candidate<E> {
     model: QuantModel,
-    plain: Emitted,
+    plain: E,
     layers: Vec<LayerSqnr>,
 }
 
 /// Tries `methods` on calibration inputs (`pixel − 128`, HWC), then on the best of them [equalised](equalise) channels, and at
 /// last empirical bias correction (Nagel et al. 2019, section 4.2): each round moves biases by what quantisation takes from the
-/// mean of a layer's channel. `emit` writes a model's blob.
+/// mean of a layer's channel. `emit` makes a model's blob, and what else the caller wants of
+/// it.
 ///
 /// # Errors
 /// When the graph cannot be calibrated or quantised, or no method is given.
-pub fn best(
+pub fn best<E: AsRef<[u8]>>(
     graph: &Graph,
     inputs: &[Vec<i8>],
     methods: &[Method],
     temperature: f32,
-    emit: impl Fn(&QuantModel) -> Result<Emitted>,
-) -> Result<Best> {
+    emit: impl Fn(&QuantModel) -> Result<E>,
+) -> Result<Best<E>> {
     let candidates = Candidates { graph, inputs, temperature, emit: &emit };
     let mut tried = Vec::new();
     for &method in methods {
@@ -120,13 +117,13 @@ pub fn best(
 ///
 /// # Errors
 /// When the graph cannot be quantised.
-pub fn learnt(
+pub fn learnt<E: AsRef<[u8]>>(
     graph: &Graph,
     inputs: &[Vec<i8>],
     Calibrated { method, ranges }: &Calibrated,
     temperature: f32,
-    emit: impl Fn(&QuantModel) -> Result<Emitted>,
-) -> Result<Best> {
+    emit: impl Fn(&QuantModel) -> Result<E>,
+) -> Result<Best<E>> {
     let candidate = Candidates { graph, inputs, temperature, emit }.quantise(graph, ranges)?;
     let methods = vec![(*method, candidate.decibels())];
     let choice = Choice {
@@ -142,27 +139,27 @@ pub fn learnt(
     Ok(Best { choice, model, plain, layers })
 }
 
-impl<F: Fn(&QuantModel) -> Result<Emitted>> Candidates<'_, F> {
+impl<E: AsRef<[u8]>, F: Fn(&QuantModel) -> Result<E>> Candidates<'_, F> {
     /// The graph, quantised with ranges that `method` chooses, and these.
-    fn calibrated(&self, method: Method) -> Result<(Candidate, Vec<Range>)> {
+    fn calibrated(&self, method: Method) -> Result<(Candidate<E>, Vec<Range>)> {
         let ranges = calibrate(self.graph, self.inputs, method)?;
         Ok((self.quantise(self.graph, &ranges)?, ranges))
     }
 
     /// `graph` may have other biases than the one that it is compared with.
-    fn quantise(&self, graph: &Graph, ranges: &[Range]) -> Result<Candidate> {
+    fn quantise(&self, graph: &Graph, ranges: &[Range]) -> Result<Candidate<E>> {
         let model = quantise(graph, ranges, self.temperature)?;
         let plain = (self.emit)(&model)?;
-        let layers = layer_sqnr(self.graph, &Model::parse(&plain.blob)?, self.inputs)?;
+        let layers = layer_sqnr(self.graph, &Model::parse(plain.as_ref())?, self.inputs)?;
         Ok(Candidate { model, plain, layers })
     }
 
     /// Corrects the biases of a model with these ranges, round by round.
-    fn correct(&self, (first, ranges): (Candidate, Vec<Range>)) -> Result<Corrected> {
+    fn correct(&self, (first, ranges): (Candidate<E>, Vec<Range>)) -> Result<Corrected<E>> {
         let mut graph = self.graph.clone();
         let mut models = vec![first];
         for round in 0..ROUNDS {
-            let shifts = mean_shifts(self.graph, &Model::parse(&models[round].plain.blob)?, self.inputs)?;
+            let shifts = mean_shifts(self.graph, &Model::parse(models[round].plain.as_ref())?, self.inputs)?;
             shift_biases(&mut graph, &shifts);
             models.push(self.quantise(&graph, &ranges)?);
         }
@@ -185,7 +182,7 @@ fn shift_biases(graph: &mut Graph, shifts: &[Vec<f64>]) {
     }
 }
 
-impl Candidate {
+impl<E> Candidate<E> {
     /// SQNR of the logits: of the last layer but the softmax.
     fn decibels(&self) -> Option<f64> {
         self.layers.iter().rev().nth(1).and_then(|layer| layer.db)
@@ -199,7 +196,7 @@ impl Candidate {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::emit::emit;
+    use crate::emit::{Emitted, emit};
     use crate::quantise::tests::{description, inputs, residual_network};
 
     fn write(model: &QuantModel) -> Result<Emitted> {
@@ -234,9 +231,9 @@ mod tests {
     #[test]
     fn the_best_is_as_good_as_any_candidate() {
         let graph = residual_network();
-        let best = best(&graph, &inputs(&graph, 16), &METHODS, 1.0, write).unwrap();
+        let best = best(&graph, &inputs(&graph, 16), &Method::ALL, 1.0, write).unwrap();
         let Choice { methods, equalisation, correction, corrected, .. } = best.choice;
-        assert_eq!((methods.len(), correction.len()), (METHODS.len(), ROUNDS));
+        assert_eq!((methods.len(), correction.len()), (Method::ALL.len(), ROUNDS));
         let all = methods
             .iter()
             .map(|(_, db)| *db)

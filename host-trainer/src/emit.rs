@@ -8,7 +8,7 @@ use crate::blob::{Parts, write_with_golden};
 use crate::pack::pack;
 use crate::plan::Plan;
 use crate::quantise::QuantModel;
-use crate::stripes::{Group, Layers, Program, choose};
+use crate::stripes::{Group, Layers, choose, program};
 
 /// Seed of the golden vector's input.
 const GOLDEN_SEED: u32 = 0x2545_F491;
@@ -48,6 +48,12 @@ pub struct Emitted {
     pub plan: Plan,
 }
 
+impl AsRef<[u8]> for Emitted {
+    fn as_ref(&self) -> &[u8] {
+        &self.blob
+    }
+}
+
 /// Packs the layers that can be, plans the arena, lays out the blob and adds a golden vector made by running it. The same model gives the same bytes.
 ///
 /// # Errors
@@ -72,7 +78,7 @@ pub fn emit_within(model: &QuantModel, description: &Description<'_>, limits: Li
 /// As [`emit`].
 ///
 /// # Panics
-/// As [`Program::new`].
+/// As [`program`].
 pub fn emit_in_stripes(model: &QuantModel, description: &Description<'_>, groups: &[Group]) -> Result<Emitted> {
     let Description { name, labels, input, provenance } = *description;
     let classes = model.logits.channels;
@@ -85,7 +91,7 @@ pub fn emit_in_stripes(model: &QuantModel, description: &Description<'_>, groups
         let (channels, color) = (model.input.channels, image.color);
         ensure!(channels as usize == color.channels(), "the network reads {channels} channels, not {color:?}");
     }
-    let program = Program::new(model, groups);
+    let program = program(model, groups);
     let counts = u16::try_from(labels.len()).is_ok() && u16::try_from(program.steps.len()).is_ok();
     ensure!(counts, "the format holds at most {} classes and as many operators", u16::MAX);
     let plan = Plan::of(&program);
@@ -111,9 +117,8 @@ mod tests {
 
     use super::*;
     use crate::calibrate::calibrate;
-    use crate::config::Method;
-    use crate::quantise::quantise;
     use crate::quantise::tests::{description, inputs, residual_network};
+    use crate::quantise::{Method, quantise};
 
     fn emitted(labels: usize) -> Result<Emitted> {
         let graph = residual_network();

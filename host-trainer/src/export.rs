@@ -10,13 +10,13 @@ use crate::calibrate::{calibration_indices, temperature};
 use crate::candidates::{self, Best, Choice};
 use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::confidence::Confidence;
-use crate::config::{Config, Method, Normalization};
+use crate::config::{Config, Normalization};
 use crate::dataset::{Images, Loaded};
 use crate::emit::{Description, Emitted, Limits, PRODUCER, emit_within};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
 use crate::predictions::{PREDICTIONS_FILE, Predictions};
-use crate::quantise::QuantModel;
+use crate::quantise::{Method, QuantModel};
 use crate::run_dir::{Record, RunDir};
 use crate::sqnr::LayerSqnr;
 use crate::{atomic, gallery, pages, plots};
@@ -88,7 +88,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let best = match (choices.method, run.ranges()?) {
         (None, Some(learnt)) => candidates::learnt(&graph, &calibration, &learnt, temperature, emit_plain)?,
         (method, _) => {
-            let methods = method.map_or(candidates::METHODS.to_vec(), |method| vec![method]);
+            let methods = method.map_or(Method::ALL.to_vec(), |method| vec![method]);
             candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?
         }
     };

@@ -92,11 +92,10 @@ fn answer(model: &Model<'_>, input: &[i8]) -> (usize, f32) {
 mod tests {
     use super::*;
     use crate::calibrate::calibrate;
-    use crate::config::Method;
     use crate::emit::emit;
     use crate::graph::Shape;
-    use crate::quantise::quantise;
     use crate::quantise::tests::{description, inputs, residual_network};
+    use crate::quantise::{Method, quantise};
 
     #[test]
     fn each_class_is_shown_with_the_models_answers() {

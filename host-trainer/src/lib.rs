@@ -41,6 +41,7 @@ pub mod plateau;
 pub mod plots;
 pub mod predictions;
 pub mod pretrained;
+pub mod program;
 pub mod progress;
 pub mod python;
 pub mod quantise;

@@ -7,8 +7,8 @@ use std::ops::{Range, RangeInclusive};
 use no_std_infer::format::{ALIGN, Op, Tensor};
 use no_std_infer::operators::Overlap;
 
+use crate::program::{Program, Step};
 use crate::quantise::QuantModel;
-use crate::stripes::{Program, Step};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -45,7 +45,7 @@ impl Plan {
     /// When an operator reads a tensor that a later one makes.
     #[must_use]
     pub fn new(model: &QuantModel) -> Self {
-        Self::of(&Program::new(model, &[]))
+        Self::of(&Program::whole(model))
     }
 
     /// Plans a program's arena: the shortest of several placements. Where [`Op::overlap`] allows it and no later step reads

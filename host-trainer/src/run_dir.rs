@@ -84,7 +84,9 @@ impl RunDir {
             path.exists(),
             "{shown} holds no trained network: finish the run by `host-trainer train --resume {shown}`"
         );
-        Graph::load(&path)
+        let shown = path.display();
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read the float graph {shown}"))?;
+        Graph::from_bytes(&bytes).with_context(|| format!("the float graph {shown} cannot be used"))
     }
 
     /// The ranges that the network has learnt to be quantised with, where it has.
@@ -93,7 +95,11 @@ impl RunDir {
     /// When their file is damaged.
     pub fn ranges(&self) -> Result<Option<Calibrated>> {
         let path = self.file(RANGES_FILE);
-        path.exists().then(|| Calibrated::load(&path)).transpose()
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged: train again", path.display()))
     }
 
     /// What was measured in each epoch.

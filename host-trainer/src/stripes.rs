@@ -7,6 +7,7 @@
 use no_std_infer::format::{Layout, Op, Reshape, Tensor};
 use no_std_infer::operators::Form;
 
+use crate::program::{Program, Step};
 use crate::quantise::QuantModel;
 
 mod choose;
@@ -26,65 +27,21 @@ pub struct Group {
     pub rows: u16,
 }
 
-/// An operator on whole tensors, or on some of their rows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Step {
-    /// The operator; its tensors' offsets are their indices.
-    pub op: Op,
-    /// Where each tensor begins in its buffer, in bytes: the inputs, then the output.
-    pub starts: [u32; 3],
-    /// The model's operator that it is or is a stripe of; `None` where it only moves rows.
-    pub layer: Option<usize>,
-}
-
-/// A model's operators, whole or in stripes, in execution order.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Program {
-    /// What is executed.
-    pub steps: Vec<Step>,
-    /// Bytes of each tensor's buffer: the input's, then that of each operator's output.
-    pub buffers: Vec<usize>,
-    /// Index of the logits.
-    pub logits: usize,
-}
-
-impl Program {
-    /// A model with some of its operators in stripes; the groups follow one another and share no operator.
-    ///
-    /// # Panics
-    /// When an operator of a group cannot run in stripes.
-    #[must_use]
-    pub fn new(model: &QuantModel, groups: &[Group]) -> Self {
-        let tensors = [model.input].into_iter().chain(model.ops.iter().map(|op| *op.output()));
-        let buffers = tensors.map(|tensor| tensor.len()).collect();
-        let mut program = Self { steps: Vec::new(), buffers, logits: model.logits.offset as usize };
-        let mut next = 0;
-        for group in groups {
-            program.whole(model, next..group.first);
-            Stripes::new(model, *group).run(&mut program);
-            next = group.last + 1;
-        }
-        program.whole(model, next..model.ops.len());
-        program
+/// A model with some of its operators in stripes; the groups follow one another and share no operator.
+///
+/// # Panics
+/// When an operator of a group cannot run in stripes.
+#[must_use]
+pub fn program(model: &QuantModel, groups: &[Group]) -> Program {
+    let mut program = Program::empty(model);
+    let mut next = 0;
+    for group in groups {
+        program.add_whole(model, next..group.first);
+        Stripes::new(model, *group).run(&mut program);
+        next = group.last + 1;
     }
-
-    fn whole(&mut self, model: &QuantModel, layers: std::ops::Range<usize>) {
-        let step = |layer: usize| Step { op: model.ops[layer], starts: [0; 3], layer: Some(layer) };
-        self.steps.extend(layers.map(step));
-    }
-}
-
-impl Step {
-    /// The tensors that the operator reads, each with its place in its buffer.
-    pub fn inputs(&self) -> impl Iterator<Item = (&Tensor, u32)> {
-        self.op.inputs().zip(self.starts)
-    }
-
-    /// The same of the tensor that it makes.
-    #[must_use]
-    pub fn output(&self) -> (&Tensor, u32) {
-        (self.op.output(), self.starts[self.op.inputs().count()])
-    }
+    program.add_whole(model, next..model.ops.len());
+    program
 }
 
 /// Height of kernel with dilation, stride and padding of an operator whose output rows lie over rows of its inputs.

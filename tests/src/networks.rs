@@ -2,11 +2,11 @@
 
 use host_trainer::aligned::Aligned;
 use host_trainer::calibrate::calibrate;
-use host_trainer::config::{Activation, Block, Head, Method, ModelConfig, Padding, Preset};
+use host_trainer::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
 use host_trainer::emit::{Description, emit};
 use host_trainer::graph::{Graph, Shape};
 use host_trainer::model::{Net, Task};
-use host_trainer::quantise::{QuantModel, quantise};
+use host_trainer::quantise::{Method, QuantModel, quantise};
 use host_trainer::training::DeviceKind;
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 use rand::{Rng, RngExt, SeedableRng};

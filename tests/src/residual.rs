@@ -3,10 +3,9 @@
 use anyhow::Result;
 use host_trainer::aligned::Aligned;
 use host_trainer::calibrate::calibrate;
-use host_trainer::config::Method;
 use host_trainer::emit::{Description, emit};
 use host_trainer::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, same_window};
-use host_trainer::quantise::quantise;
+use host_trainer::quantise::{Method, quantise};
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance, Window};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -3,10 +3,9 @@
 use anyhow::Result;
 use host_trainer::aligned::Aligned;
 use host_trainer::calibrate::calibrate;
-use host_trainer::config::Method;
 use host_trainer::emit::{Description, emit};
 use host_trainer::graph::{Clamp, FloatOp, Graph, Node, Shape};
-use host_trainer::quantise::quantise;
+use host_trainer::quantise::{Method, quantise};
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 
 /// A blob that tells dark pictures of 4 x 4 grey pixels from bright ones, by the mean of the pixels.

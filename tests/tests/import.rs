@@ -9,9 +9,8 @@ use clap::Parser;
 use host_trainer::commands::{Cli, run};
 use host_trainer::emit::{Description, emit};
 use host_trainer::import::float::{Normalisation, float};
-use host_trainer::import::int8;
-use host_trainer::import::model::Network;
 use host_trainer::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
+use host_trainer::import::{int8, read};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::Generic;
@@ -151,7 +150,7 @@ fn a_float_model_is_told_of_calibration() {
 #[test]
 fn the_float_graph_computes_what_litert_computes() {
     let bytes = float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]);
-    let network = Network::read(&bytes).expect("it is a model");
+    let network = read(&bytes).expect("it is a model");
     let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
     assert_eq!((graph.nodes.len(), graph.zero), (3, -128), "MUL, RELU and SOFTMAX are joined to others");
     let logits = graph.logits(&picture());
@@ -178,7 +177,7 @@ fn zeros_around_a_float_picture_are_taken_into_the_convolution() {
     maker.op(BuiltinOperator::Conv2d, &[padded, kernel], sums, convolution(Padding::Valid, 2));
     maker.op(BuiltinOperator::FullyConnected, &[sums, identity], output, None);
     let bytes = maker.finish(input, output);
-    let network = Network::read(&bytes).expect("it is a model");
+    let network = read(&bytes).expect("it is a model");
     let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
     let pixels: Vec<i8> = (0..16_u8).map(|pixel| (pixel ^ 0x80) as i8).collect();
     // Windows begin at rows and columns −1 and 1: pixels 0; 1 and 2; 4 and 8; 5, 6, 9 and 10.
@@ -235,7 +234,7 @@ fn a_layer_whose_sums_overflow_is_refused_by_name() {
 #[test]
 fn damaged_files_are_errors_or_models_but_never_a_panic() {
     let try_it = |bytes: &[u8]| {
-        if let Ok(network) = Network::read(bytes) {
+        if let Ok(network) = read(bytes) {
             let _ = float(&network, Normalisation { mean: 0.0, std: 1.0 });
         }
         if let Ok(lowered) = int8(bytes) {

@@ -1,21 +1,21 @@
 //! Float TensorFlow Lite models that are built here: the graph against LiteRT 2.3.0, int8 against the graph, refusals.
 
-use host_trainer::candidates::{METHODS, best};
+use host_trainer::candidates::best;
 use host_trainer::emit::{Description, emit};
 use host_trainer::graph::Graph;
 use host_trainer::import::float::{Normalisation, float};
-use host_trainer::import::model::Network;
 use host_trainer::import::tflite::tflite::{
     ActivationFunctionType, BuiltinOperator, BuiltinOptions, Padding, SubOptions,
 };
-use host_trainer::import::{Arithmetic, arithmetic};
+use host_trainer::import::{Arithmetic, arithmetic, read};
+use host_trainer::quantise::Method;
 use host_trainer::schedule::schedule_graph;
 use no_std_infer::format::{InputKind, Provenance};
 use tests::gated::{FloatMaker, gated_classifier};
 use tests::tflite::convolution;
 
 fn graph(bytes: &[u8]) -> anyhow::Result<Graph> {
-    let network = Network::read(bytes)?;
+    let network = read(bytes)?;
     assert_eq!(arithmetic(&network)?, Arithmetic::Float);
     float(&network, Normalisation { mean: 0.0, std: 1.0 })
 }
@@ -50,7 +50,7 @@ fn the_int8_model_of_a_gated_network_is_close_to_its_graph_in_every_layer() {
     let inputs: Vec<Vec<i8>> = (0..16).map(|seed| picture(seed, 192)).collect();
     let provenance = Provenance::default();
     let description = Description { name: "gated", labels: &[], input: InputKind::Tensor, provenance };
-    let best = best(&graph, &inputs, &METHODS, 1.0, |model| emit(model, &description)).expect("it is quantised");
+    let best = best(&graph, &inputs, &Method::ALL, 1.0, |model| emit(model, &description)).expect("it is quantised");
     for layer in &best.layers {
         assert!(layer.db.is_some_and(|db| db > 20.0), "{layer:?}");
     }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use host_trainer::config::{Config, ModelConfig, PretrainedConfig};
 use host_trainer::graph::{Graph, Shape};
 use host_trainer::import::float::{Normalisation, float};
-use host_trainer::import::model::Network;
+use host_trainer::import::read;
 use host_trainer::model::{Net, Task};
 use host_trainer::pretrained::Pretrained;
 use host_trainer::training::DeviceKind;
@@ -77,7 +77,7 @@ fn ensure_near(made: &[f32], expected: &[f32]) -> Result<()> {
 fn safetensors_give_the_logits_of_the_tflite_model() -> Result<()> {
     let ours = graph(&from_safetensors()?, 3)?;
     let bytes = std::fs::read(tflite())?;
-    let theirs = float(&Network::read(&bytes)?, Normalisation { mean: 128.0, std: 127.5 })?;
+    let theirs = float(&read(&bytes)?, Normalisation { mean: 128.0, std: 127.5 })?;
     (0..3).try_for_each(|seed| ensure_near(&ours.logits(&picture(seed)), &theirs.logits(&picture(seed))))
 }
 

@@ -10,15 +10,20 @@ use no_std_infer::{Error, Model};
 use serde::Serialize;
 
 use super::import_float::{Quantisation, quantised};
-use super::{LimitArgs, refuse_overwriting};
+use super::{LimitArgs, named, refuse_overwriting};
 use crate::atomic;
 use crate::emit::{Description, Emitted, PRODUCER, emit_within};
 use crate::import::kind::{InputChoice, input_kind};
 use crate::import::lower::lower;
-use crate::import::model::Network;
-use crate::import::{Arithmetic, NEEDS_CALIBRATION, arithmetic};
+use crate::import::{self, Arithmetic, NEEDS_CALIBRATION, arithmetic};
 use crate::quantise::QuantModel;
 use crate::stripes::Layers;
+
+/// What an input can be, by its name.
+const INPUTS: [(InputChoice, &str, &str); 2] = [
+    (InputChoice::Image, "image", "A picture: the input's bytes are `pixel - 128`"),
+    (InputChoice::Tensor, "tensor", "Raw int8 values: a vector, a spectrogram"),
+];
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
@@ -32,7 +37,7 @@ pub(super) struct ImportArgs {
     #[arg(long, value_name = "FILE")]
     pub(super) labels: Option<PathBuf>,
     /// What the input is; guessed from its shape and scale when left out.
-    #[arg(long, value_enum, conflicts_with = "calibrate")]
+    #[arg(long, value_parser = named(INPUTS), conflicts_with = "calibrate")]
     pub(super) input: Option<InputChoice>,
     /// Quantise a float model on the images in this folder.
     #[arg(long, value_name = "DIR")]
@@ -120,7 +125,7 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
 }
 
 fn imported(args: &ImportArgs, bytes: &[u8], labels: &[String]) -> Result<(Emitted, Report)> {
-    let network = Network::read(bytes)?;
+    let network = import::read(bytes)?;
     match (arithmetic(&network)?, &args.calibrate) {
         (Arithmetic::Int8, None) => {
             let lowered = lower(&network)?;

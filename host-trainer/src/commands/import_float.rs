@@ -19,7 +19,7 @@ use crate::graph::Graph;
 use crate::import::float::{Normalisation, float};
 use crate::import::model::Network;
 use crate::metrics::Share;
-use crate::quantise::QuantModel;
+use crate::quantise::{Method, QuantModel};
 use crate::schedule::schedule_graph;
 use crate::sqnr::LayerSqnr;
 
@@ -71,8 +71,7 @@ pub(super) fn quantised(
 
     let inputs = read(&image_files(folder)?, &config)?;
     let [calibration, others] = [0, 1].map(|first| inputs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
-    let Best { choice, model, plain, layers } =
-        candidates::best(&graph, &calibration, &candidates::METHODS, 1.0, write)?;
+    let Best { choice, model, plain, layers } = candidates::best(&graph, &calibration, &Method::ALL, 1.0, write)?;
     let emitted = if limits.arena.is_some() { emit_within(&model, &description, limits)? } else { plain };
     let agreement = agreement(&graph, &Model::parse(&emitted.blob)?, &others);
     let calibration_images = calibration.len();

@@ -28,6 +28,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use crate::dataset::{Grouping, View};
@@ -89,6 +90,17 @@ enum Command {
     Budget(budget::BudgetArgs),
     /// Draws the built-in data set.
     Faces(faces::FacesArgs),
+}
+
+/// Takes one of some values by its name; the last text says what it is.
+fn named<T: Clone + Send + Sync + 'static, const N: usize>(
+    values: [(T, &'static str, &'static str); N],
+) -> impl TypedValueParser<Value = T> {
+    let names = values.each_ref().map(|(_, name, help)| PossibleValue::new(*name).help(*help));
+    PossibleValuesParser::new(names).try_map(move |given| {
+        let value = values.iter().find(|(_, name, _)| *name == given).map(|(value, ..)| value.clone());
+        value.ok_or("there is no value of this name")
+    })
 }
 
 /// Refuses to write over a file that the command reads.

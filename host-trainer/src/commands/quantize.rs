@@ -6,14 +6,22 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::LimitArgs;
+use super::{LimitArgs, named};
 use crate::confidence::{Confidence, WANTED};
-use crate::config::{Config, Method};
+use crate::config::Config;
 use crate::cross_validation::CvDir;
 use crate::dataset::{Loaded, View};
 use crate::export::{Choices, export};
 use crate::progress;
+use crate::quantise::Method;
 use crate::run_dir::{Record, RunDir};
+
+/// The methods by their names, and what they do.
+const METHODS: [(Method, &str, &str); 3] = [
+    (Method::MinMax, Method::MinMax.name(), "Smallest and largest value seen"),
+    (Method::Percentile, Method::Percentile.name(), "The range that leaves 0.05 % of the values out on each side"),
+    (Method::Mse, Method::Mse.name(), "The range with the least mean squared quantisation error"),
+];
 
 #[derive(Debug, Args)]
 pub(super) struct QuantizeArgs {
@@ -23,7 +31,7 @@ pub(super) struct QuantizeArgs {
     #[arg(long)]
     data: Option<PathBuf>,
     /// How activation ranges are chosen, in place of the run's configuration.
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = named(METHODS))]
     method: Option<Method>,
     /// Take temperature and abstention from the folds that `cv` made in this folder with the run's configuration.
     #[arg(long, value_name = "CV_DIR")]

@@ -40,11 +40,10 @@ mod tests {
     use super::*;
     use crate::aligned::Aligned;
     use crate::calibrate::calibrate;
-    use crate::config::Method;
     use crate::emit::emit;
     use crate::evaluate::infer;
-    use crate::quantise::quantise;
     use crate::quantise::tests::{description, inputs, residual_network};
+    use crate::quantise::{Method, quantise};
 
     #[test]
     fn bytes_are_those_of_a_model_with_that_temperature() {

@@ -7,6 +7,8 @@ mod validate;
 use no_std_infer::format::{Color, Fit};
 use serde::{Deserialize, Serialize};
 
+use crate::quantise::Method;
+
 pub use model::{Activation, Block, Head, KmeansConfig, ModelConfig, Padding, Preset, PretrainedConfig};
 pub use train::{
     ClassWeights, CosineConfig, EarlyStoppingConfig, Monitor, NamedWeights, OptimizerKind, PlateauConfig, Schedule,
@@ -203,29 +205,5 @@ impl Default for AwareConfig {
 impl Default for QuantizeConfig {
     fn default() -> Self {
         Self { method: None, images: 256, aware: None }
-    }
-}
-
-/// How activation ranges are chosen from calibration images.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Method {
-    /// Smallest and largest value seen.
-    MinMax,
-    /// The range that leaves 0.05 % of the values out on each side.
-    Percentile,
-    /// The range with the least mean squared quantisation error.
-    Mse,
-}
-
-impl Method {
-    /// The name on the command line.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Method::MinMax => "min-max",
-            Method::Percentile => "percentile",
-            Method::Mse => "mse",
-        }
     }
 }

@@ -9,8 +9,6 @@ mod function;
 mod run;
 mod shapes;
 
-use std::path::Path;
-
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::Window;
 use serde::{Deserialize, Serialize};
@@ -18,8 +16,6 @@ use serde::{Deserialize, Serialize};
 pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_padding, same_window, valid_window};
 pub use function::{Function, apply};
 pub use run::pixels_to_input;
-
-use crate::atomic;
 
 static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 
@@ -279,25 +275,22 @@ impl Graph {
         }
     }
 
-    /// Writes the graph to a file, whole or not at all.
+    /// The graph as bytes, with a checksum.
     ///
     /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<()> {
-        let bytes = postcard::to_stdvec_crc32(self, CRC.digest()).context("the float graph cannot be encoded")?;
-        atomic::write(path, &bytes)
+    /// When it cannot be encoded.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        postcard::to_stdvec_crc32(self, CRC.digest()).context("the float graph cannot be encoded")
     }
 
-    /// Reads a graph that [`save`](Self::save) wrote.
+    /// The graph that [`to_bytes`](Self::to_bytes) made these bytes of.
     ///
     /// # Errors
-    /// When the file cannot be read, is damaged or holds a graph that is not valid.
-    pub fn load(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read the float graph {}", path.display()))?;
-        let graph: Self = postcard::from_bytes_crc32(&bytes, CRC.digest()).with_context(|| {
-            format!("the float graph {} is damaged or of another version: train again to make it anew", path.display())
-        })?;
-        graph.validate().with_context(|| format!("the float graph {} is not valid", path.display()))?;
+    /// When they are damaged or hold a graph that is not valid.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let graph: Self = postcard::from_bytes_crc32(bytes, CRC.digest())
+            .context("it is damaged or of another version: train again to make it anew")?;
+        graph.validate()?;
         Ok(graph)
     }
 }
@@ -352,16 +345,12 @@ mod tests {
     }
 
     #[test]
-    fn files_round_trip_and_damage_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("graph.postcard");
+    fn bytes_round_trip_and_damage_is_found() {
         let graph = small();
-        graph.save(&path).unwrap();
-        assert_eq!(Graph::load(&path).unwrap(), graph);
-        let mut bytes = std::fs::read(&path).unwrap();
+        let mut bytes = graph.to_bytes().unwrap();
+        assert_eq!(Graph::from_bytes(&bytes).unwrap(), graph);
         bytes[20] ^= 1;
-        std::fs::write(&path, &bytes).unwrap();
-        assert!(Graph::load(&path).unwrap_err().to_string().contains("graph.postcard"));
+        assert!(Graph::from_bytes(&bytes).unwrap_err().to_string().contains("damaged"));
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! What the input of an imported model means.
 
-use clap::ValueEnum;
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Tensor};
 
 /// Shortest side of a picture, in pixels.
@@ -11,7 +10,7 @@ const PIXEL_RANGES: [[f32; 2]; 4] = [[0.0, 1.0], [-1.0, 1.0], [0.0, 255.0], [-12
 const TOLERANCE: f32 = 0.02;
 
 /// What the caller says the input is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputChoice {
     /// A picture: the input's bytes are `pixel - 128`.
     Image,

@@ -19,6 +19,19 @@ use anyhow::{Result, bail};
 use lower::{Lowered, lower};
 use model::{BuiltinOperator, Network, Tensor, TensorType, type_name};
 
+/// Reads a file's bytes; dilated and padded convolutions come as one operator, however they were written, and weights of
+/// half precision are read by the operators themselves.
+///
+/// # Errors
+/// Those of [`Network::read`].
+pub fn read(bytes: &[u8]) -> Result<Network<'_>> {
+    let mut network = Network::read(bytes)?;
+    float16::join(&mut network);
+    dilation::join(&mut network);
+    padding::join(&mut network);
+    Ok(network)
+}
+
 /// What is said about a float model without images to calibrate on.
 pub const NEEDS_CALIBRATION: &str =
     "it computes in floats: give --calibrate a folder of typical images and it is quantised here";
@@ -80,7 +93,7 @@ pub fn arithmetic(network: &Network<'_>) -> Result<Arithmetic> {
 /// # Errors
 /// When it is no TensorFlow Lite model, or has an operator, type or option that is not supported; names it.
 pub fn int8(bytes: &[u8]) -> Result<Lowered> {
-    let network = Network::read(bytes)?;
+    let network = read(bytes)?;
     match arithmetic(&network)? {
         Arithmetic::Int8 => lower(&network),
         Arithmetic::Float => bail!(NEEDS_CALIBRATION),

@@ -4,8 +4,6 @@ use anyhow::{Context, Result, bail, ensure};
 use half::f16;
 use planus::errors::ErrorKind;
 
-use super::{dilation, float16, padding};
-
 pub use super::tflite::tflite::{ActivationFunctionType, BuiltinOperator, TensorType};
 use super::tflite::tflite::{
     BufferRef, BuiltinOptionsRef, ModelRef, OperatorCodeRef, OperatorRef, Padding, QuantizationParametersRef,
@@ -71,6 +69,27 @@ impl Tensor<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Height, width and channels: the last three sides, 1 where there are fewer.
+    ///
+    /// # Errors
+    /// When it is empty, or a batch of several.
+    pub fn sides(&self) -> Result<[usize; 3]> {
+        let mut sides = [1; 3];
+        for (at, &side) in self.shape.iter().rev().enumerate() {
+            match sides.iter_mut().rev().nth(at) {
+                Some(slot) => *slot = side,
+                None => ensure!(
+                    side == 1,
+                    "{} has the shape {:?}: only a batch of one and at most three more sides are supported",
+                    self.name,
+                    self.shape
+                ),
+            }
+        }
+        ensure!(!self.is_empty(), "{} is empty", self.name);
+        Ok(sides)
     }
 
     /// Constant integers: int32 or int64.
@@ -193,7 +212,7 @@ fn element_size(element: TensorType) -> Option<usize> {
 }
 
 impl<'a> Network<'a> {
-    /// Reads a file's bytes; dilated and padded convolutions come as one operator, however they were written.
+    /// Reads a file's bytes, operator by operator.
     ///
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
@@ -231,11 +250,7 @@ impl<'a> Network<'a> {
         }
         let input = single(graph.inputs()?, tensors.len(), "input")?;
         let output = single(graph.outputs()?, tensors.len(), "output")?;
-        let mut network = Self { tensors, operators, input, output, changes: Vec::new() };
-        float16::join(&mut network);
-        dilation::join(&mut network);
-        padding::join(&mut network);
-        Ok(network)
+        Ok(Self { tensors, operators, input, output, changes: Vec::new() })
     }
 }
 

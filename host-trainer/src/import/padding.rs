@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::lower::sides;
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType};
 
 /// What a padding adds to a tensor's height, width and channels.
@@ -35,7 +34,7 @@ impl Borders {
                 None => ensure!(before == 0 && after == 0, "it pads the batch"),
             }
         }
-        let (inner, outer) = (sides(&network.tensors[input])?, sides(&network.tensors[output])?);
+        let (inner, outer) = (network.tensors[input].sides()?, network.tensors[output].sides()?);
         let fits = (0..3).all(|at| borders.before[at] + inner[at] + borders.after[at] == outer[at]);
         ensure!(fits, "{inner:?} and its borders do not make {outer:?}: the file is damaged");
         Ok(borders)
@@ -95,8 +94,8 @@ impl Joined {
             BuiltinOperator::MaxPool2d if is_rectified(network, self.input) => reader.options.filter.map(number),
             _ => return false,
         };
-        let outputs = reader.outputs.first().and_then(|&output| sides(&network.tensors[output]).ok());
-        let (Some(outputs), Ok(inner)) = (outputs, sides(&network.tensors[self.input])) else { return false };
+        let outputs = reader.outputs.first().and_then(|&output| network.tensors[output].sides().ok());
+        let (Some(outputs), Ok(inner)) = (outputs, network.tensors[self.input].sides()) else { return false };
         let [before, after] = self.widened(reader.options.border).map(|widths| widths.map(number));
         let axis = |at: usize| {
             let [stride, dilation] = [reader.options.stride[at], reader.options.dilation[at]].map(number);

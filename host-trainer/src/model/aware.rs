@@ -120,13 +120,13 @@ mod tests {
 
     use super::*;
     use crate::calibrate::calibrate;
-    use crate::config::{Activation, Block, Head, Method, ModelConfig, Padding};
+    use crate::config::{Activation, Block, Head, ModelConfig, Padding};
     use crate::emit::emit;
     use crate::evaluate::infer_all;
     use crate::graph::{Shape, pixels_to_input};
     use crate::model::Task;
     use crate::quantise::tests::description;
-    use crate::quantise::{node_quantisations, quantise};
+    use crate::quantise::{Method, node_quantisations, quantise};
 
     fn tensor(values: &[f32]) -> Tensor<1> {
         Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &Device::flex().autodiff())

@@ -5,15 +5,14 @@ use anyhow::{Context, Result, ensure};
 use super::{LayerWeights, Offset};
 use crate::graph::FloatOp;
 use crate::import::float::{Normalisation, float};
-use crate::import::model::Network;
-use crate::import::{Arithmetic, arithmetic};
+use crate::import::{Arithmetic, arithmetic, read};
 
 /// With which the importer leaves the first layer's constants as they are.
 const UNCHANGED: Normalisation = Normalisation { mean: 128.0, std: 1.0 };
 
 /// All convolutions in the order in which they are computed, weights OIHW, batch-norm folded as the file has it.
 pub(super) fn convolutions(bytes: &[u8]) -> Result<Vec<LayerWeights>> {
-    let network = Network::read(bytes)?;
+    let network = read(bytes)?;
     ensure!(arithmetic(&network)? == Arithmetic::Float, "its weights are int8: give the float model");
     let graph = float(&network, UNCHANGED).context("it cannot be translated")?;
     let layer = |op| match op {

@@ -1,5 +1,6 @@
 //! From a float graph and ranges of activations to an int8 model, in the arithmetic of the LiteRT quantisation spec.
 
+mod method;
 mod scale;
 mod share;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use no_std_infer::operators::{ChannelParams, DenseParams};
 
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape, apply};
 
+pub use method::Method;
 pub use scale::{Quantisation, Range, mean_multiplier, multiplier, softmax_parameters, softmax_parameters_of_step};
 pub use weights::{Channel, quantise_channel};
 

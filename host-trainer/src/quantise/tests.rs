@@ -7,7 +7,6 @@ use proptest::prelude::*;
 use super::*;
 use crate::aligned::Aligned;
 use crate::calibrate::calibrate;
-use crate::config::Method;
 use crate::emit::{Description, emit};
 use crate::graph::{Function, same_window};
 use crate::sqnr::layer_sqnr;

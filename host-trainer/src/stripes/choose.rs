@@ -3,9 +3,10 @@
 use no_std_infer::format::{Layout, Op};
 use no_std_infer::operators::{Form, Strip};
 
-use super::{Group, Program, goes_in_stripes};
+use super::{Group, goes_in_stripes, program};
 use crate::pack::Price;
 use crate::plan::{Plan, worst_step};
+use crate::program::Program;
 use crate::quantise::QuantModel;
 
 /// Most operators of a group.
@@ -57,7 +58,7 @@ struct Candidate {
 
 impl Candidate {
     fn new(model: &QuantModel, groups: Vec<Group>) -> Self {
-        let program = Program::new(model, &groups);
+        let program = program(model, &groups);
         let (step, bytes) = worst_step(&program);
         let worst = program.steps[step..].iter().find_map(|step| step.layer).unwrap_or(0);
         Self { price: price(program.steps.iter().map(|step| step.op), &model.ops), groups, program, bytes, worst }

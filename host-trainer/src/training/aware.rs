@@ -10,12 +10,11 @@ use super::optimizer::optimizer;
 use super::run::{Run, load};
 use super::{Observer, TrainingData};
 use crate::calibrate::{Calibrated, calibrate, calibration_indices};
-use crate::config::Method;
 use crate::cosine;
 use crate::graph::pixels_to_input;
 use crate::model::Net;
 use crate::plateau::EarlyStopping;
-use crate::quantise::{Range, node_quantisations};
+use crate::quantise::{Method, Range, node_quantisations};
 
 /// How the ranges are chosen where the configuration does not say.
 const METHOD: Method = Method::Percentile;

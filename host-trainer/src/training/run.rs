@@ -314,10 +314,11 @@ impl<'a> Run<'a> {
     /// Writes the graph of the weights that are kept, and before it the ranges that they have learnt.
     pub fn finish(self) -> Result<Outcome> {
         if let Some(aware) = &self.state.aware {
-            aware.calibrated.save(&self.run_dir.join(RANGES_FILE))?;
+            let ranges = serde_json::to_string_pretty(&aware.calibrated)?;
+            atomic::write(&self.run_dir.join(RANGES_FILE), ranges.as_bytes())?;
         }
         let graph = load(self.learner.net.valid(), self.state.best_weights)?.graph();
-        graph.save(&self.run_dir.join(GRAPH_FILE))?;
+        atomic::write(&self.run_dir.join(GRAPH_FILE), &graph.to_bytes()?)?;
         Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })
     }
 }

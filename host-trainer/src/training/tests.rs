@@ -9,13 +9,13 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::*;
-use crate::calibrate::Calibrated;
 use crate::config::{Activation, AugmentConfig, AwareConfig, Block, Head, Monitor, OptimizerKind, Padding, Schedule};
 use crate::emit::emit;
 use crate::evaluate::{infer_all, int8_classes};
 use crate::graph::{FloatOp, pixels_to_input};
 use crate::quantise::quantise;
 use crate::quantise::tests::description;
+use crate::run_dir::RunDir;
 
 mod cards;
 
@@ -111,7 +111,7 @@ fn a_tiny_network_learns_stripes_and_leaves_its_files() {
     assert!(outcome.epochs.iter().all(|epoch| epoch.valid_loss >= best.valid_loss));
 
     // The graph is that of the best epoch: its own accuracy and loss are those measured then.
-    let graph = Graph::load(&run_dir.join(GRAPH_FILE)).unwrap();
+    let graph = RunDir::new(&run_dir).graph().unwrap();
     assert_eq!(graph, outcome.graph);
     let valid = images.data(40).valid;
     let mut loss = 0.0;
@@ -195,7 +195,7 @@ fn runs_that_end_with_int8_s_values_measure_what_the_engine_gives_and_resume_to_
     assert_eq!((whole.epochs.len(), whole.best_epoch), (4, 4));
     assert!(whole.epochs[2].learning_rate <= 1e-3 && whole.epochs[3].learning_rate < whole.epochs[2].learning_rate);
 
-    let learnt = Calibrated::load(&dir.path().join(RANGES_FILE)).unwrap();
+    let learnt = RunDir::new(dir.path()).ranges().unwrap().unwrap();
     let model = quantise(&whole.graph, &learnt.ranges, 1.0).unwrap();
     let blob = emit(&model, &description(&[])).unwrap().blob;
     let model = Model::parse(&blob).unwrap();
@@ -212,7 +212,7 @@ fn runs_that_end_with_int8_s_values_measure_what_the_engine_gives_and_resume_to_
         assert!(killed.is_err());
         let resume = Options { resume: true, ..options(2) };
         assert_eq!(timeless(&train(&data, &config, dir.path(), resume, &Silent).unwrap()), timeless(&whole));
-        assert_eq!(Calibrated::load(&dir.path().join(RANGES_FILE)).unwrap(), learnt);
+        assert_eq!(RunDir::new(dir.path()).ranges().unwrap(), Some(learnt.clone()));
     }
 }
 

@@ -6,7 +6,7 @@ mod layers;
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::{Color, Window};
 
-use super::lower::{live, refusal, sides};
+use super::lower::{live, refusal};
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder};
 
@@ -68,7 +68,7 @@ struct Translation<'n> {
 }
 
 fn shape(network: &Network<'_>, index: usize) -> Result<Shape> {
-    let [height, width, channels] = sides(&network.tensors[index])?;
+    let [height, width, channels] = network.tensors[index].sides()?;
     Ok(Shape { height, width, channels })
 }
 

@@ -5,13 +5,10 @@ use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
 use no_std_infer::kernels::Linked;
 
-use super::Lowering;
 use super::hard_swish::hard_swish;
+use super::{Lowering, Table};
 use crate::import::model::{BuiltinOperator, Operator};
 use crate::quantise::{Quantisation, add_multipliers, multiplier};
-
-/// The outputs for the inputs −128..=127.
-pub(super) type Table = [i8; 256];
 
 impl Lowering<'_> {
     pub(super) fn add_sum_or_product(&mut self, op: &Operator) -> Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::rounding_shift_right;
 
-use super::elementwise::Table;
+use super::Table;
 use crate::quantise::{Quantisation, multiplier};
 
 /// Binary digits that inputs are shifted left by.

@@ -9,7 +9,7 @@ mod shapes;
 use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
-use super::model::{self, ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
+use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::quantise::{Builder, QuantModel, Quantisation};
 use crate::schedule::schedule_model;
 
@@ -73,26 +73,8 @@ fn reshapes(code: BuiltinOperator) -> bool {
     matches!(code, BuiltinOperator::Reshape | BuiltinOperator::Squeeze | BuiltinOperator::ExpandDims)
 }
 
-/// Height, width and channels of a tensor: its last three sides, 1 where there are fewer.
-///
-/// # Errors
-/// When it is empty, or a batch of several.
-pub fn sides(tensor: &model::Tensor<'_>) -> Result<[usize; 3]> {
-    let mut sides = [1; 3];
-    for (at, &side) in tensor.shape.iter().rev().enumerate() {
-        match sides.iter_mut().rev().nth(at) {
-            Some(slot) => *slot = side,
-            None => ensure!(
-                side == 1,
-                "{} has the shape {:?}: only a batch of one and at most three more sides are supported",
-                tensor.name,
-                tensor.shape
-            ),
-        }
-    }
-    ensure!(!tensor.is_empty(), "{} is empty", tensor.name);
-    Ok(sides)
-}
+/// The outputs of a function for the inputs −128..=127.
+type Table = [i8; 256];
 
 /// What has been translated so far.
 struct Lowering<'n> {
@@ -210,7 +192,7 @@ impl Lowering<'_> {
     }
 
     fn sides(&self, index: usize) -> Result<[usize; 3]> {
-        sides(&self.network.tensors[index])
+        self.network.tensors[index].sides()
     }
 
     /// Adds an operator that makes the network's tensor `index`.

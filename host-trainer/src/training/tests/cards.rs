@@ -9,8 +9,9 @@ use super::super::batch::pixels;
 use super::super::loss::{Criterion, certain};
 use super::*;
 use crate::calibrate::calibrate;
-use crate::config::{Method, ModelConfig};
+use crate::config::ModelConfig;
 use crate::model::{Net, Task};
+use crate::quantise::Method;
 
 /// A network with a layer of every kind, forwards and backwards.
 fn every_layer() -> ModelConfig {
