@@ -13,9 +13,6 @@ use crate::stripes::{Group, Layers, choose, program};
 /// Seed of the golden vector's input.
 const GOLDEN_SEED: u32 = 0x2545_F491;
 
-/// What a blob says made it.
-pub const PRODUCER: &str = concat!("host-trainer ", env!("CARGO_PKG_VERSION"));
-
 /// What the blob says about a model besides its operators.
 #[derive(Clone, Copy, Debug)]
 pub struct Description<'a> {

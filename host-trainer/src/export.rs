@@ -12,7 +12,7 @@ use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::confidence::Confidence;
 use crate::config::{Config, Normalization};
 use crate::dataset::{Images, Loaded};
-use crate::emit::{Description, Emitted, Limits, PRODUCER, emit_within};
+use crate::emit::{Description, Emitted, Limits, emit_within};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::graph::Graph;
 use crate::predictions::{PREDICTIONS_FILE, Predictions};
@@ -21,6 +21,8 @@ use crate::run_dir::{Record, RunDir};
 use crate::sqnr::LayerSqnr;
 use crate::{atomic, gallery, pages, plots};
 
+/// What a blob says made it.
+pub const PRODUCER: &str = concat!("host-trainer ", env!("CARGO_PKG_VERSION"));
 /// Longest name of a layer in a table; longer ones are cut.
 const LONGEST_NAME: usize = 44;
 /// Fewest validation images that a temperature is fitted on.

@@ -91,18 +91,13 @@ fn answer(model: &Model<'_>, input: &[i8]) -> (usize, f32) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calibrate::calibrate;
-    use crate::emit::emit;
     use crate::graph::Shape;
-    use crate::quantise::tests::{description, inputs, residual_network};
-    use crate::quantise::{Method, quantise};
+    use crate::samples::blob;
 
     #[test]
     fn each_class_is_shown_with_the_models_answers() {
-        let graph = residual_network();
-        let ranges = calibrate(&graph, &inputs(&graph, 8), Method::MinMax).unwrap();
         let labels: Vec<String> = (0..5).map(|class| format!("<{class}>")).collect();
-        let blob = emit(&quantise(&graph, &ranges, 1.0).unwrap(), &description(&labels)).unwrap().blob;
+        let blob = blob(&labels, 1.0);
         let model = Model::parse(&blob).unwrap();
         let input = model.info().input.tensor;
         let shape = Shape {

@@ -47,6 +47,8 @@ pub mod python;
 pub mod quantise;
 pub mod results;
 pub mod run_dir;
+#[cfg(test)]
+mod samples;
 pub mod schedule;
 pub mod scores;
 pub mod signing;

@@ -39,22 +39,16 @@ mod tests {
 
     use super::*;
     use crate::aligned::Aligned;
-    use crate::calibrate::calibrate;
-    use crate::emit::emit;
     use crate::evaluate::infer;
-    use crate::quantise::tests::{description, inputs, residual_network};
-    use crate::quantise::{Method, quantise};
+    use crate::samples::{blob, inputs};
 
     #[test]
     fn bytes_are_those_of_a_model_with_that_temperature() {
-        let graph = residual_network();
-        let samples = inputs(&graph, 8);
-        let ranges = calibrate(&graph, &samples, Method::MinMax).unwrap();
         let labels: Vec<String> = (0..5).map(|class| class.to_string()).collect();
         for temperature in [0.3, 1.0, 4.5] {
-            let blob = emit(&quantise(&graph, &ranges, temperature).unwrap(), &description(&labels)).unwrap().blob;
+            let blob = blob(&labels, temperature);
             let model = Model::parse(&blob).unwrap();
-            for input in &samples {
+            for input in &inputs() {
                 let output = infer(&model, &mut Aligned::new(model.arena_len()), input);
                 let bytes = engine_bytes(&output.logits, model.info().logits.scale, temperature).unwrap();
                 assert_eq!(bytes, output.output.iter().map(|&q| q as u8 ^ 0x80).collect::<Vec<_>>());

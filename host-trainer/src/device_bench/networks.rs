@@ -71,11 +71,48 @@ fn classifier(mut maker: Maker, from: usize, classes: u16) -> Result<QuantModel>
 
 #[cfg(test)]
 mod tests {
+    use no_std_infer::format::Op;
+    use no_std_infer::operators::Form;
+
     use super::*;
+    use crate::pack::{Price, pack};
 
     #[test]
     fn the_topologies_have_the_models_multiplications() {
         let macs = |name: &str| network(name).unwrap().ops.iter().map(|op| op.macs()).sum::<u64>();
         assert_eq!(["resnet8", "vww", "kws"].map(macs), [12_501_632, 7_489_664, 2_656_768]);
+    }
+
+    /// The transforms of a model's layers, and the instructions of its convolutions.
+    fn chosen(model: &QuantModel) -> (Vec<Form>, u64) {
+        let (mut forms, mut instructions) = (Vec::new(), 0);
+        for op in &model.ops {
+            let Op::Conv2d(op) = op else { continue };
+            forms.extend(Form::of(op.weights.layout));
+            instructions += Price::new(op, Form::of(op.weights.layout)).instructions;
+        }
+        (forms, instructions)
+    }
+
+    #[test]
+    fn a_budget_is_kept_and_buys_transformed_weights() {
+        use Form::{F2x2, F4x4, Stride2};
+
+        let model = network("resnet8").unwrap();
+        let [smallest, fastest] = [0, usize::MAX].map(|flash| pack(&model, flash));
+        let (forms, least) = chosen(&fastest);
+        assert_eq!(forms, [F2x2, F4x4, F4x4, Stride2, F4x4, Stride2, F4x4]);
+        let (forms, most) = chosen(&smallest);
+        assert!(forms.is_empty() && most > 2 * least);
+        let (mut kinds, mut before) = (std::collections::BTreeSet::new(), most);
+        for flash in (smallest.constants.len()..fastest.constants.len()).step_by(1000) {
+            let packed = pack(&model, flash);
+            let (forms, instructions) = chosen(&packed);
+            assert!(packed.constants.len() <= flash && (least + 1..=before).contains(&instructions));
+            before = instructions;
+            kinds.insert([F2x2, F4x4, Stride2].map(|form| forms.iter().filter(|&&chosen| chosen == form).count()));
+        }
+        assert!(kinds.len() > 8 && kinds.contains(&[1, 0, 0]), "{kinds:?}");
+        assert_eq!(pack(&model, fastest.constants.len()), fastest);
     }
 }

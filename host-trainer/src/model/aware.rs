@@ -125,8 +125,8 @@ mod tests {
     use crate::evaluate::infer_all;
     use crate::graph::{Shape, pixels_to_input};
     use crate::model::Task;
-    use crate::quantise::tests::description;
     use crate::quantise::{Method, node_quantisations, quantise};
+    use crate::samples::description;
 
     fn tensor(values: &[f32]) -> Tensor<1> {
         Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &Device::flex().autodiff())

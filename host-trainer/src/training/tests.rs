@@ -14,8 +14,8 @@ use crate::emit::emit;
 use crate::evaluate::{infer_all, int8_classes};
 use crate::graph::{FloatOp, pixels_to_input};
 use crate::quantise::quantise;
-use crate::quantise::tests::description;
 use crate::run_dir::RunDir;
+use crate::samples::description;
 
 mod cards;
 
