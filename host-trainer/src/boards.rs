@@ -1,9 +1,9 @@
 //! Boards, and how long a model takes and whether it fits there: `boards.toml` names the sources.
 
 use anyhow::{Context, Result};
+use model_compiler::aligned::Aligned;
 use serde::{Deserialize, Serialize};
 
-use crate::aligned::Aligned;
 use crate::device::cycles::Caches;
 use crate::device::measure::Bench;
 

@@ -1,11 +1,11 @@
 //! What each firmware takes, and how many frames a second it would reach.
 
 use anyhow::{Context, Result};
+use model_compiler::aligned::Aligned;
 use no_std_device::link::Picture;
 use no_std_infer::image::PixelFormat;
 use serde::Serialize;
 
-use crate::aligned::Aligned;
 use crate::boards::{Estimate, named};
 use crate::device::measure::Bench;
 use crate::device::{Core, Device, Elf, Layout, Parts, Program, build};

@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use model_compiler::aligned::Aligned;
+use model_compiler::graph::Graph;
 use no_std_infer::format::{Info, Tensor};
 use no_std_infer::{Interpreter, Model, argmax};
 use rayon::prelude::*;
 
-use crate::aligned::Aligned;
 use crate::config::InputConfig;
 use crate::dataset::Images;
-use crate::graph::Graph;
 
 /// Reads a blob from a file.
 ///

@@ -1,24 +1,24 @@
 //! The end of a run: quantises the trained network, writes the blob and reports how it compares with the float network.
 
 use anyhow::Result;
+use model_compiler::blob::emit::{Description, Emitted, Limits, emit_within};
+use model_compiler::blob::with_calibration;
+use model_compiler::graph::Graph;
+use model_compiler::quantise::calibrate::{calibration_indices, temperature};
+use model_compiler::quantise::noise::LayerSqnr;
+use model_compiler::quantise::search::{self, Best, Choice};
+use model_compiler::quantise::{Method, QuantModel};
 use no_std_infer::Model;
 use no_std_infer::format::{Calibration, ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
 
-use crate::blob::with_calibration;
-use crate::calibrate::{calibration_indices, temperature};
-use crate::candidates::{self, Best, Choice};
 use crate::comparison::{Comparison, Split, shorten, text_table};
 use crate::confidence::Confidence;
 use crate::config::{Config, Normalization};
 use crate::dataset::{Images, Loaded};
-use crate::emit::{Description, Emitted, Limits, emit_within};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
-use crate::graph::Graph;
 use crate::predictions::{PREDICTIONS_FILE, Predictions};
-use crate::quantise::{Method, QuantModel};
 use crate::run_dir::{Record, RunDir};
-use crate::sqnr::LayerSqnr;
 use crate::{atomic, gallery, pages, plots};
 
 /// What a blob says made it.
@@ -88,10 +88,10 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
 
     let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), Limits::default());
     let best = match (choices.method, run.ranges()?) {
-        (None, Some(learnt)) => candidates::learnt(&graph, &calibration, &learnt, temperature, emit_plain)?,
+        (None, Some(learnt)) => search::learnt(&graph, &calibration, &learnt, temperature, emit_plain)?,
         (method, _) => {
             let methods = method.map_or(Method::ALL.to_vec(), |method| vec![method]);
-            candidates::best(&graph, &calibration, &methods, temperature, emit_plain)?
+            search::best(&graph, &calibration, &methods, temperature, emit_plain)?
         }
     };
     let Best { choice, model: quantised, plain, layers } = best;
@@ -209,7 +209,7 @@ impl Report {
     pub fn to_text(&self) -> String {
         let mut text = self.comparison.to_text();
         text += &format!("\nQuantisation: {} calibration images\n", self.calibration_images);
-        text += &self.quantisation.to_text();
+        text += &choice_text(&self.quantisation);
         self.notes.iter().for_each(|note| text += &format!("  note: {note}\n"));
         text += &format!("\n{}\n", layers_text(&self.layers));
         text += &format!(
@@ -227,31 +227,29 @@ impl Report {
     }
 }
 
-impl Choice {
-    /// A line for each method tried, and one for the correction of the biases; or one for ranges that were learnt.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        if let (true, [(_, db)]) = (self.aware, &self.methods[..]) {
-            let method = self.method.name();
-            return format!("  learnt with the ranges of {method}: SQNR of the logits {}\n", decibels(*db));
-        }
-        let line = |(method, db): &(Method, Option<f64>)| {
-            let chosen = if *method == self.method { " (chosen)" } else { "" };
-            format!("  {}: SQNR of the logits {}{chosen}\n", method.name(), decibels(*db))
-        };
-        let methods: String = self.methods.iter().map(line).collect();
-        let rounds: Vec<String> = self.correction.iter().map(|&db| decibels(db)).collect();
-        let kept = match self.corrected {
-            0 => "not used".to_owned(),
-            1 => "the first is used".to_owned(),
-            round => format!("number {round} is used"),
-        };
-        let equalised = self.equalisation.map_or_else(String::new, |[without, with]| {
-            let used = if self.equalised { "used" } else { "not used" };
-            format!("  equalised channels: {}, without {} ({used})\n", decibels(with), decibels(without))
-        });
-        format!("{methods}  after rounds of bias correction: {} ({kept})\n{equalised}", rounds.join(", "))
+/// A line for each method tried, and one for the correction of the biases; or one for ranges that were learnt.
+#[must_use]
+pub fn choice_text(choice: &Choice) -> String {
+    if let (true, [(_, db)]) = (choice.aware, &choice.methods[..]) {
+        let method = choice.method.name();
+        return format!("  learnt with the ranges of {method}: SQNR of the logits {}\n", decibels(*db));
     }
+    let line = |(method, db): &(Method, Option<f64>)| {
+        let chosen = if *method == choice.method { " (chosen)" } else { "" };
+        format!("  {}: SQNR of the logits {}{chosen}\n", method.name(), decibels(*db))
+    };
+    let methods: String = choice.methods.iter().map(line).collect();
+    let rounds: Vec<String> = choice.correction.iter().map(|&db| decibels(db)).collect();
+    let kept = match choice.corrected {
+        0 => "not used".to_owned(),
+        1 => "the first is used".to_owned(),
+        round => format!("number {round} is used"),
+    };
+    let equalised = choice.equalisation.map_or_else(String::new, |[without, with]| {
+        let used = if choice.equalised { "used" } else { "not used" };
+        format!("  equalised channels: {}, without {} ({used})\n", decibels(with), decibels(without))
+    });
+    format!("{methods}  after rounds of bias correction: {} ({kept})\n{equalised}", rounds.join(", "))
 }
 
 fn decibels(db: Option<f64>) -> String {

@@ -4,10 +4,10 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use model_compiler::aligned::Aligned;
 use no_std_infer::Model;
 use no_std_infer::score::probabilities;
 
-use crate::aligned::Aligned;
 use crate::atomic;
 use crate::comparison::shorten;
 use crate::dataset::Images;
@@ -90,8 +90,9 @@ fn answer(model: &Model<'_>, input: &[i8]) -> (usize, f32) {
 
 #[cfg(test)]
 mod tests {
+    use model_compiler::graph::Shape;
+
     use super::*;
-    use crate::graph::Shape;
     use crate::samples::blob;
 
     #[test]

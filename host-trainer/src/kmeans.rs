@@ -1,13 +1,13 @@
 //! Filters for the first convolution, learnt from images without their labels: spherical k-means over whitened patches
 //! (Coates and Ng 2012, *Learning Feature Representations with K-Means*).
 
+use model_compiler::graph::Shape;
 use nalgebra::DMatrix;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
 use crate::config::KmeansConfig;
-use crate::graph::Shape;
 use crate::pretrained::{LayerWeights, Offset};
 
 /// Images to draw patches from.

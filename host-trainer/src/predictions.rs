@@ -7,12 +7,12 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use model_compiler::graph::Graph;
 use no_std_infer::{Model, argmax};
 
 use crate::atomic;
 use crate::dataset::Images;
 use crate::evaluate::{Int8Output, class_names, float_classes, float_logits, int8_outputs};
-use crate::graph::Graph;
 use crate::run_dir::Entry;
 
 /// Name of the file in a run folder and in a folder of a cross-validation.

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use model_compiler::graph::Graph;
+use model_compiler::quantise::calibrate::Calibrated;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::calibrate::Calibrated;
 use crate::config::{Config, Normalization};
 use crate::dataset::{ChannelStatistics, Dataset, Loaded, Sample};
-use crate::graph::Graph;
 use crate::hexadecimal::hexadecimal;
 use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
 use crate::{atomic, metrics};

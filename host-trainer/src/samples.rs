@@ -2,11 +2,11 @@
 
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 
-use crate::aligned::Aligned;
-use crate::calibrate::calibrate;
-use crate::emit::{Description, emit};
-use crate::graph::{Clamp, FloatOp, Graph, Node, Shape};
-use crate::quantise::{Method, quantise};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, emit};
+use model_compiler::graph::{Clamp, FloatOp, Graph, Node, Shape};
+use model_compiler::quantise::calibrate::calibrate;
+use model_compiler::quantise::{Method, quantise};
 
 /// Number of classes.
 const CLASSES: usize = 5;

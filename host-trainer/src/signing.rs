@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use ed25519_dalek::{Digest, Sha512, Signature, SigningKey, VerifyingKey};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::{repair_crc, with_sections};
 use no_std_infer::format::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, section};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use serde::Serialize;
 use sha2::Sha256;
 
-use crate::aligned::Aligned;
 use crate::atomic;
-use crate::blob::{repair_crc, with_sections};
 use crate::hexadecimal::hexadecimal;
 
 /// Length of a key in bytes.
@@ -130,11 +130,11 @@ fn key_bytes(text: &str) -> Option<[u8; KEY_LEN]> {
 
 #[cfg(test)]
 mod tests {
+    use model_compiler::blob::with_calibration;
     use no_std_infer::Model;
     use no_std_infer::format::{Calibration, number};
 
     use super::*;
-    use crate::blob::with_calibration;
     use crate::evaluate::read_blob;
 
     fn faces() -> Aligned<u8> {

@@ -1,6 +1,6 @@
 //! A float model with the operators of today's mobile networks.
 
-use host_trainer::import::tflite::tflite::{
+use model_compiler::import::tflite::tflite::{
     ActivationFunctionType, AddOptions, BuiltinOperator, BuiltinOptions, ConcatenationOptions, Padding, Pool2DOptions,
     SoftmaxOptions, TensorType,
 };

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash, check_erase, check_write};
-use host_trainer::aligned::Aligned;
 use host_trainer::device::Transport;
+use model_compiler::aligned::Aligned;
 use no_std_device::link::{Unit, max_frame_len};
 use no_std_device::{Anyone, Application, Board, Buffers, Clock, MappedFlash, NoCamera, NoIndicator, Parts};
 use no_std_infer::kernels::Linked;

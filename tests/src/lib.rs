@@ -15,7 +15,7 @@ pub mod tiny;
 
 use std::num::NonZeroU16;
 
-use host_trainer::aligned::Aligned;
+use model_compiler::aligned::Aligned;
 use no_std_infer::kernels::Kernels;
 use no_std_infer::{Interpreter, Model, Step};
 

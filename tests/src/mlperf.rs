@@ -5,11 +5,11 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::aligned::Aligned;
 use host_trainer::device::Device;
-use host_trainer::emit::{Description, Limits, emit_within};
-use host_trainer::import;
-use host_trainer::stripes::Layers;
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, Limits, emit_within};
+use model_compiler::import;
+use model_compiler::layout::stripes::Layers;
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance, Tensor};
 use serde_json::Value;

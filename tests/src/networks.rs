@@ -1,13 +1,13 @@
 //! Whole small networks, from configuration to blob, without training.
 
-use host_trainer::aligned::Aligned;
-use host_trainer::calibrate::calibrate;
 use host_trainer::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
-use host_trainer::emit::{Description, emit};
-use host_trainer::graph::{Graph, Shape};
 use host_trainer::model::{Net, Task};
-use host_trainer::quantise::{Method, QuantModel, quantise};
 use host_trainer::training::DeviceKind;
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, emit};
+use model_compiler::graph::{Graph, Shape};
+use model_compiler::quantise::calibrate::calibrate;
+use model_compiler::quantise::{Method, QuantModel, quantise};
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -3,8 +3,8 @@
 mod combine;
 mod packing;
 
-use host_trainer::aligned::Aligned;
-use host_trainer::blob::{Parts, write};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::{Parts, write};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,

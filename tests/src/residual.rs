@@ -1,11 +1,11 @@
 //! A residual network with random weights that went the way of a trained one: calibrated, quantised, emitted.
 
 use anyhow::Result;
-use host_trainer::aligned::Aligned;
-use host_trainer::calibrate::calibrate;
-use host_trainer::emit::{Description, emit};
-use host_trainer::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, same_window};
-use host_trainer::quantise::{Method, quantise};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, emit};
+use model_compiler::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, same_window};
+use model_compiler::quantise::calibrate::calibrate;
+use model_compiler::quantise::{Method, quantise};
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance, Window};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

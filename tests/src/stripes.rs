@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
-use host_trainer::aligned::Aligned;
-use host_trainer::emit::{Description, emit_in_stripes};
-use host_trainer::pack::pack;
-use host_trainer::quantise::QuantModel;
-use host_trainer::stripes::{Group, goes_in_stripes};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, emit_in_stripes};
+use model_compiler::layout::pack::pack;
+use model_compiler::layout::stripes::{Group, goes_in_stripes};
+use model_compiler::quantise::QuantModel;
 use no_std_infer::format::{InputKind, Provenance};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

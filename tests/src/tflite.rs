@@ -1,6 +1,6 @@
 //! Writes small TensorFlow Lite models.
 
-use host_trainer::import::tflite::tflite::{
+use model_compiler::import::tflite::tflite::{
     Buffer, BuiltinOperator, BuiltinOptions, Conv2DOptions, Model, Operator, OperatorCode, Padding,
     QuantizationParameters, SoftmaxOptions, SubGraph, Tensor, TensorType,
 };

@@ -1,11 +1,11 @@
 //! The model of the engine's doc examples: `no-std-infer/data/tiny.blob`, which the crate carries.
 
 use anyhow::Result;
-use host_trainer::aligned::Aligned;
-use host_trainer::calibrate::calibrate;
-use host_trainer::emit::{Description, emit};
-use host_trainer::graph::{Clamp, FloatOp, Graph, Node, Shape};
-use host_trainer::quantise::{Method, quantise};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, emit};
+use model_compiler::graph::{Clamp, FloatOp, Graph, Node, Shape};
+use model_compiler::quantise::calibrate::calibrate;
+use model_compiler::quantise::{Method, quantise};
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 
 /// A blob that tells dark pictures of 4 x 4 grey pixels from bright ones, by the mean of the pixels.

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use host_trainer::aligned::Aligned;
-use host_trainer::blob::repair_crc;
 use host_trainer::commands::{Cli, run};
 use host_trainer::config::Preset;
 use host_trainer::faces::{CLASSES, draw};
 use host_trainer::signing::Signer;
 use image::imageops::flip_horizontal;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::repair_crc;
 use no_std_infer::Model;
 use no_std_infer::format::InputKind;
 use tempfile::{TempDir, tempdir};

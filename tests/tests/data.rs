@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use host_trainer::aligned::Aligned;
 use host_trainer::evaluate::read_blob;
 use host_trainer::faces::CLASSES;
+use model_compiler::aligned::Aligned;
 use no_std_infer::Model;
 use no_std_infer::golden::self_test;
 use serde_json::Value;

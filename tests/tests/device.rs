@@ -7,8 +7,6 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::aligned::Aligned;
-use host_trainer::blob::repair_crc;
 use host_trainer::device::{
     Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, Transport, build, folder, missing,
     run_demo,
@@ -16,6 +14,8 @@ use host_trainer::device::{
 use host_trainer::evaluate::{Int8Output, infer, input_config, read_blob};
 use host_trainer::faces::{CLASSES, draw};
 use libtest_mimic::{Arguments, Trial};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::repair_crc;
 use no_std_device::link::{
     Failure, FrameError, Message, Picture, Receiver, Request, Response, SelfTest, decode, encode,
 };

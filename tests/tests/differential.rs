@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use flate2::read::GzDecoder;
-use host_trainer::aligned::Aligned;
-use host_trainer::emit::{Description, Limits, emit_within};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, Limits, emit_within};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance};
 use no_std_infer::kernels::{Armv7em, Generic};
@@ -92,7 +92,7 @@ fn case(number: usize, entry: &Value, reader: &mut impl Read) -> Result<Case> {
 }
 
 fn import(bytes: &[u8], flash: usize) -> Result<Aligned<u8>> {
-    let model = host_trainer::import::int8(bytes)?.model;
+    let model = model_compiler::import::int8(bytes)?.model;
     let provenance = Provenance::default();
     let description = Description { name: "random", labels: &[], input: InputKind::Tensor, provenance };
     Ok(emit_within(&model, &description, Limits { flash, ..Limits::default() })?.blob)

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use host_trainer::results::{Results, update};
 
@@ -189,7 +190,9 @@ fn modules(source: &str) -> BTreeSet<String> {
         let path = entry.unwrap().path();
         if path.join("mod.rs").exists() {
             modules.insert(relative(&path) + "/mod.rs");
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("lib.rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !["lib.rs", "tests.rs"].iter().any(|name| path.ends_with(name))
+        {
             modules.insert(relative(&path));
         }
     }
@@ -206,6 +209,10 @@ fn the_code_map_is_the_tree() {
     let crates = [
         "no-std-infer/src",
         "no-std-device/src",
+        "model-compiler/src",
+        "model-compiler/src/blob",
+        "model-compiler/src/layout",
+        "model-compiler/src/quantise",
         "host-trainer/src",
         "firmware-example/boards/mps2/src",
         "firmware-example/boards/mps2/src/bin",
@@ -227,8 +234,12 @@ fn the_code_map_is_the_tree() {
 #[test]
 fn dependencies_point_one_way() {
     for (manifest, above) in [
-        ("no-std-infer/Cargo.toml", &["no-std-device", "host-trainer", "mps2", "parts", "rig", "burn"][..]),
-        ("no-std-device/Cargo.toml", &["host-trainer", "mps2", "parts", "rig", "burn"]),
+        (
+            "no-std-infer/Cargo.toml",
+            &["no-std-device", "model-compiler", "host-trainer", "mps2", "parts", "rig", "burn"][..],
+        ),
+        ("no-std-device/Cargo.toml", &["model-compiler", "host-trainer", "mps2", "parts", "rig", "burn"]),
+        ("model-compiler/Cargo.toml", &["no-std-device", "host-trainer", "mps2", "parts", "rig"]),
         ("host-trainer/Cargo.toml", &["mps2", "parts", "rig"]),
         ("firmware-example/boards/mps2/Cargo.toml", &["host-trainer", "rig"]),
         ("firmware-example/boards/openmv-h7/Cargo.toml", &["host-trainer", "rig", "mps2"]),
@@ -246,6 +257,64 @@ fn dependencies_point_one_way() {
             );
         }
     }
+}
+
+#[test]
+fn the_compiler_needs_nothing_of_training_pictures_or_terminals() {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args(["tree", "--package=model-compiler", "--edges=normal,build", "--prefix=none", "--offline", "--locked"]);
+    let tree = tree.current_dir(root()).output().unwrap();
+    assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+    let tree = String::from_utf8(tree.stdout).unwrap();
+    let crates: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(crates.contains("model-compiler") && crates.contains("no-std-infer"), "{tree}");
+    let above = |name: &&str| name.starts_with("burn") || ["clap", "host-trainer", "image", "indicatif"].contains(name);
+    let found: Vec<_> = crates.into_iter().filter(above).collect();
+    assert!(found.is_empty(), "model-compiler needs {found:?}, which whoever imports a model would compile as well");
+}
+
+/// A module's text without comments and tests.
+fn code(path: &Path) -> String {
+    let text = read(path);
+    let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+/// What stands below a crate's root in each path of a text: `graph` of `crate::graph::Graph`.
+fn uses(code: &str) -> BTreeSet<&str> {
+    let name = |rest: &str| rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+    code.split("crate::").skip(1).map(|rest| &rest[..name(rest)]).collect()
+}
+
+#[test]
+fn each_module_of_the_compiler_uses_only_those_before_it() {
+    let order = ["aligned", "graph", "quantise", "layout", "blob", "import"];
+    let source = "model-compiler/src";
+    for path in files(&root().join(source), "rs").iter().filter(|path| !path.ends_with("tests.rs")) {
+        let name = relative(path);
+        let below = name.strip_prefix("model-compiler/src/").unwrap();
+        if below == "lib.rs" {
+            continue;
+        }
+        let module = below.split(['/', '.']).next().unwrap();
+        let place = order.iter().position(|other| *other == module);
+        let place = place.unwrap_or_else(|| panic!("{name} has no place among {order:?}"));
+        let code = code(path);
+        let after: Vec<_> = uses(&code).into_iter().filter(|used| !order[..=place].contains(used)).collect();
+        assert!(after.is_empty(), "{name} uses {after:?}, which are not before {module} in {order:?}");
+        let at_the_root = below == format!("{module}.rs") || below == format!("{module}/mod.rs");
+        assert!(
+            !at_the_root || !code.contains("super::"),
+            "{name} reaches modules by `super::`, which hides their order"
+        );
+    }
+}
+
+#[test]
+fn uses_are_found() {
+    let code = "use crate::graph::{Graph, Node};\nlet x = crate::blob::write(crate::layout);";
+    assert_eq!(uses(code), BTreeSet::from(["blob", "graph", "layout"]));
+    assert!(uses("use crate::{blob, graph};").contains(""));
 }
 
 #[test]

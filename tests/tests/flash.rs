@@ -7,8 +7,6 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use host_trainer::aligned::Aligned;
-use host_trainer::blob::{repair_crc, with_sections};
 use host_trainer::commands::{Cli, run};
 use host_trainer::device::{
     Device, DeviceParity, Emulated, Faulty, Patience, Transport, build_app, check_update, missing,
@@ -16,6 +14,8 @@ use host_trainer::device::{
 use host_trainer::evaluate::{infer, read_blob};
 use host_trainer::signing::{generate, read_key, sign};
 use libtest_mimic::{Arguments, Trial};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::{repair_crc, with_sections};
 use no_std_device::link::{Failure, UpdateError};
 use no_std_infer::Model;
 use no_std_infer::format::section;

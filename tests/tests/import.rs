@@ -7,10 +7,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
-use host_trainer::emit::{Description, emit};
-use host_trainer::import::float::{Normalisation, float};
-use host_trainer::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
-use host_trainer::import::{int8, read};
+use model_compiler::blob::emit::{Description, emit};
+use model_compiler::import::float::{Normalisation, float};
+use model_compiler::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
+use model_compiler::import::{int8, read};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::Generic;
@@ -200,7 +200,7 @@ fn a_float_model_is_quantised_on_a_folder_of_pictures() {
     call(&[&import[..], &scaling, &["--json"]].concat()).expect("it is quantised");
     call(&["inspect", text(&blob)]).expect("it is a blob");
     let bytes = fs::read(&blob).expect("the blob was written");
-    let aligned = host_trainer::aligned::Aligned::copy_of(&bytes);
+    let aligned = model_compiler::aligned::Aligned::copy_of(&bytes);
     let parsed = Model::parse(&aligned).expect("it is valid");
     let outputs = tests::outputs::<Generic>(&parsed, &picture());
     let shares = outputs.last().expect("it has layers");
@@ -284,7 +284,7 @@ fn the_commands_import_inspect_and_run() {
     call(&[&import[..], &["--labels", text(&labels), "--json"]].concat()).expect("it is imported");
     call(&["inspect", text(&blob)]).expect("it is a blob");
     let bytes = fs::read(&blob).expect("the blob was written");
-    let aligned = host_trainer::aligned::Aligned::copy_of(&bytes);
+    let aligned = model_compiler::aligned::Aligned::copy_of(&bytes);
     let parsed = Model::parse(&aligned).expect("it is valid");
     assert_eq!(parsed.labels().collect::<Vec<_>>(), ["cat", "dog", "owl"]);
     assert!(parsed.info().input.kind.image().is_some(), "8x8x3 from 0 to 1 is a picture");

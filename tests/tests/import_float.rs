@@ -1,15 +1,15 @@
 //! Float TensorFlow Lite models that are built here: the graph against LiteRT 2.3.0, int8 against the graph, refusals.
 
-use host_trainer::candidates::best;
-use host_trainer::emit::{Description, emit};
-use host_trainer::graph::Graph;
-use host_trainer::import::float::{Normalisation, float};
-use host_trainer::import::tflite::tflite::{
+use model_compiler::blob::emit::{Description, emit};
+use model_compiler::graph::Graph;
+use model_compiler::import::float::{Normalisation, float};
+use model_compiler::import::tflite::tflite::{
     ActivationFunctionType, BuiltinOperator, BuiltinOptions, Padding, SubOptions,
 };
-use host_trainer::import::{Arithmetic, arithmetic, read};
-use host_trainer::quantise::Method;
-use host_trainer::schedule::schedule_graph;
+use model_compiler::import::{Arithmetic, arithmetic, read};
+use model_compiler::layout::schedule::schedule_graph;
+use model_compiler::quantise::Method;
+use model_compiler::quantise::search::best;
 use no_std_infer::format::{InputKind, Provenance};
 use tests::gated::{FloatMaker, gated_classifier};
 use tests::tflite::convolution;

@@ -3,8 +3,8 @@
 
 use anyhow::{Result, ensure};
 use host_trainer::device;
-use host_trainer::emit::Limits;
 use libtest_mimic::{Arguments, Trial};
+use model_compiler::blob::emit::Limits;
 use no_std_infer::kernels::{Armv7em, Generic};
 use tests::Reference;
 use tests::mlperf::{Bytes, Golden, MODELS, missing};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 
-use host_trainer::aligned::Aligned;
+use model_compiler::aligned::Aligned;
 use no_std_infer::Model;
 use no_std_infer::format::{Layout, Op, Tensor};
 use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernels};

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::config::{Config, ModelConfig, PretrainedConfig};
-use host_trainer::graph::{Graph, Shape};
-use host_trainer::import::float::{Normalisation, float};
-use host_trainer::import::read;
 use host_trainer::model::{Net, Task};
 use host_trainer::pretrained::Pretrained;
 use host_trainer::training::DeviceKind;
 use libtest_mimic::{Arguments, Trial};
+use model_compiler::graph::{Graph, Shape};
+use model_compiler::import::float::{Normalisation, float};
+use model_compiler::import::read;
 use tests::pretrained::{missing, safetensors, tflite};
 
 const SIDE: usize = 128;

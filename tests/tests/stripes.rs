@@ -1,11 +1,11 @@
 //! Layers in stripes of rows give the bytes of whole layers, in less memory.
 
-use host_trainer::aligned::Aligned;
-use host_trainer::blob::{Parts, write};
 use host_trainer::device_bench::networks::network;
-use host_trainer::emit::{Limits, emit_within};
-use host_trainer::pack::pack;
-use host_trainer::stripes::{Group, Layers};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Limits, emit_within};
+use model_compiler::blob::{Parts, write};
+use model_compiler::layout::pack::pack;
+use model_compiler::layout::stripes::{Group, Layers};
 use no_std_infer::format::{Op, Tensor};
 use no_std_infer::golden::self_test;
 use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic};

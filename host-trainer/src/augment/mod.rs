@@ -13,11 +13,11 @@
 mod mixup;
 mod warp;
 
+use model_compiler::graph::Shape;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::AugmentConfig;
-use crate::graph::Shape;
 pub use mixup::{Mix, mix};
 use warp::Affine;
 

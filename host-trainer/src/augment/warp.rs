@@ -1,6 +1,6 @@
 //! Sampling an image through an affine map.
 
-use crate::graph::Shape;
+use model_compiler::graph::Shape;
 
 /// `source = matrix · result + origin`, x before y.
 #[derive(Clone, Copy, Debug, PartialEq)]

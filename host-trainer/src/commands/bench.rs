@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, emit};
+use model_compiler::import::{self, kind::input_kind};
 use no_std_infer::format::Provenance;
 use no_std_infer::{Interpreter, Model};
 use serde::Serialize;
 
-use crate::aligned::Aligned;
 use crate::comparison::text_table;
 use crate::device::{Device, Link};
-use crate::emit::{Description, emit};
 use crate::evaluate::{parse, read_blob};
-use crate::import::{self, kind::input_kind};
 use crate::litert::{self, Kernels, LiteRt};
 
 #[derive(Debug, Args)]

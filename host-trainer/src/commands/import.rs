@@ -5,6 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use model_compiler::blob::emit::{Description, Emitted, emit_within};
+use model_compiler::import::kind::{InputChoice, input_kind};
+use model_compiler::import::lower::lower;
+use model_compiler::import::{self, Arithmetic, NEEDS_CALIBRATION, arithmetic};
+use model_compiler::layout::stripes::Layers;
+use model_compiler::quantise::QuantModel;
 use no_std_infer::format::{InputKind, Provenance, Tensor};
 use no_std_infer::{Error, Model};
 use serde::Serialize;
@@ -12,13 +18,7 @@ use serde::Serialize;
 use super::import_float::{Quantisation, quantised};
 use super::{LimitArgs, named, refuse_overwriting};
 use crate::atomic;
-use crate::emit::{Description, Emitted, emit_within};
 use crate::export::PRODUCER;
-use crate::import::kind::{InputChoice, input_kind};
-use crate::import::lower::lower;
-use crate::import::{self, Arithmetic, NEEDS_CALIBRATION, arithmetic};
-use crate::quantise::QuantModel;
-use crate::stripes::Layers;
 
 /// What an input can be, by its name.
 const INPUTS: [(InputChoice, &str, &str); 2] = [

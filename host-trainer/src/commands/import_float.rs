@@ -3,25 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use model_compiler::blob::emit::{Emitted, Limits, emit_within};
+use model_compiler::graph::Graph;
+use model_compiler::import::float::{Normalisation, float};
+use model_compiler::import::model::Network;
+use model_compiler::layout::schedule::schedule_graph;
+use model_compiler::quantise::noise::LayerSqnr;
+use model_compiler::quantise::search::{self, Best, Choice};
+use model_compiler::quantise::{Method, QuantModel};
 use no_std_infer::Model;
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use super::import::{ImportArgs, check_labels, description, model_name};
-use crate::candidates::{self, Best, Choice};
 use crate::config::InputConfig;
 use crate::dataset::{View, image_files, input_for};
-use crate::emit::{Emitted, Limits, emit_within};
 use crate::evaluate::{float_classes, infer_all, int8_classes};
-use crate::export::layers_text;
-use crate::graph::Graph;
-use crate::import::float::{Normalisation, float};
-use crate::import::model::Network;
+use crate::export::{choice_text, layers_text};
 use crate::metrics::Share;
-use crate::quantise::{Method, QuantModel};
-use crate::schedule::schedule_graph;
-use crate::sqnr::LayerSqnr;
 
 /// Share of the images below which int8 and float disagree so often that the user is warned.
 const ENOUGH_AGREEMENT: f64 = 0.9;
@@ -71,7 +71,7 @@ pub(super) fn quantised(
 
     let inputs = read(&image_files(folder)?, &config)?;
     let [calibration, others] = [0, 1].map(|first| inputs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
-    let Best { choice, model, plain, layers } = candidates::best(&graph, &calibration, &Method::ALL, 1.0, write)?;
+    let Best { choice, model, plain, layers } = search::best(&graph, &calibration, &Method::ALL, 1.0, write)?;
     let emitted = if limits.arena.is_some() { emit_within(&model, &description, limits)? } else { plain };
     let agreement = agreement(&graph, &Model::parse(&emitted.blob)?, &others);
     let calibration_images = calibration.len();
@@ -110,7 +110,7 @@ impl Quantisation {
             "int8 and float agree on the class of {} of {} images; ranges from {} others",
             self.agreement.count, self.agreement.total, self.calibration_images
         );
-        print!("{}", self.choice.to_text());
+        print!("{}", choice_text(&self.choice));
         println!("\n{}", layers_text(&self.layers));
         if self.agreement.value < ENOUGH_AGREEMENT {
             println!(

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use model_compiler::layout::pack::Price;
+use model_compiler::layout::stripes::{Layers, price};
 use no_std_infer::Model;
 use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Conv2d, Dense, Input, InputKind, Layout, Op};
 use no_std_infer::kernels::{Kernel, KernelSet};
@@ -15,9 +17,7 @@ use serde::Serialize;
 
 use crate::comparison::text_table;
 use crate::evaluate::{parse, read_blob, shape};
-use crate::pack::Price;
 use crate::signing::Signer;
-use crate::stripes::{Layers, price};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {

@@ -30,9 +30,9 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
+use model_compiler::blob::emit::Limits;
 
 use crate::dataset::{Grouping, View};
-use crate::emit::Limits;
 use crate::training::{self, DeviceKind};
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.

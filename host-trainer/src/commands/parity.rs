@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr};
 use serde::Serialize;
 
 use super::{ImageArgs, is_same};
@@ -17,7 +18,6 @@ use crate::evaluate::{
 use crate::export::layers_text;
 use crate::progress;
 use crate::run_dir::RunDir;
-use crate::sqnr::{LayerSqnr, layer_sqnr};
 
 /// Decides which frames suffer.
 const FAULTS_SEED: u64 = 1;

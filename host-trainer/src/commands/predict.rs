@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use model_compiler::aligned::Aligned;
 use no_std_infer::rank;
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
-use crate::aligned::Aligned;
 use crate::dataset::{View, input_for};
 use crate::evaluate::{class_names, infer, input_config, parse, read_blob};
 

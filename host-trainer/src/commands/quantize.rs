@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_compiler::quantise::Method;
 
 use super::{LimitArgs, named};
 use crate::confidence::{Confidence, WANTED};
@@ -13,7 +14,6 @@ use crate::cross_validation::CvDir;
 use crate::dataset::{Loaded, View};
 use crate::export::{Choices, export};
 use crate::progress;
-use crate::quantise::Method;
 use crate::run_dir::{Record, RunDir};
 
 /// The methods by their names, and what they do.

@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_compiler::aligned::Aligned;
+use model_compiler::layout::stripes::Layers;
 use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 
 use super::import::real_text;
 use super::refuse_overwriting;
-use crate::aligned::Aligned;
 use crate::atomic;
 use crate::evaluate::{infer_all, parse, read_blob};
-use crate::stripes::Layers;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
+use model_compiler::quantise::calibrate::temperature;
 use no_std_infer::argmax;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,6 @@ use super::{
     Answer, Bin, Forecast, Measures, Point, engine_bytes, perfect_ece, reliability, risk_coverage, softmax, threshold,
 };
 use crate::bootstrap::{self, Estimate};
-use crate::calibrate::temperature;
 use crate::comparison::text_table;
 use crate::predictions::{Prediction, Predictions};
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use no_std_infer::format::{Op, Softmax, Tensor};
 use no_std_infer::kernels::Linked;
 
-use crate::quantise::{Quantisation, softmax_parameters};
+use model_compiler::quantise::{Quantisation, softmax_parameters};
 
 /// softmax(logits / `temperature`).
 #[must_use]
@@ -35,10 +35,10 @@ pub fn engine_bytes(logits: &[i8], scale: f32, temperature: f32) -> Result<Vec<u
 
 #[cfg(test)]
 mod tests {
+    use model_compiler::aligned::Aligned;
     use no_std_infer::Model;
 
     use super::*;
-    use crate::aligned::Aligned;
     use crate::evaluate::infer;
     use crate::samples::{blob, inputs};
 

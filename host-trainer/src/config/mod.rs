@@ -7,7 +7,7 @@ mod validate;
 use no_std_infer::format::{Color, Fit};
 use serde::{Deserialize, Serialize};
 
-use crate::quantise::Method;
+use model_compiler::quantise::Method;
 
 pub use model::{Activation, Block, Head, KmeansConfig, ModelConfig, Padding, Preset, PretrainedConfig};
 pub use train::{

@@ -5,12 +5,12 @@ use std::ops::RangeBounds;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use model_compiler::graph::Shape;
 
 use super::{
     AugmentConfig, AwareConfig, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, InputConfig,
     KmeansConfig, Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
 };
-use crate::graph::Shape;
 
 /// Largest width and height of the network's input in pixels.
 const MAX_INPUT: u16 = 1024;

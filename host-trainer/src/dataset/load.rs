@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
+use model_compiler::graph::Shape;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::decode::{self, View};
 use super::{Dataset, Sample};
 use crate::config::InputConfig;
-use crate::graph::Shape;
 use crate::hexadecimal::hexadecimal;
 
 /// Images at the network's input size, in the order of their samples.

@@ -313,7 +313,7 @@ fn the_hash_names_the_data_and_nothing_else() {
 
 #[test]
 fn statistics_are_those_of_the_pixels() {
-    let shape = crate::graph::Shape { height: 1, width: 2, channels: 3 };
+    let shape = model_compiler::graph::Shape { height: 1, width: 2, channels: 3 };
     let images = Images { shape, pixels: vec![0, 7, 255, 255, 7, 255, 0, 7, 255, 255, 7, 255], labels: vec![0, 1] };
     let [first, second, third] = images.statistics()[..] else { panic!("three channels") };
     assert_eq!(first, ChannelStatistics { mean: 0.5, std: 0.5 });

@@ -1,6 +1,7 @@
 //! What a blob costs on the emulated device, operator by operator, with one firmware for all blobs.
 
 use anyhow::{Context, Result, bail, ensure};
+use model_compiler::aligned::Aligned;
 use no_std_infer::format::Generator;
 use no_std_infer::golden::trace;
 use no_std_infer::kernels::Generic;
@@ -8,7 +9,6 @@ use no_std_infer::{Interpreter, Model};
 use serde::{Deserialize, Serialize};
 
 use super::{COUNTED, Core, Elf, Loaded};
-use crate::aligned::Aligned;
 
 /// Seed of the input where the blob has no golden vector: the firmware's.
 pub const SEED: u32 = 0x2545_F491;

@@ -1,12 +1,12 @@
 //! What others need for the same layers and models: `figures.toml`, which names its sources.
 
 use anyhow::{Context, Result};
+use model_compiler::quantise::QuantModel;
 use serde::{Deserialize, Serialize};
 
 use super::networks::SEED;
 use super::synthetic::{Maker, Taps};
 use crate::device::Core;
-use crate::quantise::QuantModel;
 
 /// All figures.
 #[derive(Debug, Deserialize)]

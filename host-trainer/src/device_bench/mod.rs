@@ -15,17 +15,17 @@ use no_std_infer::operators::Form;
 use no_std_infer::operators::winograd::is_possible;
 use serde::Serialize;
 
-use crate::aligned::Aligned;
 use crate::device::Core;
 use crate::device::cycles::{Caches, Counted, Region};
 use crate::device::measure::{Bench, Measurement};
-use crate::emit::{Description, Limits, emit_within};
 use crate::evaluate::shape;
-use crate::import;
-use crate::pack::{Price, pack};
-use crate::quantise::QuantModel;
 
 use figures::{Figures, Yardstick};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::emit::{Description, Limits, emit_within};
+use model_compiler::import;
+use model_compiler::layout::pack::{Price, pack};
+use model_compiler::quantise::QuantModel;
 use networks::network;
 
 pub use report::print;

@@ -1,10 +1,10 @@
 //! The topologies of the MLPerf Tiny models, with seeded weights.
 
 use anyhow::{Result, bail};
+use model_compiler::layout::schedule::schedule_model;
+use model_compiler::quantise::QuantModel;
 
 use super::synthetic::{Maker, Taps};
-use crate::quantise::QuantModel;
-use crate::schedule::schedule_model;
 
 /// Seed of the weights.
 pub(super) const SEED: u64 = 4;
@@ -71,11 +71,11 @@ fn classifier(mut maker: Maker, from: usize, classes: u16) -> Result<QuantModel>
 
 #[cfg(test)]
 mod tests {
+    use model_compiler::layout::pack::{Price, pack};
     use no_std_infer::format::Op;
     use no_std_infer::operators::Form;
 
     use super::*;
-    use crate::pack::{Price, pack};
 
     #[test]
     fn the_topologies_have_the_models_multiplications() {

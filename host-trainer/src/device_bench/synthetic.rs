@@ -5,7 +5,7 @@ use no_std_infer::format::{Activation, Add, Conv2d, Dense, Layout, Op, Pool2d, S
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::quantise::{
+use model_compiler::quantise::{
     Builder, Kind, QuantModel, Quantisation, add_multipliers, quantisation, quantise_channel, softmax_parameters,
 };
 

@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use burn::tensor::{Device, Tensor};
+use model_compiler::quantise::{NodeQuantisation, Quantisation};
 
 use super::Net;
 use super::blocks::{Conv, Layer};
 use super::export::joint_name;
-use crate::quantise::{NodeQuantisation, Quantisation};
 
 impl Net {
     /// From now on what each layer makes is rounded to int8 as in the model that is exported, and so are weights and biases;
@@ -113,19 +113,19 @@ impl Conv {
 #[cfg(test)]
 mod tests {
     use burn::tensor::TensorData;
+    use model_compiler::blob::emit::emit;
+    use model_compiler::graph::{Shape, pixels_to_input};
+    use model_compiler::quantise::calibrate::calibrate;
+    use model_compiler::quantise::{Method, node_quantisations, quantise};
     use no_std_infer::Model;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
     use rayon::prelude::*;
 
     use super::*;
-    use crate::calibrate::calibrate;
     use crate::config::{Activation, Block, Head, ModelConfig, Padding};
-    use crate::emit::emit;
     use crate::evaluate::infer_all;
-    use crate::graph::{Shape, pixels_to_input};
     use crate::model::Task;
-    use crate::quantise::{Method, node_quantisations, quantise};
     use crate::samples::description;
 
     fn tensor(values: &[f32]) -> Tensor<1> {

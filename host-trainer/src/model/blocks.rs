@@ -7,6 +7,8 @@ use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::{avg_pool2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
+use model_compiler::graph::{Shape, same_padding};
+use model_compiler::quantise::{NodeQuantisation, Quantisation};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -16,8 +18,6 @@ use super::aware::{round, round_parameters, scale_and_offset};
 use super::ops::{self, Bounds, Norm};
 use super::shapes::output_shape;
 use crate::config::{Activation, Block, Padding};
-use crate::graph::{Shape, same_padding};
-use crate::quantise::{NodeQuantisation, Quantisation};
 
 /// Applies an activation function.
 pub(super) fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> Tensor<D> {

@@ -2,16 +2,16 @@
 
 use burn::module::Param;
 use burn::tensor::Tensor;
+use model_compiler::graph::{
+    BatchNorm, Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder, fold_batch_norm, fold_normalisation,
+};
+use model_compiler::layout::schedule::schedule_graph;
 use no_std_infer::format::Window;
 
 use super::blocks::{Conv, Dense, Layer};
 use super::shapes::{side, window};
 use super::{Net, Task};
 use crate::config::{Activation, Block};
-use crate::graph::{
-    BatchNorm, Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder, fold_batch_norm, fold_normalisation,
-};
-use crate::schedule::schedule_graph;
 
 impl Net {
     /// The network as a float graph that computes the same logits as [`Net::forward`] without dropout and with
@@ -221,13 +221,13 @@ fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 mod tests {
     use burn::module::{Module, ModuleMapper};
     use burn::tensor::{Device, TensorData};
+    use model_compiler::graph::pixels_to_input;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
     use super::super::Task;
     use super::*;
     use crate::config::{Head, ModelConfig, Padding, Preset};
-    use crate::graph::pixels_to_input;
 
     /// Changes every parameter and statistic, so that none keeps a value that would hide a mistake.
     struct Shake(ChaCha8Rng);

@@ -1,4 +1,4 @@
-//! The float network: built from the configuration, trained with burn, exported as a [`Graph`](crate::graph::Graph).
+//! The float network: built from the configuration, trained with burn, exported as a [`Graph`](model_compiler::graph::Graph).
 
 mod aware;
 mod blocks;
@@ -11,11 +11,11 @@ mod shapes;
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, TensorData};
+use model_compiler::graph::Shape;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
-use crate::graph::Shape;
 use blocks::{Dense, Initialiser, Layer};
 
 /// Channels at width 1 and stride of the separable blocks of MobileNetV1.

@@ -1,10 +1,10 @@
 //! Shapes of what blocks make, and what does not fit.
 
 use anyhow::{Result, ensure};
+use model_compiler::graph::{Shape, same_window, valid_window};
 use no_std_infer::format::Window;
 
 use crate::config::{Block, Padding};
-use crate::graph::{Shape, same_window, valid_window};
 
 /// The window of a convolution, with sizes that [`output_shape`] accepts, and the shape of its output with the input's channels.
 pub(super) fn window(input: Shape, kernel: usize, stride: usize, padding: Padding) -> (Window, Shape) {

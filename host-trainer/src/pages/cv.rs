@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use model_compiler::quantise::noise::LayerSqnr;
 
 use super::REPORT_FILE;
 use super::parts::{
@@ -16,7 +17,6 @@ use crate::html;
 use crate::plots;
 use crate::predictions::{Prediction, Predictions};
 use crate::scores::Scores;
-use crate::sqnr::LayerSqnr;
 
 /// Images that the samples of augmentation are taken from.
 const SHOWN: usize = 4;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use anyhow::Result;
+use model_compiler::quantise::noise::LayerSqnr;
 
 use crate::augment::{Key, augment};
 use crate::confidence::{Answer, Confidence};
@@ -14,7 +15,6 @@ use crate::html::{escape, figure, png_uri, table};
 use crate::metrics::Confusion;
 use crate::plots;
 use crate::predictions::Predictions;
-use crate::sqnr::LayerSqnr;
 
 /// Training images whose random changes are shown.
 const AUGMENTED: usize = 4;

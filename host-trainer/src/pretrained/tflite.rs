@@ -1,11 +1,11 @@
 //! The convolutions of a float `.tflite` file.
 
 use anyhow::{Context, Result, ensure};
+use model_compiler::graph::FloatOp;
+use model_compiler::import::float::{Normalisation, float};
+use model_compiler::import::{Arithmetic, arithmetic, read};
 
 use super::{LayerWeights, Offset};
-use crate::graph::FloatOp;
-use crate::import::float::{Normalisation, float};
-use crate::import::{Arithmetic, arithmetic, read};
 
 /// With which the importer leaves the first layer's constants as they are.
 const UNCHANGED: Normalisation = Normalisation { mean: 128.0, std: 1.0 };

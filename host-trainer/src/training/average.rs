@@ -69,11 +69,11 @@ impl ModuleMapper for Approach {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
+    use model_compiler::graph::{FloatOp, Shape};
 
     use super::super::run::save;
     use super::*;
     use crate::config::ModelConfig;
-    use crate::graph::{FloatOp, Shape};
     use crate::model::Task;
 
     /// A network of one dense layer whose weights and biases are all `value`.

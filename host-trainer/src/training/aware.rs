@@ -3,18 +3,18 @@
 
 use anyhow::{Context, Result};
 use burn::module::Module;
+use model_compiler::graph::pixels_to_input;
+use model_compiler::quantise::calibrate::{Calibrated, calibrate, calibration_indices};
+use model_compiler::quantise::{Method, Range, node_quantisations};
 use serde::{Deserialize, Serialize};
 
 use super::average::Average;
 use super::optimizer::optimizer;
 use super::run::{Run, load};
 use super::{Observer, TrainingData};
-use crate::calibrate::{Calibrated, calibrate, calibration_indices};
 use crate::cosine;
-use crate::graph::pixels_to_input;
 use crate::model::Net;
 use crate::plateau::EarlyStopping;
-use crate::quantise::{Method, Range, node_quantisations};
 
 /// How the ranges are chosen where the configuration does not say.
 const METHOD: Method = Method::Percentile;

@@ -6,7 +6,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use crate::graph::Shape;
+use model_compiler::graph::Shape;
 
 /// What a generator is for; each use has streams of its own.
 #[derive(Clone, Copy)]

@@ -92,10 +92,10 @@ fn mirror(image: &[u8], width: usize, channels: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
+    use model_compiler::graph::Shape;
 
     use super::*;
     use crate::config::{AugmentConfig, Block};
-    use crate::graph::Shape;
     use crate::model::Task;
     use crate::training::{Labelled, Silent, Source};
 

@@ -19,9 +19,9 @@ pub mod timing;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use model_compiler::graph::{Graph, Shape};
 
 use crate::config::Config;
-use crate::graph::{Graph, Shape};
 
 pub use crate::metrics::Epoch;
 pub(crate) use batch::planes;

@@ -37,10 +37,10 @@ mod tests {
     use burn::module::Module;
     use burn::optim::GradientsParams;
     use burn::tensor::{Device, Tensor, TensorData};
+    use model_compiler::graph::{FloatOp, Shape};
 
     use super::*;
     use crate::config::ModelConfig;
-    use crate::graph::{FloatOp, Shape};
     use crate::model::{Net, Task};
 
     /// Weight and bias of the first class after two steps on the gradients 0.5 and -1 at a learning rate of 0.1, from

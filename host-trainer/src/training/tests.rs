@@ -3,6 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
+use model_compiler::blob::emit::emit;
+use model_compiler::graph::{FloatOp, pixels_to_input};
+use model_compiler::quantise::quantise;
 use no_std_infer::Model;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -10,10 +13,7 @@ use rayon::prelude::*;
 
 use super::*;
 use crate::config::{Activation, AugmentConfig, AwareConfig, Block, Head, Monitor, OptimizerKind, Padding, Schedule};
-use crate::emit::emit;
 use crate::evaluate::{infer_all, int8_classes};
-use crate::graph::{FloatOp, pixels_to_input};
-use crate::quantise::quantise;
 use crate::run_dir::RunDir;
 use crate::samples::description;
 

@@ -1,6 +1,6 @@
 //! Random convolutions in the layouts that kernels prefer.
 
-use host_trainer::pack::{packed_conv2d, packed_dense, packed_depthwise, winograd_conv2d};
+use model_compiler::layout::pack::{packed_conv2d, packed_dense, packed_depthwise, winograd_conv2d};
 use no_std_infer::format::{Activation, Conv2d, Dense, Layout, Op, Tensor, Weights, Window};
 use no_std_infer::operators::Form;
 use rand::RngExt;

@@ -8,11 +8,11 @@ mod rules;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
+use model_compiler::aligned::Aligned;
 use serde::{Deserialize, Serialize};
 
 use super::measure::{Bench, Measurement};
 use super::{Core, Elf};
-use crate::aligned::Aligned;
 
 use counts::{Block, Counts, RegionCounts};
 use instruction::{Instruction, Kind};

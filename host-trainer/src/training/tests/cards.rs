@@ -3,15 +3,15 @@
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
+use model_compiler::quantise::Method;
+use model_compiler::quantise::calibrate::calibrate;
 
 use super::super::aware::quantise_aware;
 use super::super::batch::pixels;
 use super::super::loss::{Criterion, certain};
 use super::*;
-use crate::calibrate::calibrate;
 use crate::config::ModelConfig;
 use crate::model::{Net, Task};
-use crate::quantise::Method;
 
 /// A network with a layer of every kind, forwards and backwards.
 fn every_layer() -> ModelConfig {

@@ -5,11 +5,11 @@ use anyhow::{Context, Result};
 use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::calibrate::{Calibrated, calibrate};
-use crate::equalise::equalise;
 use crate::graph::{FloatOp, Graph};
+use crate::quantise::calibrate::{Calibrated, calibrate};
+use crate::quantise::equalise::equalise;
+use crate::quantise::noise::{LayerSqnr, layer_sqnr, mean_shifts};
 use crate::quantise::{Method, QuantModel, Range, quantise};
-use crate::sqnr::{LayerSqnr, layer_sqnr, mean_shifts};
 
 /// Rounds of bias correction that are tried.
 const ROUNDS: usize = 2;
@@ -196,7 +196,7 @@ impl<E> Candidate<E> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::emit::{Emitted, emit};
+    use crate::blob::emit::{Emitted, emit};
     use crate::quantise::tests::{description, inputs, residual_network};
 
     fn write(model: &QuantModel) -> Result<Emitted> {

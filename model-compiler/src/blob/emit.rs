@@ -5,10 +5,10 @@ use no_std_infer::format::{Info, Input, InputKind, Provenance};
 
 use crate::aligned::Aligned;
 use crate::blob::{Parts, write_with_golden};
-use crate::pack::pack;
-use crate::plan::Plan;
+use crate::layout::arena::Plan;
+use crate::layout::pack::pack;
+use crate::layout::stripes::{Group, Layers, choose, program};
 use crate::quantise::QuantModel;
-use crate::stripes::{Group, Layers, choose, program};
 
 /// Seed of the golden vector's input.
 const GOLDEN_SEED: u32 = 0x2545_F491;
@@ -113,7 +113,7 @@ mod tests {
     use no_std_infer::{Model, format};
 
     use super::*;
-    use crate::calibrate::calibrate;
+    use crate::quantise::calibrate::calibrate;
     use crate::quantise::tests::{description, inputs, residual_network};
     use crate::quantise::{Method, quantise};
 

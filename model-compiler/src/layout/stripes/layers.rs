@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use no_std_infer::Model;
 use no_std_infer::format::{Op, Section, section};
 
-use crate::program::Program;
+use crate::layout::program::Program;
 
 /// Stands for no layer.
 const NONE: u16 = u16::MAX;

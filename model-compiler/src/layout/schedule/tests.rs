@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::graph::{Clamp, Shape};
-use crate::plan::tests::{check, model};
+use crate::layout::arena::tests::{check, model};
 
 /// The smallest peak of all orders that the data allow.
 fn smallest_peak(network: &Network, partial: &Partial) -> usize {

@@ -7,7 +7,7 @@
 use no_std_infer::format::{Layout, Op, Reshape, Tensor};
 use no_std_infer::operators::Form;
 
-use crate::program::{Program, Step};
+use crate::layout::program::{Program, Step};
 use crate::quantise::QuantModel;
 
 mod choose;

@@ -1,4 +1,4 @@
-//! From a TensorFlow Lite model to a model that [`emit`](mod@crate::emit) writes.
+//! From a TensorFlow Lite model to a model that [`emit`](mod@crate::blob::emit) writes.
 //!
 //! Int8 models keep every byte that LiteRT's reference kernels give.
 

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
+use crate::layout::schedule::schedule_model;
 use crate::quantise::{Builder, QuantModel, Quantisation};
-use crate::schedule::schedule_model;
 
 pub use layers::window_axis;
 

@@ -1,7 +1,11 @@
 //! From a float graph and ranges of activations to an int8 model, in the arithmetic of the LiteRT quantisation spec.
 
+pub mod calibrate;
+pub mod equalise;
 mod method;
+pub mod noise;
 mod scale;
+pub mod search;
 mod share;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -28,7 +32,7 @@ const CONSTANT_ALIGN: usize = 16;
 
 /// An int8 model whose tensors have no place in the arena yet.
 ///
-/// Until [`Plan::apply`](crate::plan::Plan::apply) gives them one, a tensor's `offset` is its index: 0 is the input,
+/// Until [`Plan::apply`](crate::layout::arena::Plan::apply) gives them one, a tensor's `offset` is its index: 0 is the input,
 /// `i + 1` the output of operator `i`. The last operator is the softmax over the logits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantModel {
@@ -48,7 +52,7 @@ pub struct QuantModel {
     pub notes: Vec<String>,
 }
 
-/// Quantises a graph. `ranges` are those of [`calibrate`](crate::calibrate::calibrate), one a tensor; those of the input,
+/// Quantises a graph. `ranges` are those of [`calibrate`](crate::quantise::calibrate::calibrate), one a tensor; those of the input,
 /// of sigmoids, and of what poolings, paddings and concatenations make are not used. Probabilities are
 /// softmax(logits / `temperature`).
 ///
@@ -121,14 +125,18 @@ impl Kind {
 }
 
 /// An int8 model while it is made.
-#[derive(Default)]
-pub(crate) struct Builder {
-    /// The input, then what each operator makes.
-    pub(crate) tensors: Vec<Tensor>,
-    pub(crate) ops: Vec<Op>,
-    pub(crate) names: Vec<String>,
-    pub(crate) constants: Vec<u8>,
-    pub(crate) notes: Vec<String>,
+#[derive(Clone, Debug, Default)]
+pub struct Builder {
+    /// The input, then what each operator makes; their offsets are their indices.
+    pub tensors: Vec<Tensor>,
+    /// In execution order.
+    pub ops: Vec<Op>,
+    /// Names of the operators, for people.
+    pub names: Vec<String>,
+    /// The weights section.
+    pub constants: Vec<u8>,
+    /// Layers whose weights had to be made coarser, a sentence each.
+    pub notes: Vec<String>,
 }
 
 impl Builder {
@@ -195,7 +203,8 @@ impl Builder {
         Ok(())
     }
 
-    pub(crate) fn push(&mut self, op: Op, name: String) {
+    /// Adds an operator, whose output has the index of the next tensor.
+    pub fn push(&mut self, op: Op, name: String) {
         self.tensors.push(*op.output());
         self.ops.push(op);
         self.names.push(name);
@@ -218,7 +227,7 @@ impl Builder {
     }
 
     /// Appends bytes to the weights section and gives their offset.
-    pub(crate) fn add_constant(&mut self, bytes: &[u8]) -> u32 {
+    pub fn add_constant(&mut self, bytes: &[u8]) -> u32 {
         self.constants.resize(self.constants.len().next_multiple_of(CONSTANT_ALIGN), 0);
         let offset = self.constants.len() as u32;
         self.constants.extend_from_slice(bytes);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use no_std_infer::format::{ALIGN, Op};
 
 use crate::graph::{FloatOp, Graph, Node};
-use crate::plan::Plan;
+use crate::layout::arena::Plan;
 use crate::quantise::QuantModel;
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::ops::{Range, RangeInclusive};
 use no_std_infer::format::{ALIGN, Op, Tensor};
 use no_std_infer::operators::Overlap;
 
-use crate::program::{Program, Step};
+use crate::layout::program::{Program, Step};
 use crate::quantise::QuantModel;
 
 #[cfg(test)]
@@ -39,7 +39,7 @@ impl fmt::Display for Plan {
 
 impl Plan {
     /// Plans the arena of a model whose operators run whole. Their order is
-    /// [`schedule_model`](crate::schedule::schedule_model)'s business.
+    /// [`schedule_model`](crate::layout::schedule::schedule_model)'s business.
     ///
     /// # Panics
     /// When an operator reads a tensor that a later one makes.

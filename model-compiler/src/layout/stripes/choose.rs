@@ -4,9 +4,9 @@ use no_std_infer::format::{Layout, Op};
 use no_std_infer::operators::{Form, Strip};
 
 use super::{Group, goes_in_stripes, program};
-use crate::pack::Price;
-use crate::plan::{Plan, worst_step};
-use crate::program::Program;
+use crate::layout::arena::{Plan, worst_step};
+use crate::layout::pack::Price;
+use crate::layout::program::Program;
 use crate::quantise::QuantModel;
 
 /// Most operators of a group.

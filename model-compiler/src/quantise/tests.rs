@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::aligned::Aligned;
-use crate::calibrate::calibrate;
-use crate::emit::{Description, emit};
+use crate::blob::emit::{Description, emit};
 use crate::graph::{Function, same_window};
-use crate::sqnr::layer_sqnr;
+use crate::quantise::calibrate::calibrate;
+use crate::quantise::noise::layer_sqnr;
 
 /// Deterministic noise in −1..1.
 struct Noise(u32);
