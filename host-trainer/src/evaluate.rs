@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use model_compiler::aligned::Aligned;
-use model_compiler::graph::Graph;
+use model_compiler::graph::{Graph, class};
 use no_std_infer::format::{Info, Tensor};
 use no_std_infer::{Interpreter, Model, argmax};
 use rayon::prelude::*;
@@ -118,9 +118,7 @@ pub fn infer(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8]) -> Int8Ou
 /// The class of each image by the float logits; the first of equals.
 #[must_use]
 pub fn float_classes(logits: &[Vec<f32>]) -> Vec<usize> {
-    let class =
-        |scores: &Vec<f32>| (0..scores.len()).rev().max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(0);
-    logits.iter().map(class).collect()
+    logits.iter().map(|logits| class(logits)).collect()
 }
 
 /// The class of each image by the int8 logits; the first of equals.

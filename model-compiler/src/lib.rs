@@ -1,12 +1,22 @@
 //! Turns float graphs and TensorFlow Lite models into the blob that `no-std-infer` runs.
 //!
 //! Data flow one way: a float [`graph`] is [quantised](quantise), [laid out](layout) and written as a [`blob`];
-//! [`import`] makes graphs and quantised models of TensorFlow Lite's files. The same input gives the same bytes, on any
+//! [`import`] makes graphs and quantised models of TensorFlow Lite's files, and [`Tflite`] is all of that in one call, for the
+//! build script of a firmware too. The same input gives the same bytes, on any
 //! number of threads.
 
 pub mod aligned;
 pub mod blob;
+pub mod build_script;
+mod compile;
+mod error;
 pub mod graph;
 pub mod import;
 pub mod layout;
 pub mod quantise;
+
+pub use blob::emit::Limits;
+pub use compile::{Compiled, Quantisation, Tflite};
+pub use error::{Cause, Error};
+pub use import::float::Normalisation;
+pub use import::kind::InputChoice;

@@ -7,13 +7,16 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
+use host_trainer::export::PRODUCER;
 use model_compiler::blob::emit::{Description, emit};
-use model_compiler::import::float::{Normalisation, float};
+use model_compiler::graph::{Shape, class};
+use model_compiler::import::float::float;
 use model_compiler::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
 use model_compiler::import::{int8, read};
-use no_std_infer::Model;
+use model_compiler::{Error, InputChoice, Limits, Normalisation, Tflite};
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::Generic;
+use no_std_infer::{Model, argmax};
 use tests::gated::gated_classifier;
 use tests::tflite::{ENDS, FLOAT_ENDS, Maker, classifier, convolution, float_classifier};
 
@@ -262,6 +265,85 @@ fn damaged_files_are_errors_or_models_but_never_a_panic() {
         }
     }
     assert!(refusal(b"nothing of this kind").contains("TFL3"));
+}
+
+/// Inputs for a network that reads tensors of this shape.
+fn pictures(shape: Shape, count: usize) -> Vec<Vec<i8>> {
+    let value = |seed: usize, at: usize| ((at * (73 + 2 * seed) + 5 * (seed + 1)) % 256) as u8 as i8;
+    (0..count).map(|seed| (0..shape.len()).map(|at| value(seed, at)).collect()).collect()
+}
+
+#[test]
+fn a_build_script_gets_the_bytes_that_the_command_writes() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = |name: &str| folder.path().join(name);
+    let (model, blob, labels) = (file("c.tflite"), file("c.blob"), file("labels.txt"));
+    let bytes = classifier().finish(ENDS[0], ENDS[1]);
+    fs::write(&model, &bytes).expect("written");
+    fs::write(&labels, "cat\ndog\nowl\n").expect("written");
+    for (options, input, flash) in [(&[][..], None, 0), (&["--input", "tensor"], Some(InputChoice::Tensor), 1 << 20)] {
+        let flash_budget = (flash >> 10).to_string();
+        let import = ["import", text(&model), "--out", text(&blob), "--labels", text(&labels)];
+        call(&[&import[..], options, &["--flash-budget", &flash_budget]].concat()).expect("it is imported");
+        let mut tflite = Tflite::read(&bytes).expect("it is a model").name("c").producer(PRODUCER);
+        tflite = tflite.labels(["cat", "dog", "owl"]).limits(Limits { flash, arena: None });
+        if let Some(input) = input {
+            tflite = tflite.input(input);
+        }
+        let compiled = tflite.compile().expect("it is compiled");
+        assert!(*compiled.blob == *fs::read(&blob).expect("the blob was written"), "{options:?}");
+        assert_eq!(compiled.input.image().is_some(), input.is_none());
+        assert_eq!(compiled.changes.len(), 3, "{:?}", compiled.changes);
+    }
+}
+
+#[test]
+fn a_float_model_is_quantised_on_what_the_caller_makes() {
+    let bytes = float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]);
+    let compile = || {
+        let tflite = Tflite::read(&bytes).expect("it is a model");
+        let normalisation = Normalisation { mean: 0.0, std: 1.0 };
+        tflite.calibrate(normalisation, |shape| Ok(pictures(shape, 13))).compile().expect("it is quantised")
+    };
+    let [compiled, again] = [compile(), compile()];
+    assert!(*compiled.blob == *again.blob, "the same model and inputs give the same bytes");
+    let quantisation = compiled.quantisation.expect("it was a float model");
+    assert_eq!((quantisation.calibrated, quantisation.checked), (7, 6));
+    let model = Model::parse(&compiled.blob).expect("it is valid");
+    let network = read(&bytes).expect("it is a model");
+    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
+    let same = |input: &&Vec<i8>| {
+        let outputs = tests::outputs::<Generic>(&model, input);
+        argmax(&outputs[outputs.len() - 2]) == class(&graph.logits(input))
+    };
+    let others = pictures(graph.input, 13);
+    assert_eq!(quantisation.agreeing, others.iter().skip(1).step_by(2).filter(same).count());
+}
+
+#[test]
+fn settings_that_do_not_fit_the_model_are_errors_of_their_own() {
+    let int8 = classifier().finish(ENDS[0], ENDS[1]);
+    let float = float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]);
+    let refused = |tflite: Tflite<'_>| tflite.compile().expect_err("it must be refused");
+    let int8 = || Tflite::read(&int8).expect("it is a model");
+    let calibrated = |std: f64, count: usize| {
+        let tflite = Tflite::read(&float).expect("it is a model");
+        tflite.calibrate(Normalisation { mean: 0.0, std }, move |shape| Ok(pictures(shape, count)))
+    };
+    assert!(matches!(refused(int8().labels(["cat", "dog"])), Error::Labels { names: 2, classes: 3 }));
+    let normalisation = Normalisation { mean: 0.0, std: 1.0 };
+    assert!(matches!(refused(int8().calibrate(normalisation, |_| Ok(Vec::new()))), Error::AlreadyInt8));
+    assert!(matches!(refused(Tflite::read(&float).expect("it is a model")), Error::NeedsCalibration));
+    assert!(matches!(refused(calibrated(0.0, 4)), Error::Deviation(0.0)));
+    assert!(matches!(refused(calibrated(f64::NAN, 4)), Error::Deviation(_)));
+    assert!(matches!(refused(calibrated(1.0, 1)), Error::FewInputs(1)));
+    assert!(matches!(refused(calibrated(1.0, 4).labels(["cat"])), Error::Labels { names: 1, classes: 3 }));
+    let tflite = || Tflite::read(&float).expect("it is a model");
+    let short = tflite().calibrate(normalisation, |shape| Ok(vec![vec![0; shape.len()], vec![0; 5]]));
+    assert!(matches!(refused(short), Error::InputLength { found: 5, expected: 192 }));
+    let failing = tflite().calibrate(normalisation, |_| Err("no picture can be read".into()));
+    assert_eq!(refused(failing).to_string(), "no picture can be read");
+    assert!(matches!(Tflite::read(b"nothing of this kind").err(), Some(Error::Model(_))));
 }
 
 fn call(arguments: &[&str]) -> anyhow::Result<ExitCode> {

@@ -10,9 +10,15 @@ use anyhow::{Context, Result, ensure};
 use host_trainer::device::{QEMU, TARGET, cargo, missing};
 use host_trainer::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
+use model_compiler::Tflite;
+use model_compiler::aligned::Aligned;
 use no_std_device::link::{Failure, Message, Picture, Receiver, Request, Response, decode, encode};
-use no_std_infer::Model;
+use no_std_infer::image::{Frame, PixelFormat, preprocess};
+use no_std_infer::{Interpreter, Model, argmax};
+use serde_json::Value;
+use tempfile::TempDir;
 use tests::needing::trial;
+use tests::tflite::{ENDS, classifier};
 
 /// What the built-in picture shows.
 const CLASS: &str = "happy";
@@ -27,6 +33,7 @@ fn main() {
     let trials: Vec<Trial> = vec![
         trial("new_firmware_prints_the_class_on_a_cortex_m4", &missing, on("camera-m4", "mps2-an386")),
         trial("new_firmware_prints_the_class_on_a_cortex_m7", &missing, on("camera-m7", "mps2-an500")),
+        trial("new_firmware_compiles_a_tflite_file", &missing, new_firmware_compiles_a_tflite_file),
         trial("a_host_is_heard_while_the_network_runs", &missing, a_host_is_heard_while_the_network_runs),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -57,39 +64,85 @@ fn fill_in(from: &Path, to: &Path, values: &[(&str, &str)]) -> Result<()> {
     Ok(())
 }
 
-/// Fills the template in and builds it; gives the command that its runner is.
-fn build(name: &str, machine: &str) -> Result<Command> {
+/// Fills the template in.
+fn new_firmware(name: &str, machine: &str, model: &Path) -> Result<TempDir> {
     let root = root()?;
-    let (checkout, blob) = (root.display().to_string(), root.join("data/faces.blob").display().to_string());
+    let (checkout, model) = (root.display().to_string(), model.display().to_string());
     let folder = tempfile::tempdir()?;
-    let values = [("project-name", name), ("checkout", &*checkout), ("blob", &*blob), ("machine", machine)];
+    let values = [("project-name", name), ("checkout", &*checkout), ("model", &*model), ("machine", machine)];
     fill_in(&root.join("templates/firmware"), folder.path(), &values)?;
-    let target = root.join("firmware-example/target/template");
-    let built = cargo(folder.path()).args(["build", "--release", "--target-dir"]).arg(&target).output()?;
-    ensure!(built.status.success(), "it does not build:\n{}", String::from_utf8_lossy(&built.stderr));
+    Ok(folder)
+}
 
-    let config = fs::read_to_string(folder.path().join(".cargo/config.toml"))?;
+/// Builds the template with the project's own model; gives the command that its runner is.
+fn build(name: &str, machine: &str) -> Result<Command> {
+    let folder = new_firmware(name, machine, &root()?.join("data/faces.blob"))?;
+    Ok(build_in(folder.path(), name)?.0)
+}
+
+/// Builds a firmware in a folder; gives the command that its runner is, and the folder of its build script's outputs.
+fn build_in(folder: &Path, name: &str) -> Result<(Command, PathBuf)> {
+    let target = root()?.join("firmware-example/target/template");
+    let mut build = cargo(folder);
+    build.args(["build", "--release", "--message-format=json-render-diagnostics", "--target-dir"]).arg(&target);
+    let built = build.output()?;
+    ensure!(built.status.success(), "it does not build:\n{}", String::from_utf8_lossy(&built.stderr));
+    let outputs = String::from_utf8_lossy(&built.stdout).lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).ok()?;
+        let ours = message["reason"] == "build-script-executed" && message["package_id"].as_str()?.contains(name);
+        ours.then(|| message["out_dir"].as_str().map(PathBuf::from))?
+    });
+    let outputs = outputs.context("cargo ran the firmware's build script")?;
+
+    let config = fs::read_to_string(folder.join(".cargo/config.toml"))?;
     let runner = config.lines().find_map(|line| line.strip_prefix("runner = ")).context("there is a runner")?;
     let mut runner = runner.trim_matches('"').split(' ');
     ensure!(runner.next() == Some(QEMU), "the runner is QEMU");
     let mut command = Command::new(QEMU);
     command.args(runner).arg(target.join(TARGET).join("release").join(name)).stdin(Stdio::null());
-    Ok(command)
+    Ok((command, outputs))
 }
 
-/// Runs the firmware until it ends, and looks at what it prints.
-fn run(mut firmware: Command) -> Result<()> {
+/// Runs the firmware until it ends; it must print a class each frame.
+fn run(mut firmware: Command, class: &str) -> Result<()> {
     let run = firmware.output()?;
     let printed = String::from_utf8_lossy(&run.stdout);
     ensure!(run.status.success(), "it fails: {printed}{}", String::from_utf8_lossy(&run.stderr));
     let lines: Vec<&str> = printed.lines().collect();
-    let right = lines.iter().all(|line| line.split(',').next() == Some(CLASS));
+    let right = lines.iter().all(|line| line.split(',').next() == Some(class));
     ensure!(right && lines.len() == FRAMES, "it prints\n{printed}");
     Ok(())
 }
 
 fn new_firmware_prints_the_class(name: &str, machine: &str) -> Result<()> {
-    run(build(name, machine)?)
+    run(build(name, machine)?, CLASS)
+}
+
+/// A file beside the firmware becomes the blob that `Tflite` makes of it on the host, whose answer is the host's.
+fn new_firmware_compiles_a_tflite_file() -> Result<()> {
+    let labels = ["cat", "dog", "owl"];
+    let bytes = classifier().finish(ENDS[0], ENDS[1]);
+    let folder = new_firmware("camera-tflite", "mps2-an386", Path::new("model.tflite"))?;
+    fs::write(folder.path().join("model.tflite"), &bytes)?;
+    let script = folder.path().join("build.rs");
+    let text = fs::read_to_string(&script)?;
+    let named = text.replace("LABELS: &[&str] = &[]", &format!("LABELS: &[&str] = &{labels:?}"));
+    ensure!(named != text, "the script has a place for the names of classes");
+    fs::write(&script, named)?;
+    let (firmware, outputs) = build_in(folder.path(), "camera-tflite")?;
+
+    let blob = Tflite::read(&bytes)?.labels(labels).compile()?.blob;
+    ensure!(fs::read(outputs.join("model.blob"))? == *blob, "the build script makes other bytes than the host");
+    let model = Model::parse(&blob)?;
+    let image = model.info().input.kind.image().context("the model reads pictures")?;
+    let frame = fs::read(folder.path().join("src/frame.rgb565"))?;
+    let mut arena = Aligned::new(model.arena_len());
+    let mut interpreter = Interpreter::new(model, &mut arena)?;
+    let frame = Frame::new(PixelFormat::Rgb565Be, 96, 96, &frame)?;
+    let shape = model.info().input.tensor;
+    preprocess(&frame, image.fit, interpreter.input_mut(), shape.width, shape.height, image.color)?;
+    interpreter.run();
+    run(firmware, labels[argmax(interpreter.logits())])
 }
 
 /// A request arrives whole though the firmware asks for the link's bytes only between frames, of which there are few, and the
@@ -106,7 +159,7 @@ fn a_host_is_heard_while_the_network_runs() -> Result<()> {
         link.read_to_end(&mut answers)?;
         Ok(answers)
     });
-    run(firmware)?;
+    run(firmware, CLASS)?;
     let bytes = host.join().ok().context("the host's thread failed")??;
     let mut memory = heapless::Vec::<u8, 256>::new();
     let mut receiver = Receiver::new(&mut memory);

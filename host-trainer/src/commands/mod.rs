@@ -12,7 +12,6 @@ mod eval;
 mod faces;
 mod flash;
 mod import;
-mod import_float;
 mod inspect;
 mod keygen;
 mod parity;

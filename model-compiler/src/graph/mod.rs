@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_padding, same_window, valid_window};
 pub use function::{Function, apply};
-pub use run::pixels_to_input;
+pub use run::{class, pixels_to_input};
 
 static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 

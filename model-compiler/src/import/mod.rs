@@ -34,7 +34,7 @@ pub fn read(bytes: &[u8]) -> Result<Network<'_>> {
 
 /// What is said about a float model without images to calibrate on.
 pub const NEEDS_CALIBRATION: &str =
-    "it computes in floats: give --calibrate a folder of typical images and it is quantised here";
+    "it computes in floats: give it typical images to calibrate on (--calibrate FOLDER) and it is quantised here";
 
 /// What a network computes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

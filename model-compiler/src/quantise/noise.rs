@@ -2,12 +2,12 @@
 
 use anyhow::{Result, ensure};
 use no_std_infer::format::Tensor;
-use no_std_infer::{Interpreter, Model};
+use no_std_infer::{Interpreter, Model, argmax};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::aligned::Aligned;
-use crate::graph::{Graph, Node, Shape};
+use crate::graph::{Graph, Node, Shape, class};
 use crate::quantise::quantisation;
 
 /// How close one layer's int8 output is to the float graph's.
@@ -71,6 +71,23 @@ pub fn mean_shifts<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inpu
     };
     let channels = |layer: usize| (0..graph.nodes[layer].output.channels).map(|channel| mean(layer, channel)).collect();
     Ok((0..graph.nodes.len()).map(channels).collect())
+}
+
+/// How many inputs (`pixel − 128`, HWC) the float graph and the int8 model put into the same class.
+///
+/// # Panics
+/// When an input does not have the length of both models' inputs.
+#[must_use]
+pub fn agreeing<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> usize {
+    let agrees = |arena: &mut Aligned<i8>, input: &I| {
+        let input = input.as_ref();
+        let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the model's length and alignment");
+        interpreter.input_mut().copy_from_slice(input);
+        interpreter.run();
+        argmax(interpreter.logits()) == class(&graph.logits(input))
+    };
+    let arena = || Aligned::new(model.arena_len());
+    inputs.par_iter().map_init(arena, agrees).filter(|&agrees| agrees).count()
 }
 
 fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<()> {

@@ -1,0 +1,69 @@
+//! Why a model is not compiled.
+
+use std::path::PathBuf;
+
+use crate::import::NEEDS_CALIBRATION;
+
+/// What is behind an error: its text and those of its sources say what is wrong, where, and what to do.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a model is not compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are no TensorFlow Lite model, are damaged, or hold an operator, a type or an option that is not supported.
+    #[error(transparent)]
+    Model(Cause),
+    /// A model in floats without inputs to calibrate on.
+    #[error("{NEEDS_CALIBRATION}")]
+    NeedsCalibration,
+    /// Inputs to calibrate an int8 model on, which has its ranges.
+    #[error("it is an int8 model already: leave the calibration out")]
+    AlreadyInt8,
+    /// What pixels are to be divided by is no positive number.
+    #[error("pixels are to be divided by {0}, which is no positive number")]
+    Deviation(f64),
+    /// There is not one name for each class.
+    #[error(
+        "there are {names} names of classes, but the model has {classes} outputs: give one name for each, in their order"
+    )]
+    Labels {
+        /// How many names were given.
+        names: usize,
+        /// How many the model has outputs.
+        classes: usize,
+    },
+    /// The caller could not make inputs to calibrate on.
+    #[error(transparent)]
+    Inputs(Cause),
+    /// One input, or none: the first chooses the ranges, the second checks the result.
+    #[error(
+        "there are {0} images to calibrate on, but at least two are needed: the second checks what the first gives"
+    )]
+    FewInputs(usize),
+    /// An input to calibrate on is no input of the network.
+    #[error("an image to calibrate on has {found} values, but the network reads {expected}")]
+    InputLength {
+        /// How many values it has.
+        found: usize,
+        /// How many it needs.
+        expected: usize,
+    },
+    /// The model cannot be quantised.
+    #[error(transparent)]
+    Quantisation(Cause),
+    /// The model is out of the blob's limits.
+    #[error(transparent)]
+    Limits(Cause),
+    /// A file cannot be read or written.
+    #[error("cannot use the file {}", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Cargo sets `OUT_DIR` for build scripts only.
+    #[error("OUT_DIR is not set: only a build script has a folder for its outputs")]
+    NoOutDir,
+}
