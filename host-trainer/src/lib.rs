@@ -2,6 +2,7 @@
 
 pub mod atomic;
 pub mod augment;
+pub mod beside;
 pub mod boards;
 pub mod bootstrap;
 pub mod budget;
@@ -22,7 +23,6 @@ pub mod gallery;
 pub mod hexadecimal;
 pub mod html;
 pub mod kmeans;
-pub mod litert;
 pub mod logistic;
 pub mod metrics;
 pub mod model;
@@ -32,12 +32,10 @@ pub mod plots;
 pub mod predictions;
 pub mod pretrained;
 pub mod progress;
-pub mod python;
 pub mod results;
 pub mod run_dir;
 #[cfg(test)]
 mod samples;
 pub mod scores;
 pub mod signing;
-pub mod torch;
 pub mod training;

@@ -13,10 +13,10 @@ use no_std_infer::format::Provenance;
 use no_std_infer::{Interpreter, Model};
 use serde::Serialize;
 
+use crate::beside::litert::{self, Kernels, LiteRt};
 use crate::comparison::text_table;
 use crate::device::{Device, Link};
 use crate::evaluate::{parse, read_blob};
-use crate::litert::{self, Kernels, LiteRt};
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {

@@ -9,9 +9,9 @@ use clap::Args;
 use serde::Serialize;
 
 use super::bench::{Times, seconds_per_call, window};
+use crate::beside::torch::{self, Torch};
 use crate::comparison::text_table;
 use crate::config::{Config, Preset};
-use crate::torch::{self, Torch};
 use crate::training::{DeviceKind, timing::Steps};
 
 /// Classes of the network that is timed.

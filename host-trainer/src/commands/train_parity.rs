@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::GroupArgs;
 use super::train::Pictures;
+use crate::beside::torch::{self, Beside};
 use crate::bootstrap::{self, Estimate};
 use crate::comparison::text_table;
 use crate::config::Config;
 use crate::dataset::{Dataset, Options};
 use crate::evaluate::{float_classes, float_logits};
 use crate::run_dir::{Record, RunDir};
-use crate::torch::{self, Beside};
 use crate::{atomic, training};
 
 /// What a seed's run leaves in its folder.

@@ -7,9 +7,9 @@ use std::path::Path;
 use anyhow::Result;
 use serde_json::{Value, json};
 
+use super::python::{self, Script};
 use crate::config::Config;
 use crate::model::Task;
-use crate::python::{self, Script};
 
 pub use beside::Beside;
 

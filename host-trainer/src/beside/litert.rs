@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::python::{self, Script};
+use super::python::{self, Script};
 
 /// How LiteRT computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

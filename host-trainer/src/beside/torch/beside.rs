@@ -6,11 +6,11 @@ use std::sync::Mutex;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
+use super::super::python::Script;
 use super::{NETWORK, network};
 use crate::config::Config;
 use crate::dataset::Images;
 use crate::model::Net;
-use crate::python::Script;
 use crate::training::{Batch, Console, Epoch, Moment, Observer, planes};
 
 /// Largest difference of the two losses of the first step, which are those of the same network on the same batch.
