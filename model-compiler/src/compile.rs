@@ -192,7 +192,7 @@ impl<'a> Tflite<'a> {
         let emit = |model: &QuantModel| self.emit(model, input, whole).map_err(anyhow::Error::from);
         let found = best(&graph, &calibration, &Method::ALL, 1.0, emit);
         let found = found.map_err(|error| match error.downcast() {
-            Ok(limits) => limits,
+            Ok(error) => error,
             Err(error) => Error::Quantisation(error.into()),
         })?;
         let Best { choice, model, plain, layers } = found;
@@ -224,7 +224,7 @@ impl<'a> Tflite<'a> {
                 _ => None,
             };
             let named = |layer: &String| format!("the layer that makes {layer} is out of the format's limits");
-            Error::Limits(match layer.map(named) {
+            Error::Blob(match layer.map(named) {
                 Some(named) => error.context(named).into(),
                 None => error.into(),
             })
@@ -237,5 +237,5 @@ fn model(error: anyhow::Error) -> Error {
 }
 
 fn parse(blob: &Aligned<u8>) -> Result<Model<'_>, Error> {
-    Model::parse(blob).map_err(|error| Error::Limits(error.into()))
+    Model::parse(blob).map_err(|error| Error::Blob(error.into()))
 }

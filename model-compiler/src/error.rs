@@ -52,9 +52,9 @@ pub enum Error {
     /// The model cannot be quantised.
     #[error(transparent)]
     Quantisation(Cause),
-    /// The model is out of the blob's limits.
+    /// The model does not fit into a blob: a layer or a count is out of the format's limits.
     #[error(transparent)]
-    Limits(Cause),
+    Blob(Cause),
     /// A file cannot be read or written.
     #[error("cannot use the file {}", path.display())]
     File {
