@@ -63,12 +63,12 @@ pub struct Compiled {
     /// Operators that were left out, joined or added, and layers that became coarser, a sentence each.
     pub changes: Vec<String>,
     /// How a float model was quantised.
-    pub quantisation: Option<Quantisation>,
+    pub quantisation: Option<Quantised>,
 }
 
 /// How a float model was quantised, and how close the int8 model is to it.
 #[derive(Clone, Debug)]
-pub struct Quantisation {
+pub struct Quantised {
     /// How many inputs chose the ranges.
     pub calibrated: usize,
     /// How many others were classified by both models.
@@ -198,7 +198,7 @@ impl<'a> Tflite<'a> {
         let Best { choice, model, plain, layers } = found;
         let Emitted { blob, plan } =
             if self.limits.arena.is_some() { self.emit(&model, input, self.limits)? } else { plain };
-        let quantisation = Quantisation {
+        let quantisation = Quantised {
             calibrated: calibration.len(),
             checked: others.len(),
             agreeing: agreeing(&graph, &parse(&blob)?, &others),

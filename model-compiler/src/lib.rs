@@ -16,7 +16,7 @@ pub mod layout;
 pub mod quantise;
 
 pub use blob::emit::Limits;
-pub use compile::{Compiled, Quantisation, Tflite};
+pub use compile::{Compiled, Quantised, Tflite};
 pub use error::{Cause, Error};
 pub use import::float::Normalisation;
 pub use import::kind::InputChoice;
