@@ -27,6 +27,7 @@ pub mod faces;
 pub mod gallery;
 pub mod graph;
 pub mod hexadecimal;
+pub mod hints;
 pub mod html;
 pub mod import;
 pub mod kmeans;

@@ -4,4 +4,5 @@ mod blobs;
 mod common;
 mod cross_validation;
 mod data;
+mod jpeg;
 mod runs;
