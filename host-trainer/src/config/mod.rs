@@ -1,5 +1,6 @@
 //! The training configuration: one TOML file, every entry optional, unknown entries refused.
 
+mod difference;
 mod model;
 mod train;
 mod validate;
@@ -208,9 +209,10 @@ impl Default for QuantizeConfig {
 
 /// How activation ranges are chosen from calibration images.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Smallest and largest value seen.
+    #[serde(alias = "minmax")]
     MinMax,
     /// The range that leaves 0.05 % of the values out on each side.
     Percentile,
@@ -219,7 +221,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The name on the command line.
+    /// The name in configurations and on the command line.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
