@@ -30,6 +30,7 @@ pub mod hexadecimal;
 pub mod hints;
 pub mod html;
 pub mod import;
+pub mod interrupt;
 pub mod kmeans;
 pub mod litert;
 pub mod logistic;

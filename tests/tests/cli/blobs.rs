@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use host_trainer::blob::repair_crc;
 use host_trainer::config::Preset;
+use host_trainer::device::Link;
 use host_trainer::signing::Signer;
 use image::DynamicImage;
 use no_std_infer::format::InputKind;
@@ -126,4 +127,21 @@ fn what_is_no_device_takes_no_model() {
     let error = refusal(&["flash", text(&shipped), "--link", "serial:/dev/there-is-none"]);
     assert!(error.contains("/dev/there-is-none") && error.contains("the ports of this machine"), "{error}");
     assert!(call(&["flash", text(&shipped), "--link", "telepathy"]).is_err());
+}
+
+#[test]
+fn only_an_image_of_flash_is_written_to() {
+    let dir = tempdir().expect("a temporary folder");
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob");
+    let [words, missing] = ["words.txt", "missing.bin"].map(|name| dir.path().join(name));
+    fs::write(&words, "what somebody wrote and wants to keep").expect("written");
+    let link = |file: &Path| format!("qemu:{}", text(file));
+    let error = refusal(&["flash", text(&shipped), "--link", &link(&words)]);
+    assert!(error.contains("words.txt") && error.contains("no image of a flash"), "{error}");
+    assert_eq!(fs::read(&words).expect("readable"), b"what somebody wrote and wants to keep");
+    let error = refusal(&["flash", text(&shipped), "--link", &link(dir.path())]);
+    assert!(error.contains("no image of a flash"), "{error}");
+    let error = format!("{:#}", link(&missing).parse::<Link>().unwrap().transport(&[]).err().expect("no such file"));
+    assert!(error.contains("missing.bin") && error.contains("flash"), "{error}");
+    assert!(!missing.exists());
 }
