@@ -7,6 +7,8 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
+use crate::bootstrap::Estimate;
+
 /// The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals.
 const Z: f64 = 1.959_963_984_540_054;
 
@@ -51,11 +53,65 @@ impl Share {
     }
 }
 
-/// Counts of images by true and predicted class.
+impl Share {
+    /// The share with an interval over groups. Where all or none count, so do all or none in every drawing of groups, and
+    /// the interval is Wilson's for as many groups.
+    #[must_use]
+    pub fn over(self, drawn: &Estimate, groups: usize) -> Self {
+        let all = [(0, 0), (self.total, groups)].into_iter().find(|(count, _)| *count == self.count);
+        let (low, high) = match all {
+            Some((_, count)) => {
+                let share = Self::new(count, groups);
+                (share.low, share.high)
+            }
+            None => (drawn.low, drawn.high),
+        };
+        Self { low, high, ..self }
+    }
+}
+
+/// Counts of images by true and predicted class. As JSON, the number of classes and the entries that are not 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Entries", try_from = "Entries")]
 pub struct Confusion {
     /// `counts[truth][predicted]`, as many rows as columns.
     pub counts: Vec<Vec<usize>>,
+}
+
+/// A [`Confusion`] as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Entries {
+    /// What is not 0, each with its true and its predicted class.
+    Sparse { classes: usize, entries: Vec<(usize, usize, usize)> },
+    /// All rows, as earlier versions wrote them.
+    Dense { counts: Vec<Vec<usize>> },
+}
+
+impl From<Confusion> for Entries {
+    fn from(confusion: Confusion) -> Self {
+        Self::Sparse { classes: confusion.classes(), entries: confusion.entries().collect() }
+    }
+}
+
+impl TryFrom<Entries> for Confusion {
+    type Error = &'static str;
+
+    fn try_from(entries: Entries) -> Result<Self, Self::Error> {
+        let (classes, entries) = match entries {
+            Entries::Sparse { classes, entries } => (classes, entries),
+            Entries::Dense { counts } => {
+                let square = counts.iter().all(|row| row.len() == counts.len());
+                return if square { Ok(Self { counts }) } else { Err("the matrix is not square") };
+            }
+        };
+        let mut confusion = Self::new(classes);
+        for (truth, predicted, count) in entries {
+            let entry = confusion.counts.get_mut(truth).and_then(|row| row.get_mut(predicted));
+            *entry.ok_or("an entry is of no class")? = count;
+        }
+        Ok(confusion)
+    }
 }
 
 /// How well one class is found.
@@ -90,6 +146,22 @@ impl Confusion {
             confusion.counts[truth][predicted] += 1;
         }
         confusion
+    }
+
+    /// What is not 0: true class, predicted class, number of images.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let rows = self.counts.iter().enumerate();
+        let all =
+            rows.flat_map(|(truth, row)| row.iter().enumerate().map(move |(class, &count)| (truth, class, count)));
+        all.filter(|&(_, _, count)| count > 0)
+    }
+
+    /// The entries of wrong predictions, those of most images first.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<(usize, usize, usize)> {
+        let mut wrong: Vec<_> = self.entries().filter(|(truth, predicted, _)| truth != predicted).collect();
+        wrong.sort_by_key(|&(truth, predicted, count)| (std::cmp::Reverse(count), truth, predicted));
+        wrong
     }
 
     /// Number of classes.

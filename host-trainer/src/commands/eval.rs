@@ -10,10 +10,12 @@ use serde::Serialize;
 
 use super::ImageArgs;
 use crate::comparison::{Comparison, Split};
-use crate::dataset::{Dataset, Images};
+use crate::config::InputConfig;
+use crate::dataset::{Dataset, Images, Loaded};
 use crate::evaluate::{Int8Output, class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
 use crate::metrics::Share;
-use crate::progress;
+use crate::run_dir::{RECORD_FILE, Record};
+use crate::{progress, seen};
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {
@@ -50,14 +52,19 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let input = input_config(&model, &args.blob)?;
     let labels = class_names(&model);
     let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
-    let loaded = progress::load(&mut dataset, &input, args.images.view)?;
+    dataset.take_groups(&args.images.data)?;
+    let loaded = load(args, &model, &mut dataset, &input)?;
+    seen::note(&loaded).iter().for_each(|note| eprintln!("note: {note}"));
     let mut comparison = Comparison { labels, splits: Vec::new() };
     let mut answers = Vec::new();
-    for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
+    for ((name, images), groups) in
+        loaded.splits().zip(dataset.clusters()).filter(|((_, images), _)| !images.is_empty())
+    {
         let outputs = int8_outputs(&model, images);
         let classes = int8_classes(&outputs);
         answers.extend(Answers::new(&model, name, images, &outputs));
-        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &[("int8", &classes)]));
+        let engines = [("int8", &classes[..])];
+        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &groups, &engines));
     }
     let evaluation = Evaluation { comparison, answers };
     if args.json {
@@ -69,6 +76,24 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the images and puts those that the model was made from on the sides of its run.
+fn load(args: &EvalArgs, model: &Model<'_>, dataset: &mut Dataset, input: &InputConfig) -> Result<Loaded> {
+    let of_model = model.info().provenance.dataset;
+    let record = Record::beside(&args.blob, of_model)?;
+    record.iter().for_each(|record| record.expect(dataset));
+    let loaded = progress::load(dataset, input, args.images.view)?;
+    if let Some(record) = record {
+        return record.sort(dataset, loaded);
+    }
+    if loaded.hash == of_model && loaded.train.is_empty() {
+        eprintln!(
+            "note: the model was made from these images; which of them it was trained on is not known without the \
+             {RECORD_FILE} of its run beside it, so none counts as unseen"
+        );
+    }
+    Ok(loaded)
 }
 
 impl Answers {

@@ -97,12 +97,33 @@ fn refuse_overwriting(read: &Path, written: &Path, option: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to put a run among the pictures, where its folder would be a class.
+fn refuse_among_pictures(data: &Path, out: &Path) -> Result<()> {
+    let absolute = |path: &Path| {
+        path.ancestors().find_map(|folder| {
+            let rest = path.strip_prefix(folder).ok()?;
+            Some(folder.canonicalize().ok()?.join(rest))
+        })
+    };
+    let inside = absolute(data).zip(absolute(out)).is_some_and(|(data, out)| out.starts_with(data));
+    ensure!(
+        !inside,
+        "--out {} lies in the pictures of {}, where it would be taken for a class: choose a folder outside",
+        out.display(),
+        data.display()
+    );
+    Ok(())
+}
+
 /// Whether two paths lead to one file or folder that exists.
 fn is_same(a: &Path, b: &Path) -> bool {
     a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b)
 }
 
-/// Does what the command line says. The exit code is a failure when a bound is missed.
+/// Exit code of a command that did what it was asked and found a bound missed; an error gives 1.
+pub const BOUND_MISSED: u8 = 2;
+
+/// Does what the command line says. The exit code is [`BOUND_MISSED`] when a bound is missed.
 ///
 /// # Errors
 /// When it cannot be done.
@@ -180,16 +201,35 @@ struct ComputeArgs {
     /// What computes.
     #[arg(long, value_enum, default_value = "flex")]
     device: DeviceKind,
-    /// Threads; 0 is one for each core. The result does not depend on it.
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+/// How many threads compute.
+#[derive(Clone, Copy, Debug, Args)]
+struct ThreadArgs {
+    /// Threads, at most four for each core; 0 is one for each core. The result does not depend on it.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+}
+
+impl ThreadArgs {
+    fn count(self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.min(4 * cores)
+    }
+
+    /// Runs something on these threads.
+    fn run<T: Send>(self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        rayon::ThreadPoolBuilder::new().num_threads(self.count()).build()?.install(work)
+    }
 }
 
 impl ComputeArgs {
     /// What is asked for; refused before any image is read where the device cannot be opened.
     fn options(&self, resume: bool) -> Result<training::Options> {
         self.device.open()?;
-        Ok(training::Options { device: self.device, threads: self.threads, resume })
+        Ok(training::Options { device: self.device, threads: self.threads.count(), resume })
     }
 }
 

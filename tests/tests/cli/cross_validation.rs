@@ -68,3 +68,19 @@ fn fold_by_fold_equals_all_at_once_and_calibrates_the_model_that_ships() {
     let error = refusal(&["cv", "--data", &data, "--config", config, "--groups", groups, "--out", &whole]);
     assert!(error.contains("another configuration") && error.contains(&whole), "{error}");
 }
+
+#[test]
+fn a_plan_of_an_earlier_release_is_gone_on_with() {
+    let faces = Faces::draw();
+    faces.cv("folds", &["--fold", "0"]).expect("a fold");
+    let plan = faces.dir.path().join("folds/cv.json");
+    let before = fs::read_to_string(&plan).expect("readable");
+    let without = before.replacen("ema = 0.0\\n", "", 1);
+    assert_ne!(before, without, "{before}");
+    fs::write(&plan, without).expect("written");
+    faces.cv("folds", &["--fold", "1"]).expect("the same values");
+    fs::write(&faces.config, "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\n[train]\nepochs = 4\n")
+        .expect("written");
+    let error = format!("{:#}", faces.cv("folds", &["--fold", "2"]).expect_err("another configuration"));
+    assert!(error.contains("train.epochs") && error.contains('1') && error.contains('4'), "{error}");
+}

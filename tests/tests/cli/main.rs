@@ -4,5 +4,6 @@ mod blobs;
 mod common;
 mod cross_validation;
 mod data;
+mod figures;
 mod jpeg;
 mod runs;
