@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use comfy_table::{CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap;
 use crate::metrics::{Agreement, ClassMetrics, Confusion, Share};
 
 /// Width of the text in characters.
@@ -63,19 +62,19 @@ impl Split {
     #[must_use]
     pub fn new(name: &str, classes: usize, truth: &[usize], groups: &[&str], engines: &[(&str, &[usize])]) -> Self {
         let count = groups.iter().collect::<BTreeSet<_>>().len();
-        let within = |share: Share, a: &[usize], b: &[usize]| {
-            let equal: Vec<f64> = a.iter().zip(b).map(|(a, b)| f64::from(u8::from(a == b))).collect();
-            if count < groups.len() { share.over(&bootstrap::mean(groups, &equal), count) } else { share }
+        let equal = |a: &[usize], b: &[usize]| -> Share {
+            let equal: Vec<bool> = a.iter().zip(b).map(|(a, b)| a == b).collect();
+            Share::over(&equal, groups)
         };
         let compared = |(index, &(name, predicted)): (usize, &(&str, &[usize]))| {
             let confusion = Confusion::from_predictions(classes, truth, predicted);
             let agreement = (index > 0).then(|| {
                 let agreement = Agreement::between(truth, engines[0].1, predicted);
-                Agreement { same: within(agreement.same, engines[0].1, predicted), ..agreement }
+                Agreement { same: equal(engines[0].1, predicted), ..agreement }
             });
             Engine {
                 name: name.to_owned(),
-                accuracy: within(confusion.accuracy(), truth, predicted),
+                accuracy: equal(truth, predicted),
                 macro_f1: confusion.macro_f1(),
                 per_class: confusion.per_class(),
                 confusion,

@@ -1,13 +1,14 @@
 //! What is counted about predictions: accuracy with its interval, the confusion matrix and what follows from it,
 //! agreement between two engines; and the rows of `metrics.csv`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::Estimate;
+use crate::bootstrap;
 
 /// The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals.
 const Z: f64 = 1.959_963_984_540_054;
@@ -54,19 +55,27 @@ impl Share {
 }
 
 impl Share {
-    /// The share with an interval over groups. Where all or none count, so do all or none in every drawing of groups, and
-    /// the interval is Wilson's for as many groups.
+    /// The share of the images that are `hit`, with an interval over groups where some group has several: `groups` names each
+    /// image's. Where all or none are hit, so are all or none in every drawing of groups, and the interval is Wilson's for as
+    /// many images as there are groups.
+    ///
+    /// # Panics
+    /// When the lists differ in length.
     #[must_use]
-    pub fn over(self, drawn: &Estimate, groups: usize) -> Self {
-        let all = [(0, 0), (self.total, groups)].into_iter().find(|(count, _)| *count == self.count);
-        let (low, high) = match all {
-            Some((_, count)) => {
-                let share = Self::new(count, groups);
-                (share.low, share.high)
-            }
-            None => (drawn.low, drawn.high),
+    pub fn over(hit: &[bool], groups: &[&str]) -> Self {
+        let share = Self::new(hit.iter().filter(|hit| **hit).count(), hit.len());
+        let distinct = groups.iter().collect::<BTreeSet<_>>().len();
+        let (low, high) = if distinct == groups.len() {
+            (share.low, share.high)
+        } else if share.count == 0 || share.count == share.total {
+            let share = Self::new(share.count.min(distinct), distinct);
+            (share.low, share.high)
+        } else {
+            let values: Vec<f64> = hit.iter().map(|&hit| f64::from(u8::from(hit))).collect();
+            let drawn = bootstrap::mean(groups, &values);
+            (drawn.low, drawn.high)
         };
-        Self { low, high, ..self }
+        Self { low, high, ..share }
     }
 }
 

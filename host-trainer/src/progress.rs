@@ -50,7 +50,7 @@ pub fn load_training(dataset: &Dataset, input: &InputConfig) -> Result<Images> {
 }
 
 /// Says what is read where no bar is shown.
-fn tell(count: usize, what: &str) {
+pub fn tell(count: usize, what: &str) {
     if !std::io::stderr().is_terminal() {
         eprintln!("reading {count} {what}");
     }

@@ -68,6 +68,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;
 
     let mut files: Vec<PathBuf> = samples(&dataset).into_iter().map(|(_, sample)| sample.path.clone()).collect();
+    progress::tell(files.len(), "pictures");
     let bar = progress::bar(files.len(), "pictures");
     let found = find(&files, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();

@@ -142,6 +142,7 @@ fn thin<T>(items: &mut Vec<T>, limit: usize) {
 
 /// Runs the images on the device; gives its classes.
 fn run_on_device((device, parity): &mut OnDevice, images: &Images, expected: &[Int8Output]) -> Result<Vec<usize>> {
+    progress::tell(images.len(), "answers of the device");
     let bar = progress::bar(images.len(), "images on the device");
     let classes = expected.iter().enumerate().map(|(index, expected)| {
         bar.inc(1);

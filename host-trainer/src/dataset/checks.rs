@@ -64,7 +64,8 @@ impl Dataset {
         );
         ensure!(
             allow_leak,
-            "{message}: move each group to one side, or correct the groups file; `--allow-leak` trains all the same"
+            "{message}: move each group to one side, or correct the groups file, which `--groups none` ignores; \
+             `--allow-leak` trains all the same"
         );
         self.notes.push(message);
         Ok(())

@@ -52,7 +52,7 @@ fn copies_are_listed_and_shown_and_a_split_that_leaks_is_refused() {
     call(&[&check[..], &["--overwrite", "--against", text(&data.path().join("groups.csv")), "--json"]].concat())
         .expect("the copies are found again");
     assert_eq!(fs::read_to_string(data.path().join("groups.csv")).expect("the groups file"), groups);
-    training_refuses(data.path(), &["train/angry/1.png and test/happy/mirrored.png", "--allow-leak"]);
+    training_refuses(data.path(), &["train/angry/1.png and test/happy/mirrored.png", "--allow-leak", "--groups none"]);
 }
 
 #[test]
