@@ -29,6 +29,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::{Args, Parser, Subcommand};
+use no_std_infer::format::{Section, arena_len, section};
 
 use crate::dataset::{Grouping, View};
 use crate::emit::Limits;
@@ -173,6 +174,23 @@ impl LimitArgs {
             flash: self.flash_budget.map_or(0, |kib| (kib as usize).saturating_mul(1024)),
             arena: self.ram_budget.map(|kib| kib.saturating_mul(1024)),
         }
+    }
+
+    /// Says on the standard error which budget a blob exceeds; gives the exit code. A budget of 0 asks for the least.
+    fn verdict(&self, blob: &[u8]) -> ExitCode {
+        let kib = |bytes: usize| bytes as f64 / 1024.0;
+        let mut sections = Section::table(blob).into_iter().flatten();
+        let weights = sections.find(|entry| entry.id == section::WEIGHTS).and_then(|entry| entry.bytes(blob));
+        let weights = weights.map_or(0, <[u8]>::len);
+        let budgets =
+            [("--flash-budget", self.flash_budget, weights), ("--ram-budget", self.ram_budget, arena_len(blob))];
+        let missed = budgets.into_iter().filter_map(|(option, budget, bytes)| {
+            let budget = budget.filter(|&budget| budget > 0 && kib(bytes) > f64::from(budget))?;
+            Some(format!("error: {option} {budget} is missed: the least found is {bytes} bytes, {:.1} KiB", kib(bytes)))
+        });
+        let missed: Vec<String> = missed.collect();
+        missed.iter().for_each(|missed| eprintln!("{missed}"));
+        if missed.is_empty() { ExitCode::SUCCESS } else { BOUND_MISSED.into() }
     }
 }
 

@@ -11,6 +11,7 @@ use crate::confidence::{Confidence, WANTED};
 use crate::config::{Config, Method};
 use crate::cross_validation::CvDir;
 use crate::dataset::{Dataset, Loaded, View};
+use crate::evaluate::read_blob;
 use crate::export::{Choices, export};
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
@@ -61,7 +62,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
         print!("{}", report.to_text());
         println!("\nwrote {}", run.blob().display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(args.limits.verdict(&read_blob(&run.blob())?))
 }
 
 /// What the cross-validation says about the probabilities, where one is given.

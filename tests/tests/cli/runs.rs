@@ -61,6 +61,14 @@ fn from_pictures_to_parity() {
     assert_eq!(fs::read(out.join("model.blob")).expect("readable"), first, "the same run gives the same blob");
 
     let code = |code: u8| format!("{:?}", ExitCode::from(code));
+    let quantised = |budget: [&str; 2]| {
+        let arguments = [&["quantize", text(&out)], &budget[..]].concat();
+        format!("{:?}", call(&arguments).expect("it quantises"))
+    };
+    assert_eq!(quantised(["--ram-budget", "1"]), code(2), "a budget that is missed");
+    assert_eq!(quantised(["--ram-budget", "100"]), code(0));
+    assert_eq!(quantised(["--flash-budget", "1"]), code(2), "a budget that is missed");
+    assert_eq!(quantised(["--flash-budget", "0"]), code(0), "the least that is found");
     let parity = |bound| {
         let arguments = ["parity", text(&out), "--data", folder, "--min-agreement", bound];
         format!("{:?}", call(&arguments).expect("it compares"))
