@@ -2,9 +2,11 @@
 //! to go on.
 
 use std::process::{Child, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 static CHILDREN: Mutex<Vec<Weak<Mutex<Child>>>> = Mutex::new(Vec::new());
+static LEAVING: AtomicBool = AtomicBool::new(false);
 static HINT: Mutex<Option<String>> = Mutex::new(None);
 
 /// Whether another thread has panicked meanwhile does not matter for what is kept here.
@@ -79,6 +81,13 @@ fn leave() -> Option<String> {
     lock(&HINT).take()
 }
 
+/// Where a signal is ending the program, waits for that: what fails because its emulators end is no error.
+pub fn wait_when_leaving() {
+    while LEAVING.load(Ordering::SeqCst) {
+        std::thread::park();
+    }
+}
+
 /// From now on, does all that before a signal ends the program.
 ///
 /// # Errors
@@ -91,6 +100,7 @@ pub fn watch() -> std::io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     std::thread::spawn(move || {
         for signal in signals.forever() {
+            LEAVING.store(true, Ordering::SeqCst);
             if let Some(hint) = leave() {
                 eprintln!("\n{hint}");
             }

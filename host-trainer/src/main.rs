@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     match host_trainer::commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
+            host_trainer::interrupt::wait_when_leaving();
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
