@@ -10,14 +10,26 @@ use anyhow::Context;
 /// # Errors
 /// When the folder is missing or not writable or the disk is full; `path` is then as it was before.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let mut builder = tempfile::Builder::new();
-    // A temporary file is private unless told otherwise; the user's mask still applies.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    put(&builder, path, bytes, true)
+    put(&shared(), path, bytes, true)
 }
 
-/// The same for what only its owner may read. A file that is there already stays unless `replace` is true.
+/// A temporary file is private unless told otherwise; the user's mask still applies.
+fn shared() -> tempfile::Builder<'static, 'static> {
+    let mut builder = tempfile::Builder::new();
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder
+}
+
+/// The same where nothing is there; what is there stays, and that is no error.
+///
+/// # Errors
+/// Those of [`write()`].
+pub fn create(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    put(&shared(), path, bytes, false).or_else(|error| if path.exists() { Ok(()) } else { Err(error) })
+}
+
+/// The same as [`write()`] for what only its owner may read. A file that is there already stays unless `replace` is true.
 ///
 /// # Errors
 /// Those of [`write()`], and when `path` exists and must stay.
@@ -54,6 +66,17 @@ mod tests {
         write(&path, b"after").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"after");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_is_there_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.txt");
+        create(&path, b"first").unwrap();
+        create(&path, b"second").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(create(&dir.path().join("missing").join("a.txt"), b"x").is_err());
     }
 
     #[test]

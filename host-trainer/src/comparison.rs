@@ -1,5 +1,7 @@
 //! Several engines on the same images, side by side, as data and as plain text of at most 100 columns.
 
+use std::collections::BTreeSet;
+
 use comfy_table::{CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle};
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +30,10 @@ pub struct Split {
     pub name: String,
     /// The engines; the first is the one that the others are compared with.
     pub engines: Vec<Engine>,
+    /// Number of groups of copies that intervals are over, where some group has several images; then an image without copies
+    /// counts as a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub groups: Option<usize>,
 }
 
 /// One engine on the images of one split.
@@ -48,24 +54,45 @@ pub struct Engine {
 }
 
 impl Split {
-    /// Counts the predictions of each engine; the first is the reference.
+    /// Counts the predictions of each engine; the first is the reference. `groups` names each image's group of copies, or the
+    /// image: copies are not drawn independently, so intervals are over groups.
     ///
     /// # Panics
     /// When lists differ in length or name a class that is not below `classes`.
     #[must_use]
-    pub fn new(name: &str, classes: usize, truth: &[usize], engines: &[(&str, &[usize])]) -> Self {
+    pub fn new(name: &str, classes: usize, truth: &[usize], groups: &[&str], engines: &[(&str, &[usize])]) -> Self {
+        let count = groups.iter().collect::<BTreeSet<_>>().len();
+        let equal = |a: &[usize], b: &[usize]| -> Share {
+            let equal: Vec<bool> = a.iter().zip(b).map(|(a, b)| a == b).collect();
+            Share::over(&equal, groups)
+        };
         let compared = |(index, &(name, predicted)): (usize, &(&str, &[usize]))| {
             let confusion = Confusion::from_predictions(classes, truth, predicted);
+            let agreement = (index > 0).then(|| {
+                let agreement = Agreement::between(truth, engines[0].1, predicted);
+                Agreement { same: equal(engines[0].1, predicted), ..agreement }
+            });
             Engine {
                 name: name.to_owned(),
-                accuracy: confusion.accuracy(),
+                accuracy: equal(truth, predicted),
                 macro_f1: confusion.macro_f1(),
                 per_class: confusion.per_class(),
                 confusion,
-                agreement: (index > 0).then(|| Agreement::between(truth, engines[0].1, predicted)),
+                agreement,
             }
         };
-        Self { name: name.to_owned(), engines: engines.iter().enumerate().map(compared).collect() }
+        Self {
+            name: name.to_owned(),
+            engines: engines.iter().enumerate().map(compared).collect(),
+            groups: (count < groups.len()).then_some(count),
+        }
+    }
+}
+
+impl Split {
+    /// What the intervals are over, where that is not images.
+    fn groups_text(&self) -> Option<String> {
+        self.groups.map(|groups| format!("{}: intervals over {groups} groups of copies", self.name))
     }
 }
 
@@ -100,7 +127,9 @@ impl Comparison {
                 format!("{:.3}", engine.macro_f1),
             ]);
         }
-        format!("Accuracy (Wilson intervals)\n{}", table.trim_fmt())
+        let grouped: Vec<String> = self.splits.iter().filter_map(Split::groups_text).collect();
+        let method = if grouped.is_empty() { "Wilson intervals".to_owned() } else { grouped.join("; ") };
+        format!("Accuracy ({method})\n{}", table.trim_fmt())
     }
 
     /// Agreement of each further engine with the first; none when there is no further engine.
@@ -159,6 +188,10 @@ impl Comparison {
         let numbers: Vec<String> = (1..=names.len()).map(|number| number.to_string()).collect();
         let numbered: Vec<String> =
             numbers.iter().zip(&names).map(|(number, name)| format!("{number} {name}")).collect();
+        // A column takes three characters at least.
+        if names.len() > WIDTH / 3 {
+            return self.largest_confusions(confusion);
+        }
         let candidates = [(&names, &names, WIDTH / 2 - 2), (&numbered, &numbers, WIDTH)];
         for (rows, columns, width) in candidates {
             let mut table = text_table(&[&[String::new()], columns.as_slice()].concat(), 1);
@@ -174,14 +207,9 @@ impl Comparison {
     }
 
     fn largest_confusions(&self, confusion: &Confusion) -> String {
-        let rows = confusion.counts.iter().enumerate();
-        let mut wrong: Vec<(usize, usize, usize)> = rows
-            .flat_map(|(truth, row)| row.iter().enumerate().map(move |(predicted, &count)| (count, truth, predicted)))
-            .filter(|&(count, truth, predicted)| count > 0 && truth != predicted)
-            .collect();
-        wrong.sort_by_key(|&(count, truth, predicted)| (std::cmp::Reverse(count), truth, predicted));
+        let wrong = confusion.mistakes();
         let mut table = text_table(&["true class", "predicted as", "images"], 2);
-        for &(count, truth, predicted) in wrong.iter().take(LISTED) {
+        for &(truth, predicted, count) in wrong.iter().take(LISTED) {
             table.add_row([
                 shorten(&self.labels[truth], LONGEST_LABEL),
                 shorten(&self.labels[predicted], LONGEST_LABEL),
@@ -268,14 +296,17 @@ mod tests {
         };
         let predictions: Vec<Vec<usize>> = (0..engines.len()).map(|engine| shifted(3 + engine)).collect();
         let runs: Vec<(&str, &[usize])> = engines.iter().zip(&predictions).map(|(&n, p)| (n, p.as_slice())).collect();
-        let splits = ["valid", "test"].map(|name| Split::new(name, classes, &truth, &runs));
+        let images: Vec<String> = (0..truth.len()).map(|image| image.to_string()).collect();
+        let images: Vec<&str> = images.iter().map(String::as_str).collect();
+        let splits = ["valid", "test"].map(|name| Split::new(name, classes, &truth, &images, &runs));
         Comparison { labels: (0..classes).map(label).collect(), splits: splits.to_vec() }
     }
 
     #[test]
     fn two_engines_stand_side_by_side() {
         let truth = [0, 0, 0, 1, 1];
-        let split = Split::new("test", 2, &truth, &[("float", &[0, 0, 1, 1, 1]), ("int8", &[0, 0, 0, 0, 1])]);
+        let engines: [(&str, &[usize]); 2] = [("float", &[0, 0, 1, 1, 1]), ("int8", &[0, 0, 0, 0, 1])];
+        let split = Split::new("test", 2, &truth, &["1", "2", "3", "4", "5"], &engines);
         let text = Comparison { labels: vec!["cat".into(), "dog".into()], splits: vec![split] }.to_text();
         let expected = "\
 Accuracy (Wilson intervals)
@@ -304,6 +335,30 @@ cat    2    1    cat    3    0
 dog    0    2    dog    1    1
 ";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn copies_widen_the_intervals() {
+        // Twenty photographs, each four times: those of the first ten are right.
+        let truth = [0; 80];
+        let right: Vec<usize> = (0..80).map(|image| usize::from(image >= 40)).collect();
+        let names: Vec<String> = (0..80).map(|image| format!("image {image}")).collect();
+        let photographs: Vec<String> = (0..80).map(|image| format!("photograph {}", image / 4)).collect();
+        let split = |groups: &[String]| {
+            let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+            Split::new("test", 2, &truth, &groups, &[("float", &truth), ("int8", &right)])
+        };
+        let width = |share: &Share| share.high - share.low;
+        let [alone, copied] = [split(&names), split(&photographs)];
+        assert_eq!((alone.groups, copied.groups), (None, Some(20)));
+        let [alone, copied] = [&alone.engines, &copied.engines];
+        assert!(width(&copied[1].accuracy) > 1.8 * width(&alone[1].accuracy));
+        let same = |engines: &[Engine]| width(&engines[1].agreement.unwrap().same);
+        assert!(same(copied) > 1.8 * same(alone));
+        // Nothing is wrong, so every drawing is: what remains is how few photographs there are.
+        assert_eq!((copied[0].accuracy.low, copied[0].accuracy.high), (Share::new(20, 20).low, 1.0));
+        let text = Comparison { labels: vec!["a".into(), "b".into()], splits: vec![split(&photographs)] }.to_text();
+        assert!(text.starts_with("Accuracy (test: intervals over 20 groups of copies)"), "{text}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::atomic;
 use crate::config::Config;
-use crate::dataset::Dataset;
+use crate::dataset::{Dataset, listed};
 use crate::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::run_dir::RunDir;
 
@@ -66,12 +66,25 @@ impl Plan {
         Config::from_toml(&self.config).with_context(|| format!("the configuration in {PLAN_FILE} is damaged"))
     }
 
-    /// Whether each fold's training has this configuration.
+    /// In what another plan differs, for a message; empty where both compute the same.
     ///
     /// # Errors
-    /// When it cannot be written as TOML.
-    pub fn has(&self, config: &Config) -> Result<bool> {
-        Ok(self.config == config_text(config)?)
+    /// When a plan is damaged.
+    pub fn changes(&self, now: &Self) -> Result<Vec<String>> {
+        let mut changes = self.config()?.changes(&now.config()?);
+        if self.folds != now.folds {
+            changes.push(format!("--folds was {} and is {}", self.folds, now.folds));
+        }
+        if self.classes != now.classes {
+            changes.push(format!("the classes were {} and are {}", listed(&self.classes), listed(&now.classes)));
+        }
+        let differing = self.images.iter().zip(&now.images).find(|(was, is)| was != is);
+        if self.images.len() != now.images.len() {
+            changes.push(format!("there were {} images and are {}", self.images.len(), now.images.len()));
+        } else if let (Some((was, is)), true) = (differing, changes.is_empty()) {
+            changes.push(format!("{} has another name, class, group or fold than {}", is.name, was.name));
+        }
+        Ok(changes)
     }
 
     /// The split that scores one fold.
@@ -86,7 +99,7 @@ impl Plan {
     }
 }
 
-/// TOML gives every number back exactly, so that equal texts are equal configurations.
+/// TOML gives every number back exactly.
 fn config_text(config: &Config) -> Result<String> {
     toml::to_string(config).context("cannot write the configuration as TOML")
 }
@@ -140,12 +153,14 @@ impl CvDir {
         std::fs::create_dir_all(&self.0)
             .with_context(|| format!("cannot make the folder {shown}: choose another place with `--out`"))?;
         if !self.file(PLAN_FILE).exists() {
-            atomic::write(&self.file(PLAN_FILE), serde_json::to_string_pretty(plan)?.as_bytes())?;
+            atomic::create(&self.file(PLAN_FILE), serde_json::to_string_pretty(plan)?.as_bytes())?;
         }
+        let changes = self.plan()?.changes(plan)?;
         ensure!(
-            self.plan()? == *plan,
-            "{shown} holds a cross-validation of other images, groups, folds or another configuration: choose another \
-             place with `--out`, or remove it"
+            changes.is_empty(),
+            "{shown} holds a cross-validation of other images, groups, folds or another configuration: {}; choose \
+             another place with `--out`, or remove it",
+            listed(&changes)
         );
         Ok(())
     }

@@ -18,7 +18,8 @@ use crate::config::{Config, Normalization};
 use crate::dataset::{Images, Loaded};
 use crate::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
 use crate::predictions::{PREDICTIONS_FILE, Predictions};
-use crate::run_dir::{Record, RunDir};
+use crate::run_dir::{Entry, Record, RunDir};
+use crate::verdict::verdict;
 use crate::{atomic, gallery, pages, plots};
 
 /// What a blob says made it.
@@ -31,6 +32,9 @@ const TEMPERATURE_IMAGES: usize = 200;
 /// What the end of a run measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
+    /// What the figures mean, in sentences.
+    #[serde(default)]
+    pub verdict: Vec<String>,
     /// Float and int8 on each split.
     pub comparison: Comparison,
     /// How the int8 model was chosen.
@@ -96,7 +100,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     };
     let Best { choice, model: quantised, plain, layers } = best;
 
-    let comparison = compare(&graph, &Model::parse(&plain.blob)?, &record.classes, images);
+    let comparison = compare(&graph, &Model::parse(&plain.blob)?, record, images);
     let hash = run.config_hash()?;
     let mut emitted = source.emit(&quantised, source.provenance(&comparison, &hash), choices.limits)?;
     if let Some(calibration) = choices.confidence.as_ref().and_then(abstention) {
@@ -104,6 +108,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     }
     let model = Model::parse(&emitted.blob)?;
     let report = Report {
+        verdict: verdict(record, &comparison, &run.epochs()?),
         comparison,
         quantisation: choice,
         calibration_images: calibration.len(),
@@ -166,17 +171,19 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Float and int8 predictions on the splits that have images, validation before test.
+/// Float and int8 predictions on the splits of a run that have images, validation before test.
 #[must_use]
-pub fn compare(graph: &Graph, model: &Model<'_>, labels: &[String], images: &Loaded) -> Comparison {
-    let splits = [("validation", &images.valid), ("test", &images.test)];
-    let split = |(name, images): (&str, &Images)| {
+pub fn compare(graph: &Graph, model: &Model<'_>, record: &Record, images: &Loaded) -> Comparison {
+    let splits = [("validation", &images.valid, &record.valid), ("test", &images.test, &record.test)];
+    let split = |(name, images, entries): (&str, &Images, &Vec<Entry>)| {
         let float = float_classes(&float_logits(graph, images));
         let int8 = int8_classes(&int8_outputs(model, images));
-        Split::new(name, labels.len(), &images.labels, &[("float", &float), ("int8", &int8)])
+        let groups: Vec<&str> = entries.iter().map(Entry::cluster).collect();
+        let engines: [(&str, &[usize]); 2] = [("float", &float), ("int8", &int8)];
+        Split::new(name, record.classes.len(), &images.labels, &groups, &engines)
     };
-    let splits = splits.into_iter().filter(|(_, images)| !images.is_empty()).map(split).collect();
-    Comparison { labels: labels.to_vec(), splits }
+    let splits = splits.into_iter().filter(|(_, images, _)| !images.is_empty()).map(split).collect();
+    Comparison { labels: record.classes.clone(), splits }
 }
 
 fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
@@ -207,7 +214,8 @@ impl Report {
     /// The report for people: tables of 100 columns.
     #[must_use]
     pub fn to_text(&self) -> String {
-        let mut text = self.comparison.to_text();
+        let mut text: String = self.verdict.iter().map(|sentence| format!("{sentence}\n")).collect();
+        text += &format!("\n{}", self.comparison.to_text());
         text += &format!("\nQuantisation: {} calibration images\n", self.calibration_images);
         text += &choice_text(&self.quantisation);
         self.notes.iter().for_each(|note| text += &format!("  note: {note}\n"));

@@ -21,7 +21,9 @@ pub mod export;
 pub mod faces;
 pub mod gallery;
 pub mod hexadecimal;
+pub mod hints;
 pub mod html;
+pub mod interrupt;
 pub mod kmeans;
 pub mod logistic;
 pub mod metrics;
@@ -37,5 +39,7 @@ pub mod run_dir;
 #[cfg(test)]
 mod samples;
 pub mod scores;
+pub mod seen;
 pub mod signing;
 pub mod training;
+pub mod verdict;

@@ -14,15 +14,31 @@ const READER_GONE: i32 = 141;
 
 fn main() -> ExitCode {
     end_quietly_without_reader();
+    #[cfg(unix)]
+    if let Err(error) = host_trainer::interrupt::watch() {
+        eprintln!("note: emulators may outlive this program when it is killed: {error}");
+    }
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     memory::keep_freed();
-    match host_trainer::commands::run(Cli::parse()) {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error),
+    };
+    match host_trainer::commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
+            host_trainer::interrupt::wait_when_leaving();
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Prints help, the version, or what is wrong with the command line. That is an error like others: 2 is for a missed bound.
+fn explain(error: &clap::Error) -> ExitCode {
+    // Nobody is left to tell where that fails.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// `println!` panics when standard output is a pipe that nobody reads any more, as after `| head`.

@@ -1,11 +1,14 @@
 //! What is counted about predictions: accuracy with its interval, the confusion matrix and what follows from it,
 //! agreement between two engines; and the rows of `metrics.csv`.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
+
+use crate::bootstrap;
 
 /// The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals.
 const Z: f64 = 1.959_963_984_540_054;
@@ -51,11 +54,73 @@ impl Share {
     }
 }
 
-/// Counts of images by true and predicted class.
+impl Share {
+    /// The share of the images that are `hit`, with an interval over groups where some group has several: `groups` names each
+    /// image's. Where all or none are hit, so are all or none in every drawing of groups, and the interval is Wilson's for as
+    /// many images as there are groups.
+    ///
+    /// # Panics
+    /// When the lists differ in length.
+    #[must_use]
+    pub fn over(hit: &[bool], groups: &[&str]) -> Self {
+        let share = Self::new(hit.iter().filter(|hit| **hit).count(), hit.len());
+        let distinct = groups.iter().collect::<BTreeSet<_>>().len();
+        let (low, high) = if distinct == groups.len() {
+            (share.low, share.high)
+        } else if share.count == 0 || share.count == share.total {
+            let share = Self::new(share.count.min(distinct), distinct);
+            (share.low, share.high)
+        } else {
+            let values: Vec<f64> = hit.iter().map(|&hit| f64::from(u8::from(hit))).collect();
+            let drawn = bootstrap::mean(groups, &values);
+            (drawn.low, drawn.high)
+        };
+        Self { low, high, ..share }
+    }
+}
+
+/// Counts of images by true and predicted class. As JSON, the number of classes and the entries that are not 0.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Entries", try_from = "Entries")]
 pub struct Confusion {
     /// `counts[truth][predicted]`, as many rows as columns.
     pub counts: Vec<Vec<usize>>,
+}
+
+/// A [`Confusion`] as it is written.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Entries {
+    /// What is not 0, each with its true and its predicted class.
+    Sparse { classes: usize, entries: Vec<(usize, usize, usize)> },
+    /// All rows, as earlier versions wrote them.
+    Dense { counts: Vec<Vec<usize>> },
+}
+
+impl From<Confusion> for Entries {
+    fn from(confusion: Confusion) -> Self {
+        Self::Sparse { classes: confusion.classes(), entries: confusion.entries().collect() }
+    }
+}
+
+impl TryFrom<Entries> for Confusion {
+    type Error = &'static str;
+
+    fn try_from(entries: Entries) -> Result<Self, Self::Error> {
+        let (classes, entries) = match entries {
+            Entries::Sparse { classes, entries } => (classes, entries),
+            Entries::Dense { counts } => {
+                let square = counts.iter().all(|row| row.len() == counts.len());
+                return if square { Ok(Self { counts }) } else { Err("the matrix is not square") };
+            }
+        };
+        let mut confusion = Self::new(classes);
+        for (truth, predicted, count) in entries {
+            let entry = confusion.counts.get_mut(truth).and_then(|row| row.get_mut(predicted));
+            *entry.ok_or("an entry is of no class")? = count;
+        }
+        Ok(confusion)
+    }
 }
 
 /// How well one class is found.
@@ -90,6 +155,22 @@ impl Confusion {
             confusion.counts[truth][predicted] += 1;
         }
         confusion
+    }
+
+    /// What is not 0: true class, predicted class, number of images.
+    pub fn entries(&self) -> impl Iterator<Item = (usize, usize, usize)> {
+        let rows = self.counts.iter().enumerate();
+        let all =
+            rows.flat_map(|(truth, row)| row.iter().enumerate().map(move |(class, &count)| (truth, class, count)));
+        all.filter(|&(_, _, count)| count > 0)
+    }
+
+    /// The entries of wrong predictions, those of most images first.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<(usize, usize, usize)> {
+        let mut wrong: Vec<_> = self.entries().filter(|(truth, predicted, _)| truth != predicted).collect();
+        wrong.sort_by_key(|&(truth, predicted, count)| (std::cmp::Reverse(count), truth, predicted));
+        wrong
     }
 
     /// Number of classes.

@@ -4,6 +4,7 @@
 //! hue from light to dark.
 
 mod confidence;
+mod pairs;
 
 use std::ops::Range;
 
@@ -31,6 +32,8 @@ const LABEL: u32 = 14;
 const CHARACTER: f64 = 0.64;
 /// Longest class name in a picture; longer ones are cut.
 const LONGEST_LABEL: usize = 24;
+/// Most classes whose matrix is drawn.
+const MOST_CLASSES: usize = 50;
 /// Up to this many epochs each is marked by a dot.
 const MOST_DOTS: usize = 40;
 
@@ -74,7 +77,8 @@ pub fn curves(epochs: &[Epoch]) -> anyhow::Result<String> {
     })
 }
 
-/// Draws a confusion matrix with its counts; the shade of a cell is its share of the row.
+/// Draws a confusion matrix with its counts; the shade of a cell is its share of the row. Of more than 50 classes, the pairs
+/// that are confused most.
 ///
 /// # Errors
 /// When there are not as many labels as classes.
@@ -85,6 +89,9 @@ pub fn confusion(title: &str, labels: &[String], confusion: &Confusion) -> anyho
         labels.len(),
         confusion.classes()
     );
+    if labels.len() > MOST_CLASSES {
+        return pairs::pairs(title, labels, confusion);
+    }
     let matrix = Matrix::new(title, labels, confusion);
     svg(title, matrix.size(), |canvas| matrix.draw(canvas))
 }

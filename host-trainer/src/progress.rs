@@ -1,4 +1,6 @@
-//! Progress bars on the standard error; nothing where that is not a terminal.
+//! Progress bars on the standard error; a line before what takes long where that is not a terminal.
+
+use std::io::IsTerminal;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -23,6 +25,7 @@ pub fn bar(len: usize, what: &str) -> ProgressBar {
 /// # Errors
 /// Those of [`Dataset::load`].
 pub fn load(dataset: &mut Dataset, input: &InputConfig, view: View) -> Result<Loaded> {
+    tell(dataset.train.len() + dataset.valid.len() + dataset.test.len(), "images");
     let bar = bar(0, "images");
     let loaded = dataset.load(input, view, &|done, all| show(&bar, done, all));
     bar.finish_and_clear();
@@ -39,10 +42,18 @@ pub fn load(dataset: &mut Dataset, input: &InputConfig, view: View) -> Result<Lo
 /// # Errors
 /// When a file cannot be decoded.
 pub fn load_training(dataset: &Dataset, input: &InputConfig) -> Result<Images> {
+    tell(dataset.train.len(), "training images");
     let bar = bar(0, "training images");
     let images = load_samples(&dataset.train, input, View::Rgb888, &|done, all| show(&bar, done, all));
     bar.finish_and_clear();
     images
+}
+
+/// Says what is read where no bar is shown.
+pub fn tell(count: usize, what: &str) {
+    if !std::io::stderr().is_terminal() {
+        eprintln!("reading {count} {what}");
+    }
 }
 
 fn show(bar: &ProgressBar, done: usize, all: usize) {

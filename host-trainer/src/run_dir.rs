@@ -1,18 +1,29 @@
 //! The files of a training run, and what it remembers about its images.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use model_compiler::graph::Graph;
 use model_compiler::quantise::calibrate::Calibrated;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, Normalization};
-use crate::dataset::{ChannelStatistics, Dataset, Loaded, Sample};
+use crate::dataset::{ChannelStatistics, Dataset, Loaded, Sample, listed};
 use crate::hexadecimal::hexadecimal;
+use crate::hints::quoted;
 use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
 use crate::{atomic, metrics};
+
+/// Name of the record's file.
+pub const RECORD_FILE: &str = "dataset.json";
+/// Name of the file that is locked while something writes to the folder.
+const LOCK_FILE: &str = "run.lock";
+
+/// Keeps others from writing to a run folder; the system ends it with the process, however that ends.
+#[derive(Debug)]
+pub struct Claim(#[expect(dead_code, reason = "the lock ends when the file is closed")] File);
 
 /// A folder that `train` makes.
 #[derive(Clone, Debug)]
@@ -43,13 +54,27 @@ impl RunDir {
         self.file("model.blob")
     }
 
-    /// Makes the folder and its parents.
+    /// Makes the folder and its parents where they are missing, and keeps others from writing there as long as the claim
+    /// lives.
     ///
     /// # Errors
-    /// When it cannot be made.
-    pub fn create(&self) -> Result<()> {
-        let why = || format!("cannot make the run folder {}: choose another place with `--out`", self.0.display());
-        std::fs::create_dir_all(&self.0).with_context(why)
+    /// When it cannot be made, or another process or thread has claimed it.
+    pub fn claim(&self) -> Result<Claim> {
+        let shown = self.0.display();
+        let why = || format!("cannot make the run folder {shown}: choose another place with `--out`");
+        std::fs::create_dir_all(&self.0).with_context(why)?;
+        let file = File::create(self.file(LOCK_FILE)).with_context(why)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Claim(file)),
+            Err(TryLockError::WouldBlock) => {
+                bail!("another process is writing to {shown}: wait for its end, or choose another place with `--out`")
+            }
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) => {
+                eprintln!("note: {shown} cannot be locked ({error}): see that nothing else writes to it");
+                Ok(Claim(file))
+            }
+        }
     }
 
     /// The configuration of the run.
@@ -82,7 +107,8 @@ impl RunDir {
         );
         ensure!(
             path.exists(),
-            "{shown} holds no trained network: finish the run by `host-trainer train --resume {shown}`"
+            "{shown} holds no trained network: finish the run by `host-trainer train --resume {}`",
+            quoted(&self.0)
         );
         let shown = path.display();
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read the float graph {shown}"))?;
@@ -115,9 +141,7 @@ impl RunDir {
     /// # Errors
     /// When the folder holds no run.
     pub fn record(&self) -> Result<Record> {
-        let path = self.file("dataset.json");
-        let text = std::fs::read_to_string(&path).with_context(|| self.no_run())?;
-        serde_json::from_str(&text).with_context(|| format!("{} is damaged: train again", path.display()))
+        Record::load(&self.file(RECORD_FILE)).with_context(|| self.no_run())
     }
 
     /// Remembers the images.
@@ -125,7 +149,7 @@ impl RunDir {
     /// # Errors
     /// When the file cannot be written.
     pub fn save_record(&self, record: &Record) -> Result<()> {
-        atomic::write(&self.file("dataset.json"), serde_json::to_string_pretty(record)?.as_bytes())
+        atomic::write(&self.file(RECORD_FILE), serde_json::to_string_pretty(record)?.as_bytes())
     }
 
     fn no_run(&self) -> String {
@@ -162,6 +186,17 @@ pub struct Entry {
     /// Images of one group show the same photograph.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub group: Option<String>,
+    /// SHA-256 of the file, in hexadecimal; none in records of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digest: Option<String>,
+}
+
+impl Entry {
+    /// Name of what is drawn independently: the group, or the image where it has none.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.group.as_deref().unwrap_or(&self.name)
+    }
 }
 
 impl Record {
@@ -170,20 +205,36 @@ impl Record {
     /// # Errors
     /// When the folder's absolute path cannot be found.
     pub fn new(dataset: &Dataset, loaded: &Loaded) -> Result<Self> {
-        let entries = |samples: &[Sample]| {
-            let entry = |s: &Sample| Entry { name: s.name.clone(), label: s.label, group: s.group.clone() };
-            samples.iter().map(entry).collect()
+        let entries = |samples: &[Sample], digests: &[String]| {
+            let entry = |(s, digest): (&Sample, &String)| Entry {
+                name: s.name.clone(),
+                label: s.label,
+                group: s.group.clone(),
+                digest: Some(digest.clone()),
+            };
+            samples.iter().zip(digests).map(entry).collect()
         };
+        let [train, valid, test] = &loaded.digests;
         let root = std::path::absolute(&dataset.root);
         Ok(Self {
             root: root.with_context(|| format!("cannot find {}", dataset.root.display()))?,
             classes: dataset.classes.clone(),
             hash: loaded.hash.clone(),
             statistics: loaded.train.statistics(),
-            train: entries(&dataset.train),
-            valid: entries(&dataset.valid),
-            test: entries(&dataset.test),
+            train: entries(&dataset.train, train),
+            valid: entries(&dataset.valid, valid),
+            test: entries(&dataset.test, test),
         })
+    }
+
+    /// Reads a record's file.
+    ///
+    /// # Errors
+    /// When it is missing or damaged.
+    pub fn load(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {shown}"))?;
+        serde_json::from_str(&text).with_context(|| format!("{shown} is damaged: train again"))
     }
 
     /// The images again, below `root`.
@@ -202,14 +253,31 @@ impl Record {
         Dataset::from_samples(root, self.classes.clone(), splits)
     }
 
-    /// Refuses images that are not those of the run.
+    /// The images of [`Record::dataset`] below `root` have been read: refuses them when they are not those of the run.
     ///
     /// # Errors
-    /// When names or contents differ.
-    pub fn check_same(&self, images: &Loaded) -> Result<()> {
-        let root = self.root.display();
-        ensure!(images.hash == self.hash, "the images in {root} have changed since the run began: train again");
+    /// When contents differ; names the images.
+    pub fn check_same(&self, root: &Path, images: &Loaded) -> Result<()> {
+        let entries = [&self.train, &self.valid, &self.test].into_iter().flatten();
+        let read = entries.zip(images.digests.iter().flatten());
+        let changed = read.filter(|(entry, read)| entry.digest.as_ref().is_some_and(|digest| digest != *read));
+        let changed: Vec<&str> = changed.map(|(entry, _)| entry.name.as_str()).collect();
+        let named = if changed.is_empty() { String::new() } else { format!(" ({})", listed(&changed)) };
+        ensure!(
+            images.hash == self.hash,
+            "images in {} have changed since the run began{named}: restore them, or train again",
+            root.display()
+        );
         Ok(())
+    }
+
+    /// The same record for images that lie below `root` now.
+    ///
+    /// # Errors
+    /// When the folder's absolute path cannot be found.
+    pub fn moved(self, root: &Path) -> Result<Self> {
+        let root = std::path::absolute(root).with_context(|| format!("cannot find {}", root.display()))?;
+        Ok(Self { root, ..self })
     }
 
     /// Mean and standard deviation by which the network's pixels are normalised: the configuration's, or else those of

@@ -47,6 +47,6 @@ pub use inference::{Costs, infer, load_frame};
 pub use no_std_infer::Decision;
 pub use serve::{Buffers, Device, Loaded, Memory, Server};
 pub use signature::{Anyone, Owner, Trust, verify};
-pub use slots::{Idle, RECORD_SPACE, Record, SlotPair};
+pub use slots::{Idle, RECORD_LEN, RECORD_SPACE, Record, SlotPair};
 pub use smooth::{Average, SHIFT_MAX, Smoother};
 pub use update::{PIECE, Updater};

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::BOUND_MISSED;
 use crate::budget::{Budget, measure};
 use crate::comparison::text_table;
 use crate::device::cycles::DISCLAIMER;
@@ -36,7 +37,7 @@ pub(super) fn run(args: &BudgetArgs) -> Result<ExitCode> {
         print(&budgets);
     }
     let silent = budgets.iter().all(|budget| budget.formatting.is_empty());
-    Ok(if silent { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if silent { ExitCode::SUCCESS } else { BOUND_MISSED.into() })
 }
 
 fn print(budgets: &[Budget]) {

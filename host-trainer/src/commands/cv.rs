@@ -7,11 +7,12 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use super::{ComputeArgs, GroupArgs, train};
+use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
 use crate::confidence::{Confidence, WANTED};
 use crate::config::Config;
 use crate::cross_validation::{CvDir, Plan};
 use crate::dataset::{Dataset, Options};
+use crate::hints::quoted;
 use crate::predictions::Predictions;
 use crate::scores::Scores;
 use crate::{atomic, pages, training};
@@ -52,9 +53,14 @@ pub(super) fn run(args: &CvArgs) -> Result<ExitCode> {
     if let Some(dir) = &args.collect {
         return collect(&CvDir::new(dir), args.json);
     }
+    args.compute.threads.run(|| folds(args))
+}
+
+fn folds(args: &CvArgs) -> Result<ExitCode> {
     let compute = args.compute.options(false)?;
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let out = args.out.as_deref().context("`--out CV_DIR` is missing")?;
+    refuse_among_pictures(data, out)?;
     let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
     config.model.start_from(args.pretrained.as_deref());
     let options =
@@ -71,7 +77,7 @@ pub(super) fn run(args: &CvArgs) -> Result<ExitCode> {
     if args.fold.is_none() {
         return collect(&dir, args.json);
     }
-    println!("when all {} folds are there:  cargo run -- cv --collect {}", plan.folds, out.display());
+    println!("when all {} folds are there:  cargo run -- cv --collect {}", plan.folds, quoted(out));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,12 +7,11 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 
+use super::ThreadArgs;
 use crate::copies::{Report, find, page, samples};
-use crate::dataset::{BadFiles, Dataset, GROUPS_FILE};
+use crate::dataset::{BadFiles, COPIES_FILE, Dataset, GROUPS_FILE};
+use crate::hints::quoted;
 use crate::{atomic, progress};
-
-/// Name of the page.
-const PAGE_FILE: &str = "copies.html";
 
 #[derive(Debug, Args)]
 pub(super) struct DataArgs {
@@ -44,9 +43,8 @@ struct CheckArgs {
     /// Go on without files that cannot be read.
     #[arg(long)]
     skip_bad: bool,
-    /// Threads; 0 is one for each core. The result does not depend on it.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
+    #[command(flatten)]
+    threads: ThreadArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -54,13 +52,13 @@ struct CheckArgs {
 
 pub(super) fn run(args: &DataArgs) -> Result<ExitCode> {
     let DataCommand::Check(args) = &args.command;
-    rayon::ThreadPoolBuilder::new().num_threads(args.threads).build()?.install(|| check(args))
+    args.threads.run(|| check(args))
 }
 
 fn check(args: &CheckArgs) -> Result<ExitCode> {
     let mut dataset = Dataset::list(&args.data, args.against.as_deref())?;
     let out = args.out.as_ref().unwrap_or(&dataset.root).clone();
-    let (groups_file, page_file) = (out.join(GROUPS_FILE), out.join(PAGE_FILE));
+    let (groups_file, page_file) = (out.join(GROUPS_FILE), out.join(COPIES_FILE));
     ensure!(
         args.overwrite || !groups_file.exists(),
         "{} is there already and may hold corrections of yours: pass `--overwrite` to lose them, or `--out DIR` for \
@@ -70,6 +68,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;
 
     let mut files: Vec<PathBuf> = samples(&dataset).into_iter().map(|(_, sample)| sample.path.clone()).collect();
+    progress::tell(files.len(), "pictures");
     let bar = progress::bar(files.len(), "pictures");
     let found = find(&files, &|done, _| bar.set_position(done as u64));
     bar.finish_and_clear();
@@ -94,7 +93,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
     } else {
         dataset.notes.iter().for_each(|note| eprintln!("note: {note}"));
         print!("{}", report.to_text());
-        println!("See them:  {}", page_file.display());
+        println!("See them:  {}", quoted(&page_file));
         println!("`train` keeps the groups of {} on one side of the split", groups_file.display());
     }
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::BOUND_MISSED;
 use crate::boards::{Estimate, named};
 use crate::comparison::text_table;
 use crate::device::Core;
@@ -39,7 +40,7 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode> {
         print(&estimates);
     }
     let fits = args.board.is_empty() || estimates.iter().all(|estimate| estimate.fits);
-    Ok(if fits { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if fits { ExitCode::SUCCESS } else { BOUND_MISSED.into() })
 }
 
 fn print(estimates: &[Estimate]) {

@@ -10,10 +10,12 @@ use serde::Serialize;
 
 use super::ImageArgs;
 use crate::comparison::{Comparison, Split};
-use crate::dataset::{Dataset, Images};
+use crate::config::InputConfig;
+use crate::dataset::{Dataset, Loaded};
 use crate::evaluate::{Int8Output, class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
 use crate::metrics::Share;
-use crate::progress;
+use crate::run_dir::{RECORD_FILE, Record};
+use crate::{progress, seen};
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {
@@ -50,14 +52,21 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let input = input_config(&model, &args.blob)?;
     let labels = class_names(&model);
     let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
-    let loaded = progress::load(&mut dataset, &input, args.images.view)?;
+    dataset.take_groups(&args.images.data)?;
+    let (loaded, unseen) = load(args, &model, &mut dataset, &input)?;
     let mut comparison = Comparison { labels, splits: Vec::new() };
     let mut answers = Vec::new();
-    for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
+    for ((name, images), groups) in
+        loaded.splits().zip(dataset.clusters()).filter(|((_, images), _)| !images.is_empty())
+    {
+        let name = if name == "test" { unseen } else { name };
         let outputs = int8_outputs(&model, images);
         let classes = int8_classes(&outputs);
-        answers.extend(Answers::new(&model, name, images, &outputs));
-        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &[("int8", &classes)]));
+        if model.calibration().is_some() {
+            answers.push(Answers::new(name, &images.labels, &groups, &outputs));
+        }
+        let engines = [("int8", &classes[..])];
+        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &groups, &engines));
     }
     let evaluation = Evaluation { comparison, answers };
     if args.json {
@@ -71,13 +80,42 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Reads the images, and puts those that the model was made from on the sides of its run where these are known. Images of
+/// an unsplit folder that are all of these, in no known split, are given the name `all` in place of `test`.
+fn load(
+    args: &EvalArgs,
+    model: &Model<'_>,
+    dataset: &mut Dataset,
+    input: &InputConfig,
+) -> Result<(Loaded, &'static str)> {
+    let of_model = model.info().provenance.dataset;
+    let record = Record::beside(&args.blob, of_model)?;
+    record.iter().for_each(|record| record.expect(dataset));
+    let loaded = progress::load(dataset, input, args.images.view)?;
+    if let Some(record) = record {
+        let loaded = record.sort(dataset, loaded)?;
+        seen::note(&loaded).iter().for_each(|note| eprintln!("note: {note}"));
+        return Ok((loaded, "test"));
+    }
+    if loaded.hash != of_model || !loaded.train.is_empty() {
+        return Ok((loaded, "test"));
+    }
+    eprintln!(
+        "note: the model was made from these images; which of them it was trained on is not known without the {RECORD_FILE} \
+         of its run beside it, so that the figures flatter"
+    );
+    Ok((loaded, "all"))
+}
+
 impl Answers {
-    /// Counts, where the model need not answer.
-    fn new(model: &Model<'_>, split: &'static str, images: &Images, outputs: &[Int8Output]) -> Option<Self> {
-        model.calibration()?;
-        let answered = outputs.iter().filter(|output| output.decision.is_some()).count();
-        let pairs = outputs.iter().zip(&images.labels);
-        let right = pairs.filter(|(output, label)| output.decision == Some(**label)).count();
-        Some(Self { split, answered: Share::new(answered, images.len()), right: Share::new(right, answered) })
+    fn new(split: &'static str, labels: &[usize], groups: &[&str], outputs: &[Int8Output]) -> Self {
+        let answered: Vec<bool> = outputs.iter().map(|output| output.decision.is_some()).collect();
+        let of_answers = outputs
+            .iter()
+            .zip(labels)
+            .zip(groups)
+            .filter_map(|((output, label), group)| output.decision.map(|decision| (decision == *label, *group)));
+        let (right, of): (Vec<bool>, Vec<&str>) = of_answers.unzip();
+        Self { split, answered: Share::over(&answered, groups), right: Share::over(&right, &of) }
     }
 }

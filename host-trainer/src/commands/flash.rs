@@ -40,6 +40,7 @@ struct Outcome {
 pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
+    args.link.create_flash()?;
     let transport = args.link.transport(&blob)?;
     let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
     let mut device = Device::open(transport, Patience::default())?;

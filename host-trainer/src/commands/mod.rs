@@ -30,6 +30,7 @@ use anyhow::{Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use model_compiler::blob::emit::Limits;
+use no_std_infer::format::{Section, arena_len, section};
 
 use crate::dataset::{Grouping, View};
 use crate::training::{self, DeviceKind};
@@ -108,12 +109,33 @@ fn refuse_overwriting(read: &Path, written: &Path, option: &str) -> Result<()> {
     Ok(())
 }
 
+/// Refuses to put a run among the pictures, where its folder would be a class.
+fn refuse_among_pictures(data: &Path, out: &Path) -> Result<()> {
+    let absolute = |path: &Path| {
+        path.ancestors().find_map(|folder| {
+            let rest = path.strip_prefix(folder).ok()?;
+            Some(folder.canonicalize().ok()?.join(rest))
+        })
+    };
+    let inside = absolute(data).zip(absolute(out)).is_some_and(|(data, out)| out.starts_with(data));
+    ensure!(
+        !inside,
+        "--out {} lies in the pictures of {}, where it would be taken for a class: choose a folder outside",
+        out.display(),
+        data.display()
+    );
+    Ok(())
+}
+
 /// Whether two paths lead to one file or folder that exists.
 fn is_same(a: &Path, b: &Path) -> bool {
     a.canonicalize().ok().zip(b.canonicalize().ok()).is_some_and(|(a, b)| a == b)
 }
 
-/// Does what the command line says. The exit code is a failure when a bound is missed.
+/// Exit code of a command that did what it was asked and found a bound missed; an error gives 1.
+pub const BOUND_MISSED: u8 = 2;
+
+/// Does what the command line says. The exit code is [`BOUND_MISSED`] when a bound is missed.
 ///
 /// # Errors
 /// When it cannot be done.
@@ -164,6 +186,23 @@ impl LimitArgs {
             arena: self.ram_budget.map(|kib| kib.saturating_mul(1024)),
         }
     }
+
+    /// Says on the standard error which budget a blob exceeds; gives the exit code. A budget of 0 asks for the least.
+    fn verdict(&self, blob: &[u8]) -> ExitCode {
+        let kib = |bytes: usize| bytes as f64 / 1024.0;
+        let mut sections = Section::table(blob).into_iter().flatten();
+        let weights = sections.find(|entry| entry.id == section::WEIGHTS).and_then(|entry| entry.bytes(blob));
+        let weights = weights.map_or(0, <[u8]>::len);
+        let budgets =
+            [("--flash-budget", self.flash_budget, weights), ("--ram-budget", self.ram_budget, arena_len(blob))];
+        let missed = budgets.into_iter().filter_map(|(option, budget, bytes)| {
+            let budget = budget.filter(|&budget| budget > 0 && kib(bytes) > f64::from(budget))?;
+            Some(format!("error: {option} {budget} is missed: the least found is {bytes} bytes, {:.1} KiB", kib(bytes)))
+        });
+        let missed: Vec<String> = missed.collect();
+        missed.iter().for_each(|missed| eprintln!("{missed}"));
+        if missed.is_empty() { ExitCode::SUCCESS } else { BOUND_MISSED.into() }
+    }
 }
 
 /// Which images are copies of one photograph.
@@ -191,16 +230,35 @@ struct ComputeArgs {
     /// What computes.
     #[arg(long, value_enum, default_value = "flex")]
     device: DeviceKind,
-    /// Threads; 0 is one for each core. The result does not depend on it.
+    #[command(flatten)]
+    threads: ThreadArgs,
+}
+
+/// How many threads compute.
+#[derive(Clone, Copy, Debug, Args)]
+struct ThreadArgs {
+    /// Threads, at most four for each core; 0 is one for each core. The result does not depend on it.
     #[arg(long, default_value_t = 0)]
     threads: usize,
+}
+
+impl ThreadArgs {
+    fn count(self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.threads.min(4 * cores)
+    }
+
+    /// Runs something on these threads.
+    fn run<T: Send>(self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        rayon::ThreadPoolBuilder::new().num_threads(self.count()).build()?.install(work)
+    }
 }
 
 impl ComputeArgs {
     /// What is asked for; refused before any image is read where the device cannot be opened.
     fn options(&self, resume: bool) -> Result<training::Options> {
         self.device.open()?;
-        Ok(training::Options { device: self.device, threads: self.threads, resume })
+        Ok(training::Options { device: self.device, threads: self.threads.count(), resume })
     }
 }
 

@@ -8,7 +8,7 @@ use clap::Args;
 use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr};
 use serde::Serialize;
 
-use super::{ImageArgs, is_same};
+use super::{BOUND_MISSED, ImageArgs};
 use crate::comparison::{Comparison, Split};
 use crate::dataset::{Dataset, Images};
 use crate::device::{Device, DeviceParity, Faulty, Link};
@@ -16,6 +16,7 @@ use crate::evaluate::{
     Int8Output, class_names, float_classes, float_logits, input_config, int8_classes, int8_outputs, parse, read_blob,
 };
 use crate::export::layers_text;
+use crate::hints::quoted;
 use crate::progress;
 use crate::run_dir::RunDir;
 
@@ -61,25 +62,31 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let shown = args.run_dir.display();
     ensure!(
         run.blob().exists(),
-        "{shown} holds no model.blob: finish the run by `host-trainer train --resume {shown}`, or quantise it by \
-         `host-trainer quantize {shown}`"
+        "{shown} holds no model.blob: finish the run by `host-trainer train --resume {0}`, or quantise it by \
+         `host-trainer quantize {0}`",
+        quoted(run.path())
     );
     let blob = read_blob(&run.blob())?;
     let model = parse(&blob, &run.blob())?;
     let input = input_config(&model, &run.blob())?;
     let labels = class_names(&model);
-    let mut dataset = dataset(&run, args, &labels)?;
+    let record = run.record()?;
+    let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
+    record.expect(&mut dataset);
     if let Some(limit) = args.limit {
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             thin(split, limit);
         }
     }
     let loaded = progress::load(&mut dataset, &input, args.images.view)?;
+    let loaded = record.sort(&mut dataset, loaded)?;
     let mut device = connect(args, &blob)?;
 
     let mut comparison = Comparison { labels, splits: Vec::new() };
     let (mut inputs, mut same) = (Vec::new(), 0);
-    for (name, images) in loaded.splits().filter(|(_, images)| !images.is_empty()) {
+    for ((name, images), groups) in
+        loaded.splits().zip(dataset.clusters()).filter(|((_, images), _)| !images.is_empty())
+    {
         let float = float_classes(&float_logits(&graph, images));
         let outputs = int8_outputs(&model, images);
         let host = int8_classes(&outputs);
@@ -87,7 +94,7 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
         let mut engines = vec![("float", &float[..]), ("int8", &host[..])];
         let on_device = device.as_mut().map(|on| run_on_device(on, images, &outputs)).transpose()?;
         engines.extend(on_device.as_ref().map(|classes| ("device", &classes[..])));
-        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &engines));
+        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &groups, &engines));
         inputs.extend((0..images.len()).map(|index| images.input(index)));
     }
     let parity = Parity {
@@ -120,17 +127,6 @@ fn connect(args: &ParityArgs, blob: &[u8]) -> Result<Option<OnDevice>> {
     Ok(Some((device, parity)))
 }
 
-/// The images; those that the run was trained on in the splits of the run, so that none counts as unseen that is not.
-fn dataset(run: &RunDir, args: &ParityArgs, labels: &[String]) -> Result<Dataset> {
-    let record = run.record()?;
-    let data = &args.images.data;
-    if is_same(data, &record.root) {
-        Ok(record.dataset(data))
-    } else {
-        Dataset::open_for(data, labels, args.images.skip_bad)
-    }
-}
-
 /// Keeps at most `limit` elements, spread over all.
 fn thin<T>(items: &mut Vec<T>, limit: usize) {
     let len = items.len();
@@ -146,6 +142,7 @@ fn thin<T>(items: &mut Vec<T>, limit: usize) {
 
 /// Runs the images on the device; gives its classes.
 fn run_on_device((device, parity): &mut OnDevice, images: &Images, expected: &[Int8Output]) -> Result<Vec<usize>> {
+    progress::tell(images.len(), "answers of the device");
     let bar = progress::bar(images.len(), "images on the device");
     let classes = expected.iter().enumerate().map(|(index, expected)| {
         bar.inc(1);
@@ -170,11 +167,11 @@ impl Parity {
         let mut code = ExitCode::SUCCESS;
         if let Some(bound) = min_agreement.filter(|bound| self.agreement * 100.0 < *bound) {
             eprintln!("error: float and int8 agree on fewer than {bound} of 100 images");
-            code = ExitCode::FAILURE;
+            code = BOUND_MISSED.into();
         }
         if self.device.as_ref().is_some_and(|device| device.differing_bytes > 0) {
             eprintln!("error: the device's bytes differ from the host's");
-            code = ExitCode::FAILURE;
+            code = BOUND_MISSED.into();
         }
         code
     }

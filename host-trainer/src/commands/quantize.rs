@@ -11,7 +11,8 @@ use super::{LimitArgs, named};
 use crate::confidence::{Confidence, WANTED};
 use crate::config::Config;
 use crate::cross_validation::CvDir;
-use crate::dataset::{Loaded, View};
+use crate::dataset::{Dataset, Loaded, View};
+use crate::evaluate::read_blob;
 use crate::export::{Choices, export};
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
@@ -50,9 +51,13 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let run = RunDir::new(&args.run_dir);
     let config = run.config()?;
     let record = run.record()?;
-    let root = args.data.as_deref().unwrap_or(&record.root);
+    let root = args.data.as_deref().map_or_else(|| Ok(record.root.clone()), Dataset::root)?;
     ensure!(root.is_dir(), "there is no folder {}: say with --data where the run's images are now", root.display());
-    let images: Loaded = progress::load(&mut record.dataset(root), &config.input, View::Rgb888)?;
+    let _claim = run.claim()?;
+    let images: Loaded = progress::load(&mut record.dataset(&root), &config.input, View::Rgb888)?;
+    record.check_same(&root, &images)?;
+    let record = record.moved(&root)?;
+    run.save_record(&record)?;
     let choices = Choices {
         method: args.method.or(config.quantize.method),
         limits: args.limits.limits(),
@@ -65,7 +70,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
         print!("{}", report.to_text());
         println!("\nwrote {}", run.blob().display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(args.limits.verdict(&read_blob(&run.blob())?))
 }
 
 /// What the cross-validation says about the probabilities, where one is given.
@@ -75,10 +80,13 @@ fn confidence(args: &QuantizeArgs, config: &Config, record: &Record) -> Result<O
     ensure!((0.0..=1.0).contains(&wanted), "--answers-right {} is not in 0 to 100", args.answers_right);
     let (plan, predictions) = CvDir::new(dir).join()?;
     let (run, shown) = (args.run_dir.display(), dir.display());
+    let changes = plan.config()?.changes(config);
+    let same = changes.is_empty() && plan.classes == record.classes;
+    let differing = if changes.is_empty() { "the classes".to_owned() } else { changes.join(", ") };
     ensure!(
-        plan.has(config)? && plan.classes == record.classes,
+        same,
         "{shown} cross-validated other classes or another configuration than {run} was trained with, so it says nothing \
-         about its probabilities: run `cv` with {run}/config.toml"
+         about its probabilities: run `cv` with {run}/config.toml (what differs: {differing})"
     );
     Confidence::new(&predictions, wanted).with_context(|| format!("{shown} cannot be used for calibration")).map(Some)
 }

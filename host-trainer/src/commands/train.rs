@@ -6,17 +6,20 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use super::{ComputeArgs, GroupArgs};
+use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, Normalization};
 use crate::dataset::{Dataset, Images, Loaded, Options, View};
 use crate::export::{Choices, Report, export};
+use crate::hints::quoted;
+use crate::interrupt::Hint;
 use crate::progress;
 use crate::run_dir::{Record, RunDir};
 use crate::training::{self, Console, Labelled, Source, TrainingData, train};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    /// Folder of images: `train`, `valid` and `test` folders of class folders, or class folders alone.
+    /// Folder of images: `train`, `valid` and `test` folders of class folders, or class folders alone. With `--resume`, where
+    /// the run's images are now.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
     /// Configuration; without it every entry has its default.
@@ -34,14 +37,14 @@ pub(super) struct TrainArgs {
     /// a float `.tflite` file with the same convolutions in the same order.
     #[arg(long, value_name = "FILE")]
     pretrained: Option<PathBuf>,
-    /// Go on without files that cannot be read.
+    /// Go on without files that cannot be read. A run that is resumed stays without those that it left out.
     #[arg(long)]
     skip_bad: bool,
     /// Go on with a run that was interrupted, from its last epoch.
     #[arg(
         long,
         value_name = "RUN_DIR",
-        conflicts_with_all = ["data", "config", "out", "groups", "allow_leak", "pretrained", "skip_bad"]
+        conflicts_with_all = ["config", "out", "groups", "allow_leak", "pretrained"]
     )]
     resume: Option<PathBuf>,
     #[command(flatten)]
@@ -49,11 +52,19 @@ pub(super) struct TrainArgs {
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
+    args.compute.threads.run(|| train_or_go_on(args))
+}
+
+fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
     let compute = args.compute.options(args.resume.is_some())?;
     let (run, report) = match &args.resume {
         Some(run_dir) => {
             let run = RunDir::new(run_dir);
-            let report = go_on(&run, &run.record()?.root, compute)?;
+            let root = match &args.data {
+                Some(data) => Dataset::root(data)?,
+                None => run.record()?.root,
+            };
+            let report = go_on(&run, &root, compute)?;
             (run, report)
         }
         None => start(args, compute)?,
@@ -63,7 +74,7 @@ pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
         "\nThe run is in {}: report.html, model.blob, report.json, predictions.csv, metrics.csv, and pictures",
         run.path().display()
     );
-    println!("See what is in the blob:  cargo run -- inspect {}", run.blob().display());
+    println!("See what is in the blob:  cargo run -- inspect {}", quoted(&run.blob()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -72,6 +83,7 @@ fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report
     let run = RunDir::new(args.out.as_deref().context("`--out RUN_DIR` is missing")?);
     let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
     config.model.start_from(args.pretrained.as_deref());
+    refuse_among_pictures(data, run.path())?;
     let options = Options {
         data: config.data.clone(),
         seed: config.seed,
@@ -124,10 +136,11 @@ pub(super) fn train_new(
     mut dataset: Dataset,
     compute: training::Options,
 ) -> Result<Report> {
+    training::check_new(run.path())?;
     let pictures = Pictures::read(&mut dataset, config)?;
     let record = Record::new(&dataset, &pictures.all)?;
+    let _claim = run.claim()?;
     training::check_new(run.path())?;
-    run.create()?;
     run.save_record(&record)?;
     train_and_export(run, config, &record, &pictures, compute)
 }
@@ -136,8 +149,11 @@ pub(super) fn train_new(
 pub(super) fn go_on(run: &RunDir, root: &Path, compute: training::Options) -> Result<Report> {
     let config = run.config()?;
     let record = run.record()?;
+    let _claim = run.claim()?;
     let pictures = Pictures::read(&mut record.dataset(root), &config)?;
-    record.check_same(&pictures.all)?;
+    record.check_same(root, &pictures.all)?;
+    let record = record.moved(root)?;
+    run.save_record(&record)?;
     train_and_export(run, &config, &record, &pictures, compute)
 }
 
@@ -158,6 +174,7 @@ fn train_and_export(
         compute.device.describe()?
     );
     let data = pictures.training_data(config, record);
+    let _hint = Hint::new(format!("go on by: host-trainer train --resume {}", quoted(run.path())));
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
     eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
     export(run, config, record, images, &Choices { method: config.quantize.method, ..Choices::default() })

@@ -1,5 +1,6 @@
 //! The training configuration: one TOML file, every entry optional, unknown entries refused.
 
+mod difference;
 mod model;
 mod train;
 mod validate;

@@ -8,10 +8,12 @@ use anyhow::{Context, Result, bail, ensure};
 use model_compiler::graph::Shape;
 
 use super::{
-    AugmentConfig, AwareConfig, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, InputConfig,
-    KmeansConfig, Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
+    AugmentConfig, AwareConfig, Block, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig,
+    InputConfig, KmeansConfig, ModelConfig, Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
 };
 
+/// Most channels of a layer: MobileNetV1's four times wider.
+const MAX_WIDTH: usize = 4096;
 /// Largest width and height of the network's input in pixels.
 const MAX_INPUT: u16 = 1024;
 
@@ -40,7 +42,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Checks every entry but the model's blocks, whose shapes are checked when the network is built.
+    /// Checks every entry but how the model's blocks fit together, which is checked when the network is built.
     ///
     /// # Errors
     /// The first entry out of range, with its value and the range.
@@ -50,6 +52,7 @@ impl Config {
         self.normalization.as_ref().map_or(Ok(()), Normalization::validate)?;
         self.augment.validate()?;
         self.train.validate()?;
+        self.model.validate()?;
         if let Some(kmeans) = &self.model.kmeans {
             kmeans.validate()?;
             ensure!(
@@ -186,6 +189,26 @@ impl KmeansConfig {
         check("model.kmeans.iterations", &self.iterations, 1..=1000, "1 to 1000")?;
         check("model.kmeans.regularization", &self.regularization, 1e-9..=1e3, "1e-9 to 1000")?;
         check("model.kmeans.threshold", &self.threshold, -100.0..=100.0, "-100 to 100")
+    }
+}
+
+impl ModelConfig {
+    /// Checks how wide each layer is.
+    ///
+    /// # Errors
+    /// No channel, or more than 4096.
+    pub fn validate(&self) -> Result<()> {
+        for block in self.features.iter().flatten() {
+            if let Block::Conv { channels, .. } | Block::Separable { channels, .. } | Block::Residual { channels, .. } =
+                block
+            {
+                check("model.features.channels", channels, 1..=MAX_WIDTH, "1 to 4096")?;
+            }
+        }
+        for width in self.head.iter().flat_map(|head| &head.hidden) {
+            check("model.head.hidden", width, 1..=MAX_WIDTH, "numbers of 1 to 4096")?;
+        }
+        Ok(())
     }
 }
 

@@ -26,6 +26,7 @@ type Section = (&'static str, &'static str, fn(&Group) -> bool);
 pub fn page(title: &str, report: &Report, files: &[PathBuf]) -> Result<String> {
     let rows: Vec<_> = report.counts().into_iter().map(|(name, n)| vec![name.to_owned(), n.to_string()]).collect();
     let mut body = html::table(&["", ""], &rows);
+    report.findings.iter().for_each(|finding| body += &format!("<p class=\"bad\">{}</p>\n", escape(finding)));
     if let Some(score) = report.against {
         body += &format!(
             "<p>Against the groups given: pairwise recall {:.4}, precision {:.4}.</p>\n",

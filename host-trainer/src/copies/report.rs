@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{Link, Score, groups, score};
-use crate::dataset::{Dataset, Sample};
+use crate::dataset::{COPIES_FILE, Dataset, Sample, listed};
 
 /// One picture of the folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,6 +57,31 @@ pub struct Report {
     pub groups: Vec<Group>,
     /// How well they agree with the groups that were known: [`Score`] of the pictures that have a known group.
     pub against: Option<Score>,
+    /// What is probably wrong with the groups, and what to do about it, a sentence each.
+    pub findings: Vec<String>,
+}
+
+/// What to say of a group that holds half of all pictures or more, or of a class with several: then hardly anything can be
+/// split.
+fn most(group: &Group, dataset: &Dataset) -> Option<String> {
+    let samples = samples(dataset);
+    let of_class = |class: &str| samples.iter().filter(|(_, sample)| dataset.classes[sample.label] == class).count();
+    let mut inside: BTreeMap<&str, usize> = BTreeMap::new();
+    group.pictures.iter().for_each(|picture| *inside.entry(&picture.label).or_default() += 1);
+    let (all, size) = (samples.len(), group.pictures.len());
+    let classes = inside.into_iter().map(|(class, count)| (class, count, of_class(class)));
+    let classes: Vec<_> = classes.filter(|&(_, count, all)| count > 2 && 2 * count >= all).collect();
+    if size < 3 || (2 * size < all && classes.is_empty()) {
+        return None;
+    }
+    let classes: Vec<String> =
+        classes.into_iter().map(|(class, count, all)| format!("{count} of the {all} of the class {class}")).collect();
+    let classes = if classes.is_empty() { String::new() } else { format!(", {}", listed(&classes)) };
+    Some(format!(
+        "Group {} holds {size} of {all} pictures{classes}: pictures of a camera that never moves and drawings of simple \
+         shapes are taken for copies of one another. Look at {COPIES_FILE}; where they are none, train with `--groups none`.",
+        group.group
+    ))
 }
 
 /// The pictures of a folder with their splits, in order.
@@ -94,8 +119,12 @@ impl Report {
             .filter_map(|((_, sample), &number)| Some((number, sample.group.as_deref()?)))
             .collect();
         let (found, known): (Vec<usize>, Vec<&str>) = known.into_iter().unzip();
+        let groups: Vec<Group> = by_number.into_iter().map(|(group, pictures)| Group { group, pictures }).collect();
+        let findings =
+            groups.iter().max_by_key(|group| group.pictures.len()).and_then(|largest| most(largest, dataset));
         Self {
-            groups: by_number.into_iter().map(|(group, pictures)| Group { group, pictures }).collect(),
+            groups,
+            findings: findings.into_iter().collect(),
             against: (!known.is_empty()).then(|| score(&found, &known)),
         }
     }
@@ -125,6 +154,7 @@ impl Report {
         for (name, count) in self.counts() {
             writeln!(text, "{count:>7} {name}").expect("a string takes everything");
         }
+        self.findings.iter().for_each(|finding| writeln!(text, "{finding}").expect("a string takes everything"));
         if let Some(score) = self.against {
             writeln!(
                 text,

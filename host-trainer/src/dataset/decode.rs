@@ -9,6 +9,7 @@ use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbIma
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use sha2::{Digest, Sha256};
 
+use super::jpeg;
 use crate::config::InputConfig;
 
 /// Transparent parts of an image show this colour.
@@ -57,7 +58,7 @@ fn decode<T>(bytes: &[u8], then: impl FnOnce(RgbImage) -> T) -> Result<T> {
     ensure!(!bytes.is_empty(), "is empty");
     let format = image::guess_format(bytes).ok().context("is not an image that can be read")?;
     match format {
-        ImageFormat::Jpeg => ensure!(jpeg_is_complete(bytes), "is truncated: its end-of-image marker is missing"),
+        ImageFormat::Jpeg => jpeg::check(bytes)?,
         ImageFormat::Png | ImageFormat::Bmp | ImageFormat::WebP => {}
         other => bail!("is a {other:?} image: convert it to JPEG, PNG, BMP or WebP"),
     }
@@ -120,23 +121,6 @@ fn rgb565(picture: &RgbImage) -> Vec<u8> {
     picture.pixels().flat_map(pack).collect()
 }
 
-/// Whether a JPEG file goes on to its end-of-image marker. Its decoder fills what a truncated file lacks with grey.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    let mut at = 2;
-    // Between segments and in the coded data of a scan, FF and a byte other than 00 and FF is a marker.
-    while let Some(&[first, marker]) = bytes.get(at..at + 2) {
-        at += match (first, marker) {
-            (0xFF, 0xD9) => return true,
-            (0xFF, 0x01 | 0xC0..=0xCF | 0xDA..=0xFE) if marker != 0x01 => match bytes.get(at + 2..at + 4) {
-                Some(&[high, low]) => 2 + usize::from(u16::from_be_bytes([high, low])),
-                _ => return false,
-            },
-            _ => 1,
-        };
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
     use image::codecs::jpeg::JpegEncoder;
@@ -183,22 +167,6 @@ mod tests {
                 assert!(decoded(&bytes[..length]).is_err(), "{format:?}, {length} bytes of {}", bytes.len());
             }
         }
-    }
-
-    #[test]
-    fn every_truncation_of_a_jpeg_is_noticed() {
-        let bytes = encoded(gradient(24, 16), ImageFormat::Jpeg);
-        assert!(jpeg_is_complete(&bytes));
-        assert!((0..bytes.len()).all(|length| !jpeg_is_complete(&bytes[..length])));
-    }
-
-    #[test]
-    fn an_end_marker_inside_a_thumbnail_does_not_count() {
-        let jpeg = encoded(gradient(24, 16), ImageFormat::Jpeg);
-        let mut bytes = vec![0xFF, 0xD8, 0xFF, 0xE1, 0, 6, 0xFF, 0xD8, 0xFF, 0xD9];
-        bytes.extend(&jpeg[2..]);
-        assert!(jpeg_is_complete(&bytes));
-        assert!(!jpeg_is_complete(&bytes[..bytes.len() - 2]));
     }
 
     #[test]

@@ -40,7 +40,7 @@ impl Dataset {
         ensure!(
             few.is_empty(),
             "{} has fewer than {folds} groups of images of the class {}, so not every fold could have one: add images or \
-             lower --folds",
+             lower --folds; where the groups are wrong, `--groups none` ignores them",
             self.root.display(),
             listed(&few)
         );
@@ -109,7 +109,7 @@ mod tests {
     fn a_class_with_too_few_groups_is_refused() {
         let drawn: Vec<_> = (0..30).map(|number| (number % 3, (number % 3 == 1).then_some(number % 4))).collect();
         let error = dataset(&drawn).folds(5, 1).unwrap_err().to_string();
-        assert!(error.contains("class b,") && error.contains("--folds"), "{error}");
+        assert!(error.contains("class b,") && error.contains("--folds") && error.contains("--groups none"), "{error}");
         assert!(dataset(&drawn).folds(1, 1).is_err());
     }
 

@@ -9,6 +9,8 @@ use super::{Sample, scan};
 
 /// Name of the groups file in a data set's folder.
 pub const GROUPS_FILE: &str = "groups.csv";
+/// Name of the page that shows groups of copies.
+pub const COPIES_FILE: &str = "copies.html";
 
 /// Groups by image path, `/` between the parts.
 pub(super) struct Groups {

@@ -93,7 +93,8 @@ impl Images {
         images
     }
 
-    fn push(&mut self, pixels: &[u8], label: usize) {
+    /// Adds an image, HWC.
+    pub(crate) fn push(&mut self, pixels: &[u8], label: usize) {
         self.pixels.extend_from_slice(pixels);
         self.labels.push(label);
     }
@@ -117,6 +118,8 @@ pub struct Loaded {
     pub valid: Images,
     /// The images of [`Dataset::test`].
     pub test: Images,
+    /// SHA-256 of each file, in hexadecimal, of train, valid and test.
+    pub digests: [Vec<String>; 3],
     /// Identifies the data, in hexadecimal: SHA-256 over, for each image of all splits by name, the name's length (u64,
     /// little-endian), the name and the SHA-256 of the file.
     pub hash: String,
@@ -222,15 +225,16 @@ impl Dataset {
 
         let mut reads = reads.into_iter();
         let mut by_name = Vec::new();
-        let [train, valid, test] = [&mut self.train, &mut self.valid, &mut self.test].map(|split| {
-            let mut images = no_images(input);
+        let sides = [&mut self.train, &mut self.valid, &mut self.test].map(|split| {
+            let (mut images, mut digests) = (no_images(input), Vec::new());
             split.retain(|sample| {
                 let Some(Ok(read)) = reads.next() else { return false };
                 images.push(&read.pixels, sample.label);
+                digests.push(hexadecimal(&read.digest));
                 by_name.push((sample.name.clone(), read.digest));
                 true
             });
-            images
+            (images, digests)
         });
         ensure!(
             !by_name.is_empty(),
@@ -240,7 +244,8 @@ impl Dataset {
         if self.for_training {
             self.check_complete()?;
         }
-        Ok(Loaded { train, valid, test, hash: hash(by_name) })
+        let [(train, of_train), (valid, of_valid), (test, of_test)] = sides;
+        Ok(Loaded { train, valid, test, digests: [of_train, of_valid, of_test], hash: hash(by_name) })
     }
 }
 

@@ -1,25 +1,28 @@
 //! Image folders: which images there are, of which class, on which side of the split; reading them.
 //!
-//! A data set is a folder with `train`, `valid` (or `val`, `validation`) and `test` sub-folders, each holding a folder a
-//! class, at the top or one folder deeper; or a folder of class folders, which is split here. Nothing is decoded before
+//! A data set is a folder with `train`, `valid` and `test` sub-folders, under any of their usual names, each holding a folder
+//! a class, at the top or one folder deeper; or a folder of class folders, which is split here. Nothing is decoded before
 //! [`Dataset::load`], which reads every file once.
 
+mod checks;
 mod decode;
 mod folds;
 mod groups;
+mod jpeg;
 mod load;
 mod scan;
 mod split;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
 use crate::config::DataConfig;
+use crate::hints::quoted;
 
 pub use decode::{View, picture};
-pub use groups::GROUPS_FILE;
+pub use groups::{COPIES_FILE, GROUPS_FILE};
 pub use load::{BadFiles, ChannelStatistics, Images, Loaded, Progress, input_for, load};
 pub use scan::image_files;
 use scan::{Classes, Layout};
@@ -35,6 +38,14 @@ pub struct Sample {
     pub label: usize,
     /// Images of one group show the same photograph and stay on one side of every split; `None` is a group of its own.
     pub group: Option<String>,
+}
+
+impl Sample {
+    /// Name of what is drawn independently: the group, or the image where it has none.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.group.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// The images of a folder, in a fixed order: by name within each split.
@@ -129,8 +140,17 @@ impl Dataset {
             }
         }
         dataset.check_complete()?;
+        dataset.note_unchecked();
         dataset.for_training = true;
         Ok(dataset)
+    }
+
+    /// The folder that the names of `dir`'s images are relative to: itself, or the one inside that holds the splits or classes.
+    ///
+    /// # Errors
+    /// No such folder, or several data sets in it.
+    pub fn root(dir: &Path) -> Result<PathBuf> {
+        scan::root(dir)
     }
 
     /// Lists the images below `dir` for a model that exists: labels are indices into `labels`, any split may be empty,
@@ -178,6 +198,22 @@ impl Dataset {
         Ok((splits, Self::empty(folder.root, folder.notes, skip_bad)))
     }
 
+    /// Takes the groups of the groups file beside the images, where there is one that names some.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    pub fn take_groups(&mut self, dir: &Path) -> Result<()> {
+        if [&self.root, dir].iter().any(|folder| folder.join(GROUPS_FILE).is_file()) {
+            self.assign_groups(dir, &Options::default())?;
+        }
+        Ok(())
+    }
+
+    /// What is drawn independently: of train, valid and test the group of each image, or its name where it has none.
+    pub fn clusters(&self) -> [Vec<&str>; 3] {
+        [&self.train, &self.valid, &self.test].map(|samples| samples.iter().map(Sample::cluster).collect())
+    }
+
     fn fill(&mut self, [train, valid, test]: [Classes; 3]) {
         self.train = self.samples(train);
         self.valid = self.samples(valid);
@@ -205,39 +241,6 @@ impl Dataset {
         }
     }
 
-    /// The training classes' names, when there are at least two and each has an image.
-    fn class_names(&self, classes: &Classes) -> Result<Vec<String>> {
-        let root = self.root.display();
-        let names: Vec<_> = classes.keys().cloned().collect();
-        ensure!(
-            names.len() > 1,
-            "{root} has one class only, {}: a classifier needs a folder for each of two or more classes",
-            listed(&names)
-        );
-        let hollow: Vec<_> = classes.iter().filter(|(_, files)| files.is_empty()).map(|(name, _)| name).collect();
-        ensure!(
-            hollow.is_empty(),
-            "{root} has no training image of the class {}: add images or remove the folder",
-            listed(&hollow)
-        );
-        Ok(names)
-    }
-
-    /// Refuses classes that cannot be learned because only other splits have them.
-    fn check_known(&self, others: &[&Classes]) -> Result<()> {
-        let unknown: Vec<_> =
-            others.iter().flat_map(|c| c.keys()).filter(|c| self.classes.binary_search(c).is_err()).collect();
-        ensure!(
-            unknown.is_empty(),
-            "{} has no training folder for the class {} of its validation or test images; the training classes are {}: \
-             add training images or remove the class",
-            self.root.display(),
-            listed(&unknown),
-            listed(&self.classes)
-        );
-        Ok(())
-    }
-
     fn samples(&self, classes: Classes) -> Vec<Sample> {
         let mut samples = Vec::new();
         for (class, files) in classes {
@@ -260,8 +263,9 @@ impl Dataset {
                 Some(file) => file,
                 None => {
                     self.notes.push(format!(
-                        "whether {0} holds copies of one photograph is not known: `host-trainer data check {0}` finds them",
-                        dir.display()
+                        "whether {} holds copies of one photograph is not known: `host-trainer data check {}` finds them",
+                        dir.display(),
+                        quoted(dir)
                     ));
                     return Ok(());
                 }
@@ -270,82 +274,17 @@ impl Dataset {
         let groups = groups::Groups::read(file)?;
         let samples = [&mut self.train, &mut self.valid, &mut self.test].into_iter().flatten();
         self.notes.extend(groups.assign(samples, dir)?);
-        Ok(())
-    }
-
-    /// Refuses a given split that has images of one group on two sides, or only notes it.
-    fn check_groups_apart(&mut self, allow_leak: bool) -> Result<()> {
-        let mut first: BTreeMap<&str, (&str, &str)> = BTreeMap::new();
-        let mut shared = Vec::new();
-        for (side, samples) in [("train", &self.train), ("valid", &self.valid), ("test", &self.test)] {
-            for sample in samples {
-                let Some(group) = sample.group.as_deref() else { continue };
-                let &mut (first_side, name) = first.entry(group).or_insert((side, &sample.name));
-                if first_side != side {
-                    shared.push(format!("{name} and {} (group {group})", sample.name));
-                }
-            }
-        }
-        if shared.is_empty() {
-            return Ok(());
-        }
-        let message = format!(
-            "the given split of {} puts copies of one photograph on two sides, so its accuracy is an illusion: {}",
-            self.root.display(),
-            listed(&shared)
-        );
-        ensure!(
-            allow_leak,
-            "{message}: move each group to one side, or correct the groups file; `--allow-leak` trains all the same"
-        );
-        self.notes.push(message);
-        Ok(())
-    }
-
-    /// Refuses classes whose training images are all of one group.
-    fn check_divisible(&self) -> Result<()> {
-        let mut units = vec![BTreeSet::new(); self.classes.len()];
-        for sample in &self.train {
-            units[sample.label].insert(sample.group.as_deref().ok_or(&sample.name));
-        }
-        let single: Vec<_> = self.classes.iter().zip(&units).filter(|(_, u)| u.len() < 2).map(|(c, _)| c).collect();
-        ensure!(
-            single.is_empty(),
-            "{} cannot be split, since training and validation need an image each and there is only one (or copies of \
-             one, by the groups file) of the class {}: add images or remove the folder",
-            self.root.display(),
-            listed(&single)
-        );
+        self.note_large_group();
         Ok(())
     }
 
     fn divide(&mut self, [valid, test]: [f64; 2], seed: u64) -> [Vec<Sample>; 3] {
         split::split(std::mem::take(&mut self.train), self.classes.len(), [1.0 - valid - test, valid, test], seed)
     }
-
-    /// Refuses what cannot be trained: a class without a training image, or no image to validate with.
-    fn check_complete(&self) -> Result<()> {
-        let missing: Vec<_> = (0..self.classes.len())
-            .filter(|&label| self.train.iter().all(|sample| sample.label != label))
-            .map(|label| &self.classes[label])
-            .collect();
-        ensure!(
-            missing.is_empty(),
-            "{} leaves no training image of the class {}: add images, or lower `data.valid` and `data.test`",
-            self.root.display(),
-            listed(&missing)
-        );
-        ensure!(
-            !self.valid.is_empty(),
-            "{} leaves no validation image: add images, or raise `data.valid`",
-            self.root.display()
-        );
-        Ok(())
-    }
 }
 
 /// Names for a message: the first ten and how many more there are.
-fn listed<T: AsRef<str>>(names: &[T]) -> String {
+pub(crate) fn listed<T: AsRef<str>>(names: &[T]) -> String {
     const SHOWN: usize = 10;
     let mut text = names.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use image::ImageFormat;
 
-use super::listed;
+use super::{COPIES_FILE, GROUPS_FILE, listed};
 
 /// The image files of each class.
 pub(super) type Classes = BTreeMap<String, Vec<PathBuf>>;
@@ -34,16 +34,22 @@ const IMAGE_EXTENSIONS: [&str; 17] = [
     "tga", "ico",
 ];
 
+/// What systems leave in folders, besides hidden entries.
+const LEFTOVERS: [&str; 6] =
+    ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"];
+
+/// Words around the name of a split, as in `training_set` and `seg_train`.
+const FILLERS: [&str; 7] = ["set", "seg", "data", "dataset", "images", "imgs", "split"];
+
 /// Class folders deeper than this are taken for a loop of links.
 const MAX_DEPTH: usize = 16;
 
 /// Reads the structure of `dir`.
 pub(super) fn scan(dir: &Path) -> Result<Folder> {
-    ensure!(dir.exists(), "the data folder {} does not exist: give the path of a folder of images", dir.display());
-    ensure!(dir.is_dir(), "{} is a file: give the path of a folder of images", dir.display());
-    let root = find_root(dir)?;
+    let root = root(dir)?;
     let mut other = Other::default();
     let splits = split_folders(&root)?;
+    refuse_beside(&root, splits.values())?;
     let layout = if splits.is_empty() {
         let classes = classes(&root, &mut other)?;
         ensure!(
@@ -70,6 +76,13 @@ pub(super) fn scan(dir: &Path) -> Result<Folder> {
     Ok(Folder { root, layout, notes: other.notes() })
 }
 
+/// The folder with the splits or classes: `dir` itself or, as archives have it, the one folder inside.
+pub(super) fn root(dir: &Path) -> Result<PathBuf> {
+    ensure!(dir.exists(), "the data folder {} does not exist: give the path of a folder of images", dir.display());
+    ensure!(dir.is_dir(), "{} is a file: give the path of a folder of images", dir.display());
+    find_root(dir)
+}
+
 /// All image files in a folder, at any depth, in the order of their paths.
 ///
 /// # Errors
@@ -91,8 +104,10 @@ struct Other {
 impl Other {
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
-        if self.no_image > 0 {
-            notes.push(format!("{} files that are not images were ignored", self.no_image));
+        match self.no_image {
+            0 => {}
+            1 => notes.push("1 file that is not an image was ignored".to_owned()),
+            several => notes.push(format!("{several} files that are not images were ignored")),
         }
         if self.no_class > 0 {
             notes.push(format!("{} images outside of the class folders were ignored", self.no_class));
@@ -101,7 +116,6 @@ impl Other {
     }
 }
 
-/// The folder with the splits or classes: `dir` itself or, as archives have it, the one folder inside.
 fn find_root(dir: &Path) -> Result<PathBuf> {
     if !split_folders(dir)?.is_empty() {
         return Ok(dir.to_owned());
@@ -114,7 +128,10 @@ fn find_root(dir: &Path) -> Result<PathBuf> {
         }
     }
     match (split.as_slice(), inside.values().next()) {
-        ([root], _) => Ok(root.clone()),
+        ([root], _) => {
+            refuse_beside(dir, [root])?;
+            Ok(root.clone())
+        }
         ([], Some(only)) if inside.len() == 1 && is_folder_of_folders(only)? => Ok(only.clone()),
         ([], _) => Ok(dir.to_owned()),
         (several, _) => bail!(
@@ -130,19 +147,65 @@ fn find_root(dir: &Path) -> Result<PathBuf> {
 fn split_folders(dir: &Path) -> Result<BTreeMap<&'static str, PathBuf>> {
     let mut splits = BTreeMap::new();
     for (name, folder) in folders(dir)? {
-        let split = match name.to_lowercase().as_str() {
-            "train" => "train",
-            "valid" | "val" | "validation" => "valid",
-            "test" => "test",
-            _ => continue,
-        };
-        if is_folder_of_folders(&folder)?
-            && let Some(twin) = splits.insert(split, folder.clone())
+        if let Some(split) = split_name(&name)
+            && let Some(inside) = class_folders_at(&folder, split)?
+            && let Some(twin) = splits.insert(split, inside)
         {
             bail!("{} and {} are the same split: merge or remove one of them", twin.display(), folder.display());
         }
     }
     Ok(splits)
+}
+
+/// The split that a folder's name says.
+fn split_name(name: &str) -> Option<&'static str> {
+    let name = name.to_lowercase();
+    let mut words = name.split(['_', '-', ' ']).filter(|word| !FILLERS.contains(word));
+    let split = match words.next()? {
+        "train" | "training" => "train",
+        "valid" | "val" | "validation" | "validate" | "dev" => "valid",
+        "test" | "testing" => "test",
+        _ => return None,
+    };
+    words.next().is_none().then_some(split)
+}
+
+/// Where the class folders of a split are: in its folder or, as archives have it, in the one folder of its name inside.
+/// `None` where the folder holds images or nothing.
+fn class_folders_at(folder: &Path, split: &str) -> Result<Option<PathBuf>> {
+    if !is_folder_of_folders(folder)? {
+        return Ok(None);
+    }
+    let inside = folders(folder)?;
+    match inside.iter().next() {
+        Some((name, only)) if inside.len() == 1 && split_name(name) == Some(split) && is_folder_of_folders(only)? => {
+            Ok(Some(only.clone()))
+        }
+        _ => Ok(Some(folder.to_owned())),
+    }
+}
+
+/// Refuses images in folders of `dir` other than those that lead to the sides of a split: whether they belong to it
+/// cannot be known.
+fn refuse_beside<'a>(dir: &Path, sides: impl IntoIterator<Item = &'a PathBuf>) -> Result<()> {
+    let sides: Vec<&PathBuf> = sides.into_iter().collect();
+    let mut beside = Vec::new();
+    for (name, folder) in folders(dir)? {
+        if !sides.is_empty() && !sides.iter().any(|side| side.starts_with(&folder)) {
+            let mut images = Vec::new();
+            collect_images(&folder, 0, &mut images, &mut Other::default())?;
+            beside.extend((!images.is_empty()).then_some(name));
+        }
+    }
+    let sides: Vec<String> = sides.into_iter().map(|side| name_of(side, dir)).collect();
+    ensure!(
+        beside.is_empty(),
+        "{} holds images in {}, beside the split in {}: move them into a class folder of one side, or elsewhere",
+        dir.display(),
+        listed(&beside),
+        listed(&sides)
+    );
+    Ok(())
 }
 
 /// Whether `dir` has folders but no images.
@@ -162,7 +225,11 @@ fn is_folder_of_folders(dir: &Path) -> Result<bool> {
 fn classes(dir: &Path, other: &mut Other) -> Result<Classes> {
     for entry in entries(dir)? {
         if !entry.is_dir() {
-            *if is_image(&entry) { &mut other.no_class } else { &mut other.no_image } += 1;
+            if is_image(&entry) {
+                other.no_class += 1;
+            } else if !is_own(&entry) {
+                other.no_image += 1;
+            }
         }
     }
     folders(dir)?
@@ -181,11 +248,24 @@ fn collect_images(dir: &Path, depth: usize, files: &mut Vec<PathBuf>, other: &mu
         if entry.is_dir() {
             collect_images(&entry, depth + 1, files, other)?;
         } else if is_image(&entry) {
+            check_text(&entry)?;
             files.push(entry);
         } else {
             other.no_image += 1;
         }
     }
+    Ok(())
+}
+
+/// Whether this program wrote the file.
+fn is_own(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name == GROUPS_FILE || name == COPIES_FILE)
+}
+
+/// Refuses names that records of a run could not hold.
+fn check_text(path: &Path) -> Result<()> {
+    let is_text = path.file_name().is_some_and(|name| name.to_str().is_some());
+    ensure!(is_text, "the name of {} is no UTF-8: rename it", path.display());
     Ok(())
 }
 
@@ -204,10 +284,10 @@ fn is_image(path: &Path) -> bool {
 /// The folders in `dir` by name.
 fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>> {
     let entries = entries(dir)?.into_iter().filter(|path| path.is_dir());
-    Ok(entries.map(|path| (name_of(&path, dir), path)).collect())
+    entries.map(|path| check_text(&path).map(|()| (name_of(&path, dir), path))).collect()
 }
 
-/// What `dir` holds, sorted, without hidden entries and the leftovers of macOS archives.
+/// What `dir` holds, sorted, without hidden entries and what systems leave there.
 fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     ensure!(dir.is_dir(), "there is no folder {}: check the path", dir.display());
     let context = || format!("cannot list the folder {}: check its permissions", dir.display());
@@ -215,7 +295,8 @@ fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(dir).with_context(context)? {
         let entry = entry.with_context(context)?;
         let name = entry.file_name();
-        if !name.to_string_lossy().starts_with('.') && name != "__MACOSX" {
+        let name = name.to_string_lossy();
+        if !name.starts_with('.') && !LEFTOVERS.contains(&&*name) {
             paths.push(entry.path());
         }
     }

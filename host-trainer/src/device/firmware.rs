@@ -221,7 +221,10 @@ impl Folder {
         fs::create_dir_all(&images).with_context(|| format!("cannot create the folder {}", images.display()))?;
         let path = target.join("build.lock");
         let lock = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
-        lock.lock().context("cannot wait for another build of the firmware to end")?;
+        if lock.try_lock().is_err() {
+            eprintln!("waiting for another build of the firmware to end");
+            lock.lock().context("cannot wait for another build of the firmware to end")?;
+        }
         Ok(Self { sources, target, _lock: lock })
     }
 
@@ -247,6 +250,7 @@ impl Folder {
             .env_remove(KERNELS)
             .envs(core.variables().iter().copied())
             .envs(variables.iter().copied());
+        eprintln!("building the firmware {program} for {target}; the first time takes minutes");
         run(&mut command, target)?;
         let built = self.target.join(target).join("release").join(program);
         let elf = self.images().join(image).with_extension("elf");

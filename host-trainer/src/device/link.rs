@@ -1,14 +1,19 @@
 //! Which device a command talks to.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
+use no_std_device::{RECORD_LEN, Record};
 use no_std_infer::format::blob_crc;
 
 use super::firmware::build_app;
 use super::{Device, Emulated, Patience, Program, Serial, Transport, build};
+use crate::atomic;
+use crate::hints::quoted;
 
 /// Bits a second where a serial port's name says nothing else.
 const BAUD: u32 = 115_200;
@@ -63,6 +68,19 @@ impl fmt::Display for Link {
 }
 
 impl Link {
+    /// Makes the file of an emulated flash, erased, where there is none yet.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn create_flash(&self) -> Result<()> {
+        let Self::QemuFlash(file) = self else { return Ok(()) };
+        if !file.exists() {
+            atomic::create(file, &[])?;
+            eprintln!("made {}, an emulated flash that is erased", file.display());
+        }
+        Ok(())
+    }
+
     /// The way to a device; `None` where there is none. For [`Link::Qemu`] firmware is built that has `blob` in it.
     ///
     /// # Errors
@@ -71,10 +89,31 @@ impl Link {
         Ok(match self {
             Self::Host => None,
             Self::Qemu => Some(Box::new(Emulated::boot(&build(Program::Link, blob)?)?)),
-            Self::QemuFlash(file) => Some(Box::new(Emulated::boot_app(&build_app(None)?, file)?)),
+            Self::QemuFlash(file) => {
+                check_flash(file)?;
+                Some(Box::new(Emulated::boot_app(&build_app(None)?, file)?))
+            }
             Self::Serial { port, baud } => Some(Box::new(Serial::open(port, *baud)?)),
         })
     }
+}
+
+/// Refuses a file that is no image of the emulated flash: of that the first slot begins with its record, or is erased.
+fn check_flash(path: &Path) -> Result<()> {
+    let shown = path.display();
+    ensure!(path.exists(), "there is no {shown}: `host-trainer flash BLOB --link qemu:{}` makes it", quoted(path));
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(RECORD_LEN as u64).read_to_end(&mut start));
+    let of_flash = || start.is_empty() || start == [0xFF; RECORD_LEN] || start[..].try_into().is_ok_and(is_record);
+    ensure!(
+        read.is_ok() && of_flash(),
+        "{shown} is no image of a flash, and is left as it is: give one that `flash` has made, or a new name"
+    );
+    Ok(())
+}
+
+fn is_record(bytes: &[u8; RECORD_LEN]) -> bool {
+    Record::from_bytes(bytes).is_some()
 }
 
 impl Device {

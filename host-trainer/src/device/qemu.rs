@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use super::transport::{Transport, read_within};
 use super::{Core, QEMU, firmware};
+use crate::interrupt::Owned;
 
 /// Lets the emulated clock count instructions.
 pub const COUNTED: [&str; 2] = ["-icount", "shift=0"];
@@ -92,7 +93,7 @@ pub fn run_demo(elf: &Path) -> Result<String> {
 /// Runs an emulator, whose serial line is its output, until the firmware ends it; gives what it printed.
 pub(super) fn run_to_end(command: Command) -> Result<String> {
     let mut qemu = Qemu::spawn(command, Stdio::piped())?;
-    let mut stdout = qemu.child.stdout.take().context("QEMU has no output")?;
+    let mut stdout = qemu.child.get().stdout.take().context("QEMU has no output")?;
     let reader = std::thread::spawn(move || {
         let mut text = String::new();
         stdout.read_to_string(&mut text).map(|_| text)
@@ -149,7 +150,7 @@ fn machine(core: Core, elf: &Path, arguments: &str) -> Command {
 /// A running emulator, which is killed when dropped.
 #[derive(Debug)]
 struct Qemu {
-    child: Child,
+    child: Owned,
     stderr: File,
 }
 
@@ -161,7 +162,7 @@ impl Qemu {
             Some(remedy) => anyhow::anyhow!("{QEMU} cannot be run: {remedy}"),
             None => anyhow::anyhow!("{QEMU} cannot be run: {error}"),
         })?;
-        Ok(Self { child, stderr })
+        Ok(Self { child: Owned::new(child), stderr })
     }
 
     /// What QEMU printed as it failed, for the end of an error message.
@@ -169,13 +170,5 @@ impl Qemu {
         let mut text = String::new();
         let read = self.stderr.rewind().and_then(|()| self.stderr.read_to_string(&mut text));
         if read.is_ok() && !text.is_empty() { format!(": {}", text.trim()) } else { String::new() }
-    }
-}
-
-impl Drop for Qemu {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }

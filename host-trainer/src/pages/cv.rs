@@ -7,19 +7,17 @@ use model_compiler::quantise::noise::LayerSqnr;
 
 use super::REPORT_FILE;
 use super::parts::{
-    Member, augmentation, confidence, confusions, copies, data, facts, largest_groups, mistakes, section, sqnr, worst,
+    Member, augmentation, augmented, confidence, confusions, copies, data, facts, largest_groups, mistakes, section,
+    sqnr, worst,
 };
 use crate::confidence::{Confidence, answers};
-use crate::cross_validation::{CvDir, Plan};
+use crate::cross_validation::{CvDir, Plan, Planned};
 use crate::dataset::{Images, Sample, View, load};
 use crate::export;
 use crate::html;
 use crate::plots;
 use crate::predictions::{Prediction, Predictions};
 use crate::scores::Scores;
-
-/// Images that the samples of augmentation are taken from.
-const SHOWN: usize = 4;
 
 /// The page of joined folds.
 ///
@@ -35,7 +33,7 @@ pub fn cross_validation(
     let root = dir.fold(0).record()?.root;
     let mut body = summary(scores);
     body += &section("Data", &(data(&plan.classes, &sides(plan)) + &or_note(groups(plan, &root))));
-    body += &section("Augmentation", &or_note(augmented(plan, &root)));
+    body += &section("Augmentation", &or_note(changes(plan, &root)));
     body += &section("Training", &curves(dir, plan.folds)?);
     let engines = [("float", &scores.float.confusion), ("int8", &scores.int8.confusion)];
     body += &section("Confusion, all folds", &confusions(&plan.classes, &engines)?);
@@ -76,26 +74,17 @@ fn sides(plan: &Plan) -> Vec<(String, Vec<Member<'_>>)> {
     (0..plan.folds).map(side).collect()
 }
 
-/// Reads the images of the plan with these indices.
-fn read(plan: &Plan, root: &Path, indices: &[usize]) -> Result<Images> {
-    let sample = |&index: &usize| {
-        let image = &plan.images[index];
-        Sample {
-            path: root.join(&image.name),
-            name: image.name.clone(),
-            label: image.label,
-            group: image.group.clone(),
-        }
-    };
-    let samples: Vec<Sample> = indices.iter().map(sample).collect();
-    load(&samples, &plan.config()?.input, View::Rgb888, &|_, _| {})
-}
-
 /// The section, or why there is none.
 fn or_note(html: Result<String>) -> String {
     html.unwrap_or_else(|error| {
         format!("<p>The photographs cannot be shown: {}.</p>\n", html::escape(&error.to_string()))
     })
+}
+
+impl Planned {
+    fn sample(&self, root: &Path) -> Sample {
+        Sample { path: root.join(&self.name), name: self.name.clone(), label: self.label, group: self.group.clone() }
+    }
 }
 
 fn groups(plan: &Plan, root: &Path) -> Result<String> {
@@ -105,10 +94,15 @@ fn groups(plan: &Plan, root: &Path) -> Result<String> {
     copies(&read(plan, root, &shown)?, &largest)
 }
 
-fn augmented(plan: &Plan, root: &Path) -> Result<String> {
-    let count = plan.images.len().min(SHOWN);
-    let indices: Vec<usize> = (0..count).map(|row| row * plan.images.len() / count).collect();
-    augmentation(&read(plan, root, &indices)?, &plan.config()?)
+/// Reads the images of the plan with these indices.
+fn read(plan: &Plan, root: &Path, indices: &[usize]) -> Result<Images> {
+    let samples: Vec<Sample> = indices.iter().map(|&index| plan.images[index].sample(root)).collect();
+    load(&samples, &plan.config()?.input, View::Rgb888, &|_, _| {})
+}
+
+fn changes(plan: &Plan, root: &Path) -> Result<String> {
+    let samples: Vec<Sample> = plan.images.iter().map(|image| image.sample(root)).collect();
+    augmentation(&augmented(&samples), &plan.config()?)
 }
 
 fn curves(dir: &CvDir, folds: usize) -> Result<String> {

@@ -10,7 +10,7 @@ use model_compiler::quantise::noise::LayerSqnr;
 use crate::augment::{Key, augment};
 use crate::confidence::{Answer, Confidence};
 use crate::config::Config;
-use crate::dataset::Images;
+use crate::dataset::{Images, Sample, View, load};
 use crate::html::{escape, figure, png_uri, table};
 use crate::metrics::Confusion;
 use crate::plots;
@@ -132,17 +132,25 @@ pub(super) fn copies(images: &Images, groups: &[Group<'_>]) -> Result<String> {
     Ok(html)
 }
 
-/// Some training images, each before and after the random changes of the first epochs.
-pub(super) fn augmentation(images: &Images, config: &Config) -> Result<String> {
-    let count = images.len().min(AUGMENTED);
+/// Training images, spread over all, whose random changes are shown.
+pub(super) fn augmented(train: &[Sample]) -> Vec<(usize, &Sample)> {
+    let count = train.len().min(AUGMENTED);
+    (0..count).map(|row| row * train.len() / count).map(|index| (index, &train[index])).collect()
+}
+
+/// Some training images with their indices, each as the network gets it and after the random changes of the first epochs,
+/// which are made of larger pictures where the configuration says so.
+pub(super) fn augmentation(chosen: &[(usize, &Sample)], config: &Config) -> Result<String> {
+    let samples: Vec<Sample> = chosen.iter().map(|&(_, sample)| sample.clone()).collect();
+    let read = |input| load(&samples, input, View::Rgb888, &|_, _| {});
+    let (images, sources) = (read(&config.input)?, read(&config.augment.source(&config.input))?);
     let mut html = String::from("<p>As they are, then with the changes of the first epochs.</p>\n");
-    for row in 0..count {
-        let index = row * images.len() / count;
+    for (row, &(index, _)) in chosen.iter().enumerate() {
         html += "<div>\n";
-        html += &picture(images, index, "original", "original")?;
+        html += &picture(&images, row, "original", "original")?;
         for epoch in 1..=CHANGES as u64 {
             let key = Key { seed: config.seed, epoch, index: index as u64 };
-            let pixels = augment(images.image(index), images.shape, images.shape, &config.augment, key);
+            let pixels = augment(sources.image(row), sources.shape, images.shape, &config.augment, key);
             let uri = png_uri(&pixels, images.shape.width, images.shape.height)?;
             html += &figure(&uri, "changed", &format!("epoch {epoch}"));
         }

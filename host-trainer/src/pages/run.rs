@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use super::parts::{
-    Member, augmentation, confidence, confusions, copies, data, facts, largest_groups, mistakes, section, sqnr, worst,
+    Member, augmentation, augmented, confidence, confusions, copies, data, facts, largest_groups, mistakes, section,
+    sqnr, worst,
 };
 use crate::confidence::{answers, float_forecasts, int8_forecasts, reliability, risk_coverage};
 use crate::dataset::{Images, Loaded};
@@ -36,7 +37,7 @@ pub fn training_run(
 
     let mut body = summary(report);
     body += &section("Data", &(data(&record.classes, &sides) + &copies(&images.train.only(&shown), &largest)?));
-    body += &section("Augmentation", &augmentation(&images.train, &config)?);
+    body += &section("Augmentation", &augmentation(&augmented(&record.dataset(&record.root).train), &config)?);
     body += &section("Training", &plots::curves(&run.epochs()?)?);
     if let Some(last) = report.comparison.splits.last() {
         let engines: Vec<(&str, _)> = last.engines.iter().map(|e| (e.name.as_str(), &e.confusion)).collect();
@@ -65,7 +66,7 @@ fn summary(report: &Report) -> String {
     }
     let table = html::table(&["images", "engine", "accuracy", "agreement with float"], &rows);
     let macs = format!("{:.2} million", report.macs as f64 / 1e6);
-    let (method, rounds) = (format!("{:?}", report.quantisation.method), report.quantisation.corrected);
+    let (method, rounds) = (report.quantisation.method.name(), report.quantisation.corrected);
     let sizes = facts(&[
         ("blob in flash, bytes", &report.flash),
         ("arena in RAM, bytes", &report.arena),
@@ -75,7 +76,8 @@ fn summary(report: &Report) -> String {
         ("temperature", &format!("{:.3}", report.temperature)),
     ]);
     let notes: String = report.notes.iter().map(|note| format!("<p>{}</p>\n", html::escape(note))).collect();
-    table + &sizes + &notes
+    let verdict: String = report.verdict.iter().map(|said| format!("<p>{}</p>\n", html::escape(said))).collect();
+    verdict + &table + &sizes + &notes
 }
 
 fn temperatures(report: &Report, predictions: &Predictions) -> Vec<f32> {

@@ -22,6 +22,7 @@ use anyhow::{Result, ensure};
 use model_compiler::graph::{Graph, Shape};
 
 use crate::config::Config;
+use crate::hints::quoted;
 
 pub use crate::metrics::Epoch;
 pub(crate) use batch::planes;
@@ -121,8 +122,9 @@ pub fn is_begun(run_dir: &Path) -> bool {
 pub fn check_new(run_dir: &Path) -> Result<()> {
     ensure!(
         !is_begun(run_dir),
-        "{0} holds a run already: go on with it by `host-trainer train --resume {0}`, choose another folder, or remove it",
-        run_dir.display()
+        "{} holds a run already: go on with it by `host-trainer train --resume {}`, choose another folder, or remove it",
+        run_dir.display(),
+        quoted(run_dir)
     );
     Ok(())
 }

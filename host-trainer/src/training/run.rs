@@ -115,9 +115,15 @@ impl<'a> Run<'a> {
             ensure!(self.run_dir.join(CONFIG_FILE).exists(), "there is no run to resume in {shown}: start a new one");
             return Ok(None);
         };
+        let begun = Config::from_toml(&saved.config)
+            .with_context(|| format!("the run in {shown} began with a configuration that this version cannot read"))?;
+        let changes = begun.changes(self.config);
         ensure!(
-            saved.config == self.state.config,
-            "the run in {shown} has another configuration: use the one in its {CONFIG_FILE}"
+            changes.is_empty(),
+            "the run in {shown} cannot go on with another configuration than it began with: {}; restore {}, or start a \
+             new run with it",
+            changes.join(", "),
+            self.run_dir.join(CONFIG_FILE).display()
         );
         ensure!(
             saved.images == self.state.images,

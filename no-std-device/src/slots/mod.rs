@@ -15,7 +15,7 @@ use crate::update::PIECE;
 /// Bytes of a slot before its blob.
 pub const RECORD_SPACE: usize = WRITE_ALIGN;
 /// Length of a record in bytes.
-const RECORD_LEN: usize = 16;
+pub const RECORD_LEN: usize = 16;
 
 /// What a slot says about its blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,9 @@ impl Record {
         bytes
     }
 
-    fn from_bytes(bytes: &[u8; RECORD_LEN]) -> Option<Self> {
+    /// The other direction; `None` for other bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; RECORD_LEN]) -> Option<Self> {
         let (words, _) = bytes.as_chunks();
         let &[sequence, len, crc, own] = words else { return None };
         let [sequence, len, crc, own] = [sequence, len, crc, own].map(u32::from_le_bytes);

@@ -1,0 +1,25 @@
+//! Commands that a person is told to type.
+
+use std::path::Path;
+
+/// A path as a shell takes it.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    let path = path.display().to_string();
+    // A path with a zero byte names no file.
+    shlex::try_quote(&path).map_or_else(|_| path.clone(), Into::into)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_would_split_or_expand_them() {
+        let texts = ["runs/a-1", "My Pictures/run", "it's", "$HOME; rm", "päris/1"].map(|path| quoted(Path::new(path)));
+        for (text, path) in texts.iter().zip(["runs/a-1", "My Pictures/run", "it's", "$HOME; rm", "päris/1"]) {
+            assert_eq!(shlex::split(text), Some(vec![path.to_owned()]), "{text}");
+        }
+        assert_eq!(texts[0], "runs/a-1");
+    }
+}

@@ -1,0 +1,9 @@
+//! The commands as a user calls them: what they refuse, how they say it, and that nothing is left half-written.
+
+mod blobs;
+mod common;
+mod cross_validation;
+mod data;
+mod figures;
+mod jpeg;
+mod runs;
