@@ -66,13 +66,14 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     let labels = args.labels.as_deref().map_or(Ok(Vec::new()), read_labels)?;
     let compiled = compile(args, &bytes, labels).with_context(|| format!("{name} cannot be imported"))?;
     atomic::write(&args.out, &compiled.blob)?;
+    let code = args.limits.verdict(&compiled.blob);
     let report = Report::new(args, compiled)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         report.print(args.input.is_none());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn compile(args: &ImportArgs, bytes: &[u8], labels: Vec<String>) -> Result<Compiled> {
@@ -110,6 +111,8 @@ fn read_labels(path: &Path) -> Result<Vec<String>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read the labels {shown}"))?;
     let text = String::from_utf8(bytes).ok();
     let text = text.with_context(|| format!("{shown} is no text: the labels are one name a line"))?;
+    // What some editors put at the start of UTF-8 is no part of a name.
+    let text = text.trim_start_matches('\u{FEFF}');
     let labels: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     ensure!(!labels.is_empty(), "{shown} has no names: the labels are one name a line");
     for (at, label) in labels.iter().enumerate() {

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr};
+use model_compiler::layout::stripes::Layers;
+use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr_of};
 use serde::Serialize;
 
 use super::{BOUND_MISSED, ImageArgs};
@@ -98,7 +99,7 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
         inputs.extend((0..images.len()).map(|index| images.input(index)));
     }
     let parity = Parity {
-        layers: layer_sqnr(&graph, &model, &inputs)?,
+        layers: layer_sqnr_of(&graph, &model, Layers::of(&blob, &model)?.of_operators(), &inputs)?,
         images: inputs.len(),
         agreement: same as f64 / inputs.len() as f64,
         device: device.map(|(_, parity)| parity),

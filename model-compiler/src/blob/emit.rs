@@ -64,9 +64,23 @@ pub fn emit(model: &QuantModel, description: &Description<'_>) -> Result<Emitted
 /// # Errors
 /// As [`emit`].
 pub fn emit_within(model: &QuantModel, description: &Description<'_>, limits: Limits) -> Result<Emitted> {
-    let model = pack(model, limits.flash);
-    let groups = limits.arena.map(|bytes| choose(&model, bytes)).unwrap_or_default();
-    emit_in_stripes(&model, description, &groups)
+    let emit = |flash: usize| {
+        let model = pack(model, flash);
+        let groups = limits.arena.map(|bytes| choose(&model, bytes)).unwrap_or_default();
+        emit_in_stripes(&model, description, &groups)
+    };
+    let mut best = emit(limits.flash)?;
+    // Transformed weights need memory to work in: where the arena is too long, less flash is spent on them.
+    for quarters in (0..4).rev().filter(|_| limits.flash > 0) {
+        if limits.arena.is_none_or(|arena| best.plan.arena_len <= arena) {
+            break;
+        }
+        let other = emit(limits.flash / 4 * quarters)?;
+        if other.plan.arena_len < best.plan.arena_len {
+            best = other;
+        }
+    }
+    Ok(best)
 }
 
 /// Plans, lays out and runs a packed model whose operators of `groups` go in stripes.

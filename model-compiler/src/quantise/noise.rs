@@ -24,33 +24,53 @@ pub struct LayerSqnr {
 }
 
 /// Runs the float graph and the int8 model that was made from it side by side on some inputs (`pixel − 128`, HWC); one
-/// entry an operator. Each layer's difference contains those of the layers before it.
+/// entry a layer, each of which is one operator. Each layer's difference contains those of the layers before it.
 ///
 /// The result does not depend on the number of threads.
 ///
 /// # Errors
 /// When the model was not made from this graph, or an input has the wrong length.
 pub fn layer_sqnr<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<Vec<LayerSqnr>> {
-    check(graph, model, inputs)?;
-    let ops: Vec<_> = model.ops().collect();
+    layer_sqnr_of(graph, model, &whole(model), inputs)
+}
+
+/// The same for a model whose layers may be several operators: `layers` says of which layer each operator makes rows, from
+/// the top, and none where it only moves rows.
+///
+/// # Errors
+/// Those of [`layer_sqnr`].
+pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
+    graph: &Graph,
+    model: &Model<'_>,
+    layers: &[Option<usize>],
+    inputs: &[I],
+) -> Result<Vec<LayerSqnr>> {
+    check(graph, model, layers, inputs)?;
     let energies: Vec<Vec<[f64; 2]>> =
-        inputs.par_iter().map(|input| layer_energies(graph, model, input.as_ref())).collect();
+        inputs.par_iter().map(|input| layer_energies(graph, model, layers, input.as_ref())).collect();
     let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(["softmax"]);
-    let layers = ops.iter().zip(names).enumerate().map(|(index, (op, name))| {
+    let layer = |(index, name): (usize, &str)| {
         let [signal, noise] = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum::<f64>());
-        let output = op.output();
-        LayerSqnr {
+        let mut ops = model.ops().zip(layers).filter(|(_, layer)| **layer == Some(index)).map(|(op, _)| op);
+        let first = ops.next()?;
+        let output = first.output();
+        Some(LayerSqnr {
             name: name.to_owned(),
-            op: op.name().to_owned(),
+            op: first.name().to_owned(),
             shape: Shape {
-                height: output.height.into(),
+                height: ops.fold(output.height.into(), |height, op| height + usize::from(op.output().height)),
                 width: output.width.into(),
                 channels: output.channels as usize,
             },
             db: (signal > 0.0 && noise > 0.0).then(|| 10.0 * (signal / noise).log10()),
-        }
-    });
-    Ok(layers.collect())
+        })
+    };
+    Ok(names.enumerate().filter_map(layer).collect())
+}
+
+/// Each operator is a layer.
+fn whole(model: &Model<'_>) -> Vec<Option<usize>> {
+    (0..model.ops().count()).map(Some).collect()
 }
 
 /// What quantisation of each node itself takes from the mean of each channel of its output: for the same int8 inputs, the
@@ -61,7 +81,7 @@ pub fn layer_sqnr<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, input
 /// # Errors
 /// Those of [`layer_sqnr`].
 pub fn mean_shifts<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<Vec<Vec<f64>>> {
-    check(graph, model, inputs)?;
+    check(graph, model, &whole(model), inputs)?;
     let sums: Vec<Vec<Vec<f64>>> =
         inputs.par_iter().map(|input| channel_differences(graph, model, input.as_ref())).collect();
     let mean = |layer: usize, channel: usize| {
@@ -90,40 +110,48 @@ pub fn agreeing<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs:
     inputs.par_iter().map_init(arena, agrees).filter(|&agrees| agrees).count()
 }
 
-fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<()> {
-    let shapes = model.ops().map(|op| op.output().len()).eq(graph
-        .nodes
-        .iter()
-        .map(|node| node.output.len())
-        .chain([graph.classes()]));
+fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, layers: &[Option<usize>], inputs: &[I]) -> Result<()> {
+    let expected: Vec<usize> = graph.nodes.iter().map(|node| node.output.len()).chain([graph.classes()]).collect();
+    let mut lengths = vec![0; expected.len()];
+    let mut known = layers.len() == model.ops().count();
+    for (op, layer) in model.ops().zip(layers) {
+        match layer.map(|layer| lengths.get_mut(layer)) {
+            Some(Some(length)) => *length += op.output().len(),
+            Some(None) => known = false,
+            None => {}
+        }
+    }
     ensure!(
-        shapes && model.info().input.tensor.len() == graph.input.len(),
+        known && lengths == expected && model.info().input.tensor.len() == graph.input.len(),
         "the blob was not made from this float graph"
     );
     ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), "an input has not the network's length");
     Ok(())
 }
 
-/// Energy of signal and noise in each operator's output for one input.
-fn layer_energies(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<[f64; 2]> {
+/// Energy of signal and noise in each layer's output for one input.
+fn layer_energies(graph: &Graph, model: &Model<'_>, layers: &[Option<usize>], input: &[i8]) -> Vec<[f64; 2]> {
     let mut float = graph.run(input);
     float.push(softmax(float.last().map_or(&[], Vec::as_slice), model.info().temperature));
-    let mut float = float[1..].iter();
-    let mut energies = Vec::new();
-    each_layer(model, input, |tensor, bytes| {
-        let pairs = float.next().into_iter().flatten().zip(bytes);
-        energies.push(pairs.fold([0.0, 0.0], |[signal, noise], (&real, &byte)| {
+    // What of each layer has not been made yet, and its energies so far.
+    let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0, 0.0])).collect();
+    let mut layers = layers.iter();
+    each_operator(model, input, |tensor, bytes| {
+        let layer = layers.next().copied().flatten().and_then(|layer| open.get_mut(layer));
+        let Some((left, [signal, noise])) = layer else { return };
+        for (&byte, &real) in bytes.iter().zip(left) {
             let difference = f64::from(real) - f64::from(quantisation(tensor).real(byte));
-            [signal + f64::from(real).powi(2), noise + difference * difference]
-        }));
+            *signal += f64::from(real).powi(2);
+            *noise += difference * difference;
+        }
     });
-    energies
+    open.into_iter().map(|(_, energies)| energies).collect()
 }
 
 /// Sum over all pixels of each channel's difference between what a float node and its int8 operator make of the same.
 fn channel_differences(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<Vec<f64>> {
     let mut tensors = vec![graph.input_tensor(input)];
-    each_layer(model, input, |tensor, bytes| {
+    each_operator(model, input, |tensor, bytes| {
         tensors.push(bytes.iter().map(|&byte| quantisation(tensor).real(byte)).collect());
     });
     let differences = |(node, int8): (&Node, &Vec<f32>)| {
@@ -137,7 +165,7 @@ fn channel_differences(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<Ve
 }
 
 /// Runs a model and shows what each operator makes.
-fn each_layer(model: &Model<'_>, input: &[i8], mut show: impl FnMut(&Tensor, &[i8])) {
+fn each_operator(model: &Model<'_>, input: &[i8], mut show: impl FnMut(&Tensor, &[i8])) {
     let mut arena = Aligned::new(model.arena_len());
     let mut interpreter = Interpreter::new(*model, &mut arena).expect("the arena has the model's length and alignment");
     interpreter.input_mut().copy_from_slice(input);

@@ -6,4 +6,5 @@ mod cross_validation;
 mod data;
 mod figures;
 mod jpeg;
+mod kinds;
 mod runs;

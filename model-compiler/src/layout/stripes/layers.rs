@@ -54,6 +54,12 @@ impl Layers {
         self.0.get(index).copied().flatten()
     }
 
+    /// The layer of each operator.
+    #[must_use]
+    pub fn of_operators(&self) -> &[Option<usize>] {
+        &self.0
+    }
+
     /// For each layer what `join` makes of what its operators have; what those have that only move rows is left out.
     pub fn join<T: Clone>(&self, values: &[T], join: impl Fn(&mut T, &T)) -> Vec<T> {
         let mut joined: Vec<Option<T>> = vec![None; self.count()];
