@@ -91,8 +91,12 @@ struct Maker {
 impl Maker {
     fn case(&mut self, kind: Kind) -> Case {
         let (height, width) = self.two_different(1, if matches!(kind, Kind::Winograd(_)) { 20 } else { 9 });
+        // Vectors around the length from which on sums are taken in segments.
+        let long = kind == Kind::Dense && self.rng.random_ratio(1, 8);
+        let width = if long { 1 } else { width };
         let channels = match kind {
             Kind::Winograd(form) => self.winograd_channels(form),
+            Kind::Dense if long => 4 * self.rng.random_range(63..=66),
             // Only vectors of a multiple of four are packed.
             Kind::Dense if self.rng.random() => 4 * self.rng.random_range(1..=16),
             _ => self.third_different(height, width),

@@ -1,7 +1,7 @@
 //! Random convolutions in the layouts that kernels prefer.
 
 use model_compiler::layout::pack::{packed_conv2d, packed_dense, packed_depthwise, winograd_conv2d};
-use no_std_infer::format::{Activation, Conv2d, Dense, Layout, Op, Tensor, Weights, Window};
+use no_std_infer::format::{Activation, CHANNEL_LEN, Conv2d, Dense, Layout, Op, Tensor, Weights, Window};
 use no_std_infer::operators::Form;
 use rand::RngExt;
 
@@ -28,7 +28,8 @@ impl Maker {
         }
     }
 
-    /// Packs a dense layer where its vectors and its activation allow it, sometimes with weights of the largest magnitude.
+    /// Packs a dense layer where its vectors and its activation allow it, sometimes with weights of the largest magnitude, and
+    /// with other parameters for the outputs that fill the last block up, which a kernel may compute.
     pub(super) fn pack_dense(&mut self, op: &mut Dense) {
         let len = op.inputs() * op.output.channels as usize;
         if self.rng.random_ratio(1, 4) {
@@ -36,7 +37,12 @@ impl Maker {
             self.weights[op.weights.weights as usize..][..len].fill(extreme as u8);
         }
         self.keep_above_least(op.weights, len);
-        if let Some((weights, channels)) = packed_dense(op, &self.weights) {
+        if let Some((weights, mut channels)) = packed_dense(op, &self.weights) {
+            let (first, rest) = channels.split_at_mut(CHANNEL_LEN);
+            let filling = &mut rest[(op.output.channels as usize - 1) * CHANNEL_LEN..];
+            if self.rng.random() {
+                filling.chunks_exact_mut(CHANNEL_LEN).for_each(|entry| entry.copy_from_slice(first));
+            }
             let [weights, channels] = [weights, channels].map(|bytes| self.append(&bytes));
             op.weights = Weights { layout: Layout::Packed, weights, channels };
         }
