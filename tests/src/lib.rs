@@ -46,8 +46,8 @@ impl<K: Kernels> Engine for K {
 /// The documentation's examples, which are compiled and run.
 #[cfg(doctest)]
 mod documentation {
-    #[doc = include_str!("../../README.md")]
-    struct Readme;
+    #[doc = include_str!("../../docs/device.md")]
+    struct Device;
     #[doc = include_str!("../../docs/cross-validation.md")]
     struct CrossValidation;
 }
