@@ -1,45 +1,17 @@
 //! Trains an image classifier on a laptop, quantises it and emits the blob that `no-std-infer` runs.
+//!
+//! The modules are the stages that a person knows, each on those before it: [`system`], [`config`], [`data`], [`measure`],
+//! [`training`], [`run`], [`report`]; [`device`] and [`beside`] compare, and [`commands`] is the program.
 
-pub mod atomic;
-pub mod augment;
 pub mod beside;
-pub mod boards;
-pub mod bootstrap;
-pub mod budget;
 pub mod commands;
-pub mod comparison;
-pub mod confidence;
 pub mod config;
-pub mod copies;
-pub mod cosine;
-pub mod cross_validation;
-pub mod dataset;
+pub mod data;
 pub mod device;
-pub mod device_bench;
-pub mod evaluate;
-pub mod export;
-pub mod faces;
-pub mod gallery;
-pub mod hexadecimal;
-pub mod hints;
-pub mod html;
-pub mod interrupt;
-pub mod kmeans;
-pub mod logistic;
-pub mod metrics;
-pub mod model;
-pub mod pages;
-pub mod plateau;
-pub mod plots;
-pub mod predictions;
-pub mod pretrained;
-pub mod progress;
-pub mod results;
-pub mod run_dir;
+pub mod measure;
+pub mod report;
+pub mod run;
 #[cfg(test)]
 mod samples;
-pub mod scores;
-pub mod seen;
-pub mod signing;
+pub mod system;
 pub mod training;
-pub mod verdict;

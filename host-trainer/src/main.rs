@@ -15,7 +15,7 @@ const READER_GONE: i32 = 141;
 fn main() -> ExitCode {
     end_quietly_without_reader();
     #[cfg(unix)]
-    if let Err(error) = host_trainer::interrupt::watch() {
+    if let Err(error) = host_trainer::system::interrupt::watch() {
         eprintln!("note: emulators may outlive this program when it is killed: {error}");
     }
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     match host_trainer::commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            host_trainer::interrupt::wait_when_leaving();
+            host_trainer::system::interrupt::wait_when_leaving();
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }

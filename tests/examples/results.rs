@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use host_trainer::atomic;
-use host_trainer::comparison::Split;
-use host_trainer::export::Report;
-use host_trainer::metrics::Share;
-use host_trainer::results::{Measured, Provenance, Results};
+use host_trainer::measure::comparison::Split;
+use host_trainer::measure::metrics::Share;
+use host_trainer::report::export::Report;
+use host_trainer::report::results::{Measured, Provenance, Results};
+use host_trainer::system::atomic;
 use model_compiler::blob::emit::Limits;
 use no_std_infer::Model;
 use no_std_infer::kernels::Generic;

@@ -9,8 +9,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use host_trainer::data::faces::draw;
 use host_trainer::device::{Core, QEMU, Transport};
-use host_trainer::faces::draw;
 use image::RgbImage;
 
 /// Pixels across and down in the frames of `firmware-example`'s camera.

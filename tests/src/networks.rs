@@ -1,8 +1,8 @@
 //! Whole small networks, from configuration to blob, without training.
 
 use host_trainer::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
-use host_trainer::model::{Net, Task};
 use host_trainer::training::DeviceKind;
+use host_trainer::training::model::{Net, Task};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::emit::{Description, emit};
 use model_compiler::graph::{Graph, Shape};

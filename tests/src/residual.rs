@@ -102,7 +102,7 @@ impl Maker {
 
 #[cfg(test)]
 mod tests {
-    use host_trainer::evaluate::infer;
+    use host_trainer::measure::evaluate::infer;
     use no_std_infer::Model;
 
     use super::*;

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use host_trainer::dataset::{View, input_for, picture};
+use host_trainer::data::dataset::{View, input_for, picture};
+use host_trainer::data::faces::{CLASSES, PerClass, generate as generate_faces};
+use host_trainer::device::signing::{generate, read_key, sign};
 use host_trainer::device::{Core, Device, Loaded, Patience, Program, build, missing_for};
-use host_trainer::evaluate::{Int8Output, infer, input_config, int8_classes, read_blob};
-use host_trainer::faces::{CLASSES, PerClass, generate as generate_faces};
-use host_trainer::signing::{generate, read_key, sign};
+use host_trainer::measure::evaluate::{Int8Output, infer, input_config, int8_classes, read_blob};
 use libtest_mimic::Arguments;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_calibration};

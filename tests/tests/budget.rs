@@ -5,9 +5,9 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::budget::{Budget, measure};
+use host_trainer::device::budget::{Budget, measure};
 use host_trainer::device::{Parts, Program, cycles, missing, missing_target};
-use host_trainer::evaluate::read_blob;
+use host_trainer::measure::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::copies::{find, groups, samples, score};
-use host_trainer::dataset::Dataset;
+use host_trainer::data::copies::{find, groups, samples, score};
+use host_trainer::data::dataset::Dataset;
 use libtest_mimic::Arguments;
 use tests::needing::trial;
 

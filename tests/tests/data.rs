@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use host_trainer::evaluate::read_blob;
-use host_trainer::faces::CLASSES;
+use host_trainer::data::faces::CLASSES;
+use host_trainer::measure::evaluate::read_blob;
 use model_compiler::aligned::Aligned;
 use no_std_infer::Model;
 use no_std_infer::golden::self_test;

@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use host_trainer::data::faces::{CLASSES, draw};
 use host_trainer::device::{
     Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, Transport, build, folder, missing,
     run_demo,
 };
-use host_trainer::evaluate::{Int8Output, infer, input_config, read_blob};
-use host_trainer::faces::{CLASSES, draw};
+use host_trainer::measure::evaluate::{Int8Output, infer, input_config, read_blob};
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::repair_crc;

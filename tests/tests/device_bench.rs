@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use host_trainer::boards::{Board, Estimate, named};
+use host_trainer::device::bench::{Benches, Case, Row, Scope, seeded};
+use host_trainer::device::boards::{Board, Estimate, named};
 use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
 use host_trainer::device::measure::{Bench, SEED};
 use host_trainer::device::{COUNTED, Core, Elf, Loaded, missing, missing_for};
-use host_trainer::device_bench::{Benches, Case, Row, Scope, seeded};
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::layout::pack::Price;

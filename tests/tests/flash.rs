@@ -8,11 +8,11 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
+use host_trainer::device::signing::{generate, read_key, sign};
 use host_trainer::device::{
     Device, DeviceParity, Emulated, Faulty, Patience, Transport, build_app, check_update, missing,
 };
-use host_trainer::evaluate::{infer, read_blob};
-use host_trainer::signing::{generate, read_key, sign};
+use host_trainer::measure::evaluate::{infer, read_blob};
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_sections};

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use host_trainer::config::Preset;
-use host_trainer::evaluate::infer;
+use host_trainer::measure::evaluate::infer;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{Parts, repair_crc, with_calibration, write};
 use no_std_infer::format::{

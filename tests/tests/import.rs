@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
-use host_trainer::export::PRODUCER;
+use host_trainer::report::export::PRODUCER;
 use model_compiler::blob::emit::{Description, emit};
 use model_compiler::graph::{Shape, class};
 use model_compiler::import::float::float;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::{Device, DeviceParity, Faulty, Patience, Transport, check_update};
-use host_trainer::evaluate::infer;
+use host_trainer::measure::evaluate::infer;
 use model_compiler::aligned::Aligned;
 use no_std_device::link::{
     Failure, FrameError, Message, PROTOCOL, Receiver, Request, Response, SelfTest, decode, encode,

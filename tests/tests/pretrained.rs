@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::config::{Config, ModelConfig, PretrainedConfig};
-use host_trainer::model::{Net, Task};
-use host_trainer::pretrained::Pretrained;
 use host_trainer::training::DeviceKind;
+use host_trainer::training::model::{Net, Task};
+use host_trainer::training::pretrained::Pretrained;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::graph::{Graph, Shape};
 use model_compiler::import::float::{Normalisation, float};

@@ -1,6 +1,6 @@
 //! Layers in stripes of rows give the bytes of whole layers, in less memory.
 
-use host_trainer::device_bench::networks::network;
+use host_trainer::device::bench::networks::network;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::emit::{Limits, emit_within};
 use model_compiler::blob::{Parts, write};

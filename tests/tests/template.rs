@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::{QEMU, TARGET, cargo, missing};
-use host_trainer::evaluate::read_blob;
+use host_trainer::measure::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::Tflite;
 use model_compiler::aligned::Aligned;

@@ -14,9 +14,9 @@ use no_std_infer::{Interpreter, Model};
 use serde::Serialize;
 
 use crate::beside::litert::{self, Kernels, LiteRt};
-use crate::comparison::text_table;
 use crate::device::{Device, Link};
-use crate::evaluate::{parse, read_blob};
+use crate::measure::comparison::text_table;
+use crate::measure::evaluate::{parse, read_blob};
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {

@@ -7,11 +7,11 @@ use anyhow::Result;
 use clap::Args;
 
 use super::BOUND_MISSED;
-use crate::budget::{Budget, measure};
-use crate::comparison::text_table;
+use crate::device::budget::{Budget, measure};
 use crate::device::cycles::DISCLAIMER;
 use crate::device::folder;
-use crate::evaluate::{parse, read_blob};
+use crate::measure::comparison::text_table;
+use crate::measure::evaluate::{parse, read_blob};
 
 #[derive(Debug, Args)]
 pub(super) struct BudgetArgs {

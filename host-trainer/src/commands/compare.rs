@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
-use crate::predictions::{PREDICTIONS_FILE, Predictions};
-use crate::scores::Paired;
+use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
+use crate::measure::scores::Paired;
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {

@@ -8,14 +8,16 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
-use crate::confidence::{Confidence, WANTED};
 use crate::config::Config;
-use crate::cross_validation::{CvDir, Plan};
-use crate::dataset::{Dataset, Options};
-use crate::hints::quoted;
-use crate::predictions::Predictions;
-use crate::scores::Scores;
-use crate::{atomic, pages, training};
+use crate::data::dataset::{Dataset, Options};
+use crate::measure::confidence::{Confidence, WANTED};
+use crate::measure::predictions::Predictions;
+use crate::measure::scores::Scores;
+use crate::report::pages;
+use crate::run::cross_validation::{CvDir, Plan};
+use crate::system::atomic;
+use crate::system::hints::quoted;
+use crate::training;
 
 #[derive(Debug, Args)]
 pub(super) struct CvArgs {

@@ -8,10 +8,11 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 
 use super::ThreadArgs;
-use crate::copies::{Report, find, page, samples};
-use crate::dataset::{BadFiles, COPIES_FILE, Dataset, GROUPS_FILE};
-use crate::hints::quoted;
-use crate::{atomic, progress};
+use crate::data::copies::{Report, find, page, samples};
+use crate::data::dataset::{BadFiles, COPIES_FILE, Dataset, GROUPS_FILE};
+use crate::data::progress;
+use crate::system::atomic;
+use crate::system::hints::quoted;
 
 #[derive(Debug, Args)]
 pub(super) struct DataArgs {

@@ -8,10 +8,10 @@ use clap::Args;
 
 use super::{BOUND_MISSED, ThreadArgs, train};
 use crate::config::{Config, Preset};
-use crate::dataset::{Dataset, Grouping, Options};
-use crate::faces::{PerClass, generate};
-use crate::hints::quoted;
-use crate::run_dir::RunDir;
+use crate::data::dataset::{Dataset, Grouping, Options};
+use crate::data::faces::{PerClass, generate};
+use crate::run::folder::RunDir;
+use crate::system::hints::quoted;
 use crate::training;
 
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
     Ok(args.min_accuracy.map_or(ExitCode::SUCCESS, |bound| check_accuracy(&report, bound)))
 }
 
-fn check_accuracy(report: &crate::export::Report, percent: f64) -> ExitCode {
+fn check_accuracy(report: &crate::report::export::Report, percent: f64) -> ExitCode {
     let test = report.comparison.splits.last();
     let lowest = test.into_iter().flat_map(|split| &split.engines).map(|engine| engine.accuracy.value);
     if lowest.fold(f64::INFINITY, f64::min) * 100.0 >= percent {

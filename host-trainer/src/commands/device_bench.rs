@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::Args;
 
+use crate::device::bench::{Benches, Case, Row, imported, print, seeded};
 use crate::device::cycles::Caches;
 use crate::device::{Core, Engine};
-use crate::device_bench::{Benches, Case, Row, imported, print, seeded};
-use crate::evaluate::read_blob;
+use crate::measure::evaluate::read_blob;
 
 #[derive(Debug, Args)]
 pub(super) struct DeviceBenchArgs {

@@ -7,12 +7,12 @@ use anyhow::Result;
 use clap::Args;
 
 use super::BOUND_MISSED;
-use crate::boards::{Estimate, named};
-use crate::comparison::text_table;
 use crate::device::Core;
+use crate::device::boards::{Estimate, named};
 use crate::device::cycles::DISCLAIMER;
 use crate::device::measure::Bench;
-use crate::evaluate::{parse, read_blob};
+use crate::measure::comparison::text_table;
+use crate::measure::evaluate::{parse, read_blob};
 
 #[derive(Debug, Args)]
 pub(super) struct EstimateArgs {

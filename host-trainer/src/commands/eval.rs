@@ -9,13 +9,13 @@ use no_std_infer::Model;
 use serde::Serialize;
 
 use super::ImageArgs;
-use crate::comparison::{Comparison, Split};
 use crate::config::InputConfig;
-use crate::dataset::{Dataset, Loaded};
-use crate::evaluate::{Int8Output, class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
-use crate::metrics::Share;
-use crate::run_dir::{RECORD_FILE, Record};
-use crate::{progress, seen};
+use crate::data::dataset::{Dataset, Loaded};
+use crate::data::record::{RECORD_FILE, Record};
+use crate::data::{progress, seen};
+use crate::measure::comparison::{Comparison, Split};
+use crate::measure::evaluate::{Int8Output, class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
+use crate::measure::metrics::Share;
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::faces::{PerClass, generate};
+use crate::data::faces::{PerClass, generate};
 
 #[derive(Debug, Args)]
 pub(super) struct FacesArgs {
@@ -33,7 +33,7 @@ pub(super) struct FacesArgs {
 pub(super) fn run(args: &FacesArgs) -> Result<ExitCode> {
     let counts = PerClass { train: args.train, valid: args.valid, test: args.test };
     generate(&args.out, args.seed, &counts, args.size)?;
-    let images = (args.train + args.valid + args.test) * crate::faces::CLASSES.len();
+    let images = (args.train + args.valid + args.test) * crate::data::faces::CLASSES.len();
     println!("{images} drawings of {0} x {0} pixels are in {1}", args.size, args.out.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::Serialize;
 
+use crate::data::progress;
 use crate::device::{Device, Faults, Link, Patience, check_update};
-use crate::evaluate::{parse, read_blob};
-use crate::progress;
+use crate::measure::evaluate::{parse, read_blob};
 
 #[derive(Debug, Args)]
 pub(super) struct FlashModelArgs {

@@ -13,10 +13,10 @@ use no_std_infer::format::{Color, Fit};
 use rayon::prelude::*;
 
 use super::{LimitArgs, named, refuse_overwriting};
-use crate::atomic;
 use crate::config::InputConfig;
-use crate::dataset::{View, image_files, input_for};
-use crate::export::PRODUCER;
+use crate::data::dataset::{View, image_files, input_for};
+use crate::report::export::PRODUCER;
+use crate::system::atomic;
 use report::Report;
 
 pub(super) use report::real_text;

@@ -15,9 +15,9 @@ use no_std_infer::operators::{
 };
 use serde::Serialize;
 
-use crate::comparison::text_table;
-use crate::evaluate::{parse, read_blob, shape};
-use crate::signing::Signer;
+use crate::device::signing::Signer;
+use crate::measure::comparison::text_table;
+use crate::measure::evaluate::{parse, read_blob, shape};
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::signing::generate;
+use crate::device::signing::generate;
 
 #[derive(Debug, Args)]
 pub(super) struct KeygenArgs {

@@ -32,7 +32,7 @@ use clap::{Args, Parser, Subcommand};
 use model_compiler::blob::emit::Limits;
 use no_std_infer::format::{Section, arena_len, section};
 
-use crate::dataset::{Grouping, View};
+use crate::data::dataset::{Grouping, View};
 use crate::training::{self, DeviceKind};
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.

@@ -10,16 +10,16 @@ use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr_of};
 use serde::Serialize;
 
 use super::{BOUND_MISSED, ImageArgs};
-use crate::comparison::{Comparison, Split};
-use crate::dataset::{Dataset, Images};
+use crate::data::dataset::{Dataset, Images};
+use crate::data::progress;
 use crate::device::{Device, DeviceParity, Faulty, Link};
-use crate::evaluate::{
+use crate::measure::comparison::{Comparison, Split};
+use crate::measure::evaluate::{
     Int8Output, class_names, float_classes, float_logits, input_config, int8_classes, int8_outputs, parse, read_blob,
 };
-use crate::export::layers_text;
-use crate::hints::quoted;
-use crate::progress;
-use crate::run_dir::RunDir;
+use crate::report::export::layers_text;
+use crate::run::folder::RunDir;
+use crate::system::hints::quoted;
 
 /// Decides which frames suffer.
 const FAULTS_SEED: u64 = 1;

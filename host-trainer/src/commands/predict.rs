@@ -10,8 +10,8 @@ use no_std_infer::rank;
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
-use crate::dataset::{View, input_for};
-use crate::evaluate::{class_names, infer, input_config, parse, read_blob};
+use crate::data::dataset::{View, input_for};
+use crate::measure::evaluate::{class_names, infer, input_config, parse, read_blob};
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {

@@ -8,14 +8,15 @@ use clap::Args;
 use model_compiler::quantise::Method;
 
 use super::{LimitArgs, named};
-use crate::confidence::{Confidence, WANTED};
 use crate::config::Config;
-use crate::cross_validation::CvDir;
-use crate::dataset::{Dataset, Loaded, View};
-use crate::evaluate::read_blob;
-use crate::export::{Choices, export};
-use crate::progress;
-use crate::run_dir::{Record, RunDir};
+use crate::data::dataset::{Dataset, Loaded, View};
+use crate::data::progress;
+use crate::data::record::Record;
+use crate::measure::confidence::{Confidence, WANTED};
+use crate::measure::evaluate::read_blob;
+use crate::report::export::{Choices, export};
+use crate::run::cross_validation::CvDir;
+use crate::run::folder::RunDir;
 
 /// The methods by their names, and what they do.
 const METHODS: [(Method, &str, &str); 3] = [

@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use super::import::real_text;
 use super::refuse_overwriting;
-use crate::atomic;
-use crate::evaluate::{infer_all, parse, read_blob};
+use crate::measure::evaluate::{infer_all, parse, read_blob};
+use crate::system::atomic;
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {

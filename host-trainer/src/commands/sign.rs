@@ -6,9 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::atomic;
-use crate::evaluate::{parse, read_blob};
-use crate::signing::{Signer, read_key, sign};
+use crate::device::signing::{Signer, read_key, sign};
+use crate::measure::evaluate::{parse, read_blob};
+use crate::system::atomic;
 
 #[derive(Debug, Args)]
 pub(super) struct SignArgs {

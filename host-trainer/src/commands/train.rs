@@ -8,12 +8,13 @@ use clap::Args;
 
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, Normalization};
-use crate::dataset::{Dataset, Images, Loaded, Options, View};
-use crate::export::{Choices, Report, export};
-use crate::hints::quoted;
-use crate::interrupt::Hint;
-use crate::progress;
-use crate::run_dir::{Record, RunDir};
+use crate::data::dataset::{Dataset, Images, Loaded, Options, View};
+use crate::data::progress;
+use crate::data::record::Record;
+use crate::report::export::{Choices, Report, export};
+use crate::run::folder::RunDir;
+use crate::system::hints::quoted;
+use crate::system::interrupt::Hint;
 use crate::training::{self, Console, Labelled, Source, TrainingData, train};
 
 #[derive(Debug, Args)]

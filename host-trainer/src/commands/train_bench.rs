@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use super::bench::{Times, seconds_per_call, window};
 use crate::beside::torch::{self, Torch};
-use crate::comparison::text_table;
 use crate::config::{Config, Preset};
+use crate::measure::comparison::text_table;
 use crate::training::{DeviceKind, timing::Steps};
 
 /// Classes of the network that is timed.

@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 use super::GroupArgs;
 use super::train::Pictures;
 use crate::beside::torch::{self, Beside};
-use crate::bootstrap::{self, Estimate};
-use crate::comparison::text_table;
 use crate::config::Config;
-use crate::dataset::{Dataset, Options};
-use crate::evaluate::{float_classes, float_logits};
-use crate::run_dir::{Record, RunDir};
-use crate::{atomic, training};
+use crate::data::dataset::{Dataset, Options};
+use crate::data::record::Record;
+use crate::measure::bootstrap::{self, Estimate};
+use crate::measure::comparison::text_table;
+use crate::measure::evaluate::{float_classes, float_logits};
+use crate::run::folder::RunDir;
+use crate::system::atomic;
+use crate::training;
 
 /// What a seed's run leaves in its folder.
 const ANSWERS_FILE: &str = "parity.json";

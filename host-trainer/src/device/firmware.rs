@@ -11,7 +11,7 @@ use no_std_infer::format::blob_crc;
 
 use super::Core;
 use super::core::KERNELS;
-use crate::atomic;
+use crate::system::atomic;
 
 /// The target that the firmware is compiled for.
 pub const TARGET: &str = "thumbv7em-none-eabihf";

@@ -12,8 +12,8 @@ use no_std_infer::format::blob_crc;
 
 use super::firmware::build_app;
 use super::{Device, Emulated, Patience, Program, Serial, Transport, build};
-use crate::atomic;
-use crate::hints::quoted;
+use crate::system::atomic;
+use crate::system::hints::quoted;
 
 /// Bits a second where a serial port's name says nothing else.
 const BAUD: u32 = 115_200;

@@ -2,6 +2,9 @@
 //!
 //! Everything on the host that touches a device goes through here.
 
+pub mod bench;
+pub mod boards;
+pub mod budget;
 mod conversation;
 mod core;
 pub mod cycles;
@@ -15,6 +18,7 @@ mod parity;
 mod parts;
 mod qemu;
 mod serial;
+pub mod signing;
 mod transport;
 mod update;
 

@@ -7,7 +7,7 @@ use no_std_device::link::Unit;
 use serde::Serialize;
 
 use super::{Device, Faults};
-use crate::evaluate::Int8Output;
+use crate::measure::evaluate::Int8Output;
 
 /// Images that went through a device, and what came of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

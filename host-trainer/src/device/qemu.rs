@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::transport::{Transport, read_within};
 use super::{Core, QEMU, firmware};
-use crate::interrupt::Owned;
+use crate::system::interrupt::Owned;
 
 /// Lets the emulated clock count instructions.
 pub const COUNTED: [&str; 2] = ["-icount", "shift=0"];

@@ -7,7 +7,7 @@ use no_std_infer::format::Signed;
 use no_std_infer::kernels::KernelSet;
 
 use super::{Description, Device, REQUEST_FIELDS_LEN, greet, other_answer};
-use crate::signing::{fingerprint, is_valid};
+use crate::device::signing::{fingerprint, is_valid};
 
 /// Most bytes that are sent at once: what is lost is soon sent again.
 const CHUNK_LEN: usize = 2048;

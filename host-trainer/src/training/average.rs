@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 use burn::tensor::container::TensorContainer;
 
 use super::run::load;
-use crate::model::Net;
+use crate::training::model::Net;
 
 /// The average network; it has no autodiff.
 pub(super) struct Average {
@@ -74,7 +74,7 @@ mod tests {
     use super::super::run::save;
     use super::*;
     use crate::config::ModelConfig;
-    use crate::model::Task;
+    use crate::training::model::Task;
 
     /// A network of one dense layer whose weights and biases are all `value`.
     fn net(value: f32) -> Net {

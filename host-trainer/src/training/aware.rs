@@ -12,9 +12,9 @@ use super::average::Average;
 use super::optimizer::optimizer;
 use super::run::{Run, load};
 use super::{Observer, TrainingData};
-use crate::cosine;
-use crate::model::Net;
-use crate::plateau::EarlyStopping;
+use crate::training::cosine;
+use crate::training::model::Net;
+use crate::training::plateau::EarlyStopping;
 
 /// How the ranges are chosen where the configuration does not say.
 const METHOD: Method = Method::Percentile;

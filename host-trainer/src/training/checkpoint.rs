@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Epoch;
 use super::aware::Aware;
-use crate::atomic;
-use crate::plateau::{EarlyStopping, Plateau};
+use crate::system::atomic;
+use crate::training::plateau::{EarlyStopping, Plateau};
 
 const FILE: &str = "checkpoint.postcard";
 static CRC: crc::Crc<u32> = no_std_infer::CRC32;

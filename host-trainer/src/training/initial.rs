@@ -8,10 +8,10 @@ use super::batch::{Use, generator, pixels};
 use super::learner::Learner;
 use super::{Observer, TrainingData};
 use crate::config::{Config, KmeansConfig, TrainConfig};
-use crate::kmeans;
-use crate::logistic::{self, Linear, Samples};
-use crate::model::Net;
-use crate::pretrained::Pretrained;
+use crate::training::kmeans;
+use crate::training::logistic::{self, Linear, Samples};
+use crate::training::model::Net;
+use crate::training::pretrained::Pretrained;
 
 /// Images that run through the network at once.
 const BATCH: usize = 64;
@@ -96,7 +96,7 @@ mod tests {
 
     use super::*;
     use crate::config::{AugmentConfig, Block};
-    use crate::model::Task;
+    use crate::training::model::Task;
     use crate::training::{Labelled, Silent, Source};
 
     const SHAPE: Shape = Shape { height: 9, width: 10, channels: 1 };

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use super::loss::{Criterion, Mixture};
 use super::optimizer::optimizer;
 use crate::config::Config;
-use crate::model::{Net, Task};
+use crate::training::model::{Net, Task};
 
 /// A network and what changes it.
 pub(super) struct Learner {

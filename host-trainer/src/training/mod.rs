@@ -1,4 +1,4 @@
-//! Training: the loop over epochs, its schedule, its checkpoints.
+//! Training: the network, what it starts from, the loop over epochs, its schedule, its checkpoints.
 //!
 //! A run is determined by configuration, images and back end: it is bit-identical from run to run, with any number
 //! of threads, and when it is killed and resumed.
@@ -7,11 +7,17 @@ mod average;
 mod aware;
 mod batch;
 mod checkpoint;
+pub mod cosine;
 mod device;
 mod initial;
+pub mod kmeans;
 mod learner;
+pub mod logistic;
 mod loss;
+pub mod model;
 mod optimizer;
+pub mod plateau;
+pub mod pretrained;
 mod progress;
 mod run;
 pub mod timing;
@@ -22,9 +28,9 @@ use anyhow::{Result, ensure};
 use model_compiler::graph::{Graph, Shape};
 
 use crate::config::Config;
-use crate::hints::quoted;
+use crate::system::hints::quoted;
 
-pub use crate::metrics::Epoch;
+pub use crate::measure::metrics::Epoch;
 pub(crate) use batch::planes;
 pub use device::DeviceKind;
 pub use progress::{Batch, Console, Moment, Observer, Silent};

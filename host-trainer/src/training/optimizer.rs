@@ -41,7 +41,7 @@ mod tests {
 
     use super::*;
     use crate::config::ModelConfig;
-    use crate::model::{Net, Task};
+    use crate::training::model::{Net, Task};
 
     /// Weight and bias of the first class after two steps on the gradients 0.5 and -1 at a learning rate of 0.1, from
     /// 1.

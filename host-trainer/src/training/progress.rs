@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Epoch;
-use crate::model::Net;
+use crate::training::model::Net;
 
 /// What a step learns.
 #[derive(Clone, Copy, Debug)]

@@ -19,11 +19,12 @@ use super::{
     Batch, CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, RANGES_FILE,
     TrainingData, check_new, initial,
 };
-use crate::augment::{Key, Mix, augment, mix};
 use crate::config::{Config, Monitor, Schedule};
-use crate::model::{Net, Task};
-use crate::plateau::{EarlyStopping, Plateau, Verdict};
-use crate::{atomic, cosine};
+use crate::data::augment::{Key, Mix, augment, mix};
+use crate::system::atomic;
+use crate::training::cosine;
+use crate::training::model::{Net, Task};
+use crate::training::plateau::{EarlyStopping, Plateau, Verdict};
 
 /// Images that validation runs through the network at once.
 const VALIDATION_BATCH: usize = 64;

@@ -13,8 +13,8 @@ use rayon::prelude::*;
 
 use super::*;
 use crate::config::{Activation, AugmentConfig, AwareConfig, Block, Head, Monitor, OptimizerKind, Padding, Schedule};
-use crate::evaluate::{infer_all, int8_classes};
-use crate::run_dir::RunDir;
+use crate::measure::evaluate::{infer_all, int8_classes};
+use crate::run::folder::RunDir;
 use crate::samples::description;
 
 mod cards;

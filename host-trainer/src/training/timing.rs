@@ -11,7 +11,7 @@ use super::batch::pixels;
 use super::learner::Learner;
 use super::loss::{Mixture, certain};
 use crate::config::Config;
-use crate::model::Task;
+use crate::training::model::Task;
 
 /// A network that learns one batch of noise.
 pub struct Steps {

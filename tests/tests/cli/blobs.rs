@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use host_trainer::config::Preset;
 use host_trainer::device::Link;
-use host_trainer::signing::Signer;
+use host_trainer::device::signing::Signer;
 use image::DynamicImage;
 use model_compiler::blob::repair_crc;
 use no_std_infer::format::InputKind;

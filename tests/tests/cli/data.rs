@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use host_trainer::dataset::{Dataset, Options};
-use host_trainer::faces::{CLASSES, draw};
+use host_trainer::data::dataset::{Dataset, Options};
+use host_trainer::data::faces::{CLASSES, draw};
 use image::ImageFormat;
 use image::imageops::flip_horizontal;
 use tempfile::{TempDir, tempdir};

@@ -3,10 +3,10 @@
 use std::fs;
 
 use host_trainer::config::Config;
-use host_trainer::copies::{Report, find, samples};
-use host_trainer::dataset::Dataset;
-use host_trainer::metrics::Confusion;
-use host_trainer::plots;
+use host_trainer::data::copies::{Report, find, samples};
+use host_trainer::data::dataset::Dataset;
+use host_trainer::measure::metrics::Confusion;
+use host_trainer::report::plots;
 use tempfile::tempdir;
 
 use crate::common::{call, picture, text};

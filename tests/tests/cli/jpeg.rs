@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use host_trainer::dataset::picture;
+use host_trainer::data::dataset::picture;
 use image::RgbImage;
 use tempfile::tempdir;
 

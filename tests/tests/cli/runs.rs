@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::Barrier;
 use std::thread;
 
-use host_trainer::run_dir::RunDir;
+use host_trainer::run::folder::RunDir;
 use no_std_infer::CRC32;
 use tempfile::{TempDir, tempdir};
 

@@ -9,8 +9,8 @@ use serde_json::json;
 use super::super::python::Script;
 use super::{NETWORK, network};
 use crate::config::Config;
-use crate::dataset::Images;
-use crate::model::Net;
+use crate::data::dataset::Images;
+use crate::training::model::Net;
 use crate::training::{Batch, Console, Epoch, Moment, Observer, planes};
 
 /// Largest difference of the two losses of the first step, which are those of the same network on the same batch.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::python::{self, Script};
 use crate::config::Config;
-use crate::model::Task;
+use crate::training::model::Task;
 
 pub use beside::Beside;
 

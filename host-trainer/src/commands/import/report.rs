@@ -10,8 +10,8 @@ use no_std_infer::format::Tensor;
 use serde::Serialize;
 
 use super::ImportArgs;
-use crate::export::{choice_text, layers_text};
-use crate::metrics::Share;
+use crate::measure::metrics::Share;
+use crate::report::export::{choice_text, layers_text};
 
 /// Share of the images below which int8 and float disagree so often that the user is warned.
 const ENOUGH_AGREEMENT: f64 = 0.9;

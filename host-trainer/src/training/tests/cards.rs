@@ -11,7 +11,7 @@ use super::super::batch::pixels;
 use super::super::loss::{Criterion, certain};
 use super::*;
 use crate::config::ModelConfig;
-use crate::model::{Net, Task};
+use crate::training::model::{Net, Task};
 
 /// A network with a layer of every kind, forwards and backwards.
 fn every_layer() -> ModelConfig {

@@ -1,0 +1,102 @@
+use image::imageops::{crop_imm, flip_horizontal, resize};
+use image::{ImageFormat, Rgb};
+use imageproc::geometric_transformations::{Border, Interpolation, rotate_about_center};
+
+use super::*;
+use crate::data::faces::draw;
+
+/// A drawing that is the same for a seed.
+fn photograph(seed: u64) -> RgbImage {
+    draw(seed, (seed % 4) as usize, 224)
+}
+
+fn brightened(picture: &RgbImage, gain: f32, offset: f32) -> RgbImage {
+    let mut picture = picture.clone();
+    picture.iter_mut().for_each(|value| *value = (f32::from(*value) * gain + offset).clamp(0.0, 255.0) as u8);
+    picture
+}
+
+fn cropped(picture: &RgbImage, [x, y, width, height]: [u32; 4]) -> RgbImage {
+    resize(&crop_imm(picture, x, y, width, height).to_image(), 224, 224, FilterType::Triangle)
+}
+
+fn turned(picture: &RgbImage, degrees: f32) -> RgbImage {
+    let border = Border::Constant(Rgb([0; 3]));
+    rotate_about_center(picture, degrees.to_radians(), Interpolation::Bilinear, border)
+}
+
+/// Ways to make a copy, with the name of each and whether it mirrors.
+fn copies(picture: &RgbImage) -> Vec<(&'static str, bool, RgbImage)> {
+    let mirrored = flip_horizontal(picture);
+    vec![
+        ("mirrored", true, mirrored.clone()),
+        ("upside down", true, image::imageops::flip_vertical(picture)),
+        ("a quarter turn", false, image::imageops::rotate90(picture)),
+        ("cropped", false, cropped(picture, [30, 20, 160, 160])),
+        ("cropped to another shape", false, cropped(picture, [20, 40, 180, 150])),
+        ("half the size", false, resize(picture, 112, 112, FilterType::Triangle)),
+        ("twice the size", false, resize(picture, 448, 448, FilterType::Triangle)),
+        ("turned", false, turned(picture, 14.0)),
+        ("brighter", false, brightened(picture, 1.2, 15.0)),
+        ("darker", false, brightened(picture, 0.6, 0.0)),
+        ("all together", true, brightened(&turned(&cropped(&mirrored, [10, 20, 190, 190]), -9.0), 0.8, 10.0)),
+    ]
+}
+
+#[test]
+fn copies_are_found_whatever_was_done_to_them() {
+    for seed in 0..3 {
+        let original = photograph(seed);
+        for (name, mirrored, copy) in copies(&original) {
+            let links = links(&[Look::new(&original), Look::new(&copy)]);
+            let [link] = &links[..] else { panic!("{name}, seed {seed}: {links:?}") };
+            assert_eq!((link.pictures, link.mirrored), ([0, 1], mirrored), "{name}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn different_pictures_are_not_joined() {
+    let looks: Vec<Look> = (100..160).map(|seed| Look::new(&photograph(seed))).collect();
+    assert_eq!(links(&looks), []);
+}
+
+#[test]
+fn equal_pictures_without_texture_are_found_and_others_are_not() {
+    let plain = |red: u8| Look::new(&RgbImage::from_pixel(40, 30, Rgb([red, 90, 20])));
+    let looks = [plain(10), plain(200), plain(10), plain(10)];
+    let links = links(&looks);
+    assert_eq!(links.iter().map(|link| link.pictures).collect::<Vec<_>>(), [[0, 2], [2, 3]]);
+}
+
+#[test]
+fn any_size_can_be_searched() {
+    let sizes = [(1, 1), (1, 300), (300, 1), (16, 16), (700, 20)];
+    let plain = |(red, &(width, height))| Look::new(&RgbImage::from_pixel(width, height, Rgb([red, 0, 0])));
+    let looks: Vec<Look> = (0..5).map(|index| 50 * index).zip(&sizes).map(plain).collect();
+    assert_eq!(links(&looks), []);
+    assert_eq!(links(&[]), []);
+}
+
+#[test]
+fn the_number_of_threads_does_not_matter_and_bad_files_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut files = vec![dir.path().join("bad.png")];
+    std::fs::write(&files[0], "words").unwrap();
+    for seed in 0..4 {
+        for (name, picture) in [("a", photograph(seed)), ("b", flip_horizontal(&photograph(seed)))] {
+            let file = dir.path().join(format!("{seed}{name}.png"));
+            picture.save_with_format(&file, ImageFormat::Png).unwrap();
+            files.push(file);
+        }
+    }
+    let with = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| find(&files, &|_, _| {}))
+    };
+    let found = with(1);
+    assert_eq!(found, with(3));
+    assert_eq!(found.links.iter().map(|link| link.pictures).collect::<Vec<_>>(), [[0, 1], [2, 3], [4, 5], [6, 7]]);
+    assert_eq!(found.bad.len(), 1);
+    assert!(found.bad[0].1.contains("is not an image"), "{:?}", found.bad);
+}

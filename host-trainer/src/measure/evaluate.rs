@@ -1,0 +1,140 @@
+//! Runs models over images: the float graph, and the int8 model through `no-std-infer` itself.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use model_compiler::aligned::Aligned;
+use model_compiler::graph::{Graph, class};
+use no_std_infer::format::{Info, Tensor};
+use no_std_infer::{Interpreter, Model, argmax};
+use rayon::prelude::*;
+
+use crate::config::InputConfig;
+use crate::data::dataset::Images;
+
+/// Reads a blob from a file.
+///
+/// # Errors
+/// When the file cannot be read. Whether it is a model, `Model::parse` says.
+pub fn read_blob(path: &Path) -> Result<Aligned<u8>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read the blob {}", path.display()))?;
+    Ok(Aligned::copy_of(&bytes))
+}
+
+/// Checks a blob that was read from `path`.
+///
+/// # Errors
+/// When it is no valid model.
+pub fn parse<'a>(blob: &'a Aligned<u8>, path: &Path) -> Result<Model<'a>> {
+    Model::parse(blob).with_context(|| {
+        let path = path.display();
+        format!("{path} cannot be used: make it again with `host-trainer quantize RUN_DIR` or `host-trainer import`")
+    })
+}
+
+/// How pictures become the input of a model, read from `path`, that gives one score a class.
+///
+/// # Errors
+/// When the model reads no pictures, or its logits are of several rows or columns.
+pub fn input_config(model: &Model<'_>, path: &Path) -> Result<InputConfig> {
+    let Info { input, logits, .. } = model.info();
+    let (shown, remedy) = (path.display(), "use `host-trainer run`");
+    let image = input.kind.image();
+    let image = image.with_context(|| {
+        format!("{shown} reads a tensor of {} int8 values, not pictures: {remedy}", shape(&input.tensor))
+    })?;
+    let classifies = logits.height == 1 && logits.width == 1;
+    ensure!(classifies, "{shown} gives {} values for a picture, not one score a class: {remedy}", shape(logits));
+    Ok(InputConfig { width: input.tensor.width, height: input.tensor.height, color: image.color, fit: image.fit })
+}
+
+/// Names of a model's classes: its labels, or their indices where it has none.
+#[must_use]
+pub fn class_names(model: &Model<'_>) -> Vec<String> {
+    let labels: Vec<String> = model.labels().map(str::to_owned).collect();
+    if labels.is_empty() { (0..model.info().logits.channels).map(|class| class.to_string()).collect() } else { labels }
+}
+
+/// A tensor's sides for people: `height x width x channels`, without leading sides of 1 for a vector.
+#[must_use]
+pub fn shape(tensor: &Tensor) -> String {
+    match (tensor.height, tensor.width, tensor.channels) {
+        (1, 1, channels) => format!("1x{channels}"),
+        (height, width, channels) => format!("{height}x{width}x{channels}"),
+    }
+}
+
+/// The float network's logits of each image.
+#[must_use]
+pub fn float_logits(graph: &Graph, images: &Images) -> Vec<Vec<f32>> {
+    (0..images.len()).into_par_iter().map(|index| graph.logits(&images.input(index))).collect()
+}
+
+/// The int8 model's logits and final outputs (probabilities) of each image.
+///
+/// # Panics
+/// When the images do not have the size of the model's input.
+#[must_use]
+pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
+    infer_all(model, (0..images.len()).into_par_iter().map(|index| images.input(index)))
+}
+
+/// What the int8 model makes of each input, in order, on all threads.
+///
+/// # Panics
+/// When an input has another length than the model's input.
+#[must_use]
+pub fn infer_all<I: AsRef<[i8]>>(model: &Model<'_>, inputs: impl IndexedParallelIterator<Item = I>) -> Vec<Int8Output> {
+    let arena = || Aligned::new(model.arena_len());
+    inputs.map_init(arena, |arena, input| infer(model, arena, input.as_ref())).collect()
+}
+
+/// What the int8 model makes of one image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Int8Output {
+    /// Scores before softmax.
+    pub logits: Vec<i8>,
+    /// The last operator's output.
+    pub output: Vec<i8>,
+    /// The class, or `None` where the model rather does not answer.
+    pub decision: Option<usize>,
+}
+
+/// Runs the int8 model on one input.
+///
+/// # Panics
+/// When `input` has another length than the model's input, or `arena` is shorter than the model needs.
+pub fn infer(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8]) -> Int8Output {
+    let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the length that the model asks for");
+    interpreter.input_mut().copy_from_slice(input);
+    interpreter.run();
+    Int8Output {
+        logits: interpreter.logits().to_vec(),
+        output: interpreter.output().to_vec(),
+        decision: interpreter.decision(),
+    }
+}
+
+/// The class of each image by the float logits; the first of equals.
+#[must_use]
+pub fn float_classes(logits: &[Vec<f32>]) -> Vec<usize> {
+    logits.iter().map(|logits| class(logits)).collect()
+}
+
+/// The class of each image by the int8 logits; the first of equals.
+#[must_use]
+pub fn int8_classes(outputs: &[Int8Output]) -> Vec<usize> {
+    outputs.iter().map(|output| argmax(&output.logits)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ties_go_to_the_first_class_on_both_sides() {
+        assert_eq!(float_classes(&[vec![1.0, 3.0, 3.0], vec![2.0, 2.0, 0.0]]), [1, 0]);
+        let output = |logits: &[i8]| Int8Output { logits: logits.to_vec(), output: Vec::new(), decision: None };
+        assert_eq!(int8_classes(&[output(&[1, 3, 3]), output(&[2, 2, 0])]), [1, 0]);
+    }
+}

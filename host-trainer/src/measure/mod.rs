@@ -1,0 +1,9 @@
+//! How good a network is, in float and int8, and how sure that is.
+
+pub mod bootstrap;
+pub mod comparison;
+pub mod confidence;
+pub mod evaluate;
+pub mod metrics;
+pub mod predictions;
+pub mod scores;

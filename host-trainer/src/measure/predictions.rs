@@ -1,0 +1,223 @@
+//! What a model said about each image that it was not trained on, as a CSV file: what joining folds, comparing runs and
+//! fitting a temperature start from.
+//!
+//! Columns: `path`, `label` (the class's name), `group` and `fold` (either may be empty), `int8_scale` (real value of a step
+//! of the int8 logits), then for each class `float:CLASS` and `int8:CLASS`, its logits.
+
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use model_compiler::graph::Graph;
+use no_std_infer::{Model, argmax};
+
+use crate::data::dataset::Images;
+use crate::data::record::Entry;
+use crate::measure::evaluate::{Int8Output, class_names, float_classes, float_logits, int8_outputs};
+use crate::system::atomic;
+
+/// Name of the file in a run folder and in a folder of a cross-validation.
+pub const PREDICTIONS_FILE: &str = "predictions.csv";
+/// The columns before the logits.
+const COLUMNS: [&str; 5] = ["path", "label", "group", "fold", "int8_scale"];
+const FLOAT: &str = "float:";
+const INT8: &str = "int8:";
+
+/// What was said about one image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// Path below the data folder.
+    pub path: String,
+    /// Index of its true class.
+    pub label: usize,
+    /// Images of one group show the same photograph.
+    pub group: Option<String>,
+    /// The fold that it was scored in.
+    pub fold: Option<usize>,
+    /// Logits of the float network.
+    pub float: Vec<f32>,
+    /// Logits of the int8 model.
+    pub int8: Vec<i8>,
+    /// Real value of a step of `int8`.
+    pub scale: f32,
+}
+
+/// What was said about several images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Predictions {
+    /// Names of the classes in the order of the logits.
+    pub classes: Vec<String>,
+    /// One entry an image.
+    pub images: Vec<Prediction>,
+}
+
+impl Prediction {
+    /// Name of what is drawn independently: the group, or the image where it has none.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        self.group.as_deref().unwrap_or(&self.path)
+    }
+
+    /// The int8 logits as real numbers, up to a constant that no softmax sees.
+    #[must_use]
+    pub fn int8_real(&self) -> Vec<f32> {
+        self.int8.iter().map(|&logit| self.scale * f32::from(logit)).collect()
+    }
+}
+
+impl Predictions {
+    /// What float network and int8 model say about images, which are those of `entries`.
+    #[must_use]
+    pub fn of(graph: &Graph, model: &Model<'_>, entries: &[Entry], images: &Images) -> Self {
+        let said = float_logits(graph, images).into_iter().zip(int8_outputs(model, images));
+        let prediction = |(entry, (float, int8)): (&Entry, (Vec<f32>, Int8Output))| Prediction {
+            path: entry.name.clone(),
+            label: entry.label,
+            group: entry.group.clone(),
+            fold: None,
+            float,
+            int8: int8.logits,
+            scale: model.info().logits.scale,
+        };
+        Self { classes: class_names(model), images: entries.iter().zip(said).map(prediction).collect() }
+    }
+
+    /// True classes.
+    #[must_use]
+    pub fn truth(&self) -> Vec<usize> {
+        self.images.iter().map(|image| image.label).collect()
+    }
+
+    /// Classes of the float network.
+    #[must_use]
+    pub fn float(&self) -> Vec<usize> {
+        let logits: Vec<Vec<f32>> = self.images.iter().map(|image| image.float.clone()).collect();
+        float_classes(&logits)
+    }
+
+    /// Classes of the int8 model.
+    #[must_use]
+    pub fn int8(&self) -> Vec<usize> {
+        self.images.iter().map(|image| argmax(&image.int8)).collect()
+    }
+
+    /// What is drawn independently, an entry an image.
+    #[must_use]
+    pub fn clusters(&self) -> Vec<&str> {
+        self.images.iter().map(Prediction::cluster).collect()
+    }
+
+    /// Writes the file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let logits = |kind: &str| self.classes.iter().map(|class| format!("{kind}{class}")).collect::<Vec<_>>();
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        writer.write_record(COLUMNS.map(str::to_owned).into_iter().chain(logits(FLOAT)).chain(logits(INT8)))?;
+        for image in &self.images {
+            let fold = image.fold.map_or_else(String::new, |fold| fold.to_string());
+            let (label, group) = (self.classes[image.label].clone(), image.group.clone().unwrap_or_default());
+            let fields = [image.path.clone(), label, group, fold, image.scale.to_string()].into_iter();
+            let float = image.float.iter().map(ToString::to_string);
+            writer.write_record(fields.chain(float).chain(image.int8.iter().map(ToString::to_string)))?;
+        }
+        atomic::write(path, &writer.into_inner()?)
+    }
+
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read or is not in the form that the module describes.
+    pub fn load(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read {shown}"))?;
+        let damaged = || format!("{shown} is no file of predictions as `train` and `cv` write it: make it again");
+        let header = reader.headers().with_context(damaged)?.clone();
+        let classes = classes(&header).with_context(damaged)?;
+        let mut images = Vec::new();
+        for (line, record) in reader.records().enumerate() {
+            let image = record.map_err(Into::into).and_then(|record| image(&record, &classes));
+            images.push(image.with_context(|| format!("line {} of {shown} is damaged: make it again", line + 2))?);
+        }
+        ensure!(!images.is_empty(), "{shown} holds no prediction: make it again");
+        Ok(Self { classes, images })
+    }
+}
+
+fn classes(header: &csv::StringRecord) -> Option<Vec<String>> {
+    let names: Vec<&str> = header.iter().collect();
+    let logits = names.strip_prefix(&COLUMNS)?;
+    let (float, int8) = logits.split_at(logits.len() / 2);
+    let float: Option<Vec<String>> = float.iter().map(|name| name.strip_prefix(FLOAT).map(str::to_owned)).collect();
+    let int8: Option<Vec<String>> = int8.iter().map(|name| name.strip_prefix(INT8).map(str::to_owned)).collect();
+    float.filter(|float| !float.is_empty() && int8.as_ref() == Some(float))
+}
+
+fn image(record: &csv::StringRecord, classes: &[String]) -> Result<Prediction> {
+    let field = |index: usize| &record[index];
+    let label = classes.iter().position(|class| class == field(1));
+    let fold = Some(field(3)).filter(|fold| !fold.is_empty()).map(str::parse).transpose()?;
+    let (first, count) = (COLUMNS.len(), classes.len());
+    let image = Prediction {
+        path: field(0).to_owned(),
+        label: label.with_context(|| format!("there are no logits of the class {}", field(1)))?,
+        group: Some(field(2).to_owned()).filter(|group| !group.is_empty()),
+        fold,
+        scale: field(4).parse()?,
+        float: (first..first + count).map(|index| field(index).parse()).collect::<Result<_, _>>()?,
+        int8: (first + count..first + 2 * count).map(|index| field(index).parse()).collect::<Result<_, _>>()?,
+    };
+    let finite = image.float.iter().all(|logit| logit.is_finite()) && image.scale.is_finite() && image.scale > 0.0;
+    ensure!(finite, "a logit or the scale is not a finite number");
+    Ok(image)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(PREDICTIONS_FILE);
+        let image = |path: &str, label, group: Option<&str>, fold| Prediction {
+            path: path.to_owned(),
+            label,
+            group: group.map(str::to_owned),
+            fold,
+            float: vec![0.1, -1.0 / 3.0],
+            int8: vec![-128, 127],
+            scale: 0.062_5,
+        };
+        let images = vec![image("train/a,b/1.png", 0, Some("7"), Some(2)), image("x.png", 1, None, None)];
+        let predictions = Predictions { classes: vec!["a,b".into(), "c:\"d\"".into()], images };
+        predictions.save(&path).unwrap();
+        assert_eq!(Predictions::load(&path).unwrap(), predictions);
+        assert_eq!(predictions.clusters(), ["7", "x.png"]);
+        assert_eq!((predictions.float(), predictions.int8()), (vec![0, 0], vec![1, 1]));
+        assert_eq!(predictions.images[0].int8_real(), [-8.0, 7.9375]);
+    }
+
+    #[test]
+    fn damaged_files_are_refused_with_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(PREDICTIONS_FILE);
+        let header = "path,label,group,fold,int8_scale,float:a,float:b,int8:a,int8:b\n";
+        let good = format!("{header}x.png,a,,,0.1,1,2,3,4\n");
+        let cases = [
+            (good.replace("float:b", "float:c"), "no file of predictions"),
+            (good.replace("int8_scale", "scale"), "no file of predictions"),
+            (header.to_owned(), "no prediction"),
+            (format!("{good}y.png,c,,,0.1,1,2,3,4\n"), "line 3"),
+            (format!("{good}y.png,b,,,0.1,1,2,3,128\n"), "line 3"),
+            (format!("{good}y.png,b,,,0,1,2,3,4\n"), "line 3"),
+            (format!("{good}y.png,b,,,0.1,NaN,2,3,4\n"), "line 3"),
+            (format!("{good}y.png,b\n"), "line 3"),
+        ];
+        for (text, named) in cases {
+            std::fs::write(&path, text).unwrap();
+            let error = format!("{:#}", Predictions::load(&path).unwrap_err());
+            assert!(error.contains(named) && error.contains(PREDICTIONS_FILE), "{named} is not in: {error}");
+        }
+    }
+}

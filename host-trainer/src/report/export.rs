@@ -1,0 +1,284 @@
+//! The end of a run: quantises the trained network, writes the blob and reports how it compares with the float network.
+
+use anyhow::Result;
+use model_compiler::blob::emit::{Description, Emitted, Limits, emit_within};
+use model_compiler::blob::with_calibration;
+use model_compiler::graph::Graph;
+use model_compiler::quantise::calibrate::{calibration_indices, temperature};
+use model_compiler::quantise::noise::LayerSqnr;
+use model_compiler::quantise::search::{self, Best, Choice};
+use model_compiler::quantise::{Method, QuantModel};
+use no_std_infer::Model;
+use no_std_infer::format::{Calibration, ImageInput, InputKind, Provenance};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Normalization};
+use crate::data::dataset::{Images, Loaded};
+use crate::data::record::{Entry, Record};
+use crate::measure::comparison::{Comparison, Split, shorten, text_table};
+use crate::measure::confidence::Confidence;
+use crate::measure::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
+use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
+use crate::report::verdict::verdict;
+use crate::report::{gallery, pages, plots};
+use crate::run::folder::RunDir;
+use crate::system::atomic;
+
+/// What a blob says made it.
+pub const PRODUCER: &str = concat!("host-trainer ", env!("CARGO_PKG_VERSION"));
+/// Longest name of a layer in a table; longer ones are cut.
+const LONGEST_NAME: usize = 44;
+/// Fewest validation images that a temperature is fitted on.
+const TEMPERATURE_IMAGES: usize = 200;
+
+/// What the end of a run measured.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// What the figures mean, in sentences.
+    #[serde(default)]
+    pub verdict: Vec<String>,
+    /// Float and int8 on each split.
+    pub comparison: Comparison,
+    /// How the int8 model was chosen.
+    #[serde(flatten)]
+    pub quantisation: Choice,
+    /// Number of calibration images.
+    pub calibration_images: usize,
+    /// SQNR of each layer on the calibration images.
+    pub layers: Vec<LayerSqnr>,
+    /// Temperature of the probabilities: cross-validation's, or else fitted on the validation images, or 1 where these are
+    /// too few.
+    pub temperature: f32,
+    /// What cross-validation says about the probabilities, where it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<Confidence>,
+    /// Length of the blob in bytes.
+    pub flash: usize,
+    /// Length of the arena in bytes.
+    pub arena: usize,
+    /// Bytes that the activations alive at one time need in any plan.
+    pub arena_lower_bound: usize,
+    /// Multiply-accumulates of one inference.
+    pub macs: u64,
+    /// What quantisation had to change, a sentence each.
+    pub notes: Vec<String>,
+}
+
+/// What an export is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Choices {
+    /// How the ranges of activations are chosen; where there is none, those that the network has learnt, or else by the best
+    /// of all methods.
+    pub method: Option<Method>,
+    /// What the blob may take.
+    pub limits: Limits,
+    /// Where temperature and abstention come from; the validation images where there is none.
+    pub confidence: Option<Confidence>,
+}
+
+/// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and, last of all, the
+/// predictions for the test images, or for the validation images where there are no others, into the run folder.
+///
+/// # Errors
+/// When the network cannot be quantised or a file cannot be written.
+pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, choices: &Choices) -> Result<Report> {
+    let graph = run.graph()?;
+    let chosen = calibration_indices(images.train.len(), config.quantize.images);
+    let calibration: Vec<Vec<i8>> = chosen.map(|index| images.train.input(index)).collect();
+    let temperature = match &choices.confidence {
+        Some(confidence) => confidence.int8.temperature,
+        None if images.valid.len() < TEMPERATURE_IMAGES => 1.0,
+        None => temperature(&float_logits(&graph, &images.valid), &images.valid.labels),
+    };
+    let source = Source { run, config, record };
+
+    let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), Limits::default());
+    let best = match (choices.method, run.ranges()?) {
+        (None, Some(learnt)) => search::learnt(&graph, &calibration, &learnt, temperature, emit_plain)?,
+        (method, _) => {
+            let methods = method.map_or(Method::ALL.to_vec(), |method| vec![method]);
+            search::best(&graph, &calibration, &methods, temperature, emit_plain)?
+        }
+    };
+    let Best { choice, model: quantised, plain, layers } = best;
+
+    let comparison = compare(&graph, &Model::parse(&plain.blob)?, record, images);
+    let hash = run.config_hash()?;
+    let mut emitted = source.emit(&quantised, source.provenance(&comparison, &hash), choices.limits)?;
+    if let Some(calibration) = choices.confidence.as_ref().and_then(abstention) {
+        emitted.blob = with_calibration(&emitted.blob, &calibration)?;
+    }
+    let model = Model::parse(&emitted.blob)?;
+    let report = Report {
+        verdict: verdict(record, &comparison, &run.epochs()?),
+        comparison,
+        quantisation: choice,
+        calibration_images: calibration.len(),
+        layers,
+        temperature,
+        confidence: choices.confidence.clone(),
+        flash: emitted.blob.len(),
+        arena: model.arena_len(),
+        arena_lower_bound: emitted.plan.lower_bound as usize,
+        macs: model.ops().map(|op| op.macs()).sum(),
+        notes: quantised.notes,
+    };
+    write(run, &emitted, &report)?;
+    show(run, &model, images, &report)?;
+    let (entries, unseen) =
+        if images.test.is_empty() { (&record.valid, &images.valid) } else { (&record.test, &images.test) };
+    let predictions = Predictions::of(&graph, &model, entries, unseen);
+    let page = pages::training_run(run, record, images, &report, &predictions)?;
+    atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
+    predictions.save(&run.file(PREDICTIONS_FILE))?;
+    Ok(report)
+}
+
+/// When the model should rather not answer, where a threshold reaches what is wanted.
+fn abstention(confidence: &Confidence) -> Option<Calibration> {
+    let &Confidence { threshold, images, coverage, accuracy, .. } = confidence;
+    let (coverage, accuracy) = (coverage.value as f32, accuracy.value as f32);
+    Some(Calibration { threshold: threshold?, images: images as u32, coverage, accuracy })
+}
+
+struct Source<'a> {
+    run: &'a RunDir,
+    config: &'a Config,
+    record: &'a Record,
+}
+
+impl<'a> Source<'a> {
+    fn emit(&self, model: &QuantModel, provenance: Provenance<'_>, limits: Limits) -> Result<Emitted> {
+        let Normalization { mean, std } = self.record.normalization(self.config);
+        let image = ImageInput { color: self.config.input.color, fit: self.config.input.fit, mean, std };
+        let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
+        let description =
+            Description { name: &name, labels: &self.record.classes, input: InputKind::Image(image), provenance };
+        emit_within(model, &description, limits)
+    }
+
+    /// The accuracy is that on the test images, or on the validation images where there are no others.
+    fn provenance(&self, comparison: &Comparison, config: &'a str) -> Provenance<'a> {
+        let shares = |split: &Split| split.engines.iter().map(|engine| engine.accuracy).collect::<Vec<_>>();
+        let shares = comparison.splits.last().map(shares).unwrap_or_default();
+        let value = |engine: usize| shares.get(engine).map_or(0.0, |share| share.value as f32);
+        Provenance {
+            config,
+            dataset: &self.record.hash,
+            producer: PRODUCER,
+            images: shares.first().map_or(0, |share| share.total as u32),
+            float_accuracy: value(0),
+            int8_accuracy: value(1),
+        }
+    }
+}
+
+/// Float and int8 predictions on the splits of a run that have images, validation before test.
+#[must_use]
+pub fn compare(graph: &Graph, model: &Model<'_>, record: &Record, images: &Loaded) -> Comparison {
+    let splits = [("validation", &images.valid, &record.valid), ("test", &images.test, &record.test)];
+    let split = |(name, images, entries): (&str, &Images, &Vec<Entry>)| {
+        let float = float_classes(&float_logits(graph, images));
+        let int8 = int8_classes(&int8_outputs(model, images));
+        let groups: Vec<&str> = entries.iter().map(Entry::cluster).collect();
+        let engines: [(&str, &[usize]); 2] = [("float", &float), ("int8", &int8)];
+        Split::new(name, record.classes.len(), &images.labels, &groups, &engines)
+    };
+    let splits = splits.into_iter().filter(|(_, images, _)| !images.is_empty()).map(split).collect();
+    Comparison { labels: record.classes.clone(), splits }
+}
+
+fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
+    atomic::write(&run.blob(), &emitted.blob)?;
+    atomic::write(&run.file("curves.svg"), plots::curves(&run.epochs()?)?.as_bytes())?;
+    for split in &report.comparison.splits {
+        for engine in &split.engines {
+            let (split, engine_name) = (&split.name, &engine.name);
+            let path = run.file(&format!("confusion-{split}-{engine_name}.svg"));
+            let title = format!("{split}, {engine_name}");
+            let svg = plots::confusion(&title, &report.comparison.labels, &engine.confusion)?;
+            atomic::write(&path, svg.as_bytes())?;
+        }
+    }
+    atomic::write(&run.file("report.json"), serde_json::to_string_pretty(report)?.as_bytes())
+}
+
+/// Draws the answers to test images, or to validation images where there are no others.
+fn show(run: &RunDir, model: &Model<'_>, images: &Loaded, report: &Report) -> Result<()> {
+    let images = if images.test.is_empty() { &images.valid } else { &images.test };
+    let Some(split) = report.comparison.splits.last() else { return Ok(()) };
+    let accuracy = split.engines.last().map_or_else(String::new, |engine| format!("{}", engine.accuracy));
+    let title = format!("Answers of the int8 model, {} images: accuracy {accuracy}", split.name);
+    gallery::predictions(&run.file("predictions.svg"), &title, model, images)
+}
+
+impl Report {
+    /// The report for people: tables of 100 columns.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text: String = self.verdict.iter().map(|sentence| format!("{sentence}\n")).collect();
+        text += &format!("\n{}", self.comparison.to_text());
+        text += &format!("\nQuantisation: {} calibration images\n", self.calibration_images);
+        text += &choice_text(&self.quantisation);
+        self.notes.iter().for_each(|note| text += &format!("  note: {note}\n"));
+        text += &format!("\n{}\n", layers_text(&self.layers));
+        text += &format!(
+            "\nflash {} bytes, arena {} bytes (lower bound {}), {:.2} M MACs, temperature {:.3}\n",
+            self.flash,
+            self.arena,
+            self.arena_lower_bound,
+            self.macs as f64 / 1e6,
+            self.temperature
+        );
+        if let Some(confidence) = &self.confidence {
+            text += &format!("\n{}", confidence.to_text());
+        }
+        text
+    }
+}
+
+/// A line for each method tried, and one for the correction of the biases; or one for ranges that were learnt.
+#[must_use]
+pub fn choice_text(choice: &Choice) -> String {
+    if let (true, [(_, db)]) = (choice.aware, &choice.methods[..]) {
+        let method = choice.method.name();
+        return format!("  learnt with the ranges of {method}: SQNR of the logits {}\n", decibels(*db));
+    }
+    let line = |(method, db): &(Method, Option<f64>)| {
+        let chosen = if *method == choice.method { " (chosen)" } else { "" };
+        format!("  {}: SQNR of the logits {}{chosen}\n", method.name(), decibels(*db))
+    };
+    let methods: String = choice.methods.iter().map(line).collect();
+    let rounds: Vec<String> = choice.correction.iter().map(|&db| decibels(db)).collect();
+    let kept = match choice.corrected {
+        0 => "not used".to_owned(),
+        1 => "the first is used".to_owned(),
+        round => format!("number {round} is used"),
+    };
+    let equalised = choice.equalisation.map_or_else(String::new, |[without, with]| {
+        let used = if choice.equalised { "used" } else { "not used" };
+        format!("  equalised channels: {}, without {} ({used})\n", decibels(with), decibels(without))
+    });
+    format!("{methods}  after rounds of bias correction: {} ({kept})\n{equalised}", rounds.join(", "))
+}
+
+fn decibels(db: Option<f64>) -> String {
+    db.map_or("exact".to_owned(), |db| format!("{db:.1} dB"))
+}
+
+/// The table of SQNR by layer.
+#[must_use]
+pub fn layers_text(layers: &[LayerSqnr]) -> String {
+    let mut table = text_table(&["layer", "operator", "output", "SQNR"], 2);
+    for layer in layers {
+        let shape = format!("{}x{}x{}", layer.shape.height, layer.shape.width, layer.shape.channels);
+        table.add_row([last_part(&layer.name), layer.op.clone(), shape, decibels(layer.db)]);
+    }
+    format!("Signal to quantisation noise by layer\n{}", table.trim_fmt())
+}
+
+/// The end of a layer's name, which tells it from others, where it is too long.
+fn last_part(name: &str) -> String {
+    let backwards: String = name.chars().rev().collect();
+    shorten(&backwards, LONGEST_NAME).chars().rev().collect()
+}

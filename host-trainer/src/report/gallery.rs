@@ -1,0 +1,125 @@
+//! A picture of what a model answers: some images of each class, each with the class that the int8 model gives it.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use model_compiler::aligned::Aligned;
+use no_std_infer::Model;
+use no_std_infer::score::probabilities;
+
+use crate::data::dataset::Images;
+use crate::measure::comparison::shorten;
+use crate::measure::evaluate::infer;
+use crate::system::atomic;
+use crate::system::html::{escape, png_uri};
+
+/// Images of each class.
+const COLUMNS: usize = 6;
+/// Most classes that are shown.
+const ROWS: usize = 12;
+/// Side of the square that an image is fitted into, in pixels.
+const SIDE: usize = 96;
+/// Between two squares.
+const GAP: usize = 10;
+/// Height of the line under an image.
+const LINE: usize = 20;
+/// Height of the title.
+const TITLE: usize = 44;
+/// Room on the left for the name of the true class.
+const NAMES: usize = 110;
+/// Longest class name; longer ones are cut.
+const LONGEST_LABEL: usize = 12;
+
+/// Writes an SVG with up to 6 images of each of the first 12 classes, spread over all images of the class. Under each
+/// stands the answer of the int8 model and its probability; wrong answers are marked by a cross and by colour.
+///
+/// # Errors
+/// When the file cannot be written.
+///
+/// # Panics
+/// When the images do not have the size of the model's input, or a label is none of the model's.
+pub fn predictions(path: &Path, title: &str, model: &Model<'_>, images: &Images) -> Result<()> {
+    let labels: Vec<&str> = model.labels().collect();
+    let rows = labels.len().min(ROWS);
+    let (width, height) = (NAMES + COLUMNS * (SIDE + GAP) + GAP, TITLE + rows * (SIDE + LINE + GAP));
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
+         font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+         <text x=\"{GAP}\" y=\"26\" font-size=\"16\">{}</text>\n",
+        escape(title)
+    );
+    for (class, label) in labels.iter().enumerate().take(rows) {
+        let top = TITLE + class * (SIDE + LINE + GAP);
+        let label = escape(&shorten(label, LONGEST_LABEL));
+        writeln!(svg, "<text x=\"{GAP}\" y=\"{}\" font-weight=\"bold\">{label}</text>", top + SIDE / 2)?;
+        for (column, index) in spread(images, class).into_iter().enumerate() {
+            let left = NAMES + column * (SIDE + GAP);
+            let (answer, probability) = answer(model, &images.input(index));
+            let (color, mark) = if answer == class { ("#005a8c", "") } else { ("#d55e00", "✗ ") };
+            let uri = png_uri(images.image(index), images.shape.width, images.shape.height)
+                .with_context(|| format!("cannot draw {}", path.display()))?;
+            writeln!(
+                svg,
+                "<image x=\"{left}\" y=\"{top}\" width=\"{SIDE}\" height=\"{SIDE}\" href=\"{uri}\"/>\n\
+                 <text x=\"{left}\" y=\"{}\" fill=\"{color}\">{mark}{} {:.0} %</text>",
+                top + SIDE + 15,
+                escape(&shorten(labels[answer], LONGEST_LABEL)),
+                100.0 * probability
+            )?;
+        }
+    }
+    atomic::write(path, (svg + "</svg>\n").as_bytes())
+}
+
+/// Indices of up to [`COLUMNS`] images of a class, spread over all of them.
+fn spread(images: &Images, class: usize) -> Vec<usize> {
+    let all: Vec<usize> = (0..images.len()).filter(|&index| images.labels[index] == class).collect();
+    let count = all.len().min(COLUMNS);
+    (0..count).map(|column| all[column * all.len() / count]).collect()
+}
+
+/// The model's class and its probability.
+fn answer(model: &Model<'_>, input: &[i8]) -> (usize, f32) {
+    let output = infer(model, &mut Aligned::new(model.arena_len()), input);
+    let mut shares = vec![0.0; output.logits.len()];
+    probabilities(model.info(), &output.logits, &mut shares);
+    let class = no_std_infer::argmax(&output.logits);
+    (class, shares[class])
+}
+
+#[cfg(test)]
+mod tests {
+    use model_compiler::graph::Shape;
+
+    use super::*;
+    use crate::samples::blob;
+
+    #[test]
+    fn each_class_is_shown_with_the_models_answers() {
+        let labels: Vec<String> = (0..5).map(|class| format!("<{class}>")).collect();
+        let blob = blob(&labels, 1.0);
+        let model = Model::parse(&blob).unwrap();
+        let input = model.info().input.tensor;
+        let shape = Shape {
+            height: usize::from(input.height),
+            width: usize::from(input.width),
+            channels: input.channels as usize,
+        };
+        let pixels: Vec<u8> = (0..20 * input.len()).map(|index| (index * 37 % 251) as u8).collect();
+        // Nine images of the first class, eleven of the second, none of the others.
+        let images = Images { shape, pixels, labels: (0..20).map(|index| usize::from(index >= 9)).collect() };
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("p.svg");
+        predictions(&path, "a & b", &model, &images).unwrap();
+        let svg = std::fs::read_to_string(path).unwrap();
+        assert_eq!(svg.matches("<image").count(), 12);
+        assert!(svg.contains("a &amp; b") && svg.contains("&lt;4&gt;") && !svg.contains("<4>"));
+        for index in spread(&images, 1) {
+            let (class, probability) = answer(&model, &images.input(index));
+            let mark = if class == 1 { "" } else { "✗ " };
+            assert!(svg.contains(&format!(">{mark}&lt;{class}&gt; {:.0} %<", 100.0 * probability)));
+        }
+        assert_eq!(spread(&images, 0), [0, 1, 3, 4, 6, 7]);
+    }
+}

@@ -1,0 +1,8 @@
+//! What people see of a run: its end, its page, its charts, and the tables of the documentation.
+
+pub mod export;
+pub mod gallery;
+pub mod pages;
+pub mod plots;
+pub mod results;
+pub mod verdict;

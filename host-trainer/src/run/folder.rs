@@ -1,0 +1,156 @@
+//! The files of a training run.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use model_compiler::graph::Graph;
+use model_compiler::quantise::calibrate::Calibrated;
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+use crate::data::record::{RECORD_FILE, Record};
+use crate::measure::metrics;
+use crate::system::atomic;
+use crate::system::hexadecimal::hexadecimal;
+use crate::system::hints::quoted;
+use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
+
+/// Name of the file that is locked while something writes to the folder.
+const LOCK_FILE: &str = "run.lock";
+
+/// Keeps others from writing to a run folder; the system ends it with the process, however that ends.
+#[derive(Debug)]
+pub struct Claim(#[expect(dead_code, reason = "the lock ends when the file is closed")] File);
+
+/// A folder that `train` makes.
+#[derive(Clone, Debug)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// Names a folder; nothing is read or made.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_path_buf())
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The blob.
+    #[must_use]
+    pub fn blob(&self) -> PathBuf {
+        self.file("model.blob")
+    }
+
+    /// Makes the folder and its parents where they are missing, and keeps others from writing there as long as the claim
+    /// lives.
+    ///
+    /// # Errors
+    /// When it cannot be made, or another process or thread has claimed it.
+    pub fn claim(&self) -> Result<Claim> {
+        let shown = self.0.display();
+        let why = || format!("cannot make the run folder {shown}: choose another place with `--out`");
+        std::fs::create_dir_all(&self.0).with_context(why)?;
+        let file = File::create(self.file(LOCK_FILE)).with_context(why)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Claim(file)),
+            Err(TryLockError::WouldBlock) => {
+                bail!("another process is writing to {shown}: wait for its end, or choose another place with `--out`")
+            }
+            // Some network file systems have no locks.
+            Err(TryLockError::Error(error)) => {
+                eprintln!("note: {shown} cannot be locked ({error}): see that nothing else writes to it");
+                Ok(Claim(file))
+            }
+        }
+    }
+
+    /// The configuration of the run.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn config(&self) -> Result<Config> {
+        Config::load(&self.file(CONFIG_FILE)).with_context(|| self.no_run())
+    }
+
+    /// SHA-256 of the configuration file, in hexadecimal.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn config_hash(&self) -> Result<String> {
+        let bytes = std::fs::read(self.file(CONFIG_FILE)).with_context(|| self.no_run())?;
+        Ok(hexadecimal(&Sha256::digest(bytes)))
+    }
+
+    /// The trained float network.
+    ///
+    /// # Errors
+    /// When the run has not ended.
+    pub fn graph(&self) -> Result<Graph> {
+        let path = self.file(GRAPH_FILE);
+        let shown = self.0.display();
+        ensure!(
+            self.0.is_dir(),
+            "there is no run folder {shown}: give the folder that `host-trainer train --out` made"
+        );
+        ensure!(
+            path.exists(),
+            "{shown} holds no trained network: finish the run by `host-trainer train --resume {}`",
+            quoted(&self.0)
+        );
+        let shown = path.display();
+        let bytes = std::fs::read(&path).with_context(|| format!("cannot read the float graph {shown}"))?;
+        Graph::from_bytes(&bytes).with_context(|| format!("the float graph {shown} cannot be used"))
+    }
+
+    /// The ranges that the network has learnt to be quantised with, where it has.
+    ///
+    /// # Errors
+    /// When their file is damaged.
+    pub fn ranges(&self) -> Result<Option<Calibrated>> {
+        let path = self.file(RANGES_FILE);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is damaged: train again", path.display()))
+    }
+
+    /// What was measured in each epoch.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn epochs(&self) -> Result<Vec<metrics::Epoch>> {
+        metrics::read_csv(&self.file(METRICS_FILE))
+    }
+
+    /// What the run remembers about its images.
+    ///
+    /// # Errors
+    /// When the folder holds no run.
+    pub fn record(&self) -> Result<Record> {
+        Record::load(&self.file(RECORD_FILE)).with_context(|| self.no_run())
+    }
+
+    /// Remembers the images.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save_record(&self, record: &Record) -> Result<()> {
+        atomic::write(&self.file(RECORD_FILE), serde_json::to_string_pretty(record)?.as_bytes())
+    }
+
+    fn no_run(&self) -> String {
+        format!("{} is not a run folder: give the folder that `host-trainer train --out` made", self.0.display())
+    }
+}

@@ -1,0 +1,7 @@
+//! What everything else needs of the system: files, signals, text.
+
+pub mod atomic;
+pub mod hexadecimal;
+pub mod hints;
+pub mod html;
+pub mod interrupt;
