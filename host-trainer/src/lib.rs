@@ -14,4 +14,5 @@ pub mod run;
 #[cfg(test)]
 mod samples;
 pub mod system;
+#[cfg(feature = "train")]
 pub mod training;

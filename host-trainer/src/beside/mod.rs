@@ -2,4 +2,5 @@
 
 pub mod litert;
 mod python;
+#[cfg(feature = "train")]
 pub mod torch;

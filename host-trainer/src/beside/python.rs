@@ -51,6 +51,7 @@ impl Script {
     ///
     /// # Errors
     /// When the script has ended.
+    #[cfg(feature = "train")]
     pub fn send_floats(&mut self, values: &[f32]) -> Result<()> {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.requests.write_all(&bytes).and_then(|()| self.requests.flush()).context(ENDED)

@@ -3,8 +3,10 @@
 mod bench;
 mod budget;
 mod compare;
+#[cfg(feature = "train")]
 mod cv;
 mod data;
+#[cfg(feature = "train")]
 mod demo;
 mod device_bench;
 mod estimate;
@@ -19,8 +21,11 @@ mod predict;
 mod quantize;
 mod run;
 mod sign;
+#[cfg(feature = "train")]
 mod train;
+#[cfg(feature = "train")]
 mod train_bench;
+#[cfg(feature = "train")]
 mod train_parity;
 
 use std::path::{Path, PathBuf};
@@ -32,7 +37,10 @@ use clap::{Args, Parser, Subcommand};
 use model_compiler::blob::emit::Limits;
 use no_std_infer::format::{Section, arena_len, section};
 
-use crate::data::dataset::{Grouping, View};
+#[cfg(feature = "train")]
+use crate::data::dataset::Grouping;
+use crate::data::dataset::View;
+#[cfg(feature = "train")]
 use crate::training::{self, DeviceKind};
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
@@ -46,14 +54,17 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Everything in five minutes: draws pictures, trains on them, quantises, checks parity.
+    #[cfg(feature = "train")]
     Demo(demo::DemoArgs),
     /// Looks at a folder of images before one trains on it.
     Data(data::DataArgs),
     /// Trains on a folder of images and writes the blob.
+    #[cfg(feature = "train")]
     Train(train::TrainArgs),
     /// Quantises a trained run again and writes the blob.
     Quantize(quantize::QuantizeArgs),
     /// Cross-validates: trains a network for each fold of the images and scores it on that fold, with intervals over groups.
+    #[cfg(feature = "train")]
     Cv(cv::CvArgs),
     /// Compares two runs on the same images, with intervals over groups.
     Compare(compare::CompareArgs),
@@ -79,8 +90,10 @@ enum Command {
     /// Measures the time of an inference.
     Bench(bench::BenchArgs),
     /// Measures the time of a training step, beside PyTorch's where it is installed.
+    #[cfg(feature = "train")]
     TrainBench(train_bench::TrainBenchArgs),
     /// Trains here and in PyTorch on the same batches from the same weights, and compares the accuracy.
+    #[cfg(feature = "train")]
     TrainParity(train_parity::TrainParityArgs),
     /// Counts what layers and models cost on the emulated device, beside what others need.
     DeviceBench(device_bench::DeviceBenchArgs),
@@ -110,6 +123,7 @@ fn refuse_overwriting(read: &Path, written: &Path, option: &str) -> Result<()> {
 }
 
 /// Refuses to put a run among the pictures, where its folder would be a class.
+#[cfg(feature = "train")]
 fn refuse_among_pictures(data: &Path, out: &Path) -> Result<()> {
     let absolute = |path: &Path| {
         path.ancestors().find_map(|folder| {
@@ -141,10 +155,13 @@ pub const BOUND_MISSED: u8 = 2;
 /// When it cannot be done.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
+        #[cfg(feature = "train")]
         Command::Demo(args) => demo::run(&args),
         Command::Data(args) => data::run(&args),
+        #[cfg(feature = "train")]
         Command::Train(args) => train::run(&args),
         Command::Quantize(args) => quantize::run(&args),
+        #[cfg(feature = "train")]
         Command::Cv(args) => cv::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Parity(args) => parity::run(&args),
@@ -157,7 +174,9 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
+        #[cfg(feature = "train")]
         Command::TrainBench(args) => train_bench::run(&args),
+        #[cfg(feature = "train")]
         Command::TrainParity(args) => train_parity::run(&args),
         Command::DeviceBench(args) => device_bench::run(&args),
         Command::Estimate(args) => estimate::run(&args),
@@ -206,6 +225,7 @@ impl LimitArgs {
 }
 
 /// Which images are copies of one photograph.
+#[cfg(feature = "train")]
 #[derive(Debug, Args)]
 struct GroupArgs {
     /// CSV file with the columns `path` and `group`: images of a group stay on one side of every split. Without it
@@ -214,6 +234,7 @@ struct GroupArgs {
     groups: Option<PathBuf>,
 }
 
+#[cfg(feature = "train")]
 impl GroupArgs {
     fn grouping(&self) -> Grouping<'_> {
         match self.groups.as_deref() {
@@ -225,6 +246,7 @@ impl GroupArgs {
 }
 
 /// What trains.
+#[cfg(feature = "train")]
 #[derive(Debug, Args)]
 struct ComputeArgs {
     /// What computes.
@@ -254,6 +276,7 @@ impl ThreadArgs {
     }
 }
 
+#[cfg(feature = "train")]
 impl ComputeArgs {
     /// What is asked for; refused before any image is read where the device cannot be opened.
     fn options(&self, resume: bool) -> Result<training::Options> {

@@ -12,9 +12,9 @@ use crate::config::Config;
 use crate::data::record::{RECORD_FILE, Record};
 use crate::measure::metrics;
 use crate::system::atomic;
+use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::hints::quoted;
-use crate::training::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
 
 /// Name of the file that is locked while something writes to the folder.
 const LOCK_FILE: &str = "run.lock";

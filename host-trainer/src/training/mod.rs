@@ -35,15 +35,6 @@ pub(crate) use batch::planes;
 pub use device::DeviceKind;
 pub use progress::{Batch, Console, Moment, Observer, Silent};
 
-/// Name of the configuration's copy in a run folder.
-pub const CONFIG_FILE: &str = "config.toml";
-/// Name of the metrics' file in a run folder: one row an epoch.
-pub const METRICS_FILE: &str = "metrics.csv";
-/// Name of the trained float graph's file in a run folder, in postcard.
-pub const GRAPH_FILE: &str = "graph.postcard";
-/// Name of the file in a run folder with the ranges that the network has learnt to be quantised with.
-pub const RANGES_FILE: &str = "ranges.json";
-
 /// Images at the network's input size and their classes.
 #[derive(Clone, Copy, Debug)]
 pub struct Labelled<'a> {

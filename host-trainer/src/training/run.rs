@@ -15,13 +15,11 @@ use super::checkpoint::{Checkpoint, fingerprint};
 use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
 use super::optimizer::restored;
-use super::{
-    Batch, CONFIG_FILE, Epoch, GRAPH_FILE, Labelled, METRICS_FILE, Moment, Observer, Options, Outcome, RANGES_FILE,
-    TrainingData, check_new, initial,
-};
+use super::{Batch, Epoch, Labelled, Moment, Observer, Options, Outcome, TrainingData, check_new, initial};
 use crate::config::{Config, Monitor, Schedule};
 use crate::data::augment::{Key, Mix, augment, mix};
 use crate::system::atomic;
+use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
 use crate::training::cosine;
 use crate::training::model::{Net, Task};
 use crate::training::plateau::{EarlyStopping, Plateau, Verdict};

@@ -1,5 +1,6 @@
 //! Runs on images made here: what they learn, that they are reproducible, and that they survive being killed.
 
+use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
