@@ -64,6 +64,18 @@ fn measured_tables_are_those_of_results_json() {
     );
 }
 
+#[test]
+fn the_page_of_the_configuration_is_made_of_its_types() {
+    let (path, page) = (root().join("docs/configuration.md"), host_trainer::config::reference::page());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, &page).unwrap();
+    }
+    assert!(
+        read(&path) == page,
+        "docs/configuration.md is old: `UPDATE_DOCS=1 cargo test -p tests --test docs` writes it"
+    );
+}
+
 /// Id of the block that holds the first line that differs.
 fn first_old(text: &str, updated: &str) -> String {
     let mut id = String::new();

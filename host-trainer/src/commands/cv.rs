@@ -16,7 +16,7 @@ use crate::measure::scores::Scores;
 use crate::report::pages;
 use crate::run::cross_validation::{CvDir, Plan};
 use crate::system::atomic;
-use crate::system::hints::quoted;
+use crate::system::hints::{program, quoted};
 use crate::training;
 
 #[derive(Debug, Args)]
@@ -79,7 +79,7 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     if args.fold.is_none() {
         return collect(&dir, args.json);
     }
-    println!("when all {} folds are there:  cargo run -- cv --collect {}", plan.folds, quoted(out));
+    println!("when all {} folds are there:  {program} cv --collect {}", plan.folds, quoted(out), program = program());
     Ok(ExitCode::SUCCESS)
 }
 

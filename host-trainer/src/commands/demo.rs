@@ -11,7 +11,7 @@ use crate::config::{Config, Preset};
 use crate::data::dataset::{Dataset, Grouping, Options};
 use crate::data::faces::{PerClass, generate};
 use crate::run::folder::RunDir;
-use crate::system::hints::quoted;
+use crate::system::hints::{program, quoted};
 use crate::training;
 
 #[derive(Debug, Args)]
@@ -54,12 +54,18 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
 
     let (blob, image) = (run.blob(), drawings.join("test/happy/0000.png"));
     println!("\nThe drawings are in {}, the run in {}.", drawings.display(), run.path().display());
-    println!("See what is in the blob:        cargo run -- inspect {}", quoted(&blob));
-    println!("Classify a drawing:             cargo run -- predict {} {}", quoted(&blob), quoted(&image));
+    println!("See what is in the blob:        {program} inspect {}", quoted(&blob), program = program());
     println!(
-        "Run it on a Cortex-M4 in QEMU:  cargo run -- parity {} --data {} --link qemu --limit 200",
+        "Classify a drawing:             {program} predict {} {}",
+        quoted(&blob),
+        quoted(&image),
+        program = program()
+    );
+    println!(
+        "Run it on a Cortex-M4 in QEMU:  {program} parity {} --data {} --link qemu --limit 200",
         quoted(run.path()),
-        quoted(&drawings.join("test"))
+        quoted(&drawings.join("test")),
+        program = program()
     );
     Ok(args.min_accuracy.map_or(ExitCode::SUCCESS, |bound| check_accuracy(&report, bound)))
 }

@@ -3,6 +3,8 @@
 mod bench;
 mod budget;
 mod compare;
+mod completions;
+mod config;
 #[cfg(feature = "train")]
 mod cv;
 mod data;
@@ -103,6 +105,10 @@ enum Command {
     Budget(budget::BudgetArgs),
     /// Draws the built-in data set.
     Faces(faces::FacesArgs),
+    /// Prints a configuration to start from, or the schema of configurations.
+    Config(config::ConfigArgs),
+    /// Prints what a shell needs to complete commands and options.
+    Completions(completions::CompletionsArgs),
 }
 
 /// Takes one of some values by its name; the last text says what it is.
@@ -182,6 +188,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Estimate(args) => estimate::run(&args),
         Command::Budget(args) => budget::run(&args),
         Command::Faces(args) => faces::run(&args),
+        Command::Config(args) => config::run(&args),
+        Command::Completions(args) => completions::run(&args),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::measure::evaluate::{
 };
 use crate::report::export::layers_text;
 use crate::run::folder::RunDir;
-use crate::system::hints::quoted;
+use crate::system::hints::{program, quoted};
 
 /// Decides which frames suffer.
 const FAULTS_SEED: u64 = 1;
@@ -63,9 +63,10 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let shown = args.run_dir.display();
     ensure!(
         run.blob().exists(),
-        "{shown} holds no model.blob: finish the run by `host-trainer train --resume {0}`, or quantise it by \
-         `host-trainer quantize {0}`",
-        quoted(run.path())
+        "{shown} holds no model.blob: finish the run by `{program} train --resume {0}`, or quantise it by \
+         `{program} quantize {0}`",
+        quoted(run.path()),
+        program = program()
     );
     let blob = read_blob(&run.blob())?;
     let model = parse(&blob, &run.blob())?;

@@ -10,14 +10,14 @@ use no_std_infer::rank;
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
-use crate::data::dataset::{View, input_for};
+use crate::data::dataset::{View, image_files, input_for};
 use crate::measure::evaluate::{class_names, infer, input_config, parse, read_blob};
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
     /// The blob.
     blob: PathBuf,
-    /// Image files.
+    /// Image files, and folders of them.
     #[arg(required = true)]
     images: Vec<PathBuf>,
     /// Classes to show for each image, 1 or more, the likeliest first.
@@ -51,7 +51,8 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let labels = class_names(&model);
     let mut arena = Aligned::new(model.arena_len());
     let (mut predictions, mut failures) = (Vec::new(), Vec::new());
-    for image in &args.images {
+    let images = expanded(&args.images)?;
+    for image in &images {
         let input = match input_for(image, &config, View::Rgb888) {
             Ok(input) => input,
             Err(error) => {
@@ -81,8 +82,21 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
     match failures.as_slice() {
         [] => Ok(ExitCode::SUCCESS),
         [failure] => bail!("{failure}"),
-        _ => bail!("{} of {} files: {}", failures.len(), args.images.len(), failures.join("; ")),
+        _ => bail!("{} of {} files: {}", failures.len(), images.len(), failures.join("; ")),
     }
+}
+
+/// The files, with those below each folder in its place.
+fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            images.extend(image_files(path)?);
+        } else {
+            images.push(path.clone());
+        }
+    }
+    Ok(images)
 }
 
 fn print(prediction: &Prediction) {

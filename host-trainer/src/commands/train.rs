@@ -13,7 +13,7 @@ use crate::data::progress;
 use crate::data::record::Record;
 use crate::report::export::{Choices, Report, export};
 use crate::run::folder::RunDir;
-use crate::system::hints::quoted;
+use crate::system::hints::{program, quoted};
 use crate::system::interrupt::Hint;
 use crate::training::{self, Console, Labelled, Source, TrainingData, train};
 
@@ -75,7 +75,7 @@ fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
         "\nThe run is in {}: report.html, model.blob, report.json, predictions.csv, metrics.csv, and pictures",
         run.path().display()
     );
-    println!("See what is in the blob:  cargo run -- inspect {}", quoted(&run.blob()));
+    println!("See what is in the blob:  {program} inspect {}", quoted(&run.blob()), program = program());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -175,7 +175,7 @@ fn train_and_export(
         compute.device.describe()?
     );
     let data = pictures.training_data(config, record);
-    let _hint = Hint::new(format!("go on by: host-trainer train --resume {}", quoted(run.path())));
+    let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(run.path())));
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
     eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
     export(run, config, record, images, &Choices { method: config.quantize.method, ..Choices::default() })

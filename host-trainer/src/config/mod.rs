@@ -2,10 +2,12 @@
 
 mod difference;
 mod model;
+pub mod reference;
 mod train;
 mod validate;
 
 use no_std_infer::format::{Color, Fit};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use model_compiler::quantise::Method;
@@ -17,7 +19,7 @@ pub use train::{
 };
 
 /// Everything that decides what a training run computes.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Seed of the split, the initial weights, the order of the images and the augmentation.
@@ -53,7 +55,7 @@ impl Config {
 }
 
 /// How a folder without `train`/`valid`/`test` sub-folders is split; stratified by class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// Share of the images for validation, 0 to 1.
@@ -69,7 +71,7 @@ impl Default for DataConfig {
 }
 
 /// Size and colour of the network's input.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InputConfig {
     /// Pixels across.
@@ -77,8 +79,10 @@ pub struct InputConfig {
     /// Pixels down.
     pub height: u16,
     /// `rgb` or `grey`.
+    #[schemars(with = "String")]
     pub color: Color,
     /// `stretch` or `crop`.
+    #[schemars(with = "String")]
     pub fit: Fit,
 }
 
@@ -89,7 +93,7 @@ impl Default for InputConfig {
 }
 
 /// A pixel of 0 to 1 becomes `(pixel − mean) / std`: with 0.5 and 0.5 it is -1 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Normalization {
     /// Of red, green and blue, or three times that of grey, each from 0 to 1.
@@ -99,7 +103,7 @@ pub struct Normalization {
 }
 
 /// Ranges of the random changes to training images; 0 switches one off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AugmentConfig {
     /// Probability of a horizontal flip.
@@ -176,10 +180,12 @@ impl AugmentConfig {
 }
 
 /// Quantisation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuantizeConfig {
-    /// How activation ranges are chosen; when absent, the best of all on the calibration images.
+    /// How activation ranges are chosen, `min-max`, `percentile` or `mse`; when absent, the best of all on the calibration
+    /// images.
+    #[schemars(with = "Option<String>")]
     pub method: Option<Method>,
     /// Largest number of training images to calibrate on.
     pub images: usize,
@@ -188,7 +194,7 @@ pub struct QuantizeConfig {
 }
 
 /// Quantisation-aware training: epochs after those of `train`, from the weights that these kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AwareConfig {
     /// Number of epochs.

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The network: a preset, or features and head of one's own.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// `resnet8` (alias `deep`), `mobilenet` or `shallow`; ignored where `features` is given.
@@ -49,7 +50,7 @@ impl ModelConfig {
 }
 
 /// Where initial weights come from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PretrainedConfig {
     /// A `.safetensors` file, or a float `.tflite` file whose convolutions come in the order of the network's;
@@ -64,7 +65,7 @@ pub struct PretrainedConfig {
 }
 
 /// Spherical k-means over whitened patches (Coates and Ng 2012): each filter is the mean of patches that look alike.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct KmeansConfig {
     /// Patches drawn from the training images.
@@ -84,7 +85,7 @@ impl Default for KmeansConfig {
 }
 
 /// Networks by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Preset {
     /// Two convolutions with large max-pools and an MLP.
@@ -110,7 +111,7 @@ impl Preset {
 }
 
 /// One block of the convolutional part. Padding is TFLite's SAME where nothing else is said.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "type")]
 pub enum Block {
     /// Convolution, batch-norm where asked, activation.
@@ -167,7 +168,7 @@ pub enum Block {
 }
 
 /// What a convolution reads beyond the edge of its input, in TFLite's terms.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Padding {
     /// So much that the output is the input divided by the stride, rounded up; of an odd total the smaller half above
@@ -191,7 +192,7 @@ fn yes() -> bool {
 }
 
 /// Activation functions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Activation {
     /// None.
@@ -206,7 +207,7 @@ pub enum Activation {
 }
 
 /// The MLP after the features: hidden layers, then one output a class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Head {
     /// Width of each hidden layer.

@@ -1,9 +1,10 @@
 //! How the network is trained.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Optimisation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Largest number of passes over the training images.
@@ -60,7 +61,7 @@ impl Default for TrainConfig {
 }
 
 /// Optimisers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OptimizerKind {
     /// Kingma and Ba 2015.
@@ -70,7 +71,7 @@ pub enum OptimizerKind {
 }
 
 /// Learning-rate schedules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Schedule {
     /// By [`PlateauConfig`], epoch by epoch.
@@ -80,7 +81,7 @@ pub enum Schedule {
 }
 
 /// Weight of each class in the loss.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, expecting = "expected `none`, `balanced` or a list of one weight a class")]
 pub enum ClassWeights {
     /// `none` or `balanced`.
@@ -90,7 +91,7 @@ pub enum ClassWeights {
 }
 
 /// Class weights by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum NamedWeights {
     /// All 1.
@@ -100,7 +101,7 @@ pub enum NamedWeights {
 }
 
 /// What a schedule watches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Monitor {
     /// Loss on the validation images; smaller is better.
@@ -112,7 +113,7 @@ pub enum Monitor {
 }
 
 /// `ReduceLROnPlateau` with the semantics of Keras.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PlateauConfig {
     /// What is watched.
@@ -137,7 +138,7 @@ impl Default for PlateauConfig {
 
 /// Linear warm-up, then half a period of a cosine over the steps that `train.epochs` leave (Loshchilov and Hutter
 /// 2017).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CosineConfig {
     /// Share of the steps in which the learning rate rises to `train.learning_rate`.
@@ -153,7 +154,7 @@ impl Default for CosineConfig {
 }
 
 /// Early stopping.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EarlyStoppingConfig {
     /// What is watched.

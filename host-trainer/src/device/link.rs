@@ -13,7 +13,7 @@ use no_std_infer::format::blob_crc;
 use super::firmware::build_app;
 use super::{Device, Emulated, Patience, Program, Serial, Transport, build};
 use crate::system::atomic;
-use crate::system::hints::quoted;
+use crate::system::hints::{program, quoted};
 
 /// Bits a second where a serial port's name says nothing else.
 const BAUD: u32 = 115_200;
@@ -101,7 +101,12 @@ impl Link {
 /// Refuses a file that is no image of the emulated flash: of that the first slot begins with its record, or is erased.
 fn check_flash(path: &Path) -> Result<()> {
     let shown = path.display();
-    ensure!(path.exists(), "there is no {shown}: `host-trainer flash BLOB --link qemu:{}` makes it", quoted(path));
+    ensure!(
+        path.exists(),
+        "there is no {shown}: `{program} flash BLOB --link qemu:{}` makes it",
+        quoted(path),
+        program = program()
+    );
     let mut start = Vec::new();
     let read = File::open(path).and_then(|file| file.take(RECORD_LEN as u64).read_to_end(&mut start));
     let of_flash = || start.is_empty() || start == [0xFF; RECORD_LEN] || start[..].try_into().is_ok_and(is_record);
@@ -127,8 +132,9 @@ impl Device {
         let crc = blob_crc(blob);
         ensure!(
             model.crc == crc,
-            "the device runs model {:08x} and not {crc:08x}: send it by `host-trainer flash BLOB --link LINK`",
-            model.crc
+            "the device runs model {:08x} and not {crc:08x}: send it by `{program} flash BLOB --link LINK`",
+            model.crc,
+            program = program()
         );
         Ok(device)
     }

@@ -8,6 +8,7 @@ use no_std_infer::kernels::KernelSet;
 
 use super::{Description, Device, REQUEST_FIELDS_LEN, greet, other_answer};
 use crate::device::signing::{fingerprint, is_valid};
+use crate::system::hints::program;
 
 /// Most bytes that are sent at once: what is lost is soon sent again.
 const CHUNK_LEN: usize = 2048;
@@ -35,7 +36,12 @@ pub fn check_update(blob: &[u8], model: &Model<'_>, device: &Description) -> Res
 fn check_signature(blob: &[u8], slots: &Slots, running: Option<&ModelInfo>) -> Result<()> {
     let Some(key) = slots.key else { return Ok(()) };
     let Some(signed) = Signed::find(blob) else {
-        bail!("{}: sign it with `host-trainer sign` and the key {}", UpdateError::Unsigned, fingerprint(&key))
+        bail!(
+            "{}: sign it with `{program} sign` and the key {}",
+            UpdateError::Unsigned,
+            fingerprint(&key),
+            program = program()
+        )
     };
     let (expected, found) = (fingerprint(&key), fingerprint(signed.key));
     ensure!(*signed.key == key, "{}: {found} in place of {expected}", UpdateError::OtherKey);

@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::config::InputConfig;
 use crate::data::dataset::Images;
+use crate::system::hints::program;
 
 /// Reads a blob from a file.
 ///
@@ -28,7 +29,10 @@ pub fn read_blob(path: &Path) -> Result<Aligned<u8>> {
 pub fn parse<'a>(blob: &'a Aligned<u8>, path: &Path) -> Result<Model<'a>> {
     Model::parse(blob).with_context(|| {
         let path = path.display();
-        format!("{path} cannot be used: make it again with `host-trainer quantize RUN_DIR` or `host-trainer import`")
+        format!(
+            "{path} cannot be used: make it again with `{program} quantize RUN_DIR` or `{program} import`",
+            program = program()
+        )
     })
 }
 
@@ -38,7 +42,7 @@ pub fn parse<'a>(blob: &'a Aligned<u8>, path: &Path) -> Result<Model<'a>> {
 /// When the model reads no pictures, or its logits are of several rows or columns.
 pub fn input_config(model: &Model<'_>, path: &Path) -> Result<InputConfig> {
     let Info { input, logits, .. } = model.info();
-    let (shown, remedy) = (path.display(), "use `host-trainer run`");
+    let (shown, remedy) = (path.display(), format!("use `{} run`", program()));
     let image = input.kind.image();
     let image = image.with_context(|| {
         format!("{shown} reads a tensor of {} int8 values, not pictures: {remedy}", shape(&input.tensor))

@@ -14,7 +14,7 @@ use crate::measure::metrics;
 use crate::system::atomic;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
 use crate::system::hexadecimal::hexadecimal;
-use crate::system::hints::quoted;
+use crate::system::hints::{program, quoted};
 
 /// Name of the file that is locked while something writes to the folder.
 const LOCK_FILE: &str = "run.lock";
@@ -101,12 +101,14 @@ impl RunDir {
         let shown = self.0.display();
         ensure!(
             self.0.is_dir(),
-            "there is no run folder {shown}: give the folder that `host-trainer train --out` made"
+            "there is no run folder {shown}: give the folder that `{program} train --out` made",
+            program = program()
         );
         ensure!(
             path.exists(),
-            "{shown} holds no trained network: finish the run by `host-trainer train --resume {}`",
-            quoted(&self.0)
+            "{shown} holds no trained network: finish the run by `{program} train --resume {}`",
+            quoted(&self.0),
+            program = program()
         );
         let shown = path.display();
         let bytes = std::fs::read(&path).with_context(|| format!("cannot read the float graph {shown}"))?;
@@ -151,6 +153,10 @@ impl RunDir {
     }
 
     fn no_run(&self) -> String {
-        format!("{} is not a run folder: give the folder that `host-trainer train --out` made", self.0.display())
+        format!(
+            "{} is not a run folder: give the folder that `{program} train --out` made",
+            self.0.display(),
+            program = program()
+        )
     }
 }

@@ -1,6 +1,20 @@
 //! Commands that a person is told to type.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// How this program was called: `cargo run --`, or its name.
+#[must_use]
+pub fn program() -> String {
+    // Cargo sets the variable for what it runs.
+    if std::env::var_os("CARGO").is_some() {
+        return "cargo run --".to_owned();
+    }
+    let called = std::env::args_os().next().map(PathBuf::from);
+    called
+        .as_deref()
+        .and_then(Path::file_name)
+        .map_or_else(|| "host-trainer".to_owned(), |name| quoted(Path::new(name)))
+}
 
 /// A path as a shell takes it.
 #[must_use]

@@ -28,7 +28,7 @@ use anyhow::{Result, ensure};
 use model_compiler::graph::{Graph, Shape};
 
 use crate::config::Config;
-use crate::system::hints::quoted;
+use crate::system::hints::{program, quoted};
 
 pub use crate::measure::metrics::Epoch;
 pub(crate) use batch::planes;
@@ -119,9 +119,10 @@ pub fn is_begun(run_dir: &Path) -> bool {
 pub fn check_new(run_dir: &Path) -> Result<()> {
     ensure!(
         !is_begun(run_dir),
-        "{} holds a run already: go on with it by `host-trainer train --resume {}`, choose another folder, or remove it",
+        "{} holds a run already: go on with it by `{program} train --resume {}`, choose another folder, or remove it",
         run_dir.display(),
-        quoted(run_dir)
+        quoted(run_dir),
+        program = program()
     );
     Ok(())
 }

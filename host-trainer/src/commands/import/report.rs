@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::ImportArgs;
 use crate::measure::metrics::Share;
 use crate::report::export::{choice_text, layers_text};
+use crate::system::hints::program;
 
 /// Share of the images below which int8 and float disagree so often that the user is warned.
 const ENOUGH_AGREEMENT: f64 = 0.9;
@@ -134,11 +135,11 @@ impl Report {
         );
         self.changes.iter().for_each(|change| println!("  {change}"));
         self.quantisation.iter().for_each(Quantisation::print);
-        println!("\nSee its layers:      cargo run -- inspect {}", self.blob);
+        println!("\nSee its layers:      {program} inspect {}", self.blob, program = program());
         if self.input_kind == "image" {
-            println!("Classify an image:   cargo run -- predict {} IMAGE", self.blob);
+            println!("Classify an image:   {program} predict {} IMAGE", self.blob, program = program());
         }
-        println!("Run raw tensors:     cargo run -- run {} --input IN.i8 --output OUT.i8", self.blob);
+        println!("Run raw tensors:     {program} run {} --input IN.i8 --output OUT.i8", self.blob, program = program());
     }
 }
 

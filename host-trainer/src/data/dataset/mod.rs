@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 
 use crate::config::DataConfig;
-use crate::system::hints::quoted;
+use crate::system::hints::{program, quoted};
 
 pub use decode::{View, picture};
 pub use groups::{COPIES_FILE, GROUPS_FILE};
@@ -256,21 +256,21 @@ impl Dataset {
 
     fn assign_groups(&mut self, dir: &Path, options: &Options) -> Result<()> {
         let beside = [&self.root, dir].map(|folder| folder.join(GROUPS_FILE));
-        let file = match options.groups {
-            Grouping::Ignored => return Ok(()),
-            Grouping::File(file) => file,
-            Grouping::Beside => match beside.iter().find(|file| file.is_file()) {
-                Some(file) => file,
-                None => {
-                    self.notes.push(format!(
-                        "whether {} holds copies of one photograph is not known: `host-trainer data check {}` finds them",
+        let file =
+            match options.groups {
+                Grouping::Ignored => return Ok(()),
+                Grouping::File(file) => file,
+                Grouping::Beside => match beside.iter().find(|file| file.is_file()) {
+                    Some(file) => file,
+                    None => {
+                        self.notes.push(format!(
+                        "whether {} holds copies of one photograph is not known: `{program} data check {}` finds them",
                         dir.display(),
-                        quoted(dir)
-                    ));
-                    return Ok(());
-                }
-            },
-        };
+                        quoted(dir), program = program()));
+                        return Ok(());
+                    }
+                },
+            };
         let groups = groups::Groups::read(file)?;
         let samples = [&mut self.train, &mut self.valid, &mut self.test].into_iter().flatten();
         self.notes.extend(groups.assign(samples, dir)?);
