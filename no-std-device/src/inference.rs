@@ -88,19 +88,16 @@ impl Run {
         arena: &mut [i8],
         rows: Option<NonZeroU16>,
     ) -> Option<(Self, Step, u32)> {
-        let mut interpreter = self.interpreter(model, arena).ok()?;
+        let mut progress = self.progress;
         let start = clock.now();
-        let step = match rows {
-            None => interpreter.step(),
-            Some(rows) => interpreter.step_rows(rows),
-        }?;
+        let step = progress.step(model, arena, rows).ok()??;
         let cost = clock.now().saturating_sub(start);
         clock.feed();
         let network = self.costs.network.saturating_add(cost);
         let cost = self.begun.saturating_add(cost as u32);
         let begun = if step.complete { 0 } else { cost };
         let costs = Costs { network, ..self.costs };
-        Some((Self { progress: interpreter.progress(), begun, costs, ..self }, step, cost))
+        Some((Self { progress, begun, costs, ..self }, step, cost))
     }
 
     /// The network as the last step has left it.

@@ -24,6 +24,55 @@ pub struct Progress {
     part: u16,
 }
 
+impl Progress {
+    /// Runs the next operator of a model, or at most so many of its rows, on what the steps before have left in the arena; `None`
+    /// when all of them have run. It is [`Interpreter::step_rows`] for what keeps neither model nor arena borrowed between two
+    /// steps, and has no copy of the model on the stack.
+    ///
+    /// # Errors
+    /// [`Error::ArenaTooSmall`], [`Error::ArenaMisaligned`].
+    pub fn step(
+        &mut self,
+        model: &Model<'_>,
+        arena: &mut [i8],
+        rows: Option<NonZeroU16>,
+    ) -> Result<Option<Step>, Error> {
+        let arena = fitting(model, arena)?;
+        Ok(self.advance(model, model.linked(), arena, rows))
+    }
+
+    /// Runs the next operator or what is left of it, or at most so many of its rows.
+    fn advance(
+        &mut self,
+        model: &Model<'_>,
+        linked: &Linked,
+        arena: &mut [i8],
+        rows: Option<NonZeroU16>,
+    ) -> Option<Step> {
+        let Self { operator, part: start } = *self;
+        let record = model.records().get(operator)?;
+        let entry = Kernel::of(record).and_then(|kernel| linked.get(kernel))?;
+        let end = rows.and_then(|rows| {
+            let parts = (entry.read)(record)?.parts();
+            let end = rows.get().checked_next_multiple_of(Interpreter::ROWS)?.checked_add(start)?;
+            (end < parts).then_some(end)
+        });
+        let part = Part { start, end: end.unwrap_or(u16::MAX) };
+        (entry.run)(arena, record, model.weights(), part);
+        *self = end.map_or(Self { operator: operator + 1, part: 0 }, |part| Self { operator, part });
+        Some(Step { operator, complete: end.is_none() })
+    }
+}
+
+/// As much of an arena as a model needs.
+fn fitting<'a>(model: &Model<'_>, arena: &'a mut [i8]) -> Result<&'a mut [i8], Error> {
+    if !(arena.as_ptr() as usize).is_multiple_of(ALIGN) {
+        return Err(Error::ArenaMisaligned);
+    }
+    let needed = Error::ArenaTooSmall { needed: model.arena_len() as u32 };
+    arena.get_mut(..model.arena_len()).ok_or(needed)
+}
+
 /// What [`Interpreter::step`] has done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -64,11 +113,7 @@ impl<'m, 'a> Interpreter<'m, 'a> {
 
     /// With kernels among which are all that the model needs.
     fn with(model: Model<'m>, arena: &'a mut [i8], linked: &'static Linked) -> Result<Self, Error> {
-        if !(arena.as_ptr() as usize).is_multiple_of(ALIGN) {
-            return Err(Error::ArenaMisaligned);
-        }
-        let needed = Error::ArenaTooSmall { needed: model.arena_len() as u32 };
-        let arena = arena.get_mut(..model.arena_len()).ok_or(needed)?;
+        let arena = fitting(&model, arena)?;
         Ok(Self { model, arena, linked, next: Progress::default() })
     }
 
@@ -107,20 +152,8 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         self.advance(Some(rows))
     }
 
-    /// Runs the next operator or what is left of it, or at most so many of its rows.
     fn advance(&mut self, rows: Option<NonZeroU16>) -> Option<Step> {
-        let Progress { operator, part: start } = self.next;
-        let record = self.model.records().get(operator)?;
-        let entry = Kernel::of(record).and_then(|kernel| self.linked.get(kernel))?;
-        let end = rows.and_then(|rows| {
-            let parts = (entry.read)(record)?.parts();
-            let end = rows.get().checked_next_multiple_of(Self::ROWS)?.checked_add(start)?;
-            (end < parts).then_some(end)
-        });
-        let part = Part { start, end: end.unwrap_or(u16::MAX) };
-        (entry.run)(self.arena, record, self.model.weights(), part);
-        self.next = end.map_or(Progress { operator: operator + 1, part: 0 }, |part| Progress { operator, part });
-        Some(Step { operator, complete: end.is_none() })
+        self.next.advance(&self.model, self.linked, self.arena, rows)
     }
 
     /// An operator's output: what it has made, until another overwrites that.

@@ -198,6 +198,7 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
     }
 
     /// Starts with what the slots hold now.
+    #[inline(never)]
     fn switch(&mut self, feed: &dyn Fn()) {
         if let (Some(slot), Some(idle)) = (self.slot.take(), self.updater.close()) {
             self.open([slot.into_backing_cart(), idle.into_slot()], feed);
