@@ -326,6 +326,8 @@ fn without_rows(tensor: &Tensor, made: &Tensor) -> Option<Tensor> {
     (from <= start || to >= end(start, tensor.len() as u32)).then_some(Tensor { offset, height, ..*tensor })
 }
 
+// Not inlined, so that its stack is not in use while operators are checked.
+#[inline(never)]
 fn check_overlap(op: &Op) -> Result<(), OpError> {
     let output = op.output();
     let scratch = (op.scratch_offset(), op.scratch_len());
