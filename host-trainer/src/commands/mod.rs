@@ -201,7 +201,8 @@ struct LimitArgs {
     #[arg(long, value_name = "KIB")]
     flash_budget: Option<u32>,
     /// Most KiB of arena: where tensors need more, layers run in stripes of rows, which keeps their outputs from existing whole,
-    /// takes more flash and hardly more instructions. With 0 the arena is as short as can be found.
+    /// takes more flash and hardly more instructions; where that does not suffice, less flash is spent. With 0 the arena is as
+    /// short as can be found with the flash that is spent.
     #[arg(long, value_name = "KIB")]
     ram_budget: Option<u32>,
 }

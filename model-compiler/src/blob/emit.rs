@@ -32,7 +32,8 @@ pub struct Limits {
     /// Most bytes of weights and tables, or the least that the model needs: what the weights themselves leave goes to faster
     /// layouts.
     pub flash: usize,
-    /// Most bytes of arena, or the least that is found: operators go in stripes of rows where it would be longer.
+    /// Most bytes of arena: operators go in stripes of rows where it would be longer, and less flash is spent where that does not
+    /// suffice. 0 asks for the least that is found with all of the flash.
     pub arena: Option<u32>,
 }
 
@@ -72,7 +73,7 @@ pub fn emit_within(model: &QuantModel, description: &Description<'_>, limits: Li
     let mut best = emit(limits.flash)?;
     // Transformed weights need memory to work in: where the arena is too long, less flash is spent on them.
     for quarters in (0..4).rev().filter(|_| limits.flash > 0) {
-        if limits.arena.is_none_or(|arena| best.plan.arena_len <= arena) {
+        if limits.arena.is_none_or(|arena| arena == 0 || best.plan.arena_len <= arena) {
             break;
         }
         let other = emit(limits.flash / 4 * quarters)?;
