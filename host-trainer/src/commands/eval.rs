@@ -11,11 +11,12 @@ use serde::Serialize;
 use super::ImageArgs;
 use crate::config::InputConfig;
 use crate::data::dataset::{Dataset, Loaded};
-use crate::data::record::{RECORD_FILE, Record};
+use crate::data::record::Record;
 use crate::data::{progress, seen};
 use crate::measure::comparison::{Comparison, Split};
 use crate::measure::evaluate::{Int8Output, class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
 use crate::measure::metrics::Share;
+use crate::system::files::RECORD_FILE;
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {

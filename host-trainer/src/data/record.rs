@@ -8,9 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, Normalization};
 use crate::data::dataset::{ChannelStatistics, Dataset, Loaded, Sample, listed};
 
-/// Name of the record's file in a run folder.
-pub const RECORD_FILE: &str = "dataset.json";
-
 /// What a run remembers about its images.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Record {

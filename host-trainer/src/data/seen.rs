@@ -6,7 +6,8 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use crate::data::dataset::{Dataset, Images, Loaded, Sample, listed};
-use crate::data::record::{Entry, RECORD_FILE, Record};
+use crate::data::record::{Entry, Record};
+use crate::system::files::RECORD_FILE;
 
 /// A side of a split: an index into train, valid and test.
 type Side = usize;
@@ -30,11 +31,14 @@ impl Record {
         sides.flat_map(|(side, entries)| entries.iter().map(move |entry| (side, entry)))
     }
 
+    fn by_name(&self) -> HashMap<&str, (Side, &Entry)> {
+        self.sides().map(|(side, entry)| (entry.name.as_str(), (side, entry))).collect()
+    }
+
     /// Puts samples whose names the run knows on the run's sides, with its groups: what to expect of files that were not
     /// read yet.
     pub fn expect(&self, dataset: &mut Dataset) {
-        let known: HashMap<&str, (Side, &Entry)> =
-            self.sides().map(|(side, entry)| (entry.name.as_str(), (side, entry))).collect();
+        let known = self.by_name();
         let listed = [&mut dataset.train, &mut dataset.valid, &mut dataset.test].map(std::mem::take);
         let mut sides: [Vec<Sample>; 3] = Default::default();
         for (own, samples) in listed.into_iter().enumerate() {
@@ -54,8 +58,7 @@ impl Record {
     /// # Errors
     /// When the folder is the run's, moved or not, and files in it have changed; names them.
     pub fn sort(&self, dataset: &mut Dataset, loaded: Loaded) -> Result<Loaded> {
-        let by_name: HashMap<&str, (Side, &Entry)> =
-            self.sides().map(|(side, entry)| (entry.name.as_str(), (side, entry))).collect();
+        let by_name = self.by_name();
         // Of equal files the one that was learnt counts.
         let mut by_digest: HashMap<&str, Side> = HashMap::new();
         for (side, entry) in self.sides() {

@@ -9,10 +9,10 @@ use model_compiler::quantise::calibrate::Calibrated;
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
-use crate::data::record::{RECORD_FILE, Record};
+use crate::data::record::Record;
 use crate::measure::metrics;
 use crate::system::atomic;
-use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
+use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE, RECORD_FILE};
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::hints::{program, quoted};
 

@@ -8,3 +8,5 @@ pub const METRICS_FILE: &str = "metrics.csv";
 pub const GRAPH_FILE: &str = "graph.postcard";
 /// The ranges that the network has learnt to be quantised with.
 pub const RANGES_FILE: &str = "ranges.json";
+/// What the run remembers about its images.
+pub const RECORD_FILE: &str = "dataset.json";
