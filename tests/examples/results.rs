@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use host_trainer::measure::comparison::Split;
 use host_trainer::measure::metrics::Share;
 use host_trainer::report::export::Report;
-use host_trainer::report::results::{Measured, Provenance, Results};
+use tests::results::{Measured, Provenance, Results};
 use host_trainer::system::atomic;
 use model_compiler::blob::emit::Limits;
 use no_std_infer::Model;

@@ -9,6 +9,7 @@ pub mod networks;
 pub mod operators;
 pub mod pretrained;
 pub mod residual;
+pub mod results;
 pub mod stripes;
 pub mod tflite;
 pub mod tiny;

@@ -4,5 +4,4 @@ pub mod export;
 pub mod gallery;
 pub mod pages;
 pub mod plots;
-pub mod results;
 pub mod verdict;

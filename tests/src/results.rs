@@ -64,7 +64,7 @@ impl Results {
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let results: Self = serde_json::from_str(&text).with_context(|| {
-            format!("{} is not in the form that host_trainer::report::results describes", path.display())
+            format!("{} is not in the form that tests::results describes", path.display())
         })?;
         results.check().with_context(|| format!("{} is not complete", path.display()))?;
         Ok(results)
@@ -76,7 +76,7 @@ impl Results {
     /// When a result is not complete, or the file cannot be written.
     pub fn save(&self, path: &Path) -> anyhow::Result<()> {
         self.check()?;
-        crate::system::atomic::write(path, (serde_json::to_string_pretty(self)? + "\n").as_bytes())
+        host_trainer::system::atomic::write(path, (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
 
     /// Puts a result in the place of the one with its id, or at the end.
