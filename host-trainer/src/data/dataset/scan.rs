@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use image::ImageFormat;
+use walkdir::WalkDir;
 
 use super::{COPIES_FILE, GROUPS_FILE, listed};
 
@@ -40,9 +41,6 @@ const LEFTOVERS: [&str; 6] =
 
 /// Words around the name of a split, as in `training_set` and `seg_train`.
 const FILLERS: [&str; 7] = ["set", "seg", "data", "dataset", "images", "imgs", "split"];
-
-/// Class folders deeper than this are taken for a loop of links.
-const MAX_DEPTH: usize = 16;
 
 /// Reads the structure of `dir`.
 pub(super) fn scan(dir: &Path) -> Result<Folder> {
@@ -89,7 +87,7 @@ pub(super) fn root(dir: &Path) -> Result<PathBuf> {
 /// When there is none, or a folder cannot be listed.
 pub fn image_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    collect_images(dir, 0, &mut files, &mut Other::default())?;
+    collect_images(dir, &mut files, &mut Other::default())?;
     ensure!(!files.is_empty(), "{} holds no image: give a folder of JPEG, PNG, BMP or WebP files", dir.display());
     Ok(files)
 }
@@ -193,7 +191,7 @@ fn refuse_beside<'a>(dir: &Path, sides: impl IntoIterator<Item = &'a PathBuf>) -
     for (name, folder) in folders(dir)? {
         if !sides.is_empty() && !sides.iter().any(|side| side.starts_with(&folder)) {
             let mut images = Vec::new();
-            collect_images(&folder, 0, &mut images, &mut Other::default())?;
+            collect_images(&folder, &mut images, &mut Other::default())?;
             beside.extend((!images.is_empty()).then_some(name));
         }
     }
@@ -213,43 +211,33 @@ fn is_folder_of_folders(dir: &Path) -> Result<bool> {
     if folders(dir)?.is_empty() {
         return Ok(false);
     }
-    for entry in entries(dir)? {
-        if entry.is_file() && is_image(&entry) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(!entries(dir, 1)?.iter().any(|path| path.is_file() && is_image(path)))
 }
 
 /// The class folders of `dir` and the images in each, at any depth.
 fn classes(dir: &Path, other: &mut Other) -> Result<Classes> {
-    for entry in entries(dir)? {
-        if !entry.is_dir() {
-            if is_image(&entry) {
-                other.no_class += 1;
-            } else if !is_own(&entry) {
-                other.no_image += 1;
-            }
+    for file in entries(dir, 1)?.into_iter().filter(|path| !path.is_dir()) {
+        if is_image(&file) {
+            other.no_class += 1;
+        } else if !is_own(&file) {
+            other.no_image += 1;
         }
     }
     folders(dir)?
         .into_iter()
         .map(|(name, folder)| {
             let mut files = Vec::new();
-            collect_images(&folder, 0, &mut files, other)?;
+            collect_images(&folder, &mut files, other)?;
             Ok((name, files))
         })
         .collect()
 }
 
-fn collect_images(dir: &Path, depth: usize, files: &mut Vec<PathBuf>, other: &mut Other) -> Result<()> {
-    ensure!(depth < MAX_DEPTH, "{} lies too deep: is there a link to a folder above it?", dir.display());
-    for entry in entries(dir)? {
-        if entry.is_dir() {
-            collect_images(&entry, depth + 1, files, other)?;
-        } else if is_image(&entry) {
-            check_text(&entry)?;
-            files.push(entry);
+fn collect_images(dir: &Path, files: &mut Vec<PathBuf>, other: &mut Other) -> Result<()> {
+    for file in entries(dir, usize::MAX)?.into_iter().filter(|path| !path.is_dir()) {
+        if is_image(&file) {
+            check_text(&file, dir)?;
+            files.push(file);
         } else {
             other.no_image += 1;
         }
@@ -262,9 +250,9 @@ fn is_own(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == GROUPS_FILE || name == COPIES_FILE)
 }
 
-/// Refuses names that records of a run could not hold.
-fn check_text(path: &Path) -> Result<()> {
-    let is_text = path.file_name().is_some_and(|name| name.to_str().is_some());
+/// Refuses names below `dir` that records of a run could not hold.
+fn check_text(path: &Path, dir: &Path) -> Result<()> {
+    let is_text = path.strip_prefix(dir).is_ok_and(|name| name.to_str().is_some());
     ensure!(is_text, "the name of {} is no UTF-8: rename it", path.display());
     Ok(())
 }
@@ -283,25 +271,34 @@ fn is_image(path: &Path) -> bool {
 
 /// The folders in `dir` by name.
 fn folders(dir: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let entries = entries(dir)?.into_iter().filter(|path| path.is_dir());
-    entries.map(|path| check_text(&path).map(|()| (name_of(&path, dir), path))).collect()
+    let entries = entries(dir, 1)?.into_iter().filter(|path| path.is_dir());
+    entries.map(|path| check_text(&path, dir).map(|()| (name_of(&path, dir), path))).collect()
 }
 
-/// What `dir` holds, sorted, without hidden entries and what systems leave there.
-fn entries(dir: &Path) -> Result<Vec<PathBuf>> {
+/// What lies in `dir`, so many folders deep, in the order of the names; without hidden entries and what systems leave there.
+/// Links are followed.
+fn entries(dir: &Path, depth: usize) -> Result<Vec<PathBuf>> {
     ensure!(dir.is_dir(), "there is no folder {}: check the path", dir.display());
-    let context = || format!("cannot list the folder {}: check its permissions", dir.display());
-    let mut paths = Vec::new();
-    for entry in std::fs::read_dir(dir).with_context(context)? {
-        let entry = entry.with_context(context)?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        if !name.starts_with('.') && !LEFTOVERS.contains(&&*name) {
-            paths.push(entry.path());
-        }
+    let walk = WalkDir::new(dir).follow_links(true).min_depth(1).max_depth(depth).sort_by_file_name();
+    let shown = walk.into_iter().filter_entry(|entry| is_shown(entry.path()));
+    let paths = shown.map(|entry| entry.map_or_else(broken_link, |entry| Ok(entry.into_path())));
+    Ok(paths.collect::<Result<Vec<_>>>()?.into_iter().filter(|path| is_shown(path)).collect())
+}
+
+fn is_shown(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    !name.starts_with('.') && !LEFTOVERS.contains(&&*name)
+}
+
+/// The path of a link that leads nowhere: what it is for, its name says. All other errors stay.
+fn broken_link(error: walkdir::Error) -> Result<PathBuf> {
+    let path = error.path().unwrap_or(Path::new("")).to_owned();
+    let shown = path.display();
+    ensure!(error.loop_ancestor().is_none(), "{shown} is a link to a folder above it: remove it");
+    match error.io_error().map(std::io::Error::kind) {
+        Some(ErrorKind::NotFound) => Ok(path),
+        _ => Err(error).with_context(|| format!("cannot list the folder {shown}: check its permissions")),
     }
-    paths.sort();
-    Ok(paths)
 }
 
 /// `path` relative to `root` with `/` between the parts.
