@@ -26,7 +26,7 @@ fn copies_of_pets(pets: &Path) -> Result<()> {
     for (_, sample) in samples(&dataset) {
         let group: usize = sample.group.as_deref().context("a pet without a group")?.parse()?;
         if group % PART[0] == PART[1] {
-            files.push(sample.path.clone());
+            files.push(sample.path(&dataset.root));
             known.push(group);
         }
     }

@@ -9,12 +9,14 @@ use serde::Serialize;
 
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
 use crate::config::Config;
-use crate::data::dataset::{Dataset, Options};
+use crate::data::dataset::{Dataset, Loaded, Options, Reading};
+use crate::data::progress;
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::predictions::Predictions;
 use crate::measure::scores::Scores;
 use crate::report::pages;
 use crate::run::cross_validation::{CvDir, Plan};
+use crate::run::folder::RunDir;
 use crate::system::atomic;
 use crate::system::hints::{program, quoted};
 use crate::training;
@@ -67,14 +69,27 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     config.model.start_from(args.pretrained.as_deref());
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
-    let whole = Dataset::open_whole(data, &options)?;
+    let mut whole = Dataset::open_whole(data, &options)?;
     let plan = Plan::new(&whole, &config, args.folds)?;
     let chosen = args.fold.map_or_else(|| (0..args.folds).collect(), |fold| vec![fold]);
     let splits: Vec<Dataset> = chosen.iter().map(|&fold| plan.dataset(&whole, fold)).collect::<Result<_>>()?;
     let dir = CvDir::new(out);
     dir.claim(&plan)?;
+    let mut images = None;
     for (&fold, split) in chosen.iter().zip(splits) {
-        score(&dir, &plan, (fold, split), compute)?;
+        let run = dir.fold(fold);
+        let shown = run.path().display();
+        if dir.is_scored(fold) {
+            eprintln!("fold {fold} is there already, in {shown}");
+            continue;
+        }
+        let read = match images.take() {
+            Some(read) => read,
+            None => progress::load(&mut whole, &Reading::of_run(&config))?,
+        };
+        eprintln!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
+        score(&run, &plan, (&whole, &read), split, compute)?;
+        images = Some(read);
     }
     if args.fold.is_none() {
         return collect(&dir, args.json);
@@ -83,21 +98,21 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Trains on the other folds and scores one, unless that is done; goes on with what was interrupted.
-fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), compute: training::Options) -> Result<()> {
-    let (run, shown) = (dir.fold(fold), dir.fold(fold));
-    let shown = shown.path().display();
-    if dir.is_scored(fold) {
-        eprintln!("fold {fold} is there already, in {shown}");
-        return Ok(());
-    }
-    eprintln!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
+/// Trains on the other folds and scores one, whose split this is, in a run folder; goes on with what was interrupted there.
+fn score(
+    run: &RunDir,
+    plan: &Plan,
+    (whole, images): (&Dataset, &Loaded),
+    mut split: Dataset,
+    compute: training::Options,
+) -> Result<()> {
     let resume = training::is_begun(run.path());
     let compute = training::Options { resume, ..compute };
     let report = if resume {
-        train::go_on(&run, &split.root, compute)?
+        train::go_on(run, &whole.root, compute, |split, _| images.divided(whole, split))?
     } else {
-        train::train_new(&run, &plan.config()?, split, compute)?
+        let images = images.divided(whole, &mut split)?;
+        train::train_on(run, &plan.config()?, (&split, &images), compute)?
     };
     eprintln!("{}", report.comparison.accuracy_text());
     Ok(())

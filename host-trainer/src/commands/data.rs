@@ -68,7 +68,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
     );
     std::fs::create_dir_all(&out).with_context(|| format!("cannot make the folder {}", out.display()))?;
 
-    let mut files: Vec<PathBuf> = samples(&dataset).into_iter().map(|(_, sample)| sample.path.clone()).collect();
+    let mut files: Vec<PathBuf> = samples(&dataset).into_iter().map(|(_, sample)| sample.path(&dataset.root)).collect();
     progress::tell(files.len(), "pictures");
     let bar = progress::bar(files.len(), "pictures");
     let found = find(&files, &|done, _| bar.set_position(done as u64));
@@ -80,7 +80,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
         found.bad.iter().for_each(|(path, reason)| eprintln!("skipped: {} {reason}", path.display()));
         let bad: HashSet<&PathBuf> = found.bad.iter().map(|(path, _)| path).collect();
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
-            split.retain(|sample| !bad.contains(&sample.path));
+            split.retain(|sample| !bad.contains(&sample.path(&dataset.root)));
         }
         files.retain(|file| !bad.contains(file));
     }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::ImageArgs;
 use crate::config::InputConfig;
-use crate::data::dataset::{Dataset, Loaded};
+use crate::data::dataset::{Dataset, Loaded, Reading};
 use crate::data::record::Record;
 use crate::data::{progress, seen};
 use crate::measure::comparison::{Comparison, Split};
@@ -92,7 +92,7 @@ fn load(
     let of_model = model.info().provenance.dataset;
     let record = Record::beside(&args.blob, of_model)?;
     record.iter().for_each(|record| record.expect(dataset));
-    let loaded = progress::load(dataset, input, args.images.view)?;
+    let loaded = progress::load(dataset, &Reading::all(input, args.images.view))?;
     if let Some(record) = record {
         let loaded = record.sort(dataset, loaded)?;
         seen::note(&loaded).iter().for_each(|note| eprintln!("note: {note}"));

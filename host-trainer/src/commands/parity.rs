@@ -10,12 +10,12 @@ use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr_of};
 use serde::Serialize;
 
 use super::{BOUND_MISSED, ImageArgs};
-use crate::data::dataset::{Dataset, Images};
+use crate::data::dataset::{Dataset, Images, Reading};
 use crate::data::progress;
 use crate::device::{Device, DeviceParity, Faulty, Link};
 use crate::measure::comparison::{Comparison, Split};
 use crate::measure::evaluate::{
-    Int8Output, class_names, float_classes, float_logits, input_config, int8_classes, int8_outputs, parse, read_blob,
+    Int8Output, class_names, float_classes, input_config, int8_classes, int8_outputs, parse, read_blob,
 };
 use crate::report::export::layers_text;
 use crate::run::folder::RunDir;
@@ -80,16 +80,20 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
             thin(split, limit);
         }
     }
-    let loaded = progress::load(&mut dataset, &input, args.images.view)?;
+    let loaded = progress::load(&mut dataset, &Reading::all(&input, args.images.view))?;
     let loaded = record.sort(&mut dataset, loaded)?;
     let mut device = connect(args, &blob)?;
 
+    let splits = loaded.splits().zip(dataset.clusters()).filter(|((_, images), _)| !images.is_empty());
+    let splits: Vec<((&str, &Images), Vec<&str>)> = splits.collect();
+    let inputs = splits.iter().flat_map(|((_, images), _)| (0..images.len()).map(|index| images.input(index)));
+    let inputs: Vec<Vec<i8>> = inputs.collect();
+    let (layers, logits) = layer_sqnr_of(&graph, &model, Layers::of(&blob, &model)?.of_operators(), &inputs)?;
+    let mut float_classes = float_classes(&logits).into_iter();
     let mut comparison = Comparison { labels, splits: Vec::new() };
-    let (mut inputs, mut same) = (Vec::new(), 0);
-    for ((name, images), groups) in
-        loaded.splits().zip(dataset.clusters()).filter(|((_, images), _)| !images.is_empty())
-    {
-        let float = float_classes(&float_logits(&graph, images));
+    let mut same = 0;
+    for ((name, images), groups) in splits {
+        let float: Vec<usize> = float_classes.by_ref().take(images.len()).collect();
         let outputs = int8_outputs(&model, images);
         let host = int8_classes(&outputs);
         same += float.iter().zip(&host).filter(|(a, b)| a == b).count();
@@ -97,10 +101,9 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
         let on_device = device.as_mut().map(|on| run_on_device(on, images, &outputs)).transpose()?;
         engines.extend(on_device.as_ref().map(|classes| ("device", &classes[..])));
         comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &groups, &engines));
-        inputs.extend((0..images.len()).map(|index| images.input(index)));
     }
     let parity = Parity {
-        layers: layer_sqnr_of(&graph, &model, Layers::of(&blob, &model)?.of_operators(), &inputs)?,
+        layers,
         images: inputs.len(),
         agreement: same as f64 / inputs.len() as f64,
         device: device.map(|(_, parity)| parity),

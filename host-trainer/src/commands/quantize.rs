@@ -9,12 +9,12 @@ use model_compiler::quantise::Method;
 
 use super::{LimitArgs, named};
 use crate::config::Config;
-use crate::data::dataset::{Dataset, Loaded, View};
+use crate::data::dataset::Dataset;
 use crate::data::progress;
 use crate::data::record::Record;
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::evaluate::read_blob;
-use crate::report::export::{Choices, export};
+use crate::report::export::{Choices, export, reading};
 use crate::run::cross_validation::CvDir;
 use crate::run::folder::RunDir;
 
@@ -55,8 +55,9 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let root = args.data.as_deref().map_or_else(|| Ok(record.root.clone()), Dataset::root)?;
     ensure!(root.is_dir(), "there is no folder {}: say with --data where the run's images are now", root.display());
     let _claim = run.claim()?;
-    let images: Loaded = progress::load(&mut record.dataset(&root), &config.input, View::Rgb888)?;
-    record.check_same(&root, &images)?;
+    let mut dataset = record.dataset(&root);
+    let images = progress::load(&mut dataset, &reading(&record, &config))?;
+    record.check_same(&dataset, &images)?;
     let record = record.moved(&root)?;
     run.save_record(&record)?;
     let choices = Choices {

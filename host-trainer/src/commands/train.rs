@@ -8,14 +8,14 @@ use clap::Args;
 
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, Normalization};
-use crate::data::dataset::{Dataset, Images, Loaded, Options, View};
+use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::data::record::Record;
 use crate::report::export::{Choices, Report, export};
 use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
 use crate::system::interrupt::Hint;
-use crate::training::{self, Console, Labelled, Source, TrainingData, train};
+use crate::training::{self, Console, TrainingData, train};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
@@ -65,7 +65,8 @@ fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
                 Some(data) => Dataset::root(data)?,
                 None => run.record()?.root,
             };
-            let report = go_on(&run, &root, compute)?;
+            let read = |dataset: &mut Dataset, config: &Config| progress::load(dataset, &Reading::of_run(config));
+            let report = go_on(&run, &root, compute, read)?;
             (run, report)
         }
         None => start(args, compute)?,
@@ -97,39 +98,6 @@ fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report
     Ok((run, report))
 }
 
-/// What a run needs of its images.
-pub(super) struct Pictures {
-    /// All at the network's input size.
-    pub all: Loaded,
-    /// Those to be learnt at the size that augmentation samples, where it is another.
-    larger: Option<Images>,
-}
-
-impl Pictures {
-    pub fn read(dataset: &mut Dataset, config: &Config) -> Result<Self> {
-        let all = progress::load(dataset, &config.input, View::Rgb888)?;
-        let source = config.augment.source(&config.input);
-        let larger = (source != config.input).then(|| progress::load_training(dataset, &source)).transpose()?;
-        Ok(Self { all, larger })
-    }
-
-    /// What the run of this record learns from.
-    pub fn training_data(&self, config: &Config, record: &Record) -> TrainingData<'_> {
-        let Loaded { train, valid, .. } = &self.all;
-        let source = self.larger.as_ref().unwrap_or(train);
-        let Normalization { mean, std } = record.normalization(config);
-        TrainingData {
-            train: Labelled { pixels: &train.pixels, labels: &train.labels },
-            source: Source { pixels: &source.pixels, shape: source.shape },
-            valid: Labelled { pixels: &valid.pixels, labels: &valid.labels },
-            shape: config.input.shape(),
-            classes: record.classes.len(),
-            mean,
-            std,
-        }
-    }
-}
-
 /// Trains on a data set in a new run folder and exports.
 pub(super) fn train_new(
     run: &RunDir,
@@ -138,34 +106,62 @@ pub(super) fn train_new(
     compute: training::Options,
 ) -> Result<Report> {
     training::check_new(run.path())?;
-    let pictures = Pictures::read(&mut dataset, config)?;
-    let record = Record::new(&dataset, &pictures.all)?;
+    let images = progress::load(&mut dataset, &Reading::of_run(config))?;
+    train_on(run, config, (&dataset, &images), compute)
+}
+
+/// Trains on a data set that was read, in a new run folder, and exports.
+pub(super) fn train_on(
+    run: &RunDir,
+    config: &Config,
+    (dataset, images): (&Dataset, &Loaded),
+    compute: training::Options,
+) -> Result<Report> {
+    let record = Record::new(dataset, images)?;
     let _claim = run.claim()?;
     training::check_new(run.path())?;
     run.save_record(&record)?;
-    train_and_export(run, config, &record, &pictures, compute)
+    train_and_export(run, config, &record, images, compute)
 }
 
-/// Goes on with a run whose images are below `root`, and exports.
-pub(super) fn go_on(run: &RunDir, root: &Path, compute: training::Options) -> Result<Report> {
+/// Goes on with a run whose images are below `root`, and exports. `read` reads them.
+pub(super) fn go_on(
+    run: &RunDir,
+    root: &Path,
+    compute: training::Options,
+    read: impl FnOnce(&mut Dataset, &Config) -> Result<Loaded>,
+) -> Result<Report> {
     let config = run.config()?;
     let record = run.record()?;
     let _claim = run.claim()?;
-    let pictures = Pictures::read(&mut record.dataset(root), &config)?;
-    record.check_same(root, &pictures.all)?;
+    let mut dataset = record.dataset(root);
+    let images = read(&mut dataset, &config)?;
+    record.check_same(&dataset, &images)?;
     let record = record.moved(root)?;
     run.save_record(&record)?;
-    train_and_export(run, &config, &record, &pictures, compute)
+    train_and_export(run, &config, &record, &images, compute)
+}
+
+/// What the run of this record learns from.
+pub(super) fn training_data(config: &Config, record: &Record, images: &Loaded) -> TrainingData {
+    let Normalization { mean, std } = record.normalization(config);
+    TrainingData {
+        train: images.train.clone(),
+        source: images.source().clone(),
+        valid: images.valid.clone(),
+        classes: record.classes.len(),
+        mean,
+        std,
+    }
 }
 
 fn train_and_export(
     run: &RunDir,
     config: &Config,
     record: &Record,
-    pictures: &Pictures,
+    images: &Loaded,
     compute: training::Options,
 ) -> Result<Report> {
-    let images = &pictures.all;
     eprintln!(
         "training on {} images of {} classes, {} for validation, {} for the test, with {}",
         images.train.len(),
@@ -174,7 +170,7 @@ fn train_and_export(
         images.test.len(),
         compute.device.describe()?
     );
-    let data = pictures.training_data(config, record);
+    let data = training_data(config, record, images);
     let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(run.path())));
     let outcome = train(&data, config, run.path(), compute, &Console::new())?;
     eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());

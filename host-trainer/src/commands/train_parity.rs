@@ -8,10 +8,11 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::GroupArgs;
-use super::train::Pictures;
+use super::train::training_data;
 use crate::beside::torch::{self, Beside};
 use crate::config::Config;
-use crate::data::dataset::{Dataset, Options};
+use crate::data::dataset::{Dataset, Options, Reading};
+use crate::data::progress;
 use crate::data::record::Record;
 use crate::measure::bootstrap::{self, Estimate};
 use crate::measure::comparison::text_table;
@@ -104,20 +105,20 @@ fn seed_answers(args: &TrainParityArgs, config: &Config, seed: u64) -> Result<An
     let options =
         Options { data: config.data.clone(), seed, groups: args.groups.grouping(), allow_leak: false, skip_bad: false };
     let mut dataset = Dataset::open(&args.data, &options)?;
-    let pictures = Pictures::read(&mut dataset, &config)?;
-    let record = Record::new(&dataset, &pictures.all)?;
-    let (images, entries) = match pictures.all.test.is_empty() {
-        true => (&pictures.all.valid, &record.valid),
-        false => (&pictures.all.test, &record.test),
+    let loaded = progress::load(&mut dataset, &Reading::of_run(&config))?;
+    let record = Record::new(&dataset, &loaded)?;
+    let (images, samples) = match loaded.test.is_empty() {
+        true => (&loaded.valid, &record.valid),
+        false => (&loaded.test, &record.test),
     };
     let beside = Beside::start(&args.python, &config)?;
-    eprintln!("seed {seed}: training on {} images here and in PyTorch", pictures.all.train.len());
-    let data = pictures.training_data(&config, &record);
+    eprintln!("seed {seed}: training on {} images here and in PyTorch", loaded.train.len());
+    let data = training_data(&config, &record, &loaded);
     let outcome = training::train(&data, &config, run.path(), training::Options::default(), &beside)?;
     let answers = Answers {
         seed,
         labels: images.labels.clone(),
-        groups: entries.iter().map(|entry| entry.group.clone().unwrap_or_else(|| entry.name.clone())).collect(),
+        groups: samples.iter().map(|sample| sample.cluster().to_owned()).collect(),
         ours: float_classes(&float_logits(&outcome.graph, images)),
         pytorch: beside.classes(images)?,
     };

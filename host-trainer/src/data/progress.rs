@@ -5,8 +5,7 @@ use std::io::IsTerminal;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::config::InputConfig;
-use crate::data::dataset::{Dataset, Images, Loaded, View, load as load_samples};
+use crate::data::dataset::{Dataset, Loaded, Reading};
 
 /// A bar over `len` of `what`.
 ///
@@ -19,15 +18,15 @@ pub fn bar(len: usize, what: &str) -> ProgressBar {
     ProgressBar::new(len as u64).with_style(style)
 }
 
-/// Reads all images of a data set behind a progress bar; tells on the standard error what the user should know about the
-/// folder and which files were left out.
+/// Reads a data set's images behind a progress bar; tells on the standard error what the user should know about the folder
+/// and which files were left out.
 ///
 /// # Errors
 /// Those of [`Dataset::load`].
-pub fn load(dataset: &mut Dataset, input: &InputConfig, view: View) -> Result<Loaded> {
+pub fn load(dataset: &mut Dataset, reading: &Reading) -> Result<Loaded> {
     tell(dataset.train.len() + dataset.valid.len() + dataset.test.len(), "images");
     let bar = bar(0, "images");
-    let loaded = dataset.load(input, view, &|done, all| show(&bar, done, all));
+    let loaded = dataset.load(reading, &|done, all| show(&bar, done, all));
     bar.finish_and_clear();
     let loaded = loaded?;
     dataset.notes.iter().for_each(|note| eprintln!("note: {note}"));
@@ -35,18 +34,6 @@ pub fn load(dataset: &mut Dataset, input: &InputConfig, view: View) -> Result<Lo
         eprintln!("skipped: {} {reason}", path.display());
     }
     Ok(loaded)
-}
-
-/// Reads the training images of a data set behind a progress bar.
-///
-/// # Errors
-/// When a file cannot be decoded.
-pub fn load_training(dataset: &Dataset, input: &InputConfig) -> Result<Images> {
-    tell(dataset.train.len(), "training images");
-    let bar = bar(0, "training images");
-    let images = load_samples(&dataset.train, input, View::Rgb888, &|done, all| show(&bar, done, all));
-    bar.finish_and_clear();
-    images
 }
 
 /// Says what is read where no bar is shown.

@@ -20,61 +20,28 @@ pub struct Record {
     /// Mean and standard deviation of the training pixels by channel.
     pub statistics: Vec<ChannelStatistics>,
     /// Images by split.
-    pub train: Vec<Entry>,
+    pub train: Vec<Sample>,
     /// Images by split.
-    pub valid: Vec<Entry>,
+    pub valid: Vec<Sample>,
     /// Images by split.
-    pub test: Vec<Entry>,
-}
-
-/// One image of a [`Record`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Path below the root.
-    pub name: String,
-    /// Index of its class.
-    pub label: usize,
-    /// Images of one group show the same photograph.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub group: Option<String>,
-    /// SHA-256 of the file, in hexadecimal; none in records of earlier versions.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub digest: Option<String>,
-}
-
-impl Entry {
-    /// Name of what is drawn independently: the group, or the image where it has none.
-    #[must_use]
-    pub fn cluster(&self) -> &str {
-        self.group.as_deref().unwrap_or(&self.name)
-    }
+    pub test: Vec<Sample>,
 }
 
 impl Record {
-    /// What there is to remember.
+    /// What there is to remember of a data set that was read.
     ///
     /// # Errors
     /// When the folder's absolute path cannot be found.
     pub fn new(dataset: &Dataset, loaded: &Loaded) -> Result<Self> {
-        let entries = |samples: &[Sample], digests: &[String]| {
-            let entry = |(s, digest): (&Sample, &String)| Entry {
-                name: s.name.clone(),
-                label: s.label,
-                group: s.group.clone(),
-                digest: Some(digest.clone()),
-            };
-            samples.iter().zip(digests).map(entry).collect()
-        };
-        let [train, valid, test] = &loaded.digests;
         let root = std::path::absolute(&dataset.root);
         Ok(Self {
             root: root.with_context(|| format!("cannot find {}", dataset.root.display()))?,
             classes: dataset.classes.clone(),
             hash: loaded.hash.clone(),
             statistics: loaded.train.statistics(),
-            train: entries(&dataset.train, train),
-            valid: entries(&dataset.valid, valid),
-            test: entries(&dataset.test, test),
+            train: dataset.train.clone(),
+            valid: dataset.valid.clone(),
+            test: dataset.test.clone(),
         })
     }
 
@@ -91,33 +58,24 @@ impl Record {
     /// The images again, below `root`.
     #[must_use]
     pub fn dataset(&self, root: &Path) -> Dataset {
-        let samples = |entries: &[Entry]| {
-            let sample = |e: &Entry| Sample {
-                path: root.join(&e.name),
-                name: e.name.clone(),
-                label: e.label,
-                group: e.group.clone(),
-            };
-            entries.iter().map(sample).collect()
-        };
-        let splits = [samples(&self.train), samples(&self.valid), samples(&self.test)];
+        let splits = [&self.train, &self.valid, &self.test].map(Clone::clone);
         Dataset::from_samples(root, self.classes.clone(), splits)
     }
 
-    /// The images of [`Record::dataset`] below `root` have been read: refuses them when they are not those of the run.
+    /// The images of [`Record::dataset`] have been read: refuses them when they are not those of the run.
     ///
     /// # Errors
     /// When contents differ; names the images.
-    pub fn check_same(&self, root: &Path, images: &Loaded) -> Result<()> {
-        let entries = [&self.train, &self.valid, &self.test].into_iter().flatten();
-        let read = entries.zip(images.digests.iter().flatten());
-        let changed = read.filter(|(entry, read)| entry.digest.as_ref().is_some_and(|digest| digest != *read));
-        let changed: Vec<&str> = changed.map(|(entry, _)| entry.name.as_str()).collect();
+    pub fn check_same(&self, dataset: &Dataset, images: &Loaded) -> Result<()> {
+        let known = [&self.train, &self.valid, &self.test].into_iter().flatten();
+        let read = [&dataset.train, &dataset.valid, &dataset.test].into_iter().flatten();
+        let changed = known.zip(read).filter(|(known, read)| known.digest.is_some() && known.digest != read.digest);
+        let changed: Vec<&str> = changed.map(|(known, _)| known.name.as_str()).collect();
         let named = if changed.is_empty() { String::new() } else { format!(" ({})", listed(&changed)) };
         ensure!(
             images.hash == self.hash,
             "images in {} have changed since the run began{named}: restore them, or train again",
-            root.display()
+            dataset.root.display()
         );
         Ok(())
     }

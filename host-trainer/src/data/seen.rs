@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 
 use crate::data::dataset::{Dataset, Images, Loaded, Sample, listed};
-use crate::data::record::{Entry, Record};
+use crate::data::record::Record;
 use crate::system::files::RECORD_FILE;
 
 /// A side of a split: an index into train, valid and test.
@@ -26,12 +26,12 @@ impl Record {
         Ok(record.filter(|record| record.hash == dataset))
     }
 
-    fn sides(&self) -> impl Iterator<Item = (Side, &Entry)> {
+    fn sides(&self) -> impl Iterator<Item = (Side, &Sample)> {
         let sides = [&self.train, &self.valid, &self.test].into_iter().enumerate();
         sides.flat_map(|(side, entries)| entries.iter().map(move |entry| (side, entry)))
     }
 
-    fn by_name(&self) -> HashMap<&str, (Side, &Entry)> {
+    fn by_name(&self) -> HashMap<&str, (Side, &Sample)> {
         self.sides().map(|(side, entry)| (entry.name.as_str(), (side, entry))).collect()
     }
 
@@ -67,29 +67,31 @@ impl Record {
             }
         }
         let listed_sides = [&mut dataset.train, &mut dataset.valid, &mut dataset.test].map(std::mem::take);
-        let mut sides: [(Vec<Sample>, Images, Vec<String>); 3] =
-            [(); 3].map(|()| (Vec::new(), loaded.train.only(&[]), Vec::new()));
+        let mut sides: [(Vec<Sample>, Images); 3] = [(); 3].map(|()| (Vec::new(), Images::new(loaded.train.shape)));
         let (mut same, mut changed) = (false, Vec::new());
         for (own, samples) in listed_sides.into_iter().enumerate() {
             let images = [&loaded.train, &loaded.valid, &loaded.test][own];
             for (index, mut sample) in samples.into_iter().enumerate() {
-                let digest = &loaded.digests[own][index];
+                let by_content = || {
+                    let known = sample.digest.as_deref().and_then(|digest| by_digest.get(digest));
+                    known.copied().unwrap_or(UNSEEN)
+                };
                 let side = match by_name.get(sample.name.as_str()) {
-                    Some((side, entry)) if entry.digest.as_ref().is_none_or(|known| known == digest) => {
+                    Some((side, entry)) if entry.digest.is_none() || entry.digest == sample.digest => {
                         same = true;
                         *side
                     }
                     Some(_) => {
+                        let side = by_content();
                         sample.group = None;
                         changed.push(sample.name.clone());
-                        by_digest.get(digest.as_str()).copied().unwrap_or(UNSEEN)
+                        side
                     }
-                    None => by_digest.get(digest.as_str()).copied().unwrap_or(UNSEEN),
+                    None => by_content(),
                 };
-                let (samples, all, digests) = &mut sides[side];
-                all.push(images.image(index), images.labels[index]);
+                let (samples, all) = &mut sides[side];
+                all.take(images, index);
                 samples.push(sample);
-                digests.push(digest.clone());
             }
         }
         ensure!(
@@ -98,9 +100,9 @@ impl Record {
             dataset.root.display(),
             listed(&changed)
         );
-        let [(train, of_train, a), (valid, of_valid, b), (test, of_test, c)] = sides;
+        let [(train, of_train), (valid, of_valid), (test, of_test)] = sides;
         (dataset.train, dataset.valid, dataset.test) = (train, valid, test);
-        Ok(Loaded { train: of_train, valid: of_valid, test: of_test, digests: [a, b, c], hash: loaded.hash })
+        Ok(Loaded { train: of_train, valid: of_valid, test: of_test, source: None, hash: loaded.hash })
     }
 }
 
@@ -125,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::config::InputConfig;
-    use crate::data::dataset::{Options, View};
+    use crate::data::dataset::{Options, Reading, View};
 
     /// Two classes of eight pictures, and what a run remembers of them.
     fn data() -> (tempfile::TempDir, Record) {
@@ -138,7 +140,7 @@ mod tests {
             }
         }
         let mut dataset = Dataset::open(dir.path(), &Options::default()).unwrap();
-        let loaded = dataset.load(&input(), View::Rgb888, &|_, _| {}).unwrap();
+        let loaded = dataset.load(&Reading::all(&input(), View::Rgb888), &|_, _| {}).unwrap();
         let record = Record::new(&dataset, &loaded).unwrap();
         (dir, record)
     }
@@ -151,7 +153,7 @@ mod tests {
     fn sorted(record: &Record, folder: &Path) -> Result<[usize; 3]> {
         let mut dataset = Dataset::open_for(folder, &record.classes, false)?;
         record.expect(&mut dataset);
-        let loaded = dataset.load(&input(), View::Rgb888, &|_, _| {})?;
+        let loaded = dataset.load(&Reading::all(&input(), View::Rgb888), &|_, _| {})?;
         let loaded = record.sort(&mut dataset, loaded)?;
         for (samples, images) in
             [(&dataset.train, &loaded.train), (&dataset.valid, &loaded.valid), (&dataset.test, &loaded.test)]

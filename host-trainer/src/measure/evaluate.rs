@@ -93,6 +93,15 @@ pub fn infer_all<I: AsRef<[i8]>>(model: &Model<'_>, inputs: impl IndexedParallel
     inputs.map_init(arena, |arena, input| infer(model, arena, input.as_ref())).collect()
 }
 
+/// What both engines say about some images, an entry an image each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Said {
+    /// Logits of the float network.
+    pub float: Vec<Vec<f32>>,
+    /// What the int8 model says.
+    pub int8: Vec<Int8Output>,
+}
+
 /// What the int8 model makes of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Int8Output {

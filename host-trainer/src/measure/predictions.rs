@@ -7,12 +7,10 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use model_compiler::graph::Graph;
 use no_std_infer::{Model, argmax};
 
-use crate::data::dataset::Images;
-use crate::data::record::Entry;
-use crate::measure::evaluate::{Int8Output, class_names, float_classes, float_logits, int8_outputs};
+use crate::data::dataset::Sample;
+use crate::measure::evaluate::{Int8Output, Said, class_names, float_classes};
 use crate::system::atomic;
 
 /// Name of the file in a run folder and in a folder of a cross-validation.
@@ -65,20 +63,20 @@ impl Prediction {
 }
 
 impl Predictions {
-    /// What float network and int8 model say about images, which are those of `entries`.
+    /// What float network and int8 model said about the images of `samples`.
     #[must_use]
-    pub fn of(graph: &Graph, model: &Model<'_>, entries: &[Entry], images: &Images) -> Self {
-        let said = float_logits(graph, images).into_iter().zip(int8_outputs(model, images));
-        let prediction = |(entry, (float, int8)): (&Entry, (Vec<f32>, Int8Output))| Prediction {
-            path: entry.name.clone(),
-            label: entry.label,
-            group: entry.group.clone(),
+    pub fn of(model: &Model<'_>, samples: &[Sample], said: &Said) -> Self {
+        let prediction = |(sample, (float, int8)): (&Sample, (&Vec<f32>, &Int8Output))| Prediction {
+            path: sample.name.clone(),
+            label: sample.label,
+            group: sample.group.clone(),
             fold: None,
-            float,
-            int8: int8.logits,
+            float: float.clone(),
+            int8: int8.logits.clone(),
             scale: model.info().logits.scale,
         };
-        Self { classes: class_names(model), images: entries.iter().zip(said).map(prediction).collect() }
+        let said = said.float.iter().zip(&said.int8);
+        Self { classes: class_names(model), images: samples.iter().zip(said).map(prediction).collect() }
     }
 
     /// True classes.

@@ -1,9 +1,8 @@
 //! The end of a run: quantises the trained network, writes the blob and reports how it compares with the float network.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use model_compiler::blob::emit::{Description, Emitted, Limits, emit_within};
 use model_compiler::blob::with_calibration;
-use model_compiler::graph::Graph;
 use model_compiler::quantise::calibrate::{calibration_indices, temperature};
 use model_compiler::quantise::noise::LayerSqnr;
 use model_compiler::quantise::search::{self, Best, Choice};
@@ -13,11 +12,11 @@ use no_std_infer::format::{Calibration, ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, Normalization};
-use crate::data::dataset::{Images, Loaded};
-use crate::data::record::{Entry, Record};
+use crate::data::dataset::{Images, Loaded, Reading, Sample};
+use crate::data::record::Record;
 use crate::measure::comparison::{Comparison, Split, shorten, text_table};
 use crate::measure::confidence::Confidence;
-use crate::measure::evaluate::{float_classes, float_logits, int8_classes, int8_outputs};
+use crate::measure::evaluate::{Said, float_classes, float_logits, int8_classes, int8_outputs};
 use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::report::verdict::verdict;
 use crate::report::{gallery, pages, plots};
@@ -85,10 +84,12 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let graph = run.graph()?;
     let chosen = calibration_indices(images.train.len(), config.quantize.images);
     let calibration: Vec<Vec<i8>> = chosen.map(|index| images.train.input(index)).collect();
+    let unseen = unseen(record, images);
+    let float: Vec<Vec<Vec<f32>>> = unseen.iter().map(|split| float_logits(&graph, split.images)).collect();
     let temperature = match &choices.confidence {
         Some(confidence) => confidence.int8.temperature,
         None if images.valid.len() < TEMPERATURE_IMAGES => 1.0,
-        None => temperature(&float_logits(&graph, &images.valid), &images.valid.labels),
+        None => temperature(&float[0], &images.valid.labels),
     };
     let source = Source { run, config, record };
 
@@ -102,7 +103,11 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     };
     let Best { choice, model: quantised, plain, layers } = best;
 
-    let comparison = compare(&graph, &Model::parse(&plain.blob)?, record, images);
+    // Budgets change where a model's bytes lie, not what it says: what is said here holds for the blob that ships.
+    let model = Model::parse(&plain.blob)?;
+    let said = |(split, float): (&Unseen<'_>, _)| Said { float, int8: int8_outputs(&model, split.images) };
+    let said: Vec<Said> = unseen.iter().zip(float).map(said).collect();
+    let comparison = compare(&record.classes, &unseen, &said);
     let hash = run.config_hash()?;
     let mut emitted = source.emit(&quantised, source.provenance(&comparison, &hash), choices.limits)?;
     if let Some(calibration) = choices.confidence.as_ref().and_then(abstention) {
@@ -124,14 +129,22 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
         notes: quantised.notes,
     };
     write(run, &emitted, &report)?;
-    show(run, &model, images, &report)?;
-    let (entries, unseen) =
-        if images.test.is_empty() { (&record.valid, &images.valid) } else { (&record.test, &images.test) };
-    let predictions = Predictions::of(&graph, &model, entries, unseen);
+    let (Some(last), Some(said)) = (unseen.last(), said.last()) else { bail!("there is no image to validate with") };
+    show(run, &model, (last.images, said), &report)?;
+    let predictions = Predictions::of(&model, last.samples, said);
     let page = pages::training_run(run, record, images, &report, &predictions)?;
     atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
     predictions.save(&run.file(PREDICTIONS_FILE))?;
     Ok(report)
+}
+
+/// What [`export`] needs of a run's images: those that are measured with, and of the training images those that are
+/// calibrated on or shown.
+#[must_use]
+pub fn reading(record: &Record, config: &Config) -> Reading {
+    let calibration = calibration_indices(record.train.len(), config.quantize.images);
+    let train = Some(calibration.chain(pages::shown(record)).collect());
+    Reading { train, ..Reading::of_run(config) }
 }
 
 /// When the model should rather not answer, where a threshold reaches what is wanted.
@@ -173,19 +186,29 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Float and int8 predictions on the splits of a run that have images, validation before test.
-#[must_use]
-pub fn compare(graph: &Graph, model: &Model<'_>, record: &Record, images: &Loaded) -> Comparison {
-    let splits = [("validation", &images.valid, &record.valid), ("test", &images.test, &record.test)];
-    let split = |(name, images, entries): (&str, &Images, &Vec<Entry>)| {
-        let float = float_classes(&float_logits(graph, images));
-        let int8 = int8_classes(&int8_outputs(model, images));
-        let groups: Vec<&str> = entries.iter().map(Entry::cluster).collect();
+/// The images of a split that were not learnt.
+struct Unseen<'a> {
+    name: &'static str,
+    samples: &'a [Sample],
+    images: &'a Images,
+}
+
+/// The splits of a run that have images to measure with, validation before test.
+fn unseen<'a>(record: &'a Record, images: &'a Loaded) -> Vec<Unseen<'a>> {
+    let splits = [("validation", &record.valid, &images.valid), ("test", &record.test, &images.test)];
+    let unseen = splits.map(|(name, samples, images)| Unseen { name, samples, images });
+    unseen.into_iter().filter(|split| !split.images.is_empty()).collect()
+}
+
+/// Float and int8 on each split.
+fn compare(classes: &[String], unseen: &[Unseen<'_>], said: &[Said]) -> Comparison {
+    let split = |(Unseen { name, samples, images }, said): (&Unseen<'_>, &Said)| {
+        let (float, int8) = (float_classes(&said.float), int8_classes(&said.int8));
+        let groups: Vec<&str> = samples.iter().map(Sample::cluster).collect();
         let engines: [(&str, &[usize]); 2] = [("float", &float), ("int8", &int8)];
-        Split::new(name, record.classes.len(), &images.labels, &groups, &engines)
+        Split::new(name, classes.len(), &images.labels, &groups, &engines)
     };
-    let splits = splits.into_iter().filter(|(_, images, _)| !images.is_empty()).map(split).collect();
-    Comparison { labels: record.classes.clone(), splits }
+    Comparison { labels: classes.to_vec(), splits: unseen.iter().zip(said).map(split).collect() }
 }
 
 fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
@@ -204,12 +227,11 @@ fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
 }
 
 /// Draws the answers to test images, or to validation images where there are no others.
-fn show(run: &RunDir, model: &Model<'_>, images: &Loaded, report: &Report) -> Result<()> {
-    let images = if images.test.is_empty() { &images.valid } else { &images.test };
+fn show(run: &RunDir, model: &Model<'_>, (images, said): (&Images, &Said), report: &Report) -> Result<()> {
     let Some(split) = report.comparison.splits.last() else { return Ok(()) };
     let accuracy = split.engines.last().map_or_else(String::new, |engine| format!("{}", engine.accuracy));
     let title = format!("Answers of the int8 model, {} images: accuracy {accuracy}", split.name);
-    gallery::predictions(&run.file("predictions.svg"), &title, model, images)
+    gallery::predictions(&run.file("predictions.svg"), &title, model, (images, &said.int8))
 }
 
 impl Report {

@@ -4,13 +4,12 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use model_compiler::aligned::Aligned;
 use no_std_infer::Model;
 use no_std_infer::score::probabilities;
 
 use crate::data::dataset::Images;
 use crate::measure::comparison::shorten;
-use crate::measure::evaluate::infer;
+use crate::measure::evaluate::Int8Output;
 use crate::system::atomic;
 use crate::system::html::{escape, png_uri};
 
@@ -32,14 +31,19 @@ const NAMES: usize = 110;
 const LONGEST_LABEL: usize = 12;
 
 /// Writes an SVG with up to 6 images of each of the first 12 classes, spread over all images of the class. Under each
-/// stands the answer of the int8 model and its probability; wrong answers are marked by a cross and by colour.
+/// stands what the int8 model `said` and its probability; wrong answers are marked by a cross and by colour.
 ///
 /// # Errors
 /// When the file cannot be written.
 ///
 /// # Panics
 /// When the images do not have the size of the model's input, or a label is none of the model's.
-pub fn predictions(path: &Path, title: &str, model: &Model<'_>, images: &Images) -> Result<()> {
+pub fn predictions(
+    path: &Path,
+    title: &str,
+    model: &Model<'_>,
+    (images, said): (&Images, &[Int8Output]),
+) -> Result<()> {
     let labels: Vec<&str> = model.labels().collect();
     let rows = labels.len().min(ROWS);
     let (width, height) = (NAMES + COLUMNS * (SIDE + GAP) + GAP, TITLE + rows * (SIDE + LINE + GAP));
@@ -55,7 +59,7 @@ pub fn predictions(path: &Path, title: &str, model: &Model<'_>, images: &Images)
         writeln!(svg, "<text x=\"{GAP}\" y=\"{}\" font-weight=\"bold\">{label}</text>", top + SIDE / 2)?;
         for (column, index) in spread(images, class).into_iter().enumerate() {
             let left = NAMES + column * (SIDE + GAP);
-            let (answer, probability) = answer(model, &images.input(index));
+            let (answer, probability) = answer(model, &said[index]);
             let (color, mark) = if answer == class { ("#005a8c", "") } else { ("#d55e00", "✗ ") };
             let uri = png_uri(images.image(index), images.shape.width, images.shape.height)
                 .with_context(|| format!("cannot draw {}", path.display()))?;
@@ -80,8 +84,7 @@ fn spread(images: &Images, class: usize) -> Vec<usize> {
 }
 
 /// The model's class and its probability.
-fn answer(model: &Model<'_>, input: &[i8]) -> (usize, f32) {
-    let output = infer(model, &mut Aligned::new(model.arena_len()), input);
+fn answer(model: &Model<'_>, output: &Int8Output) -> (usize, f32) {
     let mut shares = vec![0.0; output.logits.len()];
     probabilities(model.info(), &output.logits, &mut shares);
     let class = no_std_infer::argmax(&output.logits);
@@ -93,6 +96,7 @@ mod tests {
     use model_compiler::graph::Shape;
 
     use super::*;
+    use crate::measure::evaluate::int8_outputs;
     use crate::samples::blob;
 
     #[test]
@@ -108,15 +112,17 @@ mod tests {
         };
         let pixels: Vec<u8> = (0..20 * input.len()).map(|index| (index * 37 % 251) as u8).collect();
         // Nine images of the first class, eleven of the second, none of the others.
-        let images = Images { shape, pixels, labels: (0..20).map(|index| usize::from(index >= 9)).collect() };
+        let labels: Vec<usize> = (0..20).map(|index| usize::from(index >= 9)).collect();
+        let images = Images::of_pixels(shape, &pixels, &labels);
+        let said = int8_outputs(&model, &images);
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.svg");
-        predictions(&path, "a & b", &model, &images).unwrap();
+        predictions(&path, "a & b", &model, (&images, &said)).unwrap();
         let svg = std::fs::read_to_string(path).unwrap();
         assert_eq!(svg.matches("<image").count(), 12);
         assert!(svg.contains("a &amp; b") && svg.contains("&lt;4&gt;") && !svg.contains("<4>"));
         for index in spread(&images, 1) {
-            let (class, probability) = answer(&model, &images.input(index));
+            let (class, probability) = answer(&model, &said[index]);
             let mark = if class == 1 { "" } else { "✗ " };
             assert!(svg.contains(&format!(">{mark}&lt;{class}&gt; {:.0} %<", 100.0 * probability)));
         }

@@ -1,6 +1,7 @@
 //! What a run's figures mean, in sentences for people who do not read figures.
 
-use crate::data::record::{Entry, Record};
+use crate::data::dataset::Sample;
+use crate::data::record::Record;
 use crate::measure::comparison::{Comparison, Split};
 use crate::measure::metrics::{Epoch, Share};
 
@@ -84,7 +85,7 @@ fn lost(split: &Split) -> Option<String> {
 }
 
 /// Classes with few pictures to learn from, and uneven ones.
-fn few(train: &[Entry], classes: &[String]) -> Vec<String> {
+fn few(train: &[Sample], classes: &[String]) -> Vec<String> {
     let mut counts = vec![0; classes.len()];
     train.iter().for_each(|entry| counts[entry.label] += 1);
     let sized = || counts.iter().copied().zip(classes);
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     fn record(counts: [usize; 2], valid: usize) -> Record {
-        let entry = |label| Entry { name: String::new(), label, group: None, digest: None };
+        let entry = |label| Sample { name: String::new(), label, group: None, digest: None };
         let entries = |counts: [usize; 2]| {
             counts.into_iter().enumerate().flat_map(|(label, n)| (0..n).map(move |_| entry(label))).collect()
         };

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
-use crate::data::dataset::{Dataset, listed};
+use crate::data::dataset::{Dataset, Sample, listed};
 use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::run::folder::RunDir;
 use crate::system::atomic;
@@ -30,12 +30,9 @@ pub struct Plan {
 /// One image of a [`Plan`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Planned {
-    /// Path below the data folder.
-    pub name: String,
-    /// Index of its class.
-    pub label: usize,
-    /// Images of one group show the same photograph.
-    pub group: Option<String>,
+    /// The image.
+    #[serde(flatten)]
+    pub sample: Sample,
     /// The fold that scores it.
     pub fold: usize,
 }
@@ -47,12 +44,7 @@ impl Plan {
     /// When it cannot be divided so.
     pub fn new(dataset: &Dataset, config: &Config, folds: usize) -> Result<Self> {
         let of_image = dataset.folds(folds, config.seed)?;
-        let planned = |(sample, fold): (&crate::data::dataset::Sample, usize)| Planned {
-            name: sample.name.clone(),
-            label: sample.label,
-            group: sample.group.clone(),
-            fold,
-        };
+        let planned = |(sample, fold): (&Sample, usize)| Planned { sample: sample.clone(), fold };
         let images = dataset.train.iter().zip(of_image).map(planned).collect();
         let config = config_text(config)?;
         Ok(Self { folds, config, classes: dataset.classes.clone(), images })
@@ -82,7 +74,7 @@ impl Plan {
         if self.images.len() != now.images.len() {
             changes.push(format!("there were {} images and are {}", self.images.len(), now.images.len()));
         } else if let (Some((was, is)), true) = (differing, changes.is_empty()) {
-            changes.push(format!("{} has another name, class, group or fold than {}", is.name, was.name));
+            changes.push(format!("{} has another name, class, group or fold than {}", is.sample.name, was.sample.name));
         }
         Ok(changes)
     }
@@ -189,8 +181,8 @@ impl CvDir {
             ensure!(run.record()?.hash == first, "{path} saw other image files than fold 0: {again}");
             let predictions = Predictions::load(&run.file(PREDICTIONS_FILE))?;
             let said = predictions.images.iter().map(|image| (&image.path, image.label, &image.group));
-            let planned = plan.images.iter().filter(|image| image.fold == fold);
-            let same = said.eq(planned.map(|image| (&image.name, image.label, &image.group)));
+            let planned = plan.images.iter().filter(|image| image.fold == fold).map(|image| &image.sample);
+            let same = said.eq(planned.map(|sample| (&sample.name, sample.label, &sample.group)));
             ensure!(same && predictions.classes == plan.classes, "{path} scored other images than planned: {again}");
             images.extend(predictions.images.into_iter().map(|mut image| {
                 image.fold = Some(fold);

@@ -3,15 +3,14 @@
 
 use anyhow::{Context, Result};
 use burn::module::Module;
-use model_compiler::graph::pixels_to_input;
 use model_compiler::quantise::calibrate::{Calibrated, calibrate, calibration_indices};
 use model_compiler::quantise::{Method, Range, node_quantisations};
 use serde::{Deserialize, Serialize};
 
+use super::Observer;
 use super::average::Average;
 use super::optimizer::optimizer;
 use super::run::{Run, load};
-use super::{Observer, TrainingData};
 use crate::training::cosine;
 use crate::training::model::Net;
 use crate::training::plateau::EarlyStopping;
@@ -38,9 +37,9 @@ impl Run<'_> {
     pub(super) fn become_aware(&mut self, observer: &dyn Observer) -> Result<()> {
         let net = load(self.learner.net.clone(), self.state.best_weights.clone())?;
         let graph = net.valid().graph();
-        let TrainingData { train, shape, .. } = *self.data;
-        let images = calibration_indices(train.labels.len(), self.config.quantize.images);
-        let inputs: Vec<Vec<i8>> = images.map(|index| pixels_to_input(train.image(index, shape))).collect();
+        let train = &self.data.train;
+        let images = calibration_indices(train.len(), self.config.quantize.images);
+        let inputs: Vec<Vec<i8>> = images.map(|index| train.input(index)).collect();
         let method = self.config.quantize.method.unwrap_or(METHOD);
         let ranges = calibrate(&graph, &inputs, method)?;
         observer.note("the float network is calibrated; now it learns with the values that int8 has");

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Epoch;
 use super::aware::Aware;
+use crate::data::dataset::Images;
 use crate::system::atomic;
 use crate::training::plateau::{EarlyStopping, Plateau};
 
@@ -72,18 +73,20 @@ impl Checkpoint {
 }
 
 /// A number that changes when images or labels do.
-pub(super) fn fingerprint<'a>(parts: impl IntoIterator<Item = (&'a [u8], &'a [usize])>) -> u32 {
+pub(super) fn fingerprint(parts: [&Images; 2]) -> u32 {
     let mut digest = CRC.digest();
-    for (pixels, labels) in parts {
-        digest.update(&(labels.len() as u64).to_le_bytes());
-        digest.update(pixels);
-        labels.iter().for_each(|&label| digest.update(&(label as u64).to_le_bytes()));
+    for images in parts {
+        digest.update(&(images.len() as u64).to_le_bytes());
+        (0..images.len()).for_each(|index| digest.update(images.image(index)));
+        images.labels.iter().for_each(|&label| digest.update(&(label as u64).to_le_bytes()));
     }
     digest.finalize()
 }
 
 #[cfg(test)]
 mod tests {
+    use model_compiler::graph::Shape;
+
     use super::*;
 
     #[test]
@@ -97,13 +100,16 @@ mod tests {
 
     #[test]
     fn fingerprints_see_pixels_labels_and_the_border_between_splits() {
-        let parts: [[(&[u8], &[usize]); 2]; 4] = [
-            [(&[1, 2], &[0, 1]), (&[3], &[0])],
-            [(&[1, 9], &[0, 1]), (&[3], &[0])],
-            [(&[1, 2], &[1, 1]), (&[3], &[0])],
-            [(&[1], &[0]), (&[2, 3], &[1, 0])],
+        let images = |pixels: &[u8], labels: &[usize]| {
+            Images::of_pixels(Shape { height: 1, width: 1, channels: 1 }, pixels, labels)
+        };
+        let parts = [
+            [images(&[1, 2], &[0, 1]), images(&[3], &[0])],
+            [images(&[1, 9], &[0, 1]), images(&[3], &[0])],
+            [images(&[1, 2], &[1, 1]), images(&[3], &[0])],
+            [images(&[1], &[0]), images(&[2, 3], &[1, 0])],
         ];
-        let prints: std::collections::HashSet<u32> = parts.into_iter().map(fingerprint).collect();
+        let prints: std::collections::HashSet<u32> = parts.iter().map(|parts| fingerprint(parts.each_ref())).collect();
         assert_eq!(prints.len(), 4);
     }
 }

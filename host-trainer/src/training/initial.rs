@@ -7,7 +7,7 @@ use burn::module::Module;
 use super::batch::{Use, generator, pixels};
 use super::learner::Learner;
 use super::{Observer, TrainingData};
-use crate::config::{Config, KmeansConfig, TrainConfig};
+use crate::config::{Config, KmeansConfig, Normalization, TrainConfig};
 use crate::training::kmeans;
 use crate::training::logistic::{self, Linear, Samples};
 use crate::training::model::Net;
@@ -44,15 +44,15 @@ pub(super) fn initialise(
 
 /// Replaces the first convolution's filters by those that k-means finds in the training images.
 fn learn_filters(net: &mut Net, data: &TrainingData, settings: &KmeansConfig, seed: u64) -> Result<()> {
-    let TrainingData { train, shape, mean, .. } = *data;
+    let shape = data.train.shape;
     let dims = net.first_convolution().filter(|[_, _, height, width]| *height <= shape.height && *width <= shape.width);
     let [count, _, kernel, _] = dims.context(
         "model.kmeans is not possible: the network must start with a convolution whose kernel is not larger than its input",
     )?;
-    let images = kmeans::Images { pixels: train.pixels, shape, mean, std: net.task().std };
+    let normal = Normalization { mean: data.mean, std: net.task().std };
     // Epochs are counted from 1, so no other draws from this generator.
     let mut rng = generator(seed, 0, Use::Order);
-    net.set_first_convolution(kmeans::learn(images, count, kernel, settings, &mut rng))
+    net.set_first_convolution(kmeans::learn((&data.train, &normal), [count, kernel], settings, &mut rng))
 }
 
 /// Freezes what the configuration names.
@@ -66,13 +66,14 @@ pub(super) fn freeze(net: &mut Net, config: &TrainConfig) -> Result<()> {
 
 /// Logistic regression on what the head reads of the training images and, with `flipped`, of their mirror images.
 fn fit_head(net: &Net, data: &TrainingData, flipped: bool, l2: f64, class_weights: &[f32]) -> Linear {
-    let TrainingData { train, shape, .. } = *data;
+    let train = &data.train;
+    let shape = train.shape;
     let mut features = Vec::new();
     let mut labels = Vec::new();
     for mirrored in [false, true].into_iter().take(1 + usize::from(flipped)) {
         for (batch, batch_labels) in train.labels.chunks(BATCH).enumerate() {
             let image = |index: usize| {
-                let image = train.image(batch * BATCH + index, shape);
+                let image = train.image(batch * BATCH + index);
                 if mirrored { mirror(image, shape.width, shape.channels) } else { image.to_vec() }
             };
             let input = pixels(batch_labels.len(), shape, &net.device(), image);
@@ -96,8 +97,9 @@ mod tests {
 
     use super::*;
     use crate::config::{AugmentConfig, Block};
+    use crate::data::dataset::Images;
+    use crate::training::Silent;
     use crate::training::model::Task;
-    use crate::training::{Labelled, Silent, Source};
 
     const SHAPE: Shape = Shape { height: 9, width: 10, channels: 1 };
 
@@ -106,12 +108,11 @@ mod tests {
         let across = (0..SHAPE.len()).map(|index| if index / 10 == 4 { 250 } else { 20 });
         let down = (0..SHAPE.len()).map(|index| if index % 10 == 4 { 250 } else { 20 });
         let pixels: Vec<u8> = across.chain(down).collect();
-        let images = Labelled { pixels: &pixels, labels: &[0, 1] };
+        let images = Images::of_pixels(SHAPE, &pixels, &[0, 1]);
         let (mean, std) = ([0.2; 3], [0.3; 3]);
-        let source = Source { pixels: &pixels, shape: SHAPE };
-        let data = TrainingData { train: images, source, valid: images, shape: SHAPE, classes: 2, mean, std };
+        let data = TrainingData { train: images.clone(), source: images.clone(), valid: images, classes: 2, mean, std };
         let task = Task { input: SHAPE, classes: 2, mean, std };
-        let mut learner = Learner::new(config, task, images.labels, &Device::flex().autodiff())?;
+        let mut learner = Learner::new(config, task, &data.train.labels, &Device::flex().autodiff())?;
         initialise(&mut learner, &data, config, &Silent)?;
         Ok(learner.net.valid())
     }

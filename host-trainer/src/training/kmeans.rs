@@ -7,36 +7,23 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::config::KmeansConfig;
+use crate::config::{KmeansConfig, Normalization};
+use crate::data::dataset::Images;
 use crate::training::pretrained::{LayerWeights, Offset};
 
-/// Images to draw patches from.
-#[derive(Clone, Copy, Debug)]
-pub struct Images<'a> {
-    /// HWC, one after the other.
-    pub pixels: &'a [u8],
-    /// Of each.
-    pub shape: Shape,
-    /// Mean of the pixels by channel, 0 to 1.
-    pub mean: [f32; 3],
-    /// Standard deviation of the pixels by channel, above 0.
-    pub std: [f32; 3],
-}
-
-/// `count` filters of `kernel` rows and columns, `[count][channels][kernel][kernel]`, for pixels normalised by mean and
-/// deviation. Each adds up to 0, so that the brightness of a patch does not matter.
+/// `count` filters of `kernel` rows and columns, `[count][channels][kernel][kernel]`, for the images' pixels normalised by
+/// mean and deviation. Each adds up to 0, so that the brightness of a patch does not matter.
 ///
 /// # Panics
 /// When there is no image, or the kernel is 0 or larger than an image.
 #[must_use]
 pub fn learn(
-    images: Images,
-    count: usize,
-    kernel: usize,
+    (images, normal): (&Images, &Normalization),
+    [count, kernel]: [usize; 2],
     settings: &KmeansConfig,
     rng: &mut ChaCha8Rng,
 ) -> LayerWeights {
-    let patches = draw(images, kernel, settings.patches, rng);
+    let patches = draw((images, normal), kernel, settings.patches, rng);
     let whitening = whitening(&patches, settings.regularization);
     let centroids = cluster(&(&whitening * patches), count, settings.iterations, rng);
     // A centroid's product with a whitened patch, as a filter of the patch itself; one filter a column.
@@ -50,16 +37,21 @@ pub fn learn(
 }
 
 /// Normalised patches, each less its mean, as columns; within one, channels come first, then rows.
-fn draw(images: Images, kernel: usize, patches: usize, rng: &mut ChaCha8Rng) -> DMatrix<f32> {
-    let Images { pixels, shape: Shape { height, width, channels }, mean, std } = images;
-    let count = pixels.len() / (height * width * channels);
+fn draw(
+    (images, normal): (&Images, &Normalization),
+    kernel: usize,
+    patches: usize,
+    rng: &mut ChaCha8Rng,
+) -> DMatrix<f32> {
+    let Shape { height, width, channels } = images.shape;
+    let Normalization { mean, std } = normal;
     let mut columns = DMatrix::zeros(channels * kernel * kernel, patches);
     for mut column in columns.column_iter_mut() {
-        let image = rng.random_range(0..count);
+        let image = images.image(rng.random_range(0..images.len()));
         let [top, left] = [height, width].map(|size| rng.random_range(0..=size - kernel));
         for (index, value) in column.iter_mut().enumerate() {
             let (channel, row, x) = (index / (kernel * kernel), index / kernel % kernel, index % kernel);
-            let pixel = pixels[((image * height + top + row) * width + left + x) * channels + channel];
+            let pixel = image[((top + row) * width + left + x) * channels + channel];
             *value = (f32::from(pixel) / 255.0 - mean[channel]) / std[channel];
         }
         column.add_scalar_mut(-column.mean());
@@ -105,19 +97,21 @@ mod tests {
         ChaCha8Rng::seed_from_u64(1)
     }
 
-    fn images(pixels: &[u8]) -> Images<'_> {
-        Images { pixels, shape: SHAPE, mean: [0.5, 0.4, 0.0], std: [0.3, 0.2, 1.0] }
+    const NORMAL: Normalization = Normalization { mean: [0.5, 0.4, 0.0], std: [0.3, 0.2, 1.0] };
+
+    fn images(pixels: &[u8]) -> Images {
+        Images::of_pixels(SHAPE, pixels, &vec![0; pixels.len() / SHAPE.len()])
     }
 
-    fn noise(images: usize) -> Vec<u8> {
+    fn noise(count: usize) -> Images {
         let mut rng = rng();
-        (0..images * SHAPE.len()).map(|_| rng.random()).collect()
+        images(&(0..count * SHAPE.len()).map(|_| rng.random()).collect::<Vec<u8>>())
     }
 
     #[test]
     fn patches_are_cut_channel_by_channel_and_have_no_mean() {
         let pixels: Vec<u8> = (0..SHAPE.len()).map(|index| index as u8).collect();
-        let patches = draw(images(&pixels), 8, 20, &mut rng());
+        let patches = draw((&images(&pixels), &NORMAL), 8, 20, &mut rng());
         for patch in patches.column_iter() {
             // Neighbours are two bytes apart, rows 18; of the second channel the deviation is smaller.
             let steps = [patch[1] - patch[0], patch[8] - patch[0], patch[65] - patch[64], patch[72] - patch[64]];
@@ -155,13 +149,13 @@ mod tests {
 
     #[test]
     fn filters_ignore_brightness_and_follow_from_the_generator() {
-        let pixels = noise(10);
         let settings = KmeansConfig { patches: 500, ..KmeansConfig::default() };
-        let learnt = learn(images(&pixels), 7, 3, &settings, &mut rng());
+        let learn = |images: &Images| learn((images, &NORMAL), [7, 3], &settings, &mut rng());
+        let learnt = learn(&noise(10));
         assert_eq!(learnt.shape, [7, 2, 3, 3]);
         assert_eq!(learnt.offset, Offset::Bias(vec![-settings.threshold; 7]));
         assert!(learnt.values.chunks(18).all(|filter| filter.iter().sum::<f32>().abs() < 1e-4));
-        assert_eq!(learnt, learn(images(&pixels), 7, 3, &settings, &mut rng()));
-        assert_ne!(learnt, learn(images(&noise(11)), 7, 3, &settings, &mut rng()));
+        assert_eq!(learnt, learn(&noise(10)));
+        assert_ne!(learnt, learn(&noise(11)));
     }
 }

@@ -25,9 +25,10 @@ pub mod timing;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
-use model_compiler::graph::{Graph, Shape};
+use model_compiler::graph::Graph;
 
 use crate::config::Config;
+use crate::data::dataset::Images;
 use crate::system::hints::{program, quoted};
 
 pub use crate::measure::metrics::Epoch;
@@ -35,47 +36,15 @@ pub(crate) use batch::planes;
 pub use device::DeviceKind;
 pub use progress::{Batch, Console, Moment, Observer, Silent};
 
-/// Images at the network's input size and their classes.
-#[derive(Clone, Copy, Debug)]
-pub struct Labelled<'a> {
-    /// HWC, one image after the other.
-    pub pixels: &'a [u8],
-    /// One a image.
-    pub labels: &'a [usize],
-}
-
-impl<'a> Labelled<'a> {
-    fn image(&self, index: usize, shape: Shape) -> &'a [u8] {
-        Source { pixels: self.pixels, shape }.image(index)
-    }
-}
-
-/// Images of any size.
-#[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
-    /// HWC, one image after the other.
-    pub pixels: &'a [u8],
-    /// Of one image.
-    pub shape: Shape,
-}
-
-impl<'a> Source<'a> {
-    fn image(&self, index: usize) -> &'a [u8] {
-        &self.pixels[index * self.shape.len()..][..self.shape.len()]
-    }
-}
-
 /// What a run learns from.
-#[derive(Clone, Copy, Debug)]
-pub struct TrainingData<'a> {
-    /// To be learnt.
-    pub train: Labelled<'a>,
+#[derive(Clone, Debug)]
+pub struct TrainingData {
+    /// To be learnt, at the network's input size.
+    pub train: Images,
     /// What augmentation samples: the same images, at the network's input size or larger.
-    pub source: Source<'a>,
-    /// To watch how well.
-    pub valid: Labelled<'a>,
-    /// Size of an image.
-    pub shape: Shape,
+    pub source: Images,
+    /// To watch how well, at the network's input size.
+    pub valid: Images,
     /// Number of classes.
     pub classes: usize,
     /// Mean of the training pixels by channel, 0 to 1.

@@ -15,9 +15,10 @@ use super::checkpoint::{Checkpoint, fingerprint};
 use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
 use super::optimizer::restored;
-use super::{Batch, Epoch, Labelled, Moment, Observer, Options, Outcome, TrainingData, check_new, initial};
+use super::{Batch, Epoch, Moment, Observer, Options, Outcome, TrainingData, check_new, initial};
 use crate::config::{Config, Monitor, Schedule};
 use crate::data::augment::{Key, Mix, augment, mix};
+use crate::data::dataset::Images;
 use crate::system::atomic;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
 use crate::training::cosine;
@@ -29,7 +30,7 @@ const VALIDATION_BATCH: usize = 64;
 
 /// A run between two epochs.
 pub(super) struct Run<'a> {
-    pub data: &'a TrainingData<'a>,
+    pub data: &'a TrainingData,
     pub config: &'a Config,
     run_dir: PathBuf,
     /// With autodiff.
@@ -51,18 +52,18 @@ impl<'a> Run<'a> {
         observer: &dyn Observer,
     ) -> Result<Self> {
         config.validate()?;
-        let TrainingData { train, source, valid, shape, classes, mean, std } = *data;
+        let TrainingData { train, source, valid, classes, mean, std } = data;
         for (name, images) in [("training", train), ("validation", valid)] {
-            ensure!(!images.labels.is_empty(), "there are no {name} images: add some, or change the split");
+            ensure!(!images.is_empty(), "there are no {name} images: add some, or change the split");
         }
         let device = options.device.open()?.autodiff();
-        let task = Task { input: shape, classes, mean, std };
-        let learner = Learner::new(config, task, train.labels, &device)?;
+        let task = Task { input: train.shape, classes: *classes, mean: *mean, std: *std };
+        let learner = Learner::new(config, task, &train.labels, &device)?;
         let mut run = Self {
             average: None,
             state: Checkpoint {
                 config: toml::to_string(config).context("cannot write the configuration as TOML")?,
-                images: fingerprint([(source.pixels, train.labels), (valid.pixels, valid.labels)]),
+                images: fingerprint([source, valid]),
                 weights: Vec::new(),
                 average: Vec::new(),
                 optimizer: Vec::new(),
@@ -171,7 +172,7 @@ impl<'a> Run<'a> {
         let epoch = self.state.epochs.len() + 1;
         let (train_loss, train_accuracy) = self.steps(epoch, observer)?;
         let net = self.result();
-        let (valid_loss, valid_accuracy) = evaluate(&net, self.data, self.data.valid);
+        let (valid_loss, valid_accuracy) = evaluate(&net, self.data.classes, &self.data.valid);
         ensure!(valid_loss.is_finite(), self.diverged(epoch, "validation"));
         let record = save(net)?;
         let (weights, average) = match &self.average {
@@ -232,7 +233,7 @@ impl<'a> Run<'a> {
 
     /// Trains on every image once; loss and accuracy on the way.
     fn steps(&mut self, epoch: usize, observer: &dyn Observer) -> Result<(f64, f64)> {
-        let TrainingData { train, shape, .. } = *self.data;
+        let train = &self.data.train;
         let settings = &self.config.train;
         let order = order(self.config.seed, epoch, train.labels.len());
         let mut dropout = generator(self.config.seed, epoch, Use::Dropout);
@@ -241,7 +242,7 @@ impl<'a> Run<'a> {
         for (step, batch) in order.chunks(settings.batch_size).enumerate() {
             let labels: Vec<usize> = batch.iter().map(|&image| train.labels[image]).collect();
             let mixtures: Vec<Mixture> = batch.iter().map(|&image| self.mixture(epoch, image)).collect();
-            let input = pixels(batch.len(), shape, &self.device, |index| self.mixed(epoch, batch[index]));
+            let input = pixels(batch.len(), train.shape, &self.device, |index| self.mixed(epoch, batch[index]));
             let learning_rate = self.learning_rate(epoch, step);
             let targets = self.learner.criterion.targets(&mixtures);
             observer.batch(&Batch { pixels: &input, targets: &targets, learning_rate })?;
@@ -273,8 +274,8 @@ impl<'a> Run<'a> {
     }
 
     fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
-        let TrainingData { source, shape, .. } = *self.data;
-        augment(source.image(image), source.shape, shape, &self.config.augment, self.key(epoch, image))
+        let TrainingData { source, train, .. } = self.data;
+        augment(source.image(image), source.shape, train.shape, &self.config.augment, self.key(epoch, image))
     }
 
     /// With which image, and how, another is mixed.
@@ -284,7 +285,7 @@ impl<'a> Run<'a> {
     }
 
     fn mixture(&self, epoch: usize, image: usize) -> Mixture {
-        let labels = self.data.train.labels;
+        let labels = &self.data.train.labels;
         self.mix(epoch, image).map_or(certain(labels[image]), |Mix { other, share }| {
             [(labels[image], share), (labels[other], 1.0 - share)]
         })
@@ -337,19 +338,19 @@ pub(super) fn load(net: Net, record: Vec<u8>) -> Result<Net> {
 }
 
 /// Plain cross-entropy and accuracy of a network without autodiff.
-fn evaluate(net: &Net, data: &TrainingData, images: Labelled) -> (f64, f64) {
-    let criterion = Criterion::plain(data.classes);
+fn evaluate(net: &Net, classes: usize, images: &Images) -> (f64, f64) {
+    let criterion = Criterion::plain(classes);
     let (mut loss_sum, mut correct) = (0.0, 0);
     for (batch, labels) in images.labels.chunks(VALIDATION_BATCH).enumerate() {
         let first = batch * VALIDATION_BATCH;
-        let input = pixels(labels.len(), data.shape, &net.device(), |index| images.image(first + index, data.shape));
+        let input = pixels(labels.len(), images.shape, &net.device(), |index| images.image(first + index));
         let logits = net.forward(input, None);
         let images: Vec<Mixture> = labels.iter().map(|&label| certain(label)).collect();
         let (loss, weight) = criterion.loss(logits.clone(), &images);
         loss_sum += f64::from(loss.into_scalar::<f32>()) * weight;
         correct += hits(logits, labels);
     }
-    let count = images.labels.len() as f64;
+    let count = images.len() as f64;
     (loss_sum / count, correct as f64 / count)
 }
 

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
 use model_compiler::blob::emit::emit;
-use model_compiler::graph::{FloatOp, pixels_to_input};
+use model_compiler::graph::{FloatOp, Shape};
 use model_compiler::quantise::quantise;
 use no_std_infer::Model;
 use rand::{RngExt, SeedableRng};
@@ -21,11 +21,7 @@ use crate::samples::description;
 mod cards;
 
 /// Images of horizontal (class 0) and vertical (class 1) stripes with noise.
-struct Stripes {
-    shape: Shape,
-    pixels: Vec<u8>,
-    labels: Vec<usize>,
-}
+struct Stripes(Images);
 
 impl Stripes {
     fn new(count: usize, height: usize, width: usize) -> Self {
@@ -41,23 +37,16 @@ impl Stripes {
                 pixels.extend([(); 3].map(|()| base + rng.random_range(0..60)));
             }
         }
-        Self { shape, pixels, labels }
+        Self(Images::of_pixels(shape, &pixels, &labels))
     }
 
     /// The last `valid` images watch, the others are learnt.
-    fn data(&self, valid: usize) -> TrainingData<'_> {
-        let count = self.labels.len() - valid;
-        let (pixels, valid_pixels) = self.pixels.split_at(count * self.shape.len());
-        let (labels, valid_labels) = self.labels.split_at(count);
-        TrainingData {
-            train: Labelled { pixels, labels },
-            source: Source { pixels, shape: self.shape },
-            valid: Labelled { pixels: valid_pixels, labels: valid_labels },
-            shape: self.shape,
-            classes: 2,
-            mean: [0.6; 3],
-            std: [0.2; 3],
-        }
+    fn data(&self, valid: usize) -> TrainingData {
+        let indices: Vec<usize> = (0..self.0.len()).collect();
+        let (train, valid) = indices.split_at(indices.len() - valid);
+        let train = self.0.only(train);
+        let source = train.clone();
+        TrainingData { train, source, valid: self.0.only(valid), classes: 2, mean: [0.6; 3], std: [0.2; 3] }
     }
 }
 
@@ -117,7 +106,7 @@ fn a_tiny_network_learns_stripes_and_leaves_its_files() {
     let valid = images.data(40).valid;
     let mut loss = 0.0;
     for (index, &label) in valid.labels.iter().enumerate() {
-        let logits = graph.logits(&pixels_to_input(valid.image(index, images.shape)));
+        let logits = graph.logits(&valid.input(index));
         loss += f64::from((1.0 + (logits[1 - label] - logits[label]).exp()).ln()) / valid.labels.len() as f64;
     }
     assert!((loss - best.valid_loss).abs() < 1e-3, "{loss} {best:?}");
@@ -200,9 +189,9 @@ fn runs_that_end_with_int8_s_values_measure_what_the_engine_gives_and_resume_to_
     let model = quantise(&whole.graph, &learnt.ranges, 1.0).unwrap();
     let blob = emit(&model, &description(&[])).unwrap().blob;
     let model = Model::parse(&blob).unwrap();
-    let inputs = (0..60).map(|index| pixels_to_input(data.valid.image(index, images.shape))).collect::<Vec<_>>();
+    let inputs = (0..60).map(|index| data.valid.input(index)).collect::<Vec<_>>();
     let classes = int8_classes(&infer_all(&model, inputs.par_iter()));
-    let right = classes.iter().zip(data.valid.labels).filter(|(class, label)| class == label).count();
+    let right = classes.iter().zip(&data.valid.labels).filter(|(class, label)| class == label).count();
     let measured = 60.0 * whole.epochs[3].valid_accuracy;
     assert!(right > 30 && (right as f64 - measured).abs() <= 1.0, "{right} {measured}");
 

@@ -38,6 +38,18 @@ const STEPS: u32 = 100;
 /// # Errors
 /// When there is no input, an input has the wrong length or an activation is not a finite number.
 pub fn calibrate<I: AsRef<[i8]> + Sync>(graph: &Graph, inputs: &[I], method: Method) -> Result<Vec<Range>> {
+    Ok(calibrate_all(graph, inputs, &[method])?.remove(0))
+}
+
+/// [`calibrate`] by several methods, whose ranges come in their order: the graph runs over the inputs twice for all of them.
+///
+/// # Errors
+/// Those of [`calibrate`].
+pub fn calibrate_all<I: AsRef<[i8]> + Sync>(
+    graph: &Graph,
+    inputs: &[I],
+    methods: &[Method],
+) -> Result<Vec<Vec<Range>>> {
     graph.validate()?;
     ensure!(!inputs.is_empty(), "there are no images to calibrate on: set quantize.images to 1 or more");
     let len = graph.input.len();
@@ -46,22 +58,26 @@ pub fn calibrate<I: AsRef<[i8]> + Sync>(graph: &Graph, inputs: &[I], method: Met
         "a calibration image does not have the {len} values that the network reads"
     );
     let full = full_ranges(graph, inputs)?;
-    if method == Method::MinMax {
-        return Ok(full);
+    if methods.iter().all(|&method| method == Method::MinMax) {
+        return Ok(vec![full; methods.len()]);
     }
     let histograms = histograms(graph, inputs, &full);
-    let mut ranges: Vec<Range> = full
-        .par_iter()
-        .zip(&histograms)
-        .map(|(&range, counts)| match method {
-            Method::Percentile => percentile_range(range, counts),
-            _ => least_error_range(range, counts),
-        })
-        .collect();
-    if let (Some(logits), Some(full)) = (ranges.last_mut(), full.last()) {
-        *logits = *full;
-    }
-    Ok(ranges)
+    let ranges = |&method: &Method| {
+        let mut ranges: Vec<Range> = full
+            .par_iter()
+            .zip(&histograms)
+            .map(|(&range, counts)| match method {
+                Method::MinMax => range,
+                Method::Percentile => percentile_range(range, counts),
+                Method::Mse => least_error_range(range, counts),
+            })
+            .collect();
+        if let (Some(logits), Some(full)) = (ranges.last_mut(), full.last()) {
+            *logits = *full;
+        }
+        ranges
+    };
+    Ok(methods.iter().map(ranges).collect())
 }
 
 fn full_ranges<I: AsRef<[i8]> + Sync>(graph: &Graph, inputs: &[I]) -> Result<Vec<Range>> {
@@ -217,6 +233,13 @@ mod tests {
 
     fn inputs() -> Vec<Vec<i8>> {
         inputs_with(5)
+    }
+
+    #[test]
+    fn all_methods_at_once_choose_what_each_chooses_alone() {
+        let alone = Method::ALL.map(|method| calibrate(&graph(), &inputs(), method).unwrap());
+        assert_eq!(calibrate_all(&graph(), &inputs(), &Method::ALL).unwrap(), alone);
+        assert!(alone[0] != alone[1] && alone[1] != alone[2]);
     }
 
     #[test]

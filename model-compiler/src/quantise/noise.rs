@@ -31,11 +31,11 @@ pub struct LayerSqnr {
 /// # Errors
 /// When the model was not made from this graph, or an input has the wrong length.
 pub fn layer_sqnr<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<Vec<LayerSqnr>> {
-    layer_sqnr_of(graph, model, &whole(model), inputs)
+    Ok(layer_sqnr_of(graph, model, &whole(model), inputs)?.0)
 }
 
 /// The same for a model whose layers may be several operators: `layers` says of which layer each operator makes rows, from
-/// the top, and none where it only moves rows.
+/// the top, and none where it only moves rows. Beside it the float graph's logits of each input, which it has on the way.
 ///
 /// # Errors
 /// Those of [`layer_sqnr`].
@@ -44,10 +44,10 @@ pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
     model: &Model<'_>,
     layers: &[Option<usize>],
     inputs: &[I],
-) -> Result<Vec<LayerSqnr>> {
+) -> Result<(Vec<LayerSqnr>, Vec<Vec<f32>>)> {
     check(graph, model, layers, inputs)?;
-    let energies: Vec<Vec<[f64; 2]>> =
-        inputs.par_iter().map(|input| layer_energies(graph, model, layers, input.as_ref())).collect();
+    let (energies, logits): (Vec<Vec<[f64; 2]>>, Vec<Vec<f32>>) =
+        inputs.par_iter().map(|input| layer_energies(graph, model, layers, input.as_ref())).unzip();
     let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(["softmax"]);
     let layer = |(index, name): (usize, &str)| {
         let [signal, noise] = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum::<f64>());
@@ -65,7 +65,7 @@ pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
             db: (signal > 0.0 && noise > 0.0).then(|| 10.0 * (signal / noise).log10()),
         })
     };
-    Ok(names.enumerate().filter_map(layer).collect())
+    Ok((names.enumerate().filter_map(layer).collect(), logits))
 }
 
 /// Each operator is a layer.
@@ -129,9 +129,15 @@ fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, layers: &[Option<usiz
     Ok(())
 }
 
-/// Energy of signal and noise in each layer's output for one input.
-fn layer_energies(graph: &Graph, model: &Model<'_>, layers: &[Option<usize>], input: &[i8]) -> Vec<[f64; 2]> {
+/// Energy of signal and noise in each layer's output for one input, and the float graph's logits.
+fn layer_energies(
+    graph: &Graph,
+    model: &Model<'_>,
+    layers: &[Option<usize>],
+    input: &[i8],
+) -> (Vec<[f64; 2]>, Vec<f32>) {
     let mut float = graph.run(input);
+    let logits = float.last().cloned().unwrap_or_default();
     float.push(softmax(float.last().map_or(&[], Vec::as_slice), model.info().temperature));
     // What of each layer has not been made yet, and its energies so far.
     let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0, 0.0])).collect();
@@ -145,7 +151,7 @@ fn layer_energies(graph: &Graph, model: &Model<'_>, layers: &[Option<usize>], in
             *noise += difference * difference;
         }
     });
-    open.into_iter().map(|(_, energies)| energies).collect()
+    (open.into_iter().map(|(_, energies)| energies).collect(), logits)
 }
 
 /// Sum over all pixels of each channel's difference between what a float node and its int8 operator make of the same.

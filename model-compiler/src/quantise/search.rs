@@ -6,7 +6,7 @@ use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{FloatOp, Graph};
-use crate::quantise::calibrate::{Calibrated, calibrate};
+use crate::quantise::calibrate::{Calibrated, calibrate, calibrate_all};
 use crate::quantise::equalise::equalise;
 use crate::quantise::noise::{LayerSqnr, layer_sqnr, mean_shifts};
 use crate::quantise::{Method, QuantModel, Range, quantise};
@@ -90,8 +90,8 @@ pub fn best<E: AsRef<[u8]>>(
 ) -> Result<Best<E>> {
     let candidates = Candidates { graph, inputs, temperature, emit: &emit };
     let mut tried = Vec::new();
-    for &method in methods {
-        tried.push((method, candidates.calibrated(method)?));
+    for (&method, ranges) in methods.iter().zip(calibrate_all(graph, inputs, methods)?) {
+        tried.push((method, (candidates.quantise(graph, &ranges)?, ranges)));
     }
     let methods = tried.iter().map(|(method, (candidate, _))| (*method, candidate.decibels())).collect();
     let best = tried.into_iter().max_by(|(_, (a, _)), (_, (b, _))| a.exactness().total_cmp(&b.exactness()));

@@ -65,7 +65,7 @@ fn groups_that_hold_most_pictures_are_a_finding_with_the_remedy() {
         }
     }
     let dataset = Dataset::list(dir.path(), None).expect("a data set");
-    let files: Vec<_> = samples(&dataset).into_iter().map(|(_, sample)| sample.path.clone()).collect();
+    let files: Vec<_> = samples(&dataset).into_iter().map(|(_, sample)| sample.path(&dataset.root)).collect();
     let report = Report::new(&dataset, &find(&files, &|_, _| {}).links);
     let findings = serde_json::to_value(&report).expect("JSON")["findings"].to_string();
     for said in ["10 of 12 pictures", "5 of the 6 of the class cat", "--groups none", "copies.html"] {

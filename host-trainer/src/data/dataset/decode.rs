@@ -1,6 +1,7 @@
 //! From a file to the network's input.
 
-use std::io::Cursor;
+use std::fs::File;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
@@ -39,17 +40,54 @@ pub fn picture(path: &Path) -> Result<RgbImage> {
     decode(&bytes(path)?, |picture| picture)
 }
 
+/// What a file holds, bounded also where it grows meanwhile. Only regular files are opened to the end: others have none.
 fn bytes(path: &Path) -> Result<Vec<u8>> {
-    let length = std::fs::metadata(path).context("cannot be read")?.len();
-    ensure!(length <= MAX_FILE, "is larger than {} MiB", MAX_FILE >> 20);
-    std::fs::read(path).context("cannot be read")
+    // Opening a pipe would wait for who writes to it.
+    let kind = std::fs::metadata(path).context("cannot be read")?;
+    ensure!(kind.is_file(), "is no regular file");
+    let file = File::open(path).context("cannot be read")?;
+    read_bounded(file, MAX_FILE)
 }
 
-/// The network's input for one file, `pixel − 128`, and the SHA-256 of the file's bytes.
-pub(super) fn read(path: &Path, input: &InputConfig, view: View) -> Result<(Vec<i8>, [u8; 32])> {
+fn read_bounded(file: impl Read, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(most + 1).read_to_end(&mut bytes).context("cannot be read")?;
+    ensure!(bytes.len() as u64 <= most, "is larger than {} MiB", most >> 20);
+    Ok(bytes)
+}
+
+/// The network's input for one file at each of some sizes, `pixel − 128`, and the SHA-256 of the file's bytes. The file is
+/// decoded once, and not at all where no size is asked for.
+pub(super) fn read(path: &Path, sizes: &[&InputConfig], view: View) -> Result<(Vec<Vec<i8>>, [u8; 32])> {
     let bytes = bytes(path)?;
-    let reduced = decode(&bytes, |picture| reduce(&picture, input, view))??;
+    let reduced = if sizes.is_empty() {
+        Vec::new()
+    } else {
+        #[cfg(test)]
+        counted::count(path);
+        decode(&bytes, |picture| sizes.iter().map(|size| reduce(&picture, size, view)).collect::<Result<_>>())??
+    };
     Ok((reduced, Sha256::digest(&bytes).into()))
+}
+
+/// How often each file was decoded, for tests.
+#[cfg(test)]
+pub(super) mod counted {
+    use std::collections::BTreeMap;
+    use std::path::{Path, PathBuf};
+    use std::sync::Mutex;
+
+    static DECODED: Mutex<BTreeMap<PathBuf, usize>> = Mutex::new(BTreeMap::new());
+
+    pub(super) fn count(path: &Path) {
+        *DECODED.lock().unwrap().entry(path.to_owned()).or_default() += 1;
+    }
+
+    /// The files below a folder that were decoded, with how often.
+    pub(in super::super) fn below(folder: &Path) -> BTreeMap<PathBuf, usize> {
+        let decoded = DECODED.lock().unwrap();
+        decoded.iter().filter(|(path, _)| path.starts_with(folder)).map(|(path, &n)| (path.clone(), n)).collect()
+    }
 }
 
 /// Decodes by content, whatever the file is called, upright by its EXIF orientation, to 8 bits of red, green and blue;
@@ -147,6 +185,13 @@ mod tests {
 
     fn input(width: u16, height: u16, color: Color) -> InputConfig {
         InputConfig { width, height, color, fit: Fit::Stretch }
+    }
+
+    #[test]
+    fn reading_ends_at_the_limit_whatever_the_length_was_said_to_be() {
+        let limit = 1 << 20;
+        assert_eq!(read_bounded(std::io::repeat(1).take(limit), limit).unwrap().len() as u64, limit);
+        assert_eq!(read_bounded(std::io::repeat(1), limit).unwrap_err().to_string(), "is larger than 1 MiB");
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Cross-validation: folds that keep groups together, and the split that each fold is scored by.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::scan::Classes;
-use super::{Dataset, Options, Sample, listed, split};
+use super::{Dataset, Loaded, Options, Sample, listed, split};
 
 impl Dataset {
     /// Lists all images below `dir` as training images, whatever split they are in, by name.
@@ -73,6 +73,37 @@ impl Dataset {
     }
 }
 
+impl Loaded {
+    /// The images of another split of the same images, all of which `whole` has as training images; its samples get their
+    /// digests.
+    ///
+    /// # Errors
+    /// When the split has other images than `whole`.
+    pub fn divided(&self, whole: &Dataset, split: &mut Dataset) -> Result<Self> {
+        let all = whole.train.iter().enumerate();
+        let known: HashMap<&str, usize> = all.map(|(index, sample)| (sample.name.as_str(), index)).collect();
+        let mut places: [Vec<usize>; 3] = Default::default();
+        for (samples, places) in [&mut split.train, &mut split.valid, &mut split.test].into_iter().zip(&mut places) {
+            for sample in samples {
+                let known = known.get(sample.name.as_str());
+                let index = *known.with_context(|| format!("{} has no {}", whole.root.display(), sample.name))?;
+                sample.digest.clone_from(&whole.train[index].digest);
+                places.push(index);
+            }
+        }
+        let [train, valid, test] = &places;
+        let same = train.len() + valid.len() + test.len() == known.len();
+        ensure!(same, "{} has other images than are divided", whole.root.display());
+        Ok(Self {
+            train: self.train.only(train),
+            valid: self.train.only(valid),
+            test: self.train.only(test),
+            source: self.source.as_ref().map(|source| source.only(train)),
+            hash: self.hash.clone(),
+        })
+    }
+}
+
 /// How many images of each class each fold wants: as many as any other, give or take one, and so for all classes together.
 fn quotas(samples: &[Sample], classes: usize, folds: usize) -> Vec<Vec<usize>> {
     let mut first = 0;
@@ -94,7 +125,7 @@ mod tests {
     fn dataset(drawn: &[(usize, Option<usize>)]) -> Dataset {
         let sample = |(number, &(label, group)): (usize, &(usize, Option<usize>))| {
             let name = format!("{label}/{number:04}.png");
-            Sample { path: name.clone().into(), name, label, group: group.map(|group| group.to_string()) }
+            Sample { name, label, group: group.map(|group| group.to_string()), digest: None }
         };
         let classes = ["a", "b", "c"].map(str::to_owned).to_vec();
         let samples = drawn.iter().enumerate().map(sample).collect();

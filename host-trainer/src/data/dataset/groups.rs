@@ -47,21 +47,23 @@ impl Groups {
         Ok(Self { file: file.to_owned(), of })
     }
 
-    /// Gives each image its group. The file's paths may be relative to the data set's root, to `dir`, to the folder of
+    /// Gives each image its group. The file's paths may be relative to the data set's `root`, to `dir`, to the folder of
     /// the groups file, or absolute. Returns a note about images that the file does not list.
     pub(super) fn assign<'a>(
         &self,
         samples: impl Iterator<Item = &'a mut Sample>,
+        root: &Path,
         dir: &Path,
     ) -> Result<Option<String>> {
         let beside = self.file.parent().unwrap_or(Path::new(""));
         let (mut found, mut unlisted) = (0_usize, 0_usize);
         for sample in samples {
+            let path = sample.path(root);
             let names = [
                 sample.name.clone(),
-                scan::name_of(&sample.path, dir),
-                scan::name_of(&sample.path, beside),
-                normal(&sample.path.to_string_lossy()),
+                scan::name_of(&path, dir),
+                scan::name_of(&path, beside),
+                normal(&path.to_string_lossy()),
             ];
             sample.group = names.iter().find_map(|name| self.of.get(name)).cloned();
             *if sample.group.is_some() { &mut found } else { &mut unlisted } += 1;

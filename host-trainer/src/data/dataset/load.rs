@@ -1,115 +1,58 @@
 //! Reads images in parallel, each file once.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
-use model_compiler::graph::Shape;
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::decode::{self, View};
-use super::{Dataset, Sample};
-use crate::config::InputConfig;
+use super::{Dataset, Images, Sample};
+use crate::config::{Config, InputConfig};
 use crate::system::hexadecimal::hexadecimal;
 
-/// Images at the network's input size, in the order of their samples.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Images {
-    /// Of each image; 1 or 3 channels.
-    pub shape: Shape,
-    /// One image after the other, each HWC.
-    pub pixels: Vec<u8>,
-    /// The class of each image.
-    pub labels: Vec<usize>,
+/// What is read of a data set.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    /// Size of the images: the network's input.
+    pub input: InputConfig,
+    /// A further size of the training images.
+    pub source: Option<InputConfig>,
+    /// Indices of the training images that are decoded; of the others only the digest is taken. All where there is none.
+    pub train: Option<BTreeSet<usize>>,
+    /// What is seen of each image.
+    pub view: View,
 }
 
-impl Images {
-    /// Number of images.
+impl Reading {
+    /// All images at the network's input size.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.labels.len()
+    pub fn all(input: &InputConfig, view: View) -> Self {
+        Self { input: input.clone(), source: None, train: None, view }
     }
 
-    /// Whether there is none.
+    /// All images of a run: those to be learnt also at the size that augmentation samples, where it is another.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+    pub fn of_run(config: &Config) -> Self {
+        let source = config.augment.source(&config.input);
+        let source = Some(source).filter(|source| *source != config.input);
+        Self { source, ..Self::all(&config.input, View::Rgb888) }
     }
 
-    /// Bytes of one image.
-    #[must_use]
-    pub fn image_len(&self) -> usize {
-        self.shape.len()
-    }
-
-    /// The pixels of one image, HWC.
-    ///
-    /// # Panics
-    /// When there is no image of that index.
-    #[must_use]
-    pub fn image(&self, index: usize) -> &[u8] {
-        &self.pixels[index * self.image_len()..][..self.image_len()]
-    }
-
-    /// One image as the int8 network takes it: `pixel − 128`.
-    ///
-    /// # Panics
-    /// When there is no image of that index.
-    #[must_use]
-    pub fn input(&self, index: usize) -> Vec<i8> {
-        self.image(index).iter().map(|&pixel| (pixel ^ 0x80) as i8).collect()
-    }
-
-    /// Mean and standard deviation of each channel over all pixels of all images, from exact integer sums, so that the
-    /// order of the images has no influence.
-    #[must_use]
-    pub fn statistics(&self) -> Vec<ChannelStatistics> {
-        let mut sums = vec![(0_u64, 0_u64); self.shape.channels];
-        for pixel in self.pixels.chunks_exact(self.shape.channels) {
-            for ((sum, squares), &value) in sums.iter_mut().zip(pixel) {
-                *sum += u64::from(value);
-                *squares += u64::from(value).pow(2);
-            }
+    /// The sizes that a training image, or another, is decoded to.
+    fn sizes(&self, training: Option<usize>) -> Vec<&InputConfig> {
+        match (training, &self.train) {
+            (Some(index), Some(chosen)) if !chosen.contains(&index) => Vec::new(),
+            (Some(_), _) => std::iter::once(&self.input).chain(&self.source).collect(),
+            (None, _) => vec![&self.input],
         }
-        let count = (self.len() * self.shape.height * self.shape.width).max(1);
-        sums.into_iter()
-            .map(|(sum, squares)| {
-                let variance = count as u128 * u128::from(squares) - u128::from(sum).pow(2);
-                let scale = count as f64 * 255.0;
-                ChannelStatistics { mean: sum as f64 / scale, std: ((variance as f64).sqrt() / scale).max(1.0 / 255.0) }
-            })
-            .collect()
-    }
-
-    /// The images with these indices, in their order.
-    ///
-    /// # Panics
-    /// When there is no image of an index.
-    #[must_use]
-    pub fn only(&self, indices: &[usize]) -> Self {
-        let mut images = Self { shape: self.shape, pixels: Vec::new(), labels: Vec::new() };
-        indices.iter().for_each(|&index| images.push(self.image(index), self.labels[index]));
-        images
-    }
-
-    /// Adds an image, HWC.
-    pub(crate) fn push(&mut self, pixels: &[u8], label: usize) {
-        self.pixels.extend_from_slice(pixels);
-        self.labels.push(label);
     }
 }
 
-/// Mean and standard deviation of one channel's pixels, where black is 0 and white is 1.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct ChannelStatistics {
-    /// Mean.
-    pub mean: f64,
-    /// Standard deviation, at least 1/255, so that one can divide by it.
-    pub std: f64,
-}
-
-/// All images of a data set.
+/// The images of a data set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// The images of [`Dataset::train`].
@@ -118,8 +61,8 @@ pub struct Loaded {
     pub valid: Images,
     /// The images of [`Dataset::test`].
     pub test: Images,
-    /// SHA-256 of each file, in hexadecimal, of train, valid and test.
-    pub digests: [Vec<String>; 3],
+    /// The images of [`Dataset::train`] at [`Reading::source`]'s size, where there is one.
+    pub source: Option<Images>,
     /// Identifies the data, in hexadecimal: SHA-256 over, for each image of all splits by name, the name's length (u64,
     /// little-endian), the name and the SHA-256 of the file.
     pub hash: String,
@@ -129,6 +72,12 @@ impl Loaded {
     /// Each split with its name.
     pub fn splits(&self) -> impl Iterator<Item = (&'static str, &Images)> {
         [("train", &self.train), ("validation", &self.valid), ("test", &self.test)].into_iter()
+    }
+
+    /// What augmentation samples: the training images, at a size of their own where there is one.
+    #[must_use]
+    pub fn source(&self) -> &Images {
+        self.source.as_ref().unwrap_or(&self.train)
     }
 }
 
@@ -156,40 +105,41 @@ fn report(files: &[(PathBuf, String)]) -> String {
 /// Called from any thread with the number of files read and of all files.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
+/// What was read of one file.
 struct Read {
-    pixels: Vec<u8>,
+    /// At each size that was asked for.
+    pixels: Vec<Arc<[u8]>>,
     digest: [u8; 32],
 }
 
-fn read_all(samples: &[&Sample], input: &InputConfig, view: View, progress: Progress) -> Vec<Result<Read, String>> {
+/// Reads each file once, and decodes it once whatever sizes are asked for.
+fn read_all(wanted: &[(PathBuf, Vec<&InputConfig>)], view: View, progress: Progress) -> Vec<Result<Read, String>> {
     let done = AtomicUsize::new(0);
-    samples
+    wanted
         .par_iter()
-        .map(|sample| {
-            let read = decode::read(&sample.path, input, view);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, samples.len());
+        .map(|(path, sizes)| {
+            let read = decode::read(path, sizes, view);
+            progress(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len());
             let (reduced, digest) = read.map_err(|error| format!("{error:#}"))?;
-            Ok(Read { pixels: reduced.into_iter().map(|byte| byte as u8 ^ 0x80).collect(), digest })
+            let pixels = |input: Vec<i8>| input.into_iter().map(|byte| byte as u8 ^ 0x80).collect();
+            Ok(Read { pixels: reduced.into_iter().map(pixels).collect(), digest })
         })
         .collect()
 }
 
-fn no_images(input: &InputConfig) -> Images {
-    Images { shape: input.shape(), pixels: Vec::new(), labels: Vec::new() }
-}
-
-/// Reads some images.
+/// Reads some images, whose names are relative to `root`.
 ///
 /// # Errors
 /// [`BadFiles`] with all files that cannot be decoded.
-pub fn load(samples: &[Sample], input: &InputConfig, view: View, progress: Progress) -> Result<Images> {
-    let samples: Vec<_> = samples.iter().collect();
-    let mut images = no_images(input);
+pub fn load(root: &Path, samples: &[Sample], input: &InputConfig, progress: Progress) -> Result<Images> {
+    let wanted: Vec<_> = samples.iter().map(|sample| (sample.path(root), vec![input])).collect();
+    let mut images = Images::new(input.shape());
     let mut files = Vec::new();
-    for (sample, read) in samples.iter().zip(read_all(&samples, input, view, progress)) {
+    for ((path, _), (sample, read)) in wanted.iter().zip(samples.iter().zip(read_all(&wanted, View::Rgb888, progress)))
+    {
         match read {
-            Ok(read) => images.push(&read.pixels, sample.label),
-            Err(reason) => files.push((sample.path.clone(), reason)),
+            Ok(read) => images.add(read.pixels.into_iter().next(), sample.label),
+            Err(reason) => files.push((path.clone(), reason)),
         }
     }
     if files.is_empty() { Ok(images) } else { Err(BadFiles { files }.into()) }
@@ -200,23 +150,26 @@ pub fn load(samples: &[Sample], input: &InputConfig, view: View, progress: Progr
 /// # Errors
 /// When the file cannot be decoded.
 pub fn input_for(path: &Path, input: &InputConfig, view: View) -> Result<Vec<i8>> {
-    let (reduced, _) = decode::read(path, input, view)
+    let (reduced, _) = decode::read(path, &[input], view)
         .map_err(|error| anyhow::anyhow!("{} {error:#}: give a JPEG, PNG, BMP or WebP file", path.display()))?;
-    Ok(reduced)
+    Ok(reduced.into_iter().next().expect("one size was asked for"))
 }
 
 impl Dataset {
-    /// Reads all images. With `skip_bad`, files that cannot be decoded move from the splits to [`Dataset::skipped`].
+    /// Reads all images, and gives their samples the digests. With `skip_bad`, files that cannot be decoded move from the
+    /// splits to [`Dataset::skipped`].
     ///
     /// # Errors
     /// [`BadFiles`] with all files that cannot be decoded; with `skip_bad`, too few images left.
-    pub fn load(&mut self, input: &InputConfig, view: View, progress: Progress) -> Result<Loaded> {
-        let samples: Vec<_> = [&self.train, &self.valid, &self.test].into_iter().flatten().collect();
-        let reads = read_all(&samples, input, view, progress);
-        let bad = samples
+    pub fn load(&mut self, reading: &Reading, progress: Progress) -> Result<Loaded> {
+        let train = self.train.iter().enumerate().map(|(index, sample)| (sample, reading.sizes(Some(index))));
+        let others = [&self.valid, &self.test].into_iter().flatten().map(|sample| (sample, reading.sizes(None)));
+        let wanted: Vec<_> = train.chain(others).map(|(sample, sizes)| (sample.path(&self.root), sizes)).collect();
+        let reads = read_all(&wanted, reading.view, progress);
+        let bad = wanted
             .iter()
             .zip(&reads)
-            .filter_map(|(sample, read)| Some((sample.path.clone(), read.as_ref().err()?.clone())));
+            .filter_map(|((path, _), read)| Some((path.clone(), read.as_ref().err()?.clone())));
         let mut files: Vec<_> = bad.collect();
         if !self.skip_bad && !files.is_empty() {
             return Err(BadFiles { files }.into());
@@ -225,17 +178,22 @@ impl Dataset {
 
         let mut reads = reads.into_iter();
         let mut by_name = Vec::new();
-        let sides = [&mut self.train, &mut self.valid, &mut self.test].map(|split| {
-            let (mut images, mut digests) = (no_images(input), Vec::new());
-            split.retain(|sample| {
+        let mut source = reading.source.as_ref().map(|size| Images::new(size.shape()));
+        let mut side = |samples: &mut Vec<Sample>, mut source: Option<&mut Images>| {
+            let mut images = Images::new(reading.input.shape());
+            samples.retain_mut(|sample| {
                 let Some(Ok(read)) = reads.next() else { return false };
-                images.push(&read.pixels, sample.label);
-                digests.push(hexadecimal(&read.digest));
+                let mut pixels = read.pixels.into_iter();
+                images.add(pixels.next(), sample.label);
+                source.iter_mut().for_each(|source| source.add(pixels.next(), sample.label));
+                sample.digest = Some(hexadecimal(&read.digest));
                 by_name.push((sample.name.clone(), read.digest));
                 true
             });
-            (images, digests)
-        });
+            images
+        };
+        let train = side(&mut self.train, source.as_mut());
+        let [valid, test] = [&mut self.valid, &mut self.test].map(|samples| side(samples, None));
         ensure!(
             !by_name.is_empty(),
             "no image of {} can be decoded: give JPEG, PNG, BMP or WebP files",
@@ -244,8 +202,7 @@ impl Dataset {
         if self.for_training {
             self.check_complete()?;
         }
-        let [(train, of_train), (valid, of_valid), (test, of_test)] = sides;
-        Ok(Loaded { train, valid, test, digests: [of_train, of_valid, of_test], hash: hash(by_name) })
+        Ok(Loaded { train, valid, test, source, hash: hash(by_name) })
     }
 }
 

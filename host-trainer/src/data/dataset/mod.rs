@@ -8,6 +8,7 @@ mod checks;
 mod decode;
 mod folds;
 mod groups;
+mod images;
 mod jpeg;
 mod load;
 mod scan;
@@ -17,27 +18,31 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
 
 use crate::config::DataConfig;
 use crate::system::hints::{program, quoted};
 
 pub use decode::{View, picture};
 pub use groups::{COPIES_FILE, GROUPS_FILE};
-pub use load::{BadFiles, ChannelStatistics, Images, Loaded, Progress, input_for, load};
+pub use images::{ChannelStatistics, Images};
+pub use load::{BadFiles, Loaded, Progress, Reading, input_for, load};
 pub use scan::image_files;
 use scan::{Classes, Layout};
 
-/// One image file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One image file of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sample {
-    /// Where it is.
-    pub path: PathBuf,
     /// Its path inside the data set, with `/` between the parts.
     pub name: String,
-    /// Index into [`Dataset::classes`].
+    /// Index of its class.
     pub label: usize,
     /// Images of one group show the same photograph and stay on one side of every split; `None` is a group of its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
     pub group: Option<String>,
+    /// SHA-256 of the file, in hexadecimal, once it was read; none in records of earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub digest: Option<String>,
 }
 
 impl Sample {
@@ -45,6 +50,12 @@ impl Sample {
     #[must_use]
     pub fn cluster(&self) -> &str {
         self.group.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Where it is when its data set is in `root`.
+    #[must_use]
+    pub fn path(&self, root: &Path) -> PathBuf {
+        root.join(&self.name)
     }
 }
 
@@ -247,7 +258,7 @@ impl Dataset {
             let label = self.classes.iter().position(|name| *name == class).expect("the classes were checked");
             samples.extend(files.into_iter().map(|path| {
                 let name = scan::name_of(&path, &self.root);
-                Sample { path, name, label, group: None }
+                Sample { name, label, group: None, digest: None }
             }));
         }
         samples.sort_by(|a, b| a.name.cmp(&b.name));
@@ -273,7 +284,7 @@ impl Dataset {
             };
         let groups = groups::Groups::read(file)?;
         let samples = [&mut self.train, &mut self.valid, &mut self.test].into_iter().flatten();
-        self.notes.extend(groups.assign(samples, dir)?);
+        self.notes.extend(groups.assign(samples, &self.root, dir)?);
         self.note_large_group();
         Ok(())
     }

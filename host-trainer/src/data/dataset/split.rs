@@ -92,7 +92,7 @@ mod tests {
 
     fn sample(label: usize, number: usize, group: Option<usize>) -> Sample {
         let name = format!("{label}/{number:04}.png");
-        Sample { path: name.clone().into(), name, label, group: group.map(|group| group.to_string()) }
+        Sample { name, label, group: group.map(|group| group.to_string()), digest: None }
     }
 
     fn names(side: &[Sample]) -> BTreeSet<&str> {

@@ -38,6 +38,10 @@ fn input() -> InputConfig {
     InputConfig { width: 2, height: 2, color: Color::Rgb, fit: Fit::Stretch }
 }
 
+fn reading() -> Reading {
+    Reading::all(&input(), View::Rgb888)
+}
+
 fn quiet(_: usize, _: usize) {}
 
 fn names(samples: &[Sample]) -> Vec<&str> {
@@ -147,7 +151,7 @@ fn other_files_are_ignored_and_images_are_known_by_content() {
     let mut dataset = open(dir.path()).unwrap();
     assert_eq!(dataset.classes, ["a", "b"]);
     assert_eq!(dataset.notes[0], "3 files that are not images were ignored");
-    let loaded = dataset.load(&input(), View::Rgb888, &quiet).unwrap();
+    let loaded = dataset.load(&reading(), &quiet).unwrap();
     assert_eq!(loaded.train.len() + loaded.valid.len() + loaded.test.len(), 8);
 }
 
@@ -237,7 +241,7 @@ fn all_bad_files_are_listed_or_left_out() {
 
     let mut dataset = open(dir.path()).unwrap();
     let before = dataset.clone();
-    let error = dataset.load(&input(), View::Rgb888, &quiet).unwrap_err();
+    let error = dataset.load(&reading(), &quiet).unwrap_err();
     let bad = error.downcast_ref::<BadFiles>().unwrap();
     assert_eq!(bad.files.len(), 3);
     let message = error.to_string();
@@ -247,7 +251,7 @@ fn all_bad_files_are_listed_or_left_out() {
     assert_eq!(dataset.train, before.train);
 
     let mut dataset = Dataset::open(dir.path(), &Options { skip_bad: true, ..Options::default() }).unwrap();
-    let loaded = dataset.load(&input(), View::Rgb888, &quiet).unwrap();
+    let loaded = dataset.load(&reading(), &quiet).unwrap();
     assert_eq!(dataset.skipped.len(), 3);
     assert_eq!(loaded.train.len() + loaded.valid.len() + loaded.test.len(), 12);
     for (samples, images) in [(&dataset.train, &loaded.train), (&dataset.valid, &loaded.valid)] {
@@ -270,7 +274,7 @@ fn leaving_bad_files_out_must_leave_images_of_every_class() {
         fs::write(dir.path().join("b").join(name), "these are words").unwrap();
     }
     let mut dataset = Dataset::open(dir.path(), &Options { skip_bad: true, ..Options::default() }).unwrap();
-    let error = dataset.load(&input(), View::Rgb888, &quiet).unwrap_err();
+    let error = dataset.load(&reading(), &quiet).unwrap_err();
     assert!(error.to_string().contains("no training image of the class b"), "{error}");
 }
 
@@ -283,15 +287,15 @@ fn images_come_in_the_order_of_their_samples_with_progress() {
         assert!(done <= all && all == 60);
         calls.fetch_add(1, Ordering::Relaxed);
     };
-    let loaded = dataset.load(&input(), View::Rgb888, &progress).unwrap();
+    let loaded = dataset.load(&reading(), &progress).unwrap();
     assert_eq!(calls.into_inner(), 60);
     for (index, sample) in dataset.train.iter().enumerate() {
         let number: u8 = sample.name[2..5].parse().unwrap();
         assert_eq!(loaded.train.image(index), [number, 10, 200].repeat(4));
         assert_eq!(loaded.train.labels[index], sample.label);
-        assert_eq!(input_for(&sample.path, &input(), View::Rgb888).unwrap(), loaded.train.input(index));
+        assert_eq!(input_for(&sample.path(&dataset.root), &input(), View::Rgb888).unwrap(), loaded.train.input(index));
     }
-    assert_eq!(load(&dataset.valid, &input(), View::Rgb888, &quiet).unwrap(), loaded.valid);
+    assert_eq!(load(&dataset.root, &dataset.valid, &input(), &quiet).unwrap(), loaded.valid);
 }
 
 #[test]
@@ -299,7 +303,7 @@ fn the_hash_names_the_data_and_nothing_else() {
     let dir = flat(&[("a", 5), ("b", 5)]);
     let hash = |dir: &Path, seed| {
         let mut dataset = Dataset::open(dir, &Options { seed, ..Options::default() }).unwrap();
-        dataset.load(&input(), View::Rgb888, &quiet).unwrap().hash
+        dataset.load(&reading(), &quiet).unwrap().hash
     };
     let first = hash(dir.path(), 1);
     assert_eq!(first.len(), 64);
@@ -314,7 +318,7 @@ fn the_hash_names_the_data_and_nothing_else() {
 #[test]
 fn statistics_are_those_of_the_pixels() {
     let shape = model_compiler::graph::Shape { height: 1, width: 2, channels: 3 };
-    let images = Images { shape, pixels: vec![0, 7, 255, 255, 7, 255, 0, 7, 255, 255, 7, 255], labels: vec![0, 1] };
+    let images = Images::of_pixels(shape, &[0, 7, 255, 255, 7, 255, 0, 7, 255, 255, 7, 255], &[0, 1]);
     let [first, second, third] = images.statistics()[..] else { panic!("three channels") };
     assert_eq!(first, ChannelStatistics { mean: 0.5, std: 0.5 });
     assert_eq!(second, ChannelStatistics { mean: 7.0 / 255.0, std: 1.0 / 255.0 });
@@ -328,7 +332,100 @@ fn a_model_that_exists_decides_about_labels() {
     let mut dataset = Dataset::open_for(dir.path(), &labels, false).unwrap();
     assert_eq!(dataset.test.iter().map(|sample| sample.label).collect::<Vec<_>>(), [2, 1, 1]);
     assert!(dataset.train.is_empty());
-    assert_eq!(dataset.load(&input(), View::Rgb888, &quiet).unwrap().test.len(), 3);
+    assert_eq!(dataset.load(&reading(), &quiet).unwrap().test.len(), 3);
     let error = Dataset::open_for(dir.path(), &labels[..2], false).unwrap_err();
     assert!(error.to_string().contains("by the name of the folders a in"), "{error}");
+}
+
+#[test]
+fn each_file_is_decoded_once_whatever_is_made_of_it() {
+    let dir = flat(&[("a", 12), ("b", 12)]);
+    let source = InputConfig { width: 3, height: 3, ..input() };
+    let reading = Reading { source: Some(source.clone()), ..reading() };
+    let mut whole = Dataset::open_whole(dir.path(), &Options::default()).unwrap();
+    let loaded = whole.load(&reading, &quiet).unwrap();
+    let folds = whole.folds(3, 1).unwrap();
+    for fold in 0..3 {
+        let mut split = whole.fold(&folds, fold, 0.2, 1).unwrap();
+        let images = loaded.divided(&whole, &mut split).unwrap();
+        assert_eq!(images.hash, loaded.hash);
+        let sides = [(&split.train, &images.train), (&split.valid, &images.valid), (&split.test, &images.test)];
+        for (samples, images) in sides {
+            assert!(samples.iter().all(|sample| sample.digest.is_some()));
+            for (index, sample) in samples.iter().enumerate() {
+                let number: u8 = sample.name[2..5].parse().unwrap();
+                assert_eq!(
+                    (images.image(index), images.labels[index]),
+                    (&[number, 10, 200].repeat(4)[..], sample.label)
+                );
+            }
+        }
+        assert_eq!(images.source().labels, images.train.labels);
+        assert_eq!(images.source().image(0).len(), 27);
+        split.test.pop();
+        assert!(loaded.divided(&whole, &mut split).is_err());
+        split.test.push(Sample { name: "a/else.png".into(), ..split.train[0].clone() });
+        assert!(loaded.divided(&whole, &mut split).unwrap_err().to_string().contains("a/else.png"));
+    }
+    let decoded = decode::counted::below(dir.path());
+    assert_eq!(decoded.len(), 24);
+    assert!(decoded.values().all(|&times| times == 1), "{decoded:?}");
+}
+
+#[test]
+fn training_images_that_are_not_asked_for_are_known_without_being_decoded() {
+    let dir = flat(&[("a", 12), ("b", 12)]);
+    let mut all = open(dir.path()).unwrap();
+    let hash = {
+        let copy = flat(&[("a", 12), ("b", 12)]);
+        open(copy.path()).unwrap().load(&reading(), &quiet).unwrap().hash
+    };
+    let reading = Reading { train: Some(BTreeSet::from([1, 3])), ..reading() };
+    let loaded = all.load(&reading, &quiet).unwrap();
+    assert_eq!(loaded.hash, hash);
+    assert_eq!(decode::counted::below(dir.path()).len(), 2 + all.valid.len() + all.test.len());
+    let number: u8 = all.train[3].name[2..5].parse().unwrap();
+    assert_eq!(loaded.train.image(3), [number, 10, 200].repeat(4));
+    assert!(all.train.iter().all(|sample| sample.digest.is_some()));
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_no_regular_file_is_refused_and_does_not_hang() {
+    let dir = flat(&[("a", 4), ("b", 4)]);
+    let pipe = |name: &str| {
+        let path = dir.path().join(name);
+        assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+        path
+    };
+    let named = pipe("a/pipe.png");
+    std::os::unix::fs::symlink(&named, dir.path().join("b/link.jpg")).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("b/zero.png")).unwrap();
+    std::os::unix::fs::symlink("nowhere.png", dir.path().join("b/broken.png")).unwrap();
+    std::os::unix::fs::symlink("nowhere", dir.path().join("b/.lock.png")).unwrap();
+    pipe("b/unnamed");
+    let error = open(dir.path()).unwrap().load(&reading(), &quiet).unwrap_err();
+    let files = &error.downcast_ref::<BadFiles>().unwrap().files;
+    let said: Vec<String> = files.iter().map(|(path, why)| format!("{} {why}", path.display())).collect();
+    let said = said.join("\n");
+    assert_eq!(files.len(), 4, "{said}");
+    for bad in
+        ["a/pipe.png is no regular", "b/link.jpg is no regular", "b/zero.png is no regular", "b/broken.png cannot"]
+    {
+        assert!(said.contains(bad), "{bad} is not in {said}");
+    }
+    assert!(input_for(&named, &input(), View::Rgb888).unwrap_err().to_string().contains("is no regular file"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_followed_and_loops_of_them_are_refused() {
+    let dir = flat(&[("a", 4), ("b", 4)]);
+    let elsewhere = flat(&[("more", 3)]);
+    std::os::unix::fs::symlink(elsewhere.path().join("more"), dir.path().join("a/more")).unwrap();
+    let dataset = Dataset::list(dir.path(), None).unwrap();
+    assert_eq!(dataset.test.len(), 11);
+    assert_eq!(dataset.test[4].name, "a/more/000.png");
+    std::os::unix::fs::symlink(dir.path().join("a"), dir.path().join("a/loop")).unwrap();
+    assert!(refusal(dir.path()).contains("a/loop is a link to a folder above it"), "{}", refusal(dir.path()));
 }

@@ -10,13 +10,13 @@ use super::parts::{
     Member, augmentation, augmented, confidence, confusions, copies, data, facts, largest_groups, mistakes, section,
     sqnr, worst,
 };
-use crate::data::dataset::{Images, Sample, View, load};
+use crate::data::dataset::{Images, Sample, load};
 use crate::measure::confidence::{Confidence, answers};
 use crate::measure::predictions::{Prediction, Predictions};
 use crate::measure::scores::Scores;
 use crate::report::export;
 use crate::report::plots;
-use crate::run::cross_validation::{CvDir, Plan, Planned};
+use crate::run::cross_validation::{CvDir, Plan};
 use crate::system::html;
 
 /// The page of joined folds.
@@ -67,8 +67,8 @@ fn summary(scores: &Scores) -> String {
 
 fn sides(plan: &Plan) -> Vec<(String, Vec<Member<'_>>)> {
     let side = |fold: usize| {
-        let images = plan.images.iter().filter(|image| image.fold == fold);
-        let members = images.map(|image| Member { label: image.label, group: image.group.as_deref() });
+        let images = plan.images.iter().filter(|image| image.fold == fold).map(|image| &image.sample);
+        let members = images.map(|sample| Member { label: sample.label, group: sample.group.as_deref() });
         (format!("fold {fold}"), members.collect())
     };
     (0..plan.folds).map(side).collect()
@@ -81,14 +81,8 @@ fn or_note(html: Result<String>) -> String {
     })
 }
 
-impl Planned {
-    fn sample(&self, root: &Path) -> Sample {
-        Sample { path: root.join(&self.name), name: self.name.clone(), label: self.label, group: self.group.clone() }
-    }
-}
-
 fn groups(plan: &Plan, root: &Path) -> Result<String> {
-    let groups: Vec<Option<&str>> = plan.images.iter().map(|image| image.group.as_deref()).collect();
+    let groups: Vec<Option<&str>> = plan.images.iter().map(|image| image.sample.group.as_deref()).collect();
     let largest = largest_groups(&groups);
     let shown: Vec<usize> = largest.iter().flat_map(|group| group.shown.iter().copied()).collect();
     copies(&read(plan, root, &shown)?, &largest)
@@ -96,13 +90,15 @@ fn groups(plan: &Plan, root: &Path) -> Result<String> {
 
 /// Reads the images of the plan with these indices.
 fn read(plan: &Plan, root: &Path, indices: &[usize]) -> Result<Images> {
-    let samples: Vec<Sample> = indices.iter().map(|&index| plan.images[index].sample(root)).collect();
-    load(&samples, &plan.config()?.input, View::Rgb888, &|_, _| {})
+    let samples: Vec<Sample> = indices.iter().map(|&index| plan.images[index].sample.clone()).collect();
+    load(root, &samples, &plan.config()?.input, &|_, _| {})
 }
 
 fn changes(plan: &Plan, root: &Path) -> Result<String> {
-    let samples: Vec<Sample> = plan.images.iter().map(|image| image.sample(root)).collect();
-    augmentation(&augmented(&samples), &plan.config()?)
+    let (config, chosen) = (plan.config()?, augmented(plan.images.len()));
+    let samples: Vec<Sample> = chosen.iter().map(|&index| plan.images[index].sample.clone()).collect();
+    let read = |input| load(root, &samples, input, &|_, _| {});
+    augmentation(&chosen, [&read(&config.input)?, &read(&config.augment.source(&config.input))?], &config)
 }
 
 fn curves(dir: &CvDir, folds: usize) -> Result<String> {

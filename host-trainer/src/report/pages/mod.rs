@@ -5,7 +5,7 @@ mod parts;
 mod run;
 
 pub use cv::cross_validation;
-pub use run::training_run;
+pub use run::{shown, training_run};
 
 /// Name of the page in a run folder and in a folder of a cross-validation.
 pub const REPORT_FILE: &str = "report.html";

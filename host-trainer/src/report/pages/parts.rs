@@ -9,7 +9,7 @@ use model_compiler::quantise::noise::LayerSqnr;
 
 use crate::config::Config;
 use crate::data::augment::{Key, augment};
-use crate::data::dataset::{Images, Sample, View, load};
+use crate::data::dataset::Images;
 use crate::measure::confidence::{Answer, Confidence};
 use crate::measure::metrics::Confusion;
 use crate::measure::predictions::Predictions;
@@ -132,22 +132,19 @@ pub(super) fn copies(images: &Images, groups: &[Group<'_>]) -> Result<String> {
     Ok(html)
 }
 
-/// Training images, spread over all, whose random changes are shown.
-pub(super) fn augmented(train: &[Sample]) -> Vec<(usize, &Sample)> {
-    let count = train.len().min(AUGMENTED);
-    (0..count).map(|row| row * train.len() / count).map(|index| (index, &train[index])).collect()
+/// Which of so many training images, spread over all, are shown with random changes.
+pub(super) fn augmented(train: usize) -> Vec<usize> {
+    let count = train.min(AUGMENTED);
+    (0..count).map(|row| row * train / count).collect()
 }
 
-/// Some training images with their indices, each as the network gets it and after the random changes of the first epochs,
-/// which are made of larger pictures where the configuration says so.
-pub(super) fn augmentation(chosen: &[(usize, &Sample)], config: &Config) -> Result<String> {
-    let samples: Vec<Sample> = chosen.iter().map(|&(_, sample)| sample.clone()).collect();
-    let read = |input| load(&samples, input, View::Rgb888, &|_, _| {});
-    let (images, sources) = (read(&config.input)?, read(&config.augment.source(&config.input))?);
+/// Some training images by their indices, each as the network gets it, from `images`, and after the random changes of the
+/// first epochs to what augmentation samples, from `sources`.
+pub(super) fn augmentation(chosen: &[usize], [images, sources]: [&Images; 2], config: &Config) -> Result<String> {
     let mut html = String::from("<p>As they are, then with the changes of the first epochs.</p>\n");
-    for (row, &(index, _)) in chosen.iter().enumerate() {
+    for (row, &index) in chosen.iter().enumerate() {
         html += "<div>\n";
-        html += &picture(&images, row, "original", "original")?;
+        html += &picture(images, row, "original", "original")?;
         for epoch in 1..=CHANGES as u64 {
             let key = Key { seed: config.seed, epoch, index: index as u64 };
             let pixels = augment(sources.image(row), sources.shape, images.shape, &config.augment, key);

@@ -3,11 +3,11 @@
 use anyhow::Result;
 
 use super::parts::{
-    Member, augmentation, augmented, confidence, confusions, copies, data, facts, largest_groups, mistakes, section,
-    sqnr, worst,
+    Group, Member, augmentation, augmented, confidence, confusions, copies, data, facts, largest_groups, mistakes,
+    section, sqnr, worst,
 };
-use crate::data::dataset::{Images, Loaded};
-use crate::data::record::{Entry, Record};
+use crate::data::dataset::{Images, Loaded, Sample};
+use crate::data::record::Record;
 use crate::measure::confidence::{answers, float_forecasts, int8_forecasts, reliability, risk_coverage};
 use crate::measure::predictions::{Prediction, Predictions};
 use crate::report::export::Report;
@@ -30,15 +30,16 @@ pub fn training_run(
     let config = run.config()?;
     let name = run.path().file_name().map_or("run".into(), |name| name.to_string_lossy());
     let (unseen, split) = if images.test.is_empty() { (&images.valid, "validation") } else { (&images.test, "test") };
-    let groups: Vec<Option<&str>> = record.train.iter().map(|entry| entry.group.as_deref()).collect();
-    let largest = largest_groups(&groups);
-    let shown: Vec<usize> = largest.iter().flat_map(|group| group.shown.iter().copied()).collect();
+    let largest = groups_of_training(record);
+    let copied: Vec<usize> = largest.iter().flat_map(|group| group.shown.iter().copied()).collect();
     let sides = [("train", &record.train), ("validation", &record.valid), ("test", &record.test)]
         .map(|(name, entries)| (name.to_owned(), members(entries)));
 
     let mut body = summary(report);
-    body += &section("Data", &(data(&record.classes, &sides) + &copies(&images.train.only(&shown), &largest)?));
-    body += &section("Augmentation", &augmentation(&augmented(&record.dataset(&record.root).train), &config)?);
+    body += &section("Data", &(data(&record.classes, &sides) + &copies(&images.train.only(&copied), &largest)?));
+    let chosen = augmented(record.train.len());
+    let [originals, sources] = [&images.train, images.source()].map(|images| images.only(&chosen));
+    body += &section("Augmentation", &augmentation(&chosen, [&originals, &sources], &config)?);
     body += &section("Training", &plots::curves(&run.epochs()?)?);
     if let Some(last) = report.comparison.splits.last() {
         let engines: Vec<(&str, _)> = last.engines.iter().map(|e| (e.name.as_str(), &e.confusion)).collect();
@@ -53,7 +54,18 @@ pub fn training_run(
     Ok(html::page(&format!("Training run {name}"), &body))
 }
 
-fn members(entries: &[Entry]) -> Vec<Member<'_>> {
+fn groups_of_training(record: &Record) -> Vec<Group<'_>> {
+    largest_groups(&record.train.iter().map(|sample| sample.group.as_deref()).collect::<Vec<_>>())
+}
+
+/// Indices of the training images that the page shows.
+#[must_use]
+pub fn shown(record: &Record) -> Vec<usize> {
+    let copied = groups_of_training(record).into_iter().flat_map(|group| group.shown);
+    copied.chain(augmented(record.train.len())).collect()
+}
+
+fn members(entries: &[Sample]) -> Vec<Member<'_>> {
     entries.iter().map(|entry| Member { label: entry.label, group: entry.group.as_deref() }).collect()
 }
 

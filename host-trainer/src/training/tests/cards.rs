@@ -50,14 +50,15 @@ impl ModuleVisitor for Collect<'_> {
 fn step(device: DeviceKind, aware: bool) -> Vec<Vec<f32>> {
     let device = device.open().unwrap().autodiff();
     let images = Stripes::new(16, 22, 27);
-    let TrainingData { train, shape, classes, mean, std, .. } = images.data(4);
+    let TrainingData { train, classes, mean, std, .. } = images.data(4);
+    let shape = train.shape;
     let mut net = Net::new(&every_layer(), Task { input: shape, classes, mean, std }, 5, &device).unwrap();
     if aware {
         let flex = Net::new(&every_layer(), net.task(), 5, &DeviceKind::Flex.open().unwrap()).unwrap();
-        let inputs: Vec<Vec<i8>> = (0..12).map(|index| pixels_to_input(train.image(index, shape))).collect();
+        let inputs: Vec<Vec<i8>> = (0..12).map(|index| train.input(index)).collect();
         quantise_aware(&mut net, &calibrate(&flex.graph(), &inputs, Method::MinMax).unwrap()).unwrap();
     }
-    let input = pixels(train.labels.len(), shape, &device, |index| train.image(index, shape));
+    let input = pixels(train.len(), shape, &device, |index| train.image(index));
     let logits = net.forward(input, Some(&mut ChaCha8Rng::seed_from_u64(1)));
     let targets: Vec<_> = train.labels.iter().map(|&label| certain(label)).collect();
     let (loss, _) = Criterion::plain(classes).loss(logits.clone(), &targets);
