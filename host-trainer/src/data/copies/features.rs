@@ -5,9 +5,8 @@
 
 use std::f32::consts::TAU;
 
-use image::imageops::{FilterType, grayscale, resize};
+use image::imageops::{FilterType, blur, grayscale, resize};
 use image::{ImageBuffer, Luma, RgbImage};
-use imageproc::filter::gaussian_blur_f32;
 
 /// Width or height, whichever is larger, at which pictures are looked at, in pixels.
 pub(super) const SIDE: u32 = 256;
@@ -76,7 +75,7 @@ pub(super) fn grey(picture: &RgbImage) -> Plane {
 pub(super) fn features(picture: &Plane) -> Vec<Feature> {
     let mut blobs = Vec::new();
     let mut octaves: Vec<Vec<Plane>> = Vec::new();
-    let mut base = gaussian_blur_f32(picture, (BASE * BASE - CAMERA * CAMERA).sqrt());
+    let mut base = blur(picture, (BASE * BASE - CAMERA * CAMERA).sqrt());
     while base.width().min(base.height()) >= SMALLEST {
         let scales = blurred(base);
         find_blobs(&scales, octaves.len(), &mut blobs);
@@ -121,7 +120,7 @@ fn blurred(base: Plane) -> Vec<Plane> {
     let mut scales = vec![base];
     for level in 1..SCALES + 3 {
         let more = (sigma(level).powi(2) - sigma(level - 1).powi(2)).sqrt();
-        scales.push(gaussian_blur_f32(&scales[level - 1], more));
+        scales.push(blur(&scales[level - 1], more));
     }
     scales
 }

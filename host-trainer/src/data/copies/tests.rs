@@ -1,6 +1,5 @@
-use image::imageops::{crop_imm, flip_horizontal, resize};
+use image::imageops::{crop_imm, flip_horizontal, interpolate_bilinear, resize};
 use image::{ImageFormat, Rgb};
-use imageproc::geometric_transformations::{Border, Interpolation, rotate_about_center};
 
 use super::*;
 use crate::data::faces::draw;
@@ -20,9 +19,14 @@ fn cropped(picture: &RgbImage, [x, y, width, height]: [u32; 4]) -> RgbImage {
     resize(&crop_imm(picture, x, y, width, height).to_image(), 224, 224, FilterType::Triangle)
 }
 
+/// About its middle, black where nothing is.
 fn turned(picture: &RgbImage, degrees: f32) -> RgbImage {
-    let border = Border::Constant(Rgb([0; 3]));
-    rotate_about_center(picture, degrees.to_radians(), Interpolation::Bilinear, border)
+    let (sin, cos) = degrees.to_radians().sin_cos();
+    let (x0, y0) = (picture.width() as f32 / 2.0, picture.height() as f32 / 2.0);
+    RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let (dx, dy) = (x as f32 - x0, y as f32 - y0);
+        interpolate_bilinear(picture, x0 + cos * dx + sin * dy, y0 + cos * dy - sin * dx).unwrap_or(Rgb([0; 3]))
+    })
 }
 
 /// Ways to make a copy, with the name of each and whether it mirrors.
