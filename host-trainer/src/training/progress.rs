@@ -69,6 +69,39 @@ pub struct Silent;
 
 impl Observer for Silent {}
 
+/// Tells both.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn note(&self, note: &str) {
+        self.0.note(note);
+        self.1.note(note);
+    }
+
+    fn begin(&self, net: &Net) -> Result<()> {
+        self.0.begin(net)?;
+        self.1.begin(net)
+    }
+
+    fn batch(&self, batch: &Batch<'_>) -> Result<()> {
+        self.0.batch(batch)?;
+        self.1.batch(batch)
+    }
+
+    fn step(&self, moment: &Moment) {
+        self.0.step(moment);
+        self.1.step(moment);
+    }
+
+    fn epoch(&self, epoch: &Epoch, epochs: usize) {
+        self.0.epoch(epoch, epochs);
+        self.1.epoch(epoch, epochs);
+    }
+
+    fn finish(&self) {
+        self.0.finish();
+        self.1.finish();
+    }
+}
+
 /// A progress bar and a line an epoch on the standard error; the lines alone when that is not a terminal.
 #[derive(Debug)]
 pub struct Console {
