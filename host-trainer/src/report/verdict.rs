@@ -67,9 +67,10 @@ pub fn so_far(epochs: &[Epoch], most: usize, validation: usize) -> Vec<String> {
         now.epoch,
         percent(now.valid_accuracy)
     );
-    let second = match now.epoch - best.epoch {
-        0 => "It is still getting better: no epoch had a lower validation loss.".to_owned(),
-        since => format!("The validation loss was lowest in epoch {}, {since} before this one.", best.epoch),
+    let second = if now.epoch == best.epoch {
+        "It is still getting better: no epoch had a lower validation loss.".to_owned()
+    } else {
+        format!("The validation loss was lowest in epoch {} and has not been as low since.", best.epoch)
     };
     [first, second].into_iter().chain(by_heart(epochs, validation)).collect()
 }
@@ -249,7 +250,7 @@ mod tests {
             said,
             [
                 "After epoch 4 of at most 60, the float network has 75 % of 400 validation pictures right.",
-                "The validation loss was lowest in epoch 2, 2 before this one."
+                "The validation loss was lowest in epoch 2 and has not been as low since."
             ]
         );
         assert!(so_far(&epochs[..2], 60, 400)[1].contains("still getting better"));

@@ -176,9 +176,48 @@ fn epoch_line(epoch: &Epoch, epochs: usize) -> String {
 mod tests {
     use super::*;
 
+    /// Remembers what it was told.
+    #[derive(Default)]
+    struct Told(std::sync::Mutex<Vec<String>>);
+
+    impl Told {
+        fn tell(&self, what: impl Into<String>) {
+            self.0.lock().unwrap().push(what.into());
+        }
+    }
+
+    impl Observer for Told {
+        fn note(&self, note: &str) {
+            self.tell(note);
+        }
+
+        fn step(&self, moment: &Moment) {
+            self.tell(format!("step {}", moment.step));
+        }
+
+        fn epoch(&self, epoch: &Epoch, epochs: usize) {
+            self.tell(format!("epoch {} of {epochs}", epoch.epoch));
+        }
+
+        fn finish(&self) {
+            self.tell("the end");
+        }
+    }
+
     #[test]
-    fn lines_hold_what_was_measured() {
-        let epoch = Epoch {
+    fn two_observers_are_told_the_same() {
+        let both = (Told::default(), Told::default());
+        both.note("a note");
+        both.step(&Moment { epoch: 1, epochs: 2, step: 3, steps: 4, learning_rate: 0.1, loss: 1.0, accuracy: 0.5 });
+        both.epoch(&epoch(), 5);
+        both.finish();
+        for told in [both.0, both.1] {
+            assert_eq!(*told.0.lock().unwrap(), ["a note", "step 3", "epoch 3 of 5", "the end"]);
+        }
+    }
+
+    fn epoch() -> Epoch {
+        Epoch {
             epoch: 3,
             learning_rate: 5e-4,
             train_loss: 0.5,
@@ -186,9 +225,13 @@ mod tests {
             valid_loss: 0.75,
             valid_accuracy: 0.5,
             seconds: 1.25,
-        };
+        }
+    }
+
+    #[test]
+    fn lines_hold_what_was_measured() {
         assert_eq!(
-            epoch_line(&epoch, 60),
+            epoch_line(&epoch(), 60),
             "epoch   3/60  train: loss 0.5000, accuracy  87.5 %  valid: loss 0.7500, accuracy  50.0 %  \
              learning rate 5.0e-4  1.2 s"
         );

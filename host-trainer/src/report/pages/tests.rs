@@ -20,7 +20,8 @@ use crate::run::cross_validation::{CvDir, Plan};
 use crate::run::folder::RunDir;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
 
-const CONFIG: &str = "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\ncolor = \"grey\"\n";
+const CONFIG: &str = "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\ncolor = \"grey\"\n\
+                      [quantize]\nimages = 8\n";
 const METRICS: &str = "epoch,learning_rate,train_loss,train_accuracy,valid_loss,valid_accuracy,seconds\n\
                        1,0.001,1.5,0.25,1.4,0.5,2.5\n2,0.001,1.3,0.5,1.2,0.625,2.5\n";
 
@@ -127,6 +128,22 @@ fn a_finished_page_has_its_parts_in_order_and_follows_nothing() {
     assert_eq!(headings(&unfinished), parts);
     assert!(unfinished.contains("After epoch 2 of") && unfinished.contains("location.reload()"));
     assert!(unfinished.contains("train --resume"));
+}
+
+#[cfg(feature = "train")]
+#[test]
+fn each_epoch_writes_the_page() {
+    use crate::training::Observer;
+
+    let (_folder, run, _) = run(2, [4, 2, 2]);
+    fs::remove_file(run.file(REPORT_FILE)).unwrap();
+    let record = run.record().unwrap();
+    let config = run.config().unwrap();
+    let images = progress::load(&mut record.dataset(&record.root), &config.input, View::Rgb888).unwrap();
+    let page = Unfinished::new(&run, &config, &record, &images.train).unwrap();
+    assert!(!run.file(REPORT_FILE).exists());
+    page.epoch(&run.epochs().unwrap()[1], 2);
+    assert!(fs::read_to_string(run.file(REPORT_FILE)).unwrap().contains("After epoch 2 of"));
 }
 
 #[test]
