@@ -46,7 +46,7 @@ fn picture(pixels: &[u8], shape: Shape, alt: &str, caption: &Markup) -> Result<M
 fn verdict(sentences: &[String]) -> Markup {
     let (first, others) = sentences.split_at(sentences.len().min(2));
     html! {
-        p.lead { (first.join(" ")) }
+        p.lead { (first.join(" ").replace(" %", "\u{a0}%")) }
         @if !others.is_empty() {
             ul { @for other in others { li { (other) } } }
         }
