@@ -266,7 +266,7 @@ mod tests {
             group: None,
             fold: Some(index % 5),
             float: vec![0.0; 2],
-            int8: if (index % 2 == 0) == right { vec![1, 0] } else { vec![0, 1] },
+            int8: if index.is_multiple_of(2) == right { vec![1, 0] } else { vec![0, 1] },
             scale: 1.0,
         };
         let scores = |right: usize| {

@@ -232,7 +232,7 @@ mod tests {
     /// So many classes with some images each, of which every third is taken for the next class.
     fn page(classes: usize, of_each: usize, side: usize) -> String {
         let images = classes * of_each;
-        let said = |index: usize| (index + usize::from(index % 3 == 0)) % classes;
+        let said = |index: usize| (index + usize::from(index.is_multiple_of(3))) % classes;
         let prediction = |index: usize| Prediction {
             path: format!("{index}.png"),
             label: index % classes,
@@ -251,7 +251,7 @@ mod tests {
             .images
             .iter()
             .enumerate()
-            .map(|(index, image)| Answer { byte: 128, right: index % 3 != 0, group: &image.path })
+            .map(|(index, image)| Answer { byte: 128, right: !index.is_multiple_of(3), group: &image.path })
             .collect();
         let said = Said { confusion: &confusion, float: &confusion, predictions: &predictions, answers: &answers };
         let mistakes = Mistakes::new(&confusion, &predictions, &answers);
