@@ -12,13 +12,13 @@ use anyhow::{Context, Result, bail, ensure};
 use host_trainer::measure::comparison::Split;
 use host_trainer::measure::metrics::Share;
 use host_trainer::report::export::Report;
-use tests::results::{Measured, Provenance, Results};
 use host_trainer::system::atomic;
 use model_compiler::blob::emit::Limits;
 use no_std_infer::Model;
 use no_std_infer::kernels::Generic;
 use serde_json::Value;
 use tests::mlperf::{self, Bytes, Golden, MODELS};
+use tests::results::{Measured, Provenance, Results};
 
 /// One row or two of a table: the name shown, the folder below `RUNS`, the splits.
 type Source = (&'static str, &'static str, &'static [&'static str]);

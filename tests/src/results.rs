@@ -63,9 +63,8 @@ impl Results {
     /// rows of another length than its headings.
     pub fn load(path: &Path) -> anyhow::Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let results: Self = serde_json::from_str(&text).with_context(|| {
-            format!("{} is not in the form that tests::results describes", path.display())
-        })?;
+        let results: Self = serde_json::from_str(&text)
+            .with_context(|| format!("{} is not in the form that tests::results describes", path.display()))?;
         results.check().with_context(|| format!("{} is not complete", path.display()))?;
         Ok(results)
     }

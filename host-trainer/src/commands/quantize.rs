@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::data::dataset::Dataset;
 use crate::data::progress;
 use crate::data::record::Record;
+use crate::device::boards::places;
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::evaluate::read_blob;
 use crate::report::export::{Choices, export, reading};
@@ -64,6 +65,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
         method: args.method.or(config.quantize.method),
         limits: args.limits.limits(),
         confidence: confidence(args, &config, &record)?,
+        boards: places()?,
     };
     let report = export(&run, &config, &record, &images, &choices)?;
     if args.json {

@@ -11,7 +11,9 @@ use crate::config::{Config, Normalization};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::data::record::Record;
+use crate::device::boards::places;
 use crate::report::export::{Choices, Report, export};
+use crate::report::pages::Unfinished;
 use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
 use crate::system::interrupt::Hint;
@@ -172,7 +174,9 @@ fn train_and_export(
     );
     let data = training_data(config, record, images);
     let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(run.path())));
-    let outcome = train(&data, config, run.path(), compute, &Console::new())?;
+    let page = Unfinished::new(run, config, record, images)?;
+    let outcome = train(&data, config, run.path(), compute, &(Console::new(), page))?;
     eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    export(run, config, record, images, &Choices { method: config.quantize.method, ..Choices::default() })
+    let choices = Choices { method: config.quantize.method, boards: places()?, ..Choices::default() };
+    export(run, config, record, images, &choices)
 }

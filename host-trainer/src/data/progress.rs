@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
 
 use crate::data::dataset::{Dataset, Loaded, Reading};
 
@@ -38,8 +38,22 @@ pub fn load(dataset: &mut Dataset, reading: &Reading) -> Result<Loaded> {
 
 /// Says what is read where no bar is shown.
 pub fn tell(count: usize, what: &str) {
+    say(&format!("reading {count} {what}"));
+}
+
+/// A bar over so many images that `engine` answers; a line where it is not shown. It goes when it is dropped.
+///
+/// # Panics
+/// When `engine` holds braces.
+#[must_use]
+pub fn scoring(images: usize, engine: &str) -> ProgressBar {
+    say(&format!("scoring {images} images with the {engine}"));
+    bar(images, &format!("images with the {engine}")).with_finish(ProgressFinish::AndClear)
+}
+
+fn say(line: &str) {
     if !std::io::stderr().is_terminal() {
-        eprintln!("reading {count} {what}");
+        eprintln!("{line}");
     }
 }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::cycles::Caches;
 use crate::device::measure::Bench;
+use crate::report::boards::Place;
 
 /// A board.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,6 +30,8 @@ pub struct Board {
     pub wait_states: u32,
     /// Caches between flash and core.
     pub caches: Caches,
+    /// Cycles of a multiply-accumulate, waits for flash included: of the model that takes the fewest, and the most.
+    pub cycles_per_mac: [f64; 2],
     /// Where this is from.
     pub source: String,
     /// What of it is a guess or left out.
@@ -46,6 +49,23 @@ pub fn all() -> Result<Vec<Board>> {
     }
     let boards: Boards = toml::from_str(include_str!("boards.toml")).context("boards.toml cannot be read")?;
     Ok(boards.board)
+}
+
+/// All boards as a report tells about them.
+///
+/// # Errors
+/// Those of [`all`].
+pub fn places() -> Result<Vec<Place>> {
+    let place = |Board { title, name, core, clock_mhz, flash_kib, ram_kib, cycles_per_mac, .. }| Place {
+        title,
+        name,
+        core,
+        clock_mhz,
+        flash: flash_kib << 10,
+        ram: ram_kib << 10,
+        cycles_per_mac,
+    };
+    Ok(all()?.into_iter().map(place).collect())
 }
 
 /// The boards of these names; all where there is none.
@@ -146,6 +166,8 @@ mod tests {
     fn boards_make_sense() {
         for board in all().unwrap() {
             assert!(board.clock_mhz >= 16 && board.flash_kib > board.ram_kib, "{}", board.name);
+            let [least, most] = board.cycles_per_mac;
+            assert!(1.0 < least && least < most && most < 4.0, "{}", board.name);
             assert!(board.caches.instruction_lines > 0 && board.caches.data_lines > 0, "{}", board.name);
         }
     }

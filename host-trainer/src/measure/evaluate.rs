@@ -11,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::config::InputConfig;
 use crate::data::dataset::Images;
+use crate::data::progress;
 use crate::system::hints::program;
 
 /// Reads a blob from a file.
@@ -68,19 +69,22 @@ pub fn shape(tensor: &Tensor) -> String {
     }
 }
 
-/// The float network's logits of each image.
+/// The float network's logits of each image, behind a progress bar.
 #[must_use]
 pub fn float_logits(graph: &Graph, images: &Images) -> Vec<Vec<f32>> {
-    (0..images.len()).into_par_iter().map(|index| graph.logits(&images.input(index))).collect()
+    let bar = progress::scoring(images.len(), "float network");
+    let logits = (0..images.len()).into_par_iter().map(|index| graph.logits(&images.input(index)));
+    logits.inspect(|_| bar.inc(1)).collect()
 }
 
-/// The int8 model's logits and final outputs (probabilities) of each image.
+/// The int8 model's logits and final outputs (probabilities) of each image, behind a progress bar.
 ///
 /// # Panics
 /// When the images do not have the size of the model's input.
 #[must_use]
 pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
-    infer_all(model, (0..images.len()).into_par_iter().map(|index| images.input(index)))
+    let bar = progress::scoring(images.len(), "int8 model");
+    infer_all(model, (0..images.len()).into_par_iter().map(|index| images.input(index)).inspect(|_| bar.inc(1)))
 }
 
 /// What the int8 model makes of each input, in order, on all threads.

@@ -3,10 +3,17 @@
 //!
 //! Columns: `path`, `label` (the class's name), `group` and `fold` (either may be empty), `int8_scale` (real value of a step
 //! of the int8 logits), then for each class `float:CLASS` and `int8:CLASS`, its logits.
+//!
+//! Of more than 50 classes, whose columns would take ten bytes and more for each number, two columns hold the logits of all
+//! classes in base64: `float:CLASSES`, 32 bits each, the lowest byte first, and `int8`, 8 bits each; CLASSES is the list of names
+//! in JSON. No logit is left out or rounded in either form: temperatures, NLL and Brier scores are about the probabilities of
+//! all classes.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use no_std_infer::{Model, argmax};
 
 use crate::data::dataset::Sample;
@@ -19,6 +26,10 @@ pub const PREDICTIONS_FILE: &str = "predictions.csv";
 const COLUMNS: [&str; 5] = ["path", "label", "group", "fold", "int8_scale"];
 const FLOAT: &str = "float:";
 const INT8: &str = "int8:";
+/// The column of all int8 logits.
+const ALL_INT8: &str = "int8";
+/// Most classes that have columns of their own.
+const MOST_COLUMNS: usize = 50;
 
 /// What was said about one image.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,17 +120,37 @@ impl Predictions {
     /// # Errors
     /// When it cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let logits = |kind: &str| self.classes.iter().map(|class| format!("{kind}{class}")).collect::<Vec<_>>();
         let mut writer = csv::Writer::from_writer(Vec::new());
-        writer.write_record(COLUMNS.map(str::to_owned).into_iter().chain(logits(FLOAT)).chain(logits(INT8)))?;
+        writer.write_record(COLUMNS.map(str::to_owned).into_iter().chain(self.names_of_logits()?))?;
         for image in &self.images {
             let fold = image.fold.map_or_else(String::new, |fold| fold.to_string());
             let (label, group) = (self.classes[image.label].clone(), image.group.clone().unwrap_or_default());
-            let fields = [image.path.clone(), label, group, fold, image.scale.to_string()].into_iter();
-            let float = image.float.iter().map(ToString::to_string);
-            writer.write_record(fields.chain(float).chain(image.int8.iter().map(ToString::to_string)))?;
+            let fields = [image.path.clone(), label, group, fold, image.scale.to_string()];
+            writer.write_record(fields.into_iter().chain(self.logits(image)))?;
         }
         atomic::write(path, &writer.into_inner()?)
+    }
+
+    fn is_packed(&self) -> bool {
+        self.classes.len() > MOST_COLUMNS
+    }
+
+    fn names_of_logits(&self) -> Result<Vec<String>> {
+        if self.is_packed() {
+            return Ok(vec![format!("{FLOAT}{}", serde_json::to_string(&self.classes)?), ALL_INT8.to_owned()]);
+        }
+        let names = |kind: &'static str| self.classes.iter().map(move |class| format!("{kind}{class}"));
+        Ok(names(FLOAT).chain(names(INT8)).collect())
+    }
+
+    fn logits(&self, image: &Prediction) -> Vec<String> {
+        if self.is_packed() {
+            let float: Vec<u8> = image.float.iter().flat_map(|logit| logit.to_le_bytes()).collect();
+            let int8: Vec<u8> = image.int8.iter().map(|logit| logit.cast_unsigned()).collect();
+            return [float, int8].map(|bytes| BASE64_STANDARD.encode(bytes)).into();
+        }
+        let float = image.float.iter().map(ToString::to_string);
+        float.chain(image.int8.iter().map(ToString::to_string)).collect()
     }
 
     /// Reads the file.
@@ -131,10 +162,10 @@ impl Predictions {
         let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read {shown}"))?;
         let damaged = || format!("{shown} is no file of predictions as `train` and `cv` write it: make it again");
         let header = reader.headers().with_context(damaged)?.clone();
-        let classes = classes(&header).with_context(damaged)?;
+        let (classes, form) = classes(&header).with_context(damaged)?;
         let mut images = Vec::new();
         for (line, record) in reader.records().enumerate() {
-            let image = record.map_err(Into::into).and_then(|record| image(&record, &classes));
+            let image = record.map_err(Into::into).and_then(|record| image(&record, &classes, form));
             images.push(image.with_context(|| format!("line {} of {shown} is damaged: make it again", line + 2))?);
         }
         ensure!(!images.is_empty(), "{shown} holds no prediction: make it again");
@@ -142,28 +173,58 @@ impl Predictions {
     }
 }
 
-fn classes(header: &csv::StringRecord) -> Option<Vec<String>> {
+/// How a file holds logits.
+#[derive(Clone, Copy)]
+enum Form {
+    /// One column each.
+    Columns,
+    /// One column an engine.
+    Packed,
+}
+
+fn classes(header: &csv::StringRecord) -> Option<(Vec<String>, Form)> {
     let names: Vec<&str> = header.iter().collect();
     let logits = names.strip_prefix(&COLUMNS)?;
+    if let [float, ALL_INT8] = logits {
+        let classes: Vec<String> = serde_json::from_str(float.strip_prefix(FLOAT)?).ok()?;
+        return (!classes.is_empty()).then_some((classes, Form::Packed));
+    }
     let (float, int8) = logits.split_at(logits.len() / 2);
     let float: Option<Vec<String>> = float.iter().map(|name| name.strip_prefix(FLOAT).map(str::to_owned)).collect();
     let int8: Option<Vec<String>> = int8.iter().map(|name| name.strip_prefix(INT8).map(str::to_owned)).collect();
-    float.filter(|float| !float.is_empty() && int8.as_ref() == Some(float))
+    float.filter(|float| !float.is_empty() && int8.as_ref() == Some(float)).map(|float| (float, Form::Columns))
 }
 
-fn image(record: &csv::StringRecord, classes: &[String]) -> Result<Prediction> {
+fn image(record: &csv::StringRecord, classes: &[String], form: Form) -> Result<Prediction> {
     let field = |index: usize| &record[index];
     let label = classes.iter().position(|class| class == field(1));
     let fold = Some(field(3)).filter(|fold| !fold.is_empty()).map(str::parse).transpose()?;
     let (first, count) = (COLUMNS.len(), classes.len());
+    let (float, int8): (Vec<f32>, Vec<i8>) = match form {
+        Form::Columns => (
+            (first..first + count).map(|index| field(index).parse()).collect::<Result<_, _>>()?,
+            (first + count..first + 2 * count).map(|index| field(index).parse()).collect::<Result<_, _>>()?,
+        ),
+        Form::Packed => {
+            let bytes = |index: usize| BASE64_STANDARD.decode(field(index)).context("logits are no base64");
+            let (float, int8) = (bytes(first)?, bytes(first + 1)?);
+            let (float, rest) = float.as_chunks();
+            ensure!(rest.is_empty(), "a logit is cut off");
+            (
+                float.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect(),
+                int8.iter().map(|b| b.cast_signed()).collect(),
+            )
+        }
+    };
+    ensure!(float.len() == count && int8.len() == count, "there are not as many logits as classes");
     let image = Prediction {
         path: field(0).to_owned(),
         label: label.with_context(|| format!("there are no logits of the class {}", field(1)))?,
         group: Some(field(2).to_owned()).filter(|group| !group.is_empty()),
         fold,
         scale: field(4).parse()?,
-        float: (first..first + count).map(|index| field(index).parse()).collect::<Result<_, _>>()?,
-        int8: (first + count..first + 2 * count).map(|index| field(index).parse()).collect::<Result<_, _>>()?,
+        float,
+        int8,
     };
     let finite = image.float.iter().all(|logit| logit.is_finite()) && image.scale.is_finite() && image.scale > 0.0;
     ensure!(finite, "a logit or the scale is not a finite number");
@@ -194,6 +255,59 @@ mod tests {
         assert_eq!(predictions.clusters(), ["7", "x.png"]);
         assert_eq!((predictions.float(), predictions.int8()), (vec![0, 0], vec![1, 1]));
         assert_eq!(predictions.images[0].int8_real(), [-8.0, 7.9375]);
+    }
+
+    /// Predictions of so many classes for as many images as there are labels.
+    fn many(classes: usize, labels: &[usize]) -> Predictions {
+        let image = |&label: &usize| Prediction {
+            path: format!("train/class {label}/picture.png"),
+            label,
+            group: None,
+            fold: None,
+            float: (0..classes).map(|class| ((class * 7 + label) as f32).sin() * 9.0 / 7.0).collect(),
+            int8: (0..classes).map(|class| ((class * 37 + label) % 256) as u8 as i8).collect(),
+            scale: 0.062_5,
+        };
+        let classes = (0..classes).map(|class| format!("\"{class}\", class")).collect();
+        Predictions { classes, images: labels.iter().map(image).collect() }
+    }
+
+    #[test]
+    fn many_classes_take_little_room_and_lose_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(PREDICTIONS_FILE);
+        for classes in [MOST_COLUMNS, MOST_COLUMNS + 1, 1000] {
+            let predictions = many(classes, &[0, 7, classes - 1]);
+            predictions.save(&path).unwrap();
+            assert_eq!(Predictions::load(&path).unwrap(), predictions, "{classes} classes");
+        }
+        let length = |images: usize| {
+            many(1000, &vec![999; images]).save(&path).unwrap();
+            std::fs::metadata(&path).unwrap().len()
+        };
+        let of_an_image = (length(30) - length(10)) / 20;
+        assert!(of_an_image * 10_000 < 70_000_000, "{of_an_image} bytes an image of 1,000 classes");
+    }
+
+    #[test]
+    fn damaged_packed_logits_are_refused_with_the_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(PREDICTIONS_FILE);
+        many(60, &[3]).save(&path).unwrap();
+        let good = std::fs::read_to_string(&path).unwrap();
+        let (start, last) = good.trim_end().rsplit_once(',').unwrap();
+        let (start, float) = start.rsplit_once(',').unwrap();
+        let packed = |bytes: &[u8]| BASE64_STANDARD.encode(bytes);
+        let infinite = packed(&f32::INFINITY.to_le_bytes().repeat(60));
+        for (float, int8) in
+            [("?", last), (float, "?"), (&packed(&[0; 239]), last), (float, &packed(&[0; 59])), (&infinite, last)]
+        {
+            std::fs::write(&path, format!("{start},{float},{int8}\n")).unwrap();
+            let error = format!("{:#}", Predictions::load(&path).unwrap_err());
+            assert!(error.contains("line 2") && error.contains(PREDICTIONS_FILE), "{error}");
+        }
+        std::fs::write(&path, good.replacen("float:[", "float:{", 1)).unwrap();
+        assert!(format!("{:#}", Predictions::load(&path).unwrap_err()).contains("no file of predictions"));
     }
 
     #[test]

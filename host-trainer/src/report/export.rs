@@ -15,9 +15,11 @@ use crate::config::{Config, Normalization};
 use crate::data::dataset::{Images, Loaded, Reading, Sample};
 use crate::data::record::Record;
 use crate::measure::comparison::{Comparison, Split, shorten, text_table};
-use crate::measure::confidence::Confidence;
+use crate::measure::confidence::{Confidence, Measures, float_forecasts, int8_forecasts};
 use crate::measure::evaluate::{Said, float_classes, float_logits, int8_classes, int8_outputs};
 use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
+use crate::report::boards::{Fit, Place};
+use crate::report::made::Made;
 use crate::report::verdict::verdict;
 use crate::report::{gallery, pages, plots};
 use crate::run::folder::RunDir;
@@ -48,6 +50,10 @@ pub struct Report {
     /// Temperature of the probabilities: cross-validation's, or else fitted on the validation images, or 1 where these are
     /// too few.
     pub temperature: f32,
+    /// What the probabilities of the last split cost against the truth, at this temperature: float and int8. None in reports of
+    /// earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probabilities: Option<[Measures; 2]>,
     /// What cross-validation says about the probabilities, where it was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
@@ -61,6 +67,12 @@ pub struct Report {
     pub macs: u64,
     /// What quantisation had to change, a sentence each.
     pub notes: Vec<String>,
+    /// What the blob takes on common boards, estimated.
+    #[serde(default)]
+    pub boards: Vec<Fit>,
+    /// What made this report; none in reports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
 }
 
 /// What an export is asked for.
@@ -73,6 +85,8 @@ pub struct Choices {
     pub limits: Limits,
     /// Where temperature and abstention come from; the validation images where there is none.
     pub confidence: Option<Confidence>,
+    /// Boards that the report tells about.
+    pub boards: Vec<Place>,
 }
 
 /// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and, last of all, the
@@ -114,6 +128,10 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
         emitted.blob = with_calibration(&emitted.blob, &calibration)?;
     }
     let model = Model::parse(&emitted.blob)?;
+    let (Some(last), Some(said)) = (unseen.last(), said.last()) else { bail!("there is no image to validate with") };
+    let predictions = Predictions::of(&model, last.samples, said);
+    let macs = model.ops().map(|op| op.macs()).sum();
+    let sizes = [emitted.blob.len(), model.arena_len()];
     let report = Report {
         verdict: verdict(record, &comparison, &run.epochs()?),
         comparison,
@@ -121,17 +139,18 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
         calibration_images: calibration.len(),
         layers,
         temperature,
+        probabilities: Some(measured(&predictions, temperature)?),
         confidence: choices.confidence.clone(),
-        flash: emitted.blob.len(),
-        arena: model.arena_len(),
+        flash: sizes[0],
+        arena: sizes[1],
         arena_lower_bound: emitted.plan.lower_bound as usize,
-        macs: model.ops().map(|op| op.macs()).sum(),
+        macs,
         notes: quantised.notes,
+        boards: choices.boards.iter().map(|place| Fit::new(place, sizes, macs)).collect(),
+        made: Some(Made::now(config.seed)),
     };
     write(run, &emitted, &report)?;
-    let (Some(last), Some(said)) = (unseen.last(), said.last()) else { bail!("there is no image to validate with") };
     show(run, &model, (last.images, said), &report)?;
-    let predictions = Predictions::of(&model, last.samples, said);
     let page = pages::training_run(run, record, images, &report, &predictions)?;
     atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
     predictions.save(&run.file(PREDICTIONS_FILE))?;
@@ -145,6 +164,13 @@ pub fn reading(record: &Record, config: &Config) -> Reading {
     let calibration = calibration_indices(record.train.len(), config.quantize.images);
     let train = Some(calibration.chain(pages::shown(record)).collect());
     Reading { train, ..Reading::of_run(config) }
+}
+
+/// What the probabilities of float and int8 cost against the truth.
+fn measured(predictions: &Predictions, temperature: f32) -> Result<[Measures; 2]> {
+    let (truth, temperatures) = (predictions.truth(), vec![temperature; predictions.images.len()]);
+    let int8 = int8_forecasts(predictions, &temperatures)?;
+    Ok([float_forecasts(predictions, &temperatures), int8].map(|forecasts| Measures::new(&truth, &forecasts)))
 }
 
 /// When the model should rather not answer, where a threshold reaches what is wanted.

@@ -1,9 +1,9 @@
 //! A picture of what a model answers: some images of each class, each with the class that the int8 model gives it.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use maud::{Markup, html};
 use no_std_infer::Model;
 use no_std_infer::score::probabilities;
 
@@ -11,7 +11,7 @@ use crate::data::dataset::Images;
 use crate::measure::comparison::shorten;
 use crate::measure::evaluate::Int8Output;
 use crate::system::atomic;
-use crate::system::html::{escape, png_uri};
+use crate::system::html::png_uri;
 
 /// Images of each class.
 const COLUMNS: usize = 6;
@@ -47,33 +47,39 @@ pub fn predictions(
     let labels: Vec<&str> = model.labels().collect();
     let rows = labels.len().min(ROWS);
     let (width, height) = (NAMES + COLUMNS * (SIDE + GAP) + GAP, TITLE + rows * (SIDE + LINE + GAP));
-    let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" \
-         font-family=\"sans-serif\" font-size=\"13\" fill=\"#222\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
-         <text x=\"{GAP}\" y=\"26\" font-size=\"16\">{}</text>\n",
-        escape(title)
-    );
-    for (class, label) in labels.iter().enumerate().take(rows) {
-        let top = TITLE + class * (SIDE + LINE + GAP);
-        let label = escape(&shorten(label, LONGEST_LABEL));
-        writeln!(svg, "<text x=\"{GAP}\" y=\"{}\" font-weight=\"bold\">{label}</text>", top + SIDE / 2)?;
-        for (column, index) in spread(images, class).into_iter().enumerate() {
-            let left = NAMES + column * (SIDE + GAP);
-            let (answer, probability) = answer(model, &said[index]);
-            let (color, mark) = if answer == class { ("#005a8c", "") } else { ("#d55e00", "✗ ") };
-            let uri = png_uri(images.image(index), images.shape.width, images.shape.height)
-                .with_context(|| format!("cannot draw {}", path.display()))?;
-            writeln!(
-                svg,
-                "<image x=\"{left}\" y=\"{top}\" width=\"{SIDE}\" height=\"{SIDE}\" href=\"{uri}\"/>\n\
-                 <text x=\"{left}\" y=\"{}\" fill=\"{color}\">{mark}{} {:.0} %</text>",
-                top + SIDE + 15,
-                escape(&shorten(labels[answer], LONGEST_LABEL)),
-                100.0 * probability
-            )?;
+    let row = |class: usize| row(model, (images, said), &labels, class);
+    let rows: Vec<Markup> =
+        (0..rows).map(row).collect::<Result<_>>().with_context(|| format!("cannot draw {}", path.display()))?;
+    let svg = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(width) height=(height) viewBox={ "0 0 " (width) " " (height) }
+            font-family="sans-serif" font-size="13" fill="#222" {
+            rect width="100%" height="100%" fill="#fff" {}
+            text x=(GAP) y="26" font-size="16" { (title) }
+            @for row in &rows { (row) }
         }
-    }
-    atomic::write(path, (svg + "</svg>\n").as_bytes())
+    };
+    atomic::write(path, (svg.into_string() + "\n").as_bytes())
+}
+
+/// Some images of a class with their answers.
+fn row(model: &Model<'_>, (images, said): (&Images, &[Int8Output]), labels: &[&str], class: usize) -> Result<Markup> {
+    let top = TITLE + class * (SIDE + LINE + GAP);
+    let cell = |(column, index): (usize, usize)| -> Result<Markup> {
+        let left = NAMES + column * (SIDE + GAP);
+        let (answer, probability) = answer(model, &said[index]);
+        let (color, mark) = if answer == class { ("#005a8c", "") } else { ("#d55e00", "✗ ") };
+        let uri = png_uri(images.image(index), images.shape.width, images.shape.height)?;
+        let name = shorten(labels[answer], LONGEST_LABEL);
+        Ok(html! {
+            image x=(left) y=(top) width=(SIDE) height=(SIDE) href=(uri) {}
+            text x=(left) y=(top + SIDE + 15) fill=(color) { (mark) (name) (format!(" {:.0} %", 100.0 * probability)) }
+        })
+    };
+    let cells: Vec<Markup> = spread(images, class).into_iter().enumerate().map(cell).collect::<Result<_>>()?;
+    Ok(html! {
+        text x=(GAP) y=(top + SIDE / 2) font-weight="bold" { (shorten(labels[class], LONGEST_LABEL)) }
+        @for cell in &cells { (cell) }
+    })
 }
 
 /// Indices of up to [`COLUMNS`] images of a class, spread over all of them.

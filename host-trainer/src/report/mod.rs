@@ -1,7 +1,9 @@
 //! What people see of a run: its end, its page, its charts, and the tables of the documentation.
 
+pub mod boards;
 pub mod export;
 pub mod gallery;
+pub mod made;
 pub mod pages;
 pub mod plots;
 pub mod verdict;

@@ -2,8 +2,10 @@
 
 use crate::data::dataset::Sample;
 use crate::data::record::Record;
+use crate::measure::bootstrap::Estimate;
 use crate::measure::comparison::{Comparison, Split};
-use crate::measure::metrics::{Epoch, Share};
+use crate::measure::metrics::{ClassMetrics, Epoch, Share};
+use crate::measure::scores::Scores;
 
 /// Widest interval of an accuracy that says something.
 const WIDE: f64 = 0.2;
@@ -16,18 +18,62 @@ const BY_HEART: f64 = 0.2;
 /// Loss of accuracy by quantisation that is worth a word.
 const LOSS: f64 = 0.02;
 
-/// Sentences, the result first.
+/// Two sentences or more: the result, then what is gravest about it, or where the model is weakest.
 #[must_use]
 pub fn verdict(record: &Record, comparison: &Comparison, epochs: &[Epoch]) -> Vec<String> {
     let mut said = Vec::new();
     if let Some(split) = comparison.splits.last() {
         said.extend(result(split));
         said.extend(guessing(split, &comparison.labels));
+        said.extend(wide(split));
         said.extend(lost(split));
     }
-    said.extend(few(&record.train, &record.classes));
     said.extend(by_heart(epochs, record.valid.len()));
+    said.extend(few(&record.train, &record.classes));
+    if said.len() == 1 {
+        let classes = comparison.splits.last().and_then(|split| split.engines.last()).map(|engine| &engine.per_class);
+        said.extend(classes.and_then(|classes| weakest(classes, &comparison.labels)));
+    }
     said
+}
+
+/// The same of joined folds.
+#[must_use]
+pub fn of_folds(scores: &Scores) -> Vec<String> {
+    let Estimate { value, low, high } = scores.int8.accuracy;
+    let mut said = vec![format!(
+        "The int8 models have {} of {} pictures right, each by a model that has not seen it; of new ones like them \
+         probably {} to {}.",
+        percent(value),
+        scores.images,
+        percent(low),
+        percent(high)
+    )];
+    let classes = scores.int8.confusion.per_class();
+    let most = classes.iter().zip(&scores.classes).max_by_key(|(class, _)| class.support);
+    let guess = most.map(|(class, label)| (class.support as f64 / scores.images.max(1) as f64, label));
+    said.extend(guess.filter(|(guess, _)| low <= *guess).map(|(guess, label)| no_better(label, guess)));
+    said.extend(weakest(&classes, &scores.classes));
+    said
+}
+
+/// The same of a run that is still training, after each epoch; `most` is the largest number of epochs, and `validation` the
+/// number of validation images.
+#[must_use]
+pub fn so_far(epochs: &[Epoch], most: usize, validation: usize) -> Vec<String> {
+    let lowest = epochs.iter().reduce(|best, epoch| if epoch.valid_loss < best.valid_loss { epoch } else { best });
+    let (Some(now), Some(best)) = (epochs.last(), lowest) else { return Vec::new() };
+    let first = format!(
+        "After epoch {} of at most {most}, the float network has {} of {validation} validation pictures right.",
+        now.epoch,
+        percent(now.valid_accuracy)
+    );
+    let second = if now.epoch == best.epoch {
+        "It is still getting better: no epoch had a lower validation loss.".to_owned()
+    } else {
+        format!("The validation loss was lowest in epoch {} and has not been as low since.", best.epoch)
+    };
+    [first, second].into_iter().chain(by_heart(epochs, validation)).collect()
 }
 
 fn percent(share: f64) -> String {
@@ -39,24 +85,27 @@ fn accuracy(split: &Split) -> Option<&Share> {
     split.engines.last().map(|engine| &engine.accuracy)
 }
 
-fn result(split: &Split) -> Vec<String> {
-    let Some(accuracy) = accuracy(split) else { return Vec::new() };
-    let Share { total, value, low, high, .. } = *accuracy;
+fn result(split: &Split) -> Option<String> {
+    let Share { total, value, low, high, .. } = *accuracy(split)?;
     let chose = if split.name == "validation" { ", which chose the epoch too, so that this flatters" } else { "" };
-    let mut said = vec![format!(
+    Some(format!(
         "The int8 model has {} of {total} {} pictures right{chose}; of new ones like them probably {} to {}.",
         percent(value),
         split.name,
         percent(low),
         percent(high)
-    )];
-    if high - low > WIDE {
-        said.push(
-            "That range is wide, because the pictures are few: add some, or let `cv` use each of them for a test."
-                .into(),
-        );
-    }
-    said
+    ))
+}
+
+fn wide(split: &Split) -> Option<String> {
+    let Share { low, high, .. } = *accuracy(split)?;
+    (high - low > WIDE).then(|| {
+        format!(
+            "The range of {} to {} is wide, because the pictures are few: add some, or let `cv` use each of them for a test.",
+            percent(low),
+            percent(high)
+        )
+    })
 }
 
 /// Whether the largest class alone would do as well.
@@ -65,11 +114,23 @@ fn guessing(split: &Split, labels: &[String]) -> Option<String> {
     let supports = split.engines[0].per_class.iter().map(|class| class.support).zip(labels);
     let (most, label) = supports.max_by_key(|(support, _)| *support)?;
     let guess = most as f64 / accuracy.total.max(1) as f64;
-    (accuracy.low <= guess).then(|| {
-        format!(
-            "It is not shown to be better than always answering {label}, which would have {} right: do not rely on it.",
-            percent(guess)
-        )
+    (accuracy.low <= guess).then(|| no_better(label, guess))
+}
+
+fn no_better(label: &str, guess: f64) -> String {
+    format!(
+        "It is not shown to be better than always answering {label}, which would have {} right: do not rely on it.",
+        percent(guess)
+    )
+}
+
+/// The class that is found least.
+fn weakest(classes: &[ClassMetrics], labels: &[String]) -> Option<String> {
+    let there = classes.iter().zip(labels).filter(|(class, _)| class.support > 0);
+    let (class, label) = there.min_by(|(a, _), (b, _)| a.recall.total_cmp(&b.recall))?;
+    Some(match class.recall {
+        1.0 => "It finds all pictures of every class.".to_owned(),
+        recall => format!("It is weakest with {label}, of which it finds {} of {}.", percent(recall), class.support),
     })
 }
 
@@ -125,6 +186,7 @@ fn by_heart(epochs: &[Epoch], validation: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::measure::predictions::{Prediction, Predictions};
 
     fn record(counts: [usize; 2], valid: usize) -> Record {
         let entry = |label| Sample { name: String::new(), label, group: None, digest: None };
@@ -166,12 +228,55 @@ mod tests {
     }
 
     #[test]
-    fn a_good_run_needs_one_sentence() {
+    fn a_good_run_needs_two_sentences() {
         let said = verdict(&record([200, 220], 100), &comparison(500, 990), &[epoch(0.97, 0.96)]);
         assert_eq!(
             said,
-            ["The int8 model has 99 % of 1000 test pictures right; of new ones like them probably 98 % to 99 %."]
+            [
+                "The int8 model has 99 % of 1000 test pictures right; of new ones like them probably 98 % to 99 %.",
+                "It is weakest with cat, of which it finds 99 % of 500."
+            ]
         );
+        let said = verdict(&record([200, 220], 100), &comparison(500, 1000), &[epoch(0.97, 0.96)]);
+        assert_eq!(said[1..], ["It finds all pictures of every class."]);
+    }
+
+    #[test]
+    fn a_run_that_trains_says_how_it_goes() {
+        let epochs = [1.0, 0.5, 0.7, 0.6].into_iter().enumerate();
+        let epochs: Vec<Epoch> =
+            epochs.map(|(index, valid_loss)| Epoch { epoch: index + 1, valid_loss, ..epoch(0.8, 0.75) }).collect();
+        let said = so_far(&epochs, 60, 400);
+        assert_eq!(
+            said,
+            [
+                "After epoch 4 of at most 60, the float network has 75 % of 400 validation pictures right.",
+                "The validation loss was lowest in epoch 2 and has not been as low since."
+            ]
+        );
+        assert!(so_far(&epochs[..2], 60, 400)[1].contains("still getting better"));
+        assert!(so_far(&[epoch(1.0, 0.5)], 60, 400)[2].contains("by heart"));
+        assert!(so_far(&[], 60, 400).is_empty());
+    }
+
+    #[test]
+    fn folds_say_what_they_are_together() {
+        let prediction = |index: usize, right: bool| Prediction {
+            path: index.to_string(),
+            label: index % 2,
+            group: None,
+            fold: Some(index % 5),
+            float: vec![0.0; 2],
+            int8: if index.is_multiple_of(2) == right { vec![1, 0] } else { vec![0, 1] },
+            scale: 1.0,
+        };
+        let scores = |right: usize| {
+            let images = (0..100).map(|index| prediction(index, index < right)).collect();
+            Scores::new(&Predictions { classes: ["cat", "dog"].map(str::to_owned).to_vec(), images })
+        };
+        let said = of_folds(&scores(90));
+        assert!(said[0].contains("90 % of 100 pictures") && said[1].contains("weakest with"), "{said:?}");
+        assert!(of_folds(&scores(50))[1].contains("always answering"));
     }
 
     #[test]

@@ -16,6 +16,13 @@ pub fn program() -> String {
         .map_or_else(|| "host-trainer".to_owned(), |name| quoted(Path::new(name)))
 }
 
+/// The command that this process does, as a person would type it.
+#[must_use]
+pub fn command() -> String {
+    let arguments = std::env::args_os().skip(1).map(|argument| quoted(Path::new(&argument)));
+    std::iter::once(program()).chain(arguments).collect::<Vec<_>>().join(" ")
+}
+
 /// A path as a shell takes it.
 #[must_use]
 pub fn quoted(path: &Path) -> String {

@@ -1,80 +1,129 @@
-//! Pages of one self-contained file: escaping, tables, pictures as data URIs.
+//! Pages of one self-contained file: the page itself, tables, pictures as data URIs.
 
-use std::fmt::Write;
 use std::io::Cursor;
 
 use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use image::codecs::jpeg::JpegEncoder;
+use image::imageops::thumbnail;
 use image::{ColorType, ImageFormat, RgbImage};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Quality of embedded photographs, of 100.
 const JPEG_QUALITY: u8 = 80;
-/// Every page's looks: light or dark as the reader's system is, readable on a telephone.
+/// Every page's looks: light or dark as the reader's system is, readable on a telephone. Plots are drawn on white, so that
+/// they are inverted in the dark, where the second turn of the hues gives them their colours back.
 const STYLE: &str = "\
-:root{color-scheme:light dark;--line:#8884;--soft:#8881}\
+:root{color-scheme:light dark;--line:#8884;--soft:#8882;--ink:8,48,107;--bad:#c04a00}\
 body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}\
 h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.25rem;margin-top:2.2rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}\
+.lead{font-size:1.15rem;max-width:50rem}\
+.scroll{overflow-x:auto}\
 table{border-collapse:collapse;margin:.6rem 0}th,td{padding:.15rem .7rem;border-bottom:1px solid var(--line);text-align:left}\
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}\
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}\
+table.matrix td{text-align:center;min-width:2.2rem;border:1px solid var(--line);background:rgba(var(--ink),var(--share))}\
+table.matrix td.dark{color:#fff}table.matrix th.n{text-align:center}table.matrix a{color:inherit;display:block}\
 figure{display:inline-block;margin:.3rem .6rem .3rem 0;vertical-align:top;width:9rem}\
 figure img{width:100%;display:block;border-radius:4px}\
 figcaption{font-size:.78rem;line-height:1.3;overflow-wrap:anywhere;margin-top:.2rem}\
-.bad{color:#d55e00;font-weight:600}.soft{opacity:.7}svg{max-width:100%;height:auto}\
-details{margin:.5rem 0}summary{cursor:pointer}code{background:var(--soft);padding:.05rem .3rem;border-radius:3px}";
+.bad{color:var(--bad);font-weight:600}.soft{opacity:.7}svg{max-width:100%;height:auto}\
+details{margin:.5rem 0}summary{cursor:pointer}code{background:var(--soft);padding:.05rem .3rem;border-radius:3px;overflow-wrap:anywhere}\
+@media(prefers-color-scheme:dark){:root{--ink:90,150,230;--bad:#ff9a4d}body{background:#16181b;color:#e4e4e4}a{color:#8ab4f8}\
+svg{filter:invert(.91) hue-rotate(180deg)}}\
+@media(max-width:40rem){body{margin:1rem auto}figure{width:calc(50% - .7rem);margin-right:.5rem}th,td{padding:.15rem .4rem}}";
 
-/// `text` with the characters that HTML, SVG and their attributes give a meaning replaced.
+/// A whole page.
 #[must_use]
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-/// A whole page. `title` is text; `body` is HTML.
-#[must_use]
-pub fn page(title: &str, body: &str) -> String {
-    let title = escape(title);
-    format!(
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
-         content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <h1>{title}</h1>\n{body}</body>\n</html>\n"
-    )
-}
-
-/// A table. The cells are text; those that are numbers stand on the right.
-#[must_use]
-pub fn table(header: &[&str], rows: &[Vec<String>]) -> String {
-    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
-    let cell = |tag: &str, text: &str, number: bool| {
-        format!("<{tag}{}>{}</{tag}>", if number { " class=\"n\"" } else { "" }, escape(text))
+pub fn page(title: &str, body: &Markup) -> String {
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                h1 { (title) }
+                (body)
+            }
+        }
     };
-    let mut html = String::from("<table>\n<tr>");
-    for (column, text) in header.iter().enumerate() {
-        let number = rows.first().and_then(|row| row.get(column)).is_some_and(|text| is_number(text));
-        html += &cell("th", text, number);
-    }
-    html += "</tr>\n";
-    for row in rows {
-        let cells: String = row.iter().map(|text| cell("td", text, is_number(text))).collect();
-        writeln!(html, "<tr>{cells}</tr>").expect("a string takes everything");
-    }
-    html + "</table>\n"
+    page.into_string() + "\n"
 }
 
-/// A picture with a caption. `uri` comes from [`png_uri`] or [`jpeg_uri`], `alt` is text, `caption` is HTML.
+/// A heading and what stands under it.
 #[must_use]
-pub fn figure(uri: &str, alt: &str, caption: &str) -> String {
-    let alt = escape(alt);
-    format!("<figure><img src=\"{uri}\" alt=\"{alt}\" title=\"{alt}\"><figcaption>{caption}</figcaption></figure>\n")
+pub fn section(title: &str, body: &Markup) -> Markup {
+    html! {
+        h2 { (title) }
+        (body)
+    }
 }
 
-/// A photograph as a data URI.
+/// A table. Cells that are numbers stand on the right.
+#[must_use]
+pub fn table(header: &[&str], rows: &[Vec<String>]) -> Markup {
+    let is_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || c == '-' || c == '.');
+    let class = |text: &str| is_number(text).then_some("n");
+    let of_column = |column: usize| rows.first().and_then(|row| row.get(column)).and_then(|text| class(text));
+    html! {
+        div.scroll {
+            table {
+                tr {
+                    @for (column, text) in header.iter().enumerate() { th class=[of_column(column)] { (text) } }
+                }
+                @for row in rows {
+                    tr {
+                        @for text in row { td class=[class(text)] { (text) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Lines of a name and a value.
+#[must_use]
+pub fn facts(facts: &[(&str, String)]) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                @for (name, value) in facts {
+                    tr {
+                        td { (name) }
+                        td { (value) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A picture with a caption. `uri` comes from [`png_uri`] or [`jpeg_uri`].
+#[must_use]
+pub fn figure(uri: &str, alt: &str, caption: &Markup) -> Markup {
+    html! {
+        figure {
+            img src=(uri) alt=(alt) title=(alt);
+            figcaption { (caption) }
+        }
+    }
+}
+
+/// A photograph as a data URI, reduced where its width or height is larger than `side`.
 ///
 /// # Errors
-/// When the picture has no pixels or more than 65,535 across or down.
-pub fn jpeg_uri(picture: &RgbImage) -> Result<String> {
+/// When the picture has no pixels.
+pub fn jpeg_uri(picture: &RgbImage, side: u32) -> Result<String> {
+    let (width, height) = picture.dimensions();
+    let larger = width.max(height);
+    let reduced = |n: u32| (n * side / larger).max(1);
+    let reduced = (larger > side).then(|| thumbnail(picture, reduced(width), reduced(height)));
     let mut file = Vec::new();
-    JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY).encode_image(picture)?;
+    JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY).encode_image(reduced.as_ref().unwrap_or(picture))?;
     Ok(format!("data:image/jpeg;base64,{}", BASE64_STANDARD.encode(file)))
 }
 
@@ -99,15 +148,20 @@ mod tests {
     #[test]
     fn text_cannot_become_markup() {
         let hostile = "<b a=\"x\">&";
-        let page = page(hostile, &table(&[hostile], &[vec![hostile.to_owned()]]));
+        let body = html! {
+            (table(&[hostile], &[vec![hostile.to_owned()]]))
+            (facts(&[(hostile, hostile.to_owned())]))
+            (figure("data:,", hostile, &html! { (hostile) }))
+            (section(hostile, &html! {}))
+        };
+        let page = page(hostile, &body);
         assert!(!page.contains("<b a"));
-        assert_eq!(page.matches("&lt;b a=&quot;x&quot;&gt;&amp;").count(), 4);
-        assert!(!figure("data:,", hostile, "").contains("<b"));
+        assert_eq!(page.matches("&lt;b a=&quot;x&quot;&gt;&amp;").count(), 10);
     }
 
     #[test]
     fn numbers_stand_on_the_right() {
-        let html = table(&["name", "count"], &[vec!["a".to_owned(), "12".to_owned()]]);
+        let html = table(&["name", "count"], &[vec!["a".to_owned(), "12".to_owned()]]).into_string();
         assert!(html.contains("<th>name</th><th class=\"n\">count</th>"), "{html}");
         assert!(html.contains("<td>a</td><td class=\"n\">12</td>"), "{html}");
     }
@@ -122,8 +176,10 @@ mod tests {
         assert_eq!(decoded(&png_uri(picture.as_raw(), 5, 3).unwrap()).to_rgb8(), picture);
         let grey = [7; 15];
         assert_eq!(decoded(&png_uri(&grey, 5, 3).unwrap()).to_luma8().as_raw(), &grey);
-        assert_eq!(decoded(&jpeg_uri(&picture).unwrap()).to_rgb8().dimensions(), (5, 3));
+        for (side, size) in [(9, (5, 3)), (5, (5, 3)), (2, (2, 1))] {
+            assert_eq!(decoded(&jpeg_uri(&picture, side).unwrap()).to_rgb8().dimensions(), size);
+        }
         assert!(png_uri(&[], 0, 0).is_err());
-        assert!(jpeg_uri(&RgbImage::new(0, 0)).is_err());
+        assert!(jpeg_uri(&RgbImage::new(0, 0), 9).is_err());
     }
 }

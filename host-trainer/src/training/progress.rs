@@ -69,6 +69,39 @@ pub struct Silent;
 
 impl Observer for Silent {}
 
+/// Tells both.
+impl<A: Observer, B: Observer> Observer for (A, B) {
+    fn note(&self, note: &str) {
+        self.0.note(note);
+        self.1.note(note);
+    }
+
+    fn begin(&self, net: &Net) -> Result<()> {
+        self.0.begin(net)?;
+        self.1.begin(net)
+    }
+
+    fn batch(&self, batch: &Batch<'_>) -> Result<()> {
+        self.0.batch(batch)?;
+        self.1.batch(batch)
+    }
+
+    fn step(&self, moment: &Moment) {
+        self.0.step(moment);
+        self.1.step(moment);
+    }
+
+    fn epoch(&self, epoch: &Epoch, epochs: usize) {
+        self.0.epoch(epoch, epochs);
+        self.1.epoch(epoch, epochs);
+    }
+
+    fn finish(&self) {
+        self.0.finish();
+        self.1.finish();
+    }
+}
+
 /// A progress bar and a line an epoch on the standard error; the lines alone when that is not a terminal.
 #[derive(Debug)]
 pub struct Console {
@@ -143,9 +176,48 @@ fn epoch_line(epoch: &Epoch, epochs: usize) -> String {
 mod tests {
     use super::*;
 
+    /// Remembers what it was told.
+    #[derive(Default)]
+    struct Told(std::sync::Mutex<Vec<String>>);
+
+    impl Told {
+        fn tell(&self, what: impl Into<String>) {
+            self.0.lock().unwrap().push(what.into());
+        }
+    }
+
+    impl Observer for Told {
+        fn note(&self, note: &str) {
+            self.tell(note);
+        }
+
+        fn step(&self, moment: &Moment) {
+            self.tell(format!("step {}", moment.step));
+        }
+
+        fn epoch(&self, epoch: &Epoch, epochs: usize) {
+            self.tell(format!("epoch {} of {epochs}", epoch.epoch));
+        }
+
+        fn finish(&self) {
+            self.tell("the end");
+        }
+    }
+
     #[test]
-    fn lines_hold_what_was_measured() {
-        let epoch = Epoch {
+    fn two_observers_are_told_the_same() {
+        let both = (Told::default(), Told::default());
+        both.note("a note");
+        both.step(&Moment { epoch: 1, epochs: 2, step: 3, steps: 4, learning_rate: 0.1, loss: 1.0, accuracy: 0.5 });
+        both.epoch(&epoch(), 5);
+        both.finish();
+        for told in [both.0, both.1] {
+            assert_eq!(*told.0.lock().unwrap(), ["a note", "step 3", "epoch 3 of 5", "the end"]);
+        }
+    }
+
+    fn epoch() -> Epoch {
+        Epoch {
             epoch: 3,
             learning_rate: 5e-4,
             train_loss: 0.5,
@@ -153,9 +225,13 @@ mod tests {
             valid_loss: 0.75,
             valid_accuracy: 0.5,
             seconds: 1.25,
-        };
+        }
+    }
+
+    #[test]
+    fn lines_hold_what_was_measured() {
         assert_eq!(
-            epoch_line(&epoch, 60),
+            epoch_line(&epoch(), 60),
             "epoch   3/60  train: loss 0.5000, accuracy  87.5 %  valid: loss 0.7500, accuracy  50.0 %  \
              learning rate 5.0e-4  1.2 s"
         );

@@ -3,21 +3,22 @@
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use maud::{Markup, PreEscaped, html};
 use model_compiler::quantise::noise::LayerSqnr;
 
-use super::REPORT_FILE;
-use super::parts::{
-    Member, augmentation, augmented, confidence, confusions, copies, data, facts, largest_groups, mistakes, section,
-    sqnr, worst,
-};
+use super::calibration::of_folds;
+use super::data::{Member, augmentation, augmented, copies, data, largest_groups};
+use super::mistakes::{Mistakes, Said};
+use super::{REPORT_FILE, sqnr, verdict};
 use crate::data::dataset::{Images, Sample, load};
 use crate::measure::confidence::{Confidence, answers};
 use crate::measure::predictions::{Prediction, Predictions};
-use crate::measure::scores::Scores;
-use crate::report::export;
-use crate::report::plots;
+use crate::measure::scores::{FoldScore, Scores};
+use crate::report::made::Made;
+use crate::report::verdict::of_folds as verdict_of_folds;
+use crate::report::{export, plots};
 use crate::run::cross_validation::{CvDir, Plan};
-use crate::system::html;
+use crate::system::html::{self, facts, section, table};
 
 /// The page of joined folds.
 ///
@@ -28,41 +29,51 @@ pub fn cross_validation(
     plan: &Plan,
     predictions: &Predictions,
     scores: &Scores,
-    of_folds: Option<&Confidence>,
+    confidence: Option<&Confidence>,
 ) -> Result<String> {
-    let root = dir.fold(0).record()?.root;
-    let mut body = summary(scores);
-    body += &section("Data", &(data(&plan.classes, &sides(plan)) + &or_note(groups(plan, &root))));
-    body += &section("Augmentation", &or_note(changes(plan, &root)));
-    body += &section("Training", &curves(dir, plan.folds)?);
-    let engines = [("float", &scores.float.confusion), ("int8", &scores.int8.confusion)];
-    body += &section("Confusion, all folds", &confusions(&plan.classes, &engines)?);
-    body += &section("Probabilities", &of_folds.map_or_else(|| Ok(TOO_FEW.to_owned()), confidence)?);
-    body += &section("Quantisation, the worst fold of each layer", &sqnr(&worst_layers(dir, plan.folds)?));
-    let temperature = of_folds.map_or(1.0, |confidence| confidence.int8.temperature);
-    body += &section("Worst mistakes", &or_note(worst_mistakes(plan, &root, predictions, temperature)));
+    let record = dir.fold(0).record()?;
+    let config = plan.config()?;
+    let photographs = Photographs { plan, root: &record.root };
+    let temperature = confidence.map_or(1.0, |confidence| confidence.int8.temperature);
+    let body = html! {
+        (verdict(&verdict_of_folds(scores)))
+        (section("Result", &result(scores)))
+        (section("Mistakes, all folds", &photographs.mistakes(predictions, scores, temperature)?))
+        @match confidence {
+            Some(confidence) => (section("Calibration", &of_folds(confidence)?)),
+            None => (section("Calibration", &html! { p { "There are too few images to fit a temperature on." } })),
+        }
+        (section("Data", &html! { (data(&plan.classes, &sides(plan))) (or_note(photographs.groups())) }))
+        (section("Augmentation", &or_note(photographs.changes())))
+        (section("Training", &curves(dir, plan.folds)?))
+        (section("Quantisation, the worst fold of each layer", &sqnr(&worst_layers(dir, plan.folds)?)))
+        (section("How this was made", &Made::now(config.seed).to_html(Some(&record.hash))))
+    };
     Ok(html::page(&format!("Cross-validation, {} folds", plan.folds), &body))
 }
 
-const TOO_FEW: &str = "<p>There are too few images to fit a temperature on.</p>\n";
-
-fn summary(scores: &Scores) -> String {
-    let facts = facts(&[
-        ("accuracy, float", &scores.float.accuracy),
-        ("accuracy, int8", &scores.int8.accuracy),
-        ("int8 − float", &scores.difference),
-        ("int8 says what float says", &scores.agreement),
-        ("images", &scores.images),
-        ("groups", &scores.groups),
-    ]);
-    let share = |right: usize, images: usize| format!("{:.3}", right as f64 / images as f64);
-    let row = |fold: &crate::measure::scores::FoldScore| {
+fn result(scores: &Scores) -> Markup {
+    let lines = [
+        ("accuracy, float", scores.float.accuracy.to_string()),
+        ("accuracy, int8", scores.int8.accuracy.to_string()),
+        ("int8 − float", scores.difference.to_string()),
+        ("int8 says what float says", scores.agreement.to_string()),
+        ("macro F1, float", format!("{:.3}", scores.float.macro_f1)),
+        ("macro F1, int8", format!("{:.3}", scores.int8.macro_f1)),
+        ("images", scores.images.to_string()),
+        ("groups", scores.groups.to_string()),
+    ];
+    let row = |fold: &FoldScore| {
+        let share = |right: usize| format!("{:.3}", right as f64 / fold.images as f64);
         let numbers = [fold.fold, fold.images, fold.groups].map(|number| number.to_string());
-        numbers.into_iter().chain([share(fold.float, fold.images), share(fold.int8, fold.images)]).collect()
+        numbers.into_iter().chain([share(fold.float), share(fold.int8)]).collect()
     };
     let rows: Vec<Vec<String>> = scores.folds.iter().map(row).collect();
-    let folds = html::table(&["fold", "images", "groups", "float", "int8"], &rows);
-    format!("<p class=\"soft\">In brackets: 95 % intervals, by drawing groups.</p>\n{facts}{folds}")
+    html! {
+        p.soft { "In brackets: 95 % intervals, by drawing groups." }
+        (facts(&lines))
+        (table(&["fold", "images", "groups", "float", "int8"], &rows))
+    }
 }
 
 fn sides(plan: &Plan) -> Vec<(String, Vec<Member<'_>>)> {
@@ -75,39 +86,68 @@ fn sides(plan: &Plan) -> Vec<(String, Vec<Member<'_>>)> {
 }
 
 /// The section, or why there is none.
-fn or_note(html: Result<String>) -> String {
-    html.unwrap_or_else(|error| {
-        format!("<p>The photographs cannot be shown: {}.</p>\n", html::escape(&error.to_string()))
+fn or_note(section: Result<Markup>) -> Markup {
+    section.unwrap_or_else(|error| html! { p { "The photographs cannot be shown: " (error) "." } })
+}
+
+/// The images of a plan, as far as they are still there.
+struct Photographs<'a> {
+    plan: &'a Plan,
+    root: &'a Path,
+}
+
+impl Photographs<'_> {
+    fn read(&self, samples: &[Sample]) -> Result<Images> {
+        load(self.root, samples, &self.plan.config()?.input, &|_, _| {})
+    }
+
+    /// The images of the plan with these indices.
+    fn planned(&self, indices: &[usize]) -> Vec<Sample> {
+        indices.iter().map(|&index| self.plan.images[index].sample.clone()).collect()
+    }
+
+    fn groups(&self) -> Result<Markup> {
+        let groups: Vec<Option<&str>> = self.plan.images.iter().map(|image| image.sample.group.as_deref()).collect();
+        let largest = largest_groups(&groups);
+        let shown: Vec<usize> = largest.iter().flat_map(|group| group.shown.iter().copied()).collect();
+        copies(&self.read(&self.planned(&shown))?, &largest)
+    }
+
+    fn changes(&self) -> Result<Markup> {
+        let (config, chosen) = (self.plan.config()?, augmented(self.plan.images.len()));
+        let samples = self.planned(&chosen);
+        let read = |input| load(self.root, &samples, input, &|_, _| {});
+        augmentation(&chosen, [&read(&config.input)?, &read(&config.augment.source(&config.input))?], &config)
+    }
+
+    /// Predictions are in another order than the plan's images.
+    fn mistakes(&self, predictions: &Predictions, scores: &Scores, temperature: f32) -> Result<Markup> {
+        let all: Vec<&Prediction> = predictions.images.iter().collect();
+        let answers = answers(&all, &vec![temperature; all.len()])?;
+        let mistakes = Mistakes::new(&scores.int8.confusion, predictions, &answers);
+        let predicted = |index: usize| {
+            let Prediction { path, label, group, .. } = all[index];
+            (index, Sample { name: path.clone(), label: *label, group: group.clone(), digest: None })
+        };
+        let is_there = |(_, sample): &(usize, Sample)| sample.path(self.root).is_file();
+        let there = mistakes.images().into_iter().map(predicted).filter(is_there);
+        let (indices, samples): (Vec<usize>, Vec<Sample>) = there.unzip();
+        let said =
+            Said { confusion: &scores.int8.confusion, float: &scores.float.confusion, predictions, answers: &answers };
+        mistakes.to_html(&said, &self.read(&samples)?, &indices)
+    }
+}
+
+fn curves(dir: &CvDir, folds: usize) -> Result<Markup> {
+    let curves: Vec<String> = (0..folds).map(|fold| plots::curves(&dir.fold(fold).epochs()?)).collect::<Result<_>>()?;
+    Ok(html! {
+        @for (fold, curves) in curves.iter().enumerate() {
+            details {
+                summary { "fold " (fold) " (" a href={ "fold-" (fold) "/" (REPORT_FILE) } { "its own report" } ")" }
+                (PreEscaped(curves))
+            }
+        }
     })
-}
-
-fn groups(plan: &Plan, root: &Path) -> Result<String> {
-    let groups: Vec<Option<&str>> = plan.images.iter().map(|image| image.sample.group.as_deref()).collect();
-    let largest = largest_groups(&groups);
-    let shown: Vec<usize> = largest.iter().flat_map(|group| group.shown.iter().copied()).collect();
-    copies(&read(plan, root, &shown)?, &largest)
-}
-
-/// Reads the images of the plan with these indices.
-fn read(plan: &Plan, root: &Path, indices: &[usize]) -> Result<Images> {
-    let samples: Vec<Sample> = indices.iter().map(|&index| plan.images[index].sample.clone()).collect();
-    load(root, &samples, &plan.config()?.input, &|_, _| {})
-}
-
-fn changes(plan: &Plan, root: &Path) -> Result<String> {
-    let (config, chosen) = (plan.config()?, augmented(plan.images.len()));
-    let samples: Vec<Sample> = chosen.iter().map(|&index| plan.images[index].sample.clone()).collect();
-    let read = |input| load(root, &samples, input, &|_, _| {});
-    augmentation(&chosen, [&read(&config.input)?, &read(&config.augment.source(&config.input))?], &config)
-}
-
-fn curves(dir: &CvDir, folds: usize) -> Result<String> {
-    let of = |fold: usize| {
-        let curves = plots::curves(&dir.fold(fold).epochs()?)?;
-        let link = format!("<a href=\"fold-{fold}/{REPORT_FILE}\">its own report</a>");
-        Ok(format!("<details><summary>fold {fold} ({link})</summary>{curves}</details>\n"))
-    };
-    (0..folds).map(of).collect()
 }
 
 /// For each layer the fold with the lowest SQNR.
@@ -129,11 +169,4 @@ fn worst_layers(dir: &CvDir, folds: usize) -> Result<Vec<LayerSqnr>> {
         }
     }
     Ok(worst)
-}
-
-fn worst_mistakes(plan: &Plan, root: &Path, predictions: &Predictions, temperature: f32) -> Result<String> {
-    let images: Vec<&Prediction> = predictions.images.iter().collect();
-    let answers = answers(&images, &vec![temperature; images.len()])?;
-    let worst = worst(&answers);
-    mistakes(&read(plan, root, &worst)?, &worst, predictions, &answers)
 }

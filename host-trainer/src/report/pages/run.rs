@@ -1,19 +1,23 @@
-//! The page of a training run.
+//! The page of a training run that has ended.
 
 use anyhow::Result;
+use maud::{Markup, PreEscaped, html};
 
-use super::parts::{
-    Group, Member, augmentation, augmented, confidence, confusions, copies, data, facts, largest_groups, mistakes,
-    section, sqnr, worst,
-};
+use super::calibration::{OfRun, of_folds};
+use super::data::{Group, Member, augmentation, augmented, copies, data, largest_groups};
+use super::mistakes::{Mistakes, Said};
+use super::{sqnr, verdict};
+use crate::config::Config;
 use crate::data::dataset::{Images, Loaded, Sample};
 use crate::data::record::Record;
-use crate::measure::confidence::{answers, float_forecasts, int8_forecasts, reliability, risk_coverage};
+use crate::measure::comparison::{Engine, Split};
+use crate::measure::confidence::{WANTED, answers, float_forecasts, int8_forecasts, reliability, risk_coverage};
 use crate::measure::predictions::{Prediction, Predictions};
-use crate::report::export::Report;
-use crate::report::plots;
+use crate::report::export::{Report, choice_text};
+use crate::report::{boards, plots};
 use crate::run::folder::RunDir;
-use crate::system::html;
+use crate::system::hints::{program, quoted};
+use crate::system::html::{self, facts, section, table};
 
 /// The page of a run whose `predictions` are those of its test images, or of its validation images where there are no
 /// others.
@@ -28,30 +32,52 @@ pub fn training_run(
     predictions: &Predictions,
 ) -> Result<String> {
     let config = run.config()?;
-    let name = run.path().file_name().map_or("run".into(), |name| name.to_string_lossy());
     let (unseen, split) = if images.test.is_empty() { (&images.valid, "validation") } else { (&images.test, "test") };
-    let largest = groups_of_training(record);
-    let copied: Vec<usize> = largest.iter().flat_map(|group| group.shown.iter().copied()).collect();
-    let sides = [("train", &record.train), ("validation", &record.valid), ("test", &record.test)]
-        .map(|(name, entries)| (name.to_owned(), members(entries)));
+    let body = html! {
+        (verdict(&report.verdict))
+        (section("Result", &result(report)))
+        (section(&format!("Mistakes, {split} images"), &mistakes(unseen, report, predictions)?))
+        (section(&format!("Calibration, {split} images"), &calibration(report, predictions)?))
+        @if let Some(confidence) = &report.confidence { (section("Calibration, cross-validated", &of_folds(confidence)?)) }
+        @if !report.boards.is_empty() {
+            (section("Boards", &boards::to_html(&report.boards, &program(), &quoted(&run.blob()))))
+        }
+        (section("Data", &html! { (of_record(record)) (shown_copies(record, &images.train)?) }))
+        (section("Augmentation", &changes(record, [&images.train, images.source()], &config)?))
+        (section("Training", &PreEscaped(plots::curves(&run.epochs()?)?)))
+        (section("Quantisation", &quantisation(report)))
+        @if let Some(made) = &report.made { (section("How this was made", &made.to_html(Some(&record.hash)))) }
+    };
+    Ok(html::page(&title(run), &body))
+}
 
-    let mut body = summary(report);
-    body += &section("Data", &(data(&record.classes, &sides) + &copies(&images.train.only(&copied), &largest)?));
+pub(super) fn title(run: &RunDir) -> String {
+    let name = run.path().file_name().map_or("run".into(), |name| name.to_string_lossy());
+    format!("Training run {name}")
+}
+
+/// Images of a record by class and split.
+pub(super) fn of_record(record: &Record) -> Markup {
+    let sides = [("train", &record.train), ("validation", &record.valid), ("test", &record.test)];
+    data(&record.classes, &sides.map(|(name, entries)| (name.to_owned(), members(entries))))
+}
+
+fn members(entries: &[Sample]) -> Vec<Member<'_>> {
+    entries.iter().map(|entry| Member { label: entry.label, group: entry.group.as_deref() }).collect()
+}
+
+/// The largest groups of copies among the training images.
+pub(super) fn shown_copies(record: &Record, train: &Images) -> Result<Markup> {
+    let largest = groups_of_training(record);
+    let shown: Vec<usize> = largest.iter().flat_map(|group| group.shown.iter().copied()).collect();
+    copies(&train.only(&shown), &largest)
+}
+
+/// What training sees of some images, which are among `images`: those that the network gets, and what augmentation samples.
+pub(super) fn changes(record: &Record, images: [&Images; 2], config: &Config) -> Result<Markup> {
     let chosen = augmented(record.train.len());
-    let [originals, sources] = [&images.train, images.source()].map(|images| images.only(&chosen));
-    body += &section("Augmentation", &augmentation(&chosen, [&originals, &sources], &config)?);
-    body += &section("Training", &plots::curves(&run.epochs()?)?);
-    if let Some(last) = report.comparison.splits.last() {
-        let engines: Vec<(&str, _)> = last.engines.iter().map(|e| (e.name.as_str(), &e.confusion)).collect();
-        body += &section(&format!("Confusion, {split} images"), &confusions(&record.classes, &engines)?);
-    }
-    body += &section(&format!("Probabilities, {split} images"), &probabilities(report, predictions)?);
-    if let Some(of_folds) = &report.confidence {
-        body += &section("Probabilities, cross-validated", &confidence(of_folds)?);
-    }
-    body += &section("Quantisation", &sqnr(&report.layers));
-    body += &section("Worst mistakes", &worst_mistakes(unseen, report, predictions)?);
-    Ok(html::page(&format!("Training run {name}"), &body))
+    let [originals, sources] = images.map(|images| images.only(&chosen));
+    augmentation(&chosen, [&originals, &sources], config)
 }
 
 fn groups_of_training(record: &Record) -> Vec<Group<'_>> {
@@ -65,32 +91,42 @@ pub fn shown(record: &Record) -> Vec<usize> {
     copied.chain(augmented(record.train.len())).collect()
 }
 
-fn members(entries: &[Sample]) -> Vec<Member<'_>> {
-    entries.iter().map(|entry| Member { label: entry.label, group: entry.group.as_deref() }).collect()
-}
-
-fn summary(report: &Report) -> String {
-    let mut rows = Vec::new();
-    for split in &report.comparison.splits {
-        for engine in &split.engines {
-            let agreement = engine.agreement.map_or_else(String::new, |agreement| agreement.same.to_string());
-            rows.push(vec![split.name.clone(), engine.name.clone(), engine.accuracy.to_string(), agreement]);
+fn result(report: &Report) -> Markup {
+    let row = |(split, engine): (&Split, &Engine)| {
+        let (accuracy, same) = (&engine.accuracy, engine.agreement.map(|agreement| agreement.same));
+        vec![
+            split.name.clone(),
+            engine.name.clone(),
+            format!("{} of {}", accuracy.count, accuracy.total),
+            format!("{:.3}", accuracy.value),
+            format!("{:.3} to {:.3}", accuracy.low, accuracy.high),
+            format!("{:.3}", engine.macro_f1),
+            same.map_or_else(String::new, |same| format!("{} of {}", same.count, same.total)),
+        ]
+    };
+    let splits = &report.comparison.splits;
+    let engines = splits.iter().flat_map(|split| split.engines.iter().map(move |engine| (split, engine)));
+    let rows: Vec<Vec<String>> = engines.map(row).collect();
+    let header = ["images", "engine", "right", "accuracy", "95 % interval", "macro F1", "says what float says"];
+    html! {
+        (table(&header, &rows))
+        @for split in splits {
+            @if let Some(groups) = split.groups {
+                p.soft { "Intervals of " (split.name) " images are over " (groups) " groups of copies." }
+            }
         }
     }
-    let table = html::table(&["images", "engine", "accuracy", "agreement with float"], &rows);
-    let macs = format!("{:.2} million", report.macs as f64 / 1e6);
-    let (method, rounds) = (report.quantisation.method.name(), report.quantisation.corrected);
-    let sizes = facts(&[
-        ("blob in flash, bytes", &report.flash),
-        ("arena in RAM, bytes", &report.arena),
-        ("multiply-accumulates", &macs),
-        ("ranges of activations", &method),
-        ("rounds of bias correction", &rounds),
-        ("temperature", &format!("{:.3}", report.temperature)),
-    ]);
-    let notes: String = report.notes.iter().map(|note| format!("<p>{}</p>\n", html::escape(note))).collect();
-    let verdict: String = report.verdict.iter().map(|said| format!("<p>{}</p>\n", html::escape(said))).collect();
-    verdict + &table + &sizes + &notes
+}
+
+fn mistakes(unseen: &Images, report: &Report, predictions: &Predictions) -> Result<Markup> {
+    let Some(Split { engines, .. }) = report.comparison.splits.last() else { return Ok(html! {}) };
+    let [float, int8] = &engines[..] else { return Ok(html! {}) };
+    let all: Vec<&Prediction> = predictions.images.iter().collect();
+    let answers = answers(&all, &temperatures(report, predictions))?;
+    let mistakes = Mistakes::new(&int8.confusion, predictions, &answers);
+    let indices: Vec<usize> = mistakes.images().into_iter().collect();
+    let said = Said { confusion: &int8.confusion, float: &float.confusion, predictions, answers: &answers };
+    mistakes.to_html(&said, &unseen.only(&indices), &indices)
 }
 
 fn temperatures(report: &Report, predictions: &Predictions) -> Vec<f32> {
@@ -98,23 +134,41 @@ fn temperatures(report: &Report, predictions: &Predictions) -> Vec<f32> {
 }
 
 /// Reliability and risk-coverage of the run's own unseen images, at its temperature.
-fn probabilities(report: &Report, predictions: &Predictions) -> Result<String> {
+fn calibration(report: &Report, predictions: &Predictions) -> Result<Markup> {
     let (truth, temperatures) = (predictions.truth(), temperatures(report, predictions));
     let float = reliability(&truth, &float_forecasts(predictions, &temperatures));
     let int8 = reliability(&truth, &int8_forecasts(predictions, &temperatures)?);
     let images: Vec<&Prediction> = predictions.images.iter().collect();
     let curve = risk_coverage(&answers(&images, &temperatures)?);
     let of = report.confidence.as_ref();
-    let wanted = of.map_or(crate::measure::confidence::WANTED, |confidence| confidence.wanted);
     let chosen = of.and_then(|confidence| confidence.threshold);
-    let threshold = chosen.and_then(|least| curve.iter().map(|point| point.threshold).find(|&byte| byte >= least));
-    Ok(plots::reliability("Reliability", &[("float", &float), ("int8", &int8)])?
-        + &plots::risk_coverage("Answers, int8", &curve, wanted, threshold)?)
+    let of_run = OfRun {
+        temperature: report.temperature,
+        measures: report.probabilities,
+        reliability: [&float, &int8],
+        wanted: of.map_or(WANTED, |confidence| confidence.wanted),
+        threshold: chosen.and_then(|least| curve.iter().map(|point| point.threshold).find(|&byte| byte >= least)),
+        curve: &curve,
+    };
+    of_run.to_html()
 }
 
-fn worst_mistakes(unseen: &Images, report: &Report, predictions: &Predictions) -> Result<String> {
-    let images: Vec<&Prediction> = predictions.images.iter().collect();
-    let answers = answers(&images, &temperatures(report, predictions))?;
-    let worst = worst(&answers);
-    mistakes(&unseen.only(&worst), &worst, predictions, &answers)
+fn quantisation(report: &Report) -> Markup {
+    let lines = [
+        ("blob in flash, bytes", report.flash.to_string()),
+        ("arena in RAM, bytes", report.arena.to_string()),
+        ("multiply-accumulates", report.macs.to_string()),
+        ("calibration images", report.calibration_images.to_string()),
+        ("ranges of activations", report.quantisation.method.name().to_owned()),
+        ("rounds of bias correction", report.quantisation.corrected.to_string()),
+    ];
+    html! {
+        (facts(&lines))
+        @for note in &report.notes { p { (note) } }
+        details {
+            summary { "What was tried, and the noise of each layer" }
+            pre { (choice_text(&report.quantisation)) }
+            (sqnr(&report.layers))
+        }
+    }
 }
