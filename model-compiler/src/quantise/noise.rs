@@ -1,6 +1,5 @@
 //! What quantisation changes in each layer: signal-to-noise ratios, and shifts of the channels' means.
 
-use anyhow::{Result, ensure};
 use no_std_infer::format::Tensor;
 use no_std_infer::{Interpreter, Model, argmax};
 use rayon::prelude::*;
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aligned::Aligned;
 use crate::graph::{Graph, Node, Shape, class};
+use crate::quantise::error::{Error, Result};
 use crate::quantise::quantisation;
 
 /// How close one layer's int8 output is to the float graph's.
@@ -121,11 +121,8 @@ fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, layers: &[Option<usiz
             None => {}
         }
     }
-    ensure!(
-        known && lengths == expected && model.info().input.tensor.len() == graph.input.len(),
-        "the blob was not made from this float graph"
-    );
-    ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), "an input has not the network's length");
+    ensure!(known && lengths == expected && model.info().input.tensor.len() == graph.input.len(), Error::OtherGraph);
+    ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), Error::InputLength);
     Ok(())
 }
 

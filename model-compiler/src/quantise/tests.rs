@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::aligned::Aligned;
 use crate::blob::emit::{Description, emit};
+use crate::error::with_sources;
 use crate::graph::{Function, same_window};
 use crate::quantise::calibrate::calibrate;
 use crate::quantise::noise::layer_sqnr;
@@ -105,6 +106,17 @@ impl Network {
 /// A small residual network with every operator.
 pub fn residual_network() -> Graph {
     random_residual_network(13, 10, 5)
+}
+
+/// Convolutions whose weights are worth transforming, one after the other.
+pub fn convolutions() -> Graph {
+    let (mut network, mut noise) = (Network::new(16, 16, 3), Noise(8));
+    for input in 0..3 {
+        network.conv(&mut noise, input, 8, 1, Clamp::Relu);
+    }
+    network.global_average();
+    network.dense(&mut noise, 4, Clamp::None);
+    network.0
 }
 
 fn random_residual_network(height: usize, width: usize, seed: u32) -> Graph {
@@ -352,7 +364,7 @@ fn a_layer_out_of_proportion_is_named() {
     let graph = residual_network();
     let mut ranges = calibrate(&graph, &inputs(&graph, 4), Method::MinMax).unwrap();
     ranges[3] = Range::new(0.0, 1e-28);
-    let error = format!("{:#}", quantise(&graph, &ranges, 1.0).unwrap_err());
+    let error = with_sources(&quantise(&graph, &ranges, 1.0).unwrap_err());
     assert!(error.contains("layer 2 cannot be quantised: output channel 0"), "{error}");
 }
 
