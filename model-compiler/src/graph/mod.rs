@@ -8,6 +8,7 @@ mod error;
 mod fold;
 mod function;
 mod run;
+mod scores;
 mod shapes;
 
 use no_std_infer::format::Window;
@@ -16,7 +17,8 @@ use serde::{Deserialize, Serialize};
 pub use error::{Error, Misfit};
 pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_padding, same_window, valid_window};
 pub use function::{Function, apply};
-pub use run::{class, pixels_to_input};
+pub use run::pixels_to_input;
+pub use scores::{class, softmax};
 
 static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 

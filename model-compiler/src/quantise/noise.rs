@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::aligned::Aligned;
-use crate::graph::{Graph, Node, Shape, class};
+use crate::graph::{Graph, Node, Shape, class, softmax};
 use crate::quantise::error::{Error, Result};
 use crate::quantise::quantisation;
 
@@ -129,7 +129,8 @@ fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, layers: &[Option<usiz
 /// Energy of signal and noise in each layer's output for one input.
 fn layer_energies(graph: &Graph, model: &Model<'_>, layers: &[Option<usize>], input: &[i8]) -> Vec<[f64; 2]> {
     let mut float = graph.run(input);
-    float.push(softmax(float.last().map_or(&[], Vec::as_slice), model.info().temperature));
+    let shares = softmax(float.last().map_or(&[], Vec::as_slice), model.info().temperature);
+    float.push(shares.into_iter().map(|share| share as f32).collect());
     // What of each layer has not been made yet, and its energies so far.
     let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0, 0.0])).collect();
     let mut layers = layers.iter();
@@ -172,11 +173,4 @@ fn each_operator(model: &Model<'_>, input: &[i8], mut show: impl FnMut(&Tensor, 
             show(op.output(), bytes);
         }
     });
-}
-
-fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.iter().map(|logit| ((logit - largest) / temperature).exp()).collect();
-    let sum: f32 = powers.iter().sum();
-    powers.iter().map(|power| power / sum).collect()
 }

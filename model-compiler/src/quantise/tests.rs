@@ -8,7 +8,7 @@ use super::*;
 use crate::aligned::Aligned;
 use crate::blob::emit::{Description, emit};
 use crate::error::with_sources;
-use crate::graph::{Function, same_window};
+use crate::graph::{Function, class, same_window, softmax};
 use crate::quantise::calibrate::calibrate;
 use crate::quantise::noise::layer_sqnr;
 
@@ -328,12 +328,11 @@ fn a_residual_network_agrees_with_float_by_every_method() {
             .iter()
             .filter(|input| {
                 let float = graph.logits(input);
-                let best = (0..5).max_by(|&a, &b| float[a].total_cmp(&float[b])).unwrap();
                 let mut arena = Aligned::new(model.arena_len());
                 let mut interpreter = Interpreter::new(model, &mut arena).unwrap();
                 interpreter.input_mut().copy_from_slice(input);
                 interpreter.run();
-                argmax(interpreter.logits()) == best
+                argmax(interpreter.logits()) == class(&float)
             })
             .count();
         assert!(agreeing >= 140, "{method:?}: {agreeing} of 150");
@@ -351,10 +350,8 @@ fn probabilities_are_those_of_float() {
     for input in &inputs {
         let tensors = run_int8(&model, input);
         let [.., (logits, _), (probabilities, _)] = tensors.as_slice() else { unreachable!() };
-        let powers: Vec<f32> = logits.iter().map(|logit| (logit / 0.5).exp()).collect();
-        let sum: f32 = powers.iter().sum();
-        for (power, probability) in powers.iter().zip(probabilities) {
-            assert!((power / sum - probability).abs() <= 1.5 / 256.0, "{} {probability}", power / sum);
+        for (share, &probability) in softmax(logits, 0.5).into_iter().zip(probabilities) {
+            assert!((share - f64::from(probability)).abs() <= 1.5 / 256.0, "{share} {probability}");
         }
     }
 }
