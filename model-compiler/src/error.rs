@@ -12,6 +12,29 @@ use crate::quantise;
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why a model is not compiled. `Debug`, which is what a build script's `main` shows, gives its text and those of its sources.
+///
+/// ```no_run
+/// use model_compiler::blob::emit::{self, Memory};
+/// use model_compiler::import::{self, Kind};
+/// use model_compiler::{Error, Tflite, build_script};
+///
+/// # fn main() -> Result<(), Error> {
+/// let bytes = build_script::read("model.tflite")?;
+/// let write = |compiled: model_compiler::Compiled| compiled.write_to_out_dir("model.blob");
+/// match Tflite::read(&bytes).and_then(Tflite::compile).and_then(write) {
+///     Err(Error::Model(import::Error::Operator { name, source, .. })) if source.kind() == Kind::UnsupportedOperator => {
+///         println!("cargo::warning=there is no operator {name}");
+///     }
+///     Err(Error::Model(error)) if error.kind() == Kind::Damaged => println!("cargo::warning=fetch the model again"),
+///     Err(Error::NeedsCalibration) => println!("cargo::warning=give the model pictures to calibrate on"),
+///     Err(Error::Blob(emit::Error::Limit { memory: Memory::Arena, least, .. })) => {
+///         println!("cargo::warning=the model needs {least} bytes of RAM");
+///     }
+///     other => return other.map(drop),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
