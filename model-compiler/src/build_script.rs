@@ -22,8 +22,9 @@ impl Compiled {
     /// untouched, so that nothing is compiled again. Gives its path.
     ///
     /// # Errors
-    /// Outside a build script, or when the file cannot be written.
+    /// When the blob takes more than its limits, outside a build script, or when the file cannot be written.
     pub fn write_to_out_dir(&self, name: &str) -> Result<PathBuf, Error> {
+        self.limits.check(&self.blob)?;
         let folder = std::env::var_os("OUT_DIR").ok_or(Error::NoOutDir)?;
         let path = Path::new(&folder).join(name);
         write_if_changed(&path, &self.blob)?;

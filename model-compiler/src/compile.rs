@@ -1,7 +1,7 @@
 //! From the bytes of a TensorFlow Lite model to the blob, in one call.
 
+use no_std_infer::Model;
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
-use no_std_infer::{Error as Refusal, Model};
 
 use crate::aligned::Aligned;
 use crate::blob::emit::{Description, Emitted, Limits, emit_within};
@@ -64,6 +64,8 @@ pub struct Compiled {
     pub changes: Vec<String>,
     /// How a float model was quantised.
     pub quantisation: Option<Quantised>,
+    /// What the blob was to take.
+    pub limits: Limits,
 }
 
 /// How a float model was quantised, and how close the int8 model is to it.
@@ -87,8 +89,8 @@ impl<'a> Tflite<'a> {
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model that is neither int8 nor float throughout.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
-        let network = import::read(bytes).map_err(model)?;
-        let arithmetic = import::arithmetic(&network).map_err(model)?;
+        let network = import::read(bytes)?;
+        let arithmetic = import::arithmetic(&network)?;
         Ok(Self {
             network,
             arithmetic,
@@ -125,7 +127,8 @@ impl<'a> Tflite<'a> {
         Self { input: Some(input), ..self }
     }
 
-    /// What the blob may take.
+    /// What the blob may take. A model that needs more is compiled to the least that is found;
+    /// [`Compiled::write_to_out_dir`] refuses that, and so does [`Limits::check`].
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
@@ -158,12 +161,12 @@ impl<'a> Tflite<'a> {
     }
 
     fn compile_int8(self) -> Result<Compiled, Error> {
-        let lowered = lower(&self.network).map_err(model)?;
+        let lowered = lower(&self.network)?;
         self.check_labels(lowered.model.logits.channels as usize)?;
-        let input = input_kind(&lowered.model.input, self.input).map_err(model)?;
+        let input = input_kind(&lowered.model.input, self.input)?;
         let Emitted { blob, plan } = self.emit(&lowered.model, input, self.limits)?;
         let changes = lowered.changes.into_iter().chain(lowered.model.notes).collect();
-        Ok(Compiled { blob, plan, input, changes, quantisation: None })
+        Ok(Compiled { blob, plan, input, changes, quantisation: None, limits: self.limits })
     }
 
     fn compile_float(self, Calibration { normalisation, inputs }: Calibration<'a>) -> Result<Compiled, Error> {
@@ -171,7 +174,7 @@ impl<'a> Tflite<'a> {
         if !(std.is_finite() && std > 0.0) {
             return Err(Error::Deviation(std));
         }
-        let graph = schedule_graph(float(&self.network, normalisation).map_err(model)?);
+        let graph = schedule_graph(float(&self.network, normalisation)?);
         self.check_labels(graph.classes())?;
         let color = if graph.input.channels == 1 { Color::Grey } else { Color::Rgb };
         let [mean, std] = [mean, std].map(|value| [(value / 255.0) as f32; 3]);
@@ -189,13 +192,8 @@ impl<'a> Tflite<'a> {
             [0, 1].map(|first| inputs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
         // Whole layers can be compared with the float graph's.
         let whole = Limits { arena: None, ..self.limits };
-        let emit = |model: &QuantModel| self.emit(model, input, whole).map_err(anyhow::Error::from);
-        let found = best(&graph, &calibration, &Method::ALL, 1.0, emit);
-        let found = found.map_err(|error| match error.downcast() {
-            Ok(error) => error,
-            Err(error) => Error::Quantisation(error.into()),
-        })?;
-        let Best { choice, model, plain, layers } = found;
+        let emit = |model: &QuantModel| self.emit(model, input, whole);
+        let Best { choice, model, plain, layers } = best(&graph, &calibration, &Method::ALL, 1.0, emit)?;
         let Emitted { blob, plan } =
             if self.limits.arena.is_some() { self.emit(&model, input, self.limits)? } else { plain };
         let quantisation = Quantised {
@@ -206,7 +204,7 @@ impl<'a> Tflite<'a> {
             layers,
         };
         let changes = self.network.changes.into_iter().chain(model.notes).collect();
-        Ok(Compiled { blob, plan, input, changes, quantisation: Some(quantisation) })
+        Ok(Compiled { blob, plan, input, changes, quantisation: Some(quantisation), limits: self.limits })
     }
 
     /// Refuses another number of names than there are classes.
@@ -218,22 +216,8 @@ impl<'a> Tflite<'a> {
     fn emit(&self, model: &QuantModel, input: InputKind, limits: Limits) -> Result<Emitted, Error> {
         let provenance = Provenance { producer: self.producer, ..Provenance::default() };
         let description = Description { name: &self.name, labels: &self.labels, input, provenance };
-        emit_within(model, &description, limits).map_err(|error| {
-            let layer = match error.downcast_ref::<Refusal>() {
-                Some(Refusal::Op { index, .. }) => model.names.get(usize::from(*index)),
-                _ => None,
-            };
-            let named = |layer: &String| format!("the layer that makes {layer} is out of the format's limits");
-            Error::Blob(match layer.map(named) {
-                Some(named) => error.context(named).into(),
-                None => error.into(),
-            })
-        })
+        Ok(emit_within(model, &description, limits)?)
     }
-}
-
-fn model(error: anyhow::Error) -> Error {
-    Error::Model(error.into())
 }
 
 fn parse(blob: &Aligned<u8>) -> Result<Model<'_>, Error> {

@@ -1,19 +1,47 @@
 //! Why a model is not compiled.
 
+use std::fmt;
+use std::iter::successors;
 use std::path::PathBuf;
 
-use crate::import::NEEDS_CALIBRATION;
+use crate::blob::emit;
+use crate::import::{self, NEEDS_CALIBRATION};
+use crate::quantise;
 
-/// What is behind an error: its text and those of its sources say what is wrong, where, and what to do.
+/// What is behind an error of the caller's: its text and those of its sources say what is wrong, where, and what to do.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// Why a model is not compiled.
-#[derive(Debug, thiserror::Error)]
+/// Why a model is not compiled. `Debug`, which is what a build script's `main` shows, gives its text and those of its sources.
+///
+/// ```no_run
+/// use model_compiler::blob::emit::{self, Memory};
+/// use model_compiler::import::{self, Kind};
+/// use model_compiler::{Error, Tflite, build_script};
+///
+/// # fn main() -> Result<(), Error> {
+/// let bytes = build_script::read("model.tflite")?;
+/// let write = |compiled: model_compiler::Compiled| compiled.write_to_out_dir("model.blob");
+/// match Tflite::read(&bytes).and_then(Tflite::compile).and_then(write) {
+///     Err(Error::Model(import::Error::Operator { name, source, .. })) if source.kind() == Kind::UnsupportedOperator => {
+///         println!("cargo::warning=there is no operator {name}");
+///     }
+///     Err(Error::Model(error)) if error.kind() == Kind::Damaged => println!("cargo::warning=fetch the model again"),
+///     Err(Error::NeedsCalibration) => println!("cargo::warning=give the model pictures to calibrate on"),
+///     Err(Error::Blob(emit::Error::Limit { memory: Memory::Arena, least, .. })) => {
+///         println!("cargo::warning=the model needs {least} bytes of RAM");
+///     }
+///     other => return other.map(drop),
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The bytes are no TensorFlow Lite model, are damaged, or hold an operator, a type or an option that is not supported.
+    /// The bytes are no TensorFlow Lite model, are damaged, or hold an operator, a type or an option that is not supported:
+    /// [`import::Error::kind`] says which.
     #[error(transparent)]
-    Model(Cause),
+    Model(#[from] import::Error),
     /// A model in floats without inputs to calibrate on.
     #[error("{NEEDS_CALIBRATION}")]
     NeedsCalibration,
@@ -51,10 +79,10 @@ pub enum Error {
     },
     /// The model cannot be quantised.
     #[error(transparent)]
-    Quantisation(Cause),
-    /// The model does not fit into a blob: a layer or a count is out of the format's limits.
+    Quantisation(#[from] quantise::Error),
+    /// The model does not fit into a blob, or not within the limits: [`emit::Error::Limit`].
     #[error(transparent)]
-    Blob(Cause),
+    Blob(#[from] emit::Error),
     /// A file cannot be read or written.
     #[error("cannot use the file {}", path.display())]
     File {
@@ -66,4 +94,16 @@ pub enum Error {
     /// Cargo sets `OUT_DIR` for build scripts only.
     #[error("OUT_DIR is not set: only a build script has a folder for its outputs")]
     NoOutDir,
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&with_sources(self))
+    }
+}
+
+/// The text of an error and those of its sources.
+pub(crate) fn with_sources(error: &(dyn std::error::Error + 'static)) -> String {
+    let texts: Vec<String> = successors(Some(error), |error| error.source()).map(ToString::to_string).collect();
+    texts.join(": ")
 }

@@ -5,6 +5,18 @@
 //! build script of a firmware too. The same input gives the same bytes, on any
 //! number of threads.
 
+/// Ends a function with an error where a condition does not hold: one that is given, or an importer's refusal of a kind.
+macro_rules! ensure {
+    ($condition:expr, $kind:ident, $($text:tt)+) => {
+        ensure!($condition, refused!($kind, $($text)+))
+    };
+    ($condition:expr, $error:expr $(,)?) => {
+        if !$condition {
+            return Err($error);
+        }
+    };
+}
+
 pub mod aligned;
 pub mod blob;
 pub mod build_script;

@@ -1,6 +1,7 @@
 //! Importing TensorFlow Lite models that are built here: the bytes that LiteRT 2.3.0's reference kernels give, refusals by
 //! name, and damaged files.
 
+use std::error::Error as _;
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
@@ -8,11 +9,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
 use host_trainer::report::export::PRODUCER;
-use model_compiler::blob::emit::{Description, emit};
+use model_compiler::blob::emit::{self, Description, Memory, emit};
 use model_compiler::graph::{Shape, class};
 use model_compiler::import::float::float;
 use model_compiler::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
-use model_compiler::import::{int8, read};
+use model_compiler::import::{self, Kind, int8, read};
 use model_compiler::{Error, InputChoice, Limits, Normalisation, Tflite};
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::Generic;
@@ -22,7 +23,7 @@ use tests::tflite::{ENDS, FLOAT_ENDS, Maker, classifier, convolution, float_clas
 
 fn refusal(bytes: &[u8]) -> String {
     let error = int8(bytes).expect_err("the model must be refused");
-    format!("{error:#}")
+    format!("{:#}", anyhow::Error::from(error))
 }
 
 fn assert_names(bytes: &[u8], names: &[&str]) {
@@ -161,7 +162,7 @@ fn the_float_graph_computes_what_litert_computes() {
         assert!((made - expected).abs() < 1e-5, "{logits:?}");
     }
     let wrong = float(&network, Normalisation { mean: -5.0, std: 1.0 }).expect_err("no pixel gives 0");
-    let wrong = format!("{wrong:#}");
+    let wrong = format!("{:#}", anyhow::Error::from(wrong));
     assert!(wrong.contains("CONV_2D") && wrong.contains("--mean"), "{wrong}");
 }
 
@@ -216,18 +217,22 @@ fn a_float_model_is_quantised_on_a_folder_of_pictures() {
     assert!(format!("{:#}", call(&none).unwrap_err()).contains("no image"));
 }
 
-#[test]
-fn a_layer_whose_sums_overflow_is_refused_by_name() {
+/// A model whose only layer has sums that overflow.
+fn heavy() -> Vec<u8> {
     let mut maker = Maker::default();
     let input = maker.int8("in", &[1, 1, 1, 1 << 17], 0.1, 0);
     let weights = maker.int8("kernel", &[1, 1, 1, 1 << 17], 0.1, 0);
     let weights = maker.fill(weights, vec![0x80; 1 << 17]);
     let output = maker.int8("heavy", &[1, 1, 1, 1], 1e6, 0);
     maker.op(BuiltinOperator::Conv2d, &[input, weights], output, convolution(Padding::Valid, 1));
-    let bytes = maker.finish(input, output);
+    maker.finish(input, output)
+}
+
+#[test]
+fn a_layer_whose_sums_overflow_is_refused_by_name() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("heavy.tflite");
-    fs::write(&path, bytes).expect("written");
+    fs::write(&path, heavy()).expect("written");
     let error = call(&["import", text(&path), "--out", text(&folder.path().join("heavy.blob"))]).unwrap_err();
     let error = format!("{error:#}");
     assert!(error.contains("heavy") && error.contains("overflow"), "{error}");
@@ -343,7 +348,67 @@ fn settings_that_do_not_fit_the_model_are_errors_of_their_own() {
     assert!(matches!(refused(short), Error::InputLength { found: 5, expected: 192 }));
     let failing = tflite().calibrate(normalisation, |_| Err("no picture can be read".into()));
     assert_eq!(refused(failing).to_string(), "no picture can be read");
-    assert!(matches!(Tflite::read(b"nothing of this kind").err(), Some(Error::Model(_))));
+}
+
+#[test]
+fn a_build_script_can_tell_refusals_apart() {
+    let refused = |tflite: Result<Tflite<'_>, Error>| match tflite.and_then(Tflite::compile) {
+        Err(Error::Model(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let kind = |bytes: &[u8]| refused(Tflite::read(bytes)).kind();
+    let with = |change: &dyn Fn(&mut Maker)| {
+        let mut maker = classifier();
+        change(&mut maker);
+        maker.finish(ENDS[0], ENDS[1])
+    };
+    let good = with(&|_| {});
+    assert_eq!(kind(b"nothing of this kind"), Kind::NotTflite);
+    assert_eq!(kind(&good[..good.len() / 2]), Kind::Damaged);
+    assert_eq!(kind(&with(&|maker| maker.tensors[6].shape = Some(vec![1, 5, 4, 2]))), Kind::Damaged);
+    assert_eq!(kind(&with(&|maker| maker.tensors[8].type_ = TensorType::Int4)), Kind::Unsupported);
+    assert_eq!(kind(&heavy()), Kind::OutOfRange);
+    let two_channels = int8_of(&[1, 8, 8, 2]);
+    assert_eq!(
+        refused(Tflite::read(&two_channels).map(|model| model.input(InputChoice::Image))).kind(),
+        Kind::Settings
+    );
+    let float = float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]);
+    assert_eq!(int8(&float).expect_err("it has no ranges").kind(), Kind::NeedsCalibration);
+
+    let elu = with(&|maker| {
+        let code = &mut maker.codes[3];
+        (code.deprecated_builtin_code, code.builtin_code) = (BuiltinOperator::Elu as i8, BuiltinOperator::Elu);
+    });
+    let error = refused(Tflite::read(&elu));
+    assert_eq!(error.kind(), Kind::UnsupportedOperator);
+    let import::Error::Operator { index: 3, name, output, source } = &error else { panic!("{error}") };
+    assert_eq!((name.as_str(), output.as_str()), ("ELU", "rectified"));
+    let why = source.to_string();
+    assert_eq!(error.source().map(ToString::to_string), Some(why.clone()));
+    let shown = format!("{:?}", Error::from(error));
+    assert_eq!(shown, format!("operator 3 (ELU, which makes rectified) cannot be imported: {why}"));
+}
+
+/// A model of one function on a tensor of this shape.
+fn int8_of(shape: &[i32]) -> Vec<u8> {
+    let mut maker = Maker::default();
+    let [input, output] = ["in", "out"].map(|name| maker.int8(name, shape, 1.0 / 128.0, 0));
+    maker.op(BuiltinOperator::Tanh, &[input], output, None);
+    maker.finish(input, output)
+}
+
+#[test]
+fn a_build_script_writes_no_blob_beyond_its_limits() {
+    let bytes = classifier().finish(ENDS[0], ENDS[1]);
+    let compile = |arena| {
+        let limits = Limits { arena: Some(arena), ..Limits::default() };
+        Tflite::read(&bytes).and_then(|model| model.limits(limits).compile()).expect("the least is compiled")
+    };
+    let refused = compile(16).write_to_out_dir("model.blob").expect_err("16 bytes are too few");
+    assert!(matches!(refused, Error::Blob(emit::Error::Limit { memory: Memory::Arena, limit: 16, .. })), "{refused}");
+    let refused = compile(1 << 20).write_to_out_dir("model.blob").expect_err("this is no build script");
+    assert!(matches!(refused, Error::NoOutDir), "{refused}");
 }
 
 fn call(arguments: &[&str]) -> anyhow::Result<ExitCode> {

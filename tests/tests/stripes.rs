@@ -4,8 +4,8 @@ use host_trainer::device::bench::networks::network;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::emit::{Limits, emit_within};
 use model_compiler::blob::{Parts, write};
-use model_compiler::layout::pack::pack;
 use model_compiler::layout::stripes::{Group, Layers};
+use model_compiler::layout::{self, pack::pack};
 use no_std_infer::format::{Op, Tensor};
 use no_std_infer::golden::self_test;
 use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic};
@@ -108,11 +108,16 @@ fn a_list_of_layers_must_fit_the_operators() {
     let blob = two_layers();
     let good = Model::parse(&blob).expect("emit checks the blob");
     let ops: Vec<Op> = good.ops().collect();
-    for entries in [vec![0_u16], vec![5; ops.len()], (1..=ops.len() as u16).collect()] {
+    let count = ops.len() as u16;
+    for (entries, why) in [
+        (vec![0], layout::Error::Entries),
+        (vec![5; ops.len()], layout::Error::LeftOut),
+        ((1..=count).collect(), layout::Error::LeftOut),
+    ] {
         let layers = Some(entries.into_iter().flat_map(u16::to_le_bytes).collect());
         let parts = Parts { info: *good.info(), labels: &[], ops: &ops, weights: good.weights(), layers };
         let blob = write(&parts);
         let model = Model::parse(&blob).expect("nothing that runs needs the section");
-        assert!(Layers::of(&blob, &model).is_err());
+        assert_eq!(Layers::of(&blob, &model), Err(why));
     }
 }

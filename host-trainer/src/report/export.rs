@@ -193,7 +193,7 @@ impl<'a> Source<'a> {
         let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
         let description =
             Description { name: &name, labels: &self.record.classes, input: InputKind::Image(image), provenance };
-        emit_within(model, &description, limits)
+        Ok(emit_within(model, &description, limits)?)
     }
 
     /// The accuracy is that on the test images, or on the validation images where there are no others.

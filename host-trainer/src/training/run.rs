@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
+use model_compiler::graph::class;
 
 use super::average::Average;
 use super::aware::quantise_aware;
@@ -358,9 +359,5 @@ fn evaluate(net: &Net, classes: usize, images: &Images) -> (f64, f64) {
 fn hits(logits: Tensor<2>, labels: &[usize]) -> usize {
     let classes = logits.dims()[1];
     let values: Vec<f32> = logits.into_data().try_to_vec().expect("logits are f32");
-    values.chunks_exact(classes).zip(labels).filter(|(row, label)| argmax(row) == **label).count()
-}
-
-fn argmax(row: &[f32]) -> usize {
-    (1..row.len()).fold(0, |best, index| if row[index] > row[best] { index } else { best })
+    values.chunks_exact(classes).zip(labels).filter(|(row, label)| class(row) == **label).count()
 }

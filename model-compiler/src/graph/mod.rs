@@ -4,18 +4,21 @@
 //! The input is `pixel − 128` less [`Graph::zero`], which is 0 for networks trained here, so that padding by 0 is padding
 //! by mid-grey, here and on the device.
 
+mod error;
 mod fold;
 mod function;
 mod run;
+mod scores;
 mod shapes;
 
-use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::Window;
 use serde::{Deserialize, Serialize};
 
+pub use error::{Error, Misfit};
 pub use fold::{BatchNorm, WeightOrder, fold_batch_norm, fold_normalisation, same_padding, same_window, valid_window};
 pub use function::{Function, apply};
-pub use run::{class, pixels_to_input};
+pub use run::pixels_to_input;
+pub use scores::{class, softmax};
 
 static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 
@@ -201,27 +204,27 @@ impl Graph {
     /// # Errors
     /// Names the first node with a wrong input, shape, window or constant, or says that the last node makes no
     /// vector of logits.
-    pub fn validate(&self) -> Result<()> {
-        ensure!(!self.input.is_empty(), "the network's input {} is empty", self.input);
+    pub fn validate(&self) -> Result<(), Error> {
+        ensure!(!self.input.is_empty(), Error::EmptyInput(self.input));
         for (index, node) in self.nodes.iter().enumerate() {
-            self.check_node(index, node).with_context(|| format!("layer {index} ({}) is not valid", node.name))?;
+            let layer = |source| Error::Layer { index, name: node.name.clone(), source };
+            self.check_node(index, node).map_err(layer)?;
         }
-        let Some(last) = self.nodes.last() else { bail!("the network has no layers") };
-        ensure!(
-            last.output.height == 1 && last.output.width == 1,
-            "the last layer ({}) makes {} values, but logits are 1x1xclasses",
-            last.name,
-            last.output
-        );
+        let Node { name, output, .. } = self.nodes.last().ok_or(Error::NoLayers)?;
+        let logits = output.height == 1 && output.width == 1;
+        ensure!(logits, Error::Logits { name: name.clone(), output: *output });
         Ok(())
     }
 
-    fn check_node(&self, index: usize, node: &Node) -> Result<()> {
+    fn check_node(&self, index: usize, node: &Node) -> Result<(), Misfit> {
         let binary = matches!(node.op, FloatOp::Add { .. } | FloatOp::Mul { .. } | FloatOp::Concat);
         let arity = if binary { 2 } else { 1 };
-        ensure!(node.inputs.len() == arity, "it has {} inputs instead of {arity}", node.inputs.len());
-        ensure!(node.inputs.iter().all(|&tensor| tensor <= index), "it reads a tensor that a later layer makes");
-        ensure!(!node.output.is_empty(), "its output {} is empty", node.output);
+        ensure!(node.inputs.len() == arity, Misfit(format!("it has {} inputs instead of {arity}", node.inputs.len())));
+        ensure!(
+            node.inputs.iter().all(|&tensor| tensor <= index),
+            Misfit("it reads a tensor that a later layer makes".to_owned())
+        );
+        ensure!(!node.output.is_empty(), Misfit(format!("its output {} is empty", node.output)));
         let (input, output) = (self.shape(node.inputs[0]), node.output);
         match &node.op {
             FloatOp::Conv2d { window, weights, bias, .. } => {
@@ -230,36 +233,48 @@ impl Graph {
             }
             FloatOp::DepthwiseConv2d { window, weights, bias, .. } => {
                 check_window(window, input, output)?;
-                ensure!(input.channels == output.channels, "{} channels become {}", input.channels, output.channels);
+                ensure!(
+                    input.channels == output.channels,
+                    Misfit(format!("{} channels become {}", input.channels, output.channels))
+                );
                 check_constants(weights, window.taps() * output.channels, bias, output.channels)
             }
             FloatOp::Dense { weights, bias, .. } => {
-                ensure!(output.height == 1 && output.width == 1, "its output {output} is no vector");
+                ensure!(output.height == 1 && output.width == 1, Misfit(format!("its output {output} is no vector")));
                 check_constants(weights, output.channels * input.len(), bias, output.channels)
             }
             FloatOp::MaxPool2d { window } | FloatOp::AveragePool2d { window } => {
                 check_window(window, input, output)?;
-                ensure!(window.dilation_h == 1 && window.dilation_w == 1, "a pooling window has no dilation");
-                ensure!(input.channels == output.channels, "{} channels become {}", input.channels, output.channels);
+                ensure!(
+                    window.dilation_h == 1 && window.dilation_w == 1,
+                    Misfit("a pooling window has no dilation".to_owned())
+                );
+                ensure!(
+                    input.channels == output.channels,
+                    Misfit(format!("{} channels become {}", input.channels, output.channels))
+                );
                 Ok(())
             }
             FloatOp::Add { .. } | FloatOp::Mul { .. } => {
                 let other = self.shape(node.inputs[1]);
-                ensure!(shapes::broadcasts(input, other, output), "{input} and {other} cannot make {output}");
+                ensure!(
+                    shapes::broadcasts(input, other, output),
+                    Misfit(format!("{input} and {other} cannot make {output}"))
+                );
                 Ok(())
             }
             FloatOp::Concat => {
                 let other = self.shape(node.inputs[1]);
                 let fits = shapes::second_corner(input, other, output).is_some();
-                ensure!(fits, "{input} beside {other} cannot make {output}");
+                ensure!(fits, Misfit(format!("{input} beside {other} cannot make {output}")));
                 Ok(())
             }
             FloatOp::Reshape => {
-                ensure!(input.len() == output.len(), "{input} becomes {output}");
+                ensure!(input.len() == output.len(), Misfit(format!("{input} becomes {output}")));
                 Ok(())
             }
             FloatOp::Map { .. } => {
-                ensure!(input == output, "{input} becomes {output}");
+                ensure!(input == output, Misfit(format!("{input} becomes {output}")));
                 Ok(())
             }
             FloatOp::Pad { top, left, front } => {
@@ -268,7 +283,7 @@ impl Graph {
                 let all = [rows, columns, (front, input.channels, output.channels)];
                 ensure!(
                     all.iter().all(|&(&before, inner, outer)| fits(before, inner, outer)),
-                    "it pads {input} to {output}"
+                    Misfit(format!("it pads {input} to {output}"))
                 );
                 Ok(())
             }
@@ -279,24 +294,23 @@ impl Graph {
     ///
     /// # Errors
     /// When it cannot be encoded.
-    pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        postcard::to_stdvec_crc32(self, CRC.digest()).context("the float graph cannot be encoded")
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
+        postcard::to_stdvec_crc32(self, CRC.digest()).map_err(Error::Encoding)
     }
 
     /// The graph that [`to_bytes`](Self::to_bytes) made these bytes of.
     ///
     /// # Errors
     /// When they are damaged or hold a graph that is not valid.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let graph: Self = postcard::from_bytes_crc32(bytes, CRC.digest())
-            .context("it is damaged or of another version: train again to make it anew")?;
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let graph: Self = postcard::from_bytes_crc32(bytes, CRC.digest()).map_err(Error::Damaged)?;
         graph.validate()?;
         Ok(graph)
     }
 }
 
 /// Every window touches the input, and padding is narrower than the window.
-fn check_window(window: &Window, input: Shape, output: Shape) -> Result<()> {
+fn check_window(window: &Window, input: Shape, output: Shape) -> Result<(), Misfit> {
     let w = window;
     let fits = |outputs: usize, inputs: usize, [kernel, stride, dilation, pad]: [u16; 4]| {
         kernel > 0
@@ -308,17 +322,17 @@ fn check_window(window: &Window, input: Shape, output: Shape) -> Result<()> {
     ensure!(
         fits(output.height, input.height, [w.kernel_h, w.stride_h, w.dilation_h, w.pad_top])
             && fits(output.width, input.width, [w.kernel_w, w.stride_w, w.dilation_w, w.pad_left]),
-        "its window {window:?} cannot make {output} from {input}"
+        Misfit(format!("its window {window:?} cannot make {output} from {input}"))
     );
     Ok(())
 }
 
-fn check_constants(weights: &[f32], weights_len: usize, bias: &[f32], bias_len: usize) -> Result<()> {
-    ensure!(weights.len() == weights_len, "it has {} weights instead of {weights_len}", weights.len());
-    ensure!(bias.len() == bias_len, "it has {} biases instead of {bias_len}", bias.len());
+fn check_constants(weights: &[f32], weights_len: usize, bias: &[f32], bias_len: usize) -> Result<(), Misfit> {
+    ensure!(weights.len() == weights_len, Misfit(format!("it has {} weights instead of {weights_len}", weights.len())));
+    ensure!(bias.len() == bias_len, Misfit(format!("it has {} biases instead of {bias_len}", bias.len())));
     ensure!(
         weights.iter().chain(bias).all(|value| value.is_finite()),
-        "a weight is not a finite number: training diverged; lower train.learning_rate"
+        Misfit("a weight is not a finite number: training diverged; lower train.learning_rate".to_owned())
     );
     Ok(())
 }
@@ -326,6 +340,7 @@ fn check_constants(weights: &[f32], weights_len: usize, bias: &[f32], bias_len: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::with_sources;
 
     fn small() -> Graph {
         let input = Shape { height: 5, width: 4, channels: 3 };
@@ -359,7 +374,7 @@ mod tests {
         let spoil = |change: fn(&mut Graph)| {
             let mut graph = small();
             change(&mut graph);
-            format!("{:#}", graph.validate().unwrap_err())
+            with_sources(&graph.validate().unwrap_err())
         };
         assert!(spoil(|g| g.nodes[1].inputs = vec![2]).contains("head"));
         assert!(spoil(|g| g.nodes[0].output.height = 4).contains("conv"));

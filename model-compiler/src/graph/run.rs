@@ -17,12 +17,6 @@ pub fn pixels_to_input(pixels: &[u8]) -> Vec<i8> {
     pixels.iter().map(|&pixel| (pixel ^ 0x80) as i8).collect()
 }
 
-/// The class by the logits: the index of the largest, the first of equals; 0 where there are none.
-#[must_use]
-pub fn class(logits: &[f32]) -> usize {
-    (0..logits.len()).rev().max_by(|&a, &b| logits[a].total_cmp(&logits[b])).unwrap_or(0)
-}
-
 impl Graph {
     /// Runs a [valid](Self::validate) graph on one input (`pixel − 128`, HWC) and gives all tensors, the input first and
     /// the logits last. Deterministic: the order of every sum is fixed.

@@ -1,8 +1,7 @@
 //! Dilated convolutions that the exporter writes as three operators: SPACE_TO_BATCH_ND, a convolution over every pixel
 //! class by itself, and BATCH_TO_SPACE_ND. They compute the same sums as one convolution with distant taps.
 
-use anyhow::{Context, Result};
-
+use super::Result;
 use super::model::{BuiltinOperator, Network, Operator};
 
 /// Joins such operators wherever they stand. What does not fit the pattern stays as it is, to be refused by its name.
@@ -81,7 +80,7 @@ fn only_reader(network: &Network<'_>, operator: &Operator) -> Option<usize> {
 }
 
 fn input(operator: &Operator, at: usize) -> Result<usize> {
-    operator.inputs.get(at).copied().flatten().with_context(|| format!("it has no input {at}"))
+    operator.inputs.get(at).copied().flatten().ok_or_else(|| refused!(Damaged, "it has no input {at}"))
 }
 
 fn integers(network: &Network<'_>, operator: usize, at: usize) -> Result<Vec<i32>> {

@@ -2,6 +2,8 @@
 
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Tensor};
 
+use super::Result;
+
 /// Shortest side of a picture, in pixels.
 const SIDE_MIN: u16 = 8;
 /// Ranges of real numbers that networks commonly want pixels in.
@@ -22,11 +24,12 @@ pub enum InputChoice {
 ///
 /// # Errors
 /// When a picture is asked for and the tensor has neither one channel nor three.
-pub fn input_kind(input: &Tensor, choice: Option<InputChoice>) -> anyhow::Result<InputKind> {
+pub fn input_kind(input: &Tensor, choice: Option<InputChoice>) -> Result<InputKind> {
     let Some(color) = [Color::Grey, Color::Rgb].into_iter().find(|color| color.channels() == input.channels as usize)
     else {
-        anyhow::ensure!(
+        ensure!(
             choice != Some(InputChoice::Image),
+            Settings,
             "the input has {} channels, a picture 1 or 3: leave --input out",
             input.channels
         );

@@ -2,6 +2,8 @@
 //!
 //! Int8 models keep every byte that LiteRT's reference kernels give.
 
+#[macro_use]
+mod error;
 pub mod dilation;
 pub mod float;
 pub mod float16;
@@ -14,10 +16,12 @@ pub mod padding;
 #[rustfmt::skip]
 pub mod tflite;
 
-use anyhow::{Result, bail};
+pub use error::{Error, Kind};
 
 use lower::{Lowered, lower};
 use model::{BuiltinOperator, Network, Tensor, TensorType, type_name};
+
+type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Reads a file's bytes; dilated and padded convolutions come as one operator, however they were written, and weights of
 /// half precision are read by the operators themselves.
@@ -62,27 +66,32 @@ pub fn arithmetic(network: &Network<'_>) -> Result<Arithmetic> {
         );
         let int8_weights = |weights: &Tensor<'_>| matches!(weights.element, TensorType::Int8 | TensorType::Int4);
         if layer && output.element == TensorType::Float32 && weights.is_some_and(int8_weights) {
-            bail!(
-                "{}: its weights are int8 but its activations are floats (a dynamic-range model), which needs float \
+            return Err(refused!(
+                Unsupported,
+                "its weights are int8 but its activations are floats (a dynamic-range model), which needs float \
                  arithmetic at run time. Export it without optimisations and quantise it here with --calibrate, or \
-                 export it as a full-integer int8 model with a representative data set",
-                lower::refusal(network, op)
-            );
+                 export it as a full-integer int8 model with a representative data set"
+            )
+            .of_operator(network, op));
         }
         let found = match output.element {
             TensorType::Int8 => Arithmetic::Int8,
             TensorType::Float32 => Arithmetic::Float,
-            other => bail!(
-                "{}: it makes {}: export the model with activations of INT8, or as a float model",
-                lower::refusal(network, op),
-                type_name(other)
-            ),
+            other => {
+                return Err(refused!(
+                    Unsupported,
+                    "it makes {}: export the model with activations of INT8, or as a float model",
+                    type_name(other)
+                )
+                .of_operator(network, op));
+            }
         };
         if *arithmetic.get_or_insert(found) != found {
-            bail!(
-                "{}: one part of the model computes in int8, another in floats: quantise the whole model to int8",
-                lower::refusal(network, op)
-            );
+            return Err(refused!(
+                Unsupported,
+                "one part of the model computes in int8, another in floats: quantise the whole model to int8"
+            )
+            .of_operator(network, op));
         }
     }
     Ok(arithmetic.unwrap_or(Arithmetic::Int8))
@@ -96,6 +105,6 @@ pub fn int8(bytes: &[u8]) -> Result<Lowered> {
     let network = read(bytes)?;
     match arithmetic(&network)? {
         Arithmetic::Int8 => lower(&network),
-        Arithmetic::Float => bail!(NEEDS_CALIBRATION),
+        Arithmetic::Float => Err(refused!(NeedsCalibration, "{NEEDS_CALIBRATION}")),
     }
 }

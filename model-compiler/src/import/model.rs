@@ -1,9 +1,9 @@
 //! A TensorFlow Lite model as plain data: every index is in range, every number is checked where it is read.
 
-use anyhow::{Context, Result, bail, ensure};
 use half::f16;
 use planus::errors::ErrorKind;
 
+use super::Result;
 pub use super::tflite::tflite::{ActivationFunctionType, BuiltinOperator, TensorType};
 use super::tflite::tflite::{
     BufferRef, BuiltinOptionsRef, ModelRef, OperatorCodeRef, OperatorRef, Padding, QuantizationParametersRef,
@@ -82,13 +82,14 @@ impl Tensor<'_> {
                 Some(slot) => *slot = side,
                 None => ensure!(
                     side == 1,
+                    Unsupported,
                     "{} has the shape {:?}: only a batch of one and at most three more sides are supported",
                     self.name,
                     self.shape
                 ),
             }
         }
-        ensure!(!self.is_empty(), "{} is empty", self.name);
+        ensure!(!self.is_empty(), Damaged, "{} is empty", self.name);
         Ok(sides)
     }
 
@@ -97,15 +98,15 @@ impl Tensor<'_> {
     /// # Errors
     /// When the tensor is no constant of these types, or a value does not fit i32.
     pub fn integers(&self) -> Result<Vec<i32>> {
-        let data = self.data.with_context(|| format!("{} is not a constant", self.name))?;
+        let data = self.data.ok_or_else(|| refused!(Unsupported, "{} is not a constant", self.name))?;
         match self.element {
             TensorType::Int32 => Ok(data.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect()),
             TensorType::Int64 => {
                 let values = data.as_chunks::<8>().0.iter().map(|bytes| i64::from_le_bytes(*bytes));
                 let values: Result<Vec<i32>, _> = values.map(i32::try_from).collect();
-                values.with_context(|| format!("a value of {} does not fit 32 bits", self.name))
+                values.map_err(|_| refused!(OutOfRange, "a value of {} does not fit 32 bits", self.name))
             }
-            other => bail!("{} is of type {}, not INT32", self.name, type_name(other)),
+            other => Err(refused!(Unsupported, "{} is of type {}, not INT32", self.name, type_name(other))),
         }
     }
 
@@ -114,13 +115,13 @@ impl Tensor<'_> {
     /// # Errors
     /// When the tensor is no FLOAT32 or FLOAT16 constant.
     pub fn reals(&self) -> Result<Vec<f32>> {
-        let data = self.data.with_context(|| format!("{} is not a constant", self.name))?;
+        let data = self.data.ok_or_else(|| refused!(Unsupported, "{} is not a constant", self.name))?;
         match self.element {
             TensorType::Float32 => Ok(data.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()),
             TensorType::Float16 => {
                 Ok(data.as_chunks::<2>().0.iter().map(|bytes| f16::from_le_bytes(*bytes).to_f32()).collect())
             }
-            other => bail!("{} is of type {}, not FLOAT32", self.name, type_name(other)),
+            other => Err(refused!(Unsupported, "{} is of type {}, not FLOAT32", self.name, type_name(other))),
         }
     }
 }
@@ -218,35 +219,45 @@ impl<'a> Network<'a> {
     /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
     pub fn read(bytes: &'a [u8]) -> Result<Self> {
         Self::read_tables(bytes).map_err(|error| {
-            let damaged = error.chain().any(|cause| cause.is::<planus::Error>());
-            if damaged { error.context("the file is damaged or cut off: make it or fetch it again") } else { error }
+            let damaged = "the file is damaged or cut off: make it or fetch it again";
+            if error.is_table() { error.within(damaged) } else { error }
         })
     }
 
     fn read_tables(bytes: &'a [u8]) -> Result<Self> {
         ensure!(
             bytes.get(4..8) == Some(b"TFL3"),
+            NotTflite,
             "this is no TensorFlow Lite model, which says TFL3 at byte 4: give a .tflite file"
         );
         let model = <ModelRef as planus::ReadAsRoot>::read_as_root(bytes)?;
-        ensure!(model.version()? == 3, "this is version {} of the TensorFlow Lite format, not 3", model.version()?);
+        ensure!(
+            model.version()? == 3,
+            NotTflite,
+            "this is version {} of the TensorFlow Lite format, not 3",
+            model.version()?
+        );
         let buffers: Vec<BufferRef> = list(model.buffers()?)?;
         let codes: Vec<OperatorCodeRef> = list(model.operator_codes()?)?;
         let graphs: Vec<SubGraphRef> = list(model.subgraphs()?)?;
         let [graph] = graphs.as_slice() else {
-            bail!(
+            return Err(refused!(
+                Unsupported,
                 "the model has {} subgraphs (control flow or several signatures): export one function without branches",
                 graphs.len()
-            );
+            ));
         };
         let mut tensors = Vec::new();
         for (index, tensor) in list(graph.tensors()?)?.into_iter().enumerate() {
-            tensors.push(read_tensor(tensor, &buffers).with_context(|| format!("tensor {index} cannot be read"))?);
+            tensors.push(
+                read_tensor(tensor, &buffers)
+                    .map_err(|error| error.within(format!("tensor {index} cannot be read")))?,
+            );
         }
         let mut operators = Vec::new();
         for (index, operator) in list(graph.operators()?)?.into_iter().enumerate() {
             let operator = read_operator(index, operator, &codes, tensors.len());
-            operators.push(operator.with_context(|| format!("operator {index} cannot be read"))?);
+            operators.push(operator.map_err(|error| error.within(format!("operator {index} cannot be read")))?);
         }
         let input = single(graph.inputs()?, tensors.len(), "input")?;
         let output = single(graph.outputs()?, tensors.len(), "output")?;
@@ -266,58 +277,61 @@ where
 fn single(indices: Option<planus::Vector<'_, i32>>, tensors: usize, what: &str) -> Result<usize> {
     let indices: Vec<i32> = indices.into_iter().flatten().collect();
     let [index] = indices.as_slice() else {
-        bail!("the model has {} {what}s: export a model with one {what}", indices.len());
+        return Err(refused!(Unsupported, "the model has {} {what}s: export a model with one {what}", indices.len()));
     };
     checked_index(*index, tensors)
 }
 
 fn checked_index(index: i32, tensors: usize) -> Result<usize> {
     let valid = usize::try_from(index).ok().filter(|&index| index < tensors);
-    valid.with_context(|| format!("there is no tensor {index}"))
+    valid.ok_or_else(|| refused!(Damaged, "there is no tensor {index}"))
 }
 
 fn read_tensor<'a>(tensor: TensorRef<'a>, buffers: &[BufferRef<'a>]) -> Result<Tensor<'a>> {
     let sides: Vec<i32> = tensor.shape()?.into_iter().flatten().take(RANK_MAX + 1).collect();
-    ensure!(sides.len() <= RANK_MAX, "it has more than {RANK_MAX} sides");
+    ensure!(sides.len() <= RANK_MAX, OutOfRange, "it has more than {RANK_MAX} sides");
     let shape: Option<Vec<usize>> = sides.iter().map(|&side| usize::try_from(side).ok()).collect();
-    let shape = shape.with_context(|| format!("its shape {sides:?} is not known"))?;
+    let shape = shape.ok_or_else(|| refused!(Unsupported, "its shape {sides:?} is not known"))?;
     let elements = shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side));
     let elements = elements.filter(|&elements| elements <= ELEMENTS_MAX);
-    let elements = elements.with_context(|| format!("its shape {sides:?} is too large"))?;
+    let elements = elements.ok_or_else(|| refused!(OutOfRange, "its shape {sides:?} is too large"))?;
     let signature = tensor.shape_signature()?.into_iter().flatten();
     // The converter joins the names of all operators that it fused; the first is the layer's.
     let name = tensor.name()?.unwrap_or("unnamed").split(';').next().unwrap_or_default();
     let element = tensor.type_()?;
-    ensure!(tensor.sparsity()?.is_none(), "{name} is sparse: export the model without sparsity");
-    ensure!(!tensor.is_variable()?, "{name} is a variable: models that keep a state are not supported");
-    ensure!(tensor.external_buffer()? == 0, "{name} lies outside the file: export the model as one file");
-    let buffer = buffers.get(tensor.buffer()? as usize).context("it names a buffer that does not exist")?;
-    ensure!(buffer.offset()? <= 1, "{name} lies behind the model's table (a file above 2 GB)");
+    ensure!(tensor.sparsity()?.is_none(), Unsupported, "{name} is sparse: export the model without sparsity");
+    ensure!(!tensor.is_variable()?, Unsupported, "{name} is a variable: models that keep a state are not supported");
+    ensure!(tensor.external_buffer()? == 0, Unsupported, "{name} lies outside the file: export the model as one file");
+    let buffer = buffers
+        .get(tensor.buffer()? as usize)
+        .ok_or_else(|| refused!(Damaged, "it names a buffer that does not exist"))?;
+    ensure!(buffer.offset()? <= 1, OutOfRange, "{name} lies behind the model's table (a file above 2 GB)");
     let data = buffer.data()?.filter(|data| !data.is_empty());
     if let Some(data) = data {
         let expected = element_size(element).map(|size| size * elements);
         ensure!(
             expected.is_none_or(|expected| expected == data.len()),
+            Damaged,
             "{name} has {} bytes for {elements} elements of {}",
             data.len(),
             type_name(element)
         );
     }
     let quantisation = match tensor.quantization()? {
-        Some(quantisation) => read_quantisation(quantisation).with_context(|| name.to_owned())?,
+        Some(quantisation) => read_quantisation(quantisation).map_err(|error| error.within(name))?,
         None => Quantisation::default(),
     };
     Ok(Tensor { name, element, dynamic: signature.skip(1).any(|side| side < 0), shape, quantisation, data })
 }
 
 fn read_quantisation(quantisation: QuantizationParametersRef<'_>) -> Result<Quantisation> {
-    ensure!(quantisation.details_type()? == 0, "its quantisation is of a custom kind");
+    ensure!(quantisation.details_type()? == 0, Unsupported, "its quantisation is of a custom kind");
     let scales: Vec<f32> = quantisation.scale()?.into_iter().flatten().collect();
     let zero_points: Vec<i64> = quantisation.zero_point()?.into_iter().flatten().collect();
     let fits = zero_points.len() == scales.len() || zero_points.len() == 1 || zero_points.is_empty();
-    ensure!(fits, "there are {} zero points for {} scales", zero_points.len(), scales.len());
+    ensure!(fits, Damaged, "there are {} zero points for {} scales", zero_points.len(), scales.len());
     let axis = quantisation.quantized_dimension()?;
-    let axis = usize::try_from(axis).ok().with_context(|| format!("its quantised dimension is {axis}"))?;
+    let axis = usize::try_from(axis).map_err(|_| refused!(Damaged, "its quantised dimension is {axis}"))?;
     Ok(Quantisation { scales, zero_points, axis })
 }
 
@@ -327,11 +341,17 @@ fn read_operator(
     codes: &[OperatorCodeRef<'_>],
     tensors: usize,
 ) -> Result<Operator> {
-    let code = codes.get(operator.opcode_index()? as usize).context("its operator code does not exist")?;
+    let code = codes
+        .get(operator.opcode_index()? as usize)
+        .ok_or_else(|| refused!(Damaged, "its operator code does not exist"))?;
     // Older files have the code in a byte, newer ones in both where it fits.
     let code_in_byte = i32::from(code.deprecated_builtin_code()?);
     let builtin = code.builtin_code()?;
-    let builtin = if builtin as i32 >= code_in_byte { builtin } else { BuiltinOperator::try_from(code_in_byte)? };
+    let builtin = if builtin as i32 >= code_in_byte {
+        builtin
+    } else {
+        BuiltinOperator::try_from(code_in_byte).map_err(|error| refused!(UnsupportedOperator, "{error}"))?
+    };
     let kind = match code.custom_code()? {
         Some(name) if builtin == BuiltinOperator::Custom => format!("CUSTOM {name}"),
         _ => schema_name(builtin),

@@ -1,7 +1,6 @@
 //! Zeros around a tensor: a PAD is joined to the convolutions and poolings that read it, where that changes no number.
 
-use anyhow::{Context, Result, ensure};
-
+use super::Result;
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType};
 
 /// What a padding adds to a tensor's height, width and channels.
@@ -20,23 +19,28 @@ impl Borders {
     /// When they are not constant, negative, at the batch, or do not make the output's shape.
     pub fn of(network: &Network<'_>, op: &Operator) -> Result<Self> {
         let (input, output) = ends(op)?;
-        let index = op.inputs.get(1).copied().flatten().context("it has no borders: the file is damaged")?;
+        let index = op
+            .inputs
+            .get(1)
+            .copied()
+            .flatten()
+            .ok_or_else(|| refused!(Damaged, "it has no borders: the file is damaged"))?;
         let values = network.tensors[index].integers()?;
         let rank = network.tensors[input].shape.len();
-        ensure!(values.len() == 2 * rank, "it has {} borders for {rank} sides", values.len());
+        ensure!(values.len() == 2 * rank, Damaged, "it has {} borders for {rank} sides", values.len());
         let mut borders = Self { before: [0; 3], after: [0; 3] };
         for (at, pair) in values.chunks_exact(2).rev().enumerate() {
             let &[before, after] = pair else { continue };
             let widths = usize::try_from(before).ok().zip(usize::try_from(after).ok());
-            let (before, after) = widths.context("a border is negative")?;
+            let (before, after) = widths.ok_or_else(|| refused!(Damaged, "a border is negative"))?;
             match 2_usize.checked_sub(at) {
                 Some(side) => (borders.before[side], borders.after[side]) = (before, after),
-                None => ensure!(before == 0 && after == 0, "it pads the batch"),
+                None => ensure!(before == 0 && after == 0, Unsupported, "it pads the batch"),
             }
         }
         let (inner, outer) = (network.tensors[input].sides()?, network.tensors[output].sides()?);
         let fits = (0..3).all(|at| borders.before[at] + inner[at] + borders.after[at] == outer[at]);
-        ensure!(fits, "{inner:?} and its borders do not make {outer:?}: the file is damaged");
+        ensure!(fits, Damaged, "{inner:?} and its borders do not make {outer:?}: the file is damaged");
         Ok(borders)
     }
 }
@@ -114,8 +118,13 @@ fn number(value: i32) -> usize {
 }
 
 fn ends(op: &Operator) -> Result<(usize, usize)> {
-    let input = op.inputs.first().copied().flatten().context("it has no input: the file is damaged")?;
-    Ok((input, op.outputs.first().copied().context("it has no output: the file is damaged")?))
+    let input = op
+        .inputs
+        .first()
+        .copied()
+        .flatten()
+        .ok_or_else(|| refused!(Damaged, "it has no input: the file is damaged"))?;
+    Ok((input, op.outputs.first().copied().ok_or_else(|| refused!(Damaged, "it has no output: the file is damaged"))?))
 }
 
 fn joined(network: &Network<'_>, at: usize) -> Result<Option<Joined>> {

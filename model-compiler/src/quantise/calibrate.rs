@@ -1,10 +1,10 @@
 //! Ranges of activations, and the temperature of the scores.
 
-use anyhow::{Result, ensure};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::Graph;
+use crate::quantise::error::{Error, Result};
 use crate::quantise::{Method, Quantisation, Range};
 
 /// Ranges of a graph's tensors, and how they were chosen.
@@ -51,12 +51,9 @@ pub fn calibrate_all<I: AsRef<[i8]> + Sync>(
     methods: &[Method],
 ) -> Result<Vec<Vec<Range>>> {
     graph.validate()?;
-    ensure!(!inputs.is_empty(), "there are no images to calibrate on: set quantize.images to 1 or more");
+    ensure!(!inputs.is_empty(), Error::NoInputs);
     let len = graph.input.len();
-    ensure!(
-        inputs.iter().all(|input| input.as_ref().len() == len),
-        "a calibration image does not have the {len} values that the network reads"
-    );
+    ensure!(inputs.iter().all(|input| input.as_ref().len() == len), Error::CalibrationLength(len));
     let full = full_ranges(graph, inputs)?;
     if methods.iter().all(|&method| method == Method::MinMax) {
         return Ok(vec![full; methods.len()]);
@@ -87,10 +84,7 @@ fn full_ranges<I: AsRef<[i8]> + Sync>(graph: &Graph, inputs: &[I]) -> Result<Vec
         .reduce_with(|a, b| a.iter().zip(&b).map(|(a, b)| a.union(*b)).collect())
         .unwrap_or_default();
     for (range, name) in ranges.iter().skip(1).zip(graph.nodes.iter().map(|node| &node.name)) {
-        ensure!(
-            range.min.is_finite() && range.max.is_finite(),
-            "layer {name} gives values that are not finite numbers: training diverged; lower train.learning_rate"
-        );
+        ensure!(range.min.is_finite() && range.max.is_finite(), Error::NotFinite(name.clone()));
     }
     Ok(ranges)
 }

@@ -2,6 +2,7 @@
 
 pub mod calibrate;
 pub mod equalise;
+mod error;
 mod method;
 pub mod noise;
 mod scale;
@@ -13,7 +14,6 @@ mod weights;
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mul, Op, Pad, Pool2d, Reshape,
@@ -22,7 +22,9 @@ use no_std_infer::format::{
 use no_std_infer::operators::{ChannelParams, DenseParams};
 
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape, apply};
+use error::Result;
 
+pub use error::Error;
 pub use method::Method;
 pub use scale::{Quantisation, Range, mean_multiplier, multiplier, softmax_parameters, softmax_parameters_of_step};
 pub use weights::{Channel, quantise_channel};
@@ -60,17 +62,14 @@ pub struct QuantModel {
 /// When the graph is not valid or too large for the format, or a layer's numbers cannot be represented.
 pub fn quantise(graph: &Graph, ranges: &[Range], temperature: f32) -> Result<QuantModel> {
     graph.validate()?;
-    ensure!(
-        ranges.len() == graph.nodes.len() + 1,
-        "there are {} ranges for {} tensors",
-        ranges.len(),
-        graph.nodes.len() + 1
-    );
-    ensure!(temperature.is_finite() && temperature > 0.0, "the temperature {temperature} is not a positive number");
+    let (found, tensors) = (ranges.len(), graph.nodes.len() + 1);
+    ensure!(found == tensors, Error::Ranges { found, tensors });
+    ensure!(temperature.is_finite() && temperature > 0.0, Error::Temperature(temperature));
     let quantisations = share::quantisations(graph, ranges)?;
     let mut builder = Builder { tensors: vec![tensor(0, graph.input, quantisations[0])?], ..Builder::default() };
     for (node, &quantisation) in graph.nodes.iter().zip(&quantisations[1..]) {
-        builder.add(node, quantisation).with_context(|| format!("layer {} cannot be quantised", node.name))?;
+        let layer = |source| Error::Layer { name: node.name.clone(), source: Box::new(source) };
+        builder.add(node, quantisation).map_err(layer)?;
     }
     builder.finish(temperature)
 }
@@ -182,8 +181,7 @@ impl Builder {
             FloatOp::Mul { clamp } => {
                 let (b, activation) = (operand(1), activation(*clamp, quantisation));
                 let real = f64::from(input.scale) * f64::from(b.scale) / f64::from(output.scale);
-                let multiplier =
-                    multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
+                let multiplier = multiplier(real).ok_or(Error::Multiplier(real))?;
                 Op::Mul(Mul { a: input, b, output, multiplier, activation })
             }
             FloatOp::Map { functions } => {
@@ -192,8 +190,8 @@ impl Builder {
             }
             FloatOp::Reshape => Op::Reshape(Reshape { input, output }),
             FloatOp::Pad { top, left, front } => {
-                let side = |side: usize| u16::try_from(side).context("its border is too wide for the format");
-                let front = u32::try_from(*front).context("its border is too wide for the format")?;
+                let side = |side: usize| u16::try_from(side).map_err(|_| Error::TooLarge(node.output));
+                let front = u32::try_from(*front).map_err(|_| Error::TooLarge(node.output))?;
                 let (top, left, value) = (side(*top)?, side(*left)?, output.zero_point);
                 Op::Pad(Pad { input, output, top, left, front, value })
             }
@@ -218,9 +216,8 @@ impl Builder {
             zero_point: Quantisation::PROBABILITY.zero_point,
             ..logits
         };
-        let (multiplier, diff_min) = softmax_parameters(logits.scale, temperature).with_context(|| {
-            format!("the logits' scale {} is too small for the softmax: is the network trained?", logits.scale)
-        })?;
+        let parameters = softmax_parameters(logits.scale, temperature);
+        let (multiplier, diff_min) = parameters.ok_or(Error::Logits(logits.scale))?;
         self.push(Op::Softmax(Softmax { input: logits, output, multiplier, diff_min }), "softmax".into());
         let Self { ops, names, constants, notes, .. } = self;
         Ok(QuantModel { ops, names, constants, input, logits, temperature, notes })
@@ -254,9 +251,9 @@ impl Builder {
         for (c, &bias) in bias.iter().enumerate() {
             let row: Vec<f32> = (0..taps).map(|tap| weights[index(c, tap)]).collect();
             let channel = quantise_channel(&row, bias, quantisation(&input), quantisation(&output))
-                .with_context(|| format!("output channel {c}"))?;
+                .map_err(|source| Error::Channel { index: c, source: Box::new(source) })?;
             channel.weights.iter().enumerate().for_each(|(tap, &weight)| bytes[index(c, tap)] = weight as u8);
-            parameters.extend(kind.parameters(channel.bias, channel.factor).context("its multiplier is out of range")?);
+            parameters.extend(kind.parameters(channel.bias, channel.factor).ok_or(Error::Multiplier(channel.factor))?);
             doublings = doublings.max(channel.doublings);
         }
         if doublings > 0 {
@@ -269,12 +266,11 @@ impl Builder {
 }
 
 fn tensor(index: usize, shape: Shape, quantisation: Quantisation) -> Result<Tensor> {
-    let too_large = || format!("a tensor of {shape} is too large for the format");
     Ok(Tensor {
         offset: index as u32,
-        height: u16::try_from(shape.height).ok().with_context(too_large)?,
-        width: u16::try_from(shape.width).ok().with_context(too_large)?,
-        channels: u32::try_from(shape.channels).ok().with_context(too_large)?,
+        height: u16::try_from(shape.height).map_err(|_| Error::TooLarge(shape))?,
+        width: u16::try_from(shape.width).map_err(|_| Error::TooLarge(shape))?,
+        channels: u32::try_from(shape.channels).map_err(|_| Error::TooLarge(shape))?,
         scale: quantisation.scale,
         zero_point: quantisation.zero_point,
     })
@@ -293,6 +289,9 @@ fn activation(clamp: Clamp, output: Quantisation) -> Activation {
 }
 
 /// Multipliers of both summands and of the sum, as TFLite's: the summands share twice the larger input scale.
+///
+/// # Errors
+/// When a multiplier is out of range, or the sum's scale far below the summands'.
 pub fn add_multipliers(a: f32, b: f32, output: f32) -> Result<[Multiplier; 3]> {
     let twice_largest = 2.0 * f64::from(a.max(b));
     let real = [
@@ -300,9 +299,10 @@ pub fn add_multipliers(a: f32, b: f32, output: f32) -> Result<[Multiplier; 3]> {
         f64::from(b) / twice_largest,
         twice_largest / (f64::from(1_u32 << ADD_SHIFT) * f64::from(output)),
     ];
-    ensure!(real[2] < 1.0, "the sum's range is out of all proportion to the summands'");
+    let in_proportion = real[2] < 1.0;
+    ensure!(in_proportion, Error::Sum);
     let multipliers = real.map(multiplier);
-    let [Some(a), Some(b), Some(sum)] = multipliers else { anyhow::bail!("a multiplier of {real:?} is out of range") };
+    let [Some(a), Some(b), Some(sum)] = multipliers else { return Err(Error::SumMultipliers(real)) };
     Ok([a, b, sum])
 }
 

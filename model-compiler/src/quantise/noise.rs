@@ -1,13 +1,13 @@
 //! What quantisation changes in each layer: signal-to-noise ratios, and shifts of the channels' means.
 
-use anyhow::{Result, ensure};
 use no_std_infer::format::Tensor;
 use no_std_infer::{Interpreter, Model, argmax};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::aligned::Aligned;
-use crate::graph::{Graph, Node, Shape, class};
+use crate::graph::{Graph, Node, Shape, class, softmax};
+use crate::quantise::error::{Error, Result};
 use crate::quantise::quantisation;
 
 /// How close one layer's int8 output is to the float graph's.
@@ -121,11 +121,8 @@ fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, layers: &[Option<usiz
             None => {}
         }
     }
-    ensure!(
-        known && lengths == expected && model.info().input.tensor.len() == graph.input.len(),
-        "the blob was not made from this float graph"
-    );
-    ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), "an input has not the network's length");
+    ensure!(known && lengths == expected && model.info().input.tensor.len() == graph.input.len(), Error::OtherGraph);
+    ensure!(inputs.iter().all(|i| i.as_ref().len() == graph.input.len()), Error::InputLength);
     Ok(())
 }
 
@@ -138,7 +135,8 @@ fn layer_energies(
 ) -> (Vec<[f64; 2]>, Vec<f32>) {
     let mut float = graph.run(input);
     let logits = float.last().cloned().unwrap_or_default();
-    float.push(softmax(float.last().map_or(&[], Vec::as_slice), model.info().temperature));
+    let shares = softmax(&logits, model.info().temperature);
+    float.push(shares.into_iter().map(|share| share as f32).collect());
     // What of each layer has not been made yet, and its energies so far.
     let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0, 0.0])).collect();
     let mut layers = layers.iter();
@@ -181,11 +179,4 @@ fn each_operator(model: &Model<'_>, input: &[i8], mut show: impl FnMut(&Tensor, 
             show(op.output(), bytes);
         }
     });
-}
-
-fn softmax(logits: &[f32], temperature: f32) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.iter().map(|logit| ((logit - largest) / temperature).exp()).collect();
-    let sum: f32 = powers.iter().sum();
-    powers.iter().map(|power| power / sum).collect()
 }

@@ -1,13 +1,13 @@
 //! Quantises a graph by several methods, equalises channels and corrects biases of the best, and keeps what is closest to
 //! the float graph.
 
-use anyhow::{Context, Result};
 use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::graph::{FloatOp, Graph};
 use crate::quantise::calibrate::{Calibrated, calibrate, calibrate_all};
 use crate::quantise::equalise::equalise;
+use crate::quantise::error::Error;
 use crate::quantise::noise::{LayerSqnr, layer_sqnr, mean_shifts};
 use crate::quantise::{Method, QuantModel, Range, quantise};
 
@@ -16,13 +16,13 @@ const ROUNDS: usize = 2;
 
 /// The model whose logits are closest to the float graph's, and how it was found.
 #[derive(Clone, Debug)]
-pub struct Best<E> {
+pub struct Best<B> {
     /// Every method tried, and what became of the best.
     pub choice: Choice,
     /// The model.
     pub model: QuantModel,
     /// What the caller made of it.
-    pub plain: E,
+    pub plain: B,
     /// SQNR of each of its layers.
     pub layers: Vec<LayerSqnr>,
 }
@@ -60,17 +60,17 @@ struct Candidates<'a, F> {
 }
 
 /// The best of a model and its corrections.
-struct Corrected<E> {
-    best: Candidate<E>,
+struct Corrected<B> {
+    best: Candidate<B>,
     /// After how many rounds it came.
     round: usize,
     /// SQNR after each round.
     correction: Vec<Option<f64>>,
 }
 
-struct Candidate<E> {
+struct Candidate<B> {
     model: QuantModel,
-    plain: E,
+    plain: B,
     layers: Vec<LayerSqnr>,
 }
 
@@ -80,14 +80,14 @@ struct Candidate<E> {
 /// it.
 ///
 /// # Errors
-/// When the graph cannot be calibrated or quantised, or no method is given.
-pub fn best<E: AsRef<[u8]>>(
+/// When the graph cannot be calibrated or quantised, or no method is given, and those of `emit`.
+pub fn best<B: AsRef<[u8]>, E: From<Error>>(
     graph: &Graph,
     inputs: &[Vec<i8>],
     methods: &[Method],
     temperature: f32,
-    emit: impl Fn(&QuantModel) -> Result<E>,
-) -> Result<Best<E>> {
+    emit: impl Fn(&QuantModel) -> Result<B, E>,
+) -> Result<Best<B>, E> {
     let candidates = Candidates { graph, inputs, temperature, emit: &emit };
     let mut tried = Vec::new();
     for (&method, ranges) in methods.iter().zip(calibrate_all(graph, inputs, methods)?) {
@@ -95,7 +95,7 @@ pub fn best<E: AsRef<[u8]>>(
     }
     let methods = tried.iter().map(|(method, (candidate, _))| (*method, candidate.decibels())).collect();
     let best = tried.into_iter().max_by(|(_, (a, _)), (_, (b, _))| a.exactness().total_cmp(&b.exactness()));
-    let (method, plain) = best.context("no quantisation method was tried")?;
+    let (method, plain) = best.ok_or(Error::NoMethod)?;
 
     let plain = candidates.correct(plain)?;
     let equal = equalise(graph, inputs);
@@ -116,14 +116,14 @@ pub fn best<E: AsRef<[u8]>>(
 /// chosen or corrected by it.
 ///
 /// # Errors
-/// When the graph cannot be quantised.
-pub fn learnt<E: AsRef<[u8]>>(
+/// When the graph cannot be quantised, and those of `emit`.
+pub fn learnt<B: AsRef<[u8]>, E: From<Error>>(
     graph: &Graph,
     inputs: &[Vec<i8>],
     Calibrated { method, ranges }: &Calibrated,
     temperature: f32,
-    emit: impl Fn(&QuantModel) -> Result<E>,
-) -> Result<Best<E>> {
+    emit: impl Fn(&QuantModel) -> Result<B, E>,
+) -> Result<Best<B>, E> {
     let candidate = Candidates { graph, inputs, temperature, emit }.quantise(graph, ranges)?;
     let methods = vec![(*method, candidate.decibels())];
     let choice = Choice {
@@ -139,27 +139,27 @@ pub fn learnt<E: AsRef<[u8]>>(
     Ok(Best { choice, model, plain, layers })
 }
 
-impl<E: AsRef<[u8]>, F: Fn(&QuantModel) -> Result<E>> Candidates<'_, F> {
+impl<B: AsRef<[u8]>, E: From<Error>, F: Fn(&QuantModel) -> Result<B, E>> Candidates<'_, F> {
     /// The graph, quantised with ranges that `method` chooses, and these.
-    fn calibrated(&self, method: Method) -> Result<(Candidate<E>, Vec<Range>)> {
+    fn calibrated(&self, method: Method) -> Result<(Candidate<B>, Vec<Range>), E> {
         let ranges = calibrate(self.graph, self.inputs, method)?;
         Ok((self.quantise(self.graph, &ranges)?, ranges))
     }
 
     /// `graph` may have other biases than the one that it is compared with.
-    fn quantise(&self, graph: &Graph, ranges: &[Range]) -> Result<Candidate<E>> {
+    fn quantise(&self, graph: &Graph, ranges: &[Range]) -> Result<Candidate<B>, E> {
         let model = quantise(graph, ranges, self.temperature)?;
         let plain = (self.emit)(&model)?;
-        let layers = layer_sqnr(self.graph, &Model::parse(plain.as_ref())?, self.inputs)?;
+        let layers = layer_sqnr(self.graph, &parse(&plain)?, self.inputs)?;
         Ok(Candidate { model, plain, layers })
     }
 
     /// Corrects the biases of a model with these ranges, round by round.
-    fn correct(&self, (first, ranges): (Candidate<E>, Vec<Range>)) -> Result<Corrected<E>> {
+    fn correct(&self, (first, ranges): (Candidate<B>, Vec<Range>)) -> Result<Corrected<B>, E> {
         let mut graph = self.graph.clone();
         let mut models = vec![first];
         for round in 0..ROUNDS {
-            let shifts = mean_shifts(self.graph, &Model::parse(models[round].plain.as_ref())?, self.inputs)?;
+            let shifts = mean_shifts(self.graph, &parse(&models[round].plain)?, self.inputs)?;
             shift_biases(&mut graph, &shifts);
             models.push(self.quantise(&graph, &ranges)?);
         }
@@ -169,6 +169,10 @@ impl<E: AsRef<[u8]>, F: Fn(&QuantModel) -> Result<E>> Candidates<'_, F> {
             ranked.max_by(|(_, a), (_, b)| a.exactness().total_cmp(&b.exactness())).expect("there is one");
         Ok(Corrected { best, round, correction })
     }
+}
+
+fn parse<B: AsRef<[u8]>>(blob: &B) -> Result<Model<'_>, Error> {
+    Ok(Model::parse(blob.as_ref())?)
 }
 
 /// Adds to each bias what its node's channel lacks.
@@ -182,7 +186,7 @@ fn shift_biases(graph: &mut Graph, shifts: &[Vec<f64>]) {
     }
 }
 
-impl<E> Candidate<E> {
+impl<B> Candidate<B> {
     /// SQNR of the logits: of the last layer but the softmax.
     fn decibels(&self) -> Option<f64> {
         self.layers.iter().rev().nth(1).and_then(|layer| layer.db)
@@ -199,8 +203,8 @@ mod tests {
     use crate::blob::emit::{Emitted, emit};
     use crate::quantise::tests::{description, inputs, residual_network};
 
-    fn write(model: &QuantModel) -> Result<Emitted> {
-        emit(model, &description(&[]))
+    fn write(model: &QuantModel) -> Result<Emitted, Box<dyn std::error::Error>> {
+        Ok(emit(model, &description(&[]))?)
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The quantisation of each tensor: by its range, or that of the tensors that it must share it with.
 
-use anyhow::{Context, Result, ensure};
-
+use super::error::{Error, Result};
 use super::{Quantisation, Range};
 use crate::graph::{FloatOp, Function, Graph};
 
@@ -17,9 +16,9 @@ pub(super) fn quantisations(graph: &Graph, ranges: &[Range]) -> Result<Vec<Quant
                 [0] => Ok(Quantisation { zero_point: graph.zero, ..Quantisation::INPUT }),
                 [maker] if ends_in_sigmoid(graph, maker) => Ok(Quantisation::PROBABILITY),
                 _ => {
-                    ensure!(!makers.contains(&0), "the picture itself is concatenated: put a layer before it");
+                    ensure!(!makers.contains(&0), Error::ConcatenatedInput);
                     let range = makers.iter().map(|&maker| ranges[maker]).reduce(Range::union);
-                    range.map(Quantisation::of_range).context("a tensor is made from nothing")
+                    range.map(Quantisation::of_range).ok_or(Error::NoMaker)
                 }
             }
         })
@@ -104,6 +103,6 @@ mod tests {
         let ranges = [&ranges[..], &[Range::new(0.0, 0.0)]].concat();
         assert_eq!(quantisations(&graph, &ranges).unwrap()[5], shared);
         graph.nodes[6].inputs = vec![6, 4];
-        assert!(quantisations(&graph, &ranges).unwrap_err().to_string().contains("picture"));
+        assert!(matches!(quantisations(&graph, &ranges), Err(Error::ConcatenatedInput)));
     }
 }

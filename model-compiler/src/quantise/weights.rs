@@ -1,7 +1,6 @@
 //! Weights, biases and multipliers of one output channel.
 
-use anyhow::{Result, bail};
-
+use super::error::{Error, Result};
 use super::scale::{Quantisation, multiplier};
 
 /// No accumulator of a layer made here reaches this magnitude, whatever the input. A quarter of what i32 holds:
@@ -37,16 +36,12 @@ pub fn quantise_channel(weights: &[f32], bias: f32, input: Quantisation, output:
         let step = input_scale * f64::from(scale);
         if let Some(bias) = fold_bias(&quantised, f64::from(bias) / step, input.zero_point) {
             let factor = step / output_scale;
-            if multiplier(factor).is_none() {
-                bail!(
-                    "its multiplier {factor:e} is out of range: the layer before and this one differ too much in scale"
-                );
-            }
+            ensure!(multiplier(factor).is_some(), Error::Scale(factor));
             return Ok(Channel { weights: quantised, bias, factor, doublings });
         }
         scale *= 2.0;
     }
-    bail!("its bias {bias} does not fit 32 bits at any scale of its weights")
+    Err(Error::Bias(bias))
 }
 
 /// The bias for plain products `w · x`, or `None` when some input could make the accumulator too large.

@@ -86,7 +86,7 @@ struct Quantisation {
 
 impl Report {
     pub(super) fn new(args: &ImportArgs, compiled: Compiled) -> Result<Self> {
-        let Compiled { blob, plan, input, changes, quantisation } = compiled;
+        let Compiled { blob, plan, input, changes, quantisation, .. } = compiled;
         let model = Model::parse(&blob)?;
         Ok(Self {
             model: args.model.display().to_string(),

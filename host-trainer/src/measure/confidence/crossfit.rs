@@ -4,13 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
+use model_compiler::graph::softmax;
 use model_compiler::quantise::calibrate::temperature;
 use no_std_infer::argmax;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Answer, Bin, Forecast, Measures, Point, engine_bytes, perfect_ece, reliability, risk_coverage, softmax, threshold,
-};
+use super::{Answer, Bin, Forecast, Measures, Point, engine_bytes, perfect_ece, reliability, risk_coverage, threshold};
 use crate::measure::bootstrap::{self, Estimate};
 use crate::measure::comparison::text_table;
 use crate::measure::predictions::{Prediction, Predictions};

@@ -1,20 +1,10 @@
-//! Probabilities as float networks have them, and as the engine gives them: bytes, from its own softmax.
+//! Probabilities as the engine gives them: bytes, from its own softmax.
 
 use anyhow::{Context, Result};
 use no_std_infer::format::{Op, Softmax, Tensor};
 use no_std_infer::kernels::Linked;
 
 use model_compiler::quantise::{Quantisation, softmax_parameters};
-
-/// softmax(logits / `temperature`).
-#[must_use]
-pub fn softmax(logits: &[f32], temperature: f32) -> Vec<f64> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let power = |logit: &f32| (f64::from(logit - largest) / f64::from(temperature)).exp().max(f64::MIN_POSITIVE);
-    let powers: Vec<f64> = logits.iter().map(power).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
-}
 
 /// What a model with these int8 logits, of steps of `scale`, gives as probabilities when a temperature is folded into its
 /// softmax: bytes for 256ths, by running the engine's softmax.
@@ -36,6 +26,7 @@ pub fn engine_bytes(logits: &[i8], scale: f32, temperature: f32) -> Result<Vec<u
 #[cfg(test)]
 mod tests {
     use model_compiler::aligned::Aligned;
+    use model_compiler::graph::softmax;
     use no_std_infer::Model;
 
     use super::*;
@@ -58,12 +49,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn softmax_by_hand() {
-        let shares = softmax(&[2.0 * 3.0_f32.ln(), 0.0], 2.0);
-        assert!((shares[0] - 0.75).abs() < 1e-6 && (shares[1] - 0.25).abs() < 1e-6);
-        assert!(softmax(&[3000.0, 0.0], 1.0)[1] > 0.0);
     }
 }

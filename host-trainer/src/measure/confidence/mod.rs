@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::bootstrap::middle;
 
 pub use crossfit::{Calibrated, Confidence, answers, float_forecasts, int8_forecasts};
-pub use engine::{engine_bytes, softmax};
+pub use engine::engine_bytes;
 pub use risk::{Answer, Point, risk_coverage, threshold};
 
 /// Share of the answers that is wanted right where nobody says otherwise.
@@ -154,11 +154,12 @@ fn draw(probabilities: &[f64], at: f64) -> usize {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use model_compiler::graph::class;
+
     use super::*;
 
     pub(crate) fn forecast(probabilities: &[f64]) -> Forecast {
-        let class = (0..probabilities.len()).max_by(|&a, &b| probabilities[a].total_cmp(&probabilities[b])).unwrap();
-        Forecast { class, probabilities: probabilities.to_vec() }
+        Forecast { class: class(probabilities), probabilities: probabilities.to_vec() }
     }
 
     fn close(a: f64, b: f64) {

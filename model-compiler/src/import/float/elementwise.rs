@@ -1,9 +1,8 @@
 //! Sums, products, functions of one element, and concatenation in float models.
 
-use anyhow::{Context, Result, bail, ensure};
-
 use super::{Normalisation, Translation, Value, clamp, shape};
 use crate::graph::{Clamp, FloatOp, Function, Node, WeightOrder};
+use crate::import::Result;
 use crate::import::model::{BuiltinOperator, Operator};
 
 impl Translation<'_> {
@@ -15,7 +14,12 @@ impl Translation<'_> {
             (false, true) => return self.add_with_constant(op, 0, 1),
             (true, false) if commutes => return self.add_with_constant(op, 1, 0),
             (false, false) if commutes => {}
-            _ => bail!("of two activations only sums and products are supported: ADD and MUL"),
+            _ => {
+                return Err(refused!(
+                    Unsupported,
+                    "of two activations only sums and products are supported: ADD and MUL"
+                ));
+            }
         }
         let clamp = clamp(op.options.activation)?;
         if op.code == BuiltinOperator::Mul {
@@ -54,9 +58,14 @@ impl Translation<'_> {
             BuiltinOperator::Div => values.iter().map(|value| 1.0 / value).collect(),
             _ => values,
         };
-        ensure!(numbers.iter().all(|number| number.is_finite()), "a constant of it is not a finite number");
+        ensure!(
+            numbers.iter().all(|number| number.is_finite()),
+            Unsupported,
+            "a constant of it is not a finite number"
+        );
         ensure!(
             shape(self.network, index)? == shape(self.network, output)?,
+            Unsupported,
             "a constant that makes its input larger is not supported"
         );
         let sums = matches!(op.code, BuiltinOperator::Add | BuiltinOperator::Sub);
@@ -67,7 +76,12 @@ impl Translation<'_> {
         }
         let channels = shape(self.network, index)?.channels;
         let vector = numbers.len() == channels && constant.shape.last() == Some(&channels);
-        ensure!(vector, "its constant has the shape {:?}: one number or one a channel is supported", constant.shape);
+        ensure!(
+            vector,
+            Unsupported,
+            "its constant has the shape {:?}: one number or one a channel is supported",
+            constant.shape
+        );
         if self.join_scaling(index, sums, &numbers, clamp) {
             return self.pass_on_input(op, at);
         }
@@ -85,7 +99,7 @@ impl Translation<'_> {
         let (sums, number) = match function {
             Function::Plus(number) => (true, number),
             Function::Times(number) => (false, number),
-            _ => bail!("it is neither a sum nor a product"),
+            _ => return Err(refused!(Unsupported, "it is neither a sum nor a product")),
         };
         if let Some(Normalisation { mean, std }) = self.inputs[index].filter(|_| fused == Clamp::None) {
             let number = f64::from(number);
@@ -190,13 +204,14 @@ impl Translation<'_> {
     pub(super) fn add_concatenation(&mut self, op: &Operator) -> Result<()> {
         ensure!(
             clamp(op.options.activation)? == Clamp::None,
+            Unsupported,
             "a function is fused into it: make it an operator of its own"
         );
         let index = self.output(op)?;
         let rank = self.network.tensors[index].shape.len() as i64;
         let axis = i64::from(op.options.axis) + if op.options.axis < 0 { rank } else { 0 };
         let side = usize::try_from(axis + 3 - rank).ok().filter(|&side| side < 3);
-        let side = side.with_context(|| format!("its axis {axis} is the batch or does not exist"))?;
+        let side = side.ok_or_else(|| refused!(Unsupported, "its axis {axis} is the batch or does not exist"))?;
         let name = self.network.tensors[index].name;
         let mut whole = self.activation(op, 0)?;
         for at in 1..op.inputs.len() {
@@ -212,7 +227,7 @@ impl Translation<'_> {
             let node = Node { name, op: FloatOp::Concat, inputs: vec![whole, part], output };
             whole = self.add_node(node).tensor;
         }
-        ensure!(self.graph.shape(whole) == shape(self.network, index)?, "its inputs do not make its output");
+        ensure!(self.graph.shape(whole) == shape(self.network, index)?, Damaged, "its inputs do not make its output");
         self.values[index] = Some(Value { tensor: whole, functions: Vec::new() });
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! Layers with weights, poolings, means and paddings of float models.
 
-use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::Window;
 
 use super::{Normalisation, Translation, clamp, shape};
 use crate::graph::{FloatOp, WeightOrder};
+use crate::import::Result;
 use crate::import::lower::window_axis;
 use crate::import::model::{ActivationFunctionType, BuiltinOperator, Operator};
 use crate::import::padding::Borders;
@@ -20,6 +20,7 @@ impl Translation<'_> {
         let mut bias = bias.map_or(Ok(vec![0.0; outputs]), |bias| self.network.tensors[bias].reals())?;
         ensure!(
             bias.len() == outputs && !weights.is_empty() && weights.len().is_multiple_of(outputs),
+            Damaged,
             "its weights and its bias do not fit"
         );
         if let Some(normalisation) = self.inputs[self.input(op, 0)?] {
@@ -38,11 +39,13 @@ impl Translation<'_> {
         let Normalisation { mean, std } = normalisation;
         ensure!(
             (0.0..=255.0).contains(&mean) && std.is_finite() && std > 0.0,
+            Settings,
             "its input is (pixel - {mean}) / {std}, and no pixel gives 0: correct --mean and --std, which \
              are 0 and 1 for a network that rescales pixels itself"
         );
         ensure!(
             self.folded.is_none_or(|folded| folded == normalisation),
+            Unsupported,
             "two layers want the picture normalised in different ways"
         );
         self.folded = Some(normalisation);
@@ -62,7 +65,7 @@ impl Translation<'_> {
     pub(super) fn add_convolution(&mut self, op: &Operator) -> Result<()> {
         let index = self.input(op, 1)?;
         let &[first, kernel_h, kernel_w, last] = self.network.tensors[index].shape.as_slice() else {
-            bail!("its weights do not have four sides");
+            return Err(refused!(Unsupported, "its weights do not have four sides"));
         };
         let value = self.shaped(op, 0)?;
         let (input, output) = (self.graph.shape(value), shape(self.network, self.output(op)?)?);
@@ -74,17 +77,26 @@ impl Translation<'_> {
         let window = Window { kernel_h, kernel_w, stride_h, stride_w, dilation_h, dilation_w, pad_top, pad_left };
         let clamp = clamp(op.options.activation)?;
         let made = if op.code == BuiltinOperator::Conv2d {
-            ensure!(last == input.channels && first == output.channels, "grouped convolutions are not supported");
+            ensure!(
+                last == input.channels && first == output.channels,
+                Unsupported,
+                "grouped convolutions are not supported"
+            );
             let (weights, bias) = self.constants(op, WeightOrder::OutputFirst, first)?;
             FloatOp::Conv2d { window, weights, bias, clamp }
         } else {
-            ensure!(first == 1 && last == output.channels, "its weights do not fit");
+            ensure!(first == 1 && last == output.channels, Damaged, "its weights do not fit");
             let (weights, bias) = self.constants(op, WeightOrder::ChannelLast, last)?;
             if last == input.channels {
                 FloatOp::DepthwiseConv2d { window, weights, bias, clamp }
             } else {
-                ensure!(last.is_multiple_of(input.channels), "its weights do not fit {} channels", input.channels);
-                ensure!(weights.len() * input.channels <= SPREAD_MAX, "its weights are too many");
+                ensure!(
+                    last.is_multiple_of(input.channels),
+                    Damaged,
+                    "its weights do not fit {} channels",
+                    input.channels
+                );
+                ensure!(weights.len() * input.channels <= SPREAD_MAX, OutOfRange, "its weights are too many");
                 FloatOp::Conv2d { window, weights: spread_depthwise(&weights, last, input.channels), bias, clamp }
             }
         };
@@ -95,9 +107,13 @@ impl Translation<'_> {
         let value = self.source(op, 0)?;
         let output = shape(self.network, self.output(op)?)?;
         let depth = self.graph.shape(value).len();
-        ensure!(output.len() == output.channels, "several vectors through one dense layer are not supported");
+        ensure!(
+            output.len() == output.channels,
+            Unsupported,
+            "several vectors through one dense layer are not supported"
+        );
         let (weights, bias) = self.constants(op, WeightOrder::OutputFirst, output.channels)?;
-        ensure!(weights.len() == depth * output.channels, "its weights do not fit {depth} inputs");
+        ensure!(weights.len() == depth * output.channels, Damaged, "its weights do not fit {depth} inputs");
         let clamp = clamp(op.options.activation)?;
         self.push(op, FloatOp::Dense { weights, bias, clamp }, vec![value])
     }
@@ -105,6 +121,7 @@ impl Translation<'_> {
     pub(super) fn add_pool(&mut self, op: &Operator) -> Result<()> {
         ensure!(
             op.options.activation == ActivationFunctionType::None,
+            Unsupported,
             "a function is fused into it: make it an operator of its own"
         );
         let value = self.activation(op, 0)?;
@@ -128,9 +145,11 @@ impl Translation<'_> {
         let mut axes = self.network.tensors[self.input(op, 1)?].integers()?;
         axes.iter_mut().for_each(|axis| *axis += if *axis < 0 { rank } else { 0 });
         axes.sort_unstable();
-        ensure!(rank == 4 && axes == [1, 2], "only a mean or maximum over height and width is supported");
+        ensure!(rank == 4 && axes == [1, 2], Unsupported, "only a mean or maximum over height and width is supported");
         let input = self.graph.shape(value);
-        let side = |side: usize| u16::try_from(side).context("its input has more than 65,535 rows or columns");
+        let side = |side: usize| {
+            u16::try_from(side).map_err(|_| refused!(OutOfRange, "its input has more than 65,535 rows or columns"))
+        };
         let window = Window { kernel_h: side(input.height)?, kernel_w: side(input.width)?, ..Window::square(1, 1) };
         let largest = op.code == BuiltinOperator::ReduceMax;
         let made = if largest { FloatOp::MaxPool2d { window } } else { FloatOp::AveragePool2d { window } };
@@ -141,7 +160,7 @@ impl Translation<'_> {
         let [top, left, front] = Borders::of(self.network, op)?.before;
         if op.code == BuiltinOperator::Padv2 {
             let value = self.network.tensors[self.input(op, 2)?].reals()?;
-            ensure!(value == [0.0], "it pads with {value:?}: only zeros are supported");
+            ensure!(value == [0.0], Unsupported, "it pads with {value:?}: only zeros are supported");
         }
         let value = self.activation(op, 0)?;
         self.push(op, FloatOp::Pad { top, left, front }, vec![value])

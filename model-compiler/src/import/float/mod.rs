@@ -3,10 +3,10 @@
 mod elementwise;
 mod layers;
 
-use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::{Color, Window};
 
-use super::lower::{live, refusal};
+use super::Result;
+use super::lower::live;
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder};
 
@@ -27,8 +27,16 @@ pub struct Normalisation {
 pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Graph> {
     let shape = shape(network, network.input)?;
     let color = [Color::Grey, Color::Rgb].into_iter().any(|color| color.channels() == shape.channels);
-    ensure!(color, "the input {shape} is no picture: calibration needs a network that reads one channel or three");
-    ensure!(network.tensors[network.input].element == TensorType::Float32, "the input is not of type FLOAT32");
+    ensure!(
+        color,
+        Unsupported,
+        "the input {shape} is no picture: calibration needs a network that reads one channel or three"
+    );
+    ensure!(
+        network.tensors[network.input].element == TensorType::Float32,
+        Unsupported,
+        "the input is not of type FLOAT32"
+    );
     let operators = live(network);
     let mut translation = Translation {
         network,
@@ -41,7 +49,7 @@ pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Grap
     translation.values[network.input] = Some(Value { tensor: 0, functions: Vec::new() });
     translation.inputs[network.input] = Some(normalisation);
     for operator in &operators {
-        translation.add(operator).with_context(|| refusal(network, operator))?;
+        translation.add(operator).map_err(|error| error.of_operator(network, operator))?;
     }
     translation.finish()
 }
@@ -91,31 +99,37 @@ impl Translation<'_> {
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.pass_on(op),
             Code::Softmax => {
                 let output = op.outputs.first() == Some(&self.network.output);
-                ensure!(output && op.options.beta == 1.0, "a softmax is supported at the end, with beta 1");
+                ensure!(
+                    output && op.options.beta == 1.0,
+                    Unsupported,
+                    "a softmax is supported at the end, with beta 1"
+                );
                 self.pass_on(op)
             }
-            _ => bail!(
+            _ => Err(refused!(
+                UnsupportedOperator,
                 "this operator is not supported in float models: quantise the model with TensorFlow's converter to a \
                  full-integer int8 model, or replace the operator (convolutions, dense layers, poolings, ADD, \
                  MUL, MEAN, REDUCE_MAX, PAD, CONCATENATION, LOGISTIC, TANH, HARD_SWISH, RELU, RELU6, RESHAPE and a final SOFTMAX \
                  are supported)"
-            ),
+            )),
         }
     }
 
     fn input(&self, op: &Operator, at: usize) -> Result<usize> {
-        op.inputs.get(at).copied().flatten().with_context(|| format!("it has no input {at}: the file is damaged"))
+        let tensor = op.inputs.get(at).copied().flatten();
+        tensor.ok_or_else(|| refused!(Damaged, "it has no input {at}: the file is damaged"))
     }
 
     fn output(&self, op: &Operator) -> Result<usize> {
-        op.outputs.first().copied().context("it has no output: the file is damaged")
+        op.outputs.first().copied().ok_or_else(|| refused!(Damaged, "it has no output: the file is damaged"))
     }
 
     /// What an input is in the graph, whatever its shape.
     fn value(&self, op: &Operator, at: usize) -> Result<&Value> {
         let index = self.input(op, at)?;
         let name = self.network.tensors[index].name;
-        self.values[index].as_ref().with_context(|| format!("{name} is a constant or is not made yet"))
+        self.values[index].as_ref().ok_or_else(|| refused!(Unsupported, "{name} is a constant or is not made yet"))
     }
 
     /// The graph's tensor for an input of a layer with weights, which may be the picture itself; of any shape.
@@ -126,7 +140,7 @@ impl Translation<'_> {
 
     /// The graph's tensor for one of the network's, whose functions get a node.
     fn compute(&mut self, index: usize) -> Result<usize> {
-        let value = self.values[index].clone().context("a tensor is not made yet")?;
+        let value = self.values[index].clone().ok_or_else(|| refused!(Damaged, "a tensor is not made yet"))?;
         if value.functions.is_empty() {
             return Ok(value.tensor);
         }
@@ -150,9 +164,14 @@ impl Translation<'_> {
             return Ok(tensor);
         }
         let name = self.network.tensors[index].name.to_owned();
-        ensure!(output.len() == found.len(), "{name} was {found} and is taken as {output}: the file is damaged");
+        ensure!(
+            output.len() == found.len(),
+            Damaged,
+            "{name} was {found} and is taken as {output}: the file is damaged"
+        );
         ensure!(
             tensor > 0,
+            Unsupported,
             "it reads the picture in another shape, which a convolution or a dense layer must read first"
         );
         Ok(self.add_node(Node { name, op: FloatOp::Reshape, inputs: vec![tensor], output }).tensor)
@@ -201,7 +220,12 @@ impl Translation<'_> {
     fn push(&mut self, op: &Operator, made: FloatOp, inputs: Vec<usize>) -> Result<()> {
         let index = self.output(op)?;
         let tensor = &self.network.tensors[index];
-        ensure!(tensor.element == TensorType::Float32, "it makes {}, not FLOAT32", type_name(tensor.element));
+        ensure!(
+            tensor.element == TensorType::Float32,
+            Unsupported,
+            "it makes {}, not FLOAT32",
+            type_name(tensor.element)
+        );
         let output = shape(self.network, index)?;
         let value = self.add_node(Node { name: tensor.name.to_owned(), op: made, inputs, output });
         self.values[index] = Some(value);
@@ -225,11 +249,12 @@ impl Translation<'_> {
         let functions = self.values[output].as_ref().map(|value| value.functions.as_slice()).unwrap_or_default();
         ensure!(
             functions.last() != Some(&Function::Sigmoid),
+            Unsupported,
             "the model ends with a sigmoid: end it with a softmax over two or more classes, or quantise it with \
              TensorFlow's converter to a full-integer int8 model"
         );
         let made = self.compute(output)?;
-        ensure!(made == self.graph.nodes.len(), "the model's output is not what its last operator makes");
+        ensure!(made == self.graph.nodes.len(), Damaged, "the model's output is not what its last operator makes");
         self.graph.validate()?;
         Ok(self.graph)
     }
@@ -240,6 +265,6 @@ fn clamp(function: ActivationFunctionType) -> Result<Clamp> {
         ActivationFunctionType::None => Clamp::None,
         ActivationFunctionType::Relu => Clamp::Relu,
         ActivationFunctionType::Relu6 => Clamp::Relu6,
-        other => bail!("its fused function {other:?} is not supported: use ReLU or ReLU6"),
+        other => return Err(refused!(Unsupported, "its fused function {other:?} is not supported: use ReLU or ReLU6")),
     })
 }

@@ -1,10 +1,10 @@
 //! The network's ends: float and uint8 inputs and outputs are left to the program that calls the network.
 
-use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::{Activation, Tensor};
 
 use super::Lowering;
 use super::elementwise::requantisation;
+use crate::import::Result;
 use crate::import::model::{BuiltinOperator, Operator, TensorType, type_name};
 
 impl Lowering<'_> {
@@ -14,13 +14,21 @@ impl Lowering<'_> {
         let tensor = &self.network.tensors[index];
         ensure!(
             !tensor.dynamic,
+            Unsupported,
             "the shape of the input {} is not known before the model runs: export it with a fixed input shape, a batch of 1 included",
             tensor.name
         );
         let source = match tensor.element {
             TensorType::Int8 | TensorType::Uint8 => index,
             TensorType::Float32 => self.quantised_input(index)?,
-            other => bail!("the input {} is of type {}, not INT8", tensor.name, type_name(other)),
+            other => {
+                return Err(refused!(
+                    Unsupported,
+                    "the input {} is of type {}, not INT8",
+                    tensor.name,
+                    type_name(other)
+                ));
+            }
         };
         let input = self.declare(source)?;
         self.builder.tensors.push(input);
@@ -34,7 +42,10 @@ impl Lowering<'_> {
         let reader = readers.next().filter(|op| op.code == BuiltinOperator::Quantize);
         let name = self.network.tensors[index].name;
         let Some(reader) = reader.filter(|_| readers.next().is_none()) else {
-            bail!("the float input {name} is not quantised by one QUANTIZE operator, so this is no int8 model");
+            return Err(refused!(
+                Unsupported,
+                "the float input {name} is not quantised by one QUANTIZE operator, so this is no int8 model"
+            ));
         };
         self.output(reader)
     }
@@ -43,7 +54,7 @@ impl Lowering<'_> {
         let (input, index) = (self.input(op, 0)?, self.output(op)?);
         let name = self.network.tensors[index].name;
         if self.network.tensors[input].element == TensorType::Float32 {
-            ensure!(input == self.network.input, "it quantises a float that the network computed");
+            ensure!(input == self.network.input, Unsupported, "it quantises a float that the network computed");
             self.check_int8(index)?;
             self.values[index] = self.values[input];
             let tensor = self.quantisation(index)?;
@@ -68,7 +79,7 @@ impl Lowering<'_> {
         }
         let real = f64::from(from.scale) / f64::from(to.scale);
         let table = requantisation(from, to, real, Activation::NONE)?;
-        let value = self.values[input].context("its input is read before it is made")?;
+        let value = self.values[input].ok_or_else(|| refused!(Damaged, "its input is read before it is made"))?;
         self.add_table_of(op, value, &table)
     }
 
@@ -77,6 +88,7 @@ impl Lowering<'_> {
         let name = self.network.tensors[index].name;
         ensure!(
             index == self.network.output,
+            Unsupported,
             "the network goes on in floats after it: quantise the whole model to int8"
         );
         let value: Tensor = self.activation(op, 0)?;

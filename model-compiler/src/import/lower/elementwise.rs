@@ -1,12 +1,12 @@
 //! Sums, products, and functions of one element, which become tables.
 
-use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
 use no_std_infer::kernels::Linked;
 
 use super::hard_swish::hard_swish;
 use super::{Lowering, Table};
+use crate::import::Result;
 use crate::import::model::{BuiltinOperator, Operator};
 use crate::quantise::{Quantisation, add_multipliers, multiplier};
 
@@ -48,9 +48,9 @@ impl Lowering<'_> {
 
     /// A sum or product whose other input is one constant: a table, made by running the operator on all inputs.
     fn add_with_scalar(&mut self, op: &Operator, at: usize, (scalar, value): (usize, i8)) -> Result<()> {
-        let vector = |offset, channels, index| {
+        let vector = |offset, channels, index| -> Result<Tensor> {
             let Quantisation { scale, zero_point } = self.quantisation(index)?;
-            anyhow::Ok(Tensor { offset, height: 1, width: 1, channels, scale, zero_point })
+            Ok(Tensor { offset, height: 1, width: 1, channels, scale, zero_point })
         };
         let index = self.output(op)?;
         self.check_int8(scalar)?;
@@ -60,7 +60,7 @@ impl Lowering<'_> {
         let mut arena: Vec<i8> = (i8::MIN..=i8::MAX).chain([0; 256]).chain([value]).collect();
         Linked::ALL.run(&self.sum_or_product(op, a, b, output)?, &mut arena, &[]);
         let made = arena.get(output.range()).and_then(|values| values.first_chunk());
-        let table = *made.context("the table has 256 entries")?;
+        let table = *made.ok_or_else(|| refused!(Unsupported, "the table has 256 entries"))?;
         self.add_table(op, at, &table)
     }
 
@@ -71,7 +71,7 @@ impl Lowering<'_> {
         let table = match op.code {
             BuiltinOperator::Logistic => {
                 let scale = to.scale;
-                ensure!(scale == 1.0 / 256.0, "its output has scale {scale}, but LiteRT asks for 1/256");
+                ensure!(scale == 1.0 / 256.0, Unsupported, "its output has scale {scale}, but LiteRT asks for 1/256");
                 float_table(from, to, |x| 1.0 / (1.0 + (-x).exp()))
             }
             BuiltinOperator::Tanh => float_table(from, to, f32::tanh),
@@ -97,7 +97,11 @@ impl Lowering<'_> {
         };
         let output = self.declare(index)?;
         let shape = |tensor: &Tensor| (tensor.height, tensor.width, tensor.channels);
-        ensure!(shape(&input) == shape(&output), "its output has another shape than its input: the file is damaged");
+        ensure!(
+            shape(&input) == shape(&output),
+            Damaged,
+            "its output has another shape than its input: the file is damaged"
+        );
         let activation = Activation { min: table[0], max: table[255] };
         let clamps = (i8::MIN..=i8::MAX).zip(table).all(|(x, y)| y == x.max(activation.min).min(activation.max));
         let made = if clamps && (input.scale, input.zero_point) == (output.scale, output.zero_point) {
@@ -146,10 +150,11 @@ fn relu(lowering: &Lowering<'_>, op: &Operator, output: Quantisation) -> Result<
 /// The multiplier for integers of a magnitude up to `magnitude`. LiteRT shifts them left first, and is not defined where
 /// that leaves 32 bits.
 pub(super) fn multiplier_of_up_to(magnitude: u64, real: f64) -> Result<Multiplier> {
-    let multiplier = multiplier(real).with_context(|| format!("its multiplier {real:e} is out of range"))?;
+    let multiplier = multiplier(real).ok_or_else(|| refused!(OutOfRange, "its multiplier {real:e} is out of range"))?;
     let shift = multiplier.shift.max(0).unsigned_abs();
     ensure!(
         magnitude.checked_shl(shift.into()).is_some_and(|shifted| shifted >> shift == magnitude && shifted <= 1 << 31),
+        OutOfRange,
         "its sums of up to {magnitude} times its multiplier {real:e} could overflow 32 bits: the scales of its inputs and \
          its output are out of all proportion"
     );

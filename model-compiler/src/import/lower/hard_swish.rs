@@ -1,9 +1,9 @@
 //! HARD_SWISH as LiteRT's reference kernel computes it: in 16 bits, so that it is a table of its own.
 
-use anyhow::{Context, Result, ensure};
 use no_std_infer::fixed::rounding_shift_right;
 
 use super::Table;
+use crate::import::Result;
 use crate::quantise::{Quantisation, multiplier};
 
 /// Binary digits that inputs are shifted left by.
@@ -19,7 +19,8 @@ struct Factor {
 impl Factor {
     fn new(real: f32) -> Result<Self> {
         let multiplier = multiplier(real.into()).filter(|multiplier| (-15..=15).contains(&multiplier.shift));
-        let multiplier = multiplier.context("the scales of its input and its output are out of all proportion")?;
+        let multiplier = multiplier
+            .ok_or_else(|| refused!(OutOfRange, "the scales of its input and its output are out of all proportion"))?;
         let rounded = (i64::from(multiplier.mantissa) + (1 << 15)) >> 16;
         Ok(Self { mantissa: saturate(rounded), exponent: multiplier.shift })
     }
@@ -32,7 +33,11 @@ impl Factor {
 pub(super) fn hard_swish(from: Quantisation, to: Quantisation) -> Result<Table> {
     let input_scale = 1.0 / 128.0 * from.scale;
     let output = Factor::new(input_scale / to.scale)?;
-    ensure!(output.exponent <= 0, "its output's scale is less than 1/128 of its input's, which LiteRT refuses too");
+    ensure!(
+        output.exponent <= 0,
+        OutOfRange,
+        "its output's scale is less than 1/128 of its input's, which LiteRT refuses too"
+    );
     let gate = Factor::new(input_scale / (3.0 / 32768.0))?;
     Ok(std::array::from_fn(|index| {
         let steps = index as i32 - 128 - i32::from(from.zero_point);

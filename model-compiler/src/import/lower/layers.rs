@@ -1,10 +1,10 @@
 //! Layers with weights, and poolings.
 
-use anyhow::{Context, Result, ensure};
 use no_std_infer::format::{Conv2d, Dense, Layout, Op, Pool2d, Tensor, Weights, Window};
 
 use super::Lowering;
 use super::elementwise::multiplier_of_up_to;
+use crate::import::Result;
 use crate::import::model::{self, BuiltinOperator, Operator, Options, TensorType, type_name};
 use crate::quantise::{Kind, Quantisation};
 
@@ -58,11 +58,17 @@ impl<'n> Lowering<'n> {
         let channels = input.channels as usize;
         let index = self.output(op)?;
         let output = self.declare(index)?;
-        ensure!(channels.is_multiple_of(depth), "{} has {depth} input channels, the input {channels}", constants.name);
+        ensure!(
+            channels.is_multiple_of(depth),
+            Damaged,
+            "{} has {depth} input channels, the input {channels}",
+            constants.name
+        );
         let groups = channels / depth;
-        ensure!(outputs.is_multiple_of(groups), "{groups} groups cannot make {outputs} channels");
+        ensure!(outputs.is_multiple_of(groups), Damaged, "{groups} groups cannot make {outputs} channels");
         ensure!(
             constants.values.len() * groups <= SPREAD_MAX,
+            OutOfRange,
             "its {groups} groups would take {} bytes of weights: use fewer groups, or a depthwise convolution",
             constants.values.len() * groups
         );
@@ -89,6 +95,7 @@ impl<'n> Lowering<'n> {
         let channels = input.channels as usize;
         ensure!(
             one == 1 && outputs.is_multiple_of(channels),
+            Damaged,
             "the shape {:?} of {} does not fit {channels} input channels",
             constants.shape,
             constants.name
@@ -109,6 +116,7 @@ impl<'n> Lowering<'n> {
     ) -> Result<()> {
         ensure!(
             output.channels as usize == rows.outputs,
+            Damaged,
             "{} has {} outputs, the layer {}",
             constants.name,
             rows.outputs,
@@ -124,7 +132,11 @@ impl<'n> Lowering<'n> {
     }
 
     pub(super) fn add_fully_connected(&mut self, op: &Operator) -> Result<()> {
-        ensure!(!op.options.shuffled, "its weights are shuffled for one processor: export the plain format");
+        ensure!(
+            !op.options.shuffled,
+            Unsupported,
+            "its weights are shuffled for one processor: export the plain format"
+        );
         let constants = self.constants(op, 2, 0)?;
         let &[outputs, depth] = constants.shape else { unreachable!("the rank is checked") };
         let input = self.activation(op, 0)?;
@@ -133,6 +145,7 @@ impl<'n> Lowering<'n> {
         let vectors = input.len() / depth;
         ensure!(
             input.len() == vectors * depth && output.len() == vectors * outputs && output.channels as usize == outputs,
+            Damaged,
             "its shapes do not fit: {} inputs, weights {:?}, {} outputs",
             input.len(),
             constants.shape,
@@ -151,6 +164,7 @@ impl<'n> Lowering<'n> {
         let (input, index, [from, to]) = self.one_input(op)?;
         ensure!(
             (from.scale - to.scale).abs() <= POOL_SCALE_TOLERANCE && from.zero_point == to.zero_point,
+            Unsupported,
             "its input and its output are quantised differently, and a pooling does not rescale"
         );
         let output = Tensor { scale: input.scale, zero_point: input.zero_point, ..self.declare(index)? };
@@ -182,27 +196,36 @@ impl<'n> Lowering<'n> {
         self.check_int8(output)?;
         let weights = &self.network.tensors[self.input(op, 1)?];
         let model::Tensor { name, shape, quantisation, data, .. } = weights;
-        let values = data.with_context(|| format!("its weights {name} are computed: only constants are supported"))?;
+        let values =
+            data.ok_or_else(|| refused!(Unsupported, "its weights {name} are computed: only constants are supported"))?;
         ensure!(
             weights.element == TensorType::Int8,
+            Unsupported,
             "its weights {name} are of type {}, not INT8: export the model with int8 weights",
             type_name(weights.element)
         );
-        ensure!(shape.len() == rank && !values.is_empty(), "the shape {shape:?} of its weights {name} is not valid");
+        ensure!(
+            shape.len() == rank && !values.is_empty(),
+            Damaged,
+            "the shape {shape:?} of its weights {name} is not valid"
+        );
         let outputs = shape.get(axis).copied().unwrap_or(0);
         let scales = quantisation.scales.as_slice();
         ensure!(
             scales.len() == 1 || (scales.len() == outputs && quantisation.axis == axis),
+            Damaged,
             "its weights {name} have {} scales along side {} for {outputs} outputs",
             scales.len(),
             quantisation.axis
         );
         ensure!(
             quantisation.zero_points.iter().all(|&zero_point| zero_point == 0),
+            Unsupported,
             "its weights {name} have zero points: export the model with symmetric weights"
         );
         ensure!(
             scales.iter().all(|scale| scale.is_finite() && *scale >= 0.0),
+            Damaged,
             "a scale of its weights {name} is not a positive number"
         );
         let bias = match op.inputs.get(2).copied().flatten() {
@@ -210,6 +233,7 @@ impl<'n> Lowering<'n> {
                 let tensor = &self.network.tensors[bias];
                 ensure!(
                     tensor.element == TensorType::Int32 && tensor.len() == outputs,
+                    Unsupported,
                     "its bias {} is {:?} of {}, not {outputs} of INT32",
                     tensor.name,
                     tensor.shape,
@@ -235,8 +259,11 @@ impl<'n> Lowering<'n> {
             let weights = weights.map(|&weight| i64::from(weight as i8));
             let sum: i64 = weights.clone().sum();
             let folded = i64::from(constants.bias(channel)) - i64::from(from.zero_point) * sum;
-            let bias = i32::try_from(folded).ok().with_context(|| {
-                format!("the sums of its output channel {channel} could overflow 32 bits: make the layer smaller")
+            let bias = i32::try_from(folded).map_err(|_| {
+                refused!(
+                    OutOfRange,
+                    "the sums of its output channel {channel} could overflow 32 bits: make the layer smaller"
+                )
             })?;
             let factor = f64::from(from.scale) * f64::from(constants.scale(channel)) / f64::from(to.scale);
             if rows.kind != Kind::Dense {
@@ -244,11 +271,12 @@ impl<'n> Lowering<'n> {
                     (largest + (127 * weight).max(-128 * weight), smallest + (127 * weight).min(-128 * weight))
                 });
                 multiplier_of_up_to(largest.unsigned_abs().max(smallest.unsigned_abs()), factor)
-                    .with_context(|| format!("output channel {channel}"))?;
+                    .map_err(|error| error.within(format!("output channel {channel}")))?;
             }
             let entry = rows.kind.parameters(bias, factor);
-            let out_of_range = || format!("the multiplier {factor:e} of its output channel {channel} is out of range");
-            parameters.extend(entry.with_context(out_of_range)?);
+            let out_of_range =
+                || refused!(OutOfRange, "the multiplier {factor:e} of its output channel {channel} is out of range");
+            parameters.extend(entry.ok_or_else(out_of_range)?);
         }
         let weights = self.builder.add_constant(values);
         Ok(Weights { layout: Layout::Plain, weights, channels: self.builder.add_constant(&parameters) })
@@ -285,13 +313,13 @@ fn window(options: &Options, kernel: [usize; 2], input: &Tensor, output: &Tensor
 pub fn window_axis(options: &Options, at: usize, kernel: usize, inputs: usize, outputs: usize) -> Result<[u16; 4]> {
     let positive = |value: i32, what: &str| {
         let value = usize::try_from(value).ok().filter(|&value| value > 0);
-        value.with_context(|| format!("its {what} is not positive"))
+        value.ok_or_else(|| refused!(Damaged, "its {what} is not positive"))
     };
     let stride = positive(options.stride[at], "stride")?;
     let dilation = positive(options.dilation[at], "dilation")?;
-    ensure!(kernel > 0, "its window is empty");
+    ensure!(kernel > 0, Damaged, "its window is empty");
     let reach = (kernel - 1) * dilation + 1;
-    let zeros = |border: [i32; 2]| usize::try_from(border[at]).context("its border is negative");
+    let zeros = |border: [i32; 2]| usize::try_from(border[at]).map_err(|_| refused!(Damaged, "its border is negative"));
     let [before, after] = [zeros(options.border[0])?, zeros(options.border[1])?];
     let (expected, pad) = if options.same {
         let expected = inputs.div_ceil(stride);
@@ -301,10 +329,11 @@ pub fn window_axis(options: &Options, at: usize, kernel: usize, inputs: usize, o
     };
     ensure!(
         outputs == expected,
+        Damaged,
         "an output of {outputs} rows or columns does not follow from {inputs} with its window: the file is damaged"
     );
     let number = |value: usize, what: &str| {
-        u16::try_from(value).ok().with_context(|| format!("its {what} of {value} is above 65,535"))
+        u16::try_from(value).map_err(|_| refused!(OutOfRange, "its {what} of {value} is above 65,535"))
     };
     Ok([number(kernel, "window")?, number(stride, "stride")?, number(dilation, "dilation")?, number(pad, "padding")?])
 }

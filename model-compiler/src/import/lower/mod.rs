@@ -6,10 +6,10 @@ mod hard_swish;
 mod layers;
 mod shapes;
 
-use anyhow::{Context, Result, bail, ensure};
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
+use crate::import::Result;
 use crate::layout::schedule::schedule_model;
 use crate::quantise::{Builder, QuantModel, Quantisation};
 
@@ -39,16 +39,9 @@ pub fn lower(network: &Network<'_>) -> Result<Lowered> {
     };
     lowering.add_input()?;
     for operator in &operators {
-        lowering.add(operator).with_context(|| refusal(network, operator))?;
+        lowering.add(operator).map_err(|error| error.of_operator(network, operator))?;
     }
     lowering.finish()
-}
-
-/// How an error about an operator starts.
-#[must_use]
-pub fn refusal(network: &Network<'_>, operator: &Operator) -> String {
-    let output = operator.outputs.first().map_or("nothing", |&tensor| network.tensors[tensor].name);
-    format!("operator {} ({}, which makes {output}) cannot be imported", operator.index, operator.kind)
 }
 
 /// The operators that the output depends on, in order. The shape that a reshape is given counts for nothing: its output
@@ -107,23 +100,26 @@ impl Lowering<'_> {
             Code::Pad | Code::Padv2 => self.add_pad(op),
             Code::Concatenation => self.add_concatenation(op),
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.add_reshape(op),
-            _ => bail!(
+            _ => Err(refused!(
+                UnsupportedOperator,
                 "this operator is not supported: replace it in the model by supported ones (convolutions, dense \
                  layers, poolings, ADD, MUL, MEAN, REDUCE_MAX, PAD, CONCATENATION, RESHAPE, SOFTMAX, LOGISTIC, TANH, \
                  HARD_SWISH, RELU), or leave it to the program that calls the network"
-            ),
+            )),
         }
     }
 
     /// The network's tensor in a role of an operator: `inputs[at]`.
     fn input(&self, op: &Operator, at: usize) -> Result<usize> {
         let tensor = op.inputs.get(at).copied().flatten();
-        tensor.with_context(|| format!("it has no input {at}: the file is damaged"))
+        tensor.ok_or_else(|| refused!(Damaged, "it has no input {at}: the file is damaged"))
     }
 
     /// The network's tensor that an operator makes.
     fn output(&self, op: &Operator) -> Result<usize> {
-        let [output] = op.outputs.as_slice() else { bail!("it has {} outputs instead of one", op.outputs.len()) };
+        let [output] = op.outputs.as_slice() else {
+            return Err(refused!(Damaged, "it has {} outputs instead of one", op.outputs.len()));
+        };
         Ok(*output)
     }
 
@@ -135,7 +131,7 @@ impl Lowering<'_> {
             return Ok(value);
         }
         let tensor = &self.network.tensors[index];
-        let data = tensor.data.with_context(|| format!("{} is read before it is made", tensor.name))?;
+        let data = tensor.data.ok_or_else(|| refused!(Damaged, "{} is read before it is made", tensor.name))?;
         let output = self.declare(index)?;
         let values = self.builder.add_constant(data);
         self.push(index, Op::Constant(Constant { output, values }), tensor.name);
@@ -146,12 +142,14 @@ impl Lowering<'_> {
         let tensor = &self.network.tensors[index];
         ensure!(
             tensor.element == TensorType::Int8,
+            Unsupported,
             "{} is of type {}, not INT8: quantise the whole model to int8, activations too",
             tensor.name,
             type_name(tensor.element)
         );
         ensure!(
             !tensor.dynamic,
+            Unsupported,
             "the shape of {} is not known before the model runs: export it with a fixed input shape, a batch of 1 included",
             tensor.name
         );
@@ -162,13 +160,24 @@ impl Lowering<'_> {
     fn quantisation(&self, index: usize) -> Result<Quantisation> {
         let tensor = &self.network.tensors[index];
         let [scale] = tensor.quantisation.scales[..] else {
-            bail!("{} has {} scales instead of one", tensor.name, tensor.quantisation.scales.len());
+            return Err(refused!(
+                Unsupported,
+                "{} has {} scales instead of one",
+                tensor.name,
+                tensor.quantisation.scales.len()
+            ));
         };
         let offset = if tensor.element == TensorType::Uint8 { 128 } else { 0 };
         let zero_point = tensor.quantisation.zero_points.first().copied().unwrap_or(0).saturating_sub(offset);
         let zero_point = i8::try_from(zero_point).ok();
-        let zero_point = zero_point.with_context(|| format!("the zero point of {} is out of range", tensor.name))?;
-        ensure!(scale.is_finite() && scale > 0.0, "the scale {scale} of {} is not a positive number", tensor.name);
+        let zero_point =
+            zero_point.ok_or_else(|| refused!(OutOfRange, "the zero point of {} is out of range", tensor.name))?;
+        ensure!(
+            scale.is_finite() && scale > 0.0,
+            Damaged,
+            "the scale {scale} of {} is not a positive number",
+            tensor.name
+        );
         Ok(Quantisation { scale, zero_point })
     }
 
@@ -179,13 +188,13 @@ impl Lowering<'_> {
     }
 
     fn place(&self, index: usize, sides: [usize; 3], quantisation: Quantisation) -> Result<Tensor> {
-        let too_large = || format!("{} of {sides:?} is too large", self.network.tensors[index].name);
+        let too_large = || refused!(OutOfRange, "{} of {sides:?} is too large", self.network.tensors[index].name);
         let [height, width, channels] = sides;
         Ok(Tensor {
             offset: self.builder.tensors.len() as u32,
-            height: u16::try_from(height).ok().with_context(too_large)?,
-            width: u16::try_from(width).ok().with_context(too_large)?,
-            channels: u32::try_from(channels).ok().with_context(too_large)?,
+            height: u16::try_from(height).ok().ok_or_else(too_large)?,
+            width: u16::try_from(width).ok().ok_or_else(too_large)?,
+            channels: u32::try_from(channels).ok().ok_or_else(too_large)?,
             scale: quantisation.scale,
             zero_point: quantisation.zero_point,
         })
@@ -214,15 +223,21 @@ impl Lowering<'_> {
             Function::Relu => Activation { min: quantise(0.0), max: i8::MAX },
             Function::Relu6 => Activation { min: quantise(0.0), max: quantise(6.0) },
             Function::ReluN1To1 => Activation { min: quantise(-1.0), max: quantise(1.0) },
-            other => bail!("its fused function {other:?} is not supported: make it an operator of its own"),
+            other => {
+                return Err(refused!(
+                    Unsupported,
+                    "its fused function {other:?} is not supported: make it an operator of its own"
+                ));
+            }
         })
     }
 
     fn finish(mut self) -> Result<Lowered> {
         let output = &self.network.tensors[self.network.output];
-        let last = self.builder.ops.last().context("the model has no layers that compute anything")?;
+        let last = self.builder.ops.last();
+        let last = last.ok_or_else(|| refused!(Damaged, "the model has no layers that compute anything"))?;
         let made = self.values[self.network.output] == Some(*last.output());
-        ensure!(made, "the model's output {} is not what its last operator makes", output.name);
+        ensure!(made, Damaged, "the model's output {} is not what its last operator makes", output.name);
         let scores_before = matches!(last, Op::Softmax(_)) || self.ends_with_logistic();
         let scores = last.inputs().next().filter(|_| scores_before).unwrap_or(last.output());
         let logits = *scores;

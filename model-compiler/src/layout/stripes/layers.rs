@@ -1,9 +1,9 @@
 //! Which layers a blob's operators belong to: the other direction of [`Program`].
 
-use anyhow::{Result, ensure};
 use no_std_infer::Model;
 use no_std_infer::format::{Op, Section, section};
 
+use crate::layout::Error;
 use crate::layout::program::Program;
 
 /// Stands for no layer.
@@ -18,18 +18,18 @@ impl Layers {
     ///
     /// # Errors
     /// When the section has not an entry for each operator, or a layer is left out or not in order.
-    pub fn of(blob: &[u8], model: &Model<'_>) -> Result<Self> {
+    pub fn of(blob: &[u8], model: &Model<'_>) -> Result<Self, Error> {
         let count = model.ops().count();
         let mut sections = Section::table(blob).into_iter().flatten();
         let Some(entry) = sections.find(|entry| entry.id == section::LAYERS) else {
             return Ok(Self((0..count).map(Some).collect()));
         };
         let (entries, rest) = entry.bytes(blob).unwrap_or_default().as_chunks();
-        ensure!(entries.len() == count && rest.is_empty(), "the blob's list of layers does not fit its operators");
+        ensure!(entries.len() == count && rest.is_empty(), Error::Entries);
         let layer = |entry: &[u8; 2]| Some(u16::from_le_bytes(*entry)).filter(|&layer| layer != NONE).map(usize::from);
         let layers = Self(entries.iter().map(layer).collect());
         let all = (0..layers.count()).all(|layer| layers.0.contains(&Some(layer)));
-        ensure!(all && layers.count() <= count, "the blob's list of layers leaves one out");
+        ensure!(all && layers.count() <= count, Error::LeftOut);
         Ok(layers)
     }
 
