@@ -11,6 +11,7 @@ pub mod cycles;
 mod elf;
 mod faulty;
 mod firmware;
+pub mod keys;
 mod link;
 mod loaded;
 pub mod measure;
