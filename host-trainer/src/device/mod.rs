@@ -17,6 +17,7 @@ mod loaded;
 pub mod measure;
 mod parity;
 mod parts;
+pub mod ports;
 mod qemu;
 mod serial;
 pub mod signing;
