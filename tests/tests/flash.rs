@@ -8,7 +8,8 @@ use std::sync::LazyLock;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
-use host_trainer::device::signing::{generate, read_key, sign};
+use host_trainer::device::keys::{generate, read_key};
+use host_trainer::device::signing::sign;
 use host_trainer::device::{
     Device, DeviceParity, Emulated, Faulty, Patience, Transport, build_app, check_update, missing,
 };

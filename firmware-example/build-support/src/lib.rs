@@ -7,6 +7,8 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use ed25519::pkcs8::PublicKeyBytes;
+
 /// The blob that is built in when `MODEL_BLOB` is not set, from the firmware's workspace.
 const DEFAULT_BLOB: &str = "../data/faces.blob";
 
@@ -76,15 +78,18 @@ fn copy(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads a public key: 64 hexadecimal digits.
+/// Reads a public Ed25519 key: SPKI in PEM, as `keygen` and OpenSSL write it.
 fn read_key(path: &Path) -> Result<[u8; 32], Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", path.display());
     let text = fs::read_to_string(path).map_err(|error| {
         format!("cannot read {} ({error}); MODEL_KEY must be the absolute path of a public key", path.display())
     })?;
-    let digits: Option<Vec<u8>> =
-        text.trim().chars().map(|digit| digit.to_digit(16).map(|digit| digit as u8)).collect();
-    let bytes: Vec<u8> = digits.unwrap_or_default().as_chunks().0.iter().map(|[high, low]| high << 4 | low).collect();
-    let wrong = |_| format!("{} does not hold a public key, 64 hexadecimal digits", path.display());
-    Ok(<[u8; 32]>::try_from(bytes).map_err(wrong)?)
+    let key = text.parse::<PublicKeyBytes>().map_err(|error| {
+        format!(
+            "{} holds no public Ed25519 key in PEM ({error}); MODEL_KEY must name the `.pub` file that `keygen` writes, or \
+             what `openssl pkey -in PRIVATE -pubout` prints",
+            path.display()
+        )
+    })?;
+    Ok(key.to_bytes())
 }

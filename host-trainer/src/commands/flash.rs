@@ -16,7 +16,7 @@ use crate::measure::evaluate::{parse, read_blob};
 pub(super) struct FlashModelArgs {
     /// The blob.
     blob: PathBuf,
-    /// The device: `serial:PORT` or `serial:PORT@BAUD`, or `qemu:FILE`, an emulated board whose flash is a file.
+    /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose flash is a file.
     #[arg(long)]
     link: Link,
     /// Print the outcome as JSON.

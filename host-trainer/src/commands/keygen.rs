@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::device::signing::generate;
+use crate::device::keys::generate;
 
 #[derive(Debug, Args)]
 pub(super) struct KeygenArgs {
-    /// File for the private key, which only you may read. The public key goes into `FILE.pub`: firmware that is built with
-    /// its path in `MODEL_KEY` takes signed blobs only.
+    /// File for the private key (PKCS#8 in PEM), which only you may read. The public key goes into `FILE.pub` (SPKI in PEM):
+    /// firmware that is built with its path in `MODEL_KEY` takes signed blobs only.
     #[arg(value_name = "FILE")]
     path: PathBuf,
     /// Write over files that are there. Devices with the old key take no more updates from you.

@@ -19,6 +19,7 @@ mod import;
 mod inspect;
 mod keygen;
 mod parity;
+mod ports;
 mod predict;
 mod quantize;
 mod run;
@@ -74,6 +75,8 @@ enum Command {
     Parity(parity::ParityArgs),
     /// Sends a blob to a device, which runs it from then on.
     Flash(flash::FlashModelArgs),
+    /// Lists serial ports, where boards may be.
+    Ports(ports::PortsArgs),
     /// Makes a key to sign blobs with.
     Keygen(keygen::KeygenArgs),
     /// Signs a blob and gives it a number, for firmware that takes no others.
@@ -172,6 +175,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Compare(args) => compare::run(&args),
         Command::Parity(args) => parity::run(&args),
         Command::Flash(args) => flash::run(&args),
+        Command::Ports(args) => ports::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
         Command::Eval(args) => eval::run(&args),

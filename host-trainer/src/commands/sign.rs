@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::device::signing::{Signer, read_key, sign};
+use crate::device::keys::{exposure, read_key};
+use crate::device::signing::{Signer, sign};
 use crate::measure::evaluate::{parse, read_blob};
 use crate::system::atomic;
 
@@ -14,7 +15,7 @@ use crate::system::atomic;
 pub(super) struct SignArgs {
     /// The blob.
     blob: PathBuf,
-    /// File with the private key, made by `keygen`.
+    /// File with the private key, made by `keygen` or `openssl genpkey -algorithm ed25519`.
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// The model's number: greater than that of every model that devices have run.
@@ -27,6 +28,9 @@ pub(super) struct SignArgs {
 
 pub(super) fn run(args: &SignArgs) -> Result<ExitCode> {
     let key = read_key(&args.key)?;
+    if let Some(note) = exposure(&args.key) {
+        eprintln!("note: {note}");
+    }
     let blob = read_blob(&args.blob)?;
     parse(&blob, &args.blob)?;
     let signed = sign(&blob, &key, args.number)?;

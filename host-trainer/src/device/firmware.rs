@@ -1,16 +1,17 @@
 //! Builds the firmware, and says what is missing for that.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use no_std_infer::format::blob_crc;
 
-use super::Core;
+use super::cargo::{cargo, compile};
 use super::core::KERNELS;
+use super::sources::folder;
+use super::{Core, missing_target};
 use crate::system::atomic;
 
 /// The target that the firmware is compiled for.
@@ -106,45 +107,6 @@ pub(super) fn missing_emulator() -> Option<String> {
     let found = Command::new(QEMU).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     let works = found.is_ok_and(|status| status.success());
     (!works).then(|| INSTALL_QEMU.to_owned())
-}
-
-/// What must be installed before anything can be compiled for `target`; `None` when nothing is missing.
-/// A cargo named by `FIRMWARE_CARGO` is trusted to have every target.
-#[must_use]
-pub fn missing_target(target: &str) -> Option<String> {
-    if std::env::var_os("FIRMWARE_CARGO").is_some() {
-        return None;
-    }
-    let library = Command::new("rustc").args(["--print", "target-libdir", "--target", target]).output();
-    let path = library.ok().and_then(|output| String::from_utf8(output.stdout).ok());
-    let installed = path.is_some_and(|path| Path::new(path.trim()).is_dir());
-    (!installed).then(|| format!("install the target: rustup target add {target}"))
-}
-
-/// A cargo for microcontrollers: `FIRMWARE_CARGO`, or else `cargo`. It runs in `folder`, and what the environment
-/// says about building for the host does not reach it.
-#[must_use]
-pub fn cargo(folder: &Path) -> Command {
-    let program = std::env::var_os("FIRMWARE_CARGO").unwrap_or_else(|| OsString::from("cargo"));
-    let mut command = Command::new(program);
-    command.current_dir(folder).stdin(Stdio::null());
-    for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET", "CARGO_TARGET_DIR"] {
-        command.env_remove(variable);
-    }
-    command
-}
-
-/// The folder of the firmware's sources: `FIRMWARE_DIR`, or else `firmware-example` in the repository that this
-/// program was compiled in.
-///
-/// # Errors
-/// When it does not exist.
-pub fn folder() -> Result<PathBuf> {
-    let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../firmware-example"));
-    let folder = std::env::var_os("FIRMWARE_DIR").map_or_else(default, PathBuf::from);
-    folder.canonicalize().with_context(|| {
-        format!("the firmware's sources are not at {}: name their folder in FIRMWARE_DIR", folder.display())
-    })
 }
 
 /// Builds a program with a blob in it; gives the path of the ELF file, which other blobs' builds leave alone.
@@ -251,28 +213,10 @@ impl Folder {
             .envs(core.variables().iter().copied())
             .envs(variables.iter().copied());
         eprintln!("building the firmware {program} for {target}; the first time takes minutes");
-        run(&mut command, target)?;
-        let built = self.target.join(target).join("release").join(program);
+        let built = compile(&mut command, target, program)?;
         let elf = self.images().join(image).with_extension("elf");
         let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
         atomic::write(&elf, &bytes)?;
         Ok(elf)
     }
-}
-
-/// Runs a cargo that builds for `target`.
-pub(super) fn run(command: &mut Command, target: &str) -> Result<()> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let output = match command.output() {
-        Ok(output) => output,
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            bail!("{program} is not installed: get it from https://rustup.rs, or name another cargo in FIRMWARE_CARGO")
-        }
-        Err(error) => return Err(error).with_context(|| format!("cannot run {program}")),
-    };
-    let text = String::from_utf8_lossy(&output.stderr);
-    let no_target = text.contains("can't find crate for `core`") || text.contains("target may not be installed");
-    ensure!(!no_target, "the target is not installed: rustup target add {target}");
-    ensure!(output.status.success(), "{program} failed ({}):\n{text}", output.status);
-    Ok(())
 }

@@ -5,32 +5,37 @@
 pub mod bench;
 pub mod boards;
 pub mod budget;
+mod cargo;
 mod conversation;
 mod core;
 pub mod cycles;
 mod elf;
 mod faulty;
 mod firmware;
+pub mod keys;
 mod link;
 mod loaded;
 pub mod measure;
 mod parity;
 mod parts;
+pub mod ports;
 mod qemu;
 mod serial;
 pub mod signing;
+mod sources;
 mod transport;
 mod update;
 
 use anyhow::{Result, bail, ensure};
 use no_std_device::link::{Hello, Inference, ModelInfo, Picture, Request, Response, SelfTest, Slots, Unit};
 
+pub use self::cargo::{cargo, missing_target};
 pub use conversation::{Conversation, Faults, Patience};
 pub use core::Core;
 pub use elf::{Elf, Engine};
 pub use faulty::Faulty;
 use firmware::build_sequences;
-pub use firmware::{Program, QEMU, TARGET, build, build_app, cargo, folder, missing, missing_for, missing_target};
+pub use firmware::{Program, QEMU, TARGET, build, build_app, missing, missing_for};
 pub use link::Link;
 pub use loaded::Loaded;
 pub use parity::DeviceParity;
@@ -38,6 +43,7 @@ pub use parts::{Layout, Parts};
 pub use qemu::{COUNTED, Emulated, run_demo};
 use qemu::{emulator, run_to_end};
 pub use serial::Serial;
+pub use sources::folder;
 pub use transport::Transport;
 pub use update::check_update;
 

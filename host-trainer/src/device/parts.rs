@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags, SectionKind, elf};
+use rustc_demangle::demangle;
 use serde::{Deserialize, Serialize};
 
 /// The crate whose code is the engine, as it stands in the linker's names.
@@ -129,8 +130,9 @@ impl Layout {
         let named = |parts: &Parts| parts.total() - parts.other;
         layout.flash.other = flash.checked_sub(named(&layout.flash)).context("symbols of the firmware overlap")?;
         layout.ram.other = ram.checked_sub(named(&layout.ram)).context("variables of the firmware overlap")?;
-        let names = file.symbols().filter_map(|symbol| symbol.name().ok().map(str::to_owned));
-        layout.formatting.extend(names.filter(|name| name.contains(FORMATTING)));
+        let names = file.symbols().filter_map(|symbol| symbol.name().ok());
+        let formatting = names.filter(|name| name.contains(FORMATTING));
+        layout.formatting.extend(formatting.map(|name| format!("{:#}", demangle(name))));
         Ok(layout)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serial2::SerialPort;
 
+use super::ports::ports;
 use super::transport::{Transport, read_within};
 
 /// Longest time without room for another byte.
@@ -27,8 +28,7 @@ impl Serial {
     /// When it cannot be opened; names the ports that there are.
     pub fn open(name: &str, baud: u32) -> Result<Self> {
         let mut port = SerialPort::open(name, baud).with_context(|| {
-            let ports = SerialPort::available_ports().unwrap_or_default();
-            let ports: Vec<_> = ports.iter().map(|port| port.display().to_string()).collect();
+            let ports: Vec<_> = ports().unwrap_or_default().into_iter().map(|port| port.name).collect();
             let ports = if ports.is_empty() { "none".to_owned() } else { ports.join(", ") };
             format!("cannot open the serial port {name} at {baud} baud; the ports of this machine: {ports}")
         })?;

@@ -1,70 +1,19 @@
 //! Signs blobs, so that firmware with the public key takes no others, see `no_std_infer::format`.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use ed25519_dalek::{Digest, Sha512, Signature, SigningKey, VerifyingKey};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_sections};
 use no_std_infer::format::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, section};
-use rand::TryRng;
-use rand::rngs::SysRng;
 use serde::Serialize;
 use sha2::Sha256;
 
-use crate::system::atomic;
 use crate::system::hexadecimal::hexadecimal;
 
 /// Length of a key in bytes.
 const KEY_LEN: usize = 32;
 /// Bytes of SHA-256 that stand for a public key where people compare.
 const FINGERPRINT_LEN: usize = 16;
-
-/// Makes a key from the system's random numbers. Writes the private one to `path`, readable by its owner alone, and the
-/// public one beside it with `.pub` after its name; each is a line of 64 hexadecimal digits. Gives the public key's path
-/// and fingerprint.
-///
-/// # Errors
-/// When a file cannot be written, or exists and `replace` is false.
-pub fn generate(path: &Path, replace: bool) -> Result<(PathBuf, String)> {
-    let mut seed = [0; KEY_LEN];
-    SysRng.try_fill_bytes(&mut seed).context("the system gives no random numbers")?;
-    let key = SigningKey::from_bytes(&seed);
-    let public = PathBuf::from(format!("{}.pub", path.display()));
-    for file in [path, &public] {
-        let taken = file.symlink_metadata().is_ok() && !replace;
-        ensure!(!taken, "{} exists: what it signed would be lost; --force replaces it", file.display());
-    }
-    atomic::write_private(path, format!("{}\n", hexadecimal(&seed)).as_bytes(), replace)?;
-    atomic::write(&public, format!("{}\n", hexadecimal(key.verifying_key().as_bytes())).as_bytes())?;
-    Ok((public, fingerprint(key.verifying_key().as_bytes())))
-}
-
-/// Reads a private key.
-///
-/// # Errors
-/// When the file cannot be read, others may read it too, or it holds no private key.
-pub fn read_key(path: &Path) -> Result<SigningKey> {
-    let shown = path.display();
-    // Both files look alike; whoever signs with the public key signs with a secret that all know.
-    let public = path.extension().is_some_and(|extension| extension == "pub");
-    ensure!(!public, "{shown} is the public key: name the private one, without `.pub`");
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the private key {shown}"))?;
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = path.metadata()?.permissions().mode();
-        ensure!(mode & 0o077 == 0, "others may read the private key {shown}: chmod 600 {shown}");
-    }
-    let seed = key_bytes(&text);
-    let seed = seed.with_context(|| format!("{shown} is no private key: it must hold 64 hexadecimal digits"))?;
-    let key = SigningKey::from_bytes(&seed);
-    let public = PathBuf::from(format!("{shown}.pub"));
-    if let Some(beside) = std::fs::read_to_string(&public).ok().and_then(|text| key_bytes(&text)) {
-        ensure!(beside == key.verifying_key().to_bytes(), "{} is not the public key of {shown}", public.display());
-    }
-    Ok(key)
-}
 
 /// The same blob with this number, signed; a number and a signature that it has are replaced.
 ///
@@ -121,15 +70,10 @@ pub fn fingerprint(key: &[u8; KEY_LEN]) -> String {
     hexadecimal(&<Sha256 as sha2::Digest>::digest(key)[..FINGERPRINT_LEN])
 }
 
-fn key_bytes(text: &str) -> Option<[u8; KEY_LEN]> {
-    let (pairs, []) = text.trim().as_bytes().as_chunks::<2>() else { return None };
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    let digits = pairs.iter().flatten().all(u8::is_ascii_hexdigit);
-    pairs.iter().map(byte).collect::<Option<Vec<u8>>>().filter(|_| digits)?.try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use model_compiler::blob::with_calibration;
     use no_std_infer::Model;
     use no_std_infer::format::{Calibration, number};
@@ -172,46 +116,5 @@ mod tests {
         let signed = sign(&faces(), &SigningKey::from_bytes(&[7; KEY_LEN]), 3).unwrap();
         let calibration = Calibration { threshold: 9, images: 10, coverage: 0.5, accuracy: 0.5 };
         assert_eq!(Signer::of(&with_calibration(&signed, &calibration).unwrap()), None);
-    }
-
-    #[test]
-    fn keys_are_written_once_read_back_and_private() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("owner.key");
-        let (public, shown) = generate(&path, false).unwrap();
-        let key = read_key(&path).unwrap();
-        assert_eq!(fingerprint(key.verifying_key().as_bytes()), shown);
-        let text = std::fs::read_to_string(&public).unwrap();
-        assert_eq!(key_bytes(&text), Some(key.verifying_key().to_bytes()));
-        let error = format!("{:#}", generate(&path, false).unwrap_err());
-        assert!(error.contains("--force"), "{error}");
-        assert_eq!(read_key(&path).unwrap().to_bytes(), key.to_bytes());
-        let error = format!("{:#}", read_key(&public).unwrap_err());
-        assert!(error.contains("public key"), "{error}");
-        generate(&path, true).unwrap();
-        assert_ne!(read_key(&path).unwrap().to_bytes(), key.to_bytes());
-        std::fs::write(&path, "no key").unwrap();
-        assert!(read_key(&path).is_err());
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_private_key_that_others_may_read_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("owner.key");
-        generate(&path, false).unwrap();
-        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
-        let error = format!("{:#}", read_key(&path).unwrap_err());
-        assert!(error.contains("chmod 600"), "{error}");
-    }
-
-    #[test]
-    fn only_64_hexadecimal_digits_are_a_key() {
-        assert_eq!(key_bytes(&format!(" {}\n", "0f".repeat(32))), Some([15; KEY_LEN]));
-        for text in ["", &"0".repeat(63), &"+1".repeat(32), &"0g".repeat(32), &"00".repeat(33)] {
-            assert_eq!(key_bytes(text), None, "{text}");
-        }
     }
 }

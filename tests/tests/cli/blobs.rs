@@ -113,10 +113,18 @@ fn keys_are_kept_and_blobs_signed_where_they_lie() {
     let public = dir.path().join("owner.key.pub");
     let error = refusal(&["sign", text(&blob), "--key", text(&public), "--number", "3"]);
     assert!(error.contains("public key"), "{error}");
+    let error = refusal(&["sign", text(&blob), "--key", text(&blob), "--number", "3"]);
+    assert!(error.contains("no key in PEM"), "{error}");
     call(&["sign", text(&blob), "--key", text(&key), "--number", "3"]).expect("a signed blob");
     let signer = Signer::of(&fs::read(&blob).expect("the blob")).expect("it is signed");
     assert_eq!((signer.number, signer.valid), (3, true));
     call(&["inspect", text(&blob)]).expect("it can be inspected");
+}
+
+#[test]
+fn ports_are_listed_or_said_to_be_missing() {
+    call(&["ports"]).expect("a list");
+    call(&["ports", "--json"]).expect("a list");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Builds the counting plugin and runs QEMU with it.
 
-use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use super::super::{Elf, QEMU, firmware};
+use super::super::{Elf, QEMU, cargo, firmware, sources};
 use super::Caches;
 
 /// Versions of QEMU whose plugin interface is the one that the plugin speaks.
@@ -49,16 +48,10 @@ fn without_commas(path: &Path) -> String {
 /// Compiles the plugin for this machine; gives the shared library.
 fn build() -> Result<PathBuf> {
     check_version()?;
-    let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../qemu-plugin"));
-    let folder = std::env::var_os("QEMU_PLUGIN_DIR").map_or_else(|| folder.to_owned(), PathBuf::from);
-    let folder = folder.canonicalize().with_context(|| {
-        format!("the plugin's sources are not at {}: name their folder in QEMU_PLUGIN_DIR", folder.display())
-    })?;
-    let target = folder.join("target");
+    let folder = sources::find("QEMU_PLUGIN_DIR", "qemu-plugin")?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
-    command.args(["build", "--release", "--target-dir"]).arg(&target).current_dir(&folder);
-    firmware::run(&mut command, "of this machine")?;
-    Ok(target.join("release").join(format!("{DLL_PREFIX}qemu_plugin{DLL_SUFFIX}")))
+    command.args(["build", "--release", "--target-dir"]).arg(folder.join("target")).current_dir(&folder);
+    cargo::compile(&mut command, "of this machine", "qemu_plugin")
 }
 
 /// Fails when QEMU's plugin interface is another than the plugin's.
