@@ -51,18 +51,20 @@ impl<'a> Model<'a> {
     pub fn parse_with(blob: &'a [u8], linked: &'static Linked) -> Result<Self, Error> {
         let crc = check_frame(blob)?;
         let sections = Sections::find(blob)?;
-        let (info, rest) = take::<Info>(sections.manifest)?;
+        // Read where it stays, for a copy takes a hundred bytes of stack.
+        let manifest = take::<Info>(sections.manifest);
+        let (info, rest) = manifest.as_ref().map_err(|&why| why)?;
         let (labels, rest) = skip_labels(rest, info.labels)?;
         let (records, left_over) = sections.operators.as_chunks();
         if !rest.is_empty() || !left_over.is_empty() || records.len() != usize::from(info.ops) {
             return Err(Error::BadManifest);
         }
         let (program, arena_len) = (Program { records, weights: sections.weights, linked }, arena_len(blob));
-        check_info(&info)?;
-        program.check(&info, arena_len)?;
-        let golden = check_golden(sections.golden, &info)?;
-        let calibration = check_calibration(sections.calibration, &info, &program)?;
-        Ok(Self { info, labels, program, golden, calibration, arena_len, crc })
+        check_info(info)?;
+        program.check(info, arena_len)?;
+        let golden = check_golden(sections.golden, info)?;
+        let calibration = check_calibration(sections.calibration, info, &program)?;
+        Ok(Self { info: *info, labels, program, golden, calibration, arena_len, crc })
     }
 
     /// What the model is.
