@@ -8,6 +8,7 @@ use crate::link::{
 use no_std_infer::Interpreter;
 use no_std_infer::format::number;
 use no_std_infer::golden::SelfTestError;
+use no_std_infer::kernels::NATIVE_NAME;
 
 use super::{Device, Loaded};
 use crate::board::{Clock, Link, MappedFlash};
@@ -84,7 +85,8 @@ pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
         }
     });
     let slots = device.updater.slots(device.arena.len());
-    Hello { protocol: PROTOCOL, board: device.name, max_message, unit: K::UNIT, hz: K::HZ, model, slots }
+    let (board, kernel_set) = (device.name, NATIVE_NAME);
+    Hello { protocol: PROTOCOL, board, kernel_set, max_message, unit: K::UNIT, hz: K::HZ, model, slots }
 }
 
 /// What the network has given; the costs of its operators are in `results`.
