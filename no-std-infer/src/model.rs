@@ -17,12 +17,18 @@ const ARENA_MAX: u32 = 1 << 30;
 pub struct Model<'a> {
     info: Info<'a>,
     labels: &'a [u8],
-    ops: &'a [[u8; RECORD_LEN]],
-    weights: &'a [u8],
+    program: Program<'a>,
     golden: Option<Golden<'a>>,
     calibration: Option<Calibration>,
     arena_len: usize,
     crc: u32,
+}
+
+/// The operators, and what they run with.
+#[derive(Clone, Copy, Debug)]
+struct Program<'a> {
+    records: &'a [[u8; RECORD_LEN]],
+    weights: &'a [u8],
     linked: &'static Linked,
 }
 
@@ -45,27 +51,20 @@ impl<'a> Model<'a> {
     pub fn parse_with(blob: &'a [u8], linked: &'static Linked) -> Result<Self, Error> {
         let crc = check_frame(blob)?;
         let sections = Sections::find(blob)?;
-        let (info, rest) = take::<Info>(sections.manifest)?;
+        // Read where it stays, for a copy takes a hundred bytes of stack.
+        let manifest = take::<Info>(sections.manifest);
+        let (info, rest) = manifest.as_ref().map_err(|&why| why)?;
         let (labels, rest) = skip_labels(rest, info.labels)?;
-        let (ops, left_over) = sections.operators.as_chunks();
-        if !rest.is_empty() || !left_over.is_empty() || ops.len() != usize::from(info.ops) {
+        let (records, left_over) = sections.operators.as_chunks();
+        if !rest.is_empty() || !left_over.is_empty() || records.len() != usize::from(info.ops) {
             return Err(Error::BadManifest);
         }
-        let model = Self {
-            info,
-            labels,
-            ops,
-            weights: sections.weights,
-            golden: None,
-            calibration: None,
-            arena_len: arena_len(blob),
-            crc,
-            linked,
-        };
-        model.check_info()?;
-        model.check_ops()?;
-        let (golden, calibration) = (sections.golden, sections.calibration);
-        Ok(Self { golden: model.check_golden(golden)?, calibration: model.check_calibration(calibration)?, ..model })
+        let (program, arena_len) = (Program { records, weights: sections.weights, linked }, arena_len(blob));
+        check_info(info)?;
+        program.check(info, arena_len)?;
+        let golden = check_golden(sections.golden, info)?;
+        let calibration = check_calibration(sections.calibration, info, &program)?;
+        Ok(Self { info: *info, labels, program, golden, calibration, arena_len, crc })
     }
 
     /// What the model is.
@@ -86,25 +85,25 @@ impl<'a> Model<'a> {
 
     /// The operators in execution order.
     pub fn ops(&self) -> impl Iterator<Item = Op> + use<'a> {
-        let linked = self.linked;
-        self.records().iter().filter_map(|record| linked.read(record))
+        let Program { records, linked, .. } = self.program;
+        records.iter().filter_map(|record| linked.read(record))
     }
 
     /// The operators' records.
     pub(crate) fn records(&self) -> &'a [[u8; RECORD_LEN]] {
-        self.ops
+        self.program.records
     }
 
     /// The kernels that it runs on.
     #[must_use]
     pub fn linked(&self) -> &'static Linked {
-        self.linked
+        self.program.linked
     }
 
     /// The weights section, which operators address by offset.
     #[must_use]
     pub fn weights(&self) -> &'a [u8] {
-        self.weights
+        self.program.weights
     }
 
     /// The test vector, where the blob has one.
@@ -134,49 +133,51 @@ impl<'a> Model<'a> {
     /// The tensor that the last operator makes: probabilities, or the logits when there is no softmax or sigmoid.
     #[must_use]
     pub fn output(&self) -> Tensor {
-        self.output_of(self.ops.len().wrapping_sub(1)).unwrap_or(self.info.logits)
+        self.program.last().as_ref().map_or(self.info.logits, |op| *op.output())
     }
 
     /// The tensor that an operator makes.
     pub(crate) fn output_of(&self, operator: usize) -> Option<Tensor> {
-        self.ops.get(operator).and_then(|record| self.linked.read(record)).map(|op| *op.output())
+        self.program.get(operator).as_ref().map(|op| *op.output())
+    }
+}
+
+/// Operators are read where they stay: a copy of one takes a hundred bytes of stack.
+impl Program<'_> {
+    fn get(&self, operator: usize) -> Option<Op> {
+        self.records.get(operator).and_then(|record| self.linked.read(record))
     }
 
-    fn check_info(&self) -> Result<(), Error> {
-        let Info { input, logits, labels, temperature, .. } = &self.info;
-        check_tensor(&input.tensor).map_err(|_| Error::BadInfo)?;
-        check_tensor(logits).map_err(|_| Error::BadInfo)?;
-        let channels = |image: &ImageInput| input.tensor.channels as usize == image.color.channels();
-        let channels = input.kind.image().is_none_or(channels);
-        let classes = *labels == 0 || logits.channels == u32::from(*labels);
-        let temperature = temperature.is_finite() && *temperature > 0.0;
-        if channels && classes && temperature && self.info.ops > 0 { Ok(()) } else { Err(Error::BadInfo) }
+    fn last(&self) -> Option<Op> {
+        self.get(self.records.len().wrapping_sub(1))
     }
 
+    // Apart from its caller, which has a large frame of its own.
     #[inline(never)]
-    fn check_ops(&self) -> Result<(), Error> {
-        let input = self.info.input.tensor;
+    fn check(&self, info: &Info<'_>, arena_len: usize) -> Result<(), Error> {
+        let input = &info.input.tensor;
         let mut needed = end(input.offset, input.len() as u32);
         // Operators come first: a range that is asked for one number more than there are operators may overflow.
-        for (record, index) in self.ops.iter().zip(0..) {
+        for (record, index) in self.records.iter().zip(0..) {
             let fail = |why| Error::Op { index, why };
             let kernel = Kernel::of(record).ok_or(fail(OpError::Undecodable))?;
             let entry = self.linked.get(kernel).ok_or(Error::NotLinked { index, kernel })?;
-            let op = (entry.read)(record).ok_or(fail(OpError::Undecodable))?;
+            let op = (entry.read)(record);
+            let op = op.as_ref().ok_or(fail(OpError::Undecodable))?;
             op.inputs().chain([op.output()]).try_for_each(check_tensor).map_err(fail)?;
-            (entry.check)(&op, self.weights).map_err(fail)?;
-            check_overlap(&op).map_err(fail)?;
-            let intact = op.inputs().all(|input| self.is_intact(input, usize::from(index)));
+            (entry.check)(op, self.weights).map_err(fail)?;
+            check_overlap(op).map_err(fail)?;
+            let intact = op.inputs().all(|tensor| self.is_intact(tensor, usize::from(index), input));
             intact.then_some(()).ok_or(fail(OpError::Dataflow))?;
             let output = op.output();
             needed = needed.max(end(output.offset, output.len() as u32));
             needed = needed.max(end(op.scratch_offset(), op.scratch_len()));
         }
-        if !self.is_intact(&self.info.logits, self.ops.len()) {
+        if !self.is_intact(&info.logits, self.records.len(), input) {
             return Err(Error::BadInfo);
         }
         let needed = needed.checked_next_multiple_of(ALIGN as u32).unwrap_or(u32::MAX);
-        if needed as usize != self.arena_len || needed > ARENA_MAX {
+        if needed as usize != arena_len || needed > ARENA_MAX {
             return Err(Error::ArenaMismatch { needed });
         }
         Ok(())
@@ -184,10 +185,12 @@ impl<'a> Model<'a> {
 
     /// True when each row of `tensor` is a row of the network's input or of an output of the first `before` operators, and
     /// none of its bytes has been overwritten since, by an output or by scratch.
-    fn is_intact(&self, tensor: &Tensor, before: usize) -> bool {
+    fn is_intact(&self, tensor: &Tensor, before: usize, input: &Tensor) -> bool {
         // From the last operator back: the rows that no operator looked at so far has touched.
         let mut left = *tensor;
-        for op in self.ops.iter().take(before).rev().filter_map(|record| self.linked.read(record)) {
+        for operator in (0..before).rev() {
+            let op = self.get(operator);
+            let Some(op) = &op else { continue };
             if overlaps(region(&left), (op.scratch_offset(), op.scratch_len())) {
                 return false;
             }
@@ -197,31 +200,46 @@ impl<'a> Model<'a> {
                 None => return false,
             }
         }
-        without_rows(&left, &self.info.input.tensor).is_some_and(|rest| rest.height == 0)
+        without_rows(&left, input).is_some_and(|rest| rest.height == 0)
     }
+}
 
-    fn check_golden(&self, bytes: Option<&'a [u8]>) -> Result<Option<Golden<'a>>, Error> {
-        let Some(bytes) = bytes else { return Ok(None) };
-        let (golden, rest) = postcard::take_from_bytes::<Golden>(bytes).map_err(|_| Error::BadGolden)?;
-        let fits = golden.seed != 0
-            && golden.logits.len() == self.info.logits.len()
-            && golden.layers.len() == usize::from(self.info.ops) * 4;
-        if fits && rest.is_empty() { Ok(Some(golden)) } else { Err(Error::BadGolden) }
-    }
+fn check_info(info: &Info<'_>) -> Result<(), Error> {
+    let Info { input, logits, labels, temperature, ops, .. } = info;
+    check_tensor(&input.tensor).map_err(|_| Error::BadInfo)?;
+    check_tensor(logits).map_err(|_| Error::BadInfo)?;
+    let channels = |image: &ImageInput| input.tensor.channels as usize == image.color.channels();
+    let channels = input.kind.image().is_none_or(channels);
+    let classes = *labels == 0 || logits.channels == u32::from(*labels);
+    let temperature = temperature.is_finite() && *temperature > 0.0;
+    if channels && classes && temperature && *ops > 0 { Ok(()) } else { Err(Error::BadInfo) }
+}
 
-    fn check_calibration(&self, bytes: Option<&[u8]>) -> Result<Option<Calibration>, Error> {
-        let Some(bytes) = bytes else { return Ok(None) };
-        let (calibration, rest) = postcard::take_from_bytes::<Calibration>(bytes).map_err(|_| Error::BadCalibration)?;
-        let share = |share: f32| (0.0..=1.0).contains(&share);
-        let logits = &self.info.logits;
-        let over_logits = |op: Op| matches!(op, Op::Softmax(op) if op.input == *logits);
-        let fits = share(calibration.coverage)
-            && share(calibration.accuracy)
-            && logits.height == 1
-            && logits.width == 1
-            && self.ops().last().is_some_and(over_logits);
-        if fits && rest.is_empty() { Ok(Some(calibration)) } else { Err(Error::BadCalibration) }
-    }
+fn check_golden<'a>(bytes: Option<&'a [u8]>, info: &Info<'_>) -> Result<Option<Golden<'a>>, Error> {
+    let Some(bytes) = bytes else { return Ok(None) };
+    let (golden, rest) = postcard::take_from_bytes::<Golden>(bytes).map_err(|_| Error::BadGolden)?;
+    let fits = golden.seed != 0
+        && golden.logits.len() == info.logits.len()
+        && golden.layers.len() == usize::from(info.ops) * 4;
+    if fits && rest.is_empty() { Ok(Some(golden)) } else { Err(Error::BadGolden) }
+}
+
+fn check_calibration(
+    bytes: Option<&[u8]>,
+    info: &Info<'_>,
+    program: &Program<'_>,
+) -> Result<Option<Calibration>, Error> {
+    let Some(bytes) = bytes else { return Ok(None) };
+    let (calibration, rest) = postcard::take_from_bytes::<Calibration>(bytes).map_err(|_| Error::BadCalibration)?;
+    let share = |share: f32| (0.0..=1.0).contains(&share);
+    let logits = &info.logits;
+    let over_logits = |op: &Op| matches!(op, Op::Softmax(op) if op.input == *logits);
+    let fits = share(calibration.coverage)
+        && share(calibration.accuracy)
+        && logits.height == 1
+        && logits.width == 1
+        && program.last().as_ref().is_some_and(over_logits);
+    if fits && rest.is_empty() { Ok(Some(calibration)) } else { Err(Error::BadCalibration) }
 }
 
 /// Checks everything that needs no decoding; gives the CRC.

@@ -32,8 +32,8 @@ impl InProcess {
     #[must_use]
     pub fn start(blob: &Aligned<u8>) -> Self {
         let wires = Arc::<Wires>::default();
-        let (device, blob) = (Arc::clone(&wires), blob.clone());
-        std::thread::spawn(move || run(&device, &blob));
+        let (device, blob) = (Arc::clone(&wires), Box::leak(Box::new(blob.clone())));
+        std::thread::spawn(move || run(&device, blob));
         Self { wires }
     }
 }
@@ -45,7 +45,7 @@ impl Drop for InProcess {
     }
 }
 
-fn run(wires: &Arc<Wires>, blob: &Aligned<u8>) {
+fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>) {
     let mut slots = [Flash(Aligned::new(SLOT_LEN)), Flash(Aligned::new(SLOT_LEN))];
     let (link, clock) = (Port(Arc::clone(wires)), Still(Arc::clone(wires)));
     let mut board = Board { name: "in this process", camera: NoCamera, link, indicator: NoIndicator, clock };

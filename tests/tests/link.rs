@@ -199,9 +199,11 @@ impl Transport for Versioned {
 
 #[test]
 fn a_device_of_another_version_is_told_from_a_damaged_answer() {
-    let error = Device::open(Box::new(Versioned(PROTOCOL + 1, Vec::new())), QUICK).err().expect("another version");
-    let error = format!("{error:#}");
-    assert!(error.contains(&format!("speaks version {}", PROTOCOL + 1)), "{error}");
+    for (version, older) in [(PROTOCOL + 1, "this program is older"), (PROTOCOL - 1, "the firmware is older")] {
+        let error = Device::open(Box::new(Versioned(version, Vec::new())), QUICK).err().expect("another version");
+        let error = format!("{error:#}");
+        assert!(error.contains(&format!("speaks version {version}")) && error.contains(older), "{error}");
+    }
 }
 
 #[test]

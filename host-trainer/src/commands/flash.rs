@@ -27,6 +27,8 @@ pub(super) struct FlashModelArgs {
 #[derive(Serialize)]
 struct Outcome {
     board: String,
+    /// Name of the kernel set that its firmware runs on.
+    kernel_set: String,
     /// CRC-32 of the model that ran before, if there was one.
     before: Option<String>,
     /// CRC-32 of the model that runs now.
@@ -54,6 +56,7 @@ pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
     ensure!(running.crc == model.crc(), "the device runs model {:08x} after the update", running.crc);
     let outcome = Outcome {
         board: device.description().board.clone(),
+        kernel_set: device.description().kernel_set.clone(),
         before,
         now: format!("{:08x}", running.crc),
         sent_bytes,
@@ -70,10 +73,10 @@ pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
 
 impl Outcome {
     fn print(&self) {
-        let Self { board, before, now, sent_bytes, seconds, faults } = self;
+        let Self { board, kernel_set, before, now, sent_bytes, seconds, faults } = self;
         let before = before.as_deref().unwrap_or("no model");
         println!(
-            "{board}: model {now} runs, {before} ran before; {sent_bytes} bytes in {seconds:.1} s\nlink: {faults}"
+            "{board}, kernels {kernel_set}\nmodel {now} runs, {before} ran before; {sent_bytes} bytes in {seconds:.1} s\nlink: {faults}"
         );
     }
 }

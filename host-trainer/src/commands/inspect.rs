@@ -9,7 +9,7 @@ use model_compiler::layout::pack::Price;
 use model_compiler::layout::stripes::{Layers, price};
 use no_std_infer::Model;
 use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Conv2d, Dense, Input, InputKind, Layout, Op};
-use no_std_infer::kernels::{Kernel, KernelSet};
+use no_std_infer::kernels::{Kernel, KernelSet, NATIVE_NAME};
 use no_std_infer::operators::{
     DensePacked, DensePlain, Form, Packed, PackedDepthwise, Plain, Winograd, plain_depthwise_weights, plain_weights,
 };
@@ -53,6 +53,8 @@ struct Inspection {
     crc32: String,
     /// What firmware must link to run it.
     kernels: Vec<&'static str>,
+    /// Name of the set of these that this program runs on.
+    kernel_set: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     stripes: Option<Stripes>,
     layers: Vec<Layer>,
@@ -238,6 +240,7 @@ impl Inspection {
             signature: Signer::of(blob),
             crc32: format!("{:08x}", model.crc()),
             kernels: KernelSet::needed_by(blob).iter().map(Kernel::name).collect(),
+            kernel_set: NATIVE_NAME,
             stripes: Stripes::new(layers, model),
             layers: model.ops().enumerate().map(layer).collect(),
         }
@@ -274,7 +277,7 @@ impl Inspection {
                 println!("SHA-256 of the {name}: {hash}");
             }
         }
-        println!("kernels: {}", self.kernels.join("; "));
+        println!("kernels: {}; this program runs its {} ones", self.kernels.join("; "), self.kernel_set);
         println!();
         let header = [
             "#",

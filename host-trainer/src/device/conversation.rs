@@ -1,5 +1,6 @@
 //! Questions and answers over a way that may lose, double and damage them.
 
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -238,10 +239,12 @@ fn judge(id: u32, bytes: &[u8]) -> Result<Verdict> {
 }
 
 fn same_version(protocol: u16) -> Result<Verdict> {
-    if protocol != PROTOCOL {
-        bail!("the device speaks version {protocol} of the link and this program version {PROTOCOL}")
-    }
-    Ok(Verdict::Answer)
+    let older = match protocol.cmp(&PROTOCOL) {
+        Ordering::Equal => return Ok(Verdict::Answer),
+        Ordering::Less => "the firmware is older",
+        Ordering::Greater => "this program is older",
+    };
+    bail!("the device speaks version {protocol} of the link and this program version {PROTOCOL}: {older}")
 }
 
 /// Number of kinds of requests.

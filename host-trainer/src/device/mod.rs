@@ -55,6 +55,8 @@ const REQUEST_FIELDS_LEN: usize = 32;
 pub struct Description {
     /// Name of the board.
     pub board: String,
+    /// Name of the kernel set that its firmware runs on.
+    pub kernel_set: String,
     /// Longest request that it can receive, in bytes.
     pub max_message: usize,
     /// What its counts count.
@@ -71,6 +73,7 @@ impl Description {
     fn new(hello: &Hello<'_>) -> Self {
         Self {
             board: hello.board.to_owned(),
+            kernel_set: hello.kernel_set.to_owned(),
             max_message: hello.max_message as usize,
             unit: hello.unit,
             hz: hello.hz,

@@ -14,6 +14,8 @@ use crate::measure::evaluate::Int8Output;
 pub struct DeviceParity {
     /// Name of the board.
     pub board: String,
+    /// Name of the kernel set that its firmware runs on.
+    pub kernel_set: String,
     /// Images so far.
     pub images: usize,
     /// Bytes of logits and outputs.
@@ -37,7 +39,8 @@ impl DeviceParity {
     #[must_use]
     pub fn new(device: &Device) -> Self {
         let about = device.description();
-        Self { board: about.board.clone(), unit: about.unit.to_string(), hz: about.hz, ..Self::default() }
+        let (board, kernel_set) = (about.board.clone(), about.kernel_set.clone());
+        Self { board, kernel_set, unit: about.unit.to_string(), hz: about.hz, ..Self::default() }
     }
 
     /// Runs an input on the device and compares its bytes with those of this machine; gives the device's class.
@@ -61,8 +64,10 @@ impl DeviceParity {
 
 impl fmt::Display for DeviceParity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { board, images, compared_bytes, differing_bytes, unit, hz, total, stack_bytes, faults } = self;
-        writeln!(f, "{board}: {differing_bytes} of {compared_bytes} bytes of {images} images differ from the host's")?;
+        let Self { board, kernel_set, images, compared_bytes, differing_bytes, unit, hz, total, stack_bytes, faults } =
+            self;
+        writeln!(f, "{board}, kernels {kernel_set}")?;
+        writeln!(f, "{differing_bytes} of {compared_bytes} bytes of {images} images differ from the host's")?;
         write!(f, "{total} {unit} an inference")?;
         if *hz > 0 && *unit == Unit::Cycles.to_string() {
             write!(f, " ({:.1} ms)", *total as f64 * 1e3 / f64::from(*hz))?;

@@ -4,6 +4,7 @@ use core::num::NonZeroU16;
 
 use embedded_hal::digital::{OutputPin, PinState};
 use heapless::VecView;
+use no_std_infer::format::arena_len;
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Decision, Model};
 use yoke::Yoke;
@@ -49,7 +50,7 @@ pub enum Event {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Parts<'a, F, T> {
     /// The blob that is built in; runs where no slot holds one.
-    pub factory: Option<&'a [u8]>,
+    pub factory: Option<&'static [u8]>,
     /// The two places for models, of which one runs while the other is written: [`NoFlash`](crate::NoFlash) where there are
     /// none.
     pub slots: [&'a mut F; 2],
@@ -67,20 +68,21 @@ pub struct Parts<'a, F, T> {
     pub memory: Memory<'a>,
 }
 
+/// The slot that is not written, and the model that runs: the one in it, or else the one that is built in. `None` only while a
+/// switch is under way.
+type Running<'a, F> = Option<Yoke<Option<Loaded<'static>>, &'a mut F>>;
+
 /// A state machine: each [`poll`](Self::poll) does one piece of what there is to do and returns. It waits for nothing but the
 /// board's link, where a host reads slowly, and flash; so it runs in a bare loop, in a task of RTIC's or embassy's, or wherever
 /// else something calls it again and again.
 pub struct Application<'a, F: 'static, T> {
-    factory: Option<&'a [u8]>,
+    factory: Option<&'static [u8]>,
     linked: &'static Linked,
     arena: &'a mut [i8],
     smoother: Smoother<'a>,
     server: Server<'a>,
     updater: Updater<'a, F, T>,
-    /// The slot that is not written, and the model in it. `None` only while a switch is under way.
-    slot: Option<Yoke<Option<Loaded<'static>>, &'a mut F>>,
-    /// The model that is built in, where it runs.
-    built_in: Option<Loaded<'a>>,
+    running: Running<'a, F>,
 }
 
 impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
@@ -94,8 +96,7 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
             smoother: Smoother::new(averages, smoothing),
             server: Server::new(memory),
             updater: Updater::new(trust, linked),
-            slot: None,
-            built_in: None,
+            running: None,
         };
         application.open(slots, &|| ());
         application
@@ -104,7 +105,7 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
     /// The model that runs; `None` where no blob can be run.
     #[must_use]
     pub fn model(&self) -> Option<&Model<'_>> {
-        loaded(&self.slot, &self.built_in).map(|loaded| &loaded.model)
+        loaded(&self.running).map(|loaded| &loaded.model)
     }
 
     /// Polls for ever. `report` shows a person what was found; it is called after each frame.
@@ -169,8 +170,8 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
     {
         let Board { name, camera, link, indicator, clock } = board;
         clock.feed();
-        let Self { arena, slot, built_in, updater, server, smoother, .. } = self;
-        let loaded = loaded(slot, built_in);
+        let Self { arena, running, updater, server, smoother, .. } = self;
+        let loaded = loaded(running);
         let mut device = Device { name, clock, loaded, arena, updater };
         let event = server.turn(link, &mut device, rows, |interpreter, start| {
             if !C::HAS_FRAMES {
@@ -200,41 +201,35 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
     /// Starts with what the slots hold now.
     #[inline(never)]
     fn switch(&mut self, feed: &dyn Fn()) {
-        if let (Some(slot), Some(idle)) = (self.slot.take(), self.updater.close()) {
-            self.open([slot.into_backing_cart(), idle.into_slot()], feed);
+        if let (Some(running), Some(idle)) = (self.running.take(), self.updater.close()) {
+            self.open([running.into_backing_cart(), idle.into_slot()], feed);
         }
     }
 
     fn open(&mut self, slots: [&'a mut F; 2], feed: &dyn Fn()) {
-        let (linked, arena_len) = (self.linked, self.arena.len());
+        let (factory, linked, arena_len) = (self.factory, self.linked, self.arena.len());
         let usable = |blob: &[u8]| {
             feed();
             load(blob, linked, arena_len).is_some()
         };
         let SlotPair { running, record, idle } = SlotPair::open(slots, usable);
         feed();
-        let slot = Yoke::attach_to_cart(running, |slot| load(record?.blob(slot), linked, arena_len));
-        self.built_in = match slot.get() {
-            Some(_) => None,
-            None => self.factory.and_then(|blob| load(blob, linked, arena_len)),
-        };
-        self.slot = Some(slot);
+        self.running = Some(Yoke::attach_to_cart(running, |slot| {
+            load(record.map_or(factory, |record| Some(record.blob(slot)))?, linked, arena_len)
+        }));
         self.updater.open(idle);
         self.smoother.restart();
     }
 }
 
-/// What runs.
-fn loaded<'m, F>(
-    slot: &'m Option<Yoke<Option<Loaded<'static>>, &mut F>>,
-    built_in: &'m Option<Loaded<'_>>,
-) -> Option<&'m Loaded<'m>> {
-    slot.as_ref().and_then(|slot| slot.get().as_ref()).or(built_in.as_ref())
+/// The model that runs.
+fn loaded<'m, F>(running: &'m Running<'_, F>) -> Option<&'m Loaded<'m>> {
+    running.as_ref().and_then(|running| running.get().as_ref())
 }
 
-/// `None` when the blob cannot be run on these kernels in so long an arena.
-fn load<'m>(blob: &'m [u8], linked: &'static Linked, arena_len: usize) -> Option<Loaded<'m>> {
-    Loaded::parse(blob, linked).ok().filter(|loaded| loaded.model.arena_len() <= arena_len)
+/// `None` when the blob cannot be run on these kernels in an arena of so many bytes.
+fn load<'m>(blob: &'m [u8], linked: &'static Linked, arena_max: usize) -> Option<Loaded<'m>> {
+    if arena_len(blob) <= arena_max { Loaded::parse(blob, linked).ok() } else { None }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::KernelSet;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 4;
+pub const PROTOCOL: u16 = 5;
 
 /// What is sent in a frame: a [`Request`] or a [`Response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +81,8 @@ pub struct Hello<'a> {
     pub protocol: u16,
     /// Name of the board.
     pub board: &'a str,
+    /// Name of the kernel set that the firmware runs on: [`NATIVE_NAME`](no_std_infer::kernels::NATIVE_NAME).
+    pub kernel_set: &'a str,
     /// Longest message that the device can receive, checksum included, in bytes.
     pub max_message: u32,
     /// What the counts in an [`Inference`] count.

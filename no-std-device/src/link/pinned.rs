@@ -69,7 +69,16 @@ fn responses_keep_their_bytes() {
     let kernels = KernelSet::NONE.with(Kernel::Conv2d).with(Kernel::Constant);
     let slots = Slots { len: 8, arena_len: 9, key: None, kernels };
     let (board, unit) = ("b", Unit::Cycles);
-    let hello = Hello { protocol: 4, board, max_message: 2, unit, hz: 3, model: Some(model), slots: Some(slots) };
+    let hello = Hello {
+        protocol: 5,
+        board,
+        kernel_set: "k",
+        max_message: 2,
+        unit,
+        hz: 3,
+        model: Some(model),
+        slots: Some(slots),
+    };
     let inference = Inference {
         model: 1,
         class: 2,
@@ -82,7 +91,7 @@ fn responses_keep_their_bytes() {
     };
     pinned! { Response:
         Response::Hello(_) = Response::Hello(hello) => [
-            0, 4, 1, b'b', 2, 1, 3, 1, 1, 2, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1,
+            0, 5, 1, b'b', 1, b'k', 2, 1, 3, 1, 1, 2, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1,
         ],
         Response::Inference(_) = Response::Inference(inference) => [1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11],
         Response::SelfTest(_) = Response::SelfTest(SelfTest::NoGolden) => [2, 3],

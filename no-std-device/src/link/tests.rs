@@ -72,8 +72,16 @@ fn a_message_of_another_version_is_an_error() {
 
 #[test]
 fn the_version_is_found_in_an_answer_of_any_version() {
-    let hello =
-        Hello { protocol: 900, board: "b", max_message: 1, unit: Unit::Cycles, hz: 0, model: None, slots: None };
+    let hello = Hello {
+        protocol: 900,
+        board: "b",
+        kernel_set: "k",
+        max_message: 1,
+        unit: Unit::Cycles,
+        hz: 0,
+        model: None,
+        slots: None,
+    };
     let mut memory = heapless::Vec::<u8, 64>::new();
     let mut receiver = Receiver::new(&mut memory);
     for sent in

@@ -18,18 +18,27 @@ use crate::operators::{Conv2d, Form, Winograd};
 /// Output rows of a tile, at most.
 const ROWS_MAX: usize = 4;
 
-/// The loops of a transform.
+/// The loops of a transform, `form`'s.
 #[derive(Clone, Copy)]
 pub struct Loops {
-    tiles: tiles::Loop,
-    product: product::Loop,
+    form: Form,
+    #[cfg(nsi_armv7em)]
+    tiles: tiles::Code,
+    #[cfg(nsi_armv7em)]
+    product: product::Code,
 }
 
 impl Loops {
     /// A transform's; where that is known when this is compiled, no others are linked.
     #[inline(always)]
     pub fn of(form: Form) -> Self {
-        Self { tiles: tiles::Loop::of(form), product: product::Loop::of(form) }
+        Self {
+            form,
+            #[cfg(nsi_armv7em)]
+            tiles: tiles::code(form),
+            #[cfg(nsi_armv7em)]
+            product: product::code(form),
+        }
     }
 }
 
@@ -43,8 +52,8 @@ pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>, loops:
     let Some((panel, rest)) = scratch.split_at_checked(panel_len(form, quads)) else { return };
     let Some((columns, bytes)) = rest.split_at_checked(columns_len(form, quads)) else { return };
     let inputs = op.input.channels as usize;
-    let Some(tiles) = Tiles::new(loops.tiles, [inputs, strip.pitch], columns, panel) else { return };
-    let Some(product) = Product::new(loops.product, winograd, panel) else { return };
+    let Some(tiles) = Tiles::new(loops, [inputs, strip.pitch], columns, panel) else { return };
+    let Some(product) = Product::new(loops, winograd, panel) else { return };
     let mut group = Group { product, strides: [line, channels], targets: [&[]; 2], columns: [0; 2], count: 0 };
     let strip = Rows::with_strip(op, strip, bytes).resumed(rows.start.checked_sub(form.tile()));
     let (mut strip, step) = (strip, COLUMNS * usize::from(form.stride()) * inputs);

@@ -4,6 +4,7 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+use super::Loops;
 use crate::format::PACKED_CHANNEL_LEN;
 use crate::operators::winograd::{COLUMNS, panel_len, row_len};
 use crate::operators::{Form, Winograd};
@@ -13,7 +14,7 @@ const PARAMETERS_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 
 #[cfg(nsi_armv7em)]
 #[repr(C)]
-struct Arguments {
+pub struct Arguments {
     panel: *const i8,
     skipped: usize,
     words: *const u8,
@@ -33,27 +34,18 @@ crate::kernels::arch::assembly! {
     fn no_std_infer_product_stride_2(arguments: *const Arguments);
 }
 
-/// The loop of a transform: `form`'s.
-#[derive(Clone, Copy)]
-pub struct Loop {
-    form: Form,
-    #[cfg(nsi_armv7em)]
-    code: unsafe extern "C" fn(*const Arguments),
-}
+/// A loop.
+#[cfg(nsi_armv7em)]
+pub type Code = unsafe extern "C" fn(*const Arguments);
 
-impl Loop {
-    /// A transform's; where that is known when this is compiled, no other one is linked.
-    #[inline(always)]
-    pub fn of(form: Form) -> Self {
-        Self {
-            form,
-            #[cfg(nsi_armv7em)]
-            code: match form {
-                Form::F2x2 => no_std_infer_product_2x2,
-                Form::F4x4 => no_std_infer_product_4x4,
-                Form::Stride2 => no_std_infer_product_stride_2,
-            },
-        }
+/// The loop of a transform.
+#[cfg(nsi_armv7em)]
+#[inline(always)]
+pub fn code(form: Form) -> Code {
+    match form {
+        Form::F2x2 => no_std_infer_product_2x2,
+        Form::F4x4 => no_std_infer_product_4x4,
+        Form::Stride2 => no_std_infer_product_stride_2,
     }
 }
 
@@ -63,7 +55,7 @@ pub type Target<'a> = &'a [Cell<i8>];
 /// A panel of tiles and the weights that it is multiplied with.
 pub struct Product<'a> {
     /// How.
-    run: Loop,
+    loops: Loops,
     quads: usize,
     panel: &'a [Cell<i8>],
     words: &'a [u8],
@@ -73,19 +65,19 @@ pub struct Product<'a> {
 impl<'a> Product<'a> {
     /// `None` when there are no weights, or too many input channels, or the panel or the words are too short, or something is
     /// not aligned to 4 bytes.
-    pub fn new(run: Loop, winograd: &Winograd<'a>, panel: &'a [Cell<i8>]) -> Option<Self> {
-        let (form, &Winograd { quads, words, channels, .. }) = (run.form, winograd);
+    pub fn new(loops: Loops, winograd: &Winograd<'a>, panel: &'a [Cell<i8>]) -> Option<Self> {
+        let (form, &Winograd { quads, words, channels, .. }) = (loops.form, winograd);
         let channels = channels.bytes();
         let addresses = words.as_ptr() as usize | channels.as_ptr() as usize | panel.as_ptr() as usize;
         let enough = words.len() >= channels.len() / PARAMETERS_LEN * row_len(form, quads);
         let enough = enough && panel.len() >= panel_len(form, quads) && addresses.is_multiple_of(4);
         let few = (1..=form.channels_max() as usize / 4).contains(&quads);
-        (few && enough).then_some(Self { run, quads, panel, words, channels })
+        (few && enough).then_some(Self { loops, quads, panel, words, channels })
     }
 
     /// The transform.
     pub fn form(&self) -> Form {
-        self.run.form
+        self.loops.form
     }
 
     /// Multiplies the panel's tiles with pairs `rows` of output channels, and writes the int8 results to the targets: for F(4x4)
@@ -93,7 +85,7 @@ impl<'a> Product<'a> {
     /// and returns false when there are no such rows or a target is too short.
     pub fn multiply(&self, rows: Range<usize>, targets: [Target<'_>; 2], strides: [usize; 2]) -> bool {
         let [row_stride, pixel_stride] = strides;
-        let form = self.run.form;
+        let form = self.loops.form;
         let large = form == Form::F4x4;
         let last = (if large { 3 } else { 1 }) * row_stride + (COLUMNS - 1) * pixel_stride;
         let needed = last + rows.len() * 2;
@@ -103,11 +95,11 @@ impl<'a> Product<'a> {
             return false;
         }
         #[cfg(nsi_armv7em)]
-        // SAFETY: the loops keep the calling convention, and this is the one of `form`. They read `panel_len` bytes of the panel and for each of `rows`
-        // `row_len` bytes of words and `PARAMETERS_LEN` of parameters, which the slices hold, in words at multiples of 4;
-        // the number of steps, twice `quads`, is at least 2 and at most half of `channels_max`. They write two bytes a row for
-        // each pixel of the targets that are used, the furthest at `last`, inside the target. Through the cells nobody else
-        // reads or writes meanwhile.
+        // SAFETY: the loops keep the calling convention, and this is the one of `form`. They read `panel_len` bytes of
+        // the panel and for each of `rows` `row_len` bytes of words and `PARAMETERS_LEN` of parameters, which the
+        // slices hold, in words at multiples of 4; the number of steps, twice `quads`, is at least 2 and at most half
+        // of `channels_max`. They write two bytes a row for each pixel of the targets that are used, the furthest at
+        // `last`, inside the target. Through the cells nobody else reads or writes meanwhile.
         unsafe {
             let quads = self.quads;
             let [output, second_output] = targets.map(|target| target.as_ptr().cast_mut().cast());
@@ -124,7 +116,7 @@ impl<'a> Product<'a> {
                 panel_end: panel.wrapping_add(panel_len(form, quads)),
                 second_output,
             };
-            (self.run.code)(&arguments);
+            (self.loops.product)(&arguments);
         }
         #[cfg(not(nsi_armv7em))]
         self.model(rows, targets, strides);
@@ -138,7 +130,7 @@ impl<'a> Product<'a> {
         use crate::operators::winograd::TILES;
         use crate::operators::{OutputParams, PackedParams};
 
-        let (form, side, tile_side) = (self.run.form, self.run.form.side(), self.run.form.tile());
+        let (form, side, tile_side) = (self.loops.form, self.loops.form.side(), self.loops.form.tile());
         let all = self.words.chunks_exact(row_len(form, self.quads)).zip(self.channels.chunks_exact(PARAMETERS_LEN));
         for (index, (words, parameters)) in all.skip(rows.start).take(rows.len()).enumerate() {
             for (channel, tile) in (0..2).flat_map(|channel| (0..TILES).map(move |tile| (channel, tile))) {

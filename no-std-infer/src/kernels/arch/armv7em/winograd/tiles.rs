@@ -3,12 +3,14 @@
 
 use core::cell::Cell;
 
+use super::Loops;
+#[cfg(nsi_armv7em)]
 use crate::operators::Form;
 use crate::operators::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
 
 #[cfg(nsi_armv7em)]
 #[repr(C)]
-struct Arguments {
+pub struct Arguments {
     source: *const i8,
     pitch: usize,
     columns: *mut i8,
@@ -24,27 +26,18 @@ crate::kernels::arch::assembly! {
     fn no_std_infer_tiles_stride_2(arguments: *const Arguments);
 }
 
-/// The loop of a transform: `form`'s.
-#[derive(Clone, Copy)]
-pub struct Loop {
-    form: Form,
-    #[cfg(nsi_armv7em)]
-    code: unsafe extern "C" fn(*const Arguments),
-}
+/// A loop.
+#[cfg(nsi_armv7em)]
+pub type Code = unsafe extern "C" fn(*const Arguments);
 
-impl Loop {
-    /// A transform's; where that is known when this is compiled, no other one is linked.
-    #[inline(always)]
-    pub fn of(form: Form) -> Self {
-        Self {
-            form,
-            #[cfg(nsi_armv7em)]
-            code: match form {
-                Form::F2x2 => no_std_infer_tiles_2x2,
-                Form::F4x4 => no_std_infer_tiles_4x4,
-                Form::Stride2 => no_std_infer_tiles_stride_2,
-            },
-        }
+/// The loop of a transform.
+#[cfg(nsi_armv7em)]
+#[inline(always)]
+pub fn code(form: Form) -> Code {
+    match form {
+        Form::F2x2 => no_std_infer_tiles_2x2,
+        Form::F4x4 => no_std_infer_tiles_4x4,
+        Form::Stride2 => no_std_infer_tiles_stride_2,
     }
 }
 
@@ -52,7 +45,7 @@ impl Loop {
 /// weights, for each pair of channels 16 bytes, of which each tile has 4.
 pub struct Tiles<'a> {
     /// How.
-    run: Loop,
+    loops: Loops,
     /// Channels of the input.
     channels: usize,
     /// Bytes from row to row of the input.
@@ -68,18 +61,18 @@ pub struct Tiles<'a> {
 impl<'a> Tiles<'a> {
     /// `None` when there are no channels, or `columns` or `panel` are too short or not aligned to 4 bytes.
     pub fn new(
-        run: Loop,
+        loops: Loops,
         [channels, pitch]: [usize; 2],
         columns: &'a [Cell<i8>],
         panel: &'a [Cell<i8>],
     ) -> Option<Self> {
-        let (form, quads) = (run.form, channels.div_ceil(4));
+        let (form, quads) = (loops.form, channels.div_ceil(4));
         let room = columns.len() >= columns_len(form, quads) && panel.len() >= panel_len(form, quads);
         let aligned = (columns.as_ptr() as usize | panel.as_ptr() as usize).is_multiple_of(4);
         let needed = (tile_rows(form) - 1) * pitch + (span(form) - 1) * channels + quads * 4;
         let possible = quads > 0 && room && aligned;
         possible.then_some(Self {
-            run,
+            loops,
             channels,
             pitch,
             needed,
@@ -93,22 +86,22 @@ impl<'a> Tiles<'a> {
     /// they fill one half, the first or the second. Does nothing when `source` is too short or there is no such half.
     /// Of three channels the last column is read one byte further.
     pub fn transform(&self, source: &[Cell<i8>], half: usize) {
-        if source.len() < self.needed || half * COLUMNS >= TILES * self.run.form.tile() {
+        if source.len() < self.needed || half * COLUMNS >= TILES * self.loops.form.tile() {
             return;
         }
         #[cfg(nsi_armv7em)]
-        // SAFETY: the loops keep the calling convention, and this is the one of `form`. They read as many words as there are groups of four channels of each
-        // of `span` columns in `tile_rows` rows, `channels` and `pitch` bytes apart, `needed` bytes in all, which need no
-        // alignment. They write and read `columns_len` bytes of `columns`, and write in each 16 bytes of the panel's `panel_len`
-        // those of this half's tiles, in words at multiples of 4. There is at least one group. Through the cells nobody else
-        // reads or writes meanwhile.
+        // SAFETY: the loops keep the calling convention, and this is the one of `form`. They read as many words as
+        // there are groups of four channels of each of `span` columns in `tile_rows` rows, `channels` and `pitch` bytes
+        // apart, `needed` bytes in all, which need no alignment. They write and read `columns_len` bytes of `columns`,
+        // and write in each 16 bytes of the panel's `panel_len` those of this half's tiles, in words at multiples of 4.
+        // There is at least one group. Through the cells nobody else reads or writes meanwhile.
         unsafe {
             let quads = self.channels.div_ceil(4);
             let columns = self.columns.as_ptr().cast_mut().cast();
             let panel = self.panel.as_ptr().cast_mut().cast::<i8>().wrapping_add(half * 8);
             let source: *const i8 = source.as_ptr().cast();
             let arguments = Arguments { source, pitch: self.pitch, columns, channels: self.channels, panel, quads };
-            (self.run.code)(&arguments);
+            (self.loops.tiles)(&arguments);
         }
         #[cfg(not(nsi_armv7em))]
         self.model(source, half);
@@ -118,7 +111,7 @@ impl<'a> Tiles<'a> {
     fn model(&self, source: &[Cell<i8>], half: usize) {
         use super::model::{Axis, spread};
 
-        let (form, channels) = (self.run.form, self.channels);
+        let (form, channels) = (self.loops.form, self.channels);
         let (quads, side) = (channels.div_ceil(4), form.side());
         let (step, tiles) = (form.tile() * usize::from(form.stride()), 0..COLUMNS / form.tile());
         for (tile, channel) in tiles.flat_map(|tile| (0..quads * 4).map(move |channel| (tile, channel))) {

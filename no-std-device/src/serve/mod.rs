@@ -1,29 +1,26 @@
 //! Answers a host.
 
+mod answers;
+
 use core::num::NonZeroU16;
 
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{
-    Failure, FrameError, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Receiver, Request, Response,
-    SelfTest, decode, encode, encode_into, max_frame_len,
-};
-use no_std_infer::format::number;
-use no_std_infer::golden::{self, SelfTestError};
+use crate::link::{Failure, Message, Picture, Receiver, Request, Response, decode};
+use no_std_infer::golden;
 use no_std_infer::kernels::Linked;
-use no_std_infer::{Error, Interpreter, Model};
+use no_std_infer::{Error, Interpreter, Model, Step};
 
 use crate::app::Event;
 use crate::board::{Clock, Link, MappedFlash};
-use crate::inference::{Costs, Run, Source};
+use crate::inference::{Run, Source};
 use crate::signature::Trust;
 use crate::update::Updater;
+use answers::{Answers, damaged, hello, inference, verdict};
 
 /// Bytes taken from the link at a time.
 const CHUNK_LEN: usize = 64;
-/// Room for the answer to a damaged frame: four bytes and their checksum, stuffed.
-const DAMAGED_LEN: usize = max_frame_len(4);
 
 /// Memory of a [`Server`], for firmware to keep in a static: lengths in bytes.
 #[derive(Debug, Default)]
@@ -112,20 +109,13 @@ pub struct Server<'a> {
     /// Bytes of the link that are not looked at yet, the last one first.
     waiting: Vec<u8, CHUNK_LEN>,
     receiver: Receiver<'a>,
+    /// Longest message that it takes.
+    max_message: u32,
     answers: Answers<'a>,
     /// Costs of the operators that have run for a request, and then what the network has given.
     results: &'a mut VecView<u8>,
     /// What the network runs for.
     work: Option<Work>,
-}
-
-#[derive(Debug)]
-struct Answers<'a> {
-    max_message: u32,
-    /// The answer that was given last to an intact request, as a frame.
-    last: &'a mut VecView<u8>,
-    /// Id of that request; 0 where there was none.
-    last_id: u32,
 }
 
 /// An inference, and what it is for.
@@ -145,26 +135,14 @@ enum Purpose {
     SelfTest(u32, golden::SelfTest),
 }
 
-/// Id of a request, and what is answered.
-type Answer<'r> = (u32, Result<Response<'r>, Failure>);
-
-/// What has become of a request.
-enum Begun {
-    /// It was answered before: that answer is sent.
-    Before,
-    Answered(u32, Result<Response<'static>, Failure>, Event),
-    /// The network must run for it.
-    Working(Work),
-}
-
 impl<'a> Server<'a> {
     /// A server that has received nothing yet.
     #[must_use]
     pub fn new(memory: Memory<'a>) -> Self {
         let Memory { request, results, answer } = memory;
-        answer.clear();
-        let answers = Answers { max_message: request.capacity() as u32, last: answer, last_id: 0 };
-        Self { waiting: Vec::new(), receiver: Receiver::new(request), answers, results, work: None }
+        let max_message = request.capacity() as u32;
+        let (receiver, answers) = (Receiver::new(request), Answers::new(answer));
+        Self { waiting: Vec::new(), receiver, max_message, answers, results, work: None }
     }
 
     /// Does the next piece of work; false when there was none. Takes bytes that wait, up to the end of a request, which it
@@ -224,9 +202,9 @@ impl<'a> Server<'a> {
         F: MappedFlash,
         T: Trust,
     {
-        let Self { waiting, receiver, answers, results, work } = self;
-        let (mut event, mut begun) = (Event::Idle, None);
-        for _ in 0..=answers.max_message.saturating_add(CHUNK_LEN as u32) {
+        let Self { waiting, receiver, max_message, answers, results, work } = self;
+        let mut event = Event::Idle;
+        for _ in 0..=max_message.saturating_add(CHUNK_LEN as u32) {
             if waiting.is_empty() {
                 receive(link, waiting);
             }
@@ -237,63 +215,81 @@ impl<'a> Server<'a> {
                 break;
             }
             waiting.pop();
-            if let Some(message) = receiver.push(byte) {
-                begun = Some(answers.begin(link, device, message.and_then(decode)));
-                break;
-            }
+            let Some(message) = receiver.push(byte) else { continue };
+            let request = match message.and_then(decode) {
+                Err(error) => {
+                    damaged(link, Failure::Frame(error));
+                    return event;
+                }
+                Ok(Message { id, .. }) if answers.repeat(link, id) => return event,
+                Ok(request) => request,
+            };
+            return match device.begin(link, answers, request, *max_message) {
+                Ok(begun) => {
+                    results.clear();
+                    *work = Some(begun);
+                    Event::Working
+                }
+                Err(event) => event,
+            };
         }
-        let (now, answer) = match begun {
-            Some(Begun::Before) => (None, None),
-            Some(Begun::Answered(id, body, event)) => (Some(event), Some((id, body))),
-            Some(Begun::Working(begun)) => {
-                results.clear();
-                *work = Some(begun);
-                (Some(Event::Working), None)
-            }
-            None => go_on(work, device, rows, results, classified),
-        };
-        if let Some((id, body)) = answer {
-            answers.keep(id, body);
-            send(link, answers.last);
-        }
-        now.unwrap_or(event)
+        self.go_on(link, device, rows, classified).unwrap_or(event)
     }
-}
 
-/// Takes the next step of what the network runs for; gives what has happened, and when it is done for a request, its id and
-/// answer. `None` when the network runs for nothing.
-fn go_on<'r, K: Clock, F, T>(
-    work: &mut Option<Work>,
-    device: &mut Device<'_, '_, K, F, T>,
-    rows: Option<NonZeroU16>,
-    results: &'r mut VecView<u8>,
-    classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
-) -> (Option<Event>, Option<Answer<'r>>) {
-    let (Some(Work { run, mut purpose }), Some(Loaded { model, .. })) = (work.take(), device.loaded) else {
-        return (None, None);
-    };
-    let clock = device.clock;
-    if let Some((run, step, cost)) = run.step(clock, model, device.arena, rows) {
+    /// Takes the next step of what the network runs for; `None` when that is nothing.
+    // Apart from its caller, so that the stack of an answer is not in use while an operator runs.
+    #[inline(never)]
+    fn go_on<K: Clock, F: MappedFlash, T: Trust>(
+        &mut self,
+        link: &mut impl Link,
+        device: &mut Device<'_, '_, K, F, T>,
+        rows: Option<NonZeroU16>,
+        classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
+    ) -> Option<Event> {
+        let (Work { run, mut purpose }, Loaded { model, .. }) = (self.work.take()?, device.loaded?);
+        let Some((run, step, cost)) = run.step(device.clock, model, device.arena, rows) else {
+            return self.finish(link, device, Work { run, purpose }, classified);
+        };
         match &mut purpose {
-            Purpose::SelfTest(_, test) => {
-                let _ = run.interpreter(model, device.arena).map(|interpreter| test.check(&interpreter, step));
-            }
+            Purpose::SelfTest(_, test) => check(test, run, step, model, device.arena),
             Purpose::Infer(_) if step.complete => {
                 // What has no room is found missing in the end.
-                let _ = results.extend_from_slice(&cost.to_le_bytes());
+                let _ = self.results.extend_from_slice(&cost.to_le_bytes());
             }
             Purpose::Infer(_) | Purpose::Frame => {}
         }
-        *work = Some(Work { run, purpose });
-        return (Some(Event::Working), None);
+        self.work = Some(Work { run, purpose });
+        Some(Event::Working)
     }
-    let Ok(interpreter) = run.interpreter(model, device.arena) else { return (None, None) };
-    let (id, body) = match purpose {
-        Purpose::Frame => return (Some(classified(&interpreter, run.start)), None),
-        Purpose::Infer(id) => (id, inference(&interpreter, run.costs, clock, results).map(Response::Inference)),
-        Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter)).map(Response::SelfTest)),
-    };
-    (Some(Event::Served), Some((id, body)))
+
+    /// Does what the network has run for.
+    #[inline(never)]
+    fn finish<K: Clock, F: MappedFlash, T: Trust>(
+        &mut self,
+        link: &mut impl Link,
+        device: &mut Device<'_, '_, K, F, T>,
+        Work { run, purpose }: Work,
+        classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
+    ) -> Option<Event> {
+        let Loaded { model, .. } = device.loaded?;
+        let interpreter = run.interpreter(model, device.arena).ok()?;
+        let (id, body) = match purpose {
+            Purpose::Frame => return Some(classified(&interpreter, run.start)),
+            Purpose::Infer(id) => {
+                let inference = inference(&interpreter, run.costs, device.clock, self.results);
+                (id, inference.map(Response::Inference))
+            }
+            Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter))),
+        };
+        self.answers.give(link, id, body);
+        Some(Event::Served)
+    }
+}
+
+/// Compares what a step has made with the golden vector.
+#[inline(never)]
+fn check(test: &mut golden::SelfTest, run: Run, step: Step, model: &Model<'_>, arena: &mut [i8]) {
+    let _ = run.interpreter(model, arena).map(|interpreter| test.check(&interpreter, step));
 }
 
 /// Takes the bytes that the link has, as many as fit, the last one first.
@@ -308,64 +304,34 @@ fn receive(link: &mut impl Link, waiting: &mut Vec<u8, CHUNK_LEN>) {
     }
 }
 
-impl Answers<'_> {
-    /// Carries a request out, or begins to. When it was sent again, that is sent which was given already, whatever else arrived
-    /// damaged in between.
-    fn begin<K: Clock, F: MappedFlash, T: Trust>(
-        &self,
-        link: &mut impl Link,
-        device: &mut Device<'_, '_, K, F, T>,
-        request: Result<Message<Request<'_>>, FrameError>,
-    ) -> Begun {
-        let mut damaged = [0; DAMAGED_LEN];
-        let frame = match request {
-            Ok(Message { id, body }) if id == 0 || id != self.last_id => {
-                return device.begin(id, body, self.max_message);
-            }
-            Ok(_) => self.last,
-            Err(error) => {
-                let answer = Message { id: 0, body: Response::Error(Failure::Frame(error)) };
-                encode(&answer, &mut damaged).unwrap_or_default()
-            }
-        };
-        send(link, frame);
-        Begun::Before
-    }
-
-    /// Keeps an answer as a frame.
-    fn keep(&mut self, id: u32, body: Result<Response<'_>, Failure>) {
-        let answer = Message { id, body: body.unwrap_or_else(Response::Error) };
-        if encode_into(&answer, self.last).is_err() {
-            let too_long = Message { id, body: Response::Error(Failure::AnswerTooLong) };
-            // Memory that holds no answer at all leaves the host without one.
-            let _ = encode_into(&too_long, self.last);
-        }
-        self.last_id = id;
-    }
-}
-
-fn send(link: &mut impl Link, frame: &[u8]) {
-    let _ = link.write_all(frame).and_then(|()| link.flush());
-}
-
 impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
-    fn begin(&mut self, id: u32, request: Request<'_>, max_message: u32) -> Begun {
-        let begun = match request {
+    /// Carries a request out and answers it; or begins to, where the network must run for it.
+    #[inline(never)]
+    fn begin(
+        &mut self,
+        link: &mut impl Link,
+        answers: &mut Answers<'_>,
+        Message { id, body }: Message<Request<'_>>,
+        max_message: u32,
+    ) -> Result<Work, Event> {
+        let mut event = Event::Served;
+        let begun = match body {
             Request::Hello => Err(Ok(Response::Hello(hello(self, max_message)))),
             Request::Infer(picture) => self.infer(id, picture).map_err(Err),
             Request::SelfTest => self.self_test(id),
             Request::Update(step) => {
                 let clock = self.clock;
                 let received = self.updater.step(step, self.loaded, self.arena, &|| clock.feed());
-                let switched = received.is_ok() && self.updater.switched();
-                let body = received.map(|received| Response::Update { received }).map_err(Failure::Update);
-                return Begun::Answered(id, body, if switched { Event::Switched } else { Event::Served });
+                if received.is_ok() && self.updater.switched() {
+                    event = Event::Switched;
+                }
+                Err(received.map(|received| Response::Update { received }).map_err(Failure::Update))
             }
         };
-        match begun {
-            Ok(work) => Begun::Working(work),
-            Err(body) => Begun::Answered(id, body, Event::Served),
-        }
+        begun.map_err(|body| {
+            answers.give(link, id, body);
+            event
+        })
     }
 
     fn infer(&mut self, id: u32, picture: Picture<'_>) -> Result<Work, Failure> {
@@ -380,64 +346,7 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         let mut interpreter = run.interpreter(model, self.arena).map_err(Err)?;
         match golden::SelfTest::begin(&mut interpreter) {
             Ok(test) => Ok(Work { run, purpose: Purpose::SelfTest(id, test) }),
-            Err(error) => Err(verdict(Err(error)).map(Response::SelfTest)),
+            Err(error) => Err(verdict(Err(error))),
         }
-    }
-}
-
-fn hello<K: Clock, F: MappedFlash, T: Trust>(device: &Device<'_, '_, K, F, T>, max_message: u32) -> Hello<'static> {
-    let model = device.loaded.map(|Loaded { blob, model }| {
-        let info = model.info();
-        ModelInfo {
-            crc: model.crc(),
-            blob_len: blob.len() as u32,
-            arena_len: model.arena_len() as u32,
-            input_len: info.input.tensor.len() as u32,
-            classes: info.logits.channels,
-            ops: info.ops,
-            number: number(blob),
-        }
-    });
-    let slots = device.updater.slots(device.arena.len());
-    Hello { protocol: PROTOCOL, board: device.name, max_message, unit: K::UNIT, hz: K::HZ, model, slots }
-}
-
-/// What the network has given; the costs of its operators are in `results`.
-fn inference<'r>(
-    interpreter: &Interpreter<'_, '_>,
-    costs: Costs,
-    clock: &impl Clock,
-    results: &'r mut VecView<u8>,
-) -> Result<Inference<'r>, Failure> {
-    let (model, layers_end) = (interpreter.model(), results.len());
-    let (logits, output) = (interpreter.logits(), interpreter.output());
-    let mut fits = layers_end == 4 * usize::from(model.info().ops);
-    for &value in logits.iter().chain(output) {
-        fits &= results.push(value as u8).is_ok();
-    }
-    if !fits {
-        return Err(Failure::AnswerTooLong);
-    }
-    let (layers, results) = results.split_at_checked(layers_end).unwrap_or_default();
-    let (logits, output) = results.split_at_checked(logits.len()).unwrap_or_default();
-    Ok(Inference {
-        model: model.crc(),
-        class: interpreter.class() as u32,
-        logits,
-        output,
-        layers,
-        preprocessing: costs.preprocessing,
-        total: costs.network,
-        stack: clock.stack_used(),
-    })
-}
-
-fn verdict(outcome: Result<(), SelfTestError>) -> Result<SelfTest, Failure> {
-    match outcome {
-        Ok(()) => Ok(SelfTest::Passed),
-        Err(SelfTestError::Layer(index)) => Ok(SelfTest::Layer(index)),
-        Err(SelfTestError::Logits) => Ok(SelfTest::Logits),
-        Err(SelfTestError::NoGolden) => Ok(SelfTest::NoGolden),
-        Err(_) => Err(Failure::Model),
     }
 }
