@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
+use super::settings::ConfigurationArgs;
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
-use crate::config::Config;
 use crate::data::dataset::{Dataset, Options};
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::predictions::Predictions;
@@ -24,9 +24,8 @@ pub(super) struct CvArgs {
     /// Folder of images; all of them take part, whatever split they are in.
     #[arg(long, required_unless_present = "collect")]
     data: Option<PathBuf>,
-    /// Configuration of each fold's training; without it every entry has its default.
-    #[arg(long)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
     /// Folder for the folds; jobs for single folds share it. A fold that was interrupted goes on, one that is there stays.
     #[arg(long, value_name = "CV_DIR", required_unless_present = "collect")]
     out: Option<PathBuf>,
@@ -42,7 +41,7 @@ pub(super) struct CvArgs {
     #[arg(long, value_name = "K")]
     fold: Option<usize>,
     /// Join the folds in this folder.
-    #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "config", "out", "groups", "pretrained", "folds", "fold"])]
+    #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "ConfigurationArgs", "SettingArgs", "out", "groups", "pretrained", "folds", "fold"])]
     collect: Option<PathBuf>,
     #[command(flatten)]
     compute: ComputeArgs,
@@ -63,7 +62,7 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let out = args.out.as_deref().context("`--out CV_DIR` is missing")?;
     refuse_among_pictures(data, out)?;
-    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let mut config = args.configuration.load()?;
     config.model.start_from(args.pretrained.as_deref());
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
@@ -88,10 +87,10 @@ fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), compute: tra
     let (run, shown) = (dir.fold(fold), dir.fold(fold));
     let shown = shown.path().display();
     if dir.is_scored(fold) {
-        eprintln!("fold {fold} is there already, in {shown}");
+        tracing::info!("fold {fold} is there already, in {shown}");
         return Ok(());
     }
-    eprintln!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
+    tracing::info!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
     let resume = training::is_begun(run.path());
     let compute = training::Options { resume, ..compute };
     let report = if resume {
@@ -99,7 +98,7 @@ fn score(dir: &CvDir, plan: &Plan, (fold, split): (usize, Dataset), compute: tra
     } else {
         train::train_new(&run, &plan.config()?, split, compute)?
     };
-    eprintln!("{}", report.comparison.accuracy_text());
+    tracing::info!("{}", report.comparison.accuracy_text());
     Ok(())
 }
 
@@ -134,7 +133,7 @@ impl Report {
     fn new(predictions: &Predictions) -> Self {
         let confidence = Confidence::new(predictions, WANTED);
         if let Err(error) = &confidence {
-            eprintln!("note: {error:#}");
+            tracing::warn!("{error:#}");
         }
         Self { scores: Scores::new(predictions), confidence: confidence.ok() }
     }

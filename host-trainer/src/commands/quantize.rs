@@ -17,6 +17,7 @@ use crate::measure::evaluate::read_blob;
 use crate::report::export::{Choices, export};
 use crate::run::cross_validation::CvDir;
 use crate::run::folder::RunDir;
+use crate::system::log;
 
 /// The methods by their names, and what they do.
 const METHODS: [(Method, &str, &str); 3] = [
@@ -64,7 +65,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
         limits: args.limits.limits(),
         confidence: confidence(args, &config, &record)?,
     };
-    let report = export(&run, &config, &record, &images, &choices)?;
+    let report = log::stage("quantising and comparing", || export(&run, &config, &record, &images, &choices))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

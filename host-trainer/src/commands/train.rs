@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::settings::ConfigurationArgs;
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, Normalization};
 use crate::data::dataset::{Dataset, Images, Loaded, Options, View};
@@ -15,6 +16,7 @@ use crate::report::export::{Choices, Report, export};
 use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
 use crate::system::interrupt::Hint;
+use crate::system::log;
 use crate::training::{self, Console, Labelled, Source, TrainingData, train};
 
 #[derive(Debug, Args)]
@@ -23,9 +25,8 @@ pub(super) struct TrainArgs {
     /// the run's images are now.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
-    /// Configuration; without it every entry has its default.
-    #[arg(long)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
     /// Folder for everything that the run makes.
     #[arg(long, value_name = "RUN_DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
@@ -45,7 +46,7 @@ pub(super) struct TrainArgs {
     #[arg(
         long,
         value_name = "RUN_DIR",
-        conflicts_with_all = ["config", "out", "groups", "allow_leak", "pretrained"]
+        conflicts_with_all = ["ConfigurationArgs", "SettingArgs", "out", "groups", "allow_leak", "pretrained"]
     )]
     resume: Option<PathBuf>,
     #[command(flatten)]
@@ -82,7 +83,7 @@ fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
 fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report)> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let run = RunDir::new(args.out.as_deref().context("`--out RUN_DIR` is missing")?);
-    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let mut config = args.configuration.load()?;
     config.model.start_from(args.pretrained.as_deref());
     refuse_among_pictures(data, run.path())?;
     let options = Options {
@@ -166,7 +167,7 @@ fn train_and_export(
     compute: training::Options,
 ) -> Result<Report> {
     let images = &pictures.all;
-    eprintln!(
+    tracing::info!(
         "training on {} images of {} classes, {} for validation, {} for the test, with {}",
         images.train.len(),
         record.classes.len(),
@@ -176,7 +177,8 @@ fn train_and_export(
     );
     let data = pictures.training_data(config, record);
     let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(run.path())));
-    let outcome = train(&data, config, run.path(), compute, &Console::new())?;
-    eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    export(run, config, record, images, &Choices { method: config.quantize.method, ..Choices::default() })
+    let outcome = log::stage("training", || train(&data, config, run.path(), compute, &Console::new()))?;
+    tracing::info!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
+    let choices = Choices { method: config.quantize.method, ..Choices::default() };
+    log::stage("quantising and comparing", || export(run, config, record, images, &choices))
 }

@@ -3,10 +3,11 @@
 use std::io::IsTerminal;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::config::InputConfig;
 use crate::data::dataset::{Dataset, Images, Loaded, View, load as load_samples};
+use crate::system::log;
 
 /// A bar over `len` of `what`.
 ///
@@ -16,7 +17,16 @@ use crate::data::dataset::{Dataset, Images, Loaded, View, load as load_samples};
 pub fn bar(len: usize, what: &str) -> ProgressBar {
     let template = format!("{{wide_bar}} {{pos}}/{{len}} {what}  {{eta}} left");
     let style = ProgressStyle::with_template(&template).expect("the template has no braces of its own");
-    ProgressBar::new(len as u64).with_style(style)
+    visible(ProgressBar::new(len as u64)).with_style(style)
+}
+
+/// The bar, hidden where no bars are shown.
+#[must_use]
+pub fn visible(bar: ProgressBar) -> ProgressBar {
+    if !log::shows_bars() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar
 }
 
 /// Reads all images of a data set behind a progress bar; tells on the standard error what the user should know about the
@@ -27,12 +37,12 @@ pub fn bar(len: usize, what: &str) -> ProgressBar {
 pub fn load(dataset: &mut Dataset, input: &InputConfig, view: View) -> Result<Loaded> {
     tell(dataset.train.len() + dataset.valid.len() + dataset.test.len(), "images");
     let bar = bar(0, "images");
-    let loaded = dataset.load(input, view, &|done, all| show(&bar, done, all));
+    let loaded = log::stage("reading images", || dataset.load(input, view, &|done, all| show(&bar, done, all)));
     bar.finish_and_clear();
     let loaded = loaded?;
-    dataset.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    dataset.notes.iter().for_each(|note| tracing::warn!("{note}"));
     for (path, reason) in &dataset.skipped {
-        eprintln!("skipped: {} {reason}", path.display());
+        tracing::info!("skipped: {} {reason}", path.display());
     }
     Ok(loaded)
 }
@@ -51,8 +61,8 @@ pub fn load_training(dataset: &Dataset, input: &InputConfig) -> Result<Images> {
 
 /// Says what is read where no bar is shown.
 pub fn tell(count: usize, what: &str) {
-    if !std::io::stderr().is_terminal() {
-        eprintln!("reading {count} {what}");
+    if !std::io::stderr().is_terminal() || !log::shows_bars() {
+        tracing::info!("reading {count} {what}");
     }
 }
 

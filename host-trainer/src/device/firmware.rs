@@ -11,7 +11,7 @@ use no_std_infer::format::blob_crc;
 
 use super::Core;
 use super::core::KERNELS;
-use crate::system::atomic;
+use crate::system::{atomic, log};
 
 /// The target that the firmware is compiled for.
 pub const TARGET: &str = "thumbv7em-none-eabihf";
@@ -222,7 +222,7 @@ impl Folder {
         let path = target.join("build.lock");
         let lock = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         if lock.try_lock().is_err() {
-            eprintln!("waiting for another build of the firmware to end");
+            tracing::info!("waiting for another build of the firmware to end");
             lock.lock().context("cannot wait for another build of the firmware to end")?;
         }
         Ok(Self { sources, target, _lock: lock })
@@ -250,8 +250,9 @@ impl Folder {
             .env_remove(KERNELS)
             .envs(core.variables().iter().copied())
             .envs(variables.iter().copied());
-        eprintln!("building the firmware {program} for {target}; the first time takes minutes");
-        run(&mut command, target)?;
+        tracing::info!("building the firmware {program} for {target}; the first time takes minutes");
+        tracing::debug!("{command:?}");
+        log::stage("building the firmware", || run(&mut command, target))?;
         let built = self.target.join(target).join("release").join(program);
         let elf = self.images().join(image).with_extension("elf");
         let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;

@@ -101,6 +101,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
         }
     };
     let Best { choice, model: quantised, plain, layers } = best;
+    tracing::debug!("calibration on {} images chose:\n{}", calibration.len(), choice_text(&choice).trim_end());
 
     let comparison = compare(&graph, &Model::parse(&plain.blob)?, record, images);
     let hash = run.config_hash()?;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use clap_markdown::{MarkdownOptions, help_markdown_custom};
+use host_trainer::commands::Cli;
 use tests::results::{Results, update};
 
 use crate::tree::{files, read, relative, root};
@@ -29,16 +31,37 @@ fn measured_tables_are_those_of_results_json() {
     );
 }
 
+/// A page that is made of the code is what the code makes now.
+fn check_page(name: &str, page: &str) {
+    let path = root().join(name);
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(&path, page).unwrap();
+    }
+    assert!(read(&path) == page, "{name} is old: `UPDATE_DOCS=1 cargo test -p tests --test docs` writes it");
+}
+
 #[test]
 fn the_page_of_the_configuration_is_made_of_its_types() {
-    let (path, page) = (root().join("docs/configuration.md"), host_trainer::config::reference::page());
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, &page).unwrap();
-    }
-    assert!(
-        read(&path) == page,
-        "docs/configuration.md is old: `UPDATE_DOCS=1 cargo test -p tests --test docs` writes it"
-    );
+    check_page("docs/configuration.md", &host_trainer::config::reference::page());
+}
+
+/// What stands above the commands in place of the generator's own words.
+const COMMANDS: &str = "# Commands
+
+Everything that the program takes, as `--help` says it; `cargo run -- COMMAND` in a checkout is `host-trainer COMMAND` of an
+installed program. `cargo run -- man FOLDER` writes the same as manual pages, `cargo run -- completions SHELL` what a shell
+needs. Exit codes are 0, 1 after an error, and 2 where a bound that was asked for is missed. This page is made of the code:
+`UPDATE_DOCS=1 cargo test -p tests --test docs` writes it.
+
+";
+
+#[test]
+fn the_page_of_the_commands_is_made_of_them() {
+    let options = MarkdownOptions::new().show_footer(false).show_aliases(false);
+    let page = help_markdown_custom::<Cli>(&options);
+    let (_, commands) = page.split_once("**Command Overview:**\n\n").expect("the generator's own words end there");
+    let commands: String = commands.lines().map(|line| line.trim_end().to_owned() + "\n").collect();
+    check_page("docs/commands.md", &format!("{COMMANDS}{}\n", commands.trim_end()));
 }
 
 /// Id of the block that holds the first line that differs.

@@ -75,3 +75,13 @@ fn links_are_found() {
     assert_eq!(targets(text), ["one.md", "two.svg#z", "three.png"]);
     assert_eq!(anchors(text), BTreeSet::from(["a-b-c-d".to_owned()]));
 }
+
+#[test]
+fn every_page_is_in_the_book_once() {
+    let folder = root().join("docs");
+    let listed = targets(&read(&folder.join("SUMMARY.md")));
+    let pages = files(&folder, "md").into_iter().map(|path| relative(&path).replacen("docs/", "", 1));
+    let pages: BTreeSet<String> = pages.filter(|page| page != "SUMMARY.md").collect();
+    assert_eq!(listed.iter().cloned().collect::<BTreeSet<_>>(), pages, "docs/SUMMARY.md lists the pages of docs");
+    assert_eq!(listed.len(), pages.len(), "docs/SUMMARY.md lists a page twice");
+}
