@@ -45,7 +45,8 @@ fn filter(verbosity: i16, variable: &str) -> Result<Targets> {
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    Ok(Targets::new().with_target(OURS, ours).with_targets(asked))
+    let others = asked.default_level().unwrap_or(LevelFilter::OFF);
+    Ok(Targets::new().with_default(others).with_target(OURS, ours).with_targets(asked))
 }
 
 /// Whether progress is told by bars: not where somebody wants quiet, nor between lines of diagnostics, which would tear them.
