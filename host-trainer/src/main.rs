@@ -14,16 +14,20 @@ const READER_GONE: i32 = 141;
 
 fn main() -> ExitCode {
     end_quietly_without_reader();
-    #[cfg(unix)]
-    if let Err(error) = host_trainer::system::interrupt::watch() {
-        eprintln!("note: emulators may outlive this program when it is killed: {error}");
-    }
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     memory::keep_freed();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
+    if let Err(error) = host_trainer::system::log::start(cli.verbosity()) {
+        eprintln!("error: {error:#}");
+        return ExitCode::FAILURE;
+    }
+    #[cfg(unix)]
+    if let Err(error) = host_trainer::system::interrupt::watch() {
+        tracing::warn!("emulators may outlive this program when it is killed: {error}");
+    }
     match host_trainer::commands::run(cli) {
         Ok(code) => code,
         Err(error) => {

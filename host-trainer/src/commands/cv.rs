@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
+use super::settings::ConfigurationArgs;
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
-use crate::config::Config;
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::measure::confidence::{Confidence, WANTED};
@@ -26,9 +26,8 @@ pub(super) struct CvArgs {
     /// Folder of images; all of them take part, whatever split they are in.
     #[arg(long, required_unless_present = "collect")]
     data: Option<PathBuf>,
-    /// Configuration of each fold's training; without it every entry has its default.
-    #[arg(long)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
     /// Folder for the folds; jobs for single folds share it. A fold that was interrupted goes on, one that is there stays.
     #[arg(long, value_name = "CV_DIR", required_unless_present = "collect")]
     out: Option<PathBuf>,
@@ -44,7 +43,7 @@ pub(super) struct CvArgs {
     #[arg(long, value_name = "K")]
     fold: Option<usize>,
     /// Join the folds in this folder.
-    #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "config", "out", "groups", "pretrained", "folds", "fold"])]
+    #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "ConfigurationArgs", "SettingArgs", "out", "groups", "pretrained", "folds", "fold"])]
     collect: Option<PathBuf>,
     #[command(flatten)]
     compute: ComputeArgs,
@@ -65,7 +64,7 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let out = args.out.as_deref().context("`--out CV_DIR` is missing")?;
     refuse_among_pictures(data, out)?;
-    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let mut config = args.configuration.load()?;
     config.model.start_from(args.pretrained.as_deref());
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
@@ -80,14 +79,14 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
         let run = dir.fold(fold);
         let shown = run.path().display();
         if dir.is_scored(fold) {
-            eprintln!("fold {fold} is there already, in {shown}");
+            tracing::info!("fold {fold} is there already, in {shown}");
             continue;
         }
         let read = match images.take() {
             Some(read) => read,
             None => progress::load(&mut whole, &Reading::of_run(&config))?,
         };
-        eprintln!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
+        tracing::info!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
         score(&run, &plan, (&whole, &read), split, compute)?;
         images = Some(read);
     }
@@ -114,7 +113,7 @@ fn score(
         let images = images.divided(whole, &mut split)?;
         train::train_on(run, &plan.config()?, (&split, &images), compute)?
     };
-    eprintln!("{}", report.comparison.accuracy_text());
+    tracing::info!("{}", report.comparison.accuracy_text());
     Ok(())
 }
 
@@ -149,7 +148,7 @@ impl Report {
     fn new(predictions: &Predictions) -> Self {
         let confidence = Confidence::new(predictions, WANTED);
         if let Err(error) = &confidence {
-            eprintln!("note: {error:#}");
+            tracing::warn!("{error:#}");
         }
         Self { scores: Scores::new(predictions), confidence: confidence.ok() }
     }

@@ -77,7 +77,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
         if !args.skip_bad {
             return Err(BadFiles { files: found.bad }.into());
         }
-        found.bad.iter().for_each(|(path, reason)| eprintln!("skipped: {} {reason}", path.display()));
+        found.bad.iter().for_each(|(path, reason)| tracing::info!("skipped: {} {reason}", path.display()));
         let bad: HashSet<&PathBuf> = found.bad.iter().map(|(path, _)| path).collect();
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             split.retain(|sample| !bad.contains(&sample.path(&dataset.root)));
@@ -92,7 +92,7 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
-        dataset.notes.iter().for_each(|note| eprintln!("note: {note}"));
+        dataset.notes.iter().for_each(|note| tracing::warn!("{note}"));
         print!("{}", report.to_text());
         println!("See them:  {}", quoted(&page_file));
         println!("`train` keeps the groups of {} on one side of the split", groups_file.display());

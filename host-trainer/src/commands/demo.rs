@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::settings::SettingArgs;
 use super::{BOUND_MISSED, ThreadArgs, train};
-use crate::config::{Config, Preset};
+use crate::config::Config;
 use crate::data::dataset::{Dataset, Grouping, Options};
 use crate::data::faces::{PerClass, generate};
 use crate::run::folder::RunDir;
@@ -19,9 +20,8 @@ pub(super) struct DemoArgs {
     /// Folder for the drawings and the run.
     #[arg(long, default_value = "runs/demo")]
     out: PathBuf,
-    /// Network.
-    #[arg(long, value_enum, default_value = "resnet8")]
-    preset: Preset,
+    #[command(flatten)]
+    settings: SettingArgs,
     #[command(flatten)]
     threads: ThreadArgs,
     /// Fail when fewer of 100 test drawings are classified right.
@@ -29,7 +29,7 @@ pub(super) struct DemoArgs {
     min_accuracy: Option<f64>,
 }
 
-/// Seed of the drawings and of the training.
+/// Seed of the drawings.
 const SEED: u64 = 1;
 /// Drawings of each class.
 const PER_CLASS: PerClass = PerClass { train: 1000, valid: 100, test: 150 };
@@ -40,13 +40,13 @@ const CONFIG: &str = include_str!("../../../data/faces.toml");
 
 pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
     let drawings = args.out.join("faces");
-    let run = RunDir::new(&args.out.join(args.preset.name()));
+    let mut config = Config::from_toml(CONFIG)?;
+    args.settings.apply(&mut config)?;
+    let run = RunDir::new(&args.out.join(config.model.preset.name()));
     training::check_new(run.path())?;
     println!("Drawing {} faces in {}", 4 * (PER_CLASS.train + PER_CLASS.valid + PER_CLASS.test), drawings.display());
     generate(&drawings, SEED, &PER_CLASS, SIZE)?;
 
-    let mut config: Config = toml::from_str(CONFIG)?;
-    config.model.preset = args.preset;
     let dataset = Dataset::open(&drawings, &Options { groups: Grouping::Ignored, ..Options::default() })?;
     let compute = training::Options { threads: args.threads.count(), ..training::Options::default() };
     let report = args.threads.run(|| train::train_new(&run, &config, dataset, compute))?;

@@ -95,14 +95,14 @@ fn load(
     let loaded = progress::load(dataset, &Reading::all(input, args.images.view))?;
     if let Some(record) = record {
         let loaded = record.sort(dataset, loaded)?;
-        seen::note(&loaded).iter().for_each(|note| eprintln!("note: {note}"));
+        seen::note(&loaded).iter().for_each(|note| tracing::warn!("{note}"));
         return Ok((loaded, "test"));
     }
     if loaded.hash != of_model || !loaded.train.is_empty() {
         return Ok((loaded, "test"));
     }
-    eprintln!(
-        "note: the model was made from these images; which of them it was trained on is not known without the {RECORD_FILE} \
+    tracing::warn!(
+        "the model was made from these images; which of them it was trained on is not known without the {RECORD_FILE} \
          of its run beside it, so that the figures flatter"
     );
     Ok((loaded, "all"))

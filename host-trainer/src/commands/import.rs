@@ -16,7 +16,7 @@ use super::{LimitArgs, named, refuse_overwriting};
 use crate::config::InputConfig;
 use crate::data::dataset::{View, image_files, input_for};
 use crate::report::export::PRODUCER;
-use crate::system::atomic;
+use crate::system::{atomic, log};
 use report::Report;
 
 pub(super) use report::real_text;
@@ -64,7 +64,8 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     refuse_overwriting(&args.model, &args.out, "--out")?;
     let bytes = std::fs::read(&args.model).with_context(|| format!("cannot read the model {name}"))?;
     let labels = args.labels.as_deref().map_or(Ok(Vec::new()), read_labels)?;
-    let compiled = compile(args, &bytes, labels).with_context(|| format!("{name} cannot be imported"))?;
+    let compiled = log::stage("importing", || compile(args, &bytes, labels))
+        .with_context(|| format!("{name} cannot be imported"))?;
     atomic::write(&args.out, &compiled.blob)?;
     let code = args.limits.verdict(&compiled.blob);
     let report = Report::new(args, compiled)?;

@@ -1,7 +1,6 @@
 //! The program's commands; one file a command says what it takes, and does it.
 
 mod bench;
-mod budget;
 mod compare;
 mod completions;
 mod config;
@@ -10,33 +9,32 @@ mod cv;
 mod data;
 #[cfg(feature = "train")]
 mod demo;
-mod device_bench;
+mod dev;
 mod estimate;
 mod eval;
-mod faces;
 mod flash;
+mod help;
 mod import;
 mod inspect;
 mod keygen;
+mod man;
 mod parity;
 mod ports;
 mod predict;
 mod quantize;
 mod run;
+#[cfg(feature = "train")]
+mod settings;
 mod sign;
 #[cfg(feature = "train")]
 mod train;
-#[cfg(feature = "train")]
-mod train_bench;
-#[cfg(feature = "train")]
-mod train_parity;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand};
 use model_compiler::blob::emit::Limits;
 use no_std_infer::format::{Section, arena_len, section};
 
@@ -48,10 +46,34 @@ use crate::training::{self, DeviceKind};
 
 /// Train an image classifier on a laptop, turn it into one file, and prove that a microcontroller computes the same.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, help_template = help::template())]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
+    #[command(flatten)]
+    telling: TellingArgs,
+}
+
+impl Cli {
+    /// How much is told besides results, as [`log::start`] takes it.
+    ///
+    /// [`log::start`]: crate::system::log::start
+    #[must_use]
+    pub fn verbosity(&self) -> i16 {
+        if self.telling.quiet { -1 } else { self.telling.verbose.into() }
+    }
+}
+
+/// How much is told besides results.
+#[derive(Debug, Args)]
+struct TellingArgs {
+    /// Tell more on the standard error: how long stages take, what was chosen, what was asked again; twice for all.
+    /// `RUST_LOG` says it for single modules.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Tell neither progress nor notes, only results and errors.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -64,15 +86,27 @@ enum Command {
     /// Trains on a folder of images and writes the blob.
     #[cfg(feature = "train")]
     Train(train::TrainArgs),
+    /// Classifies images.
+    Predict(predict::PredictArgs),
+    /// Accuracy of a blob on a folder of images.
+    ///
+    /// Macro F1 is the mean over the classes that have images or are predicted, as in scikit-learn.
+    Eval(eval::EvalArgs),
+    /// Compares float, int8 on this machine and int8 on the device, image by image.
+    Parity(parity::ParityArgs),
     /// Quantises a trained run again and writes the blob.
     Quantize(quantize::QuantizeArgs),
-    /// Cross-validates: trains a network for each fold of the images and scores it on that fold, with intervals over groups.
+    /// Cross-validates: trains on all folds but one and scores that one, for each, with intervals over groups.
     #[cfg(feature = "train")]
     Cv(cv::CvArgs),
     /// Compares two runs on the same images, with intervals over groups.
     Compare(compare::CompareArgs),
-    /// Compares float, int8 on this machine and int8 on the device, image by image.
-    Parity(parity::ParityArgs),
+    /// Turns a TensorFlow Lite model into a blob.
+    Import(import::ImportArgs),
+    /// Shows what is in a blob.
+    Inspect(inspect::InspectArgs),
+    /// Estimates how long a blob takes on a board, and whether it fits.
+    Estimate(estimate::EstimateArgs),
     /// Sends a blob to a device, which runs it from then on.
     Flash(flash::FlashModelArgs),
     /// Lists serial ports, where boards may be.
@@ -81,37 +115,18 @@ enum Command {
     Keygen(keygen::KeygenArgs),
     /// Signs a blob and gives it a number, for firmware that takes no others.
     Sign(sign::SignArgs),
-    /// Accuracy of a blob on a folder of images. Macro F1 is the mean over the classes that have images or are predicted,
-    /// as in scikit-learn.
-    Eval(eval::EvalArgs),
-    /// Classifies images.
-    Predict(predict::PredictArgs),
-    /// Shows what is in a blob.
-    Inspect(inspect::InspectArgs),
-    /// Turns a TensorFlow Lite model into a blob.
-    Import(import::ImportArgs),
     /// Runs a blob on raw int8 tensors.
     Run(run::RunArgs),
     /// Measures the time of an inference.
     Bench(bench::BenchArgs),
-    /// Measures the time of a training step, beside PyTorch's where it is installed.
-    #[cfg(feature = "train")]
-    TrainBench(train_bench::TrainBenchArgs),
-    /// Trains here and in PyTorch on the same batches from the same weights, and compares the accuracy.
-    #[cfg(feature = "train")]
-    TrainParity(train_parity::TrainParityArgs),
-    /// Counts what layers and models cost on the emulated device, beside what others need.
-    DeviceBench(device_bench::DeviceBenchArgs),
-    /// Estimates how long a blob takes on a board, and whether it fits.
-    Estimate(estimate::EstimateArgs),
-    /// Flash and RAM of each firmware by part, and frames a second; fails where text is formatted for a panic.
-    Budget(budget::BudgetArgs),
-    /// Draws the built-in data set.
-    Faces(faces::FacesArgs),
     /// Prints a configuration to start from, or the schema of configurations.
     Config(config::ConfigArgs),
     /// Prints what a shell needs to complete commands and options.
     Completions(completions::CompletionsArgs),
+    /// Writes a manual page for each command.
+    Man(man::ManArgs),
+    /// What developers of this project need: measurements beside other engines, sizes of firmware.
+    Dev(dev::DevArgs),
 }
 
 /// Takes one of some values by its name; the last text says what it is.
@@ -169,31 +184,26 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Data(args) => data::run(&args),
         #[cfg(feature = "train")]
         Command::Train(args) => train::run(&args),
+        Command::Predict(args) => predict::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Parity(args) => parity::run(&args),
         Command::Quantize(args) => quantize::run(&args),
         #[cfg(feature = "train")]
         Command::Cv(args) => cv::run(&args),
         Command::Compare(args) => compare::run(&args),
-        Command::Parity(args) => parity::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Estimate(args) => estimate::run(&args),
         Command::Flash(args) => flash::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
-        Command::Eval(args) => eval::run(&args),
-        Command::Predict(args) => predict::run(&args),
-        Command::Inspect(args) => inspect::run(&args),
-        Command::Import(args) => import::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
-        #[cfg(feature = "train")]
-        Command::TrainBench(args) => train_bench::run(&args),
-        #[cfg(feature = "train")]
-        Command::TrainParity(args) => train_parity::run(&args),
-        Command::DeviceBench(args) => device_bench::run(&args),
-        Command::Estimate(args) => estimate::run(&args),
-        Command::Budget(args) => budget::run(&args),
-        Command::Faces(args) => faces::run(&args),
         Command::Config(args) => config::run(&args),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+        Command::Dev(args) => dev::run(&args),
     }
 }
 

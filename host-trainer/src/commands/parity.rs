@@ -20,6 +20,7 @@ use crate::measure::evaluate::{
 use crate::report::export::layers_text;
 use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
+use crate::system::log;
 
 /// Decides which frames suffer.
 const FAULTS_SEED: u64 = 1;
@@ -94,7 +95,7 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let mut same = 0;
     for ((name, images), groups) in splits {
         let float: Vec<usize> = float_classes.by_ref().take(images.len()).collect();
-        let outputs = int8_outputs(&model, images);
+        let outputs = log::stage("int8 on the host", || int8_outputs(&model, images));
         let host = int8_classes(&outputs);
         same += float.iter().zip(&host).filter(|(a, b)| a == b).count();
         let mut engines = vec![("float", &float[..]), ("int8", &host[..])];
@@ -153,7 +154,7 @@ fn run_on_device((device, parity): &mut OnDevice, images: &Images, expected: &[I
         bar.inc(1);
         parity.compare(device, &images.input(index), expected)
     });
-    let classes = classes.collect();
+    let classes = log::stage("int8 on the device", || classes.collect());
     bar.finish_and_clear();
     classes
 }

@@ -18,6 +18,7 @@ use crate::measure::evaluate::read_blob;
 use crate::report::export::{Choices, export, reading};
 use crate::run::cross_validation::CvDir;
 use crate::run::folder::RunDir;
+use crate::system::log;
 
 /// The methods by their names, and what they do.
 const METHODS: [(Method, &str, &str); 3] = [
@@ -67,7 +68,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
         confidence: confidence(args, &config, &record)?,
         boards: places()?,
     };
-    let report = export(&run, &config, &record, &images, &choices)?;
+    let report = log::stage("quantising and comparing", || export(&run, &config, &record, &images, &choices))?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

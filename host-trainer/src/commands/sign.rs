@@ -29,7 +29,7 @@ pub(super) struct SignArgs {
 pub(super) fn run(args: &SignArgs) -> Result<ExitCode> {
     let key = read_key(&args.key)?;
     if let Some(note) = exposure(&args.key) {
-        eprintln!("note: {note}");
+        tracing::warn!("{note}");
     }
     let blob = read_blob(&args.blob)?;
     parse(&blob, &args.blob)?;

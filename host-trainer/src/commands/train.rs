@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use super::settings::ConfigurationArgs;
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, Normalization};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
@@ -17,6 +18,7 @@ use crate::report::pages::Unfinished;
 use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
 use crate::system::interrupt::Hint;
+use crate::system::log;
 use crate::training::{self, Console, TrainingData, train};
 
 #[derive(Debug, Args)]
@@ -25,9 +27,8 @@ pub(super) struct TrainArgs {
     /// the run's images are now.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
-    /// Configuration; without it every entry has its default.
-    #[arg(long)]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
     /// Folder for everything that the run makes.
     #[arg(long, value_name = "RUN_DIR", required_unless_present = "resume")]
     out: Option<PathBuf>,
@@ -47,7 +48,7 @@ pub(super) struct TrainArgs {
     #[arg(
         long,
         value_name = "RUN_DIR",
-        conflicts_with_all = ["config", "out", "groups", "allow_leak", "pretrained"]
+        conflicts_with_all = ["ConfigurationArgs", "SettingArgs", "out", "groups", "allow_leak", "pretrained"]
     )]
     resume: Option<PathBuf>,
     #[command(flatten)]
@@ -85,7 +86,7 @@ fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
 fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report)> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let run = RunDir::new(args.out.as_deref().context("`--out RUN_DIR` is missing")?);
-    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    let mut config = args.configuration.load()?;
     config.model.start_from(args.pretrained.as_deref());
     refuse_among_pictures(data, run.path())?;
     let options = Options {
@@ -164,7 +165,7 @@ fn train_and_export(
     images: &Loaded,
     compute: training::Options,
 ) -> Result<Report> {
-    eprintln!(
+    tracing::info!(
         "training on {} images of {} classes, {} for validation, {} for the test, with {}",
         images.train.len(),
         record.classes.len(),
@@ -175,8 +176,9 @@ fn train_and_export(
     let data = training_data(config, record, images);
     let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(run.path())));
     let page = Unfinished::new(run, config, record, images)?;
-    let outcome = train(&data, config, run.path(), compute, &(Console::new(), page))?;
-    eprintln!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
+    let observer = (Console::new(), page);
+    let outcome = log::stage("training", || train(&data, config, run.path(), compute, &observer))?;
+    tracing::info!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
     let choices = Choices { method: config.quantize.method, boards: places()?, ..Choices::default() };
-    export(run, config, record, images, &choices)
+    log::stage("quantising and comparing", || export(run, config, record, images, &choices))
 }

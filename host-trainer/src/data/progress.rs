@@ -3,9 +3,10 @@
 use std::io::IsTerminal;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressFinish, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::data::dataset::{Dataset, Loaded, Reading};
+use crate::system::log;
 
 /// A bar over `len` of `what`.
 ///
@@ -15,7 +16,16 @@ use crate::data::dataset::{Dataset, Loaded, Reading};
 pub fn bar(len: usize, what: &str) -> ProgressBar {
     let template = format!("{{wide_bar}} {{pos}}/{{len}} {what}  {{eta}} left");
     let style = ProgressStyle::with_template(&template).expect("the template has no braces of its own");
-    ProgressBar::new(len as u64).with_style(style)
+    visible(ProgressBar::new(len as u64)).with_style(style)
+}
+
+/// The bar, hidden where no bars are shown.
+#[must_use]
+pub fn visible(bar: ProgressBar) -> ProgressBar {
+    if !log::shows_bars() {
+        bar.set_draw_target(ProgressDrawTarget::hidden());
+    }
+    bar
 }
 
 /// Reads a data set's images behind a progress bar; tells on the standard error what the user should know about the folder
@@ -26,12 +36,12 @@ pub fn bar(len: usize, what: &str) -> ProgressBar {
 pub fn load(dataset: &mut Dataset, reading: &Reading) -> Result<Loaded> {
     tell(dataset.train.len() + dataset.valid.len() + dataset.test.len(), "images");
     let bar = bar(0, "images");
-    let loaded = dataset.load(reading, &|done, all| show(&bar, done, all));
+    let loaded = log::stage("reading images", || dataset.load(reading, &|done, all| show(&bar, done, all)));
     bar.finish_and_clear();
     let loaded = loaded?;
-    dataset.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    dataset.notes.iter().for_each(|note| tracing::warn!("{note}"));
     for (path, reason) in &dataset.skipped {
-        eprintln!("skipped: {} {reason}", path.display());
+        tracing::info!("skipped: {} {reason}", path.display());
     }
     Ok(loaded)
 }
@@ -52,8 +62,8 @@ pub fn scoring(images: usize, engine: &str) -> ProgressBar {
 }
 
 fn say(line: &str) {
-    if !std::io::stderr().is_terminal() {
-        eprintln!("{line}");
+    if !std::io::stderr().is_terminal() || !log::shows_bars() {
+        tracing::info!("{line}");
     }
 }
 

@@ -146,6 +146,7 @@ impl Conversation {
         // Whether there is a device at all shows soon.
         let most = if kind == HELLO { self.patience.most / 12 } else { self.patience.most };
         for attempt in 0..ATTEMPTS {
+            tracing::trace!(attempt, bytes = frame.len(), "sending request {}", self.id);
             self.transport.send(&frame)?;
             let left = most.saturating_sub(start.elapsed());
             fault = match self.wait((wait + transfer).min(left))? {
@@ -160,6 +161,7 @@ impl Conversation {
                 Err(fault) => fault,
             };
             self.faults.count(fault);
+            tracing::debug!(attempt, ?fault, ms = start.elapsed().as_millis(), "request {} is asked again", self.id);
             if start.elapsed() >= most {
                 break;
             }
@@ -191,7 +193,10 @@ impl Conversation {
                 match judge(self.id, bytes)? {
                     Verdict::Answer => return Ok(Ok(bytes.to_vec())),
                     Verdict::Again(fault) => return Ok(Err(fault)),
-                    Verdict::Stale => self.faults.stale_answers += 1,
+                    Verdict::Stale => {
+                        tracing::debug!("dropped a late or doubled answer");
+                        self.faults.stale_answers += 1;
+                    }
                 }
             }
             let now = Instant::now();

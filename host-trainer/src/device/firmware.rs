@@ -12,7 +12,7 @@ use super::cargo::{cargo, compile};
 use super::core::KERNELS;
 use super::sources::folder;
 use super::{Core, missing_target};
-use crate::system::atomic;
+use crate::system::{atomic, log};
 
 /// The target that the firmware is compiled for.
 pub const TARGET: &str = "thumbv7em-none-eabihf";
@@ -184,7 +184,7 @@ impl Folder {
         let path = target.join("build.lock");
         let lock = File::create(&path).with_context(|| format!("cannot create {}", path.display()))?;
         if lock.try_lock().is_err() {
-            eprintln!("waiting for another build of the firmware to end");
+            tracing::info!("waiting for another build of the firmware to end");
             lock.lock().context("cannot wait for another build of the firmware to end")?;
         }
         Ok(Self { sources, target, _lock: lock })
@@ -212,8 +212,9 @@ impl Folder {
             .env_remove(KERNELS)
             .envs(core.variables().iter().copied())
             .envs(variables.iter().copied());
-        eprintln!("building the firmware {program} for {target}; the first time takes minutes");
-        let built = compile(&mut command, target, program)?;
+        tracing::info!("building the firmware {program} for {target}; the first time takes minutes");
+        tracing::debug!("{command:?}");
+        let built = log::stage("building the firmware", || compile(&mut command, target, program))?;
         let elf = self.images().join(image).with_extension("elf");
         let bytes = fs::read(&built).with_context(|| format!("cannot read {}", built.display()))?;
         atomic::write(&elf, &bytes)?;

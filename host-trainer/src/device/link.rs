@@ -76,7 +76,7 @@ impl Link {
         let Self::QemuFlash(file) = self else { return Ok(()) };
         if !file.exists() {
             atomic::create(file, &[])?;
-            eprintln!("made {}, an emulated flash that is erased", file.display());
+            tracing::info!("made {}, an emulated flash that is erased", file.display());
         }
         Ok(())
     }

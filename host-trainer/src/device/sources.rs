@@ -64,7 +64,7 @@ fn unpack(caches: &Path) -> Result<PathBuf> {
     }
     let folder = caches.join(hexadecimal(&digest.finalize()[..DIGEST_LEN]));
     if !folder.exists() {
-        eprintln!("unpacking the firmware's sources into {}", folder.display());
+        tracing::info!("unpacking the firmware's sources into {}", folder.display());
     }
     for (name, bytes) in FILES {
         let path = folder.join(name);

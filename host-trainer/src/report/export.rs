@@ -116,6 +116,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
         }
     };
     let Best { choice, model: quantised, plain, layers } = best;
+    tracing::debug!("calibration on {} images chose:\n{}", calibration.len(), choice_text(&choice).trim_end());
 
     // Budgets change where a model's bytes lie, not what it says: what is said here holds for the blob that ships.
     let model = Model::parse(&plain.blob)?;

@@ -69,7 +69,7 @@ impl RunDir {
             }
             // Some network file systems have no locks.
             Err(TryLockError::Error(error)) => {
-                eprintln!("note: {shown} cannot be locked ({error}): see that nothing else writes to it");
+                tracing::warn!("{shown} cannot be locked ({error}): see that nothing else writes to it");
                 Ok(Claim(file))
             }
         }

@@ -6,3 +6,4 @@ pub mod hexadecimal;
 pub mod hints;
 pub mod html;
 pub mod interrupt;
+pub mod log;

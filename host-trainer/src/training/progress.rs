@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Epoch;
+use crate::data::progress::visible;
 use crate::training::model::Net;
 
 /// What a step learns.
@@ -113,7 +114,7 @@ impl Console {
     #[must_use]
     pub fn new() -> Self {
         let style = ProgressStyle::with_template("{wide_bar} {msg}  {eta} left at most").expect("a valid template");
-        Self { bar: ProgressBar::new(0).with_style(style) }
+        Self { bar: visible(ProgressBar::new(0)).with_style(style) }
     }
 }
 
@@ -125,7 +126,7 @@ impl Default for Console {
 
 impl Observer for Console {
     fn note(&self, note: &str) {
-        eprintln!("{note}");
+        tracing::info!("{note}");
     }
 
     fn step(&self, moment: &Moment) {
@@ -147,7 +148,7 @@ impl Observer for Console {
     fn epoch(&self, epoch: &Epoch, epochs: usize) {
         let line = epoch_line(epoch, epochs);
         if self.bar.is_hidden() {
-            eprintln!("{line}");
+            tracing::info!("{line}");
         } else {
             self.bar.println(line);
         }

@@ -66,7 +66,7 @@ impl Faces {
         let dir = tempdir().expect("a temporary folder");
         let data = dir.path().join("faces");
         let sizes = ["--size", "16", "--train", "40", "--valid", "6", "--test", "6"];
-        call(&[&["faces", "--out", text(&data)][..], &sizes].concat()).expect("it draws");
+        call(&[&["dev", "faces", "--out", text(&data)][..], &sizes].concat()).expect("it draws");
         let config = dir.path().join("config.toml");
         let entries = "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\n[train]\nepochs = 1\n";
         fs::write(&config, entries).expect("written");

@@ -5,6 +5,8 @@ mod common;
 mod cross_validation;
 mod data;
 mod figures;
+mod folders;
 mod jpeg;
 mod kinds;
+mod program;
 mod runs;

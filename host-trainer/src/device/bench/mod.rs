@@ -1,4 +1,4 @@
-//! `device-bench`: layers and whole models on the emulated device, beside what others need for them.
+//! `dev device-bench`: layers and whole models on the emulated device, beside what others need for them.
 
 pub mod figures;
 pub mod networks;

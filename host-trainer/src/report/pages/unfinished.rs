@@ -110,7 +110,7 @@ fn follow(written: &str, epoch: f64) -> String {
 impl crate::training::Observer for Unfinished {
     fn epoch(&self, _epoch: &Epoch, _epochs: usize) {
         if let Err(error) = self.write() {
-            eprintln!("note: the page of this epoch is missing: {error:#}");
+            tracing::warn!("the page of this epoch is missing: {error:#}");
         }
     }
 }

@@ -102,7 +102,7 @@ pub struct Price {
 impl Price {
     /// Of a packed layer, or of one with transformed weights.
     ///
-    /// The estimates were fitted to what `device-bench` measures; a test holds them to 6 % of it. A packed convolution
+    /// The estimates were fitted to what `dev device-bench` measures; a test holds them to 6 % of it. A packed convolution
     /// works on four pixels at a time: it widens each pair of elements, and takes for each two output channels 12 instructions
     /// a pair and some for the results. A transformed one works on four tiles: it transforms each pair of input channels, and
     /// takes for each two output channels 11 instructions a pair and element and some for the way back, more where tiles reach

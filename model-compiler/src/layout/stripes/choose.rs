@@ -93,7 +93,7 @@ pub fn price(stripes: impl IntoIterator<Item = Op>, layers: &[Op]) -> u64 {
     striped.saturating_sub(layers.iter().map(cost).sum())
 }
 
-/// What an operator takes beside what is in proportion to its rows, fitted to what `device-bench` measures; a test holds the
+/// What an operator takes beside what is in proportion to its rows, fitted to what `dev device-bench` measures; a test holds the
 /// sums to a third of it.
 fn cost(op: &Op) -> u64 {
     const START: u64 = 640;

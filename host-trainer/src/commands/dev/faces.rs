@@ -1,4 +1,4 @@
-//! `faces`: draws the built-in data set.
+//! `dev faces`: draws the built-in data set.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `budget`: flash and RAM of each firmware by part, and frames a second.
+//! `dev budget`: flash and RAM of each firmware by part, and frames a second.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use super::BOUND_MISSED;
+use crate::commands::BOUND_MISSED;
 use crate::device::budget::{Budget, measure};
 use crate::device::cycles::DISCLAIMER;
 use crate::device::folder;

@@ -1,4 +1,4 @@
-//! `device-bench`: instructions on the emulated device, beside what others need.
+//! `dev device-bench`: instructions on the emulated device, beside what others need.
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `train-bench`: time of a training step on one thread of this machine, beside PyTorch's.
+//! `dev train-bench`: time of a training step on one thread of this machine, beside PyTorch's.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -8,9 +8,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
-use super::bench::{Times, seconds_per_call, window};
 use crate::beside::torch::{self, Torch};
-use crate::config::{Config, Preset};
+use crate::commands::bench::{Times, seconds_per_call, window};
+use crate::commands::settings::ConfigurationArgs;
+use crate::config::Config;
 use crate::measure::comparison::text_table;
 use crate::training::{DeviceKind, timing::Steps};
 
@@ -19,12 +20,8 @@ const CLASSES: usize = 4;
 
 #[derive(Debug, Args)]
 pub(super) struct TrainBenchArgs {
-    /// Configuration: its network, input and batch size are timed. Without it every entry has its default.
-    #[arg(long, value_name = "FILE.toml")]
-    config: Option<PathBuf>,
-    /// Network in place of the configuration's.
-    #[arg(long, value_enum)]
-    preset: Option<Preset>,
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
     /// What computes.
     #[arg(long, value_enum, default_value = "flex")]
     device: DeviceKind,
@@ -59,10 +56,7 @@ struct TrainBench {
 
 pub(super) fn run(args: &TrainBenchArgs) -> Result<ExitCode> {
     let window = window(args.seconds)?;
-    let mut config = args.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
-    if let Some(preset) = args.preset {
-        config.model.preset = preset;
-    }
+    let config = args.configuration.load()?;
     let installed = torch::is_installed(&args.python);
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let measured = one.install(|| measure(&config, args, window, installed))?;

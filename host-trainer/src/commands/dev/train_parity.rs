@@ -1,4 +1,4 @@
-//! `train-parity`: trains here and in PyTorch, step for step on the same, and compares the accuracy.
+//! `dev train-parity`: trains here and in PyTorch, step for step on the same, and compares the accuracy.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,9 +7,9 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::GroupArgs;
-use super::train::training_data;
 use crate::beside::torch::{self, Beside};
+use crate::commands::GroupArgs;
+use crate::commands::train::Pictures;
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Options, Reading};
 use crate::data::progress;
@@ -112,7 +112,7 @@ fn seed_answers(args: &TrainParityArgs, config: &Config, seed: u64) -> Result<An
         false => (&loaded.test, &record.test),
     };
     let beside = Beside::start(&args.python, &config)?;
-    eprintln!("seed {seed}: training on {} images here and in PyTorch", loaded.train.len());
+    tracing::info!("seed {seed}: training on {} images here and in PyTorch", loaded.train.len());
     let data = training_data(&config, &record, &loaded);
     let outcome = training::train(&data, &config, run.path(), training::Options::default(), &beside)?;
     let answers = Answers {

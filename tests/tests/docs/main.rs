@@ -1,0 +1,9 @@
+//! The documentation against the tree: pages that are made of code, links, the code map, and the invariants that text can
+//! check.
+
+mod dependencies;
+mod generated;
+mod links;
+mod map;
+mod tree;
+mod types;
