@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path, sizes: &[&InputConfig], view: View) -> Result<(V
 
 /// How often each file was decoded, for tests.
 #[cfg(test)]
-pub(super) mod counted {
+pub(crate) mod counted {
     use std::collections::BTreeMap;
     use std::path::{Path, PathBuf};
     use std::sync::Mutex;
@@ -84,7 +84,7 @@ pub(super) mod counted {
     }
 
     /// The files below a folder that were decoded, with how often.
-    pub(in super::super) fn below(folder: &Path) -> BTreeMap<PathBuf, usize> {
+    pub(crate) fn below(folder: &Path) -> BTreeMap<PathBuf, usize> {
         let decoded = DECODED.lock().unwrap();
         decoded.iter().filter(|(path, _)| path.starts_with(folder)).map(|(path, &n)| (path.clone(), n)).collect()
     }

@@ -23,6 +23,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::DataConfig;
 use crate::system::hints::{program, quoted};
 
+#[cfg(test)]
+pub(crate) use decode::counted;
 pub use decode::{View, picture};
 pub use groups::{COPIES_FILE, GROUPS_FILE};
 pub use images::{ChannelStatistics, Images};

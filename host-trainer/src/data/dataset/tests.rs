@@ -367,7 +367,7 @@ fn each_file_is_decoded_once_whatever_is_made_of_it() {
         split.test.push(Sample { name: "a/else.png".into(), ..split.train[0].clone() });
         assert!(loaded.divided(&whole, &mut split).unwrap_err().to_string().contains("a/else.png"));
     }
-    let decoded = decode::counted::below(dir.path());
+    let decoded = counted::below(dir.path());
     assert_eq!(decoded.len(), 24);
     assert!(decoded.values().all(|&times| times == 1), "{decoded:?}");
 }
@@ -383,7 +383,7 @@ fn training_images_that_are_not_asked_for_are_known_without_being_decoded() {
     let reading = Reading { train: Some(BTreeSet::from([1, 3])), ..reading() };
     let loaded = all.load(&reading, &quiet).unwrap();
     assert_eq!(loaded.hash, hash);
-    assert_eq!(decode::counted::below(dir.path()).len(), 2 + all.valid.len() + all.test.len());
+    assert_eq!(counted::below(dir.path()).len(), 2 + all.valid.len() + all.test.len());
     let number: u8 = all.train[3].name[2..5].parse().unwrap();
     assert_eq!(loaded.train.image(3), [number, 10, 200].repeat(4));
     assert!(all.train.iter().all(|sample| sample.digest.is_some()));

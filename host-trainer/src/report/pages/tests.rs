@@ -10,12 +10,13 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Config;
-use crate::data::dataset::{Dataset, Options, Reading};
+use crate::data::dataset::{Dataset, Options, Reading, counted as dataset_counted};
 use crate::data::progress;
 use crate::data::record::Record;
+use crate::measure::evaluate::counted as evaluate_counted;
 use crate::measure::scores::Scores;
 use crate::report::boards::Place;
-use crate::report::export::{Choices, export};
+use crate::report::export::{Choices, export, reading};
 use crate::run::cross_validation::{CvDir, Plan};
 use crate::run::folder::RunDir;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
@@ -128,6 +129,24 @@ fn a_finished_page_has_its_parts_in_order_and_follows_nothing() {
     assert_eq!(headings(&unfinished), parts);
     assert!(unfinished.contains("After epoch 2 of") && unfinished.contains("location.reload()"));
     assert!(unfinished.contains("train --resume"));
+}
+
+#[test]
+fn quantising_again_decodes_what_it_needs_and_runs_each_engine_once_over_a_split() {
+    let (_folder, run, _) = run(2, [40, 100, 3]);
+    let (record, config) = (run.record().unwrap(), run.config().unwrap());
+    let before = dataset_counted::below(&record.root);
+    assert!(before.len() == 2 * 143 && before.values().all(|&times| times == 1), "a run decodes each image once");
+    let mut dataset = record.dataset(&record.root);
+    let images = progress::load(&mut dataset, &reading(&record, &config)).unwrap();
+    record.check_same(&dataset, &images).unwrap();
+    evaluate_counted::take();
+    let report = export(&run, &config, &record, &images, &Choices::default()).unwrap();
+    assert!(report.calibration_images == 8 && report.temperature != 1.0, "validation images fit the temperature");
+    // Validation and test; the eight images that are calibrated on are among those that the page shows.
+    assert_eq!(evaluate_counted::take(), [206, 206]);
+    let again = dataset_counted::below(&record.root).into_iter().filter(|(path, times)| *times > before[path]);
+    assert_eq!(again.count(), 206 + 8);
 }
 
 #[cfg(feature = "train")]
