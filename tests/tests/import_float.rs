@@ -50,7 +50,8 @@ fn the_int8_model_of_a_gated_network_is_close_to_its_graph_in_every_layer() {
     let inputs: Vec<Vec<i8>> = (0..16).map(|seed| picture(seed, 192)).collect();
     let provenance = Provenance::default();
     let description = Description { name: "gated", labels: &[], input: InputKind::Tensor, provenance };
-    let best = best(&graph, &inputs, &Method::ALL, 1.0, |model| anyhow::Ok(emit(model, &description)?)).expect("it is quantised");
+    let best = best(&graph, &inputs, &Method::ALL, 1.0, |model| anyhow::Ok(emit(model, &description)?))
+        .expect("it is quantised");
     for layer in &best.layers {
         assert!(layer.db.is_some_and(|db| db > 20.0), "{layer:?}");
     }

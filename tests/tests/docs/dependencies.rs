@@ -43,7 +43,9 @@ fn the_compiler_needs_nothing_of_training_pictures_or_terminals() {
     let tree = String::from_utf8(tree.stdout).unwrap();
     let crates: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(crates.contains("model-compiler") && crates.contains("no-std-infer"), "{tree}");
-    let above = |name: &&str| name.starts_with("burn") || ["anyhow", "clap", "host-trainer", "image", "indicatif"].contains(name);
+    let above = |name: &&str| {
+        name.starts_with("burn") || ["anyhow", "clap", "host-trainer", "image", "indicatif"].contains(name)
+    };
     let found: Vec<_> = crates.into_iter().filter(above).collect();
     assert!(found.is_empty(), "model-compiler needs {found:?}, which whoever imports a model would compile as well");
 }
