@@ -120,12 +120,12 @@ pub(super) fn inference<'r>(
 }
 
 /// What a self-test has shown.
-pub(super) fn verdict(outcome: Result<(), SelfTestError>) -> Result<Response<'static>, Failure> {
+pub(super) fn verdict(outcome: Result<(), SelfTestError>) -> Result<SelfTest, Failure> {
     match outcome {
-        Ok(()) => Ok(Response::SelfTest(SelfTest::Passed)),
-        Err(SelfTestError::Layer(index)) => Ok(Response::SelfTest(SelfTest::Layer(index))),
-        Err(SelfTestError::Logits) => Ok(Response::SelfTest(SelfTest::Logits)),
-        Err(SelfTestError::NoGolden) => Ok(Response::SelfTest(SelfTest::NoGolden)),
+        Ok(()) => Ok(SelfTest::Passed),
+        Err(SelfTestError::Layer(index)) => Ok(SelfTest::Layer(index)),
+        Err(SelfTestError::Logits) => Ok(SelfTest::Logits),
+        Err(SelfTestError::NoGolden) => Ok(SelfTest::NoGolden),
         Err(_) => Err(Failure::Model),
     }
 }

@@ -7,7 +7,7 @@ use core::num::NonZeroU16;
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{Failure, Message, Picture, Receiver, Request, Response, decode};
+use crate::link::{Failure, Message, Picture, Receiver, Request, Response, SelfTest, decode};
 use no_std_infer::golden;
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Error, Interpreter, Model, Step};
@@ -279,7 +279,7 @@ impl<'a> Server<'a> {
                 let inference = inference(&interpreter, run.costs, device.clock, self.results);
                 (id, inference.map(Response::Inference))
             }
-            Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter))),
+            Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter)).map(Response::SelfTest)),
         };
         self.answers.give(link, id, body);
         Some(Event::Served)
@@ -318,7 +318,7 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         let begun = match body {
             Request::Hello => Err(Ok(Response::Hello(hello(self, max_message)))),
             Request::Infer(picture) => self.infer(id, picture).map_err(Err),
-            Request::SelfTest => self.self_test(id),
+            Request::SelfTest => self.self_test(id).map_err(|verdict| verdict.map(Response::SelfTest)),
             Request::Update(step) => {
                 let clock = self.clock;
                 let received = self.updater.step(step, self.loaded, self.arena, &|| clock.feed());
@@ -340,7 +340,7 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         Ok(Work { run, purpose: Purpose::Infer(id) })
     }
 
-    fn self_test(&mut self, id: u32) -> Result<Work, Result<Response<'static>, Failure>> {
+    fn self_test(&mut self, id: u32) -> Result<Work, Result<SelfTest, Failure>> {
         let Loaded { model, .. } = self.loaded.ok_or(Err(Failure::Model))?;
         let run = Run::default();
         let mut interpreter = run.interpreter(model, self.arena).map_err(Err)?;
