@@ -32,7 +32,8 @@ impl InProcess {
     #[must_use]
     pub fn start(blob: &Aligned<u8>) -> Self {
         let wires = Arc::<Wires>::default();
-        let (device, blob) = (Arc::clone(&wires), Box::leak(Box::new(blob.clone())));
+        let device = Arc::clone(&wires);
+        let blob: &'static Aligned<u8> = Box::leak(Box::new(blob.clone()));
         std::thread::spawn(move || run(&device, blob));
         Self { wires }
     }
