@@ -11,7 +11,7 @@ use host_trainer::commands::{Cli, run};
 use host_trainer::device::keys::{generate, read_key};
 use host_trainer::device::signing::sign;
 use host_trainer::device::{
-    Device, DeviceParity, Emulated, Faulty, Patience, Transport, build_app, check_update, missing,
+    Device, DeviceParity, Emulated, Faulty, Link, Patience, Transport, build_app, check_update, missing,
 };
 use host_trainer::measure::evaluate::{infer, read_blob};
 use libtest_mimic::{Arguments, Trial};
@@ -70,6 +70,8 @@ fn a_flashed_model_runs_and_survives_a_restart() -> Result<()> {
     let arguments = ["host-trainer", "flash", path.to_str().context("UTF-8")?, "--link", &link];
     ensure!(run(Cli::try_parse_from(arguments)?)? == ExitCode::SUCCESS);
     runs(&mut boot(&flash, None)?, first)?;
+    let transport = link.parse::<Link>()?.transport(first)?.context("a link to the flash that was made")?;
+    drop(Device::with_model(transport, first)?);
 
     let (faulty, suffered) = Faulty::new(Emulated::boot_app(&build_app(None)?, &flash)?, 5, 0.1);
     let mut device = open(faulty)?;

@@ -68,14 +68,15 @@ impl fmt::Display for Link {
 }
 
 impl Link {
-    /// Makes the file of an emulated flash, erased, where there is none yet.
+    /// Makes the file of an emulated flash, erased, where there is none yet. It begins with an erased record: the first model
+    /// goes into the second slot, and a file that is written behind its end is filled with zeros.
     ///
     /// # Errors
     /// When it cannot be made.
     pub fn create_flash(&self) -> Result<()> {
         let Self::QemuFlash(file) = self else { return Ok(()) };
         if !file.exists() {
-            atomic::create(file, &[])?;
+            atomic::create(file, &[0xFF; RECORD_LEN])?;
             tracing::info!("made {}, an emulated flash that is erased", file.display());
         }
         Ok(())
@@ -142,7 +143,21 @@ impl Device {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Seek, SeekFrom, Write};
+
     use super::*;
+
+    #[test]
+    fn a_flash_whose_second_slot_was_written_first_is_recognised() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("flash.bin");
+        Link::QemuFlash(file.clone()).create_flash().unwrap();
+        check_flash(&file).unwrap();
+        let mut flash = File::options().write(true).open(&file).unwrap();
+        flash.seek(SeekFrom::Start(1 << 20)).unwrap();
+        flash.write_all(b"a record and a blob").unwrap();
+        check_flash(&file).unwrap();
+    }
 
     #[test]
     fn links_are_read_as_they_are_shown() {
