@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::beside::torch::{self, Beside};
 use crate::commands::GroupArgs;
-use crate::commands::train::Pictures;
+use crate::commands::train::training_data;
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Options, Reading};
 use crate::data::progress;
