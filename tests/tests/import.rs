@@ -367,7 +367,10 @@ fn a_build_script_can_tell_refusals_apart() {
     assert_eq!(kind(&good[..good.len() / 2]), Kind::Damaged);
     assert_eq!(kind(&with(&|maker| maker.tensors[6].shape = Some(vec![1, 5, 4, 2]))), Kind::Damaged);
     assert_eq!(kind(&with(&|maker| maker.tensors[8].type_ = TensorType::Int4)), Kind::Unsupported);
-    assert_eq!(kind(&heavy()), Kind::OutOfRange);
+    assert_eq!(kind(&int8_of(&[1, 1 << 16, 1, 1])), Kind::OutOfRange);
+    let heavy = heavy();
+    let error = Tflite::read(&heavy).and_then(Tflite::compile).expect_err("its sums overflow");
+    assert!(matches!(error, Error::Blob(emit::Error::Layer { layer, .. }) if layer == "heavy"));
     let two_channels = int8_of(&[1, 8, 8, 2]);
     assert_eq!(
         refused(Tflite::read(&two_channels).map(|model| model.input(InputChoice::Image))).kind(),
