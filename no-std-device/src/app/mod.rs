@@ -215,7 +215,8 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
         let SlotPair { running, record, idle } = SlotPair::open(slots, usable);
         feed();
         self.running = Some(Yoke::attach_to_cart(running, |slot| {
-            load(record.map_or(factory, |record| Some(record.blob(slot)))?, linked, arena_len)
+            let blobs = [record.map(|record| record.blob(slot)), factory];
+            blobs.into_iter().flatten().find_map(|blob| load(blob, linked, arena_len))
         }));
         self.updater.open(idle);
         self.smoother.restart();
