@@ -17,10 +17,11 @@ const FILES: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/sources.rs"
 /// Bytes of SHA-256 that name the folder of these files.
 const DIGEST_LEN: usize = 8;
 
-/// The folder of the firmware's sources, see [`find`].
+/// The folder of the firmware's sources: what `FIRMWARE_DIR` names; for a program that lies in its checkout the checkout's; for an
+/// installed one what it holds, unpacked into the user's folder for caches.
 ///
 /// # Errors
-/// Those of [`find`].
+/// When `FIRMWARE_DIR` names no folder, or the sources cannot be unpacked.
 pub fn folder() -> Result<PathBuf> {
     find("FIRMWARE_DIR", "firmware-example")
 }
