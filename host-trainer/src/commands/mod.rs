@@ -321,3 +321,17 @@ struct ImageArgs {
     #[arg(long)]
     skip_bad: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_threads_are_a_few_for_each_core() {
+        let cores = std::thread::available_parallelism().unwrap().get();
+        for (asked, started) in [(1, 1), (20_000, 4 * cores), (0, cores)] {
+            let threads = ThreadArgs { threads: asked };
+            assert_eq!(threads.run(|| Ok(rayon::current_num_threads())).unwrap(), started, "{asked}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::config::Config;
+use crate::data::augment::{Key, augment};
 use crate::data::dataset::{Dataset, Options, Reading, counted as dataset_counted};
 use crate::data::progress;
 use crate::data::record::Record;
@@ -22,7 +23,7 @@ use crate::run::folder::RunDir;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
 
 const CONFIG: &str = "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\ncolor = \"grey\"\n\
-                      [quantize]\nimages = 8\n";
+                      [augment]\nsource_scale = 1.5\n[quantize]\nimages = 8\n";
 const METRICS: &str = "epoch,learning_rate,train_loss,train_accuracy,valid_loss,valid_accuracy,seconds\n\
                        1,0.001,1.5,0.25,1.4,0.5,2.5\n2,0.001,1.3,0.5,1.2,0.625,2.5\n";
 
@@ -129,6 +130,19 @@ fn a_finished_page_has_its_parts_in_order_and_follows_nothing() {
     assert_eq!(headings(&unfinished), parts);
     assert!(unfinished.contains("After epoch 2 of") && unfinished.contains("location.reload()"));
     assert!(unfinished.contains("train --resume"));
+}
+
+#[test]
+fn changes_are_made_of_what_training_samples() {
+    let (_folder, run, [unfinished, page]) = run(2, [4, 2, 2]);
+    let (record, config) = (run.record().unwrap(), run.config().unwrap());
+    let images = progress::load(&mut record.dataset(&record.root), &Reading::of_run(&config)).unwrap();
+    let (source, shape) = (images.source(), images.train.shape);
+    assert_eq!((source.shape.width, shape.width), (24, 16));
+    let key = Key { seed: config.seed, epoch: 1, index: 0 };
+    let changed = augment(source.image(0), source.shape, shape, &config.augment, key);
+    let picture = png_uri(&changed, shape.width, shape.height).unwrap();
+    assert!(unfinished.contains(&picture) && page.contains(&picture));
 }
 
 #[test]
