@@ -82,13 +82,12 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
             tracing::info!("fold {fold} is there already, in {shown}");
             continue;
         }
-        let read = match images.take() {
-            Some(read) => read,
-            None => progress::load(&mut whole, &Reading::of_run(&config))?,
+        let read = match images {
+            Some(ref read) => read,
+            None => &*images.insert(progress::load(&mut whole, &Reading::of_run(&config))?),
         };
         tracing::info!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
-        score(&run, &plan, (&whole, &read), split, compute)?;
-        images = Some(read);
+        score(&run, &plan, (&whole, read), split, compute)?;
     }
     if args.fold.is_none() {
         return collect(&dir, args.json);
