@@ -19,16 +19,14 @@ macro_rules! ensure {
 
 pub mod aligned;
 pub mod blob;
-pub mod build_script;
 mod compile;
-mod error;
 pub mod graph;
 pub mod import;
 pub mod layout;
 pub mod quantise;
 
 pub use blob::emit::Limits;
-pub use compile::{Compiled, Quantised, Tflite};
-pub use error::{Cause, Error};
+pub use compile::error::{Cause, Error};
+pub use compile::{Compiled, Quantised, Tflite, build_script};
 pub use import::float::Normalisation;
 pub use import::kind::InputChoice;

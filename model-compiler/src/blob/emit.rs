@@ -182,7 +182,7 @@ mod tests {
     use no_std_infer::golden::self_test;
 
     use super::*;
-    use crate::error::with_sources;
+    use crate::compile::error::with_sources;
     use crate::graph::Graph;
     use crate::quantise::calibrate::calibrate;
     use crate::quantise::tests::{convolutions, description, inputs, residual_network};

@@ -340,7 +340,7 @@ fn check_constants(weights: &[f32], weights_len: usize, bias: &[f32], bias_len: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::with_sources;
+    use crate::compile::error::with_sources;
 
     fn small() -> Graph {
         let input = Shape { height: 5, width: 4, channels: 3 };

@@ -92,7 +92,7 @@ pub(super) type Result<T, E = Error> = std::result::Result<T, E>;
 mod tests {
     use super::*;
     use crate::blob::emit::emit;
-    use crate::error::with_sources;
+    use crate::compile::error::with_sources;
     use crate::graph::{Clamp, FloatOp, Graph, Node};
     use crate::quantise::calibrate::calibrate;
     use crate::quantise::noise::layer_sqnr;

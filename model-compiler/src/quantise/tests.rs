@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::aligned::Aligned;
 use crate::blob::emit::{Description, emit};
-use crate::error::with_sources;
+use crate::compile::error::with_sources;
 use crate::graph::{Function, class, same_window, softmax};
 use crate::quantise::calibrate::calibrate;
 use crate::quantise::noise::layer_sqnr;

@@ -1,11 +1,14 @@
 //! From the bytes of a TensorFlow Lite model to the blob, in one call.
 
+pub mod build_script;
+pub(crate) mod error;
+
 use no_std_infer::Model;
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 
 use crate::aligned::Aligned;
 use crate::blob::emit::{Description, Emitted, Limits, emit_within};
-use crate::error::{Cause, Error};
+use crate::compile::error::{Cause, Error};
 use crate::graph::Shape;
 use crate::import::float::{Normalisation, float};
 use crate::import::kind::{InputChoice, input_kind};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::compile::Compiled;
-use crate::error::Error;
+use crate::compile::error::Error;
 
 /// Reads a file and tells cargo, on standard output, to run the build script again when it changes.
 ///
