@@ -40,8 +40,7 @@ fn main() {
 fn link(target: &str, opt_level: &str, arguments: &[&str]) -> Result<(bool, String)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("no-panic");
     let mut command = cargo(&folder);
-    // A folder for each target, so that the targets need not wait for one another.
-    command.args(["build", "--release", "--target", target, "--target-dir"]).arg(folder.join("target").join(target));
+    command.args(["build", "--release", "--target", target]);
     command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", opt_level);
     let output = command.args(arguments).output().context("cargo cannot be run")?;
     Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
