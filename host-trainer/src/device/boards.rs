@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::device::cycles::Caches;
 use crate::device::measure::Bench;
-use crate::report::boards::Place;
 
 /// A board.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -36,6 +35,25 @@ pub struct Board {
     pub source: String,
     /// What of it is a guess or left out.
     pub note: Option<String>,
+}
+
+/// A board, as far as a page needs it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its name for people.
+    pub title: String,
+    /// How `estimate` calls it.
+    pub name: String,
+    /// Its core.
+    pub core: String,
+    /// Fastest clock in MHz.
+    pub clock_mhz: u64,
+    /// Bytes of flash.
+    pub flash: u64,
+    /// Bytes of RAM.
+    pub ram: u64,
+    /// Cycles of a multiply-accumulate: of a model that takes few there, and of one that takes many.
+    pub cycles_per_mac: [f64; 2],
 }
 
 /// All boards.

@@ -3,31 +3,13 @@
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
 
+use crate::device::boards::Place;
 use crate::system::html::table;
 
 /// Bytes of code: the engine with the kernels of MLPerf Tiny's models on a Cortex-M4, and a small program around it.
 const CODE: u64 = 40 << 10;
 /// Bytes of stack that an inference of these takes there.
 const STACK: u64 = 2 << 10;
-
-/// A board, as far as a page needs it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Place {
-    /// Its name for people.
-    pub title: String,
-    /// How `estimate` calls it.
-    pub name: String,
-    /// Its core.
-    pub core: String,
-    /// Fastest clock in MHz.
-    pub clock_mhz: u64,
-    /// Bytes of flash.
-    pub flash: u64,
-    /// Bytes of RAM.
-    pub ram: u64,
-    /// Cycles of a multiply-accumulate: of a model that takes few there, and of one that takes many.
-    pub cycles_per_mac: [f64; 2],
-}
 
 /// What a model takes on a board.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
