@@ -42,7 +42,7 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
         self.idle.take()
     }
 
-    /// True when a blob has been committed: the device is to start with it.
+    /// True when a blob has been committed: the device is to start with it, and no further step is taken until then.
     pub fn switched(&self) -> bool {
         self.switched
     }
@@ -57,7 +57,8 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
     /// a blob is committed. Calls `feed` between pieces of the work, see [`Clock::feed`](crate::Clock::feed).
     ///
     /// # Errors
-    /// Says why the step is refused; the model that runs goes on.
+    /// Says why the step is refused; the model that runs goes on. Once it [has switched](Self::switched) that is
+    /// [`UpdateError::Switched`], whatever the step: nothing touches the slot that has just been taken.
     pub fn step(
         &mut self,
         step: Update<'_>,
@@ -65,6 +66,9 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
         arena: &mut [i8],
         feed: &dyn Fn(),
     ) -> Result<u32, UpdateError> {
+        if self.switched {
+            return Err(UpdateError::Switched);
+        }
         let idle = self.idle.as_mut().filter(|idle| idle.blob_max() > 0).ok_or(UpdateError::Unsupported)?;
         let runs = |crc| running.filter(|running| running.model.crc() == crc).map(|running| running.blob.len() as u32);
         match step {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use no_std_device::link::{
     Failure, FrameError, Message, PROTOCOL, Picture, Receiver, Request, Response, Update, decode, encode,
     hello_protocol, max_frame_len,
@@ -89,6 +89,26 @@ impl fmt::Display for Faults {
     }
 }
 
+/// What a task of many requests may take in all, whatever the device answers.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    requests: u32,
+    until: Instant,
+}
+
+impl Allowance {
+    /// Takes one request of those that are left.
+    ///
+    /// # Errors
+    /// When none is left, or the time is over.
+    pub(super) fn take(&mut self) -> Result<()> {
+        ensure!(self.requests > 0, "the device answers, but the work does not come to an end");
+        ensure!(Instant::now() < self.until, "the device answers, but so slowly that the host gives up");
+        self.requests -= 1;
+        Ok(())
+    }
+}
+
 /// Asks a device, one question at a time.
 pub struct Conversation {
     transport: Box<dyn Transport>,
@@ -124,6 +144,14 @@ impl Conversation {
         self.faults
     }
 
+    /// What a task may take that needs at most so many requests with so many bytes in them: for each the least time that an
+    /// answer is waited for, and once the time after which a silent device is given up. A request that is under way when the
+    /// time is over is not broken off, and is bounded by [`Patience::most`] itself.
+    pub(super) fn allowance(&self, requests: u32, bytes: usize) -> Allowance {
+        let time = self.patience.most + self.patience.least * requests + self.transfer_time(bytes) * MARGIN;
+        Allowance { requests, until: Instant::now() + time }
+    }
+
     /// Asks until there is an answer, and hands it to `then`.
     ///
     /// # Errors
@@ -148,8 +176,7 @@ impl Conversation {
         for attempt in 0..ATTEMPTS {
             tracing::trace!(attempt, bytes = frame.len(), "sending request {}", self.id);
             self.transport.send(&frame)?;
-            let left = most.saturating_sub(start.elapsed());
-            fault = match self.wait((wait + transfer).min(left))? {
+            fault = match self.wait(wait + transfer, start + most)? {
                 Ok(bytes) => {
                     // Only an answer that came at once tells how long answers take. After others a little of what the
                     // silences added is given up, since frames may have been lost and not late.
@@ -180,10 +207,10 @@ impl Conversation {
         )
     }
 
-    /// Waits for the answer to the request that was sent last; the outer error is final.
-    fn wait(&mut self, patience: Duration) -> Result<Result<Vec<u8>, Fault>> {
+    /// Waits for the answer to the request that was sent last, and not beyond `until`; the outer error is final.
+    fn wait(&mut self, patience: Duration, until: Instant) -> Result<Result<Vec<u8>, Fault>> {
         let mut deadline = Instant::now() + patience;
-        let last = deadline + patience.max(self.patience.least) * MARGIN;
+        let last = (deadline + patience.max(self.patience.least) * MARGIN).min(until);
         let mut receiver = Receiver::new(&mut *self.memory);
         let mut chunk = [0; 4096];
         loop {

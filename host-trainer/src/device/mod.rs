@@ -15,6 +15,8 @@ mod firmware;
 pub mod keys;
 mod link;
 mod loaded;
+#[cfg(test)]
+mod malicious;
 pub mod measure;
 mod parity;
 mod parts;

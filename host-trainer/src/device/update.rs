@@ -6,6 +6,7 @@ use no_std_infer::Model;
 use no_std_infer::format::Signed;
 use no_std_infer::kernels::KernelSet;
 
+use super::conversation::Allowance;
 use super::{Description, Device, REQUEST_FIELDS_LEN, greet, other_answer};
 use crate::device::signing::{fingerprint, is_valid};
 use crate::system::hints::program;
@@ -14,8 +15,10 @@ use crate::system::hints::program;
 const CHUNK_LEN: usize = 2048;
 /// How often an update begins anew, after a device that has forgotten about it.
 const BEGINNINGS: usize = 4;
-/// How often a device may say that it has as many bytes as before.
+/// How often in a row a device may answer that it has no more bytes than it had before.
 const STALLS: usize = 16;
+/// Requests of an update that send no bytes of the blob.
+const ENDS: usize = 2;
 
 /// Checks on this machine what the device would refuse.
 ///
@@ -59,11 +62,13 @@ impl Device {
     ///
     /// # Errors
     /// A [`Failure::Update`] when the device refuses the blob; it then goes on with its old model. Another error when it
-    /// does not answer or forgets the update again and again.
+    /// does not answer, forgets the update again and again, or takes more requests or time than so many bytes need.
     pub fn update(&mut self, blob: &[u8], mut progress: impl FnMut(usize)) -> Result<usize> {
         let mut sent = 0;
+        let requests = BEGINNINGS * (blob.len().div_ceil(self.chunk_len()?) + STALLS + ENDS);
+        let mut allowance = self.conversation.allowance(requests as u32, BEGINNINGS * blob.len());
         for _ in 0..BEGINNINGS {
-            match self.send_blob(blob, &mut sent, &mut progress) {
+            match self.send_blob(blob, &mut sent, &mut allowance, &mut progress) {
                 Ok(()) => {
                     self.description = greet(&mut self.conversation)?;
                     return Ok(sent);
@@ -75,29 +80,42 @@ impl Device {
         bail!("the device has forgotten the update {BEGINNINGS} times: its power may fail, or another host is writing")
     }
 
-    fn send_blob(&mut self, blob: &[u8], sent: &mut usize, progress: &mut impl FnMut(usize)) -> Result<()> {
-        let (len, crc) = (blob.len() as u32, no_std_infer::format::blob_crc(blob));
+    /// Most bytes of a blob in a request.
+    fn chunk_len(&self) -> Result<usize> {
         let limit = self.description.max_message.saturating_sub(REQUEST_FIELDS_LEN).min(CHUNK_LEN);
         let chunk = limit / WRITE_ALIGN * WRITE_ALIGN;
         ensure!(chunk > 0, "the device takes no messages of {WRITE_ALIGN} bytes, as an update needs");
-        let mut received = self.step(Update::Begin { len, crc })?;
-        let mut stalls = 0;
+        Ok(chunk)
+    }
+
+    fn send_blob(
+        &mut self,
+        blob: &[u8],
+        sent: &mut usize,
+        allowance: &mut Allowance,
+        progress: &mut impl FnMut(usize),
+    ) -> Result<()> {
+        let (len, crc) = (blob.len() as u32, no_std_infer::format::blob_crc(blob));
+        let chunk = self.chunk_len()?;
+        let mut received = self.step(allowance, Update::Begin { len, crc })?;
+        let (mut most, mut stalls) = (received, 0);
         while received < len {
             progress(received as usize);
             let rest = &blob[received as usize..];
             let bytes = &rest[..rest.len().min(chunk)];
-            let now = self.step(Update::Write { offset: received, bytes })?;
+            received = self.step(allowance, Update::Write { offset: received, bytes })?;
             *sent += bytes.len();
-            stalls = if now > received { 0 } else { stalls + 1 };
-            ensure!(now <= len && stalls < STALLS, "the device says that it has {now} bytes of {len}");
-            received = now;
+            stalls = if received > most { 0 } else { stalls + 1 };
+            most = most.max(received);
+            ensure!(received <= len && stalls < STALLS, "the device says that it has {received} bytes of {len}");
         }
         progress(received as usize);
-        self.step(Update::Commit { crc }).map(drop)
+        self.step(allowance, Update::Commit { crc }).map(drop)
     }
 
     /// Asks for a step of an update; gives how many bytes have arrived.
-    fn step(&mut self, step: Update<'_>) -> Result<u32> {
+    fn step(&mut self, allowance: &mut Allowance, step: Update<'_>) -> Result<u32> {
+        allowance.take()?;
         self.conversation.ask(&Request::Update(step), |answer| match answer {
             Response::Update { received } => Ok(received),
             _ => other_answer(),

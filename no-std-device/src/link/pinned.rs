@@ -144,5 +144,6 @@ fn errors_keep_their_bytes() {
         UpdateError::Signature = UpdateError::Signature => [13],
         UpdateError::Number { .. } = UpdateError::Number { found: 3, running: 4 } => [14, 3, 4],
         UpdateError::NotLinked { .. } = UpdateError::NotLinked { kernel: Kernel::Constant } => [15, 21],
+        UpdateError::Switched = UpdateError::Switched => [16],
     }
 }

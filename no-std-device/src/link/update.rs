@@ -90,6 +90,8 @@ pub enum UpdateError {
         /// What it needs.
         kernel: Kernel,
     },
+    /// Another blob has been committed, and the device has not started with it yet.
+    Switched,
 }
 
 impl fmt::Display for UpdateError {
@@ -119,6 +121,7 @@ impl fmt::Display for UpdateError {
             UpdateError::NotLinked { kernel } => {
                 write!(f, "the model needs the kernel `{}`, which the firmware does not link", kernel.name())
             }
+            UpdateError::Switched => f.write_str("another model has just been taken, and is about to run"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The application on a simulated board.
 
+mod chunks;
 mod frames;
 mod steps;
 mod updates;

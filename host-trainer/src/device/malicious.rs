@@ -1,0 +1,122 @@
+//! Devices that say whatever keeps a host busy: every conversation ends all the same.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use no_std_device::link::{
+    Hello, Message, PROTOCOL, Receiver, Request, Response, Slots, Unit, Update, decode, encode, max_frame_len,
+};
+use no_std_infer::kernels::KernelSet;
+
+use super::{Device, Patience, Transport};
+
+const PATIENCE: Patience =
+    Patience { first: Duration::from_millis(4), least: Duration::from_millis(2), most: Duration::from_millis(1200) };
+/// Length of the blob, many requests long.
+const LEN: usize = 64 * 1024;
+
+/// Answers the greeting, and each request of an update by what `received` makes of its number, counted from 0.
+struct Liar<F> {
+    received: F,
+    requests: Rc<Cell<u32>>,
+    answer: Vec<u8>,
+}
+
+impl<F: FnMut(u32) -> u32> Transport for Liar<F> {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut memory = heapless::Vec::<u8, 4096>::new();
+        let mut receiver = Receiver::new(&mut memory);
+        for &byte in bytes {
+            let Some(message) = receiver.push(byte) else { continue };
+            let Message { id, body } = decode::<Request<'_>>(message?)?;
+            let body = match body {
+                Request::Update(Update::Begin { .. } | Update::Write { .. } | Update::Commit { .. }) => {
+                    let number = self.requests.replace(self.requests.get() + 1);
+                    Response::Update { received: (self.received)(number) }
+                }
+                _ => Response::Hello(HELLO),
+            };
+            self.answer = encode(&Message { id, body }, &mut [0; max_frame_len(256)])?.to_vec();
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
+        if self.answer.is_empty() {
+            std::thread::sleep(patience);
+        }
+        let len = self.answer.len().min(buffer.len());
+        buffer.iter_mut().zip(self.answer.drain(..len)).for_each(|(slot, byte)| *slot = byte);
+        Ok(len)
+    }
+}
+
+const HELLO: Hello<'static> = Hello {
+    protocol: PROTOCOL,
+    board: "liar",
+    kernel_set: "none",
+    max_message: 2048,
+    unit: Unit::Cycles,
+    hz: 0,
+    model: None,
+    slots: Some(Slots { len: LEN as u32, arena_len: 1024, key: None, kernels: KernelSet::NONE }),
+};
+
+/// Why an update by such a device fails, and after how many requests.
+fn failure(received: impl FnMut(u32) -> u32 + 'static) -> (String, u32) {
+    let (start, requests) = (Instant::now(), Rc::new(Cell::new(0)));
+    let liar = Liar { received, requests: Rc::clone(&requests), answer: Vec::new() };
+    let mut device = Device::open(Box::new(liar), PATIENCE).unwrap();
+    let error = device.update(&[0; LEN], |_| ()).expect_err("a liar was believed");
+    let took = start.elapsed();
+    assert!(took < PATIENCE.most * 3, "it took {took:?} and {} requests", requests.get());
+    (format!("{error:#}"), requests.get())
+}
+
+#[test]
+fn a_device_whose_bytes_come_and_go_is_given_up() {
+    for period in [2, 3, 16, 17, 40] {
+        let (error, requests) = failure(move |number| number % period * 256);
+        assert!(error.contains("bytes of 65536") && requests < 100, "{requests} requests: {error}");
+    }
+}
+
+#[test]
+fn a_device_that_has_hardly_more_bytes_each_time_is_given_up() {
+    let (error, requests) = failure(|number| number / 15);
+    assert!(error.contains("does not come to an end") && requests < 500, "{requests} requests: {error}");
+}
+
+#[test]
+fn a_device_that_takes_its_time_for_each_answer_is_given_up() {
+    let (error, requests) = failure(|number| {
+        std::thread::sleep(PATIENCE.most / 40);
+        number
+    });
+    assert!(error.contains("so slowly"), "{requests} requests: {error}");
+}
+
+#[test]
+fn a_device_that_never_stops_talking_is_given_up() {
+    struct Talker(Vec<u8>);
+    impl Transport for Talker {
+        fn send(&mut self, _: &[u8]) -> Result<()> {
+            Ok(())
+        }
+
+        fn receive(&mut self, buffer: &mut [u8], _: Duration) -> Result<usize> {
+            std::thread::sleep(Duration::from_millis(1));
+            buffer[..self.0.len()].copy_from_slice(&self.0);
+            Ok(self.0.len())
+        }
+    }
+    let stale = Message { id: 77, body: Response::Update { received: 0 } };
+    let start = Instant::now();
+    for says in [encode(&stale, &mut [0; 64]).unwrap().to_vec(), vec![1, 2]] {
+        let error = Device::open(Box::new(Talker(says)), PATIENCE).err().expect("there is no device");
+        assert!(error.to_string().contains("does not answer"), "{error:#}");
+    }
+    assert!(start.elapsed() < PATIENCE.most, "it took {:?}", start.elapsed());
+}
