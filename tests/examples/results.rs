@@ -10,7 +10,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::measure::comparison::Split;
-use host_trainer::measure::metrics::Share;
 use host_trainer::report::export::Report;
 use host_trainer::system::atomic;
 use model_compiler::blob::emit::Limits;
@@ -20,18 +19,19 @@ use serde_json::Value;
 use tests::mlperf::{self, Bytes, Golden, MODELS};
 use tests::results::{Measured, Provenance, Results};
 
-/// One row or two of a table: the name shown, the folder below `RUNS`, the splits.
+/// One row or two of a table: the name shown, the folders below `RUNS` with `SEED` for the seed, the splits.
 type Source = (&'static str, &'static str, &'static [&'static str]);
 
 const BOTH: &[&str] = &["validation", "test"];
 const TEST: &[&str] = &["test"];
-const DEMO: &[Source] =
-    &[("resnet8", "demo/resnet8", BOTH), ("shallow", "demo/shallow", BOTH), ("shallow, 60 epochs", "shallow", TEST)];
-const PETS: &[Source] = &[("resnet8", "pets-deep", BOTH), ("shallow", "pets-shallow", BOTH)];
+/// Seeds of the runs: 1 to this.
+const SEEDS: u32 = 5;
+const DEMO: &[Source] = &[("resnet8", "demo-SEED/resnet8", BOTH), ("shallow, 60 epochs", "shallow-SEED", BOTH)];
+const PETS: &[Source] = &[("resnet8", "pets-deep-SEED", BOTH), ("shallow", "pets-shallow-SEED", BOTH)];
 const INT8: &[Source] = &[
-    ("drawn faces", "demo/resnet8", TEST),
-    ("CIFAR-10, 2,550 training images", "cifar10", TEST),
-    ("pets, whole photographs held out", "pets-heldout", TEST),
+    ("drawn faces", "demo-SEED/resnet8", TEST),
+    ("CIFAR-10, 2,550 training images", "cifar10-SEED", TEST),
+    ("pets, whole photographs held out", "pets-heldout-SEED", TEST),
 ];
 
 fn main() -> Result<()> {
@@ -49,7 +49,7 @@ fn main() -> Result<()> {
         }
     }
     let expected = std::fs::read_to_string(root.join("firmware-example/boards/mps2/src/bin/demo.expected"))?;
-    let macs = report(&runs.join("demo/resnet8")).map(|report| report.macs);
+    let macs = report(&runs.join("demo-1/resnet8")).map(|report| report.macs);
     match macs {
         Ok(macs) => replace(&mut results, "device", device_rows(&expected, macs)?, &provenance)?,
         Err(error) => println!("device: left as it is: {error:#}"),
@@ -61,7 +61,7 @@ fn main() -> Result<()> {
         }
     }
     results.save(&file)?;
-    let picture = runs.join("demo/resnet8/predictions.svg");
+    let picture = runs.join("demo-1/resnet8/predictions.svg");
     if let Ok(svg) = std::fs::read(&picture) {
         atomic::write(&root.join("docs/demo.svg"), &svg)?;
         println!("docs/demo.svg is {}", picture.display());
@@ -99,47 +99,68 @@ fn report(run: &Path) -> Result<Report> {
     serde_json::from_str(&text).with_context(|| format!("{} is not a report", path.display()))
 }
 
-type Row = fn(&str, &Split) -> Result<Vec<String>>;
+/// A row of the same split of several runs.
+type Row = fn(&str, &[Split]) -> Result<Vec<String>>;
 
 fn rows(runs: &Path, sources: &[Source], row: Row) -> Result<Vec<Vec<String>>> {
     let mut rows = Vec::new();
     for (name, run, splits) in sources {
-        let report = report(&runs.join(run))?;
+        let seeded = |seed: u32| report(&runs.join(run.replace("SEED", &seed.to_string())));
+        let reports = (1..=SEEDS).map(seeded).collect::<Result<Vec<_>>>()?;
         for wanted in *splits {
-            let split = report.comparison.splits.iter().find(|split| split.name == *wanted);
-            rows.push(row(name, split.with_context(|| format!("{run} has no {wanted} images"))?)?);
+            let split = |report: &Report| report.comparison.splits.iter().find(|split| split.name == *wanted).cloned();
+            let splits: Option<Vec<Split>> = reports.iter().map(split).collect();
+            rows.push(row(name, &splits.with_context(|| format!("{run} has no {wanted} images"))?)?);
         }
     }
     Ok(rows)
 }
 
-fn interval(share: &Share) -> String {
-    format!("{:.3} ({:.3} to {:.3})", share.value, share.low, share.high)
+/// The mean over the runs, and their lowest and highest.
+fn over_seeds(splits: &[Split], decimals: usize, value: impl Fn(&Split) -> Option<f64>) -> Result<String> {
+    let values: Option<Vec<f64>> = splits.iter().map(value).collect();
+    let values = values.context("a run does not compare two engines")?;
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    Ok(format!("{mean:.decimals$} ({low:.decimals$} to {high:.decimals$})"))
 }
 
-fn accuracy_row(name: &str, split: &Split) -> Result<Vec<String>> {
-    let [float, int8] = &split.engines[..] else { bail!("{name} does not compare two engines") };
-    let agreement = int8.agreement.as_ref().context("no agreement")?;
+fn float(split: &Split) -> Option<f64> {
+    Some(split.engines.first()?.accuracy.value)
+}
+
+fn int8(split: &Split) -> Option<f64> {
+    Some(split.engines.get(1)?.accuracy.value)
+}
+
+fn agreement(split: &Split) -> Option<f64> {
+    Some(split.engines.get(1)?.agreement.as_ref()?.same.value)
+}
+
+fn images(splits: &[Split]) -> Result<usize> {
+    Ok(splits.first().and_then(|split| split.engines.first()).context("no engine")?.accuracy.total)
+}
+
+fn accuracy_row(name: &str, splits: &[Split]) -> Result<Vec<String>> {
     Ok(vec![
         name.to_owned(),
-        split.name.clone(),
-        float.accuracy.to_string(),
-        int8.accuracy.to_string(),
-        interval(&agreement.same),
-        (agreement.newly_wrong + agreement.newly_right).to_string(),
+        format!("{} {}", images(splits)?, splits.first().context("no run")?.name),
+        over_seeds(splits, 3, float)?,
+        over_seeds(splits, 3, int8)?,
+        over_seeds(splits, 3, agreement)?,
     ])
 }
 
-fn cost_row(name: &str, split: &Split) -> Result<Vec<String>> {
-    let [float, int8] = &split.engines[..] else { bail!("{name} does not compare two engines") };
-    let percent = |share: &Share| 100.0 * share.value;
+fn cost_row(name: &str, splits: &[Split]) -> Result<Vec<String>> {
+    let percent = |share: Option<f64>| Some(100.0 * share?);
     Ok(vec![
         name.to_owned(),
-        float.accuracy.total.to_string(),
-        format!("{:.1} %", percent(&float.accuracy)),
-        format!("{:.1} %", percent(&int8.accuracy)),
-        format!("{:+.1} points", percent(&int8.accuracy) - percent(&float.accuracy)),
-        interval(&int8.agreement.as_ref().context("no agreement")?.same),
+        images(splits)?.to_string(),
+        over_seeds(splits, 1, |split| percent(float(split)))?,
+        over_seeds(splits, 1, |split| percent(int8(split)))?,
+        over_seeds(splits, 1, |split| percent(Some(int8(split)? - float(split)?)))?,
+        over_seeds(splits, 3, agreement)?,
     ])
 }
 

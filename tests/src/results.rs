@@ -43,9 +43,6 @@ pub struct Measured {
     pub title: String,
     /// The commands that make it.
     pub command: String,
-    /// The seed of the run; none where nothing is random.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
     /// Overrides the file's where not empty.
     #[serde(flatten)]
     pub provenance: Provenance,
@@ -136,8 +133,7 @@ impl Results {
             text += &table_row(row);
         }
         let Provenance { commit, cpu, date } = self.provenance_of(result);
-        let seed = result.seed.map_or(String::new(), |seed| format!("seed {seed}, "));
-        write!(text, "\n```sh\n{}\n```\n\n<sub>{seed}commit {commit}, {cpu}, {date}</sub>\n", result.command.trim())?;
+        write!(text, "\n```sh\n{}\n```\n\n<sub>commit {commit}, {cpu}, {date}</sub>\n", result.command.trim())?;
         Ok(text)
     }
 }
@@ -195,7 +191,6 @@ mod tests {
                 id: "faces".into(),
                 title: "Accuracy on the faces".into(),
                 command: "cargo run -- demo".into(),
-                seed: Some(7),
                 columns: text(&["preset", "float", "int8"]),
                 rows: vec![text(&["deep", "0.95", "0.94"]), text(&["a|b", "0.70", "−"])],
                 ..Measured::default()
@@ -217,7 +212,7 @@ Accuracy on the faces:
 cargo run -- demo
 ```
 
-<sub>seed 7, commit abc1234, CPU X, 2 cores, 2026-01-31</sub>
+<sub>commit abc1234, CPU X, 2 cores, 2026-01-31</sub>
 ";
         assert_eq!(results().markdown("faces").unwrap(), expected);
         assert!(results().markdown("cats").unwrap_err().to_string().contains("cats"));

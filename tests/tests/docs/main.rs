@@ -2,6 +2,7 @@
 //! check.
 
 mod dependencies;
+mod figures;
 mod generated;
 mod links;
 mod map;
