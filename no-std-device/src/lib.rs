@@ -46,7 +46,7 @@ pub use board::{Board, Camera, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIn
 pub use inference::{Costs, infer, load_frame};
 pub use no_std_infer::Decision;
 pub use serve::{Buffers, Device, Loaded, Memory, Server};
-pub use signature::{Anyone, Owner, Trust, verify};
+pub use signature::{Anyone, AtEachStart, Owner, Trust, credentials, verify};
 pub use slots::{Idle, RECORD_LEN, RECORD_SPACE, Record, SlotPair};
 pub use smooth::{Average, SHIFT_MAX, Smoother};
 pub use update::{PIECE, Updater};

@@ -1,21 +1,25 @@
 //! Whose models the firmware takes.
 
-use crate::link::UpdateError;
-use crate::update::PIECE;
-use ed25519_dalek::{Digest, Sha512, Signature, VerifyingKey};
-use no_std_infer::format::{SIGNATURE_CONTEXT, Signed};
+use crate::link::{Credentials, UpdateError, sha256};
+use ed25519_dalek::{Signature, VerifyingKey};
+use no_std_infer::format::Signed;
 
 /// Decides whether a blob comes from someone who may update the device.
 pub trait Trust {
     /// The ed25519 public key by which blobs must be signed, if there is one.
     fn key(&self) -> Option<[u8; 32]>;
 
-    /// Checks where a blob comes from. `running` is the number of the model that runs, if it has one; `feed` is called
-    /// between pieces of the work, see [`Clock::feed`](crate::Clock::feed).
+    /// Checks where a blob of so many bytes comes from, by what it says about itself. `floor` is the greatest number that a
+    /// model had so far, if there was one.
     ///
     /// # Errors
-    /// [`UpdateError::Unsigned`], [`UpdateError::OtherKey`], [`UpdateError::Signature`], [`UpdateError::Number`].
-    fn check(&self, blob: &[u8], running: Option<u32>, feed: &dyn Fn()) -> Result<(), UpdateError>;
+    /// [`UpdateError::Unsigned`], [`UpdateError::OtherKey`], [`UpdateError::Number`], [`UpdateError::Signature`].
+    fn check(&self, len: u32, credentials: Option<&Credentials>, floor: Option<u32>) -> Result<(), UpdateError>;
+
+    /// True when signatures are checked at each start as well, and not only when a blob is taken.
+    fn at_start(&self) -> bool {
+        false
+    }
 }
 
 /// Takes every blob: whoever can speak to the device may update it.
@@ -28,7 +32,7 @@ impl Trust for Anyone {
         None
     }
 
-    fn check(&self, _: &[u8], _: Option<u32>, _: &dyn Fn()) -> Result<(), UpdateError> {
+    fn check(&self, _: u32, _: Option<&Credentials>, _: Option<u32>) -> Result<(), UpdateError> {
         Ok(())
     }
 }
@@ -43,32 +47,56 @@ impl Trust for Owner {
         Some(self.0)
     }
 
-    fn check(&self, blob: &[u8], running: Option<u32>, feed: &dyn Fn()) -> Result<(), UpdateError> {
-        let signed = Signed::find(blob).ok_or(UpdateError::Unsigned)?;
-        if *signed.key != self.0 {
+    fn check(&self, len: u32, credentials: Option<&Credentials>, floor: Option<u32>) -> Result<(), UpdateError> {
+        let credentials = credentials.ok_or(UpdateError::Unsigned)?;
+        if credentials.key != self.0 {
             return Err(UpdateError::OtherKey);
         }
-        verify(&signed, feed)?;
-        match running {
-            Some(running) if signed.number <= running => Err(UpdateError::Number { found: signed.number, running }),
-            _ => Ok(()),
+        match floor {
+            Some(floor) if credentials.number <= floor => Err(UpdateError::Number { found: credentials.number, floor }),
+            _ => verify(len, credentials),
         }
     }
 }
 
-/// Checks the signature with the key that the blob names; calls `feed` after each [`PIECE`] bytes.
+/// The same, and a blob in a slot runs only when its signature is right at each start: so that what has been written to the
+/// flash by other means than an update does not run either. It costs each start what it costs an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct AtEachStart<T>(pub T);
+
+impl<T: Trust> Trust for AtEachStart<T> {
+    fn key(&self) -> Option<[u8; 32]> {
+        self.0.key()
+    }
+
+    fn check(&self, len: u32, credentials: Option<&Credentials>, floor: Option<u32>) -> Result<(), UpdateError> {
+        self.0.check(len, credentials, floor)
+    }
+
+    fn at_start(&self) -> bool {
+        true
+    }
+}
+
+/// What a blob says about who signed it; `None` when it is not signed. Hashes its content, and calls `feed` after each
+/// [`PIECE`](crate::PIECE) bytes.
+pub fn credentials(blob: &[u8], feed: &dyn Fn()) -> Option<Credentials> {
+    let Signed { key, signature, number, content } = Signed::find(blob)?;
+    let (halves, _) = signature.as_chunks();
+    let &[first, second] = halves else { return None };
+    Some(Credentials { key: *key, signature: [first, second], number, content: sha256(content, feed) })
+}
+
+/// Checks the signature of a blob of so many bytes with the key that it names.
 ///
 /// # Errors
 /// [`UpdateError::Signature`]
-pub fn verify(signed: &Signed<'_>, feed: &dyn Fn()) -> Result<(), UpdateError> {
-    let mut digest = Sha512::new();
-    for piece in signed.message.iter().flat_map(|part| part.chunks(PIECE)) {
-        digest.update(piece);
-        feed();
-    }
-    let signature = Signature::from_bytes(signed.signature);
-    VerifyingKey::from_bytes(signed.key)
-        .and_then(|key| key.verify_prehashed_strict(digest, Some(SIGNATURE_CONTEXT), &signature))
+pub fn verify(len: u32, credentials: &Credentials) -> Result<(), UpdateError> {
+    let [first, second] = credentials.signature;
+    let signature = Signature::from_components(first, second);
+    VerifyingKey::from_bytes(&credentials.key)
+        .and_then(|key| key.verify_strict(&credentials.statement(len).to_bytes(), &signature))
         .map_err(|_| UpdateError::Signature)
 }
 
@@ -76,7 +104,7 @@ pub fn verify(signed: &Signed<'_>, feed: &dyn Fn()) -> Result<(), UpdateError> {
 mod tests {
     use std::vec::Vec;
 
-    use ed25519_dalek::SigningKey;
+    use ed25519_dalek::{Signer, SigningKey};
     use no_std_infer::format::{HEADER_LEN, Header, SECTION_LEN, SIGNATURE_LEN, Section, section};
 
     use super::*;
@@ -99,14 +127,15 @@ mod tests {
     fn signed(key: &SigningKey, number: u32) -> Vec<u8> {
         let mut blob = unsigned(number);
         let start = blob.len() - 5 - SIGNATURE_LEN;
-        let place = start..start + SIGNATURE_LEN;
-        let digest = {
-            let signed = Signed::find(&blob).unwrap();
-            signed.message.iter().fold(Sha512::new(), |digest, part| digest.chain_update(part))
-        };
-        let signature = key.sign_prehashed(digest, Some(SIGNATURE_CONTEXT)).unwrap();
-        blob[place].copy_from_slice(&[key.verifying_key().as_bytes(), &signature.to_bytes()[..]].concat());
+        let statement = credentials(&blob, &|| ()).unwrap().statement(blob.len() as u32);
+        let signature = key.sign(&statement.to_bytes());
+        blob[start..start + SIGNATURE_LEN]
+            .copy_from_slice(&[key.verifying_key().as_bytes(), &signature.to_bytes()[..]].concat());
         blob
+    }
+
+    fn check(trust: impl Trust, blob: &[u8], floor: Option<u32>) -> Result<(), UpdateError> {
+        trust.check(blob.len() as u32, credentials(blob, &|| ()).as_ref(), floor)
     }
 
     #[test]
@@ -114,23 +143,23 @@ mod tests {
         let [key, other] = [1, 2].map(|byte| SigningKey::from_bytes(&[byte; 32]));
         let owner = Owner(key.verifying_key().to_bytes());
         let blob = signed(&key, 5);
-        assert_eq!(owner.check(&blob, None, &|| ()), Ok(()));
-        assert_eq!(owner.check(&blob, Some(4), &|| ()), Ok(()));
-        for running in [5, 6] {
-            assert_eq!(owner.check(&blob, Some(running), &|| ()), Err(UpdateError::Number { found: 5, running }));
+        assert_eq!(check(owner, &blob, None), Ok(()));
+        assert_eq!(check(owner, &blob, Some(4)), Ok(()));
+        for floor in [5, 6] {
+            assert_eq!(check(owner, &blob, Some(floor)), Err(UpdateError::Number { found: 5, floor }));
         }
-        assert_eq!(owner.check(&signed(&other, 5), None, &|| ()), Err(UpdateError::OtherKey));
-        assert_eq!(owner.check(&unsigned(5)[..40], None, &|| ()), Err(UpdateError::Unsigned));
-        assert_eq!(Anyone.check(&unsigned(5), Some(6), &|| ()), Ok(()));
+        assert_eq!(check(owner, &signed(&other, 5), None), Err(UpdateError::OtherKey));
+        assert_eq!(check(owner, &unsigned(5)[..40], None), Err(UpdateError::Unsigned));
+        assert_eq!(check(Anyone, &unsigned(5), Some(6)), Ok(()));
+        let at_start = AtEachStart(owner);
+        assert!(at_start.at_start() && !owner.at_start() && at_start.key() == owner.key());
+        assert_eq!(check(at_start, &signed(&other, 5), None), Err(UpdateError::OtherKey));
     }
 
     #[test]
-    fn the_watchdog_is_fed_while_a_signature_is_hashed() {
-        let key = SigningKey::from_bytes(&[3; 32]).verifying_key().to_bytes();
-        let message = [&[0; 2 * PIECE + 1][..], &[], &[1; PIECE]];
+    fn the_watchdog_is_fed_while_content_is_hashed() {
         let feeds = core::cell::Cell::new(0);
-        let signed = Signed { key: &key, signature: &[0; 64], number: 1, message };
-        assert_eq!(verify(&signed, &|| feeds.set(feeds.get() + 1)), Err(UpdateError::Signature));
+        sha256([&[0; 2 * crate::PIECE + 1][..], &[], &[1; crate::PIECE]], &|| feeds.set(feeds.get() + 1));
         assert_eq!(feeds.get(), 4);
     }
 
@@ -143,12 +172,15 @@ mod tests {
             let mut changed = blob.clone();
             changed[index] ^= 1;
             let checksum = (12..16).contains(&index);
-            assert_eq!(owner.check(&changed, None, &|| ()).is_ok(), checksum, "byte {index}");
+            assert_eq!(check(owner, &changed, None).is_ok(), checksum, "byte {index}");
         }
+        // The length is signed as well.
+        let found = credentials(&blob, &|| ());
+        assert_eq!(owner.check(blob.len() as u32 + 1, found.as_ref(), None), Err(UpdateError::Signature));
         // Another signer who names the owner's key.
         let mut forged = signed(&SigningKey::from_bytes(&[4; 32]), 5);
         let start = forged.len() - 5 - SIGNATURE_LEN;
         forged[start..start + 32].copy_from_slice(&owner.0);
-        assert_eq!(owner.check(&forged, None, &|| ()), Err(UpdateError::Signature));
+        assert_eq!(check(owner, &forged, None), Err(UpdateError::Signature));
     }
 }

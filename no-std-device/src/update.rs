@@ -1,15 +1,15 @@
 //! Brings another model to the device while one runs.
 
-use crate::link::{Slots, Update, UpdateError};
-use no_std_infer::format::{blob_crc_with, number};
+use crate::link::{Identity, Slots, Update, UpdateError};
+use no_std_infer::format::number;
 use no_std_infer::golden::{SelfTestError, self_test_with};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Error, Model};
 
-use crate::board::MappedFlash;
+use crate::board::{Clock, MappedFlash};
 use crate::serve::Loaded;
-use crate::signature::Trust;
-use crate::slots::Idle;
+use crate::signature::{Trust, credentials};
+use crate::slots::{Idle, Wear};
 
 /// Most bytes that are programmed or hashed at a time, between two calls of [`Clock::feed`](crate::Clock::feed). A multiple
 /// of any flash's word.
@@ -22,13 +22,14 @@ pub struct Updater<'s, F, T> {
     idle: Option<Idle<'s, F>>,
     trust: T,
     linked: &'static Linked,
+    wear: Wear,
     switched: bool,
 }
 
 impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
     /// There is no slot: all updates are refused. Those that are taken run on these kernels.
     pub fn new(trust: T, linked: &'static Linked) -> Self {
-        Self { idle: None, trust, linked, switched: false }
+        Self { idle: None, trust, linked, wear: Wear::new(), switched: false }
     }
 
     /// Updates go to this slot from now on; none has begun.
@@ -49,48 +50,71 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
 
     /// What another blob must be like; `None` when there is no place for one.
     pub fn slots(&self, arena_len: usize) -> Option<Slots> {
-        let len = self.idle.as_ref().map_or(0, Idle::blob_max);
-        (len > 0).then(|| Slots { len, arena_len: arena_len as u32, key: self.trust.key(), kernels: self.linked.set() })
+        let idle = self.idle.as_ref().filter(|idle| idle.blob_max() > 0)?;
+        Some(Slots {
+            len: idle.blob_max(),
+            arena_len: arena_len as u32,
+            key: self.trust.key(),
+            kernels: self.linked.set(),
+            floor: idle.floor(),
+            rewrites: self.wear.rewrites(),
+        })
+    }
+
+    /// Whether a blob that lies in a slot may run: where the signature is checked at each start, whether it is right; and
+    /// where models are signed, whether one that is built in has no greater number. Calls `feed` after each [`PIECE`] bytes.
+    pub(crate) fn admits(&self, blob: &[u8], built_in: Option<u32>, feed: &dyn Fn()) -> bool {
+        if self.trust.key().is_none() {
+            return true;
+        }
+        let signed = || self.trust.check(blob.len() as u32, credentials(blob, feed).as_ref(), None).is_ok();
+        number(blob) >= built_in && (!self.trust.at_start() || signed())
     }
 
     /// Carries out a step; gives how many bytes have arrived. `running` is the model that runs; `arena` is overwritten when
-    /// a blob is committed. Calls `feed` between pieces of the work, see [`Clock::feed`](crate::Clock::feed).
+    /// a blob is committed. Calls [`Clock::feed`] between pieces of the work.
     ///
     /// # Errors
     /// Says why the step is refused; the model that runs goes on. Once it [has switched](Self::switched) that is
     /// [`UpdateError::Switched`], whatever the step: nothing touches the slot that has just been taken.
-    pub fn step(
+    pub fn step<K: Clock>(
         &mut self,
         step: Update<'_>,
         running: Option<&Loaded<'_>>,
         arena: &mut [i8],
-        feed: &dyn Fn(),
+        clock: &K,
     ) -> Result<u32, UpdateError> {
         if self.switched {
             return Err(UpdateError::Switched);
         }
         let idle = self.idle.as_mut().filter(|idle| idle.blob_max() > 0).ok_or(UpdateError::Unsupported)?;
-        let runs = |crc| running.filter(|running| running.model.crc() == crc).map(|running| running.blob.len() as u32);
+        let feed = &|| clock.feed();
+        let runs = |blob: &Identity| running.is_some_and(|running| running.identity == *blob);
         match step {
-            Update::Begin { len, crc } if runs(crc) == Some(len) => Ok(len),
-            Update::Begin { len, crc } => idle.begin(len, crc),
-            Update::Write { offset, bytes } => idle.write(offset, bytes, feed),
-            Update::Commit { crc } => match runs(crc) {
-                Some(len) => Ok(len),
-                None => {
-                    let blob = idle.complete(crc)?;
-                    let len = blob.len() as u32;
-                    let running = running.and_then(|running| number(running.blob));
-                    let examination = Examination { trust: &self.trust, running, linked: self.linked, feed };
-                    if let Err(why) = examination.pass(blob, crc, arena) {
-                        idle.abandon();
-                        return Err(why);
-                    }
-                    idle.switch(crc, feed)?;
-                    self.switched = true;
-                    Ok(len)
+            Update::Begin { blob, .. } | Update::Commit { blob } if runs(&blob) => Ok(blob.len),
+            Update::Begin { blob, credentials } => {
+                self.trust.check(blob.len, credentials.as_ref(), idle.floor())?;
+                feed();
+                idle.begin(blob)
+            }
+            Update::Write { offset, bytes } => {
+                if idle.would_rewrite(offset, bytes) {
+                    self.wear.allow(clock.now(), K::HZ)?;
                 }
-            },
+                idle.write(offset, bytes, feed)
+            }
+            Update::Commit { blob } => {
+                let bytes = idle.complete(&blob)?;
+                let number = number(bytes);
+                let examination = Examination { trust: &self.trust, floor: idle.floor(), linked: self.linked, feed };
+                if let Err(why) = examination.pass(bytes, &blob, arena) {
+                    idle.abandon();
+                    return Err(why);
+                }
+                idle.switch(&blob, number, feed)?;
+                self.switched = true;
+                Ok(blob.len)
+            }
         }
     }
 }
@@ -98,8 +122,8 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
 /// What a blob that is to run must pass.
 struct Examination<'x> {
     trust: &'x dyn Trust,
-    /// Number of the model that runs.
-    running: Option<u32>,
+    /// The greatest number that a model had so far.
+    floor: Option<u32>,
     linked: &'static Linked,
     feed: &'x dyn Fn(),
 }
@@ -107,12 +131,11 @@ struct Examination<'x> {
 impl Examination<'_> {
     /// Checks that the blob is the one that was announced and trusted, that this device can run it, and that it computes with
     /// it what the host computed.
-    fn pass(&self, blob: &[u8], crc: u32, arena: &mut [i8]) -> Result<(), UpdateError> {
-        if blob_crc_with(blob, PIECE, self.feed) != crc {
-            return Err(UpdateError::Crc);
+    fn pass(&self, blob: &[u8], announced: &Identity, arena: &mut [i8]) -> Result<(), UpdateError> {
+        if Identity::of(blob, self.feed) != *announced {
+            return Err(UpdateError::Digest);
         }
-        self.trust.check(blob, self.running, self.feed)?;
-        (self.feed)();
+        self.is_trusted(blob)?;
         let model = Model::parse_with(blob, self.linked).map_err(refusal)?;
         (self.feed)();
         let (needed, available) = (model.arena_len() as u32, arena.len() as u32);
@@ -123,6 +146,16 @@ impl Examination<'_> {
             SelfTestError::NoGolden => UpdateError::NoGolden,
             _ => UpdateError::SelfTest,
         })
+    }
+
+    /// Checks what the blob itself says about who signed it, whatever was announced.
+    fn is_trusted(&self, blob: &[u8]) -> Result<(), UpdateError> {
+        if self.trust.key().is_some() {
+            let credentials = credentials(blob, self.feed);
+            self.trust.check(blob.len() as u32, credentials.as_ref(), self.floor)?;
+            (self.feed)();
+        }
+        Ok(())
     }
 }
 

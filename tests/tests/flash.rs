@@ -49,8 +49,7 @@ fn open(transport: impl Transport + 'static) -> Result<Device> {
 /// Checks that the device runs this blob and gives this machine's bytes.
 fn runs(device: &mut Device, blob: &[u8]) -> Result<()> {
     let model = Model::parse(blob)?;
-    let running = device.description().model.context("no model runs")?;
-    ensure!(running.crc == model.crc(), "{:08x} runs in place of {:08x}", running.crc, model.crc());
+    device.expect(blob)?;
     let mut parity = DeviceParity::new(device);
     for seed in 0..3 {
         let input = residual::picture(seed, model.info().input.tensor.len());
@@ -133,7 +132,7 @@ fn with_a_key_only_newer_models_of_its_owner_run() -> Result<()> {
     device.update(&newer, |_| ())?;
     runs(&mut device, &newer)?;
 
-    let number = |found| UpdateError::Number { found, running: 7 };
+    let number = |found| UpdateError::Number { found, floor: 7 };
     let mut forged = sign(second, &owner, 8)?;
     let name = forged.windows(6).position(|bytes| bytes == b"random").context("the model's name")?;
     forged[name] ^= 1;

@@ -84,7 +84,7 @@ fn update(seed: u64, share: f64) -> Result<()> {
         let mut arrived = 0;
         let sent = device.update(blob, |received| arrived = received)?;
         ensure!(arrived == blob.len() && sent >= blob.len(), "{arrived} bytes arrived, {sent} were sent");
-        ensure!(device.description().model.is_some_and(|running| running.crc == model.crc()), "the old model runs");
+        device.expect(blob)?;
         ensure!(device.self_test()? == SelfTest::Passed);
         let input = residual::picture(seed, model.info().input.tensor.len());
         let expected = infer(&model, &mut Aligned::new(model.arena_len()), &input);
@@ -127,8 +127,7 @@ fn an_update_goes_on_where_the_cable_was_pulled() -> Result<()> {
     let mut device = plug(usize::MAX)?;
     let sent = device.update(&other, |_| ())?;
     ensure!(sent == other.len() - arrived, "{sent} bytes were sent after {arrived} of {}", other.len());
-    ensure!(device.description().model.is_some_and(|model| model.crc == Model::parse(&other).unwrap().crc()));
-    Ok(())
+    device.expect(&other)
 }
 
 /// A device that says the same whatever it is asked.

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
 use crate::data::progress;
-use crate::device::{Device, Faults, Link, Patience, check_update};
+use crate::device::{Device, Faults, Link, Patience, check_update, identity};
 use crate::measure::evaluate::{parse, read_blob};
+use crate::system::hexadecimal::hexadecimal;
 
 #[derive(Debug, Args)]
 pub(super) struct FlashModelArgs {
@@ -29,9 +30,9 @@ struct Outcome {
     board: String,
     /// Name of the kernel set that its firmware runs on.
     kernel_set: String,
-    /// CRC-32 of the model that ran before, if there was one.
+    /// SHA-256 of the blob that ran before, if there was one.
     before: Option<String>,
-    /// CRC-32 of the model that runs now.
+    /// SHA-256 of the blob that runs now: that of the blob that was given.
     now: String,
     /// Bytes that were sent; less than the blob's where an update was resumed, 0 where the device ran the blob already.
     sent_bytes: usize,
@@ -47,18 +48,17 @@ pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
     let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
     let mut device = Device::open(transport, Patience::default())?;
     check_update(&blob, &model, device.description())?;
-    let before = device.description().model.map(|model| format!("{:08x}", model.crc));
+    let before = device.description().model.map(|model| hexadecimal(&model.blob.sha256));
     let start = Instant::now();
     let bar = progress::bar(blob.len(), "bytes");
     let sent_bytes = device.update(&blob, |received| bar.set_position(received as u64))?;
     bar.finish_and_clear();
-    let running = device.description().model.context("the device runs no model after the update")?;
-    ensure!(running.crc == model.crc(), "the device runs model {:08x} after the update", running.crc);
+    device.expect(&blob)?;
     let outcome = Outcome {
         board: device.description().board.clone(),
         kernel_set: device.description().kernel_set.clone(),
         before,
-        now: format!("{:08x}", running.crc),
+        now: hexadecimal(&identity(&blob).sha256),
         sent_bytes,
         seconds: start.elapsed().as_secs_f64(),
         faults: device.faults(),

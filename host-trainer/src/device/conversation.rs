@@ -18,6 +18,8 @@ use super::transport::Transport;
 const ANSWER_LEN: usize = 64 * 1024;
 /// Room for the fields of a request besides its bytes.
 const REQUEST_FIELDS_LEN: usize = 32;
+/// Room for what names a blob and shows who signed it.
+const UPDATE_FIELDS_LEN: usize = 192;
 /// How often a request is sent before the host gives up.
 const ATTEMPTS: u32 = 24;
 /// An answer may take so many times as long as the one before to the same kind of request.
@@ -106,6 +108,12 @@ impl Allowance {
         ensure!(Instant::now() < self.until, "the device answers, but so slowly that the host gives up");
         self.requests -= 1;
         Ok(())
+    }
+
+    /// Waits as long as the device asks to be left alone, which takes nothing of the time for the work.
+    pub(super) fn pause(&mut self, pause: Duration) {
+        self.until += pause;
+        std::thread::sleep(pause);
     }
 }
 
@@ -300,6 +308,7 @@ fn frame(id: u32, request: &Request<'_>) -> Result<Vec<u8>> {
     let bytes = match request {
         Request::Infer(Picture::Input(bytes) | Picture::Frame { bytes, .. }) => bytes.len(),
         Request::Update(Update::Write { bytes, .. }) => bytes.len(),
+        Request::Update(Update::Begin { .. } | Update::Commit { .. }) => UPDATE_FIELDS_LEN,
         _ => 0,
     };
     let mut memory = vec![0; 1 + max_frame_len(REQUEST_FIELDS_LEN + bytes)];

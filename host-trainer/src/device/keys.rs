@@ -1,4 +1,5 @@
-//! Keys in files, as OpenSSL writes and reads them: private ones as PKCS#8, public ones as SPKI, both in PEM.
+//! Keys in files, as OpenSSL writes and reads them: private ones as PKCS#8, public ones as SPKI, both in PEM. What memory
+//! holds of a private one is overwritten when it is no longer used.
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use ed25519_dalek::pkcs8::{
 use ed25519_dalek::{SigningKey, VerifyingKey};
 use rand::TryRng;
 use rand::rngs::SysRng;
+use zeroize::Zeroizing;
 
 use super::signing::fingerprint;
 use crate::system::atomic;
@@ -22,8 +24,8 @@ use crate::system::hints::{program, quoted};
 /// # Errors
 /// When a file cannot be written, or exists and `replace` is false.
 pub fn generate(path: &Path, replace: bool) -> Result<(PathBuf, String)> {
-    let mut seed = [0; ed25519_dalek::SECRET_KEY_LENGTH];
-    SysRng.try_fill_bytes(&mut seed).context("the system gives no random numbers")?;
+    let mut seed = Zeroizing::new([0; ed25519_dalek::SECRET_KEY_LENGTH]);
+    SysRng.try_fill_bytes(&mut *seed).context("the system gives no random numbers")?;
     let verifying = SigningKey::from_bytes(&seed).verifying_key();
     let public = beside(path);
     for file in [path, &public] {
@@ -31,7 +33,7 @@ pub fn generate(path: &Path, replace: bool) -> Result<(PathBuf, String)> {
         ensure!(!taken, "{} exists: what it signed would be lost; --force replaces it", file.display());
     }
     // Without the public key beside it, which not every OpenSSL reads.
-    let pem = KeypairBytes { secret_key: seed, public_key: None }.to_pkcs8_pem(LineEnding::LF);
+    let pem = KeypairBytes { secret_key: *seed, public_key: None }.to_pkcs8_pem(LineEnding::LF);
     let pem = pem.context("the private key cannot be written as PEM")?;
     let public_pem = verifying.to_public_key_pem(LineEnding::LF).context("the public key cannot be written as PEM")?;
     atomic::write_private(path, pem.as_bytes(), replace)?;
@@ -45,7 +47,7 @@ pub fn generate(path: &Path, replace: bool) -> Result<(PathBuf, String)> {
 /// When the file cannot be read, or holds no private Ed25519 key in PEM that is not encrypted; says what it holds instead.
 pub fn read_key(path: &Path) -> Result<SigningKey> {
     let shown = path.display();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the private key {shown}"))?;
+    let bytes = Zeroizing::new(std::fs::read(path).with_context(|| format!("cannot read the private key {shown}"))?);
     let text = String::from_utf8_lossy(&bytes);
     let Ok(label) = decode_label(text.as_bytes()) else {
         ensure!(
@@ -119,6 +121,18 @@ mod tests {
 
     fn refusal(path: &Path) -> String {
         format!("{:#}", read_key(path).unwrap_err())
+    }
+
+    /// The types that hold private keys here overwrite them.
+    #[test]
+    fn private_keys_are_wiped() {
+        fn is_wiped<T: zeroize::ZeroizeOnDrop>(_: &T) {}
+        let mut seed = Zeroizing::new([7; ed25519_dalek::SECRET_KEY_LENGTH]);
+        is_wiped(&seed);
+        is_wiped(&SigningKey::from_bytes(&seed));
+        is_wiped(&KeypairBytes { secret_key: *seed, public_key: None }.to_pkcs8_pem(LineEnding::LF).unwrap());
+        zeroize::Zeroize::zeroize(&mut seed);
+        assert_eq!(*seed, [0; ed25519_dalek::SECRET_KEY_LENGTH]);
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail, ensure};
 use no_std_device::{RECORD_LEN, Record};
-use no_std_infer::format::blob_crc;
 
 use super::firmware::build_app;
 use super::{Device, Emulated, Patience, Program, Serial, Transport, build};
@@ -129,14 +128,7 @@ impl Device {
     /// When it does not answer, cannot run its model, or runs another one.
     pub fn with_model(transport: Box<dyn Transport>, blob: &[u8]) -> Result<Self> {
         let device = Self::open(transport, Patience::default())?;
-        let model = device.description.model.context("the device cannot run the blob that it holds")?;
-        let crc = blob_crc(blob);
-        ensure!(
-            model.crc == crc,
-            "the device runs model {:08x} and not {crc:08x}: send it by `{program} flash BLOB --link LINK`",
-            model.crc,
-            program = program()
-        );
+        device.expect(blob)?;
         Ok(device)
     }
 }

@@ -29,7 +29,7 @@ mod transport;
 mod update;
 
 use anyhow::{Result, bail, ensure};
-use no_std_device::link::{Hello, Inference, ModelInfo, Picture, Request, Response, SelfTest, Slots, Unit};
+use no_std_device::link::{Hello, Identity, Inference, ModelInfo, Picture, Request, Response, SelfTest, Slots, Unit};
 
 pub use self::cargo::{cargo, missing_target};
 pub use conversation::{Conversation, Faults, Patience};
@@ -47,7 +47,10 @@ use qemu::{emulator, run_to_end};
 pub use serial::Serial;
 pub use sources::folder;
 pub use transport::Transport;
-pub use update::check_update;
+pub use update::{check_update, identity};
+
+use crate::system::hexadecimal::hexadecimal;
+use crate::system::hints::program;
 
 /// Room for the fields of a request besides its picture, and for its checksum, in bytes.
 const REQUEST_FIELDS_LEN: usize = 32;
@@ -82,6 +85,12 @@ impl Description {
             model: hello.model,
             slots: hello.slots,
         }
+    }
+
+    /// Whether the device runs this blob.
+    #[must_use]
+    pub fn runs(&self, blob: &Identity) -> bool {
+        self.model.is_some_and(|model| model.blob == *blob)
     }
 }
 
@@ -151,6 +160,21 @@ impl Device {
         &self.description
     }
 
+    /// Checks that the device has said that it runs this blob, of which every byte counts.
+    ///
+    /// # Errors
+    /// When it runs another one, or none.
+    pub fn expect(&self, blob: &[u8]) -> Result<()> {
+        let (expected, model) = (identity(blob), self.description.model.as_ref());
+        let Some(found) = model.map(|model| model.blob) else { bail!("the device cannot run the blob that it holds") };
+        ensure!(
+            found == expected,
+            "the device runs model {found} and not {expected}: send it by `{program} flash BLOB --link LINK`",
+            program = program()
+        );
+        Ok(())
+    }
+
     /// What went wrong on the way so far, and was made good.
     #[must_use]
     pub fn faults(&self) -> Faults {
@@ -175,11 +199,12 @@ impl Device {
         let (Picture::Input(bytes) | Picture::Frame { bytes, .. }) = picture;
         let limit = self.description.max_message.saturating_sub(REQUEST_FIELDS_LEN);
         ensure!(bytes.len() <= limit, "the picture is longer than the {limit} bytes that the device takes");
-        let model = self.description.model.map(|model| model.crc);
+        let model = self.description.model.map(|model| model.blob.short());
         self.conversation.ask(&Request::Infer(picture), |answer| match answer {
             Response::Inference(inference) if Some(inference.model) == model => Ok(DeviceResult::new(&inference)),
             Response::Inference(inference) => {
-                bail!("the device has begun to run another model, {:08x}: it was updated or reset", inference.model)
+                let model = hexadecimal(&inference.model[..8]);
+                bail!("the device has begun to run another model, {model}: it was updated or reset")
             }
             _ => other_answer(),
         })

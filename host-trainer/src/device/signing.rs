@@ -1,12 +1,14 @@
 //! Signs blobs, so that firmware with the public key takes no others, see `no_std_infer::format`.
 
 use anyhow::{Context, Result};
-use ed25519_dalek::{Digest, Sha512, Signature, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer as _, SigningKey};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_sections};
-use no_std_infer::format::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, section};
+use no_std_device::link::Credentials;
+use no_std_device::{credentials, verify};
+use no_std_infer::format::{SIGNATURE_LEN, Signed, section};
 use serde::Serialize;
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::system::hexadecimal::hexadecimal;
 
@@ -24,9 +26,10 @@ pub fn sign(blob: &[u8], key: &SigningKey, number: u32) -> Result<Aligned<u8>> {
     place.resize(SIGNATURE_LEN, 0);
     let sections = [(section::NUMBER, number.to_le_bytes().to_vec()), (section::SIGNATURE, place)];
     let mut blob = with_sections(blob, &[], sections.into())?;
-    let signed = Signed::find(&blob).context("the signature's section has gone")?;
-    let signature = key.sign_prehashed(digest(&signed), Some(SIGNATURE_CONTEXT))?.to_bytes();
-    let end = blob.len() - signed.message[2].len();
+    let missing = "the signature's section has gone";
+    let statement = credentials(&blob, &|| ()).context(missing)?.statement(blob.len() as u32);
+    let signature = key.sign(&statement.to_bytes()).to_bytes();
+    let end = blob.len() - Signed::find(&blob).context(missing)?.content[2].len();
     blob[end - signature.len()..end].copy_from_slice(&signature);
     repair_crc(&mut blob);
     Ok(blob)
@@ -47,27 +50,21 @@ impl Signer {
     /// `None` of a blob that is not signed.
     #[must_use]
     pub fn of(blob: &[u8]) -> Option<Self> {
-        let signed = Signed::find(blob)?;
-        Some(Self { number: signed.number, key: fingerprint(signed.key), valid: is_valid(&signed) })
+        let signed = credentials(blob, &|| ())?;
+        Some(Self { number: signed.number, key: fingerprint(&signed.key), valid: is_valid(blob.len(), &signed) })
     }
 }
 
-/// Whether the signature is that of the key that the blob names.
+/// Whether the signature of a blob of so many bytes is that of the key that it names.
 #[must_use]
-pub fn is_valid(signed: &Signed<'_>) -> bool {
-    let signature = Signature::from_bytes(signed.signature);
-    let key = VerifyingKey::from_bytes(signed.key);
-    key.is_ok_and(|key| key.verify_prehashed_strict(digest(signed), Some(SIGNATURE_CONTEXT), &signature).is_ok())
-}
-
-fn digest(signed: &Signed<'_>) -> Sha512 {
-    signed.message.iter().fold(Sha512::new(), |digest, part| digest.chain_update(part))
+pub fn is_valid(len: usize, credentials: &Credentials) -> bool {
+    u32::try_from(len).is_ok_and(|len| verify(len, credentials).is_ok())
 }
 
 /// What tells public keys apart, for people: the first half of the SHA-256 in hexadecimal.
 #[must_use]
 pub fn fingerprint(key: &[u8; KEY_LEN]) -> String {
-    hexadecimal(&<Sha256 as sha2::Digest>::digest(key)[..FINGERPRINT_LEN])
+    hexadecimal(&Sha256::digest(key)[..FINGERPRINT_LEN])
 }
 
 #[cfg(test)]
@@ -101,7 +98,7 @@ mod tests {
     #[test]
     fn every_byte_but_the_checksum_is_signed() {
         let signed = sign(&faces(), &SigningKey::from_bytes(&[7; KEY_LEN]), 3).unwrap();
-        let outside = Signed::find(&signed).unwrap().message[2].len();
+        let outside = Signed::find(&signed).unwrap().content[2].len();
         let section = signed.len() - outside - SIGNATURE_LEN..signed.len() - outside;
         for index in (0..400).chain(section).chain((400..signed.len()).step_by(997)) {
             let mut changed = signed.clone();

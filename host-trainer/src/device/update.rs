@@ -1,9 +1,11 @@
 //! Sends a device another blob.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail, ensure};
-use no_std_device::link::{Failure, ModelInfo, Request, Response, Slots, Update, UpdateError, WRITE_ALIGN};
+use no_std_device::credentials;
+use no_std_device::link::{Failure, Identity, Request, Response, Slots, Update, UpdateError, WRITE_ALIGN};
 use no_std_infer::Model;
-use no_std_infer::format::Signed;
 use no_std_infer::kernels::KernelSet;
 
 use super::conversation::Allowance;
@@ -19,6 +21,10 @@ const BEGINNINGS: usize = 4;
 const STALLS: usize = 16;
 /// Requests of an update that send no bytes of the blob.
 const ENDS: usize = 2;
+/// Longest that the host waits for such a device at a time, in seconds.
+const PAUSE_MAX: u32 = 1200;
+/// How often the host waits for a device that spares its flash.
+const WAITS: usize = 2;
 
 /// Checks on this machine what the device would refuse.
 ///
@@ -32,13 +38,20 @@ pub fn check_update(blob: &[u8], model: &Model<'_>, device: &Description) -> Res
     let missing = KernelSet::needed_by(blob).without(slots.kernels).iter().next();
     missing.map_or(Ok(()), |kernel| Err(UpdateError::NotLinked { kernel }))?;
     ensure!(model.golden().is_some(), UpdateError::NoGolden);
-    let same = device.model.is_some_and(|running| running.crc == model.crc());
-    if same { Ok(()) } else { check_signature(blob, &slots, device.model.as_ref()) }
+    let runs = device.runs(&identity(blob));
+    check_signature(blob, &slots, if runs { None } else { slots.floor })
 }
 
-fn check_signature(blob: &[u8], slots: &Slots, running: Option<&ModelInfo>) -> Result<()> {
+/// What tells this blob from all others.
+#[must_use]
+pub fn identity(blob: &[u8]) -> Identity {
+    Identity::of(blob, &|| ())
+}
+
+/// Where the device has a key, the signature must be right and the number greater than `floor`.
+fn check_signature(blob: &[u8], slots: &Slots, floor: Option<u32>) -> Result<()> {
     let Some(key) = slots.key else { return Ok(()) };
-    let Some(signed) = Signed::find(blob) else {
+    let Some(signed) = credentials(blob, &|| ()) else {
         bail!(
             "{}: sign it with `{program} sign` and the key {}",
             UpdateError::Unsigned,
@@ -46,12 +59,11 @@ fn check_signature(blob: &[u8], slots: &Slots, running: Option<&ModelInfo>) -> R
             program = program()
         )
     };
-    let (expected, found) = (fingerprint(&key), fingerprint(signed.key));
-    ensure!(*signed.key == key, "{}: {found} in place of {expected}", UpdateError::OtherKey);
-    ensure!(is_valid(&signed), UpdateError::Signature);
-    let (found, running) = (signed.number, running.and_then(|model| model.number));
-    match running {
-        Some(running) if found <= running => Err(UpdateError::Number { found, running }.into()),
+    let (expected, found) = (fingerprint(&key), fingerprint(&signed.key));
+    ensure!(signed.key == key, "{}: {found} in place of {expected}", UpdateError::OtherKey);
+    ensure!(is_valid(blob.len(), &signed), UpdateError::Signature);
+    match floor {
+        Some(floor) if signed.number <= floor => Err(UpdateError::Number { found: signed.number, floor }.into()),
         _ => Ok(()),
     }
 }
@@ -62,15 +74,17 @@ impl Device {
     ///
     /// # Errors
     /// A [`Failure::Update`] when the device refuses the blob; it then goes on with its old model. Another error when it
-    /// does not answer, forgets the update again and again, or takes more requests or time than so many bytes need.
+    /// does not answer, forgets the update again and again, takes more requests or time than so many bytes need, or runs
+    /// another blob in the end.
     pub fn update(&mut self, blob: &[u8], mut progress: impl FnMut(usize)) -> Result<usize> {
         let mut sent = 0;
-        let requests = BEGINNINGS * (blob.len().div_ceil(self.chunk_len()?) + STALLS + ENDS);
+        let requests = BEGINNINGS * (blob.len().div_ceil(self.chunk_len()?) + STALLS + ENDS + WAITS);
         let mut allowance = self.conversation.allowance(requests as u32, BEGINNINGS * blob.len());
         for _ in 0..BEGINNINGS {
             match self.send_blob(blob, &mut sent, &mut allowance, &mut progress) {
                 Ok(()) => {
                     self.description = greet(&mut self.conversation)?;
+                    self.expect(blob)?;
                     return Ok(sent);
                 }
                 Err(error) if is_forgotten(&error) => {}
@@ -95,22 +109,33 @@ impl Device {
         allowance: &mut Allowance,
         progress: &mut impl FnMut(usize),
     ) -> Result<()> {
-        let (len, crc) = (blob.len() as u32, no_std_infer::format::blob_crc(blob));
+        let (len, identity) = (blob.len() as u32, identity(blob));
         let chunk = self.chunk_len()?;
-        let mut received = self.step(allowance, Update::Begin { len, crc })?;
-        let (mut most, mut stalls) = (received, 0);
+        let begin = Update::Begin { blob: identity, credentials: credentials(blob, &|| ()) };
+        let mut received = self.step(allowance, begin)?;
+        let (mut most, mut stalls, mut waits) = (received, 0, 0);
         while received < len {
             progress(received as usize);
             let rest = &blob[received as usize..];
             let bytes = &rest[..rest.len().min(chunk)];
-            received = self.step(allowance, Update::Write { offset: received, bytes })?;
+            let now = match self.step(allowance, Update::Write { offset: received, bytes }) {
+                Err(error) if waits < WAITS && pause(&error).is_some() => {
+                    waits += 1;
+                    let pause = pause(&error).unwrap_or_default();
+                    tracing::warn!("{error:#}; waiting for {} s", pause.as_secs());
+                    allowance.pause(pause);
+                    continue;
+                }
+                answer => answer?,
+            };
             *sent += bytes.len();
+            received = now;
             stalls = if received > most { 0 } else { stalls + 1 };
             most = most.max(received);
             ensure!(received <= len && stalls < STALLS, "the device says that it has {received} bytes of {len}");
         }
         progress(received as usize);
-        self.step(allowance, Update::Commit { crc }).map(drop)
+        self.step(allowance, Update::Commit { blob: identity }).map(drop)
     }
 
     /// Asks for a step of an update; gives how many bytes have arrived.
@@ -120,6 +145,16 @@ impl Device {
             Response::Update { received } => Ok(received),
             _ => other_answer(),
         })
+    }
+}
+
+/// How long the device wants to be left alone, so that its flash does not wear out.
+fn pause(error: &anyhow::Error) -> Option<Duration> {
+    match error.downcast_ref() {
+        Some(&Failure::Update(UpdateError::Wear { seconds })) => {
+            Some(Duration::from_secs(seconds.min(PAUSE_MAX).into()))
+        }
+        _ => None,
     }
 }
 

@@ -4,16 +4,17 @@ use core::num::NonZeroU16;
 
 use embedded_hal::digital::{OutputPin, PinState};
 use heapless::VecView;
-use no_std_infer::format::arena_len;
+use no_std_infer::format::{arena_len, number};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Decision, Model};
 use yoke::Yoke;
 
 use crate::board::{Board, Camera, Clock, Link, MappedFlash};
 use crate::inference::{Run, Source};
+use crate::link::Identity;
 use crate::serve::{Device, Loaded, Memory, Server};
 use crate::signature::Trust;
-use crate::slots::SlotPair;
+use crate::slots::{Record, SlotPair};
 use crate::smooth::{Average, Smoother};
 use crate::update::Updater;
 
@@ -208,15 +209,26 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
 
     fn open(&mut self, slots: [&'a mut F; 2], feed: &dyn Fn()) {
         let (factory, linked, arena_len) = (self.factory, self.linked, self.arena.len());
-        let usable = |blob: &[u8]| {
+        let (built_in, updater) = (factory.and_then(number), &self.updater);
+        let usable = |record: &Record, blob: &[u8]| {
             feed();
-            load(blob, linked, arena_len).is_some()
+            fits(blob, linked, arena_len).is_some()
+                && Identity::of(blob, feed) == record.blob
+                && updater.admits(blob, built_in, feed)
         };
-        let SlotPair { running, record, idle } = SlotPair::open(slots, usable);
+        let SlotPair { running, record, mut idle } = SlotPair::open(slots, usable);
+        idle.raise_floor(built_in);
         feed();
         self.running = Some(Yoke::attach_to_cart(running, |slot| {
-            let blobs = [record.map(|record| record.blob(slot)), factory];
-            blobs.into_iter().flatten().find_map(|blob| load(blob, linked, arena_len))
+            // What lay in the slot had this digest just now.
+            let in_slot = record.and_then(|Record { blob: identity, .. }| {
+                let blob = record?.bytes(slot);
+                Some(Loaded { blob, model: fits(blob, linked, arena_len)?, identity })
+            });
+            in_slot.or_else(|| {
+                let blob = factory?;
+                Some(Loaded { blob, model: fits(blob, linked, arena_len)?, identity: Identity::of(blob, feed) })
+            })
         }));
         self.updater.open(idle);
         self.smoother.restart();
@@ -229,8 +241,8 @@ fn loaded<'m, F>(running: &'m Running<'_, F>) -> Option<&'m Loaded<'m>> {
 }
 
 /// `None` when the blob cannot be run on these kernels in an arena of so many bytes.
-fn load<'m>(blob: &'m [u8], linked: &'static Linked, arena_max: usize) -> Option<Loaded<'m>> {
-    if arena_len(blob) <= arena_max { Loaded::parse(blob, linked).ok() } else { None }
+fn fits<'m>(blob: &'m [u8], linked: &'static Linked, arena_max: usize) -> Option<Model<'m>> {
+    if arena_len(blob) <= arena_max { Model::parse_with(blob, linked).ok() } else { None }
 }
 
 #[cfg(test)]

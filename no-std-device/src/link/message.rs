@@ -4,12 +4,12 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FrameError, Update, UpdateError};
+use super::{FrameError, Identity, Update, UpdateError};
 use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::KernelSet;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 5;
+pub const PROTOCOL: u16 = 6;
 
 /// What is sent in a frame: a [`Request`] or a [`Response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,16 +107,18 @@ pub struct Slots {
     pub key: Option<[u8; 32]>,
     /// The kernels that the firmware links.
     pub kernels: KernelSet,
+    /// Where there is a key: a model needs a greater number than this, the greatest that the device has taken or has built in.
+    pub floor: Option<u32>,
+    /// How often a slot has been rewritten since the device started.
+    pub rewrites: u32,
 }
 
 /// What tells models apart, and what a host must know to talk about one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct ModelInfo {
-    /// CRC-32 in the blob's header.
-    pub crc: u32,
-    /// Length of the blob in bytes.
-    pub blob_len: u32,
+    /// Which blob it is.
+    pub blob: Identity,
     /// Length of the arena in bytes.
     pub arena_len: u32,
     /// Length of the network's input in bytes.
@@ -152,8 +154,8 @@ impl fmt::Display for Unit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Inference<'a> {
-    /// CRC-32 in the header of the blob that was run.
-    pub model: u32,
+    /// The first half of the SHA-256 of the blob that was run.
+    pub model: [u8; 16],
     /// Index of the largest logit.
     pub class: u32,
     /// Logits, int8: a classifier's are one a class.

@@ -23,8 +23,8 @@
 //!
 //! # Update
 //!
-//! A device with flash slots takes another blob: [`Update::Begin`] names it, [`Update::Write`] carries its bytes in order,
-//! [`Update::Commit`] lets the device check it and switch. Each is answered by [`Response::Update`] with how many bytes
+//! A device with flash slots takes another blob: [`Update::Begin`] names it by its [`Identity`] and shows its [`Credentials`],
+//! [`Update::Write`] carries its bytes in order, [`Update::Commit`] lets the device check it and switch. Each is answered by [`Response::Update`] with how many bytes
 //! have arrived, from which the host goes on, or by [`Failure::Update`]. The device runs its old model until it commits.
 //! After the answer to a commit, which it keeps like any other, it starts with the new model: the host says
 //! [`Request::Hello`] to see which runs.
@@ -46,14 +46,17 @@
 //! ```
 
 mod frame;
+mod identity;
 mod message;
 mod update;
 
 pub use frame::{FrameError, Receiver, decode, encode, encode_into, hello_protocol, max_frame_len};
+pub use identity::Identity;
+pub(crate) use identity::sha256;
 pub use message::{
     Failure, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Request, Response, SelfTest, Slots, Unit,
 };
-pub use update::{Update, UpdateError, WRITE_ALIGN};
+pub use update::{Credentials, Update, UpdateError, WRITE_ALIGN};
 
 #[cfg(test)]
 mod pinned;

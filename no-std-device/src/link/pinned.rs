@@ -20,7 +20,7 @@ macro_rules! pinned {
         $({
             let (value, bytes): ($name, &[u8]) = ($value, &$bytes);
             assert!(matches!(value, $variant));
-            assert_eq!(postcard::to_slice(&value, &mut [0; 64]).unwrap(), bytes, "{value:?}");
+            assert_eq!(postcard::to_slice(&value, &mut [0; 128]).unwrap(), bytes, "{value:?}");
             assert_eq!(postcard::from_bytes(bytes), Ok(value));
             let shown = format!("{value:?}");
             names.push(format!("{} {}", bytes[0], shown.split([' ', '(']).next().unwrap()));
@@ -41,7 +41,7 @@ fn requests_keep_their_bytes() {
         Request::Hello = Request::Hello => [0],
         Request::Infer(_) = Request::Infer(Picture::Input(&[7])) => [1, 0, 1, 7],
         Request::SelfTest = Request::SelfTest => [2],
-        Request::Update(_) = Request::Update(Update::Commit { crc: 5 }) => [3, 2, 5],
+        Request::Update(_) = Request::Update(Update::Write { offset: 5, bytes: &[] }) => [3, 1, 5, 0],
     }
     pinned! { Picture:
         Picture::Input(_) = Picture::Input(&[8, 9]) => [0, 2, 8, 9],
@@ -56,21 +56,29 @@ fn requests_keep_their_bytes() {
         PixelFormat::Grey8 = PixelFormat::Grey8 => [4],
         PixelFormat::Uyvy422 = PixelFormat::Uyvy422 => [5],
     }
+    let blob = Identity { len: 300, sha256: [6; 32] };
+    let begin = [&[0, 0xAC, 2][..], &[6; 32], &[0]].concat();
+    let commit = [&[2, 0xAC, 2][..], &[6; 32]].concat();
     pinned! { Update:
-        Update::Begin { .. } = Update::Begin { len: 300, crc: 1 } => [0, 0xAC, 2, 1],
+        Update::Begin { .. } = Update::Begin { blob, credentials: None } => begin,
         Update::Write { .. } = Update::Write { offset: 0, bytes: &[6] } => [1, 0, 1, 6],
-        Update::Commit { .. } = Update::Commit { crc: u32::MAX } => [2, 0xFF, 0xFF, 0xFF, 0xFF, 0xF],
+        Update::Commit { .. } = Update::Commit { blob } => commit,
     }
+    let credentials = Credentials { key: [1; 32], signature: [[2; 32], [3; 32]], number: 300, content: [4; 32] };
+    let bytes = [&[1; 32][..], &[2; 32], &[3; 32], &[0xAC, 2], &[4; 32]].concat();
+    assert_eq!(postcard::to_slice(&credentials, &mut [0; 256]).unwrap(), bytes);
+    assert_eq!(postcard::from_bytes(&bytes), Ok(credentials));
 }
 
 #[test]
 fn responses_keep_their_bytes() {
-    let model = ModelInfo { crc: 1, blob_len: 2, arena_len: 3, input_len: 4, classes: 5, ops: 6, number: Some(7) };
+    let blob = Identity { len: 2, sha256: [1; 32] };
+    let model = ModelInfo { blob, arena_len: 3, input_len: 4, classes: 5, ops: 6, number: Some(7) };
     let kernels = KernelSet::NONE.with(Kernel::Conv2d).with(Kernel::Constant);
-    let slots = Slots { len: 8, arena_len: 9, key: None, kernels };
+    let slots = Slots { len: 8, arena_len: 9, key: None, kernels, floor: Some(10), rewrites: 11 };
     let (board, unit) = ("b", Unit::Cycles);
     let hello = Hello {
-        protocol: 5,
+        protocol: 6,
         board,
         kernel_set: "k",
         max_message: 2,
@@ -80,7 +88,7 @@ fn responses_keep_their_bytes() {
         slots: Some(slots),
     };
     let inference = Inference {
-        model: 1,
+        model: [1; 16],
         class: 2,
         logits: &[3],
         output: &[4],
@@ -91,9 +99,12 @@ fn responses_keep_their_bytes() {
     };
     pinned! { Response:
         Response::Hello(_) = Response::Hello(hello) => [
-            0, 5, 1, b'b', 1, b'k', 2, 1, 3, 1, 1, 2, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1,
+            0, 6, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            1, 1, 1, 1, 1, 1, 1, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1, 1, 10, 11,
         ],
-        Response::Inference(_) = Response::Inference(inference) => [1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11],
+        Response::Inference(_) = Response::Inference(inference) => [
+            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
+        ],
         Response::SelfTest(_) = Response::SelfTest(SelfTest::NoGolden) => [2, 3],
         Response::Update { .. } = Response::Update { received: 3 } => [3, 3],
         Response::Error(_) = Response::Error(Failure::Model) => [4, 1],
@@ -142,8 +153,10 @@ fn errors_keep_their_bytes() {
         UpdateError::Unsigned = UpdateError::Unsigned => [11],
         UpdateError::OtherKey = UpdateError::OtherKey => [12],
         UpdateError::Signature = UpdateError::Signature => [13],
-        UpdateError::Number { .. } = UpdateError::Number { found: 3, running: 4 } => [14, 3, 4],
+        UpdateError::Number { .. } = UpdateError::Number { found: 3, floor: 4 } => [14, 3, 4],
         UpdateError::NotLinked { .. } = UpdateError::NotLinked { kernel: Kernel::Constant } => [15, 21],
         UpdateError::Switched = UpdateError::Switched => [16],
+        UpdateError::Digest = UpdateError::Digest => [17],
+        UpdateError::Wear { .. } = UpdateError::Wear { seconds: 3 } => [18, 3],
     }
 }

@@ -100,7 +100,7 @@ fn the_version_is_found_in_an_answer_of_any_version() {
 fn layer_costs_are_little_endian_words() {
     let layers = [1, 0, 0, 0, 0, 1, 0, 0];
     let inference = Inference {
-        model: 0,
+        model: [0; 16],
         class: 0,
         logits: &[],
         output: &[],

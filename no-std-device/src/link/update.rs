@@ -4,7 +4,10 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use no_std_infer::format::Statement;
 use no_std_infer::kernels::Kernel;
+
+use super::Identity;
 
 /// Every [`Update::Write`] but a blob's last has a multiple of this many bytes.
 pub const WRITE_ALIGN: usize = 256;
@@ -16,10 +19,10 @@ pub enum Update<'a> {
     /// A blob is to come. Answered with 0, or with how many of its bytes have arrived already, or with its length when the
     /// device runs it.
     Begin {
-        /// Length of the blob in bytes.
-        len: u32,
-        /// CRC-32 in the blob's header.
-        crc: u32,
+        /// Which blob it is.
+        blob: Identity,
+        /// Who has signed it: checked before anything is erased. Devices without a key do not look at it.
+        credentials: Option<Credentials>,
     },
     /// Bytes of the blob. They count when `offset` is how many have arrived; otherwise the answer says how many have.
     Write {
@@ -30,9 +33,31 @@ pub enum Update<'a> {
     },
     /// The blob is complete: check it, and start with it. Answered with its length before the device does.
     Commit {
-        /// CRC-32 in the blob's header.
-        crc: u32,
+        /// Which blob it is.
+        blob: Identity,
     },
+}
+
+/// What a signed blob says about itself, see [`Signed`](no_std_infer::format::Signed).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Credentials {
+    /// The ed25519 public key of who has signed it.
+    pub key: [u8; 32],
+    /// The signature of the [statement](Self::statement), in two halves.
+    pub signature: [[u8; 32]; 2],
+    /// The model's number.
+    pub number: u32,
+    /// SHA-256 of the content that is signed.
+    pub content: [u8; 32],
+}
+
+impl Credentials {
+    /// What is signed, of a blob of so many bytes.
+    #[must_use]
+    pub fn statement(&self, len: u32) -> Statement {
+        Statement { content: self.content, len, number: self.number }
+    }
 }
 
 /// Why an update is refused. The device goes on with the model that it has.
@@ -55,7 +80,7 @@ pub enum UpdateError {
     },
     /// The flash could not be erased or written, or does not hold what was written.
     Flash,
-    /// The blob's checksum is wrong, or not the one that was announced.
+    /// The blob's checksum is wrong.
     Crc,
     /// The blob has a version of the format that the firmware does not read.
     Version(u16),
@@ -78,12 +103,12 @@ pub enum UpdateError {
     OtherKey,
     /// The signature is not one of these bytes.
     Signature,
-    /// The model's number is not greater than that of the model that runs.
+    /// The model's number is not greater than those of all models that the device has taken or has built in.
     Number {
         /// Number in the blob.
         found: u32,
-        /// Number of the model that runs.
-        running: u32,
+        /// The greatest number so far.
+        floor: u32,
     },
     /// The model needs a kernel that the firmware does not link.
     NotLinked {
@@ -92,6 +117,13 @@ pub enum UpdateError {
     },
     /// Another blob has been committed, and the device has not started with it yet.
     Switched,
+    /// The blob's bytes are not those that were announced.
+    Digest,
+    /// The slots have been rewritten so often that the flash would wear out. Nothing was erased.
+    Wear {
+        /// When the device is ready for it.
+        seconds: u32,
+    },
 }
 
 impl fmt::Display for UpdateError {
@@ -115,11 +147,18 @@ impl fmt::Display for UpdateError {
             UpdateError::Unsigned => f.write_str("the firmware takes signed blobs only, and this one is not"),
             UpdateError::OtherKey => f.write_str("the blob is signed with another key than the firmware's"),
             UpdateError::Signature => f.write_str("the blob's signature is wrong"),
-            UpdateError::Number { found, running } => {
-                write!(f, "the model has number {found}, and must have a greater one than {running}, which runs")
+            UpdateError::Number { found, floor } => {
+                write!(
+                    f,
+                    "the model has number {found}, and must have a greater one than {floor}, which the device has had"
+                )
             }
             UpdateError::NotLinked { kernel } => {
                 write!(f, "the model needs the kernel `{}`, which the firmware does not link", kernel.name())
+            }
+            UpdateError::Digest => f.write_str("the blob's bytes are not those that were announced"),
+            UpdateError::Wear { seconds } => {
+                write!(f, "the flash has been rewritten too often in a short time: wait {seconds} seconds")
             }
             UpdateError::Switched => f.write_str("another model has just been taken, and is about to run"),
         }

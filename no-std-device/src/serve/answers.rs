@@ -3,7 +3,8 @@
 use heapless::VecView;
 
 use crate::link::{
-    Failure, Hello, Inference, Message, ModelInfo, PROTOCOL, Response, SelfTest, encode, encode_into, max_frame_len,
+    Failure, Hello, Identity, Inference, Message, ModelInfo, PROTOCOL, Response, SelfTest, encode, encode_into,
+    max_frame_len,
 };
 use no_std_infer::Interpreter;
 use no_std_infer::format::number;
@@ -72,11 +73,10 @@ pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
     device: &Device<'_, '_, K, F, T>,
     max_message: u32,
 ) -> Hello<'static> {
-    let model = device.loaded.map(|Loaded { blob, model }| {
+    let model = device.loaded.map(|Loaded { blob, model, identity }| {
         let info = model.info();
         ModelInfo {
-            crc: model.crc(),
-            blob_len: blob.len() as u32,
+            blob: *identity,
             arena_len: model.arena_len() as u32,
             input_len: info.input.tensor.len() as u32,
             classes: info.logits.channels,
@@ -89,11 +89,11 @@ pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
     Hello { protocol: PROTOCOL, board, kernel_set, max_message, unit: K::UNIT, hz: K::HZ, model, slots }
 }
 
-/// What the network has given; the costs of its operators are in `results`.
+/// What the network of this blob has given, its costs, and the stack used; the costs of its operators are in `results`.
 pub(super) fn inference<'r>(
     interpreter: &Interpreter<'_, '_>,
-    costs: Costs,
-    clock: &impl Clock,
+    identity: &Identity,
+    (costs, stack): (Costs, u32),
     results: &'r mut VecView<u8>,
 ) -> Result<Inference<'r>, Failure> {
     let (model, layers_end) = (interpreter.model(), results.len());
@@ -108,14 +108,14 @@ pub(super) fn inference<'r>(
     let (layers, results) = results.split_at_checked(layers_end).unwrap_or_default();
     let (logits, output) = results.split_at_checked(logits.len()).unwrap_or_default();
     Ok(Inference {
-        model: model.crc(),
+        model: identity.short(),
         class: interpreter.class() as u32,
         logits,
         output,
         layers,
         preprocessing: costs.preprocessing,
         total: costs.network,
-        stack: clock.stack_used(),
+        stack,
     })
 }
 

@@ -7,7 +7,7 @@ use core::num::NonZeroU16;
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{Failure, Message, Picture, Receiver, Request, Response, SelfTest, decode};
+use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, SelfTest, decode};
 use no_std_infer::golden;
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Error, Interpreter, Model, Step};
@@ -63,15 +63,18 @@ pub struct Loaded<'m> {
     pub blob: &'m [u8],
     /// What it holds.
     pub model: Model<'m>,
+    /// Which blob it is.
+    pub identity: Identity,
 }
 
 impl<'m> Loaded<'m> {
-    /// Parses a blob that is to run on these kernels.
+    /// Parses a blob that is to run on these kernels, and hashes it.
     ///
     /// # Errors
     /// Those of [`Model::parse_with`].
     pub fn parse(blob: &'m [u8], linked: &'static Linked) -> Result<Self, Error> {
-        Ok(Self { blob, model: Model::parse_with(blob, linked)? })
+        let model = Model::parse_with(blob, linked)?;
+        Ok(Self { blob, model, identity: Identity::of(blob, &|| ()) })
     }
 }
 
@@ -271,12 +274,12 @@ impl<'a> Server<'a> {
         Work { run, purpose }: Work,
         classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
     ) -> Option<Event> {
-        let Loaded { model, .. } = device.loaded?;
+        let Loaded { model, identity, .. } = device.loaded?;
         let interpreter = run.interpreter(model, device.arena).ok()?;
         let (id, body) = match purpose {
             Purpose::Frame => return Some(classified(&interpreter, run.start)),
             Purpose::Infer(id) => {
-                let inference = inference(&interpreter, run.costs, device.clock, self.results);
+                let inference = inference(&interpreter, identity, (run.costs, device.clock.stack_used()), self.results);
                 (id, inference.map(Response::Inference))
             }
             Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter)).map(Response::SelfTest)),
@@ -320,8 +323,7 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
             Request::Infer(picture) => self.infer(id, picture).map_err(Err),
             Request::SelfTest => self.self_test(id).map_err(|verdict| verdict.map(Response::SelfTest)),
             Request::Update(step) => {
-                let clock = self.clock;
-                let received = self.updater.step(step, self.loaded, self.arena, &|| clock.feed());
+                let received = self.updater.step(step, self.loaded, self.arena, self.clock);
                 if received.is_ok() && self.updater.switched() {
                     event = Event::Switched;
                 }

@@ -1,7 +1,7 @@
 use std::rc::Rc;
 use std::vec::Vec;
 
-use no_std_infer::format::{HEADER_LEN, Header, blob_crc};
+use embedded_storage::nor_flash::NorFlash;
 
 use super::*;
 use crate::simulated::{Power, Simulated};
@@ -11,41 +11,36 @@ const CHUNK: usize = 4096;
 /// Each operation is interrupted so many times, at random points within it.
 const TEARS: u32 = 3;
 
-/// Something like a blob: a header, and bytes for its checksum.
+/// Bytes of a blob.
 fn blob(seed: u32, len: usize) -> Vec<u8> {
-    let mut blob: Vec<u8> = (0..len as u32).map(|index| (index.wrapping_mul(seed * 2 + 1) >> 3) as u8).collect();
-    let mut header = Header { sections: 0, total_len: len as u32, crc: 0, arena_len: 0 };
-    blob[..HEADER_LEN].copy_from_slice(&header.to_bytes());
-    header.crc = blob_crc(&blob);
-    blob[..HEADER_LEN].copy_from_slice(&header.to_bytes());
-    blob
+    (0..len as u32).map(|index| (index.wrapping_mul(seed * 2 + 1) >> 3) as u8).collect()
 }
 
-fn crc(blob: &[u8]) -> u32 {
-    u32::from_le_bytes(blob[12..16].try_into().unwrap())
+fn identity(blob: &[u8]) -> Identity {
+    Identity::of(blob, &|| ())
 }
 
-fn is_whole(blob: &[u8]) -> bool {
-    blob.len() >= HEADER_LEN && blob_crc(blob) == crc(blob)
+fn is_whole(record: &Record, blob: &[u8]) -> bool {
+    identity(blob) == record.blob
 }
 
-fn running<F: MappedFlash>(slots: &mut [F; 2]) -> Option<Vec<u8>> {
+fn running_now<F: MappedFlash>(slots: &mut [F; 2]) -> Option<Vec<u8>> {
     SlotPair::open(slots.each_mut(), is_whole).blob().map(<[u8]>::to_vec)
 }
 
 /// What a host does to bring a blob, and the device for it.
 fn update<F: MappedFlash>(slots: &mut [F; 2], blob: &[u8]) -> Result<(), UpdateError> {
     let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), is_whole);
-    let mut received = idle.begin(blob.len() as u32, crc(blob))? as usize;
+    let mut received = idle.begin(identity(blob))? as usize;
     while received < blob.len() {
         let end = blob.len().min(received + CHUNK);
         received = idle.write(received as u32, &blob[received..end], &|| ())? as usize;
     }
-    let complete = idle.complete(crc(blob))?;
-    if !is_whole(complete) {
-        return Err(UpdateError::Crc);
+    let (identity, complete) = (identity(blob), idle.complete(&identity(blob))?);
+    if complete != blob {
+        return Err(UpdateError::Digest);
     }
-    idle.switch(crc(blob), &|| ())
+    idle.switch(&identity, None, &|| ())
 }
 
 fn slots<const WRITE: usize, const ERASE: usize>(power: &Rc<Power>, len: usize) -> [Simulated<WRITE, ERASE>; 2] {
@@ -66,7 +61,7 @@ fn interrupt_everywhere<const WRITE: usize, const ERASE: usize>(slot: usize, blo
     let start = power.operations();
     update(&mut slots, last).unwrap();
     let operations = power.operations() - start;
-    assert_eq!(running(&mut slots).as_ref(), Some(last));
+    assert_eq!(running_now(&mut slots).as_ref(), Some(last));
     assert!(operations as usize > slot.min(last.len()) / ERASE + 1, "{operations} operations");
 
     let (mut old, mut new) = (0, 0);
@@ -76,7 +71,7 @@ fn interrupt_everywhere<const WRITE: usize, const ERASE: usize>(slot: usize, blo
             power.fail_after(operation);
             assert_eq!(update(&mut slots, last), Err(UpdateError::Flash), "operation {operation}");
             power.restore();
-            let runs = running(&mut slots);
+            let runs = running_now(&mut slots);
             if runs.as_ref() == Some(last) {
                 // The record was complete when power failed.
                 assert_eq!(operation + 1, operations);
@@ -88,7 +83,7 @@ fn interrupt_everywhere<const WRITE: usize, const ERASE: usize>(slot: usize, blo
             // The host goes on with the same update, or comes with another one.
             let next = if tear % 2 == 0 { last } else { &after };
             update(&mut slots, next).unwrap();
-            assert_eq!(running(&mut slots).as_ref(), Some(next), "after operation {operation} of {operations}");
+            assert_eq!(running_now(&mut slots).as_ref(), Some(next), "after operation {operation} of {operations}");
         }
     }
     assert!(old > new, "{old} interruptions left the old blob, {new} the new one");
@@ -121,10 +116,10 @@ fn power_may_fail_again_and_again() {
             break;
         }
         power.restore();
-        let runs = running(&mut slots).unwrap();
+        let runs = running_now(&mut slots).unwrap();
         assert!(runs == first || runs == second);
     }
-    assert_eq!(running(&mut slots), Some(second));
+    assert_eq!(running_now(&mut slots), Some(second));
 }
 
 #[test]
@@ -136,19 +131,22 @@ fn an_update_is_repeated_step_by_step() {
     assert_eq!(pair.blob(), None);
     let mut idle = pair.idle;
     assert_eq!(idle.write(0, &blob, &|| ()), Err(UpdateError::NotBegun));
-    assert_eq!(idle.begin(0, 1), Err(UpdateError::Length { slot: 8192 - 256 }));
-    assert_eq!(idle.begin(8192 - 255, 1), Err(UpdateError::Length { slot: 8192 - 256 }));
-    assert_eq!(idle.begin(1000, crc(&blob)), Ok(0));
+    assert_eq!(idle.begin(Identity { len: 0, sha256: [1; 32] }), Err(UpdateError::Length { slot: 8192 - 256 }));
+    assert_eq!(
+        idle.begin(Identity { len: 8192 - 255, sha256: [1; 32] }),
+        Err(UpdateError::Length { slot: 8192 - 256 })
+    );
+    assert_eq!(idle.begin(identity(&blob)), Ok(0));
     assert_eq!(idle.write(0, &blob[..300], &|| ()), Ok(256), "the host sends the rest again");
     assert_eq!(idle.write(0, &blob[..512], &|| ()), Ok(256), "this has arrived already");
     assert_eq!(idle.write(512, &blob[512..768], &|| ()), Ok(256), "this comes too early");
-    assert_eq!(idle.begin(1000, crc(&blob)), Ok(256));
-    assert_eq!(idle.complete(crc(&blob)), Err(UpdateError::Incomplete { received: 256 }));
+    assert_eq!(idle.begin(identity(&blob)), Ok(256));
+    assert_eq!(idle.complete(&identity(&blob)), Err(UpdateError::Incomplete { received: 256 }));
     assert_eq!(idle.write(256, &blob[256..], &|| ()), Ok(1000));
     assert_eq!(idle.write(1000, &[1, 2, 3], &|| ()), Ok(1000), "nothing follows");
-    assert_eq!(idle.complete(7), Err(UpdateError::NotBegun));
-    assert_eq!(idle.complete(crc(&blob)), Ok(&blob[..]));
-    assert_eq!(idle.begin(1001, crc(&blob)), Ok(0), "another blob begins anew");
+    assert_eq!(idle.complete(&identity(&[7])), Err(UpdateError::NotBegun));
+    assert_eq!(idle.complete(&identity(&blob)), Ok(&blob[..]));
+    assert_eq!(idle.begin(Identity { len: 1001, ..identity(&blob) }), Ok(0), "another blob begins anew");
 }
 
 #[test]
@@ -158,14 +156,14 @@ fn a_blob_that_cannot_run_gives_way_to_the_other_slots() {
     let [first, second, third] = [1, 2, 3].map(|seed| blob(seed, 999));
     update(&mut slots, &first).unwrap();
     update(&mut slots, &second).unwrap();
-    let pair = SlotPair::open(slots.each_mut(), |blob| blob == first);
+    let pair = SlotPair::open(slots.each_mut(), |_, blob| blob == first);
     assert_eq!(pair.blob(), Some(&first[..]));
     let mut idle = pair.idle;
-    idle.begin(999, crc(&third)).unwrap();
+    idle.begin(identity(&third)).unwrap();
     idle.write(0, &third, &|| ()).unwrap();
-    idle.switch(crc(&third), &|| ()).unwrap();
-    assert_eq!(running(&mut slots), Some(third), "its number is higher than that of both");
-    assert_eq!(SlotPair::open(slots.each_mut(), |_| false).blob(), None);
+    idle.switch(&identity(&third), None, &|| ()).unwrap();
+    assert_eq!(running_now(&mut slots), Some(third), "its number is higher than that of both");
+    assert_eq!(SlotPair::open(slots.each_mut(), |_, _| false).blob(), None);
 }
 
 #[test]
@@ -173,12 +171,100 @@ fn erased_or_zeroed_flash_holds_no_record() {
     for byte in [0, 0xFF] {
         assert_eq!(Record::from_bytes(&[byte; RECORD_LEN]), None);
     }
-    let record = Record { sequence: 1, len: 2, crc: 3 };
-    let bytes = record.to_bytes();
-    assert_eq!(Record::from_bytes(&bytes), Some(record));
+    let blob = Identity { len: 2, sha256: [3; 32] };
+    for (number, floor) in [(None, None), (Some(0), Some(u32::MAX)), (Some(u32::MAX), Some(0)), (Some(7), None)] {
+        let record = Record { sequence: 1, blob, number, floor };
+        assert_eq!(Record::from_bytes(&record.to_bytes()), Some(record));
+    }
+    let bytes = Record { sequence: 1, blob, number: Some(4), floor: Some(5) }.to_bytes();
     for bit in 0..8 * RECORD_LEN {
         let mut damaged = bytes;
         damaged[bit / 8] ^= 1 << (bit % 8);
         assert_eq!(Record::from_bytes(&damaged), None, "bit {bit}");
     }
+}
+
+fn record(sequence: u32) -> Record {
+    Record { sequence, blob: Identity { len: 1, sha256: [0; 32] }, number: None, floor: None }
+}
+
+/// All pairs of numbers of eight bits, in the upper bits, where arithmetic is that of eight bits.
+#[test]
+fn of_two_records_the_one_that_follows_is_newer_wherever_numbers_go_round() {
+    let newer = |first: u8, second: u8| record(u32::from(first) << 24).is_newer(&record(u32::from(second) << 24));
+    for first in 0..=u8::MAX {
+        for second in 0..=u8::MAX {
+            let ahead = first.wrapping_sub(second);
+            assert_eq!(newer(first, second), (1..=127).contains(&ahead), "{first} and {second}");
+            assert!(!(newer(first, second) && newer(second, first)), "{first} and {second}");
+        }
+        assert!(newer(first.wrapping_add(1), first) && !newer(first, first.wrapping_add(1)));
+    }
+    assert!(record(0).is_newer(&record(u32::MAX)) && !record(u32::MAX).is_newer(&record(0)));
+}
+
+/// Whatever sequence number a record has, also one that its device would not have given, the next update takes effect.
+#[test]
+fn an_update_takes_effect_after_any_sequence_number() {
+    let [first, second] = [blob(1, 999), blob(2, 998)];
+    for sequence in [0, 1, 0x7FFF_FFFF, 0x8000_0000, u32::MAX - 1, u32::MAX] {
+        for usable in [true, false] {
+            let mut slots = slots::<32, 4096>(&Power::new(1), 8192);
+            update(&mut slots, &first).unwrap();
+            let SlotPair { running, .. } = SlotPair::open(slots.each_mut(), is_whole);
+            running.erase(0, 4096).unwrap();
+            let written = Record { sequence, blob: identity(if usable { &first } else { &second }), ..record(0) };
+            running.write(0, &written.to_bytes()).unwrap();
+            running.write(256, &[&first[..], &[0; 25]].concat()).unwrap();
+            for next in [&second, &first, &second] {
+                update(&mut slots, next).unwrap();
+                assert_eq!(running_now(&mut slots).as_ref(), Some(next), "{sequence}");
+            }
+        }
+    }
+}
+
+/// The greatest number counts, wherever its record is and whether or not its blob can be used, and is in the next record.
+#[test]
+fn the_greatest_number_is_kept_over_all_updates() {
+    let mut slots = slots::<32, 4096>(&Power::new(1), 8192);
+    for (step, number) in [Some(5), Some(9), None, Some(7), None, None].into_iter().enumerate() {
+        for usable in [true, false] {
+            let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), |_, _| usable);
+            let floor = [None, Some(5), Some(9)][step.min(2)];
+            assert_eq!(idle.floor(), floor, "before update {step}");
+            if usable {
+                continue;
+            }
+            let blob = blob(step as u32, 999);
+            idle.begin(identity(&blob)).unwrap();
+            idle.write(0, &blob, &|| ()).unwrap();
+            idle.switch(&identity(&blob), number, &|| ()).unwrap();
+        }
+    }
+    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), is_whole);
+    idle.raise_floor(Some(8));
+    assert_eq!(idle.floor(), Some(9));
+    idle.raise_floor(Some(10));
+    assert_eq!(idle.floor(), Some(10));
+}
+
+#[test]
+fn nothing_is_erased_before_bytes_arrive() {
+    let power = Power::new(1);
+    let mut slots = slots::<32, 4096>(&power, 4 * 4096);
+    let blob = blob(3, 3 * 4096);
+    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), is_whole);
+    for _ in 0..100 {
+        idle.begin(identity(&blob)).unwrap();
+        for bytes in [&[][..], &blob[..255]] {
+            assert!(!idle.would_rewrite(0, bytes));
+            assert_eq!(idle.write(0, bytes, &|| ()), Ok(0));
+        }
+    }
+    assert_eq!(power.operations(), 0);
+    assert!(idle.would_rewrite(0, &blob[..256]) && !idle.would_rewrite(256, &blob[..256]));
+    assert_eq!(idle.write(0, &blob[..256], &|| ()), Ok(256));
+    assert_eq!(power.operations(), 2, "a sector is erased, and some of it written");
+    assert!(!idle.would_rewrite(256, &blob[256..]));
 }

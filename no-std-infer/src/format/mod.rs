@@ -28,12 +28,14 @@
 //! # Signature
 //!
 //! A blob may be signed, so that firmware with a public key can refuse what others made. The [`section::NUMBER`] section
-//! then holds the model's number, a u32, which firmware wants to be greater than that of the model it runs: an old blob,
-//! however well signed, does not come back. The [`section::SIGNATURE`] section holds the ed25519 public key (32 bytes) and
-//! the signature (64 bytes): Ed25519ph of RFC 8032 with the context [`SIGNATURE_CONTEXT`], that is of the SHA-512 over all
-//! bytes of the blob but the four of its CRC-32, which covers the signature and so is not known before it, and the
-//! section's own. Header, section table and the number are signed like the rest. The key in the section only says which
-//! one was used; firmware trusts its own. Whoever does not ask for a signature skips both sections.
+//! then holds the model's number, a u32, which firmware wants to be greater than those of all models that it has taken: an
+//! old blob, however well signed, does not come back. The [`section::SIGNATURE`] section holds the ed25519 public key (32
+//! bytes) and the signature (64 bytes): Ed25519 of RFC 8032 over a [`Statement`], that is over a context, the SHA-256 of the
+//! blob's content, its length and its number. The content is all bytes of the blob but the four of its CRC-32, which covers
+//! the signature and so is not known before it, and the section's own. Header, section table and the number are signed like
+//! the rest. So a device can verify the signature before the first byte of the blob has come, and the content afterwards. The
+//! key in the section only says which one was used; firmware trusts its own. Whoever does not ask for a signature skips both
+//! sections.
 //!
 //! # Constants in the weights section
 //!
@@ -101,7 +103,7 @@ pub use crate::operators::{
     RECORD_LEN, ReduceMax, Reshape, Softmax, Weights, Window,
 };
 pub use info::{Color, Fit, ImageInput, Info, Input, InputKind, Provenance};
-pub use signed::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, number};
+pub use signed::{SIGNATURE_LEN, STATEMENT_LEN, Signed, Statement, number};
 
 /// The first four bytes of every blob.
 pub const MAGIC: [u8; 4] = *b"NSIM";

@@ -2,8 +2,10 @@
 
 use super::{Section, section};
 
-/// The context of the signature, which tells it from one of anything else.
-pub const SIGNATURE_CONTEXT: &[u8] = b"no-std-infer blob";
+/// What a signed statement begins with, which tells it from any other text that the key signs.
+const CONTEXT: &[u8; 24] = b"no-std-infer blob, v2\0\0\0";
+/// Length of a [`Statement`] in bytes.
+pub const STATEMENT_LEN: usize = CONTEXT.len() + 32 + 4 + 4;
 /// Length of the signature section in bytes.
 pub const SIGNATURE_LEN: usize = KEY_LEN + 64;
 /// Length of a public key in bytes.
@@ -14,12 +16,12 @@ const KEY_LEN: usize = 32;
 pub struct Signed<'a> {
     /// The ed25519 public key that the blob names.
     pub key: &'a [u8; KEY_LEN],
-    /// The signature; [`SIGNATURE_CONTEXT`] is its context.
+    /// The signature of the [`Statement`].
     pub signature: &'a [u8; 64],
     /// The model's number.
     pub number: u32,
-    /// The signed bytes, which are hashed in this order.
-    pub message: [&'a [u8]; 3],
+    /// The content: all bytes but the checksum and the signature's section, which are hashed in this order.
+    pub content: [&'a [u8]; 3],
 }
 
 impl<'a> Signed<'a> {
@@ -33,8 +35,32 @@ impl<'a> Signed<'a> {
             key,
             signature: signature.try_into().ok()?,
             number: number(blob)?,
-            message: [blob.get(..12)?, blob.get(16..start)?, blob.get(start + SIGNATURE_LEN..)?],
+            content: [blob.get(..12)?, blob.get(16..start)?, blob.get(start + SIGNATURE_LEN..)?],
         })
+    }
+}
+
+/// What the key's owner signs of a blob, so short that it can be verified before the blob has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Statement {
+    /// SHA-256 of the blob's [content](Signed::content).
+    pub content: [u8; 32],
+    /// Length of the whole blob in bytes.
+    pub len: u32,
+    /// The model's number.
+    pub number: u32,
+}
+
+impl Statement {
+    /// The bytes that are signed: a fixed context, the digest, and both numbers in little-endian order.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; STATEMENT_LEN] {
+        let mut bytes = [0; STATEMENT_LEN];
+        let numbers = [self.len, self.number].map(u32::to_le_bytes);
+        let all = CONTEXT.iter().chain(&self.content).chain(numbers.as_flattened());
+        bytes.iter_mut().zip(all).for_each(|(slot, &byte)| *slot = byte);
+        bytes
     }
 }
 

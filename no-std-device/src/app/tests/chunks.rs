@@ -3,36 +3,25 @@
 use super::*;
 use crate::board::MappedFlash;
 
-/// A model that takes little time to test.
-static TINY: &[u8] = include_model!("../../../../no-std-infer/data/tiny.blob");
-
 /// What a host may send, well-meaning or not.
-const MESSAGES: [Request<'static>; 7] = [
-    Request::Hello,
-    Request::SelfTest,
-    Request::Update(Update::Begin { len: 1, crc: 7 }),
-    Request::Update(Update::Begin { len: 464, crc: 0 }),
-    Request::Update(Update::Write { offset: 0, bytes: &[] }),
-    Request::Update(Update::Write { offset: 0, bytes: &[7] }),
-    Request::Update(Update::Commit { crc: 7 }),
-];
-
-/// The message, of which those that name a blob that does not exist may name the one that is under way.
-fn known(message: Request<'static>) -> Request<'static> {
-    match message {
-        Request::Update(Update::Begin { len: 464, .. }) => begin(TINY),
-        message => message,
-    }
-}
-
-fn begin(blob: &[u8]) -> Request<'_> {
-    Request::Update(Update::Begin { len: blob.len() as u32, crc: crc(blob) })
+fn messages() -> [Request<'static>; 8] {
+    let other = Identity { len: 1, sha256: [7; 32] };
+    let updates = [
+        Update::Begin { blob: other, credentials: None },
+        begin(TINY),
+        Update::Write { offset: 0, bytes: &[] },
+        Update::Write { offset: 0, bytes: &[7] },
+        Update::Commit { blob: other },
+        Update::Commit { blob: identity(TINY) },
+    ];
+    let [a, b, c, d, e, commit] = updates.map(Request::Update);
+    [Request::Hello, Request::SelfTest, a, b, c, d, e, commit]
 }
 
 /// All sequences of up to three messages of which one is the commit.
 fn sequences() -> Vec<Vec<Request<'static>>> {
-    let commit = Request::Update(Update::Commit { crc: crc(TINY) });
-    let messages: Vec<_> = MESSAGES.into_iter().map(known).chain([commit]).collect();
+    let messages = messages();
+    let commit = messages[7];
     let pairs = messages.iter().flat_map(|&first| messages.iter().map(move |&second| vec![first, second]));
     let pairs: Vec<_> = pairs.collect();
     let triples = pairs.iter().flat_map(|pair| messages.iter().map(|&third| [&pair[..], &[third]].concat()));
@@ -46,17 +35,21 @@ fn chunk(messages: &[Request<'_>]) -> Vec<u8> {
     (100..).zip(messages).flat_map(|(id, &body)| frame(id, body)).collect()
 }
 
-/// Whether a commit was acknowledged.
-fn is_taken(answered: &[u8]) -> bool {
+/// Whether the commit among these messages was acknowledged.
+fn is_taken(messages: &[Request<'_>], answered: &[u8]) -> bool {
     let mut taken = false;
     let received = TINY.len() as u32;
-    answers(answered, |answer| taken |= answer.id >= 100 && answer.body == Response::Update { received });
+    answers(answered, |Message { id, body }| {
+        let sent = id.checked_sub(100).and_then(|index| messages.get(index as usize));
+        let commit = Request::Update(Update::Commit { blob: identity(TINY) });
+        taken |= sent == Some(&commit) && body == Response::Update { received };
+    });
     taken
 }
 
 /// What runs after a restart.
-fn runs(slots: &mut [Flash; 2]) -> Option<u32> {
-    with_application(Anyone, slots, |application| application.model().map(Model::crc))
+fn runs(slots: &mut [Flash; 2]) -> Option<Identity> {
+    with_application(Anyone, slots, |application| application.running())
 }
 
 /// Sends all of a blob but its commit, and then the messages.
@@ -74,9 +67,9 @@ fn what_was_acknowledged_runs_after_a_restart_whatever_came_with_it() {
     let mut taken = 0;
     for messages in sequences() {
         let (mut board, mut slots) = simulation();
-        if is_taken(&exchanged(&mut slots, &mut board, &messages)) {
+        if is_taken(&messages, &exchanged(&mut slots, &mut board, &messages)) {
             taken += 1;
-            assert_eq!(runs(&mut slots), Some(crc(TINY)), "{messages:?}");
+            assert_eq!(runs(&mut slots), Some(identity(TINY)), "{messages:?}");
         }
     }
     assert!(taken > 50, "{taken} commits were taken");
@@ -96,7 +89,7 @@ fn a_server_alone_takes_no_step_after_a_commit() {
         {
             let mut server = Server::new(buffers.memory());
             let mut updater = Updater::new(Anyone, Linked::ALL);
-            updater.open(SlotPair::open(slots.each_mut(), |_| true).idle);
+            updater.open(SlotPair::open(slots.each_mut(), |_, _| true).idle);
             let mut device =
                 Device { name: "", clock: &clock, loaded: Some(&loaded), arena: &mut arena[..], updater: &mut updater };
             let chunks = [before.iter().zip(1..).flat_map(|(&body, id)| frame(id, body)).collect(), chunk(&messages)];
@@ -106,9 +99,9 @@ fn a_server_alone_takes_no_step_after_a_commit() {
                 while server.poll(&mut link, &mut device) || !link.to_device.is_empty() {}
             }
         }
-        if is_taken(&link.to_host) {
+        if is_taken(&messages, &link.to_host) {
             taken += 1;
-            assert_eq!(runs(&mut slots), Some(crc(TINY)), "{messages:?}");
+            assert_eq!(runs(&mut slots), Some(identity(TINY)), "{messages:?}");
             assert!(slots.iter().any(|slot| slot.bytes().windows(TINY.len()).any(|bytes| bytes == TINY)));
         }
     }

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod frames;
+mod signed;
 mod steps;
 mod updates;
 
@@ -14,7 +15,8 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use crate::link::{
-    Failure, Inference, Message, Receiver, Request, Response, SelfTest, Unit, Update, UpdateError, decode, encode,
+    Failure, Identity, Inference, Message, Receiver, Request, Response, SelfTest, Unit, Update, UpdateError, decode,
+    encode,
 };
 use embedded_hal::digital;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
@@ -27,10 +29,12 @@ use super::*;
 use crate::board::{NoCamera, NoFlash, NoIndicator};
 use crate::inference::load_frame;
 use crate::serve::Buffers;
-use crate::signature::{Anyone, Owner};
+use crate::signature::{Anyone, Owner, credentials};
 use crate::simulated::{Power, Simulated};
 
 static FACES: &[u8] = include_model!("../../../../data/faces.blob");
+/// A model that takes little time to test.
+static TINY: &[u8] = include_model!("../../../../no-std-infer/data/tiny.blob");
 const ARENA_LEN: usize = arena_len(include_bytes!("../../../../data/faces.blob"));
 /// A camera's frame with a happy face.
 const HAPPY: &[u8] = include_bytes!("../../../../firmware-example/boards/mps2/src/bin/demo.rgb565");
@@ -155,8 +159,8 @@ impl Clock for Steps {
 /// What the host learns from an answer.
 #[derive(Debug, PartialEq)]
 enum Answer {
-    /// CRC of the model that runs.
-    Runs(Option<u32>),
+    /// The model that runs.
+    Runs(Option<Identity>),
     Received(u32),
     Refused(UpdateError),
 }
@@ -226,7 +230,7 @@ fn converse(
     answers(&core::mem::take(&mut board.link.to_host), |Message { id, body }| {
         assert_eq!(id as usize, first_id as usize + found.len());
         found.push(match body {
-            Response::Hello(hello) => Answer::Runs(hello.model.map(|model| model.crc)),
+            Response::Hello(hello) => Answer::Runs(hello.model.map(|model| model.blob)),
             Response::Update { received } => Answer::Received(received),
             Response::Error(Failure::Update(error)) => Answer::Refused(error),
             other => panic!("{other:?}"),
@@ -240,8 +244,8 @@ fn converse(
 fn update(blob: &[u8]) -> Vec<Request<'_>> {
     let writes = (0..).zip(blob.chunks(CHUNK));
     let writes = writes.map(|(index, bytes)| Update::Write { offset: index * CHUNK as u32, bytes });
-    let steps = core::iter::once(Update::Begin { len: blob.len() as u32, crc: crc(blob) }).chain(writes);
-    steps.chain([Update::Commit { crc: crc(blob) }]).map(Request::Update).collect()
+    let steps = core::iter::once(begin(blob)).chain(writes);
+    steps.chain([Update::Commit { blob: identity(blob) }]).map(Request::Update).collect()
 }
 
 /// What becomes of an update with this blob.
@@ -249,9 +253,11 @@ fn outcome(trust: impl Trust, blob: &[u8]) -> Answer {
     let (mut board, mut slots) = simulation();
     with_application(trust, &mut slots, |application| {
         let (mut answers, _) = converse(application, &mut board, &[&update(blob)[..], &[Request::Hello]].concat());
-        let (runs, outcome) = (answers.pop().unwrap(), answers.pop().unwrap());
+        let (runs, last) = (answers.pop().unwrap(), answers.pop().unwrap());
+        let refused = answers.into_iter().find(|answer| matches!(answer, Answer::Refused(_)));
+        let outcome = refused.unwrap_or(last);
         let taken = matches!(outcome, Answer::Received(_));
-        assert_eq!(runs, Answer::Runs(Some(if taken { crc(blob) } else { crc(FACES) })), "{outcome:?}");
+        assert_eq!(runs, Answer::Runs(Some(identity(if taken { blob } else { FACES }))), "{outcome:?}");
         outcome
     })
 }
@@ -272,11 +278,22 @@ fn with_limits<F: MappedFlash + 'static, T: Trust, O>(
     slots: &mut [F; 2],
     then: impl FnOnce(&mut Application<'_, F, T>) -> O,
 ) -> O {
+    with_built_in(FACES, (arena_len, linked), trust, slots, then)
+}
+
+/// The same with another blob built in.
+fn with_built_in<F: MappedFlash + 'static, T: Trust, O>(
+    built_in: &'static [u8],
+    (arena_len, linked): (usize, &'static Linked),
+    trust: T,
+    slots: &mut [F; 2],
+    then: impl FnOnce(&mut Application<'_, F, T>) -> O,
+) -> O {
     let mut arena = Arena::<ARENA_LEN>::new();
     let mut averages = heapless::Vec::<_, 4>::new();
     let mut buffers = Buffers::<REQUEST_LEN, 1024, 2048>::new();
     then(&mut Application::new(Parts {
-        factory: Some(FACES),
+        factory: Some(built_in),
         slots: slots.each_mut(),
         trust,
         linked,
@@ -302,8 +319,20 @@ fn another() -> Vec<u8> {
     changed(|blob| blob[config - FACES.as_ptr() as usize] ^= 1)
 }
 
-fn crc(blob: &[u8]) -> u32 {
-    u32::from_le_bytes(blob[12..16].try_into().unwrap())
+fn identity(blob: &[u8]) -> Identity {
+    Identity::of(blob, &|| ())
+}
+
+/// Announces a blob, with what it says about itself.
+fn begin(blob: &[u8]) -> Update<'static> {
+    Update::Begin { blob: identity(blob), credentials: credentials(blob, &|| ()) }
+}
+
+impl<F: MappedFlash + 'static, T: Trust> Application<'_, F, T> {
+    /// Which blob runs.
+    fn running(&self) -> Option<Identity> {
+        loaded(&self.running).map(|loaded| loaded.identity)
+    }
 }
 
 fn frames(count: usize) -> VecDeque<Vec<u8>> {

@@ -8,16 +8,16 @@ fn a_model_is_replaced_while_frames_go_on_and_stays_after_a_restart() {
     board.camera.frames = frames(1000);
     let new = another();
     let hello = [Request::Hello];
-    let commit = [Request::Update(Update::Commit { crc: crc(&new) })];
-    let begin = [Request::Update(Update::Begin { len: new.len() as u32, crc: crc(&new) })];
+    let commit = [Request::Update(Update::Commit { blob: identity(&new) })];
+    let begin = [Request::Update(begin(&new))];
     let requests = [&hello, &update(&new)[..], &hello, &commit, &begin].concat();
     let (answers, frames) =
         with_application(Anyone, &mut slots, |application| converse(application, &mut board, &requests));
     let received = (1..).map(|count| Answer::Received((count * CHUNK).min(new.len()) as u32));
-    let mut expected = vec![Answer::Runs(Some(crc(FACES))), Answer::Received(0)];
+    let mut expected = vec![Answer::Runs(Some(identity(FACES))), Answer::Received(0)];
     expected.extend(received.take(new.len().div_ceil(CHUNK)));
     expected.push(Answer::Received(new.len() as u32));
-    expected.push(Answer::Runs(Some(crc(&new))));
+    expected.push(Answer::Runs(Some(identity(&new))));
     // Both may be repeated when the model runs already.
     expected.extend([Answer::Received(new.len() as u32), Answer::Received(new.len() as u32)]);
     assert_eq!(answers, expected);
@@ -25,7 +25,7 @@ fn a_model_is_replaced_while_frames_go_on_and_stays_after_a_restart() {
 
     with_application(Anyone, &mut slots, |application| {
         let (answers, _) = converse(application, &mut board, &hello);
-        assert_eq!(answers, [Answer::Runs(Some(crc(&new)))], "after a restart");
+        assert_eq!(answers, [Answer::Runs(Some(identity(&new)))], "after a restart");
         let (answers, _) = converse(application, &mut board, &commit);
         assert_eq!(answers, [Answer::Received(new.len() as u32)], "the host may not know");
     });
@@ -91,7 +91,7 @@ fn a_model_that_needs_a_kernel_that_is_not_linked_is_refused_by_name() {
 fn a_board_without_flash_refuses_updates() {
     let (Board { name, link, clock, .. }, _) = simulation();
     let mut board = Board { name, camera: NoCamera, link, indicator: NoIndicator, clock };
-    board.link.to_device.extend(frame(1, Request::Update(Update::Begin { len: 1, crc: 2 })));
+    board.link.to_device.extend(frame(1, Request::Update(begin(&[2]))));
     with_application(Anyone, &mut [NoFlash; 2], |application| {
         assert_eq!([application.poll(&mut board), application.poll(&mut board)], [Event::Served, Event::Idle]);
     });
@@ -142,18 +142,19 @@ fn a_commit_may_be_repeated_and_what_follows_it_is_the_new_models() {
         answers(&both, |Message { id, body }| {
             found.push(match body {
                 Response::Update { received } => (id, received),
-                Response::Hello(hello) => (id, hello.model.unwrap().crc),
+                Response::Hello(hello) => (id, hello.model.unwrap().blob.len),
                 other => panic!("{other:?}"),
             });
         });
-        assert_eq!(found, [(5000, new.len() as u32), (5001, crc(&new))]);
+        assert_eq!(found, [(5000, new.len() as u32), (5001, new.len() as u32)]);
+        assert_eq!(application.running(), Some(identity(&new)));
     });
     let (mut board, mut slots) = simulation();
     with_application(Anyone, &mut slots, |application| {
         converse(application, &mut board, before);
         let commit = frame(5000, *commit);
         let answer = exchange(application, &mut board, &commit);
-        assert_eq!(application.model().unwrap().crc(), crc(&new));
+        assert_eq!(application.running(), Some(identity(&new)));
         let feeds = board.clock.feeds.get();
         assert_eq!(exchange(application, &mut board, &commit), answer);
         assert_eq!(board.clock.feeds.get() - feeds, 2, "but for the feeds of two polls nothing was done");
@@ -177,8 +178,9 @@ fn the_watchdog_is_fed_between_all_pieces_of_an_update() {
         board.link.to_device.extend(frame(5000, *commit));
         assert_eq!(application.poll(&mut board), Event::Switched);
         let operators = usize::from(application.model().unwrap().info().ops);
-        // The poll; the checksum; around parsing; each operator of the self-test; the record; around parsing for the switch.
-        let expected = 1 + (new.len() - 16).div_ceil(crate::PIECE) + 2 + operators + 1 + 2;
+        let pieces = new.len().div_ceil(crate::PIECE);
+        // The poll; the digest; parsing; each operator of the self-test; the record; the digest and around it for the switch.
+        let expected = 1 + pieces + 1 + operators + 1 + pieces + 2;
         assert_eq!((board.clock.feeds.get() - feeds) as usize, expected);
     });
     assert_eq!(power.most_unfed(), 1, "operations of the flash between two feeds");
