@@ -4,7 +4,7 @@ use core::ops::Range;
 
 use super::{Kernel, KernelSet, Kernels, Memory, Native, Part};
 use crate::error::OpError;
-use crate::operators::{Code, Op, Operator, Record, Tensors, Variant};
+use crate::operators::{Code, Op, Operator, Params, Record, Tensors, Variant, read};
 
 /// The kernels of a firmware. A model keeps those that it was parsed with and runs on them.
 ///
@@ -94,8 +94,9 @@ impl Entry {
 
 // Functions, not closures: their names say in the firmware what they do.
 
+#[inline(never)]
 fn read_record<O: Variant>(record: &Record) -> Option<Op> {
-    O::read(record).map(O::wrap)
+    read(record).map(O::wrap)
 }
 
 fn check_operator<C: Code>(op: &Op, section: &[u8]) -> Result<(), OpError> {
@@ -103,8 +104,21 @@ fn check_operator<C: Code>(op: &Op, section: &[u8]) -> Result<(), OpError> {
 }
 
 fn run_kernel<K: Kernels, C: Code>(arena: &mut [i8], record: &Record, section: &[u8], part: Part) -> Range<usize> {
-    let Some(op) = C::Operator::read(record) else { return 0..0 };
-    let done = C::run::<K>(&op, Memory::new(arena, section, part));
+    let memory = Memory::new(arena, section, part);
+    if C::Operator::READ_BY_CALL {
+        let op = read_record::<C::Operator>(record);
+        let Some(op) = op.as_ref().and_then(C::Operator::unwrap) else { return 0..0 };
+        run::<K, C>(op, memory)
+    } else {
+        let Some(op) = read(record) else { return 0..0 };
+        run::<K, C>(&op, memory)
+    }
+}
+
+/// Runs a part of an operator; gives where its output lies.
+#[inline(always)]
+fn run<K: Kernels, C: Code>(op: &Params<C>, memory: Memory<'_>) -> Range<usize> {
+    let done = C::run::<K>(op, memory);
     debug_assert!(done.is_some(), "what was parsed can be run");
     op.output().range()
 }

@@ -52,8 +52,8 @@ pub use self::pad::Pad;
 pub use self::params::{ChannelParams, DenseParams, OutputParams, PackedParams};
 pub use self::pool2d::Pool2d;
 pub use self::record::RECORD_LEN;
-pub(crate) use self::record::Record;
 use self::record::{Field, Reader, Writer};
+pub(crate) use self::record::{Record, read};
 pub use self::reduce_max::ReduceMax;
 pub use self::reshape::Reshape;
 pub use self::softmax::Softmax;
@@ -171,12 +171,6 @@ pub(crate) trait Operator: Sized {
 
     /// Whether parsing and kernels share one function that reads the parameters: less code for a call more at each run.
     const READ_BY_CALL: bool = false;
-
-    /// Reads the parameters.
-    #[inline(always)]
-    fn read(record: &Record) -> Option<Self::Params> {
-        if Self::READ_BY_CALL { record::read_by_call(record) } else { record::read(record) }
-    }
 
     /// Where its scratch starts in the arena, and how many bytes it takes with any kernel set.
     fn scratch(_: &Self::Params) -> (u32, usize) {

@@ -37,12 +37,6 @@ pub(crate) fn read<T: Field>(record: &Record) -> Option<T> {
     T::read(&mut Reader { record, at: 1 })
 }
 
-/// The same as a function that its users share.
-#[inline(never)]
-pub(crate) fn read_by_call<T: Field>(record: &Record) -> Option<T> {
-    read(record)
-}
-
 pub(crate) struct Reader<'a> {
     record: &'a Record,
     at: usize,

@@ -74,8 +74,8 @@ struct Patches<'a> {
 }
 
 impl<'a> Patches<'a> {
-    /// Multiplies the patches of output rows `rows`, whose bytes are `output`, four at a time, with the output channels from `first` on; `source` gives
-    /// the rows of the input under an output row.
+    /// Multiplies the patches of output rows `rows`, whose bytes are `output`, four at a time, with the output channels from
+    /// `first` on; `source` gives the rows of the input under an output row.
     fn multiply<B: Block>(
         &self,
         panel: &[Cell<i8>],

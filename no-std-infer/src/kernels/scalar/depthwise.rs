@@ -138,9 +138,11 @@ fn multiply(
     for (line, output) in output.chunks(row.max(1)).enumerate() {
         let [top, middle, bottom] = [0, 1, 2].map(|tap_y| {
             let row = scratch.get((line * stride + tap_y) * plane.pitch..).unwrap_or_default();
-            row.windows(3).step_by(stride.max(1))
+            row.windows(3)
         });
-        for (((out, top), middle), bottom) in output.iter().step_by(channels).zip(top).zip(middle).zip(bottom) {
+        // Joined before they take steps: so one place in all of them is counted.
+        let windows = top.zip(middle).zip(bottom).step_by(stride.max(1));
+        for (out, ((top, middle), bottom)) in output.iter().step_by(channels).zip(windows) {
             let sum = dot(top, first) + dot(middle, second) + dot(bottom, third);
             out.set(super::requantise::finish(sum, &parameters));
         }

@@ -108,28 +108,39 @@ pub trait Transform<const N: usize> {
     /// A row of the weights, spread.
     fn across(row: [i16; 3]) -> [i16; N];
     /// A column of the weights, multiplied, from what it became.
-    fn gather_down(column: [i32; N]) -> [i32; 3];
+    fn gather_down<I: Copy + Into<i32>>(column: &[I; N]) -> [i32; 3];
     /// A row of the weights, multiplied, from what it became.
-    fn gather_across(row: [i32; N]) -> [i32; 3];
+    fn gather_across<I: Copy + Into<i32>>(row: &[I; N]) -> [i32; 3];
 
     /// The block of these weights.
-    fn block(weights: [[i8; 3]; 3]) -> [[i16; N]; N] {
-        let [[a, b, c], [d, e, f], [g, h, i]] = weights.map(|row| row.map(i16::from));
-        let [left, middle, right] = [[a, d, g], [b, e, h], [c, f, i]].map(Self::down);
+    fn block([top, middle, bottom]: &[[i8; 3]; 3]) -> [[i16; N]; N] {
+        let mut columns = [[0; N]; 3];
+        for (column, ((&a, &b), &c)) in columns.iter_mut().zip(top.iter().zip(middle).zip(bottom)) {
+            *column = Self::down([a.into(), b.into(), c.into()]);
+        }
+        let [left, middle, right] = &columns;
         let mut block = [[0; N]; N];
-        for (row, ((left, middle), right)) in block.iter_mut().zip(left.into_iter().zip(middle).zip(right)) {
-            *row = Self::across([left, middle, right]);
+        for (row, ((&a, &b), &c)) in block.iter_mut().zip(left.iter().zip(middle).zip(right)) {
+            *row = Self::across([a, b, c]);
         }
         block
     }
 
     /// The weights whose block this is, if it is one of int8 weights.
-    fn weights(block: [[i16; N]; N]) -> [[i8; 3]; 3] {
-        let rows = block.map(|row| Self::gather_across(row.map(i32::from)));
-        let columns = [rows.map(|[left, _, _]| left), rows.map(|[_, middle, _]| middle), rows.map(|[.., right]| right)];
-        let [[a, d, g], [b, e, h], [c, f, i]] =
-            columns.map(|column| Self::gather_down(column).map(|sum| (sum / Self::SCALE) as i8));
-        [[a, b, c], [d, e, f], [g, h, i]]
+    fn weights(block: &[[i16; N]; N]) -> [[i8; 3]; 3] {
+        let mut columns = [[0; N]; 3];
+        let [left, middle, right] = &mut columns;
+        for (((a, b), c), row) in left.iter_mut().zip(middle).zip(right).zip(block) {
+            [*a, *b, *c] = Self::gather_across(row);
+        }
+        let weight = |sum: i32| (sum / Self::SCALE) as i8;
+        let mut weights = [[0; 3]; 3];
+        let [top, middle, bottom] = &mut weights;
+        for (((a, b), c), column) in top.iter_mut().zip(middle).zip(bottom).zip(&columns) {
+            let [first, second, third] = Self::gather_down(column);
+            [*a, *b, *c] = [weight(first), weight(second), weight(third)];
+        }
+        weights
     }
 }
 
@@ -148,11 +159,13 @@ impl Transform<4> for F2x2 {
         [a - b + c, a + b + c, 2 * a, -2 * c]
     }
 
-    fn gather_down([p, q, r, s]: [i32; 4]) -> [i32; 3] {
+    fn gather_down<I: Copy + Into<i32>>(&[p, q, r, s]: &[I; 4]) -> [i32; 3] {
+        let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
         [p, q - r, s]
     }
 
-    fn gather_across([r, q, p, s]: [i32; 4]) -> [i32; 3] {
+    fn gather_across<I: Copy + Into<i32>>(&[r, q, p, s]: &[I; 4]) -> [i32; 3] {
+        let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
         [p, q - r, -s]
     }
 }
@@ -173,11 +186,12 @@ impl Transform<6> for F4x4 {
         Self::down(row)
     }
 
-    fn gather_down([p, q, r, _, _, s]: [i32; 6]) -> [i32; 3] {
+    fn gather_down<I: Copy + Into<i32>>(&[p, q, r, _, _, s]: &[I; 6]) -> [i32; 3] {
+        let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
         [2 * p, 6 * (r - q), s]
     }
 
-    fn gather_across(row: [i32; 6]) -> [i32; 3] {
+    fn gather_across<I: Copy + Into<i32>>(row: &[I; 6]) -> [i32; 3] {
         Self::gather_down(row)
     }
 }
@@ -197,11 +211,11 @@ impl Transform<5> for Stride2 {
         Self::down(row)
     }
 
-    fn gather_down([_, a, b, c, _]: [i32; 5]) -> [i32; 3] {
-        [a, b, c]
+    fn gather_down<I: Copy + Into<i32>>(&[_, a, b, c, _]: &[I; 5]) -> [i32; 3] {
+        [a.into(), b.into(), c.into()]
     }
 
-    fn gather_across(row: [i32; 5]) -> [i32; 3] {
+    fn gather_across<I: Copy + Into<i32>>(row: &[I; 5]) -> [i32; 3] {
         Self::gather_down(row)
     }
 }
@@ -214,12 +228,12 @@ mod tests {
 
     /// Recovers the weights, and finds a change of one element.
     fn is_exact<T: Transform<N>, const N: usize>(weights: [[i8; 3]; 3], at: usize, change: i16, largest: i16) {
-        let mut block = T::block(weights);
-        assert_eq!(T::weights(block), weights);
+        let mut block = T::block(&weights);
+        assert_eq!(T::weights(&block), weights);
         assert!(block.as_flattened().iter().all(|value| value.abs() <= largest), "{block:?}");
         let element = &mut block[at / N % N][at % N];
         *element = element.wrapping_add(change);
-        assert_eq!(T::block(T::weights(block)) == block, change == 0);
+        assert_eq!(T::block(&T::weights(&block)) == block, change == 0);
     }
 
     proptest! {

@@ -66,27 +66,39 @@ impl<'a> Winograd<'a> {
 
     /// The block of an output and an input channel.
     fn block<const N: usize>(&self, output: usize, input: usize) -> [[i16; N]; N] {
-        let (start, stride) = position(self.quads, N * N, output, input);
+        let mut block = [[0; N]; N];
+        self.read(output, input, block.as_flattened_mut());
+        block
+    }
+
+    /// Reads a block; one function serves blocks of all sizes.
+    #[inline(never)]
+    fn read(&self, output: usize, input: usize, block: &mut [i16]) {
+        let (start, stride) = position(self.quads, block.len(), output, input);
         let elements = self.words.as_chunks::<2>().0.get(start..).unwrap_or_default().iter();
-        let mut elements = elements.step_by(stride.max(1)).map(|&bytes| i16::from_le_bytes(bytes));
-        [(); N].map(|()| [(); N].map(|()| elements.next().unwrap_or(0)))
+        for (slot, &bytes) in block.iter_mut().zip(elements.step_by(stride.max(1))) {
+            *slot = i16::from_le_bytes(bytes);
+        }
     }
 
     /// The weights of an output and an input channel.
     #[must_use]
     pub fn weights(&self, output: usize, input: usize) -> [[i8; 3]; 3] {
         match self.form {
-            Form::F2x2 => F2x2::weights(self.block(output, input)),
-            Form::F4x4 => F4x4::weights(self.block(output, input)),
-            Form::Stride2 => Stride2::weights(self.block(output, input)),
+            Form::F2x2 => F2x2::weights(&self.block(output, input)),
+            Form::F4x4 => F4x4::weights(&self.block(output, input)),
+            Form::Stride2 => Stride2::weights(&self.block(output, input)),
         }
     }
 
     /// The same, once it is proved that the block is exactly their transform.
     fn proved_weights<T: Transform<N>, const N: usize>(&self, output: usize, input: usize) -> Option<[[i8; 3]; 3]> {
         let block = self.block(output, input);
-        let weights = T::weights(block);
-        (T::block(weights) == block).then_some(weights)
+        let weights = T::weights(&block);
+        let exact = T::block(&weights);
+        // Comparing arrays would call `memcmp`, which goes byte by byte.
+        let mut elements = block.as_flattened().iter().zip(exact.as_flattened());
+        elements.all(|(element, exact)| element == exact).then_some(weights)
     }
 }
 
@@ -122,7 +134,7 @@ fn write<T: Transform<N>, const N: usize>(
     for (output, input) in (0..outputs).flat_map(|output| (0..quads * 4).map(move |input| (output, input))) {
         let (start, stride) = position(quads, N * N, output, input);
         let slots = halfwords.get_mut(start..).unwrap_or_default().iter_mut().step_by(stride.max(1));
-        let block = T::block(weights(output, input));
+        let block = T::block(&weights(output, input));
         slots.zip(block.as_flattened()).for_each(|(slot, element)| *slot = element.to_le_bytes());
     }
 }

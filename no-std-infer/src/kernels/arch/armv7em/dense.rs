@@ -1,13 +1,12 @@
 //! Fully connected layers with packed weights, four outputs at a time. Their model is the generic kernel.
 #![allow(unsafe_code)]
 
-use core::cell::Cell;
+use core::slice;
 
 use crate::format::CHANNEL_LEN;
 use crate::kernels::Apart;
 use crate::kernels::generic::dense::{Block, finish};
-use crate::kernels::views::cells;
-use crate::operators::{Activation, Channels, DENSE_BLOCK, Dense, DensePacked, DenseParams, ENTRIES_IN_BLOCKS, groups};
+use crate::operators::{Activation, Channels, DENSE_BLOCK, Dense, DensePacked, ENTRIES_IN_BLOCKS, groups};
 
 /// Parameters of four outputs.
 type Entries = [u8; DENSE_BLOCK * CHANNEL_LEN];
@@ -39,7 +38,7 @@ pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
     if !aligned || !enough {
         return debug_assert!(false, "constants are aligned, and there are enough of them");
     }
-    let (mut vector, output) = (views.input.as_ptr(), cells(views.output));
+    let mut vector = views.input.as_ptr();
     let mut vectors = usize::from(op.output.height) * usize::from(op.output.width);
     let mut rest = Rest {
         sums: [0; DENSE_BLOCK],
@@ -47,7 +46,7 @@ pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
         entries: entries.as_ptr().cast(),
         zero_point: op.output.zero_point.into(),
         outputs,
-        output: output.as_ptr().cast_mut().cast(),
+        output: views.output.as_mut_ptr(),
     };
     loop {
         // SAFETY: it reads `row` groups of four bytes of the vector, one or more, without alignment: no longer than the vectors
@@ -55,10 +54,11 @@ pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
         // `outputs` for each vector, and `rest`. For each four of these outputs it reads `row` blocks and an entry at
         // multiples of 4 bytes: both slices hold what `groups` need, which are `outputs` in fours (had the sum in `groups`
         // wrapped, none would be needed; the product with entries cannot, since there are no more groups than blocks), and
-        // `rest` is past those of the outputs done. Cells may share bytes. It keeps the calling convention.
+        // `rest` is past those of the outputs done. It keeps the calling convention.
         unsafe { no_std_infer_dense(vector, &mut rest, row * DENSE_BLOCK) };
         if rest.outputs > 0 {
-            rest.decide(constants.channels(), outputs, output);
+            // SAFETY: the outputs that are left and their entries are where it ended, as above.
+            unsafe { rest.decide() };
         }
         if rest.outputs == 0 {
             vectors = vectors.wrapping_sub(1);
@@ -80,18 +80,21 @@ impl Rest {
         (self.blocks, self.entries, self.outputs) = (blocks.as_ptr(), entries.as_ptr().cast(), outputs);
     }
 
-    /// The results of four outputs, before which the assembly ended; `output` has so many for each vector.
+    /// The results of four outputs, before which the assembly ended.
+    ///
+    /// # Safety
+    /// `output` has room for the outputs that are left, and `entries` holds the parameters of the first four; nothing else
+    /// refers to the output.
     #[cold]
     #[inline(never)]
-    fn decide(&mut self, channels: Channels<'_, DenseParams>, outputs: usize, output: &[Cell<i8>]) {
-        let (channels, mut results) = (channels.skip(outputs.saturating_sub(self.outputs)), [0; DENSE_BLOCK]);
-        finish(channels, self.zero_point as i8, Activation::NONE, &mut results, self.sums);
-        let done = (self.output as usize).wrapping_sub(output.as_ptr() as usize);
-        let left = output.iter().skip(done).take(self.outputs);
-        left.zip(results).for_each(|(out, result)| out.set(result));
+    unsafe fn decide(&mut self) {
+        let count = self.outputs.min(DENSE_BLOCK);
+        // SAFETY: what the caller promises.
+        let (entries, output) = unsafe { (&*self.entries, slice::from_raw_parts_mut(self.output, count)) };
+        finish(Channels::new(entries), self.zero_point as i8, Activation::NONE, output, self.sums);
         self.sums = [0; DENSE_BLOCK];
         self.entries = self.entries.wrapping_add(1);
-        self.output = self.output.wrapping_add(results.len().min(self.outputs));
-        self.outputs = self.outputs.saturating_sub(DENSE_BLOCK);
+        self.output = self.output.wrapping_add(count);
+        self.outputs -= count;
     }
 }

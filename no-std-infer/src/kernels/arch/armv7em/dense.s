@@ -28,13 +28,13 @@
     // \sum, of one output, to its result: as `DoubleMultiplier::apply` with the upper 31 bits of the factor. Where the bits
     // to be shifted out are all equal, as for shifts of 0 and 1 they always are, it is undecided. Shifts below 0 count as 0,
     // and those above 31 as 31: then the product is below 1/2, and 31 gives 0 too.
-    // r1 parameters, r2 zero point, r11 -1, r12 1021, lr 1.
+    // r1 parameters, r2 zero point, r11 -1, r12 1021, whose last two bits, 01, are the factor's first.
     .macro nsi_scale sum
     ldm r1!, {r7-r9}
     add \sum, \sum, r7
     sub r10, r12, r9, lsr #20
     usat r10, #5, r10
-    bfi r9, lr, #20, #12
+    bfi r9, r12, #20, #12
     lsl r9, r9, #10
     orr r9, r9, r8, lsr #22
     smmul r9, \sum, r9
@@ -77,7 +77,6 @@
     ldrd r1, r2, [r0, #20]
     mov r11, #-1
     movw r12, #1021
-    mov lr, #1
     nsi_scale r3
     nsi_scale r4
     nsi_scale r5

@@ -18,26 +18,36 @@ use crate::operators::{Conv2d, Form, Winograd};
 /// Output rows of a tile, at most.
 const ROWS_MAX: usize = 4;
 
+/// A loop in assembly.
+#[cfg(nsi_armv7em)]
+type Code<Arguments> = unsafe extern "C" fn(*const Arguments);
+
 /// The loops of a transform, `form`'s.
 #[derive(Clone, Copy)]
 pub struct Loops {
     form: Form,
     #[cfg(nsi_armv7em)]
-    tiles: tiles::Code,
+    tiles: Code<tiles::Arguments>,
     #[cfg(nsi_armv7em)]
-    product: product::Code,
+    product: Code<product::Arguments>,
 }
 
 impl Loops {
     /// A transform's; where that is known when this is compiled, no others are linked.
     #[inline(always)]
     pub fn of(form: Form) -> Self {
+        #[cfg(nsi_armv7em)]
+        let (tiles, product): (Code<_>, Code<_>) = match form {
+            Form::F2x2 => (tiles::no_std_infer_tiles_2x2, product::no_std_infer_product_2x2),
+            Form::F4x4 => (tiles::no_std_infer_tiles_4x4, product::no_std_infer_product_4x4),
+            Form::Stride2 => (tiles::no_std_infer_tiles_stride_2, product::no_std_infer_product_stride_2),
+        };
         Self {
             form,
             #[cfg(nsi_armv7em)]
-            tiles: tiles::code(form),
+            tiles,
             #[cfg(nsi_armv7em)]
-            product: product::code(form),
+            product,
         }
     }
 }

@@ -29,24 +29,9 @@ pub struct Arguments {
 
 #[cfg(nsi_armv7em)]
 crate::kernels::arch::assembly! {
-    fn no_std_infer_product_2x2(arguments: *const Arguments);
-    fn no_std_infer_product_4x4(arguments: *const Arguments);
-    fn no_std_infer_product_stride_2(arguments: *const Arguments);
-}
-
-/// A loop.
-#[cfg(nsi_armv7em)]
-pub type Code = unsafe extern "C" fn(*const Arguments);
-
-/// The loop of a transform.
-#[cfg(nsi_armv7em)]
-#[inline(always)]
-pub fn code(form: Form) -> Code {
-    match form {
-        Form::F2x2 => no_std_infer_product_2x2,
-        Form::F4x4 => no_std_infer_product_4x4,
-        Form::Stride2 => no_std_infer_product_stride_2,
-    }
+    pub fn no_std_infer_product_2x2(arguments: *const Arguments);
+    pub fn no_std_infer_product_4x4(arguments: *const Arguments);
+    pub fn no_std_infer_product_stride_2(arguments: *const Arguments);
 }
 
 /// Where the results of [`COLUMNS`] neighbouring columns go: the first row of a tile's and those below it.

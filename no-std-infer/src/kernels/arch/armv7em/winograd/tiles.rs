@@ -4,8 +4,6 @@
 use core::cell::Cell;
 
 use super::Loops;
-#[cfg(nsi_armv7em)]
-use crate::operators::Form;
 use crate::operators::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
 
 #[cfg(nsi_armv7em)]
@@ -21,24 +19,9 @@ pub struct Arguments {
 
 #[cfg(nsi_armv7em)]
 crate::kernels::arch::assembly! {
-    fn no_std_infer_tiles_2x2(arguments: *const Arguments);
-    fn no_std_infer_tiles_4x4(arguments: *const Arguments);
-    fn no_std_infer_tiles_stride_2(arguments: *const Arguments);
-}
-
-/// A loop.
-#[cfg(nsi_armv7em)]
-pub type Code = unsafe extern "C" fn(*const Arguments);
-
-/// The loop of a transform.
-#[cfg(nsi_armv7em)]
-#[inline(always)]
-pub fn code(form: Form) -> Code {
-    match form {
-        Form::F2x2 => no_std_infer_tiles_2x2,
-        Form::F4x4 => no_std_infer_tiles_4x4,
-        Form::Stride2 => no_std_infer_tiles_stride_2,
-    }
+    pub fn no_std_infer_tiles_2x2(arguments: *const Arguments);
+    pub fn no_std_infer_tiles_4x4(arguments: *const Arguments);
+    pub fn no_std_infer_tiles_stride_2(arguments: *const Arguments);
 }
 
 /// Turns inputs into a panel of tiles, `V = Bᵀ · d · B`: for each element of a tile, row by row and in the order of the
