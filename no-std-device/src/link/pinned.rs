@@ -4,6 +4,7 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
+use no_std_infer::Cost;
 use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::{Kernel, KernelSet};
 
@@ -144,5 +145,6 @@ fn errors_keep_their_bytes() {
         UpdateError::Signature = UpdateError::Signature => [13],
         UpdateError::Number { .. } = UpdateError::Number { found: 3, running: 4 } => [14, 3, 4],
         UpdateError::NotLinked { .. } = UpdateError::NotLinked { kernel: Kernel::Constant } => [15, 21],
+        UpdateError::Cost(_) = UpdateError::Cost(Cost { products: 3, bytes: 300 }) => [16, 3, 0xac, 2],
     }
 }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use no_std_infer::Cost;
 use no_std_infer::kernels::Kernel;
 
 /// Every [`Update::Write`] but a blob's last has a multiple of this many bytes.
@@ -90,6 +91,8 @@ pub enum UpdateError {
         /// What it needs.
         kernel: Kernel,
     },
+    /// A run of the model takes more than the firmware allows, see [`Linked::at_most`](no_std_infer::kernels::Linked::at_most).
+    Cost(Cost),
 }
 
 impl fmt::Display for UpdateError {
@@ -119,6 +122,7 @@ impl fmt::Display for UpdateError {
             UpdateError::NotLinked { kernel } => {
                 write!(f, "the model needs the kernel `{}`, which the firmware does not link", kernel.name())
             }
+            UpdateError::Cost(needed) => write!(f, "a run of the model takes {needed}, more than the firmware allows"),
         }
     }
 }
