@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use crate::cost::Cost;
 use crate::operators::Kernel;
 
 /// Why a blob cannot be run.
@@ -61,6 +62,11 @@ pub enum Error {
     },
     /// The caller's arena does not start at a multiple of [`ALIGN`](crate::format::ALIGN).
     ArenaMisaligned,
+    /// Checking the blob would take more than [`READS_PER_BYTE`](crate::READS_PER_BYTE) times reading it: its operators share
+    /// constants, or read what was made long before, more often than any model does.
+    Work,
+    /// A run would take more than the program allows, see [`Linked::at_most`](crate::kernels::Linked::at_most).
+    Cost(Cost),
     /// The golden vector cannot be decoded or does not fit the model.
     BadGolden,
     /// The calibration cannot be decoded, a share is not in 0 to 1, or the model ends in no softmax over its logits.
@@ -96,6 +102,8 @@ pub enum OpError {
     Overlap,
     /// An input does not consist of intact rows that earlier operators made.
     Dataflow,
+    /// The products of a run up to here leave 64 bits.
+    Cost,
 }
 
 impl fmt::Display for Error {
@@ -125,6 +133,10 @@ impl fmt::Display for Error {
             }
             Error::ArenaTooSmall { needed } => write!(f, "the arena is too small: the model needs {needed} bytes"),
             Error::ArenaMisaligned => f.write_str("the arena does not start at a multiple of 16 bytes"),
+            Error::Work => {
+                write!(f, "to check the blob takes more than {} times reading it", crate::READS_PER_BYTE)
+            }
+            Error::Cost(needed) => write!(f, "a run takes {needed}, more than is allowed here"),
             Error::BadGolden => f.write_str("the golden vector does not fit the model"),
             Error::BadCalibration => f.write_str("the calibration does not fit the model"),
         }
@@ -146,6 +158,7 @@ impl fmt::Display for OpError {
             OpError::Overflow => "a sum of products could overflow 32 bits",
             OpError::Overlap => "input, output and scratch overlap",
             OpError::Dataflow => "an input does not consist of intact rows of earlier outputs",
+            OpError::Cost => "a run takes more products than can be counted",
         })
     }
 }

@@ -207,3 +207,34 @@ pub const fn one_over_one_plus_x(x: i32) -> i32 {
     }
     shift_left(y, 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `x / 2^exponent` to the nearest integer, ties away from zero, by its definition.
+    fn nearest(x: i32, exponent: u32) -> i64 {
+        let (x, divisor) = (i64::from(x), 1_i64 << exponent);
+        let twice = 2 * x.abs() + divisor;
+        x.signum() * twice.div_euclid(2 * divisor)
+    }
+
+    /// All of 17 bits by every exponent. Of 32 bits, what is added to the quotient depends on the sign, the exponent and the
+    /// remainder alone, and changes at one remainder: with equality on both sides of it and at both ends it holds for all
+    /// between, and for any quotient where it holds for the smallest, the largest and those around 0.
+    #[test]
+    fn a_rounding_shift_is_the_nearest_integer() {
+        for (x, exponent) in (-(1 << 16)..1 << 16).flat_map(|x| (0..32).map(move |exponent| (x, exponent))) {
+            assert_eq!(i64::from(rounding_shift_right(x, exponent)), nearest(x, exponent), "{x} >> {exponent}");
+        }
+        for exponent in 0..32 {
+            let (range, half) = (1_i64 << exponent, (1_i64 << exponent) / 2);
+            let quotients = [i64::from(i32::MIN) >> exponent, -2, -1, 0, 1, i64::from(i32::MAX) >> exponent];
+            let remainders = [0, 1, half - 1, half, half + 1, range - 1];
+            for (quotient, remainder) in quotients.iter().flat_map(|quotient| remainders.map(|rest| (quotient, rest))) {
+                let Ok(x) = i32::try_from(quotient * range + remainder) else { continue };
+                assert_eq!(i64::from(rounding_shift_right(x, exponent)), nearest(x, exponent), "{x} >> {exponent}");
+            }
+        }
+    }
+}

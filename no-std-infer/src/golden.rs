@@ -105,6 +105,7 @@ pub fn self_test_with(model: &Model<'_>, arena: &mut [i8], after: &dyn Fn()) -> 
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct SelfTest {
+    // The manifest counts operators in 16 bits.
     differs: Option<u16>,
 }
 

@@ -20,7 +20,9 @@ pub struct Interpreter<'m, 'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Progress {
+    // At most one beyond the last of 65,535 operators.
     operator: usize,
+    // Below the number of the operator's parts, which is 16 bits wide itself: a step that would go beyond is the last.
     part: u16,
 }
 

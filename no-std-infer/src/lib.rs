@@ -31,6 +31,7 @@ extern crate std;
 pub struct Readme;
 
 mod arena;
+mod cost;
 mod decision;
 mod error;
 pub mod fixed;
@@ -45,13 +46,17 @@ mod model;
 #[doc(hidden)]
 pub mod operators;
 pub mod quantise;
+mod rows;
 pub mod score;
+mod work;
 
 pub use arena::{Aligned, Arena};
+pub use cost::{Cost, SOFTMAX_PRODUCTS};
 pub use decision::{Decision, argmax, rank};
 pub use error::{Error, OpError};
 pub use interpreter::{Interpreter, Progress, Step};
 pub use model::Model;
+pub use work::READS_PER_BYTE;
 
 /// The CRC-32 of the blob, the golden vector and the device link (ISO-HDLC).
 pub const CRC32: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);

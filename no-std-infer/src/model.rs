@@ -1,6 +1,7 @@
 //! [`Model::parse`]: everything about a blob is checked here, once.
 
 use crate::CRC32;
+use crate::cost::Cost;
 use crate::error::{Error, OpError};
 use crate::format::{
     ALIGN, Calibration, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, Section, Tensor,
@@ -8,6 +9,8 @@ use crate::format::{
 };
 use crate::kernels::{Kernel, Linked};
 use crate::operators::check::check_tensor;
+use crate::rows::{end, overlaps, region, without_rows};
+use crate::work::Work;
 
 /// Longest arena in bytes that a model may ask for.
 const ARENA_MAX: u32 = 1 << 30;
@@ -22,6 +25,7 @@ pub struct Model<'a> {
     calibration: Option<Calibration>,
     arena_len: usize,
     crc: u32,
+    cost: Cost,
 }
 
 /// The operators, and what they run with.
@@ -36,18 +40,20 @@ impl<'a> Model<'a> {
     /// Checks a blob: checksum, structure, every operator's geometry and constants, absence of overflow, and that each
     /// operator reads rows that earlier ones wrote. Afterwards nothing can fail.
     ///
-    /// Takes time proportional to the blob's length and to the square of the number of operators.
+    /// Takes time in proportion to the blob's length, see [`READS_PER_BYTE`](crate::READS_PER_BYTE). How long a run takes is not limited, but
+    /// [known](Self::cost).
     ///
     /// # Errors
     /// Names what is wrong. Never panics, whatever the bytes.
     pub fn parse(blob: &'a [u8]) -> Result<Self, Error> {
-        Self::parse_with(blob, Linked::ALL)
+        Self::parse_with(blob, Linked::ANY)
     }
 
-    /// The same where only some kernels are linked; the model runs on these.
+    /// The same where only some kernels are linked, on which the model runs, and a run may take so much.
     ///
     /// # Errors
-    /// [`Error::NotLinked`] names the first that is missing; otherwise those of [`parse`](Self::parse).
+    /// [`Error::NotLinked`] names the first that is missing, [`Error::Cost`] says what a run takes that takes more than
+    /// [`Linked::most`]; otherwise those of [`parse`](Self::parse).
     pub fn parse_with(blob: &'a [u8], linked: &'static Linked) -> Result<Self, Error> {
         let crc = check_frame(blob)?;
         let sections = Sections::find(blob)?;
@@ -61,10 +67,13 @@ impl<'a> Model<'a> {
         }
         let (program, arena_len) = (Program { records, weights: sections.weights, linked }, arena_len(blob));
         check_info(info)?;
-        program.check(info, arena_len)?;
+        let cost = program.check(info, arena_len, blob.len())?;
+        if !cost.is_within(linked.most()) {
+            return Err(Error::Cost(cost));
+        }
         let golden = check_golden(sections.golden, info)?;
         let calibration = check_calibration(sections.calibration, info, &program)?;
-        Ok(Self { info: *info, labels, program, golden, calibration, arena_len, crc })
+        Ok(Self { info: *info, labels, program, golden, calibration, arena_len, crc, cost })
     }
 
     /// What the model is.
@@ -130,6 +139,12 @@ impl<'a> Model<'a> {
         self.crc
     }
 
+    /// What a run takes at most.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
     /// The tensor that the last operator makes: probabilities, or the logits when there is no softmax or sigmoid.
     #[must_use]
     pub fn output(&self) -> Tensor {
@@ -154,8 +169,9 @@ impl Program<'_> {
 
     // Apart from its caller, which has a large frame of its own.
     #[inline(never)]
-    fn check(&self, info: &Info<'_>, arena_len: usize) -> Result<(), Error> {
+    fn check(&self, info: &Info<'_>, arena_len: usize, blob_len: usize) -> Result<Cost, Error> {
         let input = &info.input.tensor;
+        let (mut cost, mut work) = (Cost::default(), Work::on(blob_len));
         let mut needed = end(input.offset, input.len() as u32);
         // Operators come first: a range that is asked for one number more than there are operators may overflow.
         for (record, index) in self.records.iter().zip(0..) {
@@ -165,42 +181,47 @@ impl Program<'_> {
             let op = (entry.read)(record);
             let op = op.as_ref().ok_or(fail(OpError::Undecodable))?;
             op.inputs().chain([op.output()]).try_for_each(check_tensor).map_err(fail)?;
+            work.take(op.proved())?;
             (entry.check)(op, self.weights).map_err(fail)?;
             check_overlap(op).map_err(fail)?;
-            let intact = op.inputs().all(|tensor| self.is_intact(tensor, usize::from(index), input));
-            intact.then_some(()).ok_or(fail(OpError::Dataflow))?;
+            for tensor in op.inputs() {
+                let intact = self.is_intact(tensor, usize::from(index), input, &mut work)?;
+                intact.then_some(()).ok_or(fail(OpError::Dataflow))?;
+            }
+            cost = op.cost().and_then(|more| cost.checked_add(more)).ok_or(fail(OpError::Cost))?;
             let output = op.output();
             needed = needed.max(end(output.offset, output.len() as u32));
             needed = needed.max(end(op.scratch_offset(), op.scratch_len()));
         }
-        if !self.is_intact(&info.logits, self.records.len(), input) {
+        if !self.is_intact(&info.logits, self.records.len(), input, &mut work)? {
             return Err(Error::BadInfo);
         }
         let needed = needed.checked_next_multiple_of(ALIGN as u32).unwrap_or(u32::MAX);
         if needed as usize != arena_len || needed > ARENA_MAX {
             return Err(Error::ArenaMismatch { needed });
         }
-        Ok(())
+        Ok(cost)
     }
 
     /// True when each row of `tensor` is a row of the network's input or of an output of the first `before` operators, and
     /// none of its bytes has been overwritten since, by an output or by scratch.
-    fn is_intact(&self, tensor: &Tensor, before: usize, input: &Tensor) -> bool {
+    fn is_intact(&self, tensor: &Tensor, before: usize, input: &Tensor, work: &mut Work) -> Result<bool, Error> {
         // From the last operator back: the rows that no operator looked at so far has touched.
         let mut left = *tensor;
         for operator in (0..before).rev() {
+            work.take(RECORD_LEN as u64)?;
             let op = self.get(operator);
             let Some(op) = &op else { continue };
             if overlaps(region(&left), (op.scratch_offset(), op.scratch_len())) {
-                return false;
+                return Ok(false);
             }
             match without_rows(&left, op.output()) {
-                Some(rest) if rest.height == 0 => return true,
+                Some(rest) if rest.height == 0 => return Ok(true),
                 Some(rest) => left = rest,
-                None => return false,
+                None => return Ok(false),
             }
         }
-        without_rows(&left, input).is_some_and(|rest| rest.height == 0)
+        Ok(without_rows(&left, input).is_some_and(|rest| rest.height == 0))
     }
 }
 
@@ -310,38 +331,6 @@ impl<'a> Sections<'a> {
             calibration,
         })
     }
-}
-
-fn end(offset: u32, len: u32) -> u32 {
-    offset.saturating_add(len)
-}
-
-fn region(tensor: &Tensor) -> (u32, u32) {
-    (tensor.offset, tensor.len() as u32)
-}
-
-/// True when two regions, each (offset, length), share a byte.
-fn overlaps(a: (u32, u32), b: (u32, u32)) -> bool {
-    a.1 > 0 && b.1 > 0 && a.0 < end(b.0, b.1) && b.0 < end(a.0, a.1)
-}
-
-/// The rows of `tensor` that are left when those of `made` are taken away, at its beginning or its end; `None` when they share
-/// bytes in another way than rows of the same kind do, or rows on both sides are left.
-fn without_rows(tensor: &Tensor, made: &Tensor) -> Option<Tensor> {
-    if !tensor.overlaps(made) {
-        return Some(*tensor);
-    }
-    let row = u32::from(tensor.width).checked_mul(tensor.channels)?;
-    let kind = |t: &Tensor| (t.width, t.channels, t.scale, t.zero_point);
-    let aligned = tensor.offset.abs_diff(made.offset).checked_rem(row) == Some(0);
-    if kind(tensor) != kind(made) || !aligned {
-        return None;
-    }
-    let [from, to] = [made.offset, end(made.offset, made.len() as u32)];
-    let [start, stop] = [tensor.offset, end(tensor.offset, tensor.len() as u32)];
-    let (offset, stop) = if from <= start { (to.min(stop), stop) } else { (start, from) };
-    let height = stop.saturating_sub(offset).checked_div(row)? as u16;
-    (from <= start || to >= end(start, tensor.len() as u32)).then_some(Tensor { offset, height, ..*tensor })
 }
 
 // Not inlined, so that its stack is not in use while operators are checked.

@@ -1,5 +1,7 @@
 //! Writes the blob's bytes: the other direction of `Model::parse`. Knows the layout, not the network.
 
+#[cfg(test)]
+mod bounds;
 pub mod emit;
 
 use no_std_infer::format::{ALIGN, Calibration, HEADER_LEN, Header, Info, Op, SECTION_LEN, Section, blob_crc, section};

@@ -4,6 +4,7 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use no_std_infer::Cost;
 use no_std_infer::format::Statement;
 use no_std_infer::kernels::Kernel;
 
@@ -124,6 +125,8 @@ pub enum UpdateError {
         /// When the device is ready for it.
         seconds: u32,
     },
+    /// A run of the model takes more than the firmware allows, see [`Linked::at_most`](no_std_infer::kernels::Linked::at_most).
+    Cost(Cost),
 }
 
 impl fmt::Display for UpdateError {
@@ -161,6 +164,7 @@ impl fmt::Display for UpdateError {
                 write!(f, "the flash has been rewritten too often in a short time: wait {seconds} seconds")
             }
             UpdateError::Switched => f.write_str("another model has just been taken, and is about to run"),
+            UpdateError::Cost(needed) => write!(f, "a run of the model takes {needed}, more than the firmware allows"),
         }
     }
 }

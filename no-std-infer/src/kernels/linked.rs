@@ -3,10 +3,11 @@
 use core::ops::Range;
 
 use super::{Kernel, KernelSet, Kernels, Memory, Native, Part};
+use crate::cost::Cost;
 use crate::error::OpError;
 use crate::operators::{Code, Op, Operator, Params, Record, Tensors, Variant, read};
 
-/// The kernels of a firmware. A model keeps those that it was parsed with and runs on them.
+/// The kernels of a firmware, and how long it lets a model run. A model keeps those that it was parsed with and runs on them.
 ///
 /// The table is a constant: the linker finds the code of the kernels that stand in it, and no other's. So firmware that runs
 /// one model takes what that one needs, and firmware that is to take others too names more.
@@ -21,7 +22,10 @@ use crate::operators::{Code, Op, Operator, Params, Record, Tensors, Variant, rea
 /// # Ok::<(), no_std_infer::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Linked([Option<Entry>; Kernel::ALL.len()]);
+pub struct Linked {
+    entries: [Option<Entry>; Kernel::ALL.len()],
+    most: Cost,
+}
 
 /// The code for one kernel.
 #[derive(Clone, Copy, Debug)]
@@ -35,13 +39,36 @@ pub(crate) struct Entry {
 }
 
 impl Linked {
-    /// All kernels, the fastest for the target.
+    /// All kernels, the fastest for the target, for models that run for a [`Cost::MINUTE`] at most.
     pub const ALL: &'static Self = &Self::new(KernelSet::ALL);
 
-    /// The kernels of a set, the fastest for the target.
+    /// The same for models that run for any time.
+    pub(crate) const ANY: &'static Self = &Self::new(KernelSet::ALL).at_most(Cost::ANY);
+
+    /// The kernels of a set, the fastest for the target, for models that run for a [`Cost::MINUTE`] at most.
     #[must_use]
     pub const fn new(set: KernelSet) -> Self {
         Self::of::<Native>(set)
+    }
+
+    /// The same for models whose run takes no more than this.
+    ///
+    /// ```
+    /// use no_std_infer::Cost;
+    /// use no_std_infer::kernels::{KernelSet, Linked};
+    ///
+    /// const LINKED: &Linked = &Linked::new(KernelSet::ALL).at_most(Cost { products: 1 << 30, bytes: 1 << 26 });
+    /// assert_eq!(LINKED.most().products, 1 << 30);
+    /// ```
+    #[must_use]
+    pub const fn at_most(self, most: Cost) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The most that a model's run may take.
+    #[must_use]
+    pub const fn most(&self) -> Cost {
+        self.most
     }
 
     /// The same with kernels of the caller's choice.
@@ -55,7 +82,7 @@ impl Linked {
             }
             index += 1;
         }
-        Self(entries)
+        Self { entries, most: Cost::MINUTE }
     }
 
     /// The kernels that are there.
@@ -76,7 +103,7 @@ impl Linked {
 
     /// A kernel's code, where it is linked.
     pub(crate) fn get(&self, kernel: Kernel) -> Option<&Entry> {
-        self.0.get(kernel as usize)?.as_ref()
+        self.entries.get(kernel as usize)?.as_ref()
     }
 
     /// Reads a record; `None` when it is none or its kernel is not linked.

@@ -10,6 +10,9 @@ use crate::operators::Kernel;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct KernelSet(u32);
 
+/// A bit for each kernel, and a shift by their number that does not overflow.
+const _: () = assert!(Kernel::ALL.len() < u32::BITS as usize);
+
 impl KernelSet {
     /// No kernels.
     pub const NONE: Self = Self(0);

@@ -61,7 +61,8 @@ pub(super) fn check_weights<P: OutputParams>(weights: Weights, channels: Channel
     ensure(channels.iter().all(|channel| channel.is_valid()), OpError::Multiplier)
 }
 
-/// Proves that no order of adding the bias and the products `w · x`, −128 ≤ x ≤ 127, leaves i32.
+/// Proves that no order of adding the bias and the products `w · x`, −128 ≤ x ≤ 127, leaves i32. A layer has fewer than 2^32
+/// weights, so that the sum of their magnitudes, of at most 128 each, stays below 2^39 in 64 bits.
 pub(super) fn check_sum<'w>(bias: i32, weights: impl Iterator<Item = &'w u8>) -> Result<(), OpError> {
     check_magnitude(bias, weights.map(|&w| u64::from((w as i8).unsigned_abs())).sum())
 }
@@ -85,7 +86,8 @@ pub(super) fn check_rows<P: OutputParams>(
     })
 }
 
-/// Adds the magnitudes of the weights of both channels in a halfword, once it is proved that they are int8.
+/// Adds the magnitudes of the weights of both channels in a halfword, once it is proved that they are int8. Sums that leave
+/// 32 bits stay at the largest, which every limit on them refuses.
 pub(super) fn add_magnitudes([a, b]: [u32; 2], halfword: &[u8; 2]) -> Result<[u32; 2], OpError> {
     let (first, second) = unpack(*halfword);
     ensure(second <= i16::from(i8::MAX), OpError::Constants)?;

@@ -51,8 +51,8 @@ pub(super) const fn layout(record: &Record) -> u8 {
 impl Operator for Dense {
     type Params = Self;
 
-    fn macs(op: &Self) -> u64 {
-        op.output.len() as u64 * op.inputs() as u64
+    fn weights(op: &Self) -> u64 {
+        u64::from(op.output.channels).saturating_mul(op.inputs() as u64)
     }
 
     fn parts(_: &Self) -> u16 {

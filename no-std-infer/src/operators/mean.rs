@@ -30,6 +30,7 @@ impl Mean {
     /// Number of elements that each mean is taken over.
     #[must_use]
     pub fn count(&self) -> u32 {
+        // Two sides of 16 bits: their product fits 32.
         let side = |input: u16, output: u16| if input == output { 1 } else { u32::from(input) };
         side(self.input.height, self.output.height) * side(self.input.width, self.output.width)
     }

@@ -60,6 +60,7 @@ pub use self::softmax::Softmax;
 use self::table::operators;
 pub use self::weights::{Channels, Layout, Plain, Weights, unpack};
 pub use self::window::{Activation, Window};
+use crate::cost::Cost;
 use crate::error::OpError;
 use crate::format::Tensor;
 use crate::kernels::{Entry, Kernels, Memory};
@@ -138,6 +139,29 @@ operators! {
     }
 }
 
+impl Op {
+    /// Pixels of the output.
+    fn pixels(&self) -> u64 {
+        u64::from(self.output().height) * u64::from(self.output().width)
+    }
+
+    /// Multiply-accumulates of one inference, taps in the padding included; `u64::MAX` where there are more.
+    #[must_use]
+    pub fn macs(&self) -> u64 {
+        self.weights().saturating_mul(self.pixels())
+    }
+
+    /// What one run of it takes at most; `None` when the products leave 64 bits.
+    #[must_use]
+    pub fn cost(&self) -> Option<Cost> {
+        let weights = self.weights();
+        let tensors = self.inputs().chain([self.output()]).map(|tensor| tensor.len() as u64);
+        let products = weights.checked_add(self.comparisons())?.checked_mul(self.pixels())?;
+        let bytes = tensors.sum::<u64>().checked_add(self.scratch_len().into())?.checked_add(weights)?;
+        Some(Cost { products, bytes })
+    }
+}
+
 /// What tells the kernel of an operator that has a single one.
 const fn only(_: &Record) -> u8 {
     0
@@ -182,9 +206,20 @@ pub(crate) trait Operator: Sized {
         None
     }
 
-    /// Multiply-accumulates.
-    fn macs(_: &Self::Params) -> u64 {
+    /// Weights, each of which is multiplied once for each pixel of the output; of an operator that has been checked at most as
+    /// many as the weights section has bytes.
+    fn weights(_: &Self::Params) -> u64 {
         0
+    }
+
+    /// What each pixel of the output takes besides, counted as products: see [`Cost`](crate::Cost).
+    fn comparisons(_: &Self::Params) -> u64 {
+        0
+    }
+
+    /// How many constants [`check`](Code::check) goes through.
+    fn proved(op: &Self::Params) -> u64 {
+        Self::weights(op)
     }
 
     /// How many parts of equal size it can be computed in.

@@ -140,6 +140,56 @@ mod tests {
         }
     }
 
+    /// Every convolution of up to 3 x 3 pixels, a kernel of up to 2 x 2, strides and channels up to 2: no distance that is
+    /// allowed loses a byte.
+    #[test]
+    fn no_small_convolution_loses_a_byte() {
+        let pairs = |most: u16| (1..=most).flat_map(move |a| (1..=most).map(move |b| (a, b)));
+        let mut checked = 0;
+        for ((height, width), (kernel_h, kernel_w)) in
+            pairs(3).flat_map(|sides| pairs(2).map(move |kernel| (sides, kernel)))
+        {
+            for ((stride_h, stride_w), channels) in
+                pairs(2).flat_map(|strides| pairs(2).map(move |channels| (strides, channels)))
+            {
+                for (pad_top, pad_left) in (0..kernel_h).flat_map(|top| (0..kernel_w).map(move |left| (top, left))) {
+                    let most = [(height + pad_top - 1) / stride_h + 1, (width + pad_left - 1) / stride_w + 1];
+                    for (rows, columns) in
+                        (1..=most[0]).flat_map(|rows| (1..=most[1]).map(move |columns| (rows, columns)))
+                    {
+                        let strided = Window { stride_h, stride_w, pad_top, pad_left, ..Window::square(1, 1) };
+                        let window = Window { kernel_h, kernel_w, ..strided };
+                        let op = conv2d([height, width, channels.0], [rows, columns, channels.1], window);
+                        let overlap = Op::Conv2d(op).overlap(&op.input).expect("it may overlap");
+                        let len = i64::from(u16::MAX).min(op.output.len() as i64);
+                        for distance in (-len..=op.input.len() as i64).filter(|&distance| overlap.allows(distance)) {
+                            assert!(!loses_a_byte(&op, distance), "{op:?} at {distance}");
+                            checked += 1;
+                        }
+                    }
+                }
+            }
+        }
+        assert!(checked > 10_000, "{checked}");
+    }
+
+    /// What is allowed depends on a comparison and a remainder, which all small numbers show.
+    #[test]
+    fn a_distance_is_allowed_up_to_the_most_in_steps() {
+        let numbers = || (-33..=33_i64).chain([i64::MIN, i64::MAX]);
+        for (distance, most) in numbers().flat_map(|distance| numbers().map(move |most| (distance, most))) {
+            assert!(!Overlap { most, step: 0 }.allows(distance), "there are no steps of nothing");
+            for step in (1..=17).chain([u32::MAX]) {
+                let whole = (i128::from(distance) / i128::from(step)) * i128::from(step) == i128::from(distance);
+                assert_eq!(
+                    Overlap { most, step }.allows(distance),
+                    distance <= most && whole,
+                    "{distance} {most} {step}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn a_little_further_a_byte_is_lost() {
         let window = |kernel, stride, pad| Window { pad_top: pad, pad_left: pad, ..Window::square(kernel, stride) };

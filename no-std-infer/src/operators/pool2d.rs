@@ -21,11 +21,22 @@ record! {
     }
 }
 
+impl Pool2d {
+    /// Values under a window, and places in the padding.
+    fn taps(&self) -> u64 {
+        u64::from(self.output.channels).saturating_mul(self.window.area())
+    }
+}
+
 /// The operator that takes the largest value.
 pub(super) struct MaxPool2d;
 
 impl Operator for MaxPool2d {
     type Params = Pool2d;
+
+    fn comparisons(op: &Pool2d) -> u64 {
+        op.taps()
+    }
 }
 
 impl Code for MaxPool2d {
@@ -47,6 +58,10 @@ pub(super) struct AveragePool2d;
 
 impl Operator for AveragePool2d {
     type Params = Pool2d;
+
+    fn comparisons(op: &Pool2d) -> u64 {
+        op.taps()
+    }
 }
 
 impl Code for AveragePool2d {

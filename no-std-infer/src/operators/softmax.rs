@@ -3,6 +3,7 @@
 use super::check::{ensure, same_shape};
 use super::record::record;
 use super::{Code, Operator};
+use crate::cost::SOFTMAX_PRODUCTS;
 use crate::error::OpError;
 use crate::fixed::Multiplier;
 use crate::format::Tensor;
@@ -27,6 +28,10 @@ const CLASSES_MAX: u32 = 4095;
 
 impl Operator for Softmax {
     type Params = Self;
+
+    fn comparisons(op: &Self) -> u64 {
+        u64::from(op.output.channels) * SOFTMAX_PRODUCTS
+    }
 }
 
 impl Code for Softmax {

@@ -67,11 +67,24 @@ macro_rules! operators {
                 }
             }
 
-            /// Multiply-accumulates of one inference, taps in the padding included.
-            #[must_use]
-            pub fn macs(&self) -> u64 {
+            /// Weights, each of which is multiplied once for each pixel of the output.
+            pub(crate) fn weights(&self) -> u64 {
                 match self {
-                    $(Op::$variant(op) => <$operator as Operator>::macs(op),)*
+                    $(Op::$variant(op) => <$operator as Operator>::weights(op),)*
+                }
+            }
+
+            /// What each pixel of the output takes besides, counted as products.
+            pub(crate) fn comparisons(&self) -> u64 {
+                match self {
+                    $(Op::$variant(op) => <$operator as Operator>::comparisons(op),)*
+                }
+            }
+
+            /// How many constants parsing goes through.
+            pub(crate) fn proved(&self) -> u64 {
+                match self {
+                    $(Op::$variant(op) => <$operator as Operator>::proved(op),)*
                 }
             }
 

@@ -57,6 +57,11 @@ impl Window {
     pub const fn taps(&self) -> usize {
         self.kernel_h as usize * self.kernel_w as usize
     }
+
+    /// The same for a window of any size, whatever a `usize` holds.
+    pub(crate) const fn area(&self) -> u64 {
+        self.kernel_h as u64 * self.kernel_w as u64
+    }
 }
 
 /// Range to which an output is clamped: a fused ReLU or ReLU6, or −128..=127 for none.

@@ -7,6 +7,7 @@ mod clock;
 pub mod host_flash;
 mod uart;
 
+use no_std_infer::Cost;
 use no_std_infer::kernels::{KernelSet, Linked};
 
 pub use board::{Mps2, Psram, exit, name, part_number};
@@ -19,8 +20,8 @@ pub const MODEL: &[u8] = no_std_infer::include_model!(concat!(env!("OUT_DIR"), "
 /// Length of the model's arena in bytes.
 pub const ARENA_LEN: usize = no_std_infer::format::arena_len(MODEL);
 
-/// The kernels that this model needs: for programs that run no other.
-pub const LINKED: &Linked = &Linked::new(KernelSet::needed_by(MODEL));
+/// The kernels that this model needs: for programs that run no other, which whoever builds them has chosen.
+pub const LINKED: &Linked = &Linked::new(KernelSet::needed_by(MODEL)).at_most(Cost::ANY);
 
 /// Whose updates are taken: those of the owner of the public key that `MODEL_KEY` named when this was built.
 #[cfg(model_key)]

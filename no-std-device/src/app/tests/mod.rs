@@ -23,7 +23,7 @@ use embedded_io::{ErrorType, Read, ReadReady, Write};
 use no_std_infer::format::{HEADER_LEN, SECTION_LEN, Section, arena_len, blob_crc, section};
 use no_std_infer::image::{Frame, PixelFormat};
 use no_std_infer::kernels::{Kernel, KernelSet, Linked};
-use no_std_infer::{Arena, Interpreter, include_model};
+use no_std_infer::{Arena, Cost, Interpreter, include_model};
 
 use super::*;
 use crate::board::{NoCamera, NoFlash, NoIndicator};

@@ -88,6 +88,21 @@ fn a_model_that_needs_a_kernel_that_is_not_linked_is_refused_by_name() {
 }
 
 #[test]
+fn a_model_that_runs_longer_than_the_firmware_allows_is_refused_with_what_it_takes() {
+    const MOST: Cost = Cost { products: 1000, bytes: u64::MAX };
+    const LINKED: &Linked = &Linked::new(KernelSet::ALL).at_most(MOST);
+    let (mut board, mut slots) = simulation();
+    with_limits((ARENA_LEN, LINKED), Anyone, &mut slots, |application| {
+        let (answers, _) = converse(application, &mut board, &[Request::Hello]);
+        assert_eq!(answers, [Answer::Runs(None)], "the built-in one");
+        let (answers, _) = converse(application, &mut board, &update(&another()));
+        let needed = Model::parse(FACES).unwrap().cost();
+        assert!(needed.products > MOST.products && needed.is_within(Cost::MINUTE));
+        assert_eq!(answers.last(), Some(&Answer::Refused(UpdateError::Cost(needed))));
+    });
+}
+
+#[test]
 fn a_board_without_flash_refuses_updates() {
     let (Board { name, link, clock, .. }, _) = simulation();
     let mut board = Board { name, camera: NoCamera, link, indicator: NoIndicator, clock };

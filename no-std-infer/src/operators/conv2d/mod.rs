@@ -61,8 +61,9 @@ impl Operator for Conv2d {
         (op.weights.layout != Layout::Plain).then(|| Overlap { most: overlap::of_convolution(op), step: 1 })
     }
 
-    fn macs(op: &Self) -> u64 {
-        op.output.len() as u64 * op.window.taps() as u64 * u64::from(op.input.channels)
+    fn weights(op: &Self) -> u64 {
+        let taps = u64::from(op.output.channels).saturating_mul(op.window.area());
+        taps.saturating_mul(op.input.channels.into())
     }
 }
 

@@ -231,6 +231,7 @@ fn check<'a>(op: &Conv2d, section: &'a [u8], form: Form, prove: Prove<'a>) -> Re
     let winograd = Winograd::find(section, op, form).ok_or(OpError::Constants)?;
     check_packed_layer(op)?;
     for (output, channel) in winograd.channels.iter().enumerate() {
+        // At most 64 input channels of nine weights of 128 each.
         let mut magnitude = 0_u32;
         for input in 0..winograd.quads * 4 {
             let weights = prove(&winograd, output, input).ok_or(OpError::Transform)?;
