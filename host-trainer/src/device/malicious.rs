@@ -61,7 +61,14 @@ const HELLO: Hello<'static> = Hello {
     unit: Unit::Cycles,
     hz: 0,
     model: None,
-    slots: Some(Slots { len: LEN as u32, arena_len: 1024, key: None, kernels: KernelSet::NONE }),
+    slots: Some(Slots {
+        len: LEN as u32,
+        arena_len: 1024,
+        key: None,
+        kernels: KernelSet::NONE,
+        floor: None,
+        rewrites: 0,
+    }),
 };
 
 /// Why an update by such a device fails, and after how many requests.
