@@ -7,3 +7,4 @@ pub mod hints;
 pub mod html;
 pub mod interrupt;
 pub mod log;
+pub mod terminal;
