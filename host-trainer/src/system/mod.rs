@@ -7,4 +7,6 @@ pub mod hints;
 pub mod html;
 pub mod interrupt;
 pub mod log;
+pub mod read;
+pub mod room;
 pub mod terminal;
