@@ -9,4 +9,5 @@ pub mod interrupt;
 pub mod log;
 pub mod read;
 pub mod room;
+pub mod spreadsheet;
 pub mod terminal;
