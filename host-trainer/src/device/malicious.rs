@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use no_std_device::link::{
-    Hello, Message, PROTOCOL, Receiver, Request, Response, Slots, Unit, Update, decode, encode, max_frame_len,
+    Hello, Message, PROTOCOL, Receiver, Request, Response, Slots, Unit, decode, encode, max_frame_len,
 };
 use no_std_infer::kernels::KernelSet;
 
@@ -32,7 +32,7 @@ impl<F: FnMut(u32) -> u32> Transport for Liar<F> {
             let Some(message) = receiver.push(byte) else { continue };
             let Message { id, body } = decode::<Request<'_>>(message?)?;
             let body = match body {
-                Request::Update(Update::Begin { .. } | Update::Write { .. } | Update::Commit { .. }) => {
+                Request::Update(_) => {
                     let number = self.requests.replace(self.requests.get() + 1);
                     Response::Update { received: (self.received)(number) }
                 }
@@ -61,7 +61,14 @@ const HELLO: Hello<'static> = Hello {
     unit: Unit::Cycles,
     hz: 0,
     model: None,
-    slots: Some(Slots { len: LEN as u32, arena_len: 1024, key: None, kernels: KernelSet::NONE }),
+    slots: Some(Slots {
+        len: LEN as u32,
+        arena_len: 1024,
+        key: None,
+        kernels: KernelSet::NONE,
+        floor: None,
+        rewrites: 0,
+    }),
 };
 
 /// Why an update by such a device fails, and after how many requests.
