@@ -36,7 +36,9 @@ fn check_regular(of: &std::fs::Metadata) -> Result<()> {
 /// # Errors
 /// When it is no regular file, is longer, or cannot be read.
 pub fn bytes(path: &Path, most: u64) -> Result<Vec<u8>> {
-    bounded(open(path)?, most)
+    let file = open(path)?;
+    let len = file.metadata()?.len();
+    bounded(file, len, most)
 }
 
 /// What a file holds as text, like [`bytes`].
@@ -47,12 +49,13 @@ pub fn text(path: &Path, most: u64) -> Result<String> {
     String::from_utf8(bytes(path, most)?).map_err(|_| Error::new(ErrorKind::InvalidData, "it is no UTF-8 text"))
 }
 
-/// What is left of something to read, at most `most` bytes.
+/// What is left of something to read, probably `len` bytes, at most `most`.
 ///
 /// # Errors
 /// When there are more, or they cannot be read.
-pub fn bounded(file: impl Read, most: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+pub fn bounded(file: impl Read, len: u64, most: u64) -> Result<Vec<u8>> {
+    // Where the length is right, no copy of a secret is left behind as the vector grows.
+    let mut bytes = Vec::with_capacity(len.min(most) as usize + 1);
     file.take(most + 1).read_to_end(&mut bytes)?;
     let longer = || Error::new(ErrorKind::FileTooLarge, format!("it has more than {most} bytes"));
     if bytes.len() as u64 <= most { Ok(bytes) } else { Err(longer()) }
@@ -65,8 +68,11 @@ mod tests {
     #[test]
     fn reading_ends_at_the_limit_whatever_the_length_was_said_to_be() {
         let limit = 1 << 20;
-        assert_eq!(bounded(std::io::repeat(1).take(limit), limit).unwrap().len() as u64, limit);
-        assert_eq!(bounded(std::io::repeat(1), limit).unwrap_err().to_string(), "it has more than 1048576 bytes");
+        assert_eq!(bounded(std::io::repeat(1).take(limit), 0, limit).unwrap().len() as u64, limit);
+        assert_eq!(
+            bounded(std::io::repeat(1), u64::MAX, limit).unwrap_err().to_string(),
+            "it has more than 1048576 bytes"
+        );
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn with_bytes<T>(path: &Path, then: impl FnOnce(&[u8]) -> Result<T>) -> Result<T
     let file = read::open(path).context("cannot be read")?;
     let len = file.metadata().context("cannot be read")?.len();
     let _room = FILES.take(len).with_context(|| format!("is larger than {} MiB", FILES.most() >> 20))?;
-    then(&read::bounded(file, len).context("cannot be read")?)
+    then(&read::bounded(file, len, len).context("cannot be read")?)
 }
 
 /// The network's input for one file at each of some sizes, `pixel − 128`, and the SHA-256 of the file's bytes. The file is
