@@ -3,6 +3,22 @@
 //! The modules are the stages that a person knows, each on those before it: [`system`], [`config`], [`data`], [`measure`],
 //! [`training`], [`run`], [`report`]; [`device`] and [`beside`] compare, and [`commands`] is the program.
 
+/// Hides the standard library's macro: what is printed commands no terminal.
+macro_rules! print {
+    ($($text:tt)*) => { ::std::print!("{}", $crate::system::terminal::lines(&::std::format!($($text)*))) };
+}
+
+/// Hides the standard library's macro: what is printed commands no terminal.
+macro_rules! println {
+    () => { ::std::println!() };
+    ($($text:tt)*) => { ::std::println!("{}", $crate::system::terminal::lines(&::std::format!($($text)*))) };
+}
+
+/// Hides the standard library's macro: what is printed commands no terminal.
+macro_rules! eprintln {
+    ($($text:tt)*) => { ::std::eprintln!("{}", $crate::system::terminal::lines(&::std::format!($($text)*))) };
+}
+
 pub mod beside;
 pub mod commands;
 pub mod config;

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     if let Err(error) = host_trainer::system::log::start(cli.verbosity()) {
-        eprintln!("error: {error:#}");
+        tell(&error);
         return ExitCode::FAILURE;
     }
     #[cfg(unix)]
@@ -32,10 +32,15 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             host_trainer::system::interrupt::wait_when_leaving();
-            eprintln!("error: {error:#}");
+            tell(&error);
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says why the program fails, in which names of files and others may stand.
+fn tell(error: &anyhow::Error) {
+    eprintln!("{}", host_trainer::system::terminal::lines(&format!("error: {error:#}")));
 }
 
 /// Prints help, the version, or what is wrong with the command line. That is an error like others: 2 is for a missed bound.

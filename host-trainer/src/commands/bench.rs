@@ -17,6 +17,7 @@ use crate::beside::litert::{self, Kernels, LiteRt};
 use crate::device::{Device, Link};
 use crate::measure::comparison::text_table;
 use crate::measure::evaluate::{parse, read_blob};
+use crate::system::read;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {
@@ -101,7 +102,7 @@ fn is_tflite(path: &Path) -> bool {
 }
 
 fn imported(path: &Path) -> Result<Aligned<u8>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the model {}", path.display()))?;
+    let bytes = read::bytes(path, read::MODEL).with_context(|| format!("cannot read the model {}", path.display()))?;
     let model = import::int8(&bytes);
     let remedy =
         || format!("{} cannot be run as it is; a float model is imported first, and its blob run", path.display());

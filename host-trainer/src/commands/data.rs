@@ -13,6 +13,7 @@ use crate::data::dataset::{BadFiles, COPIES_FILE, Dataset, GROUPS_FILE};
 use crate::data::progress;
 use crate::system::atomic;
 use crate::system::hints::quoted;
+use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct DataArgs {
@@ -77,7 +78,10 @@ fn check(args: &CheckArgs) -> Result<ExitCode> {
         if !args.skip_bad {
             return Err(BadFiles { files: found.bad }.into());
         }
-        found.bad.iter().for_each(|(path, reason)| tracing::info!("skipped: {} {reason}", path.display()));
+        found
+            .bad
+            .iter()
+            .for_each(|(path, reason)| tracing::info!("skipped: {} {reason}", escaped(&path.display().to_string())));
         let bad: HashSet<&PathBuf> = found.bad.iter().map(|(path, _)| path).collect();
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
             split.retain(|sample| !bad.contains(&sample.path(&dataset.root)));

@@ -12,6 +12,7 @@ use crate::data::progress;
 use crate::device::{Device, Faults, Link, Patience, check_update, identity};
 use crate::measure::evaluate::{parse, read_blob};
 use crate::system::hexadecimal::hexadecimal;
+use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct FlashModelArgs {
@@ -76,7 +77,9 @@ impl Outcome {
         let Self { board, kernel_set, before, now, sent_bytes, seconds, faults } = self;
         let before = before.as_deref().unwrap_or("no model");
         println!(
-            "{board}, kernels {kernel_set}\nmodel {now} runs, {before} ran before; {sent_bytes} bytes in {seconds:.1} s\nlink: {faults}"
+            "{}, kernels {}\nmodel {now} runs, {before} ran before; {sent_bytes} bytes in {seconds:.1} s\nlink: {faults}",
+            escaped(board),
+            escaped(kernel_set)
         );
     }
 }

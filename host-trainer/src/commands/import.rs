@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -16,7 +17,7 @@ use super::{LimitArgs, named, refuse_overwriting};
 use crate::config::InputConfig;
 use crate::data::dataset::{View, image_files, input_for};
 use crate::report::export::PRODUCER;
-use crate::system::{atomic, log};
+use crate::system::{atomic, log, read};
 use report::Report;
 
 pub(super) use report::real_text;
@@ -62,7 +63,7 @@ pub(super) struct ImportArgs {
 pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
     let name = args.model.display();
     refuse_overwriting(&args.model, &args.out, "--out")?;
-    let bytes = std::fs::read(&args.model).with_context(|| format!("cannot read the model {name}"))?;
+    let bytes = read::bytes(&args.model, read::MODEL).with_context(|| format!("cannot read the model {name}"))?;
     let labels = args.labels.as_deref().map_or(Ok(Vec::new()), read_labels)?;
     let compiled = log::stage("importing", || compile(args, &bytes, labels))
         .with_context(|| format!("{name} cannot be imported"))?;
@@ -109,17 +110,21 @@ fn by_options(args: &ImportArgs, error: Error) -> anyhow::Error {
 /// One name a line; empty lines at the end do not count.
 fn read_labels(path: &Path) -> Result<Vec<String>> {
     let shown = path.display();
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the labels {shown}"))?;
+    let bytes = read::bytes(path, read::SETTINGS).with_context(|| format!("cannot read the labels {shown}"))?;
     let text = String::from_utf8(bytes).ok();
     let text = text.with_context(|| format!("{shown} is no text: the labels are one name a line"))?;
     // What some editors put at the start of UTF-8 is no part of a name.
     let text = text.trim_start_matches('\u{FEFF}');
     let labels: Vec<String> = text.trim_end().lines().map(|line| line.trim().to_owned()).collect();
     ensure!(!labels.is_empty(), "{shown} has no names: the labels are one name a line");
+    let mut earlier = HashSet::new();
     for (at, label) in labels.iter().enumerate() {
         ensure!(!label.is_empty(), "line {} of {shown} has no name", at + 1);
-        let earlier = labels.iter().take(at).position(|other| other == label);
-        ensure!(earlier.is_none(), "{shown} has the name {label} in line {} and earlier: name each class once", at + 1);
+        ensure!(
+            earlier.insert(label),
+            "{shown} has the name {label} in line {} and earlier: name each class once",
+            at + 1
+        );
     }
     Ok(labels)
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::device::signing::Signer;
 use crate::measure::comparison::text_table;
 use crate::measure::evaluate::{parse, read_blob, shape};
+use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {
@@ -248,7 +249,7 @@ impl Inspection {
 
     fn print(&self) {
         let logits = if self.labels.is_empty() { self.logits.clone() } else { self.labels.join(", ") };
-        println!("{}: {} -> {logits}", self.name, self.input);
+        println!("{}: {} -> {}", escaped(&self.name), self.input, escaped(&logits));
         println!(
             "flash {} bytes (constants {}), arena {} bytes, {} MACs, CRC-32 {}",
             self.flash_bytes, self.weights_bytes, self.arena_bytes, self.macs, self.crc32
@@ -260,7 +261,7 @@ impl Inspection {
             );
         }
         let golden = if self.golden_vector { "yes" } else { "no" };
-        println!("temperature {:.3}; golden vector: {golden}; made by {}", self.temperature, self.producer);
+        println!("temperature {:.3}; golden vector: {golden}; made by {}", self.temperature, escaped(&self.producer));
         if let Some(Calibration { threshold, images, coverage, accuracy }) = self.calibration {
             println!(
                 "answers from a probability of {threshold}/256 on: {:.1} % of {images} images, {:.1} % of these right",

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::device::ports::{Port, ports};
 use crate::measure::comparison::text_table;
 use crate::system::hints::program;
+use crate::system::terminal::escaped;
 
 /// What to look at where no port is found.
 const NONE: &str = "\
@@ -38,7 +39,7 @@ fn text(ports: &[Port]) -> String {
     let Some(first) = ports.first() else { return NONE.to_owned() };
     let mut table = text_table(&["port", "USB", "product", "manufacturer", "serial number"], 5);
     for Port { name, usb } in ports {
-        let text = |value: Option<&String>| value.cloned().unwrap_or_default();
+        let text = |value: Option<&String>| value.map_or_else(String::new, |value| escaped(value).into_owned());
         let usb = usb.as_ref();
         table.add_row([
             name.clone(),

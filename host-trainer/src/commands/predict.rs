@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::data::dataset::{View, image_files, input_for};
 use crate::measure::evaluate::{class_names, infer, input_config, parse, read_blob};
+use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
@@ -100,7 +101,8 @@ fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn print(prediction: &Prediction) {
-    let scores = prediction.top.iter().map(|score| format!("{} {:.1} %", score.class, 100.0 * score.probability));
+    let scores =
+        prediction.top.iter().map(|score| format!("{} {:.1} %", escaped(&score.class), 100.0 * score.probability));
     let abstains = if prediction.answers { "" } else { "no answer; " };
-    println!("{}: {abstains}{}", prediction.image, scores.collect::<Vec<_>>().join(", "));
+    println!("{}: {abstains}{}", escaped(&prediction.image), scores.collect::<Vec<_>>().join(", "));
 }

@@ -57,7 +57,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let root = args.data.as_deref().map_or_else(|| Ok(record.root.clone()), Dataset::root)?;
     ensure!(root.is_dir(), "there is no folder {}: say with --data where the run's images are now", root.display());
     let _claim = run.claim()?;
-    let mut dataset = record.dataset(&root);
+    let mut dataset = record.dataset(&root)?;
     let images = progress::load(&mut dataset, &reading(&record, &config))?;
     record.check_same(&dataset, &images)?;
     let record = record.moved(&root)?;

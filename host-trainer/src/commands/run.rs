@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use super::import::real_text;
 use super::refuse_overwriting;
 use crate::measure::evaluate::{infer_all, parse, read_blob};
-use crate::system::atomic;
+use crate::system::{atomic, read};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -37,7 +37,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     let model = parse(&blob, &args.blob)?;
     let len = model.info().input.tensor.len();
     let name = args.input.display();
-    let bytes = std::fs::read(&args.input).with_context(|| format!("cannot read the input {name}"))?;
+    let bytes = read::bytes(&args.input, read::DATA).with_context(|| format!("cannot read the input {name}"))?;
     ensure!(
         !bytes.is_empty() && bytes.len().is_multiple_of(len),
         "{name} has {} bytes, which is no multiple of {len}, the length of the model's input: give whole inputs, one \

@@ -137,7 +137,7 @@ pub(super) fn go_on(
     let config = run.config()?;
     let record = run.record()?;
     let _claim = run.claim()?;
-    let mut dataset = record.dataset(root);
+    let mut dataset = record.dataset(root)?;
     let images = read(&mut dataset, &config)?;
     record.check_same(&dataset, &images)?;
     let record = record.moved(root)?;

@@ -8,14 +8,22 @@ use anyhow::{Context, Result, bail, ensure};
 use model_compiler::graph::Shape;
 
 use super::{
-    AugmentConfig, AwareConfig, Block, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig,
+    AugmentConfig, AwareConfig, Block, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, Head,
     InputConfig, KmeansConfig, ModelConfig, Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
 };
+use crate::system::read;
+use crate::system::terminal::escaped;
 
 /// Most channels of a layer: MobileNetV1's four times wider.
 const MAX_WIDTH: usize = 4096;
 /// Largest width and height of the network's input in pixels.
 const MAX_INPUT: u16 = 1024;
+/// Most epochs, images or other things that are counted one by one: more are never reached.
+const MAX_COUNT: usize = 1_000_000;
+/// Largest change that a measured figure can be asked for.
+const MAX_DELTA: f64 = 1e9;
+/// Largest seed: TOML's largest number.
+const MAX_SEED: u64 = i64::MAX as u64;
 
 impl Config {
     /// Reads a configuration and checks it.
@@ -23,7 +31,7 @@ impl Config {
     /// # Errors
     /// When the file cannot be read, is not TOML, or has an unknown or impossible entry.
     pub fn load(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| {
+        let text = read::text(path, read::SETTINGS).with_context(|| {
             format!("cannot read the configuration {}: give the path of a TOML file", path.display())
         })?;
         Self::from_toml(&text).with_context(|| format!("the configuration {} cannot be used", path.display()))
@@ -35,8 +43,11 @@ impl Config {
     /// When the text is not TOML, or has an unknown or impossible entry; the message names the line.
     pub fn from_toml(text: &str) -> Result<Self> {
         let config: Self = toml::from_str(text).map_err(|error| {
-            let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
-            anyhow::anyhow!("line {line}: {}", error.message())
+            let before = error.span().map_or("", |span| &text[..span.start]);
+            let line = before.matches('\n').count();
+            // Serde's messages do not name the entry of a value of the wrong kind; its line does.
+            let entry = escaped(text.lines().nth(line).unwrap_or_default().trim());
+            anyhow::anyhow!("line {}, `{entry}`: {}", line + 1, error.message())
         })?;
         config.validate()?;
         Ok(config)
@@ -47,6 +58,7 @@ impl Config {
     /// # Errors
     /// The first entry out of range, with its value and the range.
     pub fn validate(&self) -> Result<()> {
+        check("seed", &self.seed, 0..=MAX_SEED, "0 to 9223372036854775807")?;
         self.data.validate()?;
         self.input.validate()?;
         self.normalization.as_ref().map_or(Ok(()), Normalization::validate)?;
@@ -157,7 +169,7 @@ impl TrainConfig {
     /// # Errors
     /// An entry with which no training is possible. How many class weights are needed is known with the data only.
     pub fn validate(&self) -> Result<()> {
-        check("train.epochs", &self.epochs, 1.., "at least 1")?;
+        check("train.epochs", &self.epochs, 1..=MAX_COUNT, "1 to 1000000")?;
         check("train.batch_size", &self.batch_size, 1..=65_536, "1 to 65536")?;
         check("train.learning_rate", &self.learning_rate, f64::MIN_POSITIVE..=10.0, "more than 0 and at most 10")?;
         check("train.epsilon", &self.epsilon, f32::MIN_POSITIVE..=1.0, "more than 0 and at most 1")?;
@@ -193,22 +205,43 @@ impl KmeansConfig {
 }
 
 impl ModelConfig {
-    /// Checks how wide each layer is.
+    /// Checks every entry.
     ///
     /// # Errors
-    /// No channel, or more than 4096.
+    /// A layer without channels or of more than 4096, or another size with which there is no layer.
     pub fn validate(&self) -> Result<()> {
-        for block in self.features.iter().flatten() {
-            if let Block::Conv { channels, .. } | Block::Separable { channels, .. } | Block::Residual { channels, .. } =
-                block
-            {
-                check("model.features.channels", channels, 1..=MAX_WIDTH, "1 to 4096")?;
+        check("model.width", &self.width, 0.01..=4.0, "0.01 to 4")?;
+        if let Some(epsilon) = &self.batch_norm_epsilon {
+            check("model.batch_norm_epsilon", epsilon, 1e-12..=1.0, "1e-12 to 1")?;
+        }
+        self.features.iter().flatten().try_for_each(Block::validate)?;
+        let Some(Head { hidden, dropout, .. }) = &self.head else { return Ok(()) };
+        check("model.head.dropout", dropout, 0.0..1.0, "from 0 (none) to less than 1")?;
+        hidden.iter().try_for_each(|width| check("model.head.hidden", width, 1..=MAX_WIDTH, "numbers of 1 to 4096"))
+    }
+}
+
+impl Block {
+    /// Checks every entry. Whether the block fits its input shows when the network is built.
+    ///
+    /// # Errors
+    /// No channel, more than 4096, or a window or stride that is not 1 to 255.
+    pub fn validate(&self) -> Result<()> {
+        let channels = |channels| check("model.features.channels", channels, 1..=MAX_WIDTH, "1 to 4096");
+        let side = |entry: &str, side| check(&format!("model.features.{entry}"), side, 1..=255, "1 to 255");
+        match self {
+            Self::Conv { channels: count, kernel, stride, .. } => {
+                channels(count)?;
+                side("kernel", kernel)?;
+                side("stride", stride)
             }
+            Self::Separable { channels: count, stride, .. } | Self::Residual { channels: count, stride } => {
+                channels(count)?;
+                side("stride", stride)
+            }
+            Self::MaxPool { size } | Self::AveragePool { size } => side("size", size),
+            Self::GlobalAveragePool => Ok(()),
         }
-        for width in self.head.iter().flat_map(|head| &head.hidden) {
-            check("model.head.hidden", width, 1..=MAX_WIDTH, "numbers of 1 to 4096")?;
-        }
-        Ok(())
     }
 }
 
@@ -219,8 +252,10 @@ impl PlateauConfig {
     /// A factor that does not reduce, or a negative threshold.
     pub fn validate(&self) -> Result<()> {
         check("plateau.factor", &self.factor, f64::MIN_POSITIVE..1.0, "more than 0 and less than 1")?;
-        check("plateau.min_delta", &self.min_delta, 0.0..=f64::MAX, "0 or more")?;
-        check("plateau.min_lr", &self.min_lr, 0.0..=f64::MAX, "0 or more")
+        check("plateau.patience", &self.patience, 0..=MAX_COUNT, "0 to 1000000")?;
+        check("plateau.cooldown", &self.cooldown, 0..=MAX_COUNT, "0 to 1000000")?;
+        check("plateau.min_delta", &self.min_delta, 0.0..=MAX_DELTA, "0 to 1e9")?;
+        check("plateau.min_lr", &self.min_lr, 0.0..=10.0, "0 to 10")
     }
 }
 
@@ -241,8 +276,8 @@ impl EarlyStoppingConfig {
     /// # Errors
     /// A negative threshold, or a patience of 0, which would stop at the first epoch that is no better.
     pub fn validate(&self) -> Result<()> {
-        check("early_stopping.patience", &self.patience, 1.., "at least 1")?;
-        check("early_stopping.min_delta", &self.min_delta, 0.0..=f64::MAX, "0 or more")
+        check("early_stopping.patience", &self.patience, 1..=MAX_COUNT, "1 to 1000000")?;
+        check("early_stopping.min_delta", &self.min_delta, 0.0..=MAX_DELTA, "0 to 1e9")
     }
 }
 
@@ -252,12 +287,15 @@ impl QuantizeConfig {
     /// # Errors
     /// No image to calibrate on, or an epoch that learns nothing.
     pub fn validate(&self) -> Result<()> {
-        check("quantize.images", &self.images, 1.., "at least 1")?;
+        check("quantize.images", &self.images, 1..=MAX_COUNT, "1 to 1000000")?;
         let Some(AwareConfig { epochs, learning_rate }) = &self.aware else { return Ok(()) };
-        check("quantize.aware.epochs", epochs, 1.., "at least 1")?;
+        check("quantize.aware.epochs", epochs, 1..=MAX_COUNT, "1 to 1000000")?;
         check("quantize.aware.learning_rate", learning_rate, f64::MIN_POSITIVE..=10.0, "more than 0 and at most 10")
     }
 }
+
+#[cfg(test)]
+mod extremes;
 
 #[cfg(test)]
 mod tests {

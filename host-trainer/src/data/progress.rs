@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 use crate::data::dataset::{Dataset, Loaded, Reading};
 use crate::system::log;
+use crate::system::terminal::escaped;
 
 /// A bar over `len` of `what`.
 ///
@@ -41,7 +42,7 @@ pub fn load(dataset: &mut Dataset, reading: &Reading) -> Result<Loaded> {
     let loaded = loaded?;
     dataset.notes.iter().for_each(|note| tracing::warn!("{note}"));
     for (path, reason) in &dataset.skipped {
-        tracing::info!("skipped: {} {reason}", path.display());
+        tracing::info!("skipped: {} {reason}", escaped(&path.display().to_string()));
     }
     Ok(loaded)
 }

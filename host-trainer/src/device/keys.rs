@@ -15,8 +15,8 @@ use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::signing::fingerprint;
-use crate::system::atomic;
 use crate::system::hints::{program, quoted};
+use crate::system::{atomic, read};
 
 /// Makes a key from the system's random numbers. Writes the private one to `path`, readable by its owner alone, and the
 /// public one beside it with `.pub` after its name. Gives the public key's path and fingerprint.
@@ -47,7 +47,8 @@ pub fn generate(path: &Path, replace: bool) -> Result<(PathBuf, String)> {
 /// When the file cannot be read, or holds no private Ed25519 key in PEM that is not encrypted; says what it holds instead.
 pub fn read_key(path: &Path) -> Result<SigningKey> {
     let shown = path.display();
-    let bytes = Zeroizing::new(std::fs::read(path).with_context(|| format!("cannot read the private key {shown}"))?);
+    let bytes = read::bytes(path, read::SETTINGS).with_context(|| format!("cannot read the private key {shown}"))?;
+    let bytes = Zeroizing::new(bytes);
     let text = String::from_utf8_lossy(&bytes);
     let Ok(label) = decode_label(text.as_bytes()) else {
         ensure!(
@@ -73,7 +74,7 @@ pub fn read_key(path: &Path) -> Result<SigningKey> {
         Err(error) => return Err(error).with_context(|| format!("the private key {shown} is damaged")),
     };
     let public = beside(path);
-    if let Ok(text) = std::fs::read_to_string(&public) {
+    if let Ok(text) = read::text(&public, read::SETTINGS) {
         let same = VerifyingKey::from_public_key_pem(&text).is_ok_and(|found| found == key.verifying_key());
         ensure!(same, "{} is not the public key of {shown}", public.display());
     }

@@ -1,7 +1,6 @@
 //! Which device a command talks to.
 
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,8 +10,8 @@ use no_std_device::{RECORD_LEN, Record};
 
 use super::firmware::build_app;
 use super::{Device, Emulated, Patience, Program, Serial, Transport, build};
-use crate::system::atomic;
 use crate::system::hints::{program, quoted};
+use crate::system::{atomic, read};
 
 /// Bits a second where a serial port's name says nothing else.
 const BAUD: u32 = 115_200;
@@ -108,7 +107,7 @@ fn check_flash(path: &Path) -> Result<()> {
         program = program()
     );
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(RECORD_LEN as u64).read_to_end(&mut start));
+    let read = read::open(path).and_then(|file| file.take(RECORD_LEN as u64).read_to_end(&mut start));
     let of_flash = || start.is_empty() || start == [0xFF; RECORD_LEN] || start[..].try_into().is_ok_and(is_record);
     ensure!(
         read.is_ok() && of_flash(),
@@ -135,6 +134,7 @@ impl Device {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
     use std::io::{Seek, SeekFrom, Write};
 
     use super::*;

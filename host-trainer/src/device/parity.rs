@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Device, Faults};
 use crate::measure::evaluate::Int8Output;
+use crate::system::terminal::escaped;
 
 /// Images that went through a device, and what came of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,7 +67,7 @@ impl fmt::Display for DeviceParity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { board, kernel_set, images, compared_bytes, differing_bytes, unit, hz, total, stack_bytes, faults } =
             self;
-        writeln!(f, "{board}, kernels {kernel_set}")?;
+        writeln!(f, "{}, kernels {}", escaped(board), escaped(kernel_set))?;
         writeln!(f, "{differing_bytes} of {compared_bytes} bytes of {images} images differ from the host's")?;
         write!(f, "{total} {unit} an inference")?;
         if *hz > 0 && *unit == Unit::Cycles.to_string() {

@@ -6,6 +6,7 @@ use comfy_table::{CellAlignment, ContentLineStyle, LineStyle, Table, TableStyle}
 use serde::{Deserialize, Serialize};
 
 use crate::measure::metrics::{Agreement, ClassMetrics, Confusion, Share};
+use crate::system::terminal::escaped;
 
 /// Width of the text in characters.
 const WIDTH: usize = 100;
@@ -247,9 +248,9 @@ fn interval(share: &Share) -> String {
 
 /// A class name on one line, cut to `longest` characters.
 pub(crate) fn shorten(label: &str, longest: usize) -> String {
-    let line = label.replace(char::is_control, " ");
+    let line = escaped(label);
     if line.chars().count() <= longest {
-        return line;
+        return line.into_owned();
     }
     line.chars().take(longest - 1).chain(['…']).collect()
 }

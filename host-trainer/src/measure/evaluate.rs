@@ -13,13 +13,14 @@ use crate::config::InputConfig;
 use crate::data::dataset::Images;
 use crate::data::progress;
 use crate::system::hints::program;
+use crate::system::read;
 
 /// Reads a blob from a file.
 ///
 /// # Errors
 /// When the file cannot be read. Whether it is a model, `Model::parse` says.
 pub fn read_blob(path: &Path) -> Result<Aligned<u8>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read the blob {}", path.display()))?;
+    let bytes = read::bytes(path, read::MODEL).with_context(|| format!("cannot read the blob {}", path.display()))?;
     Ok(Aligned::copy_of(&bytes))
 }
 

@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::measure::bootstrap;
+use crate::system::read;
 
 /// The 97.5 % quantile of the standard normal distribution, for two-sided 95 % intervals.
 const Z: f64 = 1.959_963_984_540_054;
@@ -288,7 +289,8 @@ pub struct Epoch {
 pub fn read_csv(path: &Path) -> anyhow::Result<Vec<Epoch>> {
     let bad =
         || format!("{} is not the metrics.csv of a training run; train again, or restore the file", path.display());
-    let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = read::text(path, read::SETTINGS).with_context(|| format!("cannot read {}", path.display()))?;
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
     let rows = reader.deserialize().collect::<Result<Vec<Epoch>, _>>().with_context(bad)?;
     ensure!(!rows.is_empty(), "{} has no epoch yet; let training finish its first one", path.display());
     Ok(rows)

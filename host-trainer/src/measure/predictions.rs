@@ -1,6 +1,8 @@
 //! What a model said about each image that it was not trained on, as a CSV file: what joining folds, comparing runs and
 //! fitting a temperature start from.
 //!
+//! Text that a spreadsheet would take for a formula stands behind an apostrophe.
+//!
 //! Columns: `path`, `label` (the class's name), `group` and `fold` (either may be empty), `int8_scale` (real value of a step
 //! of the int8 logits), then for each class `float:CLASS` and `int8:CLASS`, its logits.
 //!
@@ -18,7 +20,8 @@ use no_std_infer::{Model, argmax};
 
 use crate::data::dataset::Sample;
 use crate::measure::evaluate::{Int8Output, Said, class_names, float_classes};
-use crate::system::atomic;
+use crate::system::spreadsheet::{cell, text};
+use crate::system::{atomic, read};
 
 /// Name of the file in a run folder and in a folder of a cross-validation.
 pub const PREDICTIONS_FILE: &str = "predictions.csv";
@@ -125,7 +128,8 @@ impl Predictions {
         for image in &self.images {
             let fold = image.fold.map_or_else(String::new, |fold| fold.to_string());
             let (label, group) = (self.classes[image.label].clone(), image.group.clone().unwrap_or_default());
-            let fields = [image.path.clone(), label, group, fold, image.scale.to_string()];
+            let fields =
+                [cell(&image.path).into(), cell(&label).into(), cell(&group).into(), fold, image.scale.to_string()];
             writer.write_record(fields.into_iter().chain(self.logits(image)))?;
         }
         atomic::write(path, &writer.into_inner()?)
@@ -147,7 +151,7 @@ impl Predictions {
         if self.is_packed() {
             let float: Vec<u8> = image.float.iter().flat_map(|logit| logit.to_le_bytes()).collect();
             let int8: Vec<u8> = image.int8.iter().map(|logit| logit.cast_unsigned()).collect();
-            return [float, int8].map(|bytes| BASE64_STANDARD.encode(bytes)).into();
+            return [float, int8].map(|bytes| cell(&BASE64_STANDARD.encode(bytes)).into()).into();
         }
         let float = image.float.iter().map(ToString::to_string);
         float.chain(image.int8.iter().map(ToString::to_string)).collect()
@@ -159,7 +163,8 @@ impl Predictions {
     /// When it cannot be read or is not in the form that the module describes.
     pub fn load(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let mut reader = csv::Reader::from_path(path).with_context(|| format!("cannot read {shown}"))?;
+        let bytes = read::bytes(path, read::DATA).with_context(|| format!("cannot read {shown}"))?;
+        let mut reader = csv::Reader::from_reader(&bytes[..]);
         let damaged = || format!("{shown} is no file of predictions as `train` and `cv` write it: make it again");
         let header = reader.headers().with_context(damaged)?.clone();
         let (classes, form) = classes(&header).with_context(damaged)?;
@@ -197,7 +202,7 @@ fn classes(header: &csv::StringRecord) -> Option<(Vec<String>, Form)> {
 
 fn image(record: &csv::StringRecord, classes: &[String], form: Form) -> Result<Prediction> {
     let field = |index: usize| &record[index];
-    let label = classes.iter().position(|class| class == field(1));
+    let label = classes.iter().position(|class| class == text(field(1)));
     let fold = Some(field(3)).filter(|fold| !fold.is_empty()).map(str::parse).transpose()?;
     let (first, count) = (COLUMNS.len(), classes.len());
     let (float, int8): (Vec<f32>, Vec<i8>) = match form {
@@ -206,7 +211,7 @@ fn image(record: &csv::StringRecord, classes: &[String], form: Form) -> Result<P
             (first + count..first + 2 * count).map(|index| field(index).parse()).collect::<Result<_, _>>()?,
         ),
         Form::Packed => {
-            let bytes = |index: usize| BASE64_STANDARD.decode(field(index)).context("logits are no base64");
+            let bytes = |index: usize| BASE64_STANDARD.decode(text(field(index))).context("logits are no base64");
             let (float, int8) = (bytes(first)?, bytes(first + 1)?);
             let (float, rest) = float.as_chunks();
             ensure!(rest.is_empty(), "a logit is cut off");
@@ -218,9 +223,9 @@ fn image(record: &csv::StringRecord, classes: &[String], form: Form) -> Result<P
     };
     ensure!(float.len() == count && int8.len() == count, "there are not as many logits as classes");
     let image = Prediction {
-        path: field(0).to_owned(),
+        path: text(field(0)).to_owned(),
         label: label.with_context(|| format!("there are no logits of the class {}", field(1)))?,
-        group: Some(field(2).to_owned()).filter(|group| !group.is_empty()),
+        group: Some(text(field(2)).to_owned()).filter(|group| !group.is_empty()),
         fold,
         scale: field(4).parse()?,
         float,
@@ -255,6 +260,39 @@ mod tests {
         assert_eq!(predictions.clusters(), ["7", "x.png"]);
         assert_eq!((predictions.float(), predictions.int8()), (vec![0, 0], vec![1, 1]));
         assert_eq!(predictions.images[0].int8_real(), [-8.0, 7.9375]);
+    }
+
+    #[test]
+    fn names_are_no_formulas_and_come_back_exactly() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(PREDICTIONS_FILE);
+        let names = ["=1+1", "+1", "-1", "@a", "\t=1", "\r=1", "'=1", "'tis", "a\u{1b}[2J"];
+        // In base64 the first byte of the first logit stands for a plus.
+        let logit = f32::from_le_bytes([0xF8, 0, 0, 0x40]);
+        for classes in [names.len(), MOST_COLUMNS + 1] {
+            let image = |(label, name): (usize, &&str)| Prediction {
+                path: (*name).to_owned(),
+                label,
+                group: Some((*name).to_owned()),
+                fold: None,
+                float: vec![logit; classes],
+                int8: vec![-8; classes],
+                scale: 0.5,
+            };
+            let images = names.iter().enumerate().map(image).collect();
+            let others = (names.len()..classes).map(|class| class.to_string());
+            let classes = names.iter().map(|name| (*name).to_owned()).chain(others).collect();
+            let predictions = Predictions { classes, images };
+            predictions.save(&path).unwrap();
+            assert_eq!(Predictions::load(&path).unwrap(), predictions);
+            let mut cells = csv::ReaderBuilder::new().has_headers(false).from_path(&path).unwrap();
+            for (line, record) in cells.records().enumerate() {
+                for cell in &record.unwrap() {
+                    let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']) && cell.parse::<f32>().is_err();
+                    assert!(!formula, "line {}: {cell:?}", line + 1);
+                }
+            }
+        }
     }
 
     /// Predictions of so many classes for as many images as there are labels.

@@ -25,6 +25,7 @@ use crate::report::verdict::verdict;
 use crate::report::{gallery, pages, plots};
 use crate::run::folder::RunDir;
 use crate::system::atomic;
+use crate::system::terminal::escaped;
 
 /// What a blob says made it.
 pub const PRODUCER: &str = concat!("host-trainer ", env!("CARGO_PKG_VERSION"));
@@ -329,6 +330,6 @@ pub fn layers_text(layers: &[LayerSqnr]) -> String {
 
 /// The end of a layer's name, which tells it from others, where it is too long.
 fn last_part(name: &str) -> String {
-    let backwards: String = name.chars().rev().collect();
+    let backwards: String = escaped(name).chars().rev().collect();
     shorten(&backwards, LONGEST_NAME).chars().rev().collect()
 }

@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::data::dataset::{Dataset, Sample, listed};
 use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::run::folder::RunDir;
-use crate::system::atomic;
+use crate::system::{atomic, read};
 
 /// Name of the plan's file.
 const PLAN_FILE: &str = "cv.json";
@@ -131,7 +131,7 @@ impl CvDir {
     /// When the folder holds none.
     pub fn plan(&self) -> Result<Plan> {
         let (path, shown) = (self.file(PLAN_FILE), self.0.display());
-        let text = std::fs::read_to_string(&path)
+        let text = read::text(&path, read::DATA)
             .with_context(|| format!("{shown} holds no cross-validation: give the folder that `cv --out` made"))?;
         serde_json::from_str(&text).with_context(|| format!("{} is damaged: make the folder again", path.display()))
     }

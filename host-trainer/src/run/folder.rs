@@ -11,10 +11,10 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::data::record::Record;
 use crate::measure::metrics;
-use crate::system::atomic;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE, RECORD_FILE};
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::hints::{program, quoted};
+use crate::system::{atomic, read};
 
 /// Name of the file that is locked while something writes to the folder.
 const LOCK_FILE: &str = "run.lock";
@@ -88,7 +88,7 @@ impl RunDir {
     /// # Errors
     /// When the folder holds no run.
     pub fn config_hash(&self) -> Result<String> {
-        let bytes = std::fs::read(self.file(CONFIG_FILE)).with_context(|| self.no_run())?;
+        let bytes = read::bytes(&self.file(CONFIG_FILE), read::SETTINGS).with_context(|| self.no_run())?;
         Ok(hexadecimal(&Sha256::digest(bytes)))
     }
 
@@ -111,7 +111,7 @@ impl RunDir {
             program = program()
         );
         let shown = path.display();
-        let bytes = std::fs::read(&path).with_context(|| format!("cannot read the float graph {shown}"))?;
+        let bytes = read::bytes(&path, read::MODEL).with_context(|| format!("cannot read the float graph {shown}"))?;
         Graph::from_bytes(&bytes).with_context(|| format!("the float graph {shown} cannot be used"))
     }
 
@@ -124,7 +124,7 @@ impl RunDir {
         if !path.exists() {
             return Ok(None);
         }
-        let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let text = read::text(&path, read::DATA).with_context(|| format!("cannot read {}", path.display()))?;
         serde_json::from_str(&text).with_context(|| format!("{} is damaged: train again", path.display()))
     }
 

@@ -16,6 +16,8 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter}
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::system::terminal;
+
 /// The target of this crate's events, and the start of their modules' targets.
 const OURS: &str = "host_trainer";
 /// What says more closely than options whose events are told.
@@ -86,8 +88,9 @@ where
             Level::WARN => writer.write_str("note: ")?,
             level => write!(writer, "{} {}: ", level.as_str().to_lowercase(), metadata.target())?,
         }
-        context.format_fields(writer.by_ref(), event)?;
-        writeln!(writer)
+        let mut told = String::new();
+        context.format_fields(Writer::new(&mut told), event)?;
+        writeln!(writer, "{}", terminal::lines(&told))
     }
 }
 
@@ -130,6 +133,21 @@ mod tests {
         let stage = format!("{usual}debug host_trainer::system::log: reading took 0.00 s\n");
         assert_eq!(written(1), stage);
         assert_eq!(written(2), format!("{stage}trace host_trainer::system::log::tests: sending bytes=7\n"));
+    }
+
+    #[test]
+    fn names_of_others_command_no_terminal() {
+        let mut file = tempfile::tempfile().unwrap();
+        let layer = lines(Arc::new(file.try_clone().unwrap()));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!("skipped: {}\nand more", "\u{1b}]0;title\u{7}\u{9b}2J");
+            tracing::warn!(board = "\u{1b}[31m", "a board");
+        });
+        let mut text = String::new();
+        file.rewind().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert!(text.starts_with("skipped: ") && text.contains("\nand more\n"), "{text:?}");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{text:?}");
     }
 
     #[test]

@@ -7,3 +7,7 @@ pub mod hints;
 pub mod html;
 pub mod interrupt;
 pub mod log;
+pub mod read;
+pub mod room;
+pub mod spreadsheet;
+pub mod terminal;

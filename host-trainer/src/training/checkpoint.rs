@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Epoch;
 use super::aware::Aware;
 use crate::data::dataset::Images;
-use crate::system::atomic;
+use crate::system::{atomic, read};
 use crate::training::plateau::{EarlyStopping, Plateau};
 
 const FILE: &str = "checkpoint.postcard";
@@ -57,7 +57,7 @@ impl Checkpoint {
     /// The checkpoint of `run_dir`, or `None` when the run did not finish its first epoch.
     pub fn load(run_dir: &Path) -> Result<Option<Self>> {
         let path = run_dir.join(FILE);
-        let bytes = match std::fs::read(&path) {
+        let bytes = match read::bytes(&path, read::DATA) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => bail!("cannot read the checkpoint {}: {error}", path.display()),

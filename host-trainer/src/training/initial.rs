@@ -1,7 +1,7 @@
 //! The network before its first step: weights from elsewhere, filters learnt without labels, an output layer fitted
 //! alone, layers that stay as they are.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use burn::module::Module;
 
 use super::batch::{Use, generator, pixels};
@@ -15,6 +15,8 @@ use crate::training::pretrained::Pretrained;
 
 /// Images that run through the network at once.
 const BATCH: usize = 64;
+/// Most values of the patches that k-means learns from: half a GB, twice.
+const MAX_VALUES: usize = 1 << 27;
 
 /// Takes over pretrained weights and fits the head, as far as the configuration asks for it.
 pub(super) fn initialise(
@@ -49,6 +51,12 @@ fn learn_filters(net: &mut Net, data: &TrainingData, settings: &KmeansConfig, se
     let [count, _, kernel, _] = dims.context(
         "model.kmeans is not possible: the network must start with a convolution whose kernel is not larger than its input",
     )?;
+    let values = settings.patches * kernel * kernel * shape.channels;
+    ensure!(
+        values <= MAX_VALUES,
+        "`model.kmeans.patches` is {}, which are {values} values, more than {MAX_VALUES}: choose fewer or a smaller kernel",
+        settings.patches
+    );
     let normal = Normalization { mean: data.mean, std: net.task().std };
     // Epochs are counted from 1, so no other draws from this generator.
     let mut rng = generator(seed, 0, Use::Order);
@@ -154,6 +162,16 @@ mod tests {
             let error = initialised(&config).unwrap_err().to_string();
             assert!(error.contains("start with a convolution"), "{error}");
         }
+    }
+
+    #[test]
+    fn more_patches_than_fit_into_memory_are_refused() {
+        let mut config = Config::default();
+        let conv = r#"{ "type": "conv", "channels": 6, "kernel": 9 }"#;
+        config.model.features = Some(vec![serde_json::from_str(conv).unwrap()]);
+        config.model.kmeans = Some(KmeansConfig { patches: 2_000_000, ..KmeansConfig::default() });
+        let error = initialised(&config).unwrap_err().to_string();
+        assert!(error.contains("`model.kmeans.patches` is 2000000, which are 162000000 values"), "{error}");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::measure::bootstrap::{self, Estimate};
 use crate::measure::comparison::text_table;
 use crate::measure::evaluate::{float_classes, float_logits};
 use crate::run::folder::RunDir;
-use crate::system::atomic;
+use crate::system::{atomic, read};
 use crate::training;
 
 /// What a seed's run leaves in its folder.
@@ -127,7 +127,7 @@ fn seed_answers(args: &TrainParityArgs, config: &Config, seed: u64) -> Result<An
 }
 
 fn read(path: &Path) -> Result<Answers> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let text = read::text(path, read::DATA).with_context(|| format!("cannot read {}", path.display()))?;
     serde_json::from_str(&text).with_context(|| format!("{} is damaged: remove its folder", path.display()))
 }
 

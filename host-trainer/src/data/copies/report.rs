@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::{Link, Score, groups, score};
 use crate::data::dataset::{COPIES_FILE, Dataset, Sample, listed};
+use crate::system::spreadsheet::cell;
 
 /// One picture of the folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -182,7 +183,7 @@ impl Report {
         let mut writer = csv::Writer::from_writer(Vec::new());
         writer.write_record(["path", "split", "label", "group"])?;
         for (picture, group) in rows {
-            writer.write_record([&picture.path, picture.split, &picture.label, &group.to_string()])?;
+            writer.write_record([&*cell(&picture.path), picture.split, &cell(&picture.label), &group.to_string()])?;
         }
         Ok(writer.into_inner()?)
     }

@@ -2,6 +2,7 @@ use image::imageops::{crop_imm, flip_horizontal, interpolate_bilinear, resize};
 use image::{ImageFormat, Rgb};
 
 use super::*;
+use crate::data::dataset::{Dataset, GROUPS_FILE};
 use crate::data::faces::draw;
 
 /// A drawing that is the same for a seed.
@@ -103,4 +104,22 @@ fn the_number_of_threads_does_not_matter_and_bad_files_are_named() {
     assert_eq!(found.links.iter().map(|link| link.pictures).collect::<Vec<_>>(), [[0, 1], [2, 3], [4, 5], [6, 7]]);
     assert_eq!(found.bad.len(), 1);
     assert!(found.bad[0].1.contains("is not an image"), "{:?}", found.bad);
+}
+
+#[test]
+fn paths_in_the_groups_file_are_no_formulas_and_are_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    for class in ["=1+1", "-a", "@b", "'=c", "d"] {
+        std::fs::create_dir(dir.path().join(class)).unwrap();
+        for number in 0..4 {
+            photograph(number).save(dir.path().join(class).join(format!("{number}.png"))).unwrap();
+        }
+    }
+    let report = Report::new(&Dataset::list(dir.path(), None).unwrap(), &[]);
+    let file = dir.path().join(GROUPS_FILE);
+    std::fs::write(&file, report.to_csv().unwrap()).unwrap();
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(written.contains(",'=1+1,") && !written.split([',', '\n']).any(|cell| cell.starts_with(['=', '-', '@'])));
+    let read = Dataset::list(dir.path(), Some(&file)).unwrap();
+    assert!(read.test.len() == 20 && read.test.iter().all(|sample| sample.group.is_some()));
 }

@@ -1,26 +1,26 @@
 //! From a file to the network's input.
 
-use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail, ensure};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use sha2::{Digest, Sha256};
 
 use super::jpeg;
 use crate::config::InputConfig;
+use crate::system::read;
+use crate::system::room::Room;
 
 /// Transparent parts of an image show this colour.
 const BACKGROUND: u8 = 255;
-/// Largest file in bytes.
-const MAX_FILE: u64 = 256 << 20;
-/// Largest decoded image in bytes: 178 megapixels of RGB8.
-const MAX_DECODED: u64 = 512 << 20;
-/// Images larger than this when decoded, in bytes, are decoded one at a time, which bounds the memory.
-const LARGE: u64 = 64 << 20;
+/// For the files that are being decoded: no one may be larger.
+static FILES: Room = Room::new(128 << 20);
+/// For decoding them, so that few large pictures or many small ones are decoded at once: 134 megapixels of an upright baseline
+/// JPEG or PNG file of 8 bits, a third of that of a progressive one.
+static PICTURES: Room = Room::new(384 << 20);
 
 /// What a picture passes through before it is reduced to the network's input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -37,37 +37,31 @@ pub enum View {
 /// # Errors
 /// When the file cannot be decoded; the message goes on after the file's name.
 pub fn picture(path: &Path) -> Result<RgbImage> {
-    decode(&bytes(path)?, |picture| picture)
+    with_bytes(path, |bytes| decode(bytes, View::Rgb888, |picture| picture))
 }
 
-/// What a file holds, bounded also where it grows meanwhile. Only regular files are opened to the end: others have none.
-fn bytes(path: &Path) -> Result<Vec<u8>> {
-    // Opening a pipe would wait for who writes to it.
-    let kind = std::fs::metadata(path).context("cannot be read")?;
-    ensure!(kind.is_file(), "is no regular file");
-    let file = File::open(path).context("cannot be read")?;
-    read_bounded(file, MAX_FILE)
-}
-
-fn read_bounded(file: impl Read, most: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    file.take(most + 1).read_to_end(&mut bytes).context("cannot be read")?;
-    ensure!(bytes.len() as u64 <= most, "is larger than {} MiB", most >> 20);
-    Ok(bytes)
+/// Hands over what a regular file holds, as many bytes as it has when it is opened, while there is room for them.
+fn with_bytes<T>(path: &Path, then: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    let file = read::open(path).context("cannot be read")?;
+    let len = file.metadata().context("cannot be read")?.len();
+    let _room = FILES.take(len).with_context(|| format!("is larger than {} MiB", FILES.most() >> 20))?;
+    then(&read::bounded(file, len, len).context("cannot be read")?)
 }
 
 /// The network's input for one file at each of some sizes, `pixel − 128`, and the SHA-256 of the file's bytes. The file is
 /// decoded once, and not at all where no size is asked for.
 pub(super) fn read(path: &Path, sizes: &[&InputConfig], view: View) -> Result<(Vec<Vec<i8>>, [u8; 32])> {
-    let bytes = bytes(path)?;
-    let reduced = if sizes.is_empty() {
-        Vec::new()
-    } else {
-        #[cfg(test)]
-        counted::count(path);
-        decode(&bytes, |picture| sizes.iter().map(|size| reduce(&picture, size, view)).collect::<Result<_>>())??
-    };
-    Ok((reduced, Sha256::digest(&bytes).into()))
+    with_bytes(path, |bytes| {
+        let reduced = if sizes.is_empty() {
+            Vec::new()
+        } else {
+            #[cfg(test)]
+            counted::count(path);
+            let reduce = |picture| sizes.iter().map(|size| reduce(&picture, size, view)).collect::<Result<_>>();
+            decode(bytes, view, reduce)??
+        };
+        Ok((reduced, Sha256::digest(bytes).into()))
+    })
 }
 
 /// How often each file was decoded, for tests.
@@ -91,8 +85,9 @@ pub(crate) mod counted {
 }
 
 /// Decodes by content, whatever the file is called, upright by its EXIF orientation, to 8 bits of red, green and blue;
-/// transparency is put on white, colour profiles are ignored. `then` runs before another large image is decoded.
-fn decode<T>(bytes: &[u8], then: impl FnOnce(RgbImage) -> T) -> Result<T> {
+/// transparency is put on white, colour profiles are ignored. The picture is reduced by `then`, from which `view` it says,
+/// before its memory counts as free.
+fn decode<T>(bytes: &[u8], view: View, then: impl FnOnce(RgbImage) -> T) -> Result<T> {
     ensure!(!bytes.is_empty(), "is empty");
     let format = image::guess_format(bytes).ok().context("is not an image that can be read")?;
     match format {
@@ -102,24 +97,46 @@ fn decode<T>(bytes: &[u8], then: impl FnOnce(RgbImage) -> T) -> Result<T> {
     }
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_DECODED);
+    limits.max_alloc = Some(PICTURES.most());
     reader.limits(limits);
     let mut decoder = reader.into_decoder().context("cannot be decoded")?;
-    let (width, height) = decoder.dimensions();
-    let size = decoder.total_bytes();
-    ensure!(
-        size <= MAX_DECODED,
-        "has {width} x {height} pixels, {} MiB when decoded: reduce it to {} MiB",
-        size >> 20,
-        MAX_DECODED >> 20
-    );
-
-    static ONE_LARGE: Mutex<()> = Mutex::new(());
-    let _turn = (size > LARGE).then(|| ONE_LARGE.lock().unwrap_or_else(PoisonError::into_inner));
     let orientation = decoder.orientation().context("cannot be decoded")?;
-    let mut picture = DynamicImage::from_decoder(decoder).context("cannot be decoded")?;
+    let needed = memory(bytes, format, &decoder, orientation, view);
+    let _room = PICTURES.take(needed).with_context(|| {
+        let ((width, height), most) = (decoder.dimensions(), PICTURES.most() >> 20);
+        format!("has {width} x {height} pixels, {} MiB while it is decoded: reduce it to {most} MiB", needed >> 20)
+    })?;
+    let picture = DynamicImage::from_decoder(decoder).context("cannot be decoded")?;
+    let mut picture = DynamicImage::ImageRgb8(to_rgb8(picture));
     picture.apply_orientation(orientation);
-    Ok(then(to_rgb8(picture)))
+    Ok(then(picture.into_rgb8()))
+}
+
+/// Most bytes that [`decode`] has in use at once besides the file.
+fn memory(bytes: &[u8], format: ImageFormat, decoder: &impl ImageDecoder, orientation: Orientation, view: View) -> u64 {
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    let (decoded, color) = (decoder.total_bytes(), decoder.color_type());
+    let own = match format {
+        // A copy of the file, and 16 bits a coefficient of up to four components where they come in several scans.
+        ImageFormat::Jpeg => bytes.len() as u64 + if jpeg::is_progressive(bytes) { 8 * pixels } else { 0 },
+        // The frame as it is coded, its transparency, and the canvas of an animation.
+        ImageFormat::WebP => bytes.len() as u64 + 8 * pixels,
+        _ => 0,
+    };
+    let converted = match color {
+        image::ColorType::Rgb8 => 0,
+        color if color.has_alpha() => 4 * pixels,
+        _ => 3 * pixels,
+    };
+    let turned = match orientation {
+        Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH => 6,
+        _ => 3,
+    };
+    let reduced = if view == View::Rgb565 { 5 } else { 3 };
+    let steps = [decoded.saturating_add(own), decoded.saturating_add(converted), turned * pixels, reduced * pixels];
+    let whitened = if color.has_alpha() { 7 * pixels } else { 0 };
+    steps.into_iter().fold(whitened, u64::max)
 }
 
 fn to_rgb8(picture: DynamicImage) -> RgbImage {
@@ -159,6 +176,9 @@ fn rgb565(picture: &RgbImage) -> Vec<u8> {
     picture.pixels().flat_map(pack).collect()
 }
 
+#[cfg(all(test, target_os = "linux"))]
+mod memory;
+
 #[cfg(test)]
 mod tests {
     use image::codecs::jpeg::JpegEncoder;
@@ -169,7 +189,7 @@ mod tests {
     use super::*;
 
     fn decoded(bytes: &[u8]) -> Result<RgbImage> {
-        decode(bytes, |picture| picture)
+        decode(bytes, View::Rgb888, |picture| picture)
     }
 
     fn encoded(picture: impl Into<DynamicImage>, format: ImageFormat) -> Vec<u8> {
@@ -185,13 +205,6 @@ mod tests {
 
     fn input(width: u16, height: u16, color: Color) -> InputConfig {
         InputConfig { width, height, color, fit: Fit::Stretch }
-    }
-
-    #[test]
-    fn reading_ends_at_the_limit_whatever_the_length_was_said_to_be() {
-        let limit = 1 << 20;
-        assert_eq!(read_bounded(std::io::repeat(1).take(limit), limit).unwrap().len() as u64, limit);
-        assert_eq!(read_bounded(std::io::repeat(1), limit).unwrap_err().to_string(), "is larger than 1 MiB");
     }
 
     #[test]
@@ -304,14 +317,16 @@ mod tests {
     fn a_single_pixel_and_a_large_picture_fill_the_input() {
         let one = RgbImage::from_pixel(1, 1, Rgb([255, 128, 0]));
         let bytes = encoded(one, ImageFormat::Png);
-        let reduced =
-            decode(&bytes, |picture| reduce(&picture, &input(3, 2, Color::Rgb), View::Rgb888)).unwrap().unwrap();
+        let reduced = decode(&bytes, View::Rgb888, |picture| reduce(&picture, &input(3, 2, Color::Rgb), View::Rgb888))
+            .unwrap()
+            .unwrap();
         assert_eq!(reduced, [127, 0, -128].repeat(6));
 
         let large = ImageBuffer::from_pixel(5000, 4200, Luma([99_u8]));
         let bytes = encoded(large, ImageFormat::Png);
-        let reduced =
-            decode(&bytes, |picture| reduce(&picture, &input(4, 4, Color::Grey), View::Rgb888)).unwrap().unwrap();
+        let reduced = decode(&bytes, View::Rgb888, |picture| reduce(&picture, &input(4, 4, Color::Grey), View::Rgb888))
+            .unwrap()
+            .unwrap();
         assert_eq!(reduced, [-29; 16]);
     }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 
 use super::{Sample, scan};
+use crate::system::read;
+use crate::system::spreadsheet::text;
 
 /// Name of the groups file in a data set's folder.
 pub const GROUPS_FILE: &str = "groups.csv";
@@ -23,7 +25,8 @@ impl Groups {
     pub(super) fn read(file: &Path) -> Result<Self> {
         let shown = file.display();
         let unreadable = || format!("cannot read the groups file {shown}");
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(file).with_context(unreadable)?;
+        let bytes = read::bytes(file, read::DATA).with_context(unreadable)?;
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(&bytes[..]);
         let header = reader.headers().with_context(unreadable)?;
         let column = |name: &str| header.iter().position(|title| title.eq_ignore_ascii_case(name));
         let (path, group) = column("path").zip(column("group")).with_context(|| {
@@ -35,12 +38,12 @@ impl Groups {
             if record[group].is_empty() {
                 continue;
             }
-            let name = normal(&record[path]);
-            if let Some(first) = of.insert(name.clone(), record[group].to_owned()) {
+            let name = normal(text(&record[path]));
+            let group = text(&record[group]);
+            if let Some(first) = of.insert(name.clone(), group.to_owned()) {
                 ensure!(
-                    first == record[group],
-                    "the groups file {shown} puts {name} into two groups, {first} and {}: keep one",
-                    &record[group]
+                    first == group,
+                    "the groups file {shown} puts {name} into two groups, {first} and {group}: keep one"
                 );
             }
         }

@@ -21,10 +21,21 @@ pub(super) fn check(bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Whether the file is coded in several scans, so that its decoder keeps all coefficients.
+pub(super) fn is_progressive(bytes: &[u8]) -> bool {
+    let frame =
+        Segments { bytes, at: 2 }.find(|segment| FRAME.contains(&segment.marker) && !TABLES.contains(&segment.marker));
+    frame.is_none_or(|frame| !SEQUENTIAL.contains(&frame.marker))
+}
+
 const END: u8 = 0xD9;
 const SCAN: u8 = 0xDA;
 /// Frames whose blocks are coded whole: baseline and extended. Those of progressive files need several scans.
 const SEQUENTIAL: std::ops::RangeInclusive<u8> = 0xC0..=0xC1;
+
+/// Frames of every kind, and among their markers those that are none.
+const FRAME: std::ops::RangeInclusive<u8> = 0xC0..=0xCF;
+const TABLES: [u8; 3] = [0xC4, 0xC8, 0xCC];
 
 struct Segment<'a> {
     marker: u8,

@@ -13,6 +13,7 @@ use super::decode::{self, View};
 use super::{Dataset, Images, Sample};
 use crate::config::{Config, InputConfig};
 use crate::system::hexadecimal::hexadecimal;
+use crate::system::terminal::escaped;
 
 /// What is read of a data set.
 #[derive(Clone, Debug)]
@@ -94,7 +95,7 @@ fn report(files: &[(PathBuf, String)]) -> String {
     let plural = if files.len() == 1 { "file" } else { "files" };
     let mut text = format!("{} image {plural} cannot be used:\n", files.len());
     for (path, reason) in files.iter().take(SHOWN) {
-        text += &format!("  {} {reason}\n", path.display());
+        text += &format!("  {} {reason}\n", escaped(&path.display().to_string()));
     }
     if files.len() > SHOWN {
         text += &format!("  and {} more\n", files.len() - SHOWN);

@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::DataConfig;
 use crate::system::hints::{program, quoted};
+use crate::system::terminal::escaped;
 
 #[cfg(test)]
 pub(crate) use decode::counted;
@@ -299,7 +300,7 @@ impl Dataset {
 /// Names for a message: the first ten and how many more there are.
 pub(crate) fn listed<T: AsRef<str>>(names: &[T]) -> String {
     const SHOWN: usize = 10;
-    let mut text = names.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    let mut text = names.iter().take(SHOWN).map(|name| escaped(name.as_ref())).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         text += &format!(" and {} more", names.len() - SHOWN);
     }

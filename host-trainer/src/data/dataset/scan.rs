@@ -1,7 +1,6 @@
 //! Finds class folders and the image files in them.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use image::ImageFormat;
 use walkdir::WalkDir;
 
 use super::{COPIES_FILE, GROUPS_FILE, listed};
+use crate::system::read;
 
 /// The image files of each class.
 pub(super) type Classes = BTreeMap<String, Vec<PathBuf>>;
@@ -264,7 +264,7 @@ fn is_image(path: &Path) -> bool {
         return true;
     }
     let mut start = Vec::new();
-    let read = path.is_file() && File::open(path).is_ok_and(|file| file.take(16).read_to_end(&mut start).is_ok());
+    let read = read::open(path).is_ok_and(|file| file.take(16).read_to_end(&mut start).is_ok());
     let format = image::guess_format(&start).ok();
     read && matches!(format, Some(ImageFormat::Jpeg | ImageFormat::Png | ImageFormat::WebP))
 }

@@ -409,12 +409,15 @@ fn what_is_no_regular_file_is_refused_and_does_not_hang() {
     let said: Vec<String> = files.iter().map(|(path, why)| format!("{} {why}", path.display())).collect();
     let said = said.join("\n");
     assert_eq!(files.len(), 4, "{said}");
-    for bad in
-        ["a/pipe.png is no regular", "b/link.jpg is no regular", "b/zero.png is no regular", "b/broken.png cannot"]
-    {
+    for bad in [
+        "a/pipe.png cannot be read: it is no regular",
+        "b/link.jpg cannot be read: it is no regular",
+        "b/zero.png cannot be read: it is no regular",
+        "b/broken.png cannot",
+    ] {
         assert!(said.contains(bad), "{bad} is not in {said}");
     }
-    assert!(input_for(&named, &input(), View::Rgb888).unwrap_err().to_string().contains("is no regular file"));
+    assert!(input_for(&named, &input(), View::Rgb888).unwrap_err().to_string().contains("it is no regular file"));
 }
 
 #[cfg(unix)]

@@ -19,6 +19,7 @@ use crate::device::Core;
 use crate::device::cycles::{Caches, Counted, Region};
 use crate::device::measure::{Bench, Measurement};
 use crate::measure::evaluate::shape;
+use crate::system::read;
 
 use figures::{Figures, Yardstick};
 use model_compiler::aligned::Aligned;
@@ -150,7 +151,8 @@ pub fn imported(folder: &Path) -> Result<Vec<Case>> {
         let paths = entries.flatten().map(|entry| entry.path());
         let paths = paths.filter(|path| path.extension().is_some_and(|extension| extension == "tflite"));
         for path in paths {
-            let bytes = std::fs::read(&path).with_context(|| format!("cannot read the model {}", path.display()))?;
+            let bytes =
+                read::bytes(&path, read::MODEL).with_context(|| format!("cannot read the model {}", path.display()))?;
             let lowered = import::int8(&bytes).with_context(|| format!("{} cannot be imported", path.display()))?;
             let limits = limits(&format!("{}, imported", model.title));
             cases.extend(Case::within_each(&lowered.model, Scope::Model, &model.figures, limits)?);

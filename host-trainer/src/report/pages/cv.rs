@@ -19,6 +19,7 @@ use crate::report::verdict::of_folds as verdict_of_folds;
 use crate::report::{export, plots};
 use crate::run::cross_validation::{CvDir, Plan};
 use crate::system::html::{self, facts, section, table};
+use crate::system::read;
 
 /// The page of joined folds.
 ///
@@ -156,7 +157,7 @@ fn worst_layers(dir: &CvDir, folds: usize) -> Result<Vec<LayerSqnr>> {
     for fold in 0..folds {
         let path = dir.fold(fold).file("report.json");
         let damaged = || format!("{} is missing or damaged: run the fold again", path.display());
-        let text = std::fs::read_to_string(&path).with_context(damaged)?;
+        let text = read::text(&path, read::DATA).with_context(damaged)?;
         let report: export::Report = serde_json::from_str(&text).with_context(damaged)?;
         if worst.is_empty() {
             worst = report.layers;

@@ -136,7 +136,7 @@ fn a_finished_page_has_its_parts_in_order_and_follows_nothing() {
 fn changes_are_made_of_what_training_samples() {
     let (_folder, run, [unfinished, page]) = run(2, [4, 2, 2]);
     let (record, config) = (run.record().unwrap(), run.config().unwrap());
-    let images = progress::load(&mut record.dataset(&record.root), &Reading::of_run(&config)).unwrap();
+    let images = progress::load(&mut record.dataset(&record.root).unwrap(), &Reading::of_run(&config)).unwrap();
     let (source, shape) = (images.source(), images.train.shape);
     assert_eq!((source.shape.width, shape.width), (24, 16));
     let key = Key { seed: config.seed, epoch: 1, index: 0 };
@@ -151,7 +151,7 @@ fn quantising_again_decodes_what_it_needs_and_runs_each_engine_once_over_a_split
     let (record, config) = (run.record().unwrap(), run.config().unwrap());
     let before = dataset_counted::below(&record.root);
     assert!(before.len() == 2 * 143 && before.values().all(|&times| times == 1), "a run decodes each image once");
-    let mut dataset = record.dataset(&record.root);
+    let mut dataset = record.dataset(&record.root).unwrap();
     let images = progress::load(&mut dataset, &reading(&record, &config)).unwrap();
     record.check_same(&dataset, &images).unwrap();
     evaluate_counted::take();
@@ -172,7 +172,7 @@ fn each_epoch_writes_the_page() {
     fs::remove_file(run.file(REPORT_FILE)).unwrap();
     let record = run.record().unwrap();
     let config = run.config().unwrap();
-    let images = progress::load(&mut record.dataset(&record.root), &Reading::of_run(&config)).unwrap();
+    let images = progress::load(&mut record.dataset(&record.root).unwrap(), &Reading::of_run(&config)).unwrap();
     let page = Unfinished::new(&run, &config, &record, &images).unwrap();
     assert!(!run.file(REPORT_FILE).exists());
     page.epoch(&run.epochs().unwrap()[1], 2);

@@ -18,6 +18,8 @@ use rand_chacha::ChaCha8Rng;
 use crate::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
 use blocks::{Dense, Initialiser, Layer};
 
+/// Most weights of a network: hundreds of times what a microcontroller's flash holds, and some GB of memory in training.
+const MAX_WEIGHTS: u64 = 1 << 27;
 /// Channels at width 1 and stride of the separable blocks of MobileNetV1.
 const MOBILENET: [(usize, usize); 13] = [
     (64, 1),
@@ -137,22 +139,27 @@ impl Net {
         ensure!(task.classes >= 2, "a classifier needs 2 classes or more, not {}", task.classes);
         let task = Task { std: task.std.map(|std| std.max(1.0 / 255.0)), ..task };
         let mlp = config.mlp();
-        ensure!((0.0..1.0).contains(&mlp.dropout), "the head's dropout is {}: choose 0 up to below 1", mlp.dropout);
-        ensure!(!mlp.hidden.contains(&0), "a hidden layer of the head has width 0: choose 1 or more");
-        ensure!((0.01..=4.0).contains(&config.width), "model.width is {}: choose 0.01 to 4", config.width);
-        let epsilon = config.epsilon();
-        ensure!((1e-12..=1.0).contains(&epsilon), "model.batch_norm_epsilon is {epsilon}: choose 1e-12 to 1");
+        config.validate()?;
 
-        let mut init = Initialiser::new(seed, epsilon, device);
+        let mut init = Initialiser::new(seed, config.epsilon(), device);
         let mut shape = task.input;
         let mut features = Vec::new();
+        let mut weights = 0;
+        let mut count = |more: u64, what: &str| -> Result<()> {
+            weights += more;
+            ensure!(weights <= MAX_WEIGHTS, "{what} brings the network to {weights} weights, more than {MAX_WEIGHTS}");
+            Ok(())
+        };
         for (index, block) in config.blocks().iter().enumerate() {
+            count(shapes::weights(block, shape.channels), &format!("model.features[{index}]"))?;
             let (layer, output) =
                 Layer::new(block, shape, &mut init).with_context(|| format!("model.features[{index}] does not fit"))?;
             features.push(layer);
             shape = output;
         }
         let widths: Vec<usize> = [shape.height * shape.width * shape.channels].into_iter().chain(mlp.hidden).collect();
+        let ends = widths.iter().skip(1).chain([&task.classes]);
+        widths.iter().zip(ends).try_for_each(|(&from, &to)| count(from as u64 * to as u64, "model.head"))?;
         let mut head: Vec<Dense> =
             widths.windows(2).map(|pair| Dense::new(pair[0], pair[1], mlp.activation, &mut init)).collect();
         head.push(Dense::new(widths[widths.len() - 1], task.classes, Activation::Linear, &mut init));
@@ -258,9 +265,16 @@ mod tests {
         let shallow = ModelConfig { preset: Preset::Shallow, ..ModelConfig::default() };
         let message = refusal(&shallow, 4);
         assert!(message.contains("model.features[3]") && message.contains("1 x 2"), "{message}");
+        let wide = r#"{ "type": "conv", "channels": 4096, "kernel": 255 }"#;
+        let features = Some(vec![serde_json::from_str(wide).unwrap(), serde_json::from_str(wide).unwrap()]);
+        let message = refusal(&ModelConfig { features, ..ModelConfig::default() }, 4);
+        assert!(message.contains("model.features[0]") && message.contains("799027200 weights"), "{message}");
+        let head = Some(Head { hidden: vec![4096; 10], ..Head::default() });
+        let message = refusal(&ModelConfig { head, ..ModelConfig::default() }, 2);
+        assert!(message.contains("model.head brings") && message.contains("weights"), "{message}");
         assert!(refusal(&ModelConfig::default(), 1).contains("2 classes"));
         let head = Some(Head { hidden: vec![0], ..Head::default() });
-        assert!(refusal(&ModelConfig { head, ..ModelConfig::default() }, 2).contains("width 0"));
+        assert!(refusal(&ModelConfig { head, ..ModelConfig::default() }, 2).contains("`model.head.hidden` is 0"));
     }
 
     #[test]

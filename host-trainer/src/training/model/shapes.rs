@@ -70,6 +70,17 @@ pub(super) fn output_shape(block: &Block, shape: Shape) -> Result<Shape> {
     }
 }
 
+/// Number of weights of a block that reads so many channels, without biases and batch-norm.
+pub(super) fn weights(block: &Block, channels: usize) -> u64 {
+    let read = channels as u64;
+    match *block {
+        Block::Conv { channels, kernel, .. } => (kernel as u64).pow(2) * read * channels as u64,
+        Block::Separable { channels, .. } => (9 + channels as u64) * read,
+        Block::Residual { channels, .. } => (10 * read + 9 * channels as u64) * channels as u64,
+        Block::MaxPool { .. } | Block::AveragePool { .. } | Block::GlobalAveragePool => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::config::PretrainedConfig;
+use crate::system::read;
 use names::Names;
 
 /// Constants of one layer.
@@ -69,7 +70,7 @@ impl Pretrained {
     }
 
     fn read(path: &Path, config: &PretrainedConfig) -> Result<Source> {
-        let bytes = std::fs::read(path).context("the file cannot be read")?;
+        let bytes = read::bytes(path, read::MODEL).context("the file cannot be read")?;
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("safetensors") => {
                 SafeTensors::deserialize(&bytes).context("it is no safetensors file")?;
