@@ -41,12 +41,12 @@ mod slots;
 mod smooth;
 mod update;
 
-pub use app::{Application, Event, Parts, Report};
+pub use app::{Application, Event, Parts, Report, TRIAL_FRAMES};
 pub use board::{Board, Camera, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIndicator};
 pub use inference::{Costs, infer, load_frame};
 pub use no_std_infer::Decision;
 pub use serve::{Buffers, Device, Loaded, Memory, Server};
 pub use signature::{Anyone, AtEachStart, Owner, Trust, credentials, verify};
-pub use slots::{Idle, RECORD_LEN, RECORD_SPACE, Record, SlotPair};
+pub use slots::{ATTEMPTS, Idle, RECORD_LEN, Record, SlotPair, Standing, record_space};
 pub use smooth::{Average, SHIFT_MAX, Smoother};
-pub use update::{PIECE, Updater};
+pub use update::{Asked, PIECE, Running, Updater};

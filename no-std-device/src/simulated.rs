@@ -12,7 +12,7 @@ use embedded_storage::nor_flash::{
 use no_std_infer::format::ALIGN;
 
 use crate::board::MappedFlash;
-use crate::slots::RECORD_SPACE;
+use crate::slots::record_space;
 use crate::update::PIECE;
 
 /// The power of several flashes, and their source of random numbers.
@@ -230,7 +230,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
 impl<const WRITE: usize, const ERASE: usize> MappedFlash for Simulated<WRITE, ERASE> {
     /// Fails where a processor would: nothing of what was written behind the record may be torn.
     fn bytes(&self) -> &[u8] {
-        let blob = self.words.iter().take(self.end / WRITE).skip(RECORD_SPACE / WRITE);
+        let blob = self.words.iter().take(self.end / WRITE).skip(record_space::<Self>() / WRITE);
         assert!(!blob.into_iter().any(|&word| word == Word::Torn), "a word that is torn is read");
         &self.memory[self.start..self.start + self.capacity()]
     }

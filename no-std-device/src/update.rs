@@ -23,19 +23,46 @@ pub struct Updater<'s, F, T> {
     trust: T,
     linked: &'static Linked,
     wear: Wear,
-    switched: bool,
+    /// Whether the model that runs lies in a slot, and has not proved itself yet.
+    running: Running,
+    asked: Option<Asked>,
+}
+
+/// Where the model comes from that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Running {
+    /// It is built in, or there is none.
+    BuiltIn,
+    /// From a slot; it has not proved itself.
+    Tentative,
+    /// From a slot; it has proved itself.
+    Confirmed,
+}
+
+/// What has been asked for and acknowledged, and is to be done before any other step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Asked {
+    /// To start with the blob that was committed.
+    Switch,
+    /// To note that the model that runs has proved itself.
+    Confirm,
+    /// To note that the model that runs is rejected, and to start with the one before.
+    Rollback,
 }
 
 impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
     /// There is no slot: all updates are refused. Those that are taken run on these kernels.
     pub fn new(trust: T, linked: &'static Linked) -> Self {
-        Self { idle: None, trust, linked, wear: Wear::new(), switched: false }
+        Self { idle: None, trust, linked, wear: Wear::new(), running: Running::BuiltIn, asked: None }
     }
 
     /// Updates go to this slot from now on; none has begun.
-    pub fn open(&mut self, idle: Idle<'s, F>) {
+    pub fn open(&mut self, idle: Idle<'s, F>, running: Running) {
         self.idle = Some(idle);
-        self.switched = false;
+        self.running = running;
+        self.asked = None;
     }
 
     /// Gives the slot back; an update that has begun is forgotten.
@@ -43,9 +70,19 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
         self.idle.take()
     }
 
-    /// True when a blob has been committed: the device is to start with it, and no further step is taken until then.
-    pub fn switched(&self) -> bool {
-        self.switched
+    /// What has been acknowledged and is to be done: no further step is taken until [`open`](Self::open).
+    pub fn asked(&self) -> Option<Asked> {
+        self.asked
+    }
+
+    /// Asks that the model that runs be kept: it has proved itself.
+    pub(crate) fn keep(&mut self) {
+        self.asked.get_or_insert(Asked::Confirm);
+    }
+
+    /// Where the model comes from that runs.
+    pub fn running(&self) -> Running {
+        self.running
     }
 
     /// What another blob must be like; `None` when there is no place for one.
@@ -71,11 +108,17 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
         number(blob) >= built_in && (!self.trust.at_start() || signed())
     }
 
+    /// Whether a step overwrites the arena: it commits a blob that has come.
+    pub(crate) fn needs_arena(&self, step: &Update<'_>) -> bool {
+        let complete = |blob| self.idle.as_ref().is_some_and(|idle| idle.complete(blob).is_ok());
+        matches!(step, Update::Commit { blob } if self.asked.is_none() && complete(blob))
+    }
+
     /// Carries out a step; gives how many bytes have arrived. `running` is the model that runs; `arena` is overwritten when
     /// a blob is committed. Calls [`Clock::feed`] between pieces of the work.
     ///
     /// # Errors
-    /// Says why the step is refused; the model that runs goes on. Once it [has switched](Self::switched) that is
+    /// Says why the step is refused; the model that runs goes on. Once something [was asked for](Self::asked) that is
     /// [`UpdateError::Switched`], whatever the step: nothing touches the slot that has just been taken.
     pub fn step<K: Clock>(
         &mut self,
@@ -84,14 +127,30 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
         arena: &mut [i8],
         clock: &K,
     ) -> Result<u32, UpdateError> {
-        if self.switched {
+        if self.asked.is_some() {
             return Err(UpdateError::Switched);
         }
         let idle = self.idle.as_mut().filter(|idle| idle.blob_max() > 0).ok_or(UpdateError::Unsupported)?;
         let feed = &|| clock.feed();
         let runs = |blob: &Identity| running.is_some_and(|running| running.identity == *blob);
+        // The slot that is idle during a trial holds what the device falls back to.
+        let in_trial = self.running == Running::Tentative;
         match step {
             Update::Begin { blob, .. } | Update::Commit { blob } if runs(&blob) => Ok(blob.len),
+            Update::Begin { .. } | Update::Write { .. } | Update::Commit { .. } if in_trial => {
+                Err(UpdateError::Tentative)
+            }
+            Update::Confirm | Update::Rollback if self.running == Running::BuiltIn => Err(UpdateError::BuiltIn),
+            Update::Rollback if !in_trial && self.trust.key().is_some() => Err(UpdateError::Confirmed),
+            Update::Confirm if !in_trial => Ok(0),
+            Update::Confirm => {
+                self.asked = Some(Asked::Confirm);
+                Ok(0)
+            }
+            Update::Rollback => {
+                self.asked = Some(Asked::Rollback);
+                Ok(0)
+            }
             Update::Begin { blob, credentials } => {
                 self.trust.check(blob.len, credentials.as_ref(), idle.floor())?;
                 feed();
@@ -112,7 +171,7 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
                     return Err(why);
                 }
                 idle.switch(&blob, number, feed)?;
-                self.switched = true;
+                self.asked = Some(Asked::Switch);
                 Ok(blob.len)
             }
         }

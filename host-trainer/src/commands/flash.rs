@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::Serialize;
 
@@ -17,7 +17,11 @@ use crate::system::terminal::escaped;
 #[derive(Debug, Args)]
 pub(super) struct FlashModelArgs {
     /// The blob.
-    blob: PathBuf,
+    #[arg(required_unless_present = "rollback")]
+    blob: Option<PathBuf>,
+    /// Let the device start with the model before the one that runs; where it takes signed models only, while that one is on trial.
+    #[arg(long, conflicts_with = "blob")]
+    rollback: bool,
     /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose flash is a file.
     #[arg(long)]
     link: Link,
@@ -42,12 +46,11 @@ struct Outcome {
 }
 
 pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
-    let blob = read_blob(&args.blob)?;
-    let model = parse(&blob, &args.blob)?;
+    let Some(path) = &args.blob else { return roll_back(args) };
+    let blob = read_blob(path)?;
+    let model = parse(&blob, path)?;
     args.link.create_flash()?;
-    let transport = args.link.transport(&blob)?;
-    let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
-    let mut device = Device::open(transport, Patience::default())?;
+    let mut device = open(&args.link, &blob)?;
     check_update(&blob, &model, device.description())?;
     let before = device.description().model.map(|model| hexadecimal(&model.blob.sha256));
     let start = Instant::now();
@@ -72,12 +75,42 @@ pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+fn open(link: &Link, blob: &[u8]) -> Result<Device> {
+    let transport = link.transport(blob)?;
+    let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
+    Device::open(transport, Patience::default())
+}
+
+/// Lets the device start with the model before the one that runs.
+fn roll_back(args: &FlashModelArgs) -> Result<ExitCode> {
+    ensure!(args.link != Link::Qemu, "`qemu` has no model before the one that runs: name `qemu:FILE`");
+    let mut device = open(&args.link, &[])?;
+    let shown = |device: &Device| device.description().model.map(|model| hexadecimal(&model.blob.sha256));
+    let before = shown(&device);
+    device.rollback()?;
+    let now = shown(&device);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&RolledBack { before, now })?);
+    } else {
+        let [now, before] = [now, before].map(|model| model.unwrap_or_else(|| "no model".to_owned()));
+        println!("{now} runs; {before} ran before and is rolled back");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SHA-256 of what ran and of what runs, where something does.
+#[derive(Serialize)]
+struct RolledBack {
+    before: Option<String>,
+    now: Option<String>,
+}
+
 impl Outcome {
     fn print(&self) {
         let Self { board, kernel_set, before, now, sent_bytes, seconds, faults } = self;
         let before = before.as_deref().unwrap_or("no model");
         println!(
-            "{}, kernels {}\nmodel {now} runs, {before} ran before; {sent_bytes} bytes in {seconds:.1} s\nlink: {faults}",
+            "{}, kernels {}\nmodel {now} runs and is confirmed, {before} ran before; {sent_bytes} bytes in {seconds:.1} s\nlink: {faults}",
             escaped(board),
             escaped(kernel_set)
         );

@@ -288,7 +288,7 @@ fn same_version(protocol: u16) -> Result<Verdict> {
 }
 
 /// Number of kinds of requests.
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 const HELLO: usize = 0;
 
 /// Requests of one kind take about the same time.
@@ -300,6 +300,7 @@ fn kind(request: &Request<'_>) -> usize {
         Request::Update(Update::Begin { .. }) => 3,
         Request::Update(Update::Write { .. }) => 4,
         Request::Update(Update::Commit { .. }) => 5,
+        Request::Update(Update::Confirm | Update::Rollback) => 6,
     }
 }
 

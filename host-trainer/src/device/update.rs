@@ -69,8 +69,9 @@ fn check_signature(blob: &[u8], slots: &Slots, floor: Option<u32>) -> Result<()>
 }
 
 impl Device {
-    /// Sends a blob and lets the device start with it; gives how many bytes were sent. An update that was interrupted goes
-    /// on where the device says. `progress` is told how many bytes have arrived.
+    /// Sends a blob, lets the device start with it, and confirms it when the device answers and says that it runs this very
+    /// blob; gives how many bytes were sent. An update that was interrupted goes on where the device says. A model that runs
+    /// tentatively is rolled back before. `progress` is told how many bytes have arrived.
     ///
     /// # Errors
     /// A [`Failure::Update`] when the device refuses the blob; it then goes on with its old model. Another error when it
@@ -78,6 +79,12 @@ impl Device {
     /// another blob in the end.
     pub fn update(&mut self, blob: &[u8], mut progress: impl FnMut(usize)) -> Result<usize> {
         let mut sent = 0;
+        if self.is_tentative() && !self.description.runs(&identity(blob)) {
+            tracing::warn!(
+                "the model that runs has not proved itself: the one before it runs again, then comes this one"
+            );
+            self.rollback()?;
+        }
         let requests = BEGINNINGS * (blob.len().div_ceil(self.chunk_len()?) + STALLS + ENDS + WAITS);
         let mut allowance = self.conversation.allowance(requests as u32, BEGINNINGS * blob.len());
         for _ in 0..BEGINNINGS {
@@ -85,6 +92,7 @@ impl Device {
                 Ok(()) => {
                     self.description = greet(&mut self.conversation)?;
                     self.expect(blob)?;
+                    self.confirm()?;
                     return Ok(sent);
                 }
                 Err(error) if is_forgotten(&error) => {}
@@ -92,6 +100,39 @@ impl Device {
             }
         }
         bail!("the device has forgotten the update {BEGINNINGS} times: its power may fail, or another host is writing")
+    }
+
+    /// Whether the model that runs is on trial: after some resets the device would fall back to the one before.
+    #[must_use]
+    pub fn is_tentative(&self) -> bool {
+        self.description.model.is_some_and(|model| model.tentative)
+    }
+
+    /// Ends the trial of the model that runs: it stays. Does nothing where there is no trial.
+    ///
+    /// # Errors
+    /// When the device does not answer, or still says afterwards that the model is on trial.
+    pub fn confirm(&mut self) -> Result<()> {
+        if self.is_tentative() {
+            self.ask_step(Update::Confirm)?;
+            self.description = greet(&mut self.conversation)?;
+            ensure!(!self.is_tentative(), "the device could not note that the model has proved itself");
+        }
+        Ok(())
+    }
+
+    /// Lets the device start with the model before the one that runs.
+    ///
+    /// # Errors
+    /// [`UpdateError::BuiltIn`] when there is none, [`UpdateError::Confirmed`] when the device takes no older one; when it
+    /// does not answer, or goes on with the same model.
+    pub fn rollback(&mut self) -> Result<()> {
+        let before = self.description.model.map(|model| model.blob);
+        self.ask_step(Update::Rollback)?;
+        self.description = greet(&mut self.conversation)?;
+        let now = self.description.model.map(|model| model.blob);
+        ensure!(now != before, "the device goes on with the same model");
+        Ok(())
     }
 
     /// Most bytes of a blob in a request.
@@ -141,6 +182,11 @@ impl Device {
     /// Asks for a step of an update; gives how many bytes have arrived.
     fn step(&mut self, allowance: &mut Allowance, step: Update<'_>) -> Result<u32> {
         allowance.take()?;
+        self.ask_step(step)
+    }
+
+    /// The same for a step that stands alone.
+    fn ask_step(&mut self, step: Update<'_>) -> Result<u32> {
         self.conversation.ask(&Request::Update(step), |answer| match answer {
             Response::Update { received } => Ok(received),
             _ => other_answer(),

@@ -14,9 +14,12 @@ use crate::inference::{Run, Source};
 use crate::link::Identity;
 use crate::serve::{Device, Loaded, Memory, Server};
 use crate::signature::Trust;
-use crate::slots::{Record, SlotPair};
+use crate::slots::{self, Record, SlotPair};
 use crate::smooth::{Average, Smoother};
-use crate::update::Updater;
+use crate::update::{self, Asked, Updater};
+
+/// So many frames a model must classify before it has proved itself, unless a host says so before.
+pub const TRIAL_FRAMES: u32 = 16;
 
 /// What the application made of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +45,7 @@ pub enum Event {
     Working,
     /// A frame was classified.
     Classified(Report),
-    /// A host brought another model, which runs from now on.
+    /// A host brought another model, or asked for the one before, which runs from now on.
     Switched,
 }
 
@@ -84,6 +87,8 @@ pub struct Application<'a, F: 'static, T> {
     server: Server<'a>,
     updater: Updater<'a, F, T>,
     running: Running<'a, F>,
+    /// Frames until the model has proved itself, where it has not.
+    untried: u32,
 }
 
 impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
@@ -98,6 +103,7 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
             server: Server::new(memory),
             updater: Updater::new(trust, linked),
             running: None,
+            untried: TRIAL_FRAMES,
         };
         application.open(slots, &|| ());
         application
@@ -171,7 +177,7 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
     {
         let Board { name, camera, link, indicator, clock } = board;
         clock.feed();
-        let Self { arena, running, updater, server, smoother, .. } = self;
+        let Self { arena, running, updater, server, smoother, untried, .. } = self;
         let loaded = loaded(running);
         let mut device = Device { name, clock, loaded, arena, updater };
         let event = server.turn(link, &mut device, rows, |interpreter, start| {
@@ -182,10 +188,17 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
             let decision = smoother.push(interpreter.logits(), interpreter.output(), threshold);
             // A board whose indicator fails still classifies.
             let _ = indicator.set_state(PinState::from(decision.sure));
+            *untried = untried.saturating_sub(1);
             Event::Classified(Report { decision, latency: clock.now().saturating_sub(start) })
         });
+        if updater.running() == update::Running::Tentative && *untried == 0 {
+            updater.keep();
+        }
+        if let Some(asked) = updater.asked() {
+            self.carry_out(asked, &|| clock.feed());
+            return event;
+        }
         match (event, loaded) {
-            (Event::Switched, _) => self.switch(&|| clock.feed()),
             (Event::Idle | Event::Served, Some(Loaded { model, .. })) => {
                 // A frame that the model does not take is dropped.
                 let begun = camera.frame().map(|frame| Run::begin(clock, model, arena, Source::Frame(frame)));
@@ -199,11 +212,21 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
         event
     }
 
-    /// Starts with what the slots hold now.
+    /// Does what was asked for, and starts with what the slots hold then.
     #[inline(never)]
-    fn switch(&mut self, feed: &dyn Fn()) {
-        if let (Some(running), Some(idle)) = (self.running.take(), self.updater.close()) {
-            self.open([running.into_backing_cart(), idle.into_slot()], feed);
+    fn carry_out(&mut self, asked: Asked, feed: &dyn Fn()) {
+        let (Some(running), Some(idle)) = (self.running.take(), self.updater.close()) else { return };
+        let running = running.into_backing_cart();
+        // What cannot be written is as if nobody had asked: the host sees it in the answer to its next Hello.
+        let _ = match asked {
+            Asked::Switch => true,
+            Asked::Confirm => slots::confirm(running),
+            Asked::Rollback => slots::reject(running),
+        };
+        feed();
+        self.open([running, idle.into_slot()], feed);
+        if asked != Asked::Confirm {
+            self.smoother.restart();
         }
     }
 
@@ -216,7 +239,7 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
                 && Identity::of(blob, feed) == record.blob
                 && updater.admits(blob, built_in, feed)
         };
-        let SlotPair { running, record, mut idle } = SlotPair::open(slots, usable);
+        let SlotPair { running, record, tentative, mut idle } = SlotPair::open(slots, usable);
         idle.raise_floor(built_in);
         feed();
         self.running = Some(Yoke::attach_to_cart(running, |slot| {
@@ -230,8 +253,13 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
                 Some(Loaded { blob, model: fits(blob, linked, arena_len)?, identity: Identity::of(blob, feed) })
             })
         }));
-        self.updater.open(idle);
-        self.smoother.restart();
+        let source = match record {
+            None => update::Running::BuiltIn,
+            Some(_) if tentative => update::Running::Tentative,
+            Some(_) => update::Running::Confirmed,
+        };
+        self.updater.open(idle, source);
+        self.untried = TRIAL_FRAMES;
     }
 }
 

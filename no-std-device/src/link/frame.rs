@@ -153,6 +153,11 @@ impl<'b> Receiver<'b> {
         !matches!(self.stuffing, DecoderState::Idle)
     }
 
+    /// What of a frame that has begun would be its message, should it end now. It is not checked.
+    pub(crate) fn message(&self) -> &[u8] {
+        self.memory.split_last_chunk::<CRC_LEN>().map_or(&[], |(message, _)| message)
+    }
+
     /// Takes the next byte of the stream; `Some` when it ends a frame: the message's bytes, whose checksum is right.
     ///
     /// After an error the next frame is received as usual.

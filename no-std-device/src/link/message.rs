@@ -119,6 +119,8 @@ pub struct Slots {
 pub struct ModelInfo {
     /// Which blob it is.
     pub blob: Identity,
+    /// True while it has not proved itself: after some resets the device falls back to the model before.
+    pub tentative: bool,
     /// Length of the arena in bytes.
     pub arena_len: u32,
     /// Length of the network's input in bytes.

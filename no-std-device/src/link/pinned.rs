@@ -64,6 +64,8 @@ fn requests_keep_their_bytes() {
         Update::Begin { .. } = Update::Begin { blob, credentials: None } => begin,
         Update::Write { .. } = Update::Write { offset: 0, bytes: &[6] } => [1, 0, 1, 6],
         Update::Commit { .. } = Update::Commit { blob } => commit,
+        Update::Confirm = Update::Confirm => [3],
+        Update::Rollback = Update::Rollback => [4],
     }
     let credentials = Credentials { key: [1; 32], signature: [[2; 32], [3; 32]], number: 300, content: [4; 32] };
     let bytes = [&[1; 32][..], &[2; 32], &[3; 32], &[0xAC, 2], &[4; 32]].concat();
@@ -74,7 +76,7 @@ fn requests_keep_their_bytes() {
 #[test]
 fn responses_keep_their_bytes() {
     let blob = Identity { len: 2, sha256: [1; 32] };
-    let model = ModelInfo { blob, arena_len: 3, input_len: 4, classes: 5, ops: 6, number: Some(7) };
+    let model = ModelInfo { blob, tentative: true, arena_len: 3, input_len: 4, classes: 5, ops: 6, number: Some(7) };
     let kernels = KernelSet::NONE.with(Kernel::Conv2d).with(Kernel::Constant);
     let slots = Slots { len: 8, arena_len: 9, key: None, kernels, floor: Some(10), rewrites: 11 };
     let (board, unit) = ("b", Unit::Cycles);
@@ -101,7 +103,7 @@ fn responses_keep_their_bytes() {
     pinned! { Response:
         Response::Hello(_) = Response::Hello(hello) => [
             0, 6, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-            1, 1, 1, 1, 1, 1, 1, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1, 1, 10, 11,
+            1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1, 1, 10, 11,
         ],
         Response::Inference(_) = Response::Inference(inference) => [
             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
@@ -160,5 +162,8 @@ fn errors_keep_their_bytes() {
         UpdateError::Digest = UpdateError::Digest => [17],
         UpdateError::Wear { .. } = UpdateError::Wear { seconds: 3 } => [18, 3],
         UpdateError::Cost(_) = UpdateError::Cost(Cost { products: 3, bytes: 300 }) => [19, 3, 0xac, 2],
+        UpdateError::Tentative = UpdateError::Tentative => [20],
+        UpdateError::BuiltIn = UpdateError::BuiltIn => [21],
+        UpdateError::Confirmed = UpdateError::Confirmed => [22],
     }
 }

@@ -37,6 +37,12 @@ pub enum Update<'a> {
         /// Which blob it is.
         blob: Identity,
     },
+    /// The model that runs has proved itself to the host: keep it. Answered with 0 before the device notes it; also where it has
+    /// proved itself already.
+    Confirm,
+    /// Start with the model before the one that runs, which is not to run again. Answered with 0 before the device does. A
+    /// device with a key takes it only while the model is [tentative](super::ModelInfo::tentative).
+    Rollback,
 }
 
 /// What a signed blob says about itself, see [`Signed`](no_std_infer::format::Signed).
@@ -127,6 +133,13 @@ pub enum UpdateError {
     },
     /// A run of the model takes more than the firmware allows, see [`Linked::at_most`](no_std_infer::kernels::Linked::at_most).
     Cost(Cost),
+    /// The model that runs has not proved itself, and the other slot holds what the device falls back to: confirm it or roll it
+    /// back first.
+    Tentative,
+    /// The model that runs is built in: it can neither be confirmed nor rolled back.
+    BuiltIn,
+    /// The model that runs has proved itself, and the firmware has a key: models before it do not come back.
+    Confirmed,
 }
 
 impl fmt::Display for UpdateError {
@@ -162,6 +175,13 @@ impl fmt::Display for UpdateError {
             UpdateError::Digest => f.write_str("the blob's bytes are not those that were announced"),
             UpdateError::Wear { seconds } => {
                 write!(f, "the flash has been rewritten too often in a short time: wait {seconds} seconds")
+            }
+            UpdateError::Tentative => {
+                f.write_str("the model that runs has not proved itself: it must be confirmed or rolled back first")
+            }
+            UpdateError::BuiltIn => f.write_str("the model that runs is built in: there is none before it"),
+            UpdateError::Confirmed => {
+                f.write_str("the model that runs has proved itself, and the firmware takes none that is older")
             }
             UpdateError::Switched => f.write_str("another model has just been taken, and is about to run"),
             UpdateError::Cost(needed) => write!(f, "a run of the model takes {needed}, more than the firmware allows"),

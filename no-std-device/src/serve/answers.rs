@@ -15,6 +15,7 @@ use super::{Device, Loaded};
 use crate::board::{Clock, Link, MappedFlash};
 use crate::inference::Costs;
 use crate::signature::Trust;
+use crate::update::Running;
 
 /// Room for the answer to a damaged frame: four bytes and their checksum, stuffed.
 const DAMAGED_LEN: usize = max_frame_len(4);
@@ -77,6 +78,7 @@ pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
         let info = model.info();
         ModelInfo {
             blob: *identity,
+            tentative: device.updater.running() == Running::Tentative,
             arena_len: model.arena_len() as u32,
             input_len: info.input.tensor.len() as u32,
             classes: info.logits.channels,

@@ -16,7 +16,7 @@ use crate::app::Event;
 use crate::board::{Clock, Link, MappedFlash};
 use crate::inference::{Run, Source};
 use crate::signature::Trust;
-use crate::update::Updater;
+use crate::update::{Asked, Updater};
 use answers::{Answers, damaged, hello, inference, verdict};
 
 /// Bytes taken from the link at a time.
@@ -149,7 +149,8 @@ impl<'a> Server<'a> {
     }
 
     /// Does the next piece of work; false when there was none. Takes bytes that wait, up to the end of a request, which it
-    /// answers at once when the network need not run for it; and while it runs for one, runs its next operator. Takes about
+    /// answers at once when the network need not run for it, also while it runs for another one, which a commit ends without
+    /// an answer; and while it runs for one, runs its next operator. Takes about
     /// as many bytes as the memory for a request at most, so that noise without end does not keep it. An answer that the link
     /// does not take is lost: the host asks again.
     ///
@@ -213,7 +214,7 @@ impl<'a> Server<'a> {
             }
             let Some(&byte) = waiting.last() else { break };
             event = Event::Served;
-            if work.is_some() && byte == 0 && receiver.has_begun() {
+            if work.is_some() && byte == 0 && receiver.has_begun() && needs_arena(receiver) {
                 // The end of a request, which waits until the arena is free.
                 break;
             }
@@ -227,13 +228,21 @@ impl<'a> Server<'a> {
                 Ok(Message { id, .. }) if answers.repeat(link, id) => return event,
                 Ok(request) => request,
             };
+            if matches!(request.body, Request::Update(step) if device.updater.needs_arena(&step)) {
+                *work = None;
+            }
             return match device.begin(link, answers, request, *max_message) {
                 Ok(begun) => {
                     results.clear();
                     *work = Some(begun);
                     Event::Working
                 }
-                Err(event) => event,
+                Err(event) => {
+                    if event == Event::Switched {
+                        *work = None;
+                    }
+                    event
+                }
             };
         }
         self.go_on(link, device, rows, classified).unwrap_or(event)
@@ -295,6 +304,13 @@ fn check(test: &mut golden::SelfTest, run: Run, step: Step, model: &Model<'_>, a
     let _ = run.interpreter(model, arena).map(|interpreter| test.check(&interpreter, step));
 }
 
+/// Whether the request whose end comes next cannot be carried out while the network runs. All others can, so that a model that
+/// takes long, or for ever, can be replaced.
+fn needs_arena(receiver: &Receiver<'_>) -> bool {
+    let request = decode::<Request<'_>>(receiver.message());
+    matches!(request, Ok(Message { body: Request::Infer(_) | Request::SelfTest, .. }))
+}
+
 /// Takes the bytes that the link has, as many as fit, the last one first.
 fn receive(link: &mut impl Link, waiting: &mut Vec<u8, CHUNK_LEN>) {
     let mut bytes = [0; CHUNK_LEN];
@@ -324,7 +340,7 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
             Request::SelfTest => self.self_test(id).map_err(|verdict| verdict.map(Response::SelfTest)),
             Request::Update(step) => {
                 let received = self.updater.step(step, self.loaded, self.arena, self.clock);
-                if received.is_ok() && self.updater.switched() {
+                if received.is_ok() && matches!(self.updater.asked(), Some(Asked::Switch | Asked::Rollback)) {
                     event = Event::Switched;
                 }
                 Err(received.map(|received| Response::Update { received }).map_err(Failure::Update))

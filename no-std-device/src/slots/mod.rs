@@ -1,11 +1,12 @@
 //! Two slots for blobs in flash: one runs while the other is written, and power may be lost at any moment.
 //!
-//! A slot begins with its record in [`RECORD_SPACE`] bytes; its blob follows. The record is written last, when everything
+//! A slot begins with its record in [`record_space`] bytes; its blob follows. The record is written last, when everything
 //! about the blob has been checked, and it is the switch: the slot with the newer of two valid records runs.
 //! An update erases the other slot sector by sector, from its record on. So whatever an interruption leaves behind, either
 //! the new record is there and its blob complete, or the old slot is untouched and still the one that runs.
 
 mod record;
+mod trial;
 mod wear;
 
 use crate::link::{Identity, UpdateError, WRITE_ALIGN};
@@ -14,10 +15,9 @@ use crate::board::MappedFlash;
 use crate::update::PIECE;
 
 pub use record::{RECORD_LEN, Record};
+pub use trial::{ATTEMPTS, Standing, record_space};
+pub(crate) use trial::{confirm, reject};
 pub(crate) use wear::Wear;
-
-/// Bytes of a slot before its blob.
-pub const RECORD_SPACE: usize = WRITE_ALIGN;
 
 /// Two slots, of which one may run.
 #[derive(Debug)]
@@ -27,42 +27,75 @@ pub struct SlotPair<'s, F> {
     pub running: &'s mut F,
     /// What it says about its blob; `None` when neither slot holds one that is usable.
     pub record: Option<Record>,
+    /// True while that blob has not proved itself.
+    pub tentative: bool,
     /// The slot that an update goes to.
     pub idle: Idle<'s, F>,
 }
 
 impl<'s, F: MappedFlash> SlotPair<'s, F> {
     /// Chooses the newest blob that is `usable`. The older blob is looked at only when the newer one cannot be used: an update
-    /// may have erased half of it.
+    /// may have erased half of it. A blob that has not proved itself has so many [`ATTEMPTS`], of which this notes one.
     pub fn open(slots: [&'s mut F; 2], usable: impl Fn(&Record, &[u8]) -> bool) -> Self {
-        let [mut newer, mut older] = slots.map(|slot| (Record::read(slot), slot));
-        let swapped = match (&newer.0, &older.0) {
+        let [mut newer, mut older] = slots.map(Held::read);
+        let swapped = match (&newer.record, &older.record) {
             (Some(first), Some(second)) => second.is_newer(first),
             (first, _) => first.is_none(),
         };
         if swapped {
             core::mem::swap(&mut newer, &mut older);
         }
-        let floor = [newer.0, older.0].into_iter().flatten().filter_map(|record| record.highest()).max();
-        let works = |(record, slot): &(Option<Record>, &mut F)| {
-            record.is_some_and(|record| usable(&record, record.bytes(*slot)))
-        };
-        let (runs, (record, running), (_, idle)) = if works(&newer) {
+        let floor = newer.highest().max(older.highest());
+        let (runs, kept, idle) = if newer.starts(&usable) {
             (true, newer, older)
-        } else if works(&older) {
+        } else if older.starts(&usable) {
             (true, older, newer)
         } else {
             (false, newer, older)
         };
         // The record of the idle slot is gone before another one is written.
-        let sequence = record.map_or(0, |record| record.sequence).wrapping_add(1);
-        Self { running, record: record.filter(|_| runs), idle: Idle::new(idle, sequence, floor) }
+        let sequence = kept.record.map_or(0, |record| record.sequence).wrapping_add(1);
+        let tentative = runs && kept.standing != Standing::Confirmed;
+        let record = kept.record.filter(|_| runs);
+        Self { running: kept.slot, record, tentative, idle: Idle::new(idle.slot, sequence, floor) }
     }
 
     /// The blob that is to run.
     #[must_use]
     pub fn blob(&self) -> Option<&[u8]> {
         self.record.map(|record| record.bytes(self.running))
+    }
+}
+
+/// What a slot says about itself.
+struct Held<'s, F> {
+    slot: &'s mut F,
+    record: Option<Record>,
+    standing: Standing,
+}
+
+impl<'s, F: MappedFlash> Held<'s, F> {
+    fn read(slot: &'s mut F) -> Self {
+        let record = Record::read(slot);
+        let standing = if record.is_some() { Standing::read(slot) } else { Standing::Rejected };
+        Self { slot, record, standing }
+    }
+
+    /// The greatest number that counts: a blob's own only when it has proved itself.
+    fn highest(&self) -> Option<u32> {
+        let record = self.record?;
+        if self.standing == Standing::Confirmed { record.highest() } else { record.floor }
+    }
+
+    /// Whether the blob is to run. An attempt is noted before anything of it is read, so that it counts whatever happens then.
+    fn starts(&mut self, usable: impl Fn(&Record, &[u8]) -> bool) -> bool {
+        let Some(record) = self.record else { return false };
+        let allowed = match self.standing {
+            Standing::Tentative { attempts } => trial::attempt(self.slot, attempts),
+            Standing::Confirmed => true,
+            Standing::Rejected => false,
+        };
+        allowed && usable(&record, record.bytes(self.slot))
     }
 }
 
@@ -119,7 +152,7 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
 
     /// Longest blob in bytes.
     pub fn blob_max(&self) -> u32 {
-        self.slot.capacity().saturating_sub(RECORD_SPACE) as u32
+        self.slot.capacity().saturating_sub(record_space::<F>()) as u32
     }
 
     /// Announces a blob. Gives how many bytes have arrived: 0, or more when it has been announced before.
@@ -159,7 +192,7 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
         let bytes = bytes.get(..len).unwrap_or_default();
         // Half an update is none until all of this has worked.
         self.progress = None;
-        let start = RECORD_SPACE as u32 + offset;
+        let start = record_space::<F>() as u32 + offset;
         let end = start + len as u32;
         while progress.erased < end {
             let sector = progress.erased..progress.erased + F::ERASE_SIZE as u32;

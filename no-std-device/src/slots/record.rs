@@ -1,10 +1,10 @@
 //! What a slot says about its blob.
 
 use crate::link::Identity;
-use embedded_storage::nor_flash::ReadNorFlash;
+use embedded_storage::nor_flash::NorFlash;
 use no_std_infer::CRC32;
 
-use super::RECORD_SPACE;
+use super::record_space;
 use crate::board::MappedFlash;
 
 /// Length of a record in bytes.
@@ -69,21 +69,21 @@ impl Record {
     ///
     /// Nothing else of a slot is read before its record says that it is whole: some flashes fail to read what power left
     /// half-written, and such an error counts as no record.
-    pub fn read(slot: &mut impl ReadNorFlash) -> Option<Self> {
+    pub fn read<F: NorFlash>(slot: &mut F) -> Option<Self> {
         let mut bytes = [0; RECORD_LEN];
         slot.read(0, &mut bytes).ok()?;
         let record = Self::from_bytes(&bytes)?;
-        let end = (record.blob.len as usize).checked_add(RECORD_SPACE)?;
+        let end = (record.blob.len as usize).checked_add(record_space::<F>())?;
         (end <= slot.capacity()).then_some(record)
     }
 
     /// The bytes where its blob lies.
-    pub fn bytes<'f>(&self, slot: &'f impl MappedFlash) -> &'f [u8] {
-        let blob = slot.bytes().get(RECORD_SPACE..).and_then(|bytes| bytes.get(..self.blob.len as usize));
+    pub fn bytes<'f, F: MappedFlash>(&self, slot: &'f F) -> &'f [u8] {
+        let blob = slot.bytes().get(record_space::<F>()..).and_then(|bytes| bytes.get(..self.blob.len as usize));
         blob.unwrap_or_default()
     }
 
-    /// The greatest number that the device is known to have taken by this record.
+    /// The greatest number that the device has taken by this record, where its blob has proved itself.
     #[must_use]
     pub fn highest(&self) -> Option<u32> {
         self.number.max(self.floor)

@@ -1,7 +1,6 @@
 //! Messages that arrive together: none of those behind a commit reaches the slot that it has switched to.
 
 use super::*;
-use crate::board::MappedFlash;
 
 /// What a host may send, well-meaning or not.
 fn messages() -> [Request<'static>; 8] {
@@ -54,7 +53,7 @@ fn runs(slots: &mut [Flash; 2]) -> Option<Identity> {
 
 /// Sends all of a blob but its commit, and then the messages.
 fn exchanged(slots: &mut [Flash; 2], board: &mut Simulation, messages: &[Request<'static>]) -> Vec<u8> {
-    let requests = update(TINY);
+    let requests = requests_of(TINY);
     let (_, before) = requests.split_last().unwrap();
     with_application(Anyone, slots, |application| {
         converse(application, board, before);
@@ -82,14 +81,14 @@ fn a_server_alone_takes_no_step_after_a_commit() {
     for messages in sequences() {
         let (board, mut slots) = simulation();
         let Board { mut link, clock, .. } = board;
-        let requests = update(TINY);
+        let requests = requests_of(TINY);
         let (_, before) = requests.split_last().unwrap();
         let loaded = Loaded::parse(FACES, Linked::ALL).unwrap();
         let (mut arena, mut buffers) = (Arena::<ARENA_LEN>::new(), Buffers::<REQUEST_LEN, 1024, 2048>::new());
         {
             let mut server = Server::new(buffers.memory());
             let mut updater = Updater::new(Anyone, Linked::ALL);
-            updater.open(SlotPair::open(slots.each_mut(), |_, _| true).idle);
+            updater.open(SlotPair::open(slots.each_mut(), |_, _| true).idle, update::Running::BuiltIn);
             let mut device =
                 Device { name: "", clock: &clock, loaded: Some(&loaded), arena: &mut arena[..], updater: &mut updater };
             let chunks = [before.iter().zip(1..).flat_map(|(&body, id)| frame(id, body)).collect(), chunk(&messages)];

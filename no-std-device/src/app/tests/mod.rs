@@ -4,6 +4,7 @@ mod chunks;
 mod frames;
 mod signed;
 mod steps;
+mod trial;
 mod updates;
 
 use std::cell::Cell;
@@ -241,7 +242,7 @@ fn converse(
 }
 
 /// The requests of a whole update.
-fn update(blob: &[u8]) -> Vec<Request<'_>> {
+fn requests_of(blob: &[u8]) -> Vec<Request<'_>> {
     let writes = (0..).zip(blob.chunks(CHUNK));
     let writes = writes.map(|(index, bytes)| Update::Write { offset: index * CHUNK as u32, bytes });
     let steps = core::iter::once(begin(blob)).chain(writes);
@@ -252,7 +253,7 @@ fn update(blob: &[u8]) -> Vec<Request<'_>> {
 fn outcome(trust: impl Trust, blob: &[u8]) -> Answer {
     let (mut board, mut slots) = simulation();
     with_application(trust, &mut slots, |application| {
-        let (mut answers, _) = converse(application, &mut board, &[&update(blob)[..], &[Request::Hello]].concat());
+        let (mut answers, _) = converse(application, &mut board, &[&requests_of(blob)[..], &[Request::Hello]].concat());
         let (runs, last) = (answers.pop().unwrap(), answers.pop().unwrap());
         let refused = answers.into_iter().find(|answer| matches!(answer, Answer::Refused(_)));
         let outcome = refused.unwrap_or(last);

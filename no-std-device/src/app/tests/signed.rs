@@ -49,8 +49,10 @@ fn signed(blob: &[u8], key: &SigningKey, model_number: u32) -> Vec<u8> {
 
 /// What becomes of an update.
 fn take<T: Trust>(application: &mut Application<'_, Flash, T>, board: &mut Simulation, blob: &[u8]) -> Answer {
-    let (answers, _) = converse(application, board, &update(blob));
+    let (answers, _) = converse(application, board, &requests_of(blob));
     let mut answers: VecDeque<Answer> = answers.into();
+    let (kept, _) = converse(application, board, &[Request::Update(Update::Confirm)]);
+    assert_eq!(kept.len(), 1);
     let refused = answers.iter().position(|answer| matches!(answer, Answer::Refused(_)));
     answers.remove(refused.unwrap_or(answers.len() - 1)).unwrap()
 }
@@ -92,7 +94,7 @@ fn what_its_owner_has_not_signed_erases_nothing() {
         assert_eq!(power.operations(), 0);
         // Good credentials for other bytes: the blob itself says whose it is.
         let other = signed(TINY, &key(2), 9);
-        let mut requests = update(&other);
+        let mut requests = requests_of(&other);
         assert_eq!(other.len(), good.len());
         requests[0] = Request::Update(Update::Begin { blob: identity(&other), credentials: Some(announced) });
         let (answers, _) = converse(application, &mut board, &requests);

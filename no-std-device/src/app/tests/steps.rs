@@ -135,11 +135,11 @@ fn requests_may_arrive_at_any_step_of_a_frame() {
     }
 }
 
-/// A model that is committed while a frame is classified takes over when that is done.
+/// A model that is committed while a frame is classified takes over at once, so that it can replace one that takes long.
 #[test]
 fn a_commit_may_arrive_at_any_step_of_a_frame() {
     let new = another();
-    let requests = update(&new);
+    let requests = requests_of(&new);
     let (commit, before) = requests.split_last().unwrap();
     for polls in 0..=steps(None) {
         let (mut board, mut slots) = simulation();
@@ -154,7 +154,7 @@ fn a_commit_may_arrive_at_any_step_of_a_frame() {
             match (polls, &events[..]) {
                 // The commit came first.
                 (0, [Event::Switched, frame]) => assert!(done(frame)),
-                (_, [frame, Event::Switched]) if polls > 0 => assert!(done(frame)),
+                (_, [Event::Switched]) if polls > 0 => {}
                 _ => panic!("{events:?} after {polls} polls"),
             }
             let received = new.len() as u32;
@@ -164,7 +164,7 @@ fn a_commit_may_arrive_at_any_step_of_a_frame() {
     }
 }
 
-/// While the network runs for a request, frames wait and so does the next request, whose bytes are taken.
+/// While the network runs for a request, frames wait and so does the next request that needs it, whose bytes are taken.
 #[test]
 fn frames_and_requests_wait_for_a_request_that_is_worked_on() {
     let (mut board, mut slots) = simulation();
@@ -180,6 +180,6 @@ fn frames_and_requests_wait_for_a_request_that_is_worked_on() {
             ids
         };
         assert_eq!(ids(&core::mem::take(&mut board.link.to_host)), [1], "frames are not kept by requests");
-        assert_eq!(ids(&until_idle(application, &mut board, None).1), [2, 3]);
+        assert_eq!(ids(&until_idle(application, &mut board, None).1), [3, 2], "a Hello waits for nothing");
     });
 }

@@ -10,7 +10,7 @@ fn a_model_is_replaced_while_frames_go_on_and_stays_after_a_restart() {
     let hello = [Request::Hello];
     let commit = [Request::Update(Update::Commit { blob: identity(&new) })];
     let begin = [Request::Update(begin(&new))];
-    let requests = [&hello, &update(&new)[..], &hello, &commit, &begin].concat();
+    let requests = [&hello, &requests_of(&new)[..], &hello, &commit, &begin].concat();
     let (answers, frames) =
         with_application(Anyone, &mut slots, |application| converse(application, &mut board, &requests));
     let received = (1..).map(|count| Answer::Received((count * CHUNK).min(new.len()) as u32));
@@ -67,7 +67,7 @@ fn a_model_that_needs_more_memory_than_there_is_is_refused_and_does_not_run() {
         let (answers, _) = converse(application, &mut board, &[Request::Hello]);
         assert_eq!(answers, [Answer::Runs(None)], "the built-in one");
         let new = another();
-        let (answers, _) = converse(application, &mut board, &update(&new));
+        let (answers, _) = converse(application, &mut board, &requests_of(&new));
         let error = UpdateError::Arena { needed: ARENA_LEN as u32, available: available as u32 };
         assert_eq!(answers.last(), Some(&Answer::Refused(error)));
     });
@@ -81,7 +81,7 @@ fn a_model_that_needs_a_kernel_that_is_not_linked_is_refused_by_name() {
     with_limits((ARENA_LEN, LINKED), Anyone, &mut slots, |application| {
         let (answers, _) = converse(application, &mut board, &[Request::Hello]);
         assert_eq!(answers, [Answer::Runs(None)], "the built-in one");
-        let (answers, _) = converse(application, &mut board, &update(&another()));
+        let (answers, _) = converse(application, &mut board, &requests_of(&another()));
         let error = UpdateError::NotLinked { kernel: Kernel::AveragePool2d };
         assert_eq!(answers.last(), Some(&Answer::Refused(error)));
     });
@@ -147,7 +147,7 @@ fn a_request_that_is_repeated_after_damage_costs_nothing() {
 fn a_commit_may_be_repeated_and_what_follows_it_is_the_new_models() {
     let (mut board, mut slots) = simulation();
     let new = another();
-    let requests = update(&new);
+    let requests = requests_of(&new);
     let (commit, before) = requests.split_last().unwrap();
     with_application(Anyone, &mut slots, |application| {
         converse(application, &mut board, before);
@@ -180,14 +180,14 @@ fn a_commit_may_be_repeated_and_what_follows_it_is_the_new_models() {
 fn the_watchdog_is_fed_between_all_pieces_of_an_update() {
     let (mut board, mut slots) = simulation();
     let new = another();
-    let requests = update(&new);
+    let requests = requests_of(&new);
     let (commit, before) = requests.split_last().unwrap();
     let power = Rc::clone(&board.clock.power);
     with_application(Anyone, &mut slots, |application| {
         let start = power.operations();
         let (_, frames) = converse(application, &mut board, before);
         assert_eq!(frames, 0);
-        let pieces = new.len().div_ceil(CHUNK) + (crate::RECORD_SPACE + new.len()).div_ceil(4096);
+        let pieces = new.len().div_ceil(CHUNK) + (crate::record_space::<Flash>() + new.len()).div_ceil(4096);
         assert!(power.operations() - start >= pieces as u32, "each sector is erased and each write programmed");
         let feeds = board.clock.feeds.get();
         board.link.to_device.extend(frame(5000, *commit));
@@ -195,7 +195,7 @@ fn the_watchdog_is_fed_between_all_pieces_of_an_update() {
         let operators = usize::from(application.model().unwrap().info().ops);
         let pieces = new.len().div_ceil(crate::PIECE);
         // The poll; the digest; parsing; each operator of the self-test; the record; the digest and around it for the switch.
-        let expected = 1 + pieces + 1 + operators + 1 + pieces + 2;
+        let expected = 1 + pieces + 1 + operators + 1 + 1 + pieces + 2;
         assert_eq!((board.clock.feeds.get() - feeds) as usize, expected);
     });
     assert_eq!(power.most_unfed(), 1, "operations of the flash between two feeds");
