@@ -198,16 +198,13 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
             self.carry_out(asked, &|| clock.feed());
             return event;
         }
-        match (event, loaded) {
-            (Event::Idle | Event::Served, Some(Loaded { model, .. })) => {
-                // A frame that the model does not take is dropped.
-                let begun = camera.frame().map(|frame| Run::begin(clock, model, arena, Source::Frame(frame)));
-                if let Some(Ok(run)) = begun {
-                    server.classify(run);
-                    return Event::Working;
-                }
+        if let (Event::Idle | Event::Served, Some(Loaded { model, .. })) = (event, loaded) {
+            // A frame that the model does not take is dropped.
+            let begun = camera.frame().map(|frame| Run::begin(clock, model, arena, Source::Frame(frame)));
+            if let Some(Ok(run)) = begun {
+                server.classify(run);
+                return Event::Working;
             }
-            _ => {}
         }
         event
     }

@@ -95,7 +95,7 @@ fn a_model_that_runs_longer_than_the_firmware_allows_is_refused_with_what_it_tak
     with_limits((ARENA_LEN, LINKED), Anyone, &mut slots, |application| {
         let (answers, _) = converse(application, &mut board, &[Request::Hello]);
         assert_eq!(answers, [Answer::Runs(None)], "the built-in one");
-        let (answers, _) = converse(application, &mut board, &update(&another()));
+        let (answers, _) = converse(application, &mut board, &requests_of(&another()));
         let needed = Model::parse(FACES).unwrap().cost();
         assert!(needed.products > MOST.products && needed.is_within(Cost::MINUTE));
         assert_eq!(answers.last(), Some(&Answer::Refused(UpdateError::Cost(needed))));
