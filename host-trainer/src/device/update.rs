@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use no_std_device::credentials;
-use no_std_device::link::{Failure, Identity, Request, Response, Slots, Update, UpdateError, WRITE_ALIGN};
+use no_std_device::link::{Failure, Identity, Request, Response, SelfTest, Slots, Update, UpdateError, WRITE_ALIGN};
 use no_std_infer::Model;
 use no_std_infer::kernels::KernelSet;
 
@@ -108,12 +108,15 @@ impl Device {
         self.description.model.is_some_and(|model| model.tentative)
     }
 
-    /// Ends the trial of the model that runs: it stays. Does nothing where there is no trial.
+    /// Ends the trial of the model that runs, when it passes its self-test once more, now between frames and under the
+    /// firmware's watchdog: it stays. Does nothing where there is no trial.
     ///
     /// # Errors
-    /// When the device does not answer, or still says afterwards that the model is on trial.
+    /// When the device does not answer, fails the self-test, or still says afterwards that the model is on trial.
     pub fn confirm(&mut self) -> Result<()> {
         if self.is_tentative() {
+            let outcome = self.self_test()?;
+            ensure!(outcome == SelfTest::Passed, "the new model does not pass its self-test, and stays on trial");
             self.ask_step(Update::Confirm)?;
             self.description = greet(&mut self.conversation)?;
             ensure!(!self.is_tentative(), "the device could not note that the model has proved itself");
