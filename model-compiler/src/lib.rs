@@ -27,6 +27,6 @@ pub mod quantise;
 
 pub use blob::emit::Limits;
 pub use compile::error::{Cause, Error};
-pub use compile::{Compiled, Quantised, Tflite, build_script};
+pub use compile::{Compiled, Quantised, RUN_AT_MOST, Tflite, build_script};
 pub use import::float::Normalisation;
 pub use import::kind::InputChoice;

@@ -224,7 +224,7 @@ fn refusal(error: Error) -> UpdateError {
         Error::BadCrc => UpdateError::Crc,
         Error::Version(version) => UpdateError::Version(version),
         Error::NotLinked { kernel, .. } => UpdateError::NotLinked { kernel },
-        Error::Cost(needed) => UpdateError::Cost(needed),
+        Error::Cost { mebi } => UpdateError::Cost { mebi },
         _ => UpdateError::Parse,
     }
 }

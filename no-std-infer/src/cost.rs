@@ -14,8 +14,8 @@ pub struct Cost {
     // 64 bits: 65,535 operators of 2^48 products each. One that has more is refused.
     pub products: u64,
     /// Bytes of the tensors and the scratch that operators read and write, and one for each of their weights.
-    // 64 bits: an operator's three tensors, its scratch and its weights are below 2^32 bytes each, and a blob has at most
-    // 65,535 operators, so that the sum stays below 2^51.
+    // 64 bits: an operator's three tensors, its scratch and its weights are below 2^32 bytes each, so that 2^29 operators do
+    // not overflow it, and a blob has at most 65,535.
     pub bytes: u64,
 }
 
@@ -35,6 +35,14 @@ impl Cost {
     #[must_use]
     pub const fn is_within(self, most: Self) -> bool {
         self.products <= most.products && self.bytes <= most.bytes
+    }
+
+    /// The products, or eight for each byte where that is more, in multiples of 2^20: what an error says. Rounded up, and
+    /// `u32::MAX` where it is more.
+    #[must_use]
+    pub fn mebi(self) -> u32 {
+        let larger = self.products.max(self.bytes.saturating_mul(8));
+        u32::try_from(larger.saturating_add((1 << 20) - 1) >> 20).unwrap_or(u32::MAX)
     }
 
     /// Both together; `None` when that leaves 64 bits.

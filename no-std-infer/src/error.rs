@@ -2,7 +2,6 @@
 
 use core::fmt;
 
-use crate::cost::Cost;
 use crate::operators::Kernel;
 
 /// Why a blob cannot be run.
@@ -66,7 +65,10 @@ pub enum Error {
     /// constants, or read what was made long before, more often than any model does.
     Work,
     /// A run would take more than the program allows, see [`Linked::at_most`](crate::kernels::Linked::at_most).
-    Cost(Cost),
+    Cost {
+        /// What it takes: [`Cost::mebi`](crate::Cost::mebi).
+        mebi: u32,
+    },
     /// The golden vector cannot be decoded or does not fit the model.
     BadGolden,
     /// The calibration cannot be decoded, a share is not in 0 to 1, or the model ends in no softmax over its logits.
@@ -136,7 +138,12 @@ impl fmt::Display for Error {
             Error::Work => {
                 write!(f, "to check the blob takes more than {} times reading it", crate::READS_PER_BYTE)
             }
-            Error::Cost(needed) => write!(f, "a run takes {needed}, more than is allowed here"),
+            Error::Cost { mebi } => {
+                write!(
+                    f,
+                    "a run takes {mebi} Mi products, with eight for each byte, which is more than is allowed here"
+                )
+            }
             Error::BadGolden => f.write_str("the golden vector does not fit the model"),
             Error::BadCalibration => f.write_str("the calibration does not fit the model"),
         }

@@ -25,7 +25,6 @@ pub struct Model<'a> {
     calibration: Option<Calibration>,
     arena_len: usize,
     crc: u32,
-    cost: Cost,
 }
 
 /// The operators, and what they run with.
@@ -69,11 +68,11 @@ impl<'a> Model<'a> {
         check_info(info)?;
         let cost = program.check(info, arena_len, blob.len())?;
         if !cost.is_within(linked.most()) {
-            return Err(Error::Cost(cost));
+            return Err(Error::Cost { mebi: cost.mebi() });
         }
         let golden = check_golden(sections.golden, info)?;
         let calibration = check_calibration(sections.calibration, info, &program)?;
-        Ok(Self { info: *info, labels, program, golden, calibration, arena_len, crc, cost })
+        Ok(Self { info: *info, labels, program, golden, calibration, arena_len, crc })
     }
 
     /// What the model is.
@@ -142,7 +141,10 @@ impl<'a> Model<'a> {
     /// What a run takes at most.
     #[must_use]
     pub fn cost(&self) -> Cost {
-        self.cost
+        let mut cost = Cost::default();
+        // Parsing has shown that it can be counted.
+        self.ops().for_each(|op| _ = op.account(&mut cost, &mut 0));
+        cost
     }
 
     /// The tensor that the last operator makes: probabilities, or the logits when there is no softmax or sigmoid.
@@ -181,20 +183,15 @@ impl Program<'_> {
             let op = (entry.read)(record);
             let op = op.as_ref().ok_or(fail(OpError::Undecodable))?;
             op.inputs().chain([op.output()]).try_for_each(check_tensor).map_err(fail)?;
-            work.take(op.proved())?;
+            work.take(op.weights()).then_some(()).ok_or(Error::Work)?;
             (entry.check)(op, self.weights).map_err(fail)?;
             check_overlap(op).map_err(fail)?;
-            for tensor in op.inputs() {
-                let intact = self.is_intact(tensor, usize::from(index), input, &mut work)?;
-                intact.then_some(()).ok_or(fail(OpError::Dataflow))?;
-            }
-            cost = op.cost().and_then(|more| cost.checked_add(more)).ok_or(fail(OpError::Cost))?;
-            let output = op.output();
-            needed = needed.max(end(output.offset, output.len() as u32));
-            needed = needed.max(end(op.scratch_offset(), op.scratch_len()));
+            let intact = op.inputs().all(|tensor| self.is_intact(tensor, usize::from(index), input, &mut work));
+            intact.then_some(()).ok_or(work.or(fail(OpError::Dataflow)))?;
+            op.account(&mut cost, &mut needed).then_some(()).ok_or(fail(OpError::Cost))?;
         }
-        if !self.is_intact(&info.logits, self.records.len(), input, &mut work)? {
-            return Err(Error::BadInfo);
+        if !self.is_intact(&info.logits, self.records.len(), input, &mut work) {
+            return Err(work.or(Error::BadInfo));
         }
         let needed = needed.checked_next_multiple_of(ALIGN as u32).unwrap_or(u32::MAX);
         if needed as usize != arena_len || needed > ARENA_MAX {
@@ -204,24 +201,26 @@ impl Program<'_> {
     }
 
     /// True when each row of `tensor` is a row of the network's input or of an output of the first `before` operators, and
-    /// none of its bytes has been overwritten since, by an output or by scratch.
-    fn is_intact(&self, tensor: &Tensor, before: usize, input: &Tensor, work: &mut Work) -> Result<bool, Error> {
+    /// none of its bytes has been overwritten since, by an output or by scratch; false also where no more work is left.
+    fn is_intact(&self, tensor: &Tensor, before: usize, input: &Tensor, work: &mut Work) -> bool {
         // From the last operator back: the rows that no operator looked at so far has touched.
         let mut left = *tensor;
         for operator in (0..before).rev() {
-            work.take(RECORD_LEN as u64)?;
+            if !work.take(RECORD_LEN as u32) {
+                return false;
+            }
             let op = self.get(operator);
             let Some(op) = &op else { continue };
             if overlaps(region(&left), (op.scratch_offset(), op.scratch_len())) {
-                return Ok(false);
+                return false;
             }
             match without_rows(&left, op.output()) {
-                Some(rest) if rest.height == 0 => return Ok(true),
+                Some(rest) if rest.height == 0 => return true,
                 Some(rest) => left = rest,
-                None => return Ok(false),
+                None => return false,
             }
         }
-        Ok(without_rows(&left, input).is_some_and(|rest| rest.height == 0))
+        without_rows(&left, input).is_some_and(|rest| rest.height == 0)
     }
 }
 

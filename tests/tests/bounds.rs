@@ -39,7 +39,7 @@ fn bounded(core: Core) -> Result<()> {
         let blob = crowded(&random(kind, seed))?;
         let model = Model::parse(&blob)?;
         let (measured, Cost { products, bytes }) = (bench.measure(&blob)?, model.cost());
-        let parse = FOR_A_READ * READS_PER_BYTE * blob.len() as u64;
+        let parse = FOR_A_READ * (READS_PER_BYTE * blob.len()) as u64;
         ensure!(measured.parse <= parse, "{kind:?} {seed}: {} instructions to parse, not {parse}", measured.parse);
         let operators = FOR_AN_OPERATOR * u64::from(model.info().ops);
         let run = FOR_A_PRODUCT * products + FOR_A_BYTE * bytes + operators;

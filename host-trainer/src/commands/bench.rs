@@ -4,15 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use model_compiler::aligned::Aligned;
-use model_compiler::blob::emit::{Description, emit};
-use model_compiler::import::{self, kind::input_kind};
-use no_std_infer::format::Provenance;
-use no_std_infer::{Interpreter, Model};
+use model_compiler::{Error, Tflite};
+use no_std_infer::{Cost, Interpreter, Model};
 use serde::Serialize;
 
+use super::{CostArgs, too_costly};
 use crate::beside::litert::{self, Kernels, LiteRt};
 use crate::device::{Device, Link};
 use crate::measure::comparison::text_table;
@@ -36,6 +35,8 @@ pub(super) struct BenchArgs {
     /// Python interpreter that has `ai-edge-litert`.
     #[arg(long, default_value = "python3")]
     python: PathBuf,
+    #[command(flatten)]
+    cost: CostArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -68,8 +69,9 @@ pub(super) fn run(args: &BenchArgs) -> Result<ExitCode> {
     let mut rows = Vec::new();
     for path in &args.models {
         let tflite = is_tflite(path);
-        let blob = if tflite { imported(path)? } else { read_blob(path)? };
+        let blob = if tflite { imported(path, args.cost.most())? } else { read_blob(path)? };
         let model = parse(&blob, path)?;
+        args.cost.check(&model)?;
         let litert = if litert && tflite { Some(LiteRt::start(&args.python, path, args.seconds)?) } else { None };
         let mut row = Bench::measure(path.display().to_string(), &model, litert, usize::from(args.rounds), window)?;
         if let Some(transport) = args.link.transport(&blob)? {
@@ -101,14 +103,16 @@ fn is_tflite(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tflite")
 }
 
-fn imported(path: &Path) -> Result<Aligned<u8>> {
+fn imported(path: &Path, most: Cost) -> Result<Aligned<u8>> {
     let bytes = read::bytes(path, read::MODEL).with_context(|| format!("cannot read the model {}", path.display()))?;
-    let model = import::int8(&bytes);
-    let remedy =
-        || format!("{} cannot be run as it is; a float model is imported first, and its blob run", path.display());
-    let model = model.with_context(remedy)?.model;
-    let input = input_kind(&model.input, None)?;
-    Ok(emit(&model, &Description { name: "bench", labels: &[], input, provenance: Provenance::default() })?.blob)
+    let compiled = Tflite::read(&bytes).and_then(|model| model.name("bench").run_at_most(most).compile());
+    match compiled {
+        Ok(compiled) => Ok(compiled.blob),
+        Err(Error::Cost { needed, most }) => bail!("{} cannot be run: {}", path.display(), too_costly(needed, most)),
+        Err(error) => Err(error).with_context(|| {
+            format!("{} cannot be run as it is; a float model is imported first, and its blob run", path.display())
+        }),
+    }
 }
 
 impl Bench {

@@ -8,7 +8,7 @@ use clap::Args;
 use no_std_infer::Model;
 use serde::Serialize;
 
-use super::ImageArgs;
+use super::{CostArgs, ImageArgs};
 use crate::config::InputConfig;
 use crate::data::dataset::{Dataset, Loaded, Reading};
 use crate::data::record::Record;
@@ -24,6 +24,8 @@ pub(super) struct EvalArgs {
     blob: PathBuf,
     #[command(flatten)]
     images: ImageArgs,
+    #[command(flatten)]
+    cost: CostArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -50,6 +52,7 @@ struct Answers {
 pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
+    args.cost.check(&model)?;
     let input = input_config(&model, &args.blob)?;
     let labels = class_names(&model);
     let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;

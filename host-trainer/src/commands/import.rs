@@ -13,7 +13,7 @@ use model_compiler::{Cause, Compiled, Error, InputChoice, Normalisation, Tflite}
 use no_std_infer::format::{Color, Fit};
 use rayon::prelude::*;
 
-use super::{LimitArgs, named, refuse_overwriting};
+use super::{CostArgs, LimitArgs, named, refuse_overwriting, too_costly};
 use crate::config::InputConfig;
 use crate::data::dataset::{View, image_files, input_for};
 use crate::report::export::PRODUCER;
@@ -55,6 +55,8 @@ pub(super) struct ImportArgs {
     pub(super) std: f64,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
+    #[command(flatten)]
+    pub(super) cost: CostArgs,
     /// Print the report as JSON.
     #[arg(long)]
     pub(super) json: bool,
@@ -82,6 +84,7 @@ fn compile(args: &ImportArgs, bytes: &[u8], labels: Vec<String>) -> Result<Compi
     let name = args.model.file_stem().map_or("model".into(), |name| name.to_string_lossy());
     let read = || -> Result<Compiled, Error> {
         let mut model = Tflite::read(bytes)?.name(name).producer(PRODUCER).labels(labels).limits(args.limits.limits());
+        model = model.run_at_most(args.cost.most());
         if let Some(input) = args.input {
             model = model.input(input);
         }
@@ -101,6 +104,7 @@ fn by_options(args: &ImportArgs, error: Error) -> anyhow::Error {
             "{} has {names} names, the model {classes} outputs: give one name a line, in the order of the outputs",
             path.display()
         ),
+        (Error::Cost { needed, most }, _) => anyhow!(too_costly(needed, most)),
         (Error::AlreadyInt8, _) => anyhow!("it is an int8 model already: leave --calibrate out"),
         (Error::Deviation(std), _) => anyhow!("--std is {std}: give a positive number"),
         (error, _) => error.into(),

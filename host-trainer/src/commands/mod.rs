@@ -35,8 +35,10 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
+use model_compiler::RUN_AT_MOST;
 use model_compiler::blob::emit::Limits;
 use no_std_infer::format::{Section, arena_len, section};
+use no_std_infer::{Cost, Model};
 
 #[cfg(feature = "train")]
 use crate::data::dataset::Grouping;
@@ -245,6 +247,39 @@ impl LimitArgs {
         missed.iter().for_each(|missed| eprintln!("{missed}"));
         if missed.is_empty() { ExitCode::SUCCESS } else { BOUND_MISSED.into() }
     }
+}
+
+/// How much a run of the model may take.
+#[derive(Debug, Args)]
+struct CostArgs {
+    /// Most products of weights and inputs that a run of the model may take, and ten for each byte that it may move. A model
+    /// that takes more is refused before it runs.
+    #[arg(long, value_name = "N", default_value_t = RUN_AT_MOST.products)]
+    max_products: u64,
+}
+
+impl CostArgs {
+    /// The limit.
+    fn most(&self) -> Cost {
+        Cost { products: self.max_products, bytes: self.max_products / 10 }
+    }
+
+    /// Refuses a model that takes more.
+    fn check(&self, model: &Model<'_>) -> Result<()> {
+        let needed = model.cost();
+        ensure!(needed.is_within(self.most()), too_costly(needed, self.most()));
+        Ok(())
+    }
+}
+
+/// What is said of a model that takes more than it may.
+fn too_costly(needed: Cost, most: Cost) -> String {
+    let Cost { products, bytes } = needed;
+    let needed_option = products.max(bytes.saturating_mul(10));
+    format!(
+        "a run of the model takes {needed}, and {most} are allowed at most: allow more with --max-products {needed_option}, \
+         if you have the time"
+    )
 }
 
 /// Which images are copies of one photograph.

@@ -9,7 +9,7 @@ use model_compiler::layout::stripes::Layers;
 use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr_of};
 use serde::Serialize;
 
-use super::{BOUND_MISSED, ImageArgs};
+use super::{BOUND_MISSED, CostArgs, ImageArgs};
 use crate::data::dataset::{Dataset, Images, Reading};
 use crate::data::progress;
 use crate::device::{Device, DeviceParity, Faulty, Link};
@@ -44,6 +44,8 @@ pub(super) struct ParityArgs {
     /// Compare at most this many images of each split, spread over it.
     #[arg(long)]
     limit: Option<usize>,
+    #[command(flatten)]
+    cost: CostArgs,
     /// Print the report as JSON.
     #[arg(long)]
     json: bool,
@@ -71,6 +73,7 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     );
     let blob = read_blob(&run.blob())?;
     let model = parse(&blob, &run.blob())?;
+    args.cost.check(&model)?;
     let input = input_config(&model, &run.blob())?;
     let labels = class_names(&model);
     let record = run.record()?;

@@ -10,6 +10,7 @@ use no_std_infer::rank;
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
+use super::CostArgs;
 use crate::data::dataset::{View, image_files, input_for};
 use crate::measure::evaluate::{class_names, infer, input_config, parse, read_blob};
 use crate::system::terminal::escaped;
@@ -24,6 +25,8 @@ pub(super) struct PredictArgs {
     /// Classes to show for each image, 1 or more, the likeliest first.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
+    #[command(flatten)]
+    cost: CostArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -48,6 +51,7 @@ struct Score {
 pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
+    args.cost.check(&model)?;
     let config = input_config(&model, &args.blob)?;
     let labels = class_names(&model);
     let mut arena = Aligned::new(model.arena_len());

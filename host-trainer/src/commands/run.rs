@@ -11,7 +11,7 @@ use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 
 use super::import::real_text;
-use super::refuse_overwriting;
+use super::{CostArgs, refuse_overwriting};
 use crate::measure::evaluate::{infer_all, parse, read_blob};
 use crate::system::{atomic, read};
 
@@ -28,6 +28,8 @@ pub(super) struct RunArgs {
     /// Folder for what each layer makes of the first input: `NN_operator.i8`.
     #[arg(long, value_name = "DIR")]
     layers: Option<PathBuf>,
+    #[command(flatten)]
+    cost: CostArgs,
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
@@ -35,6 +37,7 @@ pub(super) fn run(args: &RunArgs) -> Result<ExitCode> {
     refuse_overwriting(&args.blob, &args.output, "--output")?;
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
+    args.cost.check(&model)?;
     let len = model.info().input.tensor.len();
     let name = args.input.display();
     let bytes = read::bytes(&args.input, read::DATA).with_context(|| format!("cannot read the input {name}"))?;

@@ -75,17 +75,17 @@ fn most(make: impl Fn(usize) -> Aligned<u8>, up_to: usize) -> usize {
 #[test]
 fn constants_are_gone_through_so_many_times_as_there_are_bytes_at_most() {
     let count = most(sharing, 1000);
-    let reads = |count: usize| (count << 16) as u64;
-    let allowed = |count: usize| sharing(count).len() as u64 * READS_PER_BYTE;
+    let reads = |count: usize| count << 16;
+    let allowed = |count: usize| sharing(count).len() * READS_PER_BYTE;
     assert!(reads(count) <= allowed(count), "{count}");
-    assert!(reads(count + 1) + 1000 * count as u64 > allowed(count + 1), "{count}: no more than that is refused");
+    assert!(reads(count + 1) + 1000 * count > allowed(count + 1), "{count}: no more than that is refused");
 }
 
 #[test]
 fn operators_are_looked_back_at_so_many_times_as_there_are_bytes_at_most() {
     let count = most(looking_back, 1000);
-    let reads = |count: usize| (80 * count * (count + 1) / 2) as u64;
-    let allowed = |count: usize| looking_back(count).len() as u64 * READS_PER_BYTE;
+    let reads = |count: usize| 80 * count * (count + 1) / 2;
+    let allowed = |count: usize| looking_back(count).len() * READS_PER_BYTE;
     assert!(reads(count - 1) <= allowed(count) && reads(count + 1) > allowed(count + 1), "{count}");
     // As many as the format can count.
     assert_eq!(Model::parse(&looking_back(usize::from(u16::MAX))).err(), Some(Error::Work));
@@ -99,11 +99,13 @@ fn a_few_bytes_that_run_for_ever_are_known_to_and_refused_by_firmware() {
     assert!(blob.len() < 240, "{}", blob.len());
     let cost = Cost { products: 1_000_000_000_000, bytes: 2_000_000 };
     assert_eq!(Model::parse(&blob).expect("it is valid").cost(), cost);
-    assert_eq!(Model::parse_with(&blob, Linked::ALL).err(), Some(Error::Cost(cost)));
+    assert_eq!(cost.mebi(), 953_675, "rounded up");
+    assert_eq!([Cost { products: 1, bytes: 1 << 30 }, Cost::ANY].map(Cost::mebi), [1 << 13, u32::MAX]);
+    assert_eq!(Model::parse_with(&blob, Linked::ALL).err(), Some(Error::Cost { mebi: cost.mebi() }));
     let raised = |most: Cost| &*Box::leak(Box::new(Linked::new(KernelSet::ALL).at_most(most)));
     assert!(Model::parse_with(&blob, raised(cost)).is_ok());
     for less in [Cost { products: cost.products - 1, ..cost }, Cost { bytes: cost.bytes - 1, ..cost }] {
-        assert_eq!(Model::parse_with(&blob, raised(less)).err(), Some(Error::Cost(cost)));
+        assert_eq!(Model::parse_with(&blob, raised(less)).err(), Some(Error::Cost { mebi: cost.mebi() }));
     }
 }
 

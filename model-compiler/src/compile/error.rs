@@ -4,6 +4,8 @@ use std::fmt;
 use std::iter::successors;
 use std::path::PathBuf;
 
+use no_std_infer::Cost;
+
 use crate::blob::emit;
 use crate::import::{self, NEEDS_CALIBRATION};
 use crate::quantise;
@@ -51,6 +53,14 @@ pub enum Error {
     /// What pixels are to be divided by is no positive number.
     #[error("pixels are to be divided by {0}, which is no positive number")]
     Deviation(f64),
+    /// A run of the model takes more than it may: [`Tflite::run_at_most`](crate::Tflite::run_at_most).
+    #[error("a run of the model takes {needed}, and {most} are allowed at most: allow more, or make the model smaller")]
+    Cost {
+        /// What it takes.
+        needed: Cost,
+        /// What it may take.
+        most: Cost,
+    },
     /// There is not one name for each class.
     #[error(
         "there are {names} names of classes, but the model has {classes} outputs: give one name for each, in their order"

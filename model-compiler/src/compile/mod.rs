@@ -3,8 +3,8 @@
 pub mod build_script;
 pub(crate) mod error;
 
-use no_std_infer::Model;
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
+use no_std_infer::{Cost, Model};
 
 use crate::aligned::Aligned;
 use crate::blob::emit::{Description, Emitted, Limits, emit_within};
@@ -20,6 +20,10 @@ use crate::layout::schedule::schedule_graph;
 use crate::quantise::noise::{LayerSqnr, agreeing};
 use crate::quantise::search::{Best, Choice, best};
 use crate::quantise::{Method, QuantModel};
+
+/// What a run of a model may take at most where the caller says nothing else: a minute or so on a laptop, seconds of most
+/// networks for pictures.
+pub const RUN_AT_MOST: Cost = Cost { products: 10_000_000_000, bytes: 1_000_000_000 };
 
 /// What a blob says made it, where the caller says nothing else.
 const PRODUCER: &str = concat!("model-compiler ", env!("CARGO_PKG_VERSION"));
@@ -43,6 +47,7 @@ pub struct Tflite<'a> {
     labels: Vec<String>,
     input: Option<InputChoice>,
     limits: Limits,
+    run_at_most: Cost,
     calibration: Option<Calibration<'a>>,
 }
 
@@ -102,6 +107,7 @@ impl<'a> Tflite<'a> {
             labels: Vec::new(),
             input: None,
             limits: Limits::default(),
+            run_at_most: RUN_AT_MOST,
             calibration: None,
         })
     }
@@ -137,6 +143,13 @@ impl<'a> Tflite<'a> {
         Self { limits, ..self }
     }
 
+    /// What a run may take at most; without it [`RUN_AT_MOST`]. A model that takes more is refused before it runs, for
+    /// compiling runs it: once where it is int8, many times on each input to calibrate on where it is float.
+    #[must_use]
+    pub fn run_at_most(self, most: Cost) -> Self {
+        Self { run_at_most: most, ..self }
+    }
+
     /// Quantises a float model on typical pictures, two or more: every other one chooses the ranges, the rest tell how
     /// often int8 and float agree. `inputs` is asked for them once the shape of the network's input is known: each is
     /// `pixel - 128` in rows of pixels of interleaved channels, stretched to the input's height and width, and not
@@ -165,6 +178,7 @@ impl<'a> Tflite<'a> {
 
     fn compile_int8(self) -> Result<Compiled, Error> {
         let lowered = lower(&self.network)?;
+        self.check_cost(lowered.model.cost())?;
         self.check_labels(lowered.model.logits.channels as usize)?;
         let input = input_kind(&lowered.model.input, self.input)?;
         let Emitted { blob, plan } = self.emit(&lowered.model, input, self.limits)?;
@@ -177,7 +191,9 @@ impl<'a> Tflite<'a> {
         if !(std.is_finite() && std > 0.0) {
             return Err(Error::Deviation(std));
         }
-        let graph = schedule_graph(float(&self.network, normalisation)?);
+        let graph = float(&self.network, normalisation)?;
+        self.check_cost(graph.cost())?;
+        let graph = schedule_graph(graph);
         self.check_labels(graph.classes())?;
         let color = if graph.input.channels == 1 { Color::Grey } else { Color::Rgb };
         let [mean, std] = [mean, std].map(|value| [(value / 255.0) as f32; 3]);
@@ -208,6 +224,12 @@ impl<'a> Tflite<'a> {
         };
         let changes = self.network.changes.into_iter().chain(model.notes).collect();
         Ok(Compiled { blob, plan, input, changes, quantisation: Some(quantisation), limits: self.limits })
+    }
+
+    /// Refuses a run that takes more than it may.
+    fn check_cost(&self, needed: Option<Cost>) -> Result<(), Error> {
+        let (needed, most) = (needed.unwrap_or(Cost::ANY), self.run_at_most);
+        if needed.is_within(most) && needed != Cost::ANY { Ok(()) } else { Err(Error::Cost { needed, most }) }
     }
 
     /// Refuses another number of names than there are classes.

@@ -11,6 +11,7 @@ mod run;
 mod scores;
 mod shapes;
 
+use no_std_infer::Cost;
 use no_std_infer::format::Window;
 use serde::{Deserialize, Serialize};
 
@@ -185,6 +186,27 @@ impl Graph {
             _ => 0,
         };
         self.nodes.iter().map(of).sum()
+    }
+
+    /// What an int8 inference takes at most, as the engine counts it; `None` when that cannot be counted.
+    #[must_use]
+    pub fn cost(&self) -> Option<Cost> {
+        let of = |node: &Node| {
+            let each = match &node.op {
+                FloatOp::Conv2d { weights, .. }
+                | FloatOp::DepthwiseConv2d { weights, .. }
+                | FloatOp::Dense { weights, .. } => weights.len() as u64,
+                FloatOp::MaxPool2d { window } | FloatOp::AveragePool2d { window } => {
+                    (node.output.channels as u64).checked_mul(window.taps() as u64)?
+                }
+                _ => 0,
+            };
+            let pixels = (node.output.height as u64).checked_mul(node.output.width as u64)?;
+            let tensors = node.inputs.iter().map(|&input| self.shape(input)).chain([node.output]);
+            let bytes = tensors.map(|shape| shape.len() as u64).sum();
+            Some(Cost { products: each.checked_mul(pixels)?, bytes })
+        };
+        self.nodes.iter().try_fold(Cost::default(), |sum, node| sum.checked_add(of(node)?))
     }
 
     /// Shape of a tensor: 0 is the input, `i + 1` what node `i` makes.

@@ -14,6 +14,12 @@ use super::tflite::tflite::{
 const RANK_MAX: usize = 8;
 /// Most elements of a tensor.
 const ELEMENTS_MAX: usize = 1 << 30;
+/// Most operators of a file, and of what is made of it: how they depend on one another is looked at pair by pair.
+pub const OPERATORS_MAX: usize = 2048;
+/// Most bytes that are made of each of a file's. A file may name one part from many places, and each of them is read.
+const COPIES: usize = 16;
+/// Most bytes of constants that operators read, each of them counted for each operator.
+const CONSTANTS_MAX: usize = 1 << 28;
 
 /// One network with one input and one output.
 #[derive(Clone, Debug)]
@@ -69,6 +75,12 @@ impl Tensor<'_> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Bytes of the file that say what it is.
+    fn size(&self) -> usize {
+        let Quantisation { scales, zero_points, .. } = &self.quantisation;
+        self.name.len() + 4 * (self.shape.len() + scales.len()) + 8 * zero_points.len()
     }
 
     /// Height, width and channels: the last three sides, 1 where there are fewer.
@@ -143,6 +155,13 @@ pub struct Operator {
     pub options: Options,
 }
 
+impl Operator {
+    /// Bytes of the file that say what it is.
+    fn size(&self) -> usize {
+        self.kind.len() + 4 * (self.inputs.len() + self.outputs.len())
+    }
+}
+
 /// Options of all operators that are understood; each reads its own.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Options {
@@ -212,8 +231,19 @@ fn element_size(element: TensorType) -> Option<usize> {
     })
 }
 
+/// How many bytes may still be made of a file.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, bytes: usize) -> Result<()> {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.ok_or_else(|| refused!(OutOfRange, "the file names its parts more than {COPIES} times each"))?;
+        Ok(())
+    }
+}
+
 impl<'a> Network<'a> {
-    /// Reads a file's bytes, operator by operator.
+    /// Reads a file's bytes, operator by operator. Time and memory are in proportion to them.
     ///
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
@@ -247,18 +277,29 @@ impl<'a> Network<'a> {
                 graphs.len()
             ));
         };
+        let mut room = Room(bytes.len().saturating_mul(COPIES));
         let mut tensors = Vec::new();
         for (index, tensor) in list(graph.tensors()?)?.into_iter().enumerate() {
-            tensors.push(
-                read_tensor(tensor, &buffers)
-                    .map_err(|error| error.within(format!("tensor {index} cannot be read")))?,
-            );
+            let tensor = read_tensor(tensor, &buffers).and_then(|tensor| room.take(tensor.size()).map(|()| tensor));
+            tensors.push(tensor.map_err(|error| error.within(format!("tensor {index} cannot be read")))?);
         }
-        let mut operators = Vec::new();
-        for (index, operator) in list(graph.operators()?)?.into_iter().enumerate() {
-            let operator = read_operator(index, operator, &codes, tensors.len());
+        let found: Vec<OperatorRef> = list(graph.operators()?)?;
+        let count = found.len();
+        ensure!(count <= OPERATORS_MAX, OutOfRange, "it has {count} operators, more than {OPERATORS_MAX}");
+        let mut operators: Vec<Operator> = Vec::new();
+        for (index, operator) in found.into_iter().enumerate() {
+            let operator = read_operator(index, operator, &codes, tensors.len())
+                .and_then(|operator| room.take(operator.size()).map(|()| operator));
             operators.push(operator.map_err(|error| error.within(format!("operator {index} cannot be read")))?);
         }
+        let read = operators.iter().flat_map(|operator| operator.inputs.iter().flatten());
+        let constants =
+            read.fold(0_usize, |sum, &tensor| sum.saturating_add(tensors[tensor].data.map_or(0, <[u8]>::len)));
+        ensure!(
+            constants <= CONSTANTS_MAX,
+            OutOfRange,
+            "its operators read {constants} bytes of constants, more than {CONSTANTS_MAX}"
+        );
         let input = single(graph.inputs()?, tensors.len(), "input")?;
         let output = single(graph.outputs()?, tensors.len(), "output")?;
         Ok(Self { tensors, operators, input, output, changes: Vec::new() })

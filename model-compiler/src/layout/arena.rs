@@ -13,6 +13,8 @@ use crate::quantise::QuantModel;
 #[cfg(test)]
 pub(crate) mod tests;
 
+/// Most pairs of regions alive together that all swaps look at; where there are more, fewer swaps are tried.
+const PAIRS: u64 = 1 << 30;
 /// Swaps that the search tries after the fixed orderings.
 const SWAPS: u32 = 2000;
 /// The same of a rough plan.
@@ -307,6 +309,8 @@ fn best_placement(regions: &[Region], lower_bound: u32, swaps: u32) -> (Vec<u32>
         random ^= random << 5;
         random as usize % regions.len()
     };
+    let pairs: u64 = neighbours.iter().map(|regions| regions.len() as u64).sum();
+    let swaps = u64::from(swaps).min(PAIRS / pairs.max(1));
     for _ in 0..swaps {
         if placement.1 == lower_bound {
             break;

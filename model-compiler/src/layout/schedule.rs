@@ -11,6 +11,9 @@ use crate::quantise::QuantModel;
 #[cfg(test)]
 mod tests;
 
+/// Most tensors and steps that the search copies and looks at: several hundred operators, most of which can come next. Beyond,
+/// the order that was given stays.
+const SEARCH: usize = 1 << 28;
 /// Partial orders that the search keeps at each length: it is exhaustive where no more sets of operators can come first.
 const BEAM: usize = 32;
 
@@ -145,11 +148,15 @@ impl Network {
         let count = self.steps.len();
         let given = (0..count).fold(self.start(), |partial, step| self.then(&partial, step));
         let mut beam = vec![self.start()];
+        let mut left = SEARCH;
         for _ in 0..count {
             // The same steps in another order leave the same tensors alive: only the peak differs.
             let mut longer: BTreeMap<Vec<bool>, Partial> = BTreeMap::new();
             for partial in &beam {
                 for step in (0..count).filter(|&step| self.ready(partial, step)) {
+                    // A partial order is copied, and compared with others.
+                    let Some(rest) = left.checked_sub(count) else { return given.order };
+                    left = rest;
                     let next = self.then(partial, step);
                     let known = longer.entry(next.done.clone()).or_insert_with(|| next.clone());
                     if next.peak < known.peak {

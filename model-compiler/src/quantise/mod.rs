@@ -14,6 +14,7 @@ mod weights;
 
 use std::collections::BTreeMap;
 
+use no_std_infer::Cost;
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mul, Op, Pad, Pool2d, Reshape,
@@ -52,6 +53,14 @@ pub struct QuantModel {
     pub temperature: f32,
     /// Layers whose weights had to be made coarser, a sentence each.
     pub notes: Vec<String>,
+}
+
+impl QuantModel {
+    /// What an inference takes at most, its operators run whole; `None` when that cannot be counted.
+    #[must_use]
+    pub fn cost(&self) -> Option<Cost> {
+        self.ops.iter().try_fold(Cost::default(), |sum, op| sum.checked_add(op.cost()?))
+    }
 }
 
 /// Quantises a graph. `ranges` are those of [`calibrate`](crate::quantise::calibrate::calibrate), one a tensor; those of the input,

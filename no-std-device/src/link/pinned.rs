@@ -4,7 +4,6 @@ use std::format;
 use std::string::String;
 use std::vec::Vec;
 
-use no_std_infer::Cost;
 use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::{Kernel, KernelSet};
 
@@ -161,7 +160,7 @@ fn errors_keep_their_bytes() {
         UpdateError::Switched = UpdateError::Switched => [16],
         UpdateError::Digest = UpdateError::Digest => [17],
         UpdateError::Wear { .. } = UpdateError::Wear { seconds: 3 } => [18, 3],
-        UpdateError::Cost(_) = UpdateError::Cost(Cost { products: 3, bytes: 300 }) => [19, 3, 0xac, 2],
+        UpdateError::Cost { .. } = UpdateError::Cost { mebi: 3 } => [19, 3],
         UpdateError::Tentative = UpdateError::Tentative => [20],
         UpdateError::BuiltIn = UpdateError::BuiltIn => [21],
         UpdateError::Confirmed = UpdateError::Confirmed => [22],

@@ -4,7 +4,6 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use no_std_infer::Cost;
 use no_std_infer::format::Statement;
 use no_std_infer::kernels::Kernel;
 
@@ -132,7 +131,10 @@ pub enum UpdateError {
         seconds: u32,
     },
     /// A run of the model takes more than the firmware allows, see [`Linked::at_most`](no_std_infer::kernels::Linked::at_most).
-    Cost(Cost),
+    Cost {
+        /// What it takes: [`Cost::mebi`](no_std_infer::Cost::mebi).
+        mebi: u32,
+    },
     /// The model that runs has not proved itself, and the other slot holds what the device falls back to: confirm it or roll it
     /// back first.
     Tentative,
@@ -184,7 +186,10 @@ impl fmt::Display for UpdateError {
                 f.write_str("the model that runs has proved itself, and the firmware takes none that is older")
             }
             UpdateError::Switched => f.write_str("another model has just been taken, and is about to run"),
-            UpdateError::Cost(needed) => write!(f, "a run of the model takes {needed}, more than the firmware allows"),
+            UpdateError::Cost { mebi } => write!(
+                f,
+                "a run of the model takes {mebi} Mi products, with eight for each byte, which is more than the firmware allows"
+            ),
         }
     }
 }

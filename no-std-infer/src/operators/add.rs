@@ -61,10 +61,6 @@ impl Operator for Add {
     fn overlap(op: &Self, input: &Tensor) -> Option<Overlap> {
         Overlap::element_by_element(input, &op.output)
     }
-
-    fn proved(op: &Self) -> u64 {
-        op.tables.iter().flatten().map(|_| ADD_TABLE_LEN as u64).sum()
-    }
 }
 
 impl Add {

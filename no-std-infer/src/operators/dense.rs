@@ -51,8 +51,8 @@ pub(super) const fn layout(record: &Record) -> u8 {
 impl Operator for Dense {
     type Params = Self;
 
-    fn weights(op: &Self) -> u64 {
-        u64::from(op.output.channels).saturating_mul(op.inputs() as u64)
+    fn weights(op: &Self) -> u32 {
+        op.output.channels.saturating_mul(op.inputs() as u32)
     }
 
     fn parts(_: &Self) -> u16 {

@@ -145,20 +145,38 @@ impl Op {
         u64::from(self.output().height) * u64::from(self.output().width)
     }
 
-    /// Multiply-accumulates of one inference, taps in the padding included; `u64::MAX` where there are more.
+    /// Multiply-accumulates of one inference, taps in the padding included.
     #[must_use]
     pub fn macs(&self) -> u64 {
-        self.weights().saturating_mul(self.pixels())
+        u64::from(self.weights()) * self.pixels()
     }
 
     /// What one run of it takes at most; `None` when the products leave 64 bits.
     #[must_use]
     pub fn cost(&self) -> Option<Cost> {
-        let weights = self.weights();
+        let mut cost = Cost::default();
+        self.account(&mut cost, &mut 0).then_some(cost)
+    }
+
+    /// Adds what one run of it takes, and raises `end` to where its output or its scratch ends in the arena; false when the products
+    /// leave 64 bits.
+    // Apart from where operators are checked: its stack is not in use then.
+    #[inline(never)]
+    pub(crate) fn account(&self, cost: &mut Cost, end: &mut u32) -> bool {
+        let (weights, pixels) = (self.weights(), self.pixels());
+        let each = u64::from(weights) + self.others();
+        // In halves, each of which is below 2^32 as the pixels are.
+        let (low, high) = ((each & u64::from(u32::MAX)) * pixels, (each >> 32) * pixels);
+        let high = high + (low >> 32);
+        let products = cost.products.checked_add(high << 32 | low & u64::from(u32::MAX));
         let tensors = self.inputs().chain([self.output()]).map(|tensor| tensor.len() as u64);
-        let products = weights.checked_add(self.comparisons())?.checked_mul(self.pixels())?;
-        let bytes = tensors.sum::<u64>().checked_add(self.scratch_len().into())?.checked_add(weights)?;
-        Some(Cost { products, bytes })
+        // Does not overflow: see the field.
+        let (output, scratch) = (self.output(), self.scratch_len());
+        cost.bytes += tensors.sum::<u64>() + u64::from(scratch) + u64::from(weights);
+        *end = output.offset.saturating_add(output.len() as u32).max(*end);
+        *end = self.scratch_offset().saturating_add(scratch).max(*end);
+        cost.products = products.unwrap_or(u64::MAX);
+        products.is_some() && high <= u64::from(u32::MAX)
     }
 }
 
@@ -206,20 +224,16 @@ pub(crate) trait Operator: Sized {
         None
     }
 
-    /// Weights, each of which is multiplied once for each pixel of the output; of an operator that has been checked at most as
-    /// many as the weights section has bytes.
-    fn weights(_: &Self::Params) -> u64 {
+    /// Weights, each of which is multiplied once for each pixel of the output; `u32::MAX` where there are more. An operator that
+    /// has been checked has no more than the weights section has bytes, whose length is 32 bits wide.
+    fn weights(_: &Self::Params) -> u32 {
         0
     }
 
-    /// What each pixel of the output takes besides, counted as products: see [`Cost`](crate::Cost).
-    fn comparisons(_: &Self::Params) -> u64 {
+    /// What each pixel of the output takes besides, counted as products: see [`Cost`]. 64 bits: at most 2^32 channels times 2^32
+    /// taps.
+    fn others(_: &Self::Params) -> u64 {
         0
-    }
-
-    /// How many constants [`check`](Code::check) goes through.
-    fn proved(op: &Self::Params) -> u64 {
-        Self::weights(op)
     }
 
     /// How many parts of equal size it can be computed in.

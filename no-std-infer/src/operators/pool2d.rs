@@ -22,9 +22,9 @@ record! {
 }
 
 impl Pool2d {
-    /// Values under a window, and places in the padding.
-    fn taps(&self) -> u64 {
-        u64::from(self.output.channels).saturating_mul(self.window.area())
+    /// The values under a window, and places in the padding.
+    fn values(&self) -> u64 {
+        u64::from(self.output.channels) * u64::from(self.window.area())
     }
 }
 
@@ -34,8 +34,8 @@ pub(super) struct MaxPool2d;
 impl Operator for MaxPool2d {
     type Params = Pool2d;
 
-    fn comparisons(op: &Pool2d) -> u64 {
-        op.taps()
+    fn others(op: &Pool2d) -> u64 {
+        op.values()
     }
 }
 
@@ -59,8 +59,8 @@ pub(super) struct AveragePool2d;
 impl Operator for AveragePool2d {
     type Params = Pool2d;
 
-    fn comparisons(op: &Pool2d) -> u64 {
-        op.taps()
+    fn others(op: &Pool2d) -> u64 {
+        op.values()
     }
 }
 

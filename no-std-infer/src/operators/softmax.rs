@@ -29,7 +29,7 @@ const CLASSES_MAX: u32 = 4095;
 impl Operator for Softmax {
     type Params = Self;
 
-    fn comparisons(op: &Self) -> u64 {
+    fn others(op: &Self) -> u64 {
         u64::from(op.output.channels) * SOFTMAX_PRODUCTS
     }
 }

@@ -67,24 +67,17 @@ macro_rules! operators {
                 }
             }
 
-            /// Weights, each of which is multiplied once for each pixel of the output.
-            pub(crate) fn weights(&self) -> u64 {
+            /// Weights, each of which is multiplied once for each pixel of the output; `u32::MAX` where there are more.
+            pub(crate) fn weights(&self) -> u32 {
                 match self {
                     $(Op::$variant(op) => <$operator as Operator>::weights(op),)*
                 }
             }
 
             /// What each pixel of the output takes besides, counted as products.
-            pub(crate) fn comparisons(&self) -> u64 {
+            fn others(&self) -> u64 {
                 match self {
-                    $(Op::$variant(op) => <$operator as Operator>::comparisons(op),)*
-                }
-            }
-
-            /// How many constants parsing goes through.
-            pub(crate) fn proved(&self) -> u64 {
-                match self {
-                    $(Op::$variant(op) => <$operator as Operator>::proved(op),)*
+                    $(Op::$variant(op) => <$operator as Operator>::others(op),)*
                 }
             }
 

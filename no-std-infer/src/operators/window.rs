@@ -58,9 +58,9 @@ impl Window {
         self.kernel_h as usize * self.kernel_w as usize
     }
 
-    /// The same for a window of any size, whatever a `usize` holds.
-    pub(crate) const fn area(&self) -> u64 {
-        self.kernel_h as u64 * self.kernel_w as u64
+    /// The same in 32 bits, which the product of two sides of 16 bits fits.
+    pub(crate) const fn area(&self) -> u32 {
+        self.kernel_h as u32 * self.kernel_w as u32
     }
 }
 

@@ -101,6 +101,27 @@ fn any_kind_of_picture_is_classified() {
 }
 
 #[test]
+fn a_model_that_runs_too_long_is_refused_with_the_option_that_allows_more() {
+    let dir = tempdir().expect("a temporary folder");
+    let (blob, folder, input) = (blob(&dir), text(dir.path()), dir.path().join("in.i8"));
+    fs::write(&input, "any bytes").expect("written");
+    let output = dir.path().join("out.i8");
+    let commands = [
+        vec!["run", text(&blob), "--input", text(&input), "--output", text(&output)],
+        vec!["eval", text(&blob), "--data", folder],
+        vec!["predict", text(&blob), "x.png"],
+        vec!["bench", text(&blob)],
+    ];
+    for command in commands {
+        let arguments: Vec<&str> = command.iter().copied().chain(["--max-products", "1000"]).collect();
+        let error = refusal(&arguments);
+        for named in ["products", "1000 products and 100 bytes moved are allowed", "allow more with --max-products"] {
+            assert!(error.contains(named), "{named} is not in: {error}");
+        }
+    }
+}
+
+#[test]
 fn keys_are_kept_and_blobs_signed_where_they_lie() {
     let dir = tempdir().expect("a temporary folder");
     let [key, blob] = ["owner.key", "model.blob"].map(|name| dir.path().join(name));

@@ -6,7 +6,7 @@ mod layers;
 use no_std_infer::format::{Color, Window};
 
 use super::Result;
-use super::lower::live;
+use super::lower::{check_count, live};
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder};
 
@@ -49,7 +49,8 @@ pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Grap
     translation.values[network.input] = Some(Value { tensor: 0, functions: Vec::new() });
     translation.inputs[network.input] = Some(normalisation);
     for operator in &operators {
-        translation.add(operator).map_err(|error| error.of_operator(network, operator))?;
+        let added = translation.add(operator).and_then(|()| check_count(translation.graph.nodes.len()));
+        added.map_err(|error| error.of_operator(network, operator))?;
     }
     translation.finish()
 }

@@ -8,7 +8,7 @@ mod shapes;
 
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
-use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
+use super::model::{ActivationFunctionType, BuiltinOperator, Network, OPERATORS_MAX, Operator, TensorType, type_name};
 use crate::import::Result;
 use crate::layout::schedule::schedule_model;
 use crate::quantise::{Builder, QuantModel, Quantisation};
@@ -39,9 +39,16 @@ pub fn lower(network: &Network<'_>) -> Result<Lowered> {
     };
     lowering.add_input()?;
     for operator in &operators {
-        lowering.add(operator).map_err(|error| error.of_operator(network, operator))?;
+        let added = lowering.add(operator).and_then(|()| check_count(lowering.builder.ops.len()));
+        added.map_err(|error| error.of_operator(network, operator))?;
     }
     lowering.finish()
+}
+
+/// Refuses more operators than are looked at pair by pair in reasonable time.
+pub(super) fn check_count(count: usize) -> Result<()> {
+    ensure!(count <= OPERATORS_MAX, OutOfRange, "the model becomes more than {OPERATORS_MAX} operators");
+    Ok(())
 }
 
 /// The operators that the output depends on, in order. The shape that a reshape is given counts for nothing: its output
@@ -244,6 +251,9 @@ impl Lowering<'_> {
         let input = self.builder.tensors[0];
         let Builder { ops, names, constants, notes, .. } = std::mem::take(&mut self.builder);
         let model = QuantModel { ops, names, constants, input, logits, temperature: 1.0, notes };
+        // The arena is planned in 32 bits.
+        let fits = model.cost().is_some_and(|cost| cost.bytes <= u32::MAX.into());
+        ensure!(fits, OutOfRange, "its products leave 64 bits, or the bytes of its tensors 32 bits");
         Ok(Lowered { model: schedule_model(&model), changes: self.changes })
     }
 

@@ -11,6 +11,9 @@ use crate::quantise::QuantModel;
 
 /// Most operators of a group.
 const LONGEST: usize = 8;
+/// Most stripes of a group: for each of them parsing looks back to what was there before the group, and the search lays out
+/// every number of them.
+const STRIPES_MAX: u16 = 128;
 
 /// The groups with which a model's arena takes at most `budget` bytes, or as few as the search finds, at the least price:
 /// the group that helps most at the worst operator, again and again.
@@ -79,7 +82,7 @@ fn groups_over(model: &QuantModel, worst: usize) -> impl Iterator<Item = Group> 
     };
     ranges.filter(possible).flat_map(|(first, last)| {
         let height = model.ops[last].output().height;
-        let mut rows: Vec<u16> = (2..=height).map(|stripes| height.div_ceil(stripes)).collect();
+        let mut rows: Vec<u16> = (2..=height.min(STRIPES_MAX)).map(|stripes| height.div_ceil(stripes)).collect();
         rows.dedup();
         rows.into_iter().map(move |rows| Group { first, last, rows })
     })

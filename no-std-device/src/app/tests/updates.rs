@@ -98,7 +98,7 @@ fn a_model_that_runs_longer_than_the_firmware_allows_is_refused_with_what_it_tak
         let (answers, _) = converse(application, &mut board, &requests_of(&another()));
         let needed = Model::parse(FACES).unwrap().cost();
         assert!(needed.products > MOST.products && needed.is_within(Cost::MINUTE));
-        assert_eq!(answers.last(), Some(&Answer::Refused(UpdateError::Cost(needed))));
+        assert_eq!(answers.last(), Some(&Answer::Refused(UpdateError::Cost { mebi: needed.mebi() })));
     });
 }
 

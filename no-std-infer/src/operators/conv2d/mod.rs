@@ -61,9 +61,9 @@ impl Operator for Conv2d {
         (op.weights.layout != Layout::Plain).then(|| Overlap { most: overlap::of_convolution(op), step: 1 })
     }
 
-    fn weights(op: &Self) -> u64 {
-        let taps = u64::from(op.output.channels).saturating_mul(op.window.area());
-        taps.saturating_mul(op.input.channels.into())
+    fn weights(op: &Self) -> u32 {
+        let taps = op.output.channels.saturating_mul(op.window.area());
+        taps.saturating_mul(op.input.channels)
     }
 }
 

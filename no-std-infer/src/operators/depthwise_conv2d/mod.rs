@@ -31,8 +31,8 @@ impl Operator for DepthwiseConv2d {
         (op.weights.layout == Layout::Packed).then_some(Overlap { most: i64::MAX, step: op.input.channels })
     }
 
-    fn weights(op: &Conv2d) -> u64 {
-        u64::from(op.output.channels).saturating_mul(op.window.area())
+    fn weights(op: &Conv2d) -> u32 {
+        op.output.channels.saturating_mul(op.window.area())
     }
 }
 
