@@ -188,3 +188,21 @@ fn slots_are_not_rewritten_again_and_again() {
         assert_eq!(rewrite(&mut board, 100), Answer::Received(256));
     });
 }
+
+/// What was rolled back has not proved itself, and its number may come again; what has proved itself stays.
+#[test]
+fn with_a_key_only_a_model_on_trial_is_rolled_back() {
+    let (mut board, mut slots) = simulation();
+    let model = signed(TINY, &key(1), 7);
+    let rollback = [Request::Update(Update::Rollback)];
+    with_application(owner(), &mut slots, |application| {
+        converse(application, &mut board, &requests_of(&model));
+        assert_eq!(application.running(), Some(identity(&model)));
+        assert_eq!(converse(application, &mut board, &rollback).0, [Answer::Received(0)]);
+        assert_eq!(application.running(), Some(identity(FACES)));
+        assert_eq!(take(application, &mut board, &model), taken(&model));
+        let refused = Answer::Refused(UpdateError::Confirmed);
+        assert_eq!(converse(application, &mut board, &rollback).0, [refused]);
+        assert_eq!(application.running(), Some(identity(&model)));
+    });
+}
