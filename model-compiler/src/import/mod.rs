@@ -4,6 +4,7 @@
 
 #[macro_use]
 mod error;
+mod bounds;
 pub mod dilation;
 pub mod float;
 pub mod float16;

@@ -4,6 +4,7 @@ use half::f16;
 use planus::errors::ErrorKind;
 
 use super::Result;
+use super::bounds::{Room, check_constants, check_count};
 pub use super::tflite::tflite::{ActivationFunctionType, BuiltinOperator, TensorType};
 use super::tflite::tflite::{
     BufferRef, BuiltinOptionsRef, ModelRef, OperatorCodeRef, OperatorRef, Padding, QuantizationParametersRef,
@@ -14,12 +15,6 @@ use super::tflite::tflite::{
 const RANK_MAX: usize = 8;
 /// Most elements of a tensor.
 const ELEMENTS_MAX: usize = 1 << 30;
-/// Most operators of a file, and of what is made of it: how they depend on one another is looked at pair by pair.
-pub const OPERATORS_MAX: usize = 2048;
-/// Most bytes that are made of each of a file's. A file may name one part from many places, and each of them is read.
-const COPIES: usize = 16;
-/// Most bytes of constants that operators read, each of them counted for each operator.
-const CONSTANTS_MAX: usize = 1 << 28;
 
 /// One network with one input and one output.
 #[derive(Clone, Debug)]
@@ -231,17 +226,6 @@ fn element_size(element: TensorType) -> Option<usize> {
     })
 }
 
-/// How many bytes may still be made of a file.
-struct Room(usize);
-
-impl Room {
-    fn take(&mut self, bytes: usize) -> Result<()> {
-        let left = self.0.checked_sub(bytes);
-        self.0 = left.ok_or_else(|| refused!(OutOfRange, "the file names its parts more than {COPIES} times each"))?;
-        Ok(())
-    }
-}
-
 impl<'a> Network<'a> {
     /// Reads a file's bytes, operator by operator. Time and memory are in proportion to them.
     ///
@@ -277,29 +261,21 @@ impl<'a> Network<'a> {
                 graphs.len()
             ));
         };
-        let mut room = Room(bytes.len().saturating_mul(COPIES));
+        let mut room = Room::of(bytes);
         let mut tensors = Vec::new();
         for (index, tensor) in list(graph.tensors()?)?.into_iter().enumerate() {
             let tensor = read_tensor(tensor, &buffers).and_then(|tensor| room.take(tensor.size()).map(|()| tensor));
             tensors.push(tensor.map_err(|error| error.within(format!("tensor {index} cannot be read")))?);
         }
         let found: Vec<OperatorRef> = list(graph.operators()?)?;
-        let count = found.len();
-        ensure!(count <= OPERATORS_MAX, OutOfRange, "it has {count} operators, more than {OPERATORS_MAX}");
+        check_count(found.len())?;
         let mut operators: Vec<Operator> = Vec::new();
         for (index, operator) in found.into_iter().enumerate() {
             let operator = read_operator(index, operator, &codes, tensors.len())
                 .and_then(|operator| room.take(operator.size()).map(|()| operator));
             operators.push(operator.map_err(|error| error.within(format!("operator {index} cannot be read")))?);
         }
-        let read = operators.iter().flat_map(|operator| operator.inputs.iter().flatten());
-        let constants =
-            read.fold(0_usize, |sum, &tensor| sum.saturating_add(tensors[tensor].data.map_or(0, <[u8]>::len)));
-        ensure!(
-            constants <= CONSTANTS_MAX,
-            OutOfRange,
-            "its operators read {constants} bytes of constants, more than {CONSTANTS_MAX}"
-        );
+        check_constants(&tensors, &operators)?;
         let input = single(graph.inputs()?, tensors.len(), "input")?;
         let output = single(graph.outputs()?, tensors.len(), "output")?;
         Ok(Self { tensors, operators, input, output, changes: Vec::new() })

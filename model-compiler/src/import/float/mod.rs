@@ -6,7 +6,8 @@ mod layers;
 use no_std_infer::format::{Color, Window};
 
 use super::Result;
-use super::lower::{check_count, live};
+use super::bounds::check_count;
+use super::lower::live;
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder};
 

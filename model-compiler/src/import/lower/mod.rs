@@ -8,7 +8,8 @@ mod shapes;
 
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
-use super::model::{ActivationFunctionType, BuiltinOperator, Network, OPERATORS_MAX, Operator, TensorType, type_name};
+use super::bounds::check_count;
+use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::import::Result;
 use crate::layout::schedule::schedule_model;
 use crate::quantise::{Builder, QuantModel, Quantisation};
@@ -43,12 +44,6 @@ pub fn lower(network: &Network<'_>) -> Result<Lowered> {
         added.map_err(|error| error.of_operator(network, operator))?;
     }
     lowering.finish()
-}
-
-/// Refuses more operators than are looked at pair by pair in reasonable time.
-pub(super) fn check_count(count: usize) -> Result<()> {
-    ensure!(count <= OPERATORS_MAX, OutOfRange, "the model becomes more than {OPERATORS_MAX} operators");
-    Ok(())
 }
 
 /// The operators that the output depends on, in order. The shape that a reshape is given counts for nothing: its output
