@@ -295,10 +295,9 @@ impl QuantizeConfig {
 }
 
 #[cfg(test)]
-mod extremes;
-
-#[cfg(test)]
 mod tests {
+    mod extremes;
+
     use super::*;
 
     fn refusal(text: &str) -> String {
