@@ -60,7 +60,10 @@ impl Campaign {
             let (executions, counts) = total.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let (seconds, episodes) = (start.elapsed().as_secs_f64(), next.load(Ordering::Relaxed) - self.first);
             let rate = executions as f64 / seconds;
-            println!("{executions} executions in {episodes} episodes from {} on, {seconds:.0} s, {rate:.0} a second\n{counts}", self.first);
+            println!(
+                "{executions} executions in {episodes} episodes from {} on, {seconds:.0} s, {rate:.0} a second\n{counts}",
+                self.first
+            );
             (executions, counts)
         };
         std::thread::scope(|scope| {

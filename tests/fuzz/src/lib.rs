@@ -2,4 +2,10 @@
 //! number. `docs/fuzzing.md` says what runs where.
 
 pub mod campaign;
+pub mod device;
 pub mod engine;
+/// The flash of the device's own tests.
+#[path = "../../../no-std-device/src/simulated.rs"]
+pub mod simulated;
+
+use no_std_device::{MappedFlash, PIECE, RECORD_SPACE};

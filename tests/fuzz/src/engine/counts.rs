@@ -61,7 +61,11 @@ impl fmt::Display for Counts {
         let Self { refused, parsed, ran, kernels } = self;
         let blobs = (self.accepted() + refused).max(1);
         let percent = self.accepted() as f64 * 100.0 / blobs as f64;
-        writeln!(f, "{blobs} blobs: {refused} refused, {} accepted ({percent:.1} %), of which {ran} ran on all kernel sets", parsed + ran)?;
+        writeln!(
+            f,
+            "{blobs} blobs: {refused} refused, {} accepted ({percent:.1} %), of which {ran} ran on all kernel sets",
+            parsed + ran
+        )?;
         for (kernel, count) in Kernel::ALL.into_iter().zip(kernels) {
             writeln!(f, "{count:>12} ran `{}`", kernel.name())?;
         }

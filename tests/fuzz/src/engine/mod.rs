@@ -11,7 +11,7 @@ use no_std_infer::Error;
 
 pub use check::{Outcome, check};
 pub use counts::Counts;
-pub use parts::Parts;
+pub use parts::{Parts, repair};
 pub use seeds::Seeds;
 
 /// Damaged blobs that take more operations are parsed and not run.
@@ -85,7 +85,7 @@ impl<'s> Walk<'s> {
         if let Outcome::Refused(Error::ArenaMismatch { needed }) = outcome {
             self.next.arena_len = needed;
             self.blob[16..20].copy_from_slice(&needed.to_le_bytes());
-            parts::repair(&mut self.blob);
+            repair(&mut self.blob);
             outcome = check(&self.blob, OPERATIONS, &mut self.rng);
         }
         if outcome == Outcome::Ran && !self.damaged {
