@@ -4,6 +4,7 @@
 pub mod campaign;
 pub mod device;
 pub mod engine;
+pub mod frames;
 /// The flash of the device's own tests.
 #[path = "../../../no-std-device/src/simulated.rs"]
 pub mod simulated;

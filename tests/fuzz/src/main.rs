@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use fuzz::campaign::Campaign;
-use fuzz::device;
 use fuzz::engine::{self, Outcome, Seeds};
+use fuzz::{device, frames};
 
 const USAGE: &str = "\
 fuzz engine FOLDER    damaged blobs made of those in a folder, on every kernel set
 fuzz device           devices in conversation, whose power fails
+fuzz frames           frames of the link, whole and damaged
 fuzz whole FOLDER     the blobs of the folder as they are
 fuzz check FILE       one blob
 fuzz overrun          reads a byte behind an arena, which a sanitiser must find
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let passed = match &arguments[..] {
         ["engine", folder, options @ ..] => engine(Path::new(folder), &campaign(options)),
         ["device", options @ ..] => campaign(options).run(device::episode),
+        ["frames", options @ ..] => campaign(options).run(frames::episode),
         ["whole", folder] => whole(Path::new(folder)),
         ["check", file] => check(Path::new(file)),
         ["overrun"] => {
