@@ -4,7 +4,8 @@ use std::fmt;
 
 use fastrand::Rng;
 use no_std_device::link::{
-    FrameError, Message, Picture, Receiver, Request, Response, Update, decode, encode, hello_protocol, max_frame_len,
+    FrameError, Identity, Message, Picture, Receiver, Request, Response, Update, decode, encode, hello_protocol,
+    max_frame_len,
 };
 use no_std_infer::CRC32;
 
@@ -143,7 +144,7 @@ fn message<'p>(payload: &'p [u8], id: u32, rng: &mut Rng) -> Message<Request<'p>
         1 => Request::SelfTest,
         2 => Request::Infer(Picture::Input(payload)),
         3 => Request::Update(Update::Write { offset: rng.u32(..), bytes: payload }),
-        _ => Request::Update(Update::Commit { crc: rng.u32(..) }),
+        _ => Request::Update(Update::Commit { blob: Identity { len: rng.u32(..), sha256: [rng.u8(..); 32] } }),
     };
     Message { id, body }
 }

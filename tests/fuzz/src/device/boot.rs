@@ -2,11 +2,11 @@
 
 use embedded_storage::nor_flash::NorFlash;
 use no_std_device::{
-    Application, Board, Buffers, Device, Event, Loaded, MappedFlash, NoCamera, NoIndicator, Parts, Server, SlotPair,
-    Trust, Updater,
+    Application, Board, Buffers, Device, Event, Loaded, MappedFlash, NoCamera, NoIndicator, Parts, Record, Server,
+    SlotPair, Trust, Updater,
 };
 use no_std_infer::Arena;
-use no_std_infer::format::arena_len;
+use no_std_infer::format::{arena_len, number};
 use no_std_infer::kernels::Linked;
 
 use super::host::REQUEST_LEN;
@@ -65,11 +65,14 @@ pub fn boot<F: MappedFlash + 'static>(
         let board = Board { name: "application", camera, link, indicator, clock };
         return then(&mut Whole { application, board });
     }
-    let usable = |blob: &[u8]| Loaded::parse(blob, Linked::ALL).is_ok();
-    let SlotPair { running, record, idle } = SlotPair::open(slots.each_mut(), usable);
-    let blobs = [record.map(|record| record.blob(running)), factory];
+    let usable = |record: &Record, blob: &[u8]| {
+        Loaded::parse(blob, Linked::ALL).is_ok_and(|loaded| loaded.identity == record.blob)
+    };
+    let SlotPair { running, record, mut idle } = SlotPair::open(slots.each_mut(), usable);
+    let blobs = [record.map(|record| record.bytes(running)), factory];
     let loaded = blobs.into_iter().flatten().find_map(|blob| Loaded::parse(blob, Linked::ALL).ok());
     let mut updater = Updater::new(trust, Linked::ALL);
+    idle.raise_floor(factory.and_then(number));
     updater.open(idle);
     let server = Server::new(buffers.memory());
     then(&mut Single { server, updater, loaded, arena: &mut arena, link, clock: Steps::default() });

@@ -1,9 +1,9 @@
 //! What hosts say, in order and out of it.
 
 use fastrand::Rng;
-use no_std_device::link::{Message, Picture, Request, Update, WRITE_ALIGN, encode, max_frame_len};
+use no_std_device::link::{Identity, Message, Picture, Request, Update, WRITE_ALIGN, encode, max_frame_len};
 
-use super::models::{Brought, all, crc};
+use super::models::{Brought, all};
 
 /// Longest request that is made, in bytes.
 pub const REQUEST_LEN: usize = 2048;
@@ -24,7 +24,7 @@ pub struct Burst {
     pub bytes: Vec<u8>,
     /// How many requests there are.
     pub requests: u64,
-    /// Identifiers of those that end an update, and the checksum of the model that they are to let run.
+    /// Identifiers of those that end an update, and the checksum of the model that each is to let run.
     pub commits: Vec<(u32, u32)>,
 }
 
@@ -67,11 +67,11 @@ impl Host {
 
     /// The next step of an update.
     fn proper(&mut self, burst: &mut Burst) {
-        let blob = &self.brings.blob;
-        let (len, crc) = (blob.len() as u32, crc(blob));
+        let Brought { ref blob, identity, credentials, .. } = *self.brings;
+        let len = identity.len;
         match self.at {
             None => {
-                self.say(burst, Request::Update(Update::Begin { len, crc }));
+                self.say(burst, Request::Update(Update::Begin { blob: identity, credentials }));
                 self.at = Some(0);
             }
             Some(at) if at < len => {
@@ -81,7 +81,7 @@ impl Host {
                 self.at = Some(end);
             }
             Some(_) => {
-                self.say(burst, Request::Update(Update::Commit { crc }));
+                self.say(burst, Request::Update(Update::Commit { blob: identity }));
                 self.start_again();
             }
         }
@@ -89,17 +89,22 @@ impl Host {
 
     /// Something that does not belong there.
     fn interjection(&mut self, burst: &mut Burst) {
-        let other = &self.rng.choice(all()).expect("there are models").blob;
-        let offset = self.rng.u32(..other.len() as u32 + 9);
-        let request = match self.rng.u8(..10) {
+        let [other, another] = [(); 2].map(|()| self.rng.choice(all()).expect("there are models"));
+        let (bytes, identity) = (&other.blob[..], other.identity);
+        let offset = self.rng.u32(..bytes.len() as u32 + 9);
+        let request = match self.rng.u8(..11) {
             0 => Request::Hello,
             1 => Request::SelfTest,
-            2 => Request::Infer(Picture::Input(&other[..self.rng.usize(..32)])),
-            3 => Request::Update(Update::Begin { len: self.rng.u32(..5000), crc: self.rng.u32(..) }),
-            4 | 5 => Request::Update(Update::Begin { len: other.len() as u32, crc: crc(other) }),
-            6 | 7 => Request::Update(Update::Write { offset, bytes: &other[(offset as usize).min(other.len())..] }),
-            8 => Request::Update(Update::Write { offset: 0, bytes: &other[..self.rng.usize(..other.len())] }),
-            _ => Request::Update(Update::Commit { crc: crc(other) }),
+            2 => Request::Infer(Picture::Input(&bytes[..self.rng.usize(..32)])),
+            3 => {
+                let blob = Identity { len: self.rng.u32(..5000), ..identity };
+                Request::Update(Update::Begin { blob, credentials: another.credentials })
+            }
+            4 => Request::Update(Update::Begin { blob: identity, credentials: another.credentials }),
+            5 | 6 => Request::Update(Update::Begin { blob: identity, credentials: other.credentials }),
+            7 | 8 => Request::Update(Update::Write { offset, bytes: &bytes[(offset as usize).min(bytes.len())..] }),
+            9 => Request::Update(Update::Write { offset: 0, bytes: &bytes[..self.rng.usize(..bytes.len())] }),
+            _ => Request::Update(Update::Commit { blob: identity }),
         };
         self.say(burst, request);
     }
@@ -114,8 +119,9 @@ impl Host {
             burst.bytes.extend_from_slice(frame);
             burst.requests += 1;
         }
-        if let Request::Update(Update::Commit { crc }) = request {
-            burst.commits.push((message.id, crc));
+        if let Request::Update(Update::Commit { blob }) = request {
+            let brought = all().iter().find(|brought| brought.identity == blob);
+            burst.commits.extend(brought.map(|brought| (message.id, brought.crc())));
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::sync::OnceLock;
 
-use ed25519_dalek::{Digest, Sha512, SigningKey};
-use no_std_infer::format::{SIGNATURE_CONTEXT, SIGNATURE_LEN, Signed, section};
+use ed25519_dalek::{Signer, SigningKey};
+use no_std_device::credentials;
+use no_std_device::link::{Credentials, Identity};
+use no_std_infer::format::{SIGNATURE_LEN, Signed, section};
 use no_std_infer::include_model;
 
 use crate::engine::{Parts, repair};
@@ -17,6 +19,10 @@ const NUMBERS: u32 = 4;
 pub struct Brought {
     /// Its bytes.
     pub blob: Vec<u8>,
+    /// What tells it from others.
+    pub identity: Identity,
+    /// What it says about who signed it.
+    pub credentials: Option<Credentials>,
     /// Whether it works.
     pub good: bool,
     /// Its number, where the owner has signed it.
@@ -58,7 +64,10 @@ pub fn all() -> &'static [Brought] {
     static ALL: OnceLock<Vec<Brought>> = OnceLock::new();
     ALL.get_or_init(|| {
         let mut all = Vec::new();
-        let mut add = |blob, good, number| all.push(Brought { blob, good, number });
+        let mut add = |blob: Vec<u8>, good, number| {
+            let (identity, credentials) = (Identity::of(&blob, &|| ()), credentials(&blob, &|| ()));
+            all.push(Brought { blob, identity, credentials, good, number });
+        };
         for number in 1..=NUMBERS {
             let name = format!("new{number}");
             add(unsigned(&name), true, None);
@@ -102,10 +111,9 @@ fn signed(name: &str, key: SigningKey, number: u32) -> Vec<u8> {
     let (mut parts, mut blob) = (parts(name), Vec::new());
     parts.others.extend([(section::NUMBER, &number[..]), (section::SIGNATURE, &place)]);
     parts.write(&mut blob);
-    let signed = Signed::find(&blob).expect("it has a number and a place for a signature");
-    let digest = signed.message.iter().fold(Sha512::new(), |digest, part| digest.chain_update(part));
-    let signature = key.sign_prehashed(digest, Some(SIGNATURE_CONTEXT)).expect("the context is short");
-    let end = blob.len() - signed.message[2].len();
+    let statement = credentials(&blob, &|| ()).map(|credentials| credentials.statement(blob.len() as u32));
+    let signature = key.sign(&statement.expect("it has a number and a place for a signature").to_bytes());
+    let end = blob.len() - Signed::find(&blob).map_or(0, |signed| signed.content[2].len());
     blob[end - 64..end].copy_from_slice(&signature.to_bytes());
     repair(&mut blob);
     blob
