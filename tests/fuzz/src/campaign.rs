@@ -11,6 +11,9 @@ const REPORT: Duration = Duration::from_secs(60);
 /// Time between two looks at how far threads have come.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Longest time of an episode: none takes a hundredth of it, unless something does not end.
+const EPISODE_MAX: Duration = Duration::from_secs(60);
+
 /// What episodes count.
 pub trait Tally: Clone + Default + Display + Send {
     /// Adds another's counts.
@@ -42,10 +45,12 @@ impl Campaign {
         let start = Instant::now();
         let (next, stop, failed) = (AtomicU64::new(self.first), AtomicBool::new(false), AtomicBool::new(false));
         let total = Mutex::new((0, T::default()));
-        let work = || {
+        let running = Mutex::new(vec![(self.first, start); self.threads]);
+        let work = |thread: usize| {
             while !stop.load(Ordering::Relaxed) {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let mut counts = T::default();
+                running.lock().unwrap_or_else(PoisonError::into_inner)[thread] = (number, Instant::now());
                 let Ok(executions) = catch_unwind(AssertUnwindSafe(|| episode(number, &mut counts))) else {
                     eprintln!("failed in episode {number}");
                     failed.store(true, Ordering::Relaxed);
@@ -67,8 +72,9 @@ impl Campaign {
             (executions, counts)
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.threads {
-                scope.spawn(work);
+            let work = &work;
+            for thread in 0..self.threads {
+                scope.spawn(move || work(thread));
             }
             let mut reported = Instant::now();
             loop {
@@ -76,6 +82,12 @@ impl Campaign {
                 let executions = total.lock().unwrap_or_else(PoisonError::into_inner).0;
                 if start.elapsed() >= self.time || executions >= self.executions || failed.load(Ordering::Relaxed) {
                     return stop.store(true, Ordering::Relaxed);
+                }
+                for &(number, begun) in &*running.lock().unwrap_or_else(PoisonError::into_inner) {
+                    if begun.elapsed() > EPISODE_MAX {
+                        eprintln!("episode {number} does not end");
+                        std::process::exit(1);
+                    }
                 }
                 if reported.elapsed() >= REPORT {
                     report();

@@ -5,7 +5,7 @@
 use std::num::NonZeroU16;
 
 use fastrand::Rng;
-use no_std_infer::format::{ALIGN, Op, Signed, arena_len};
+use no_std_infer::format::{ALIGN, Signed, arena_len};
 use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernel, KernelSet, Kernels};
 use no_std_infer::{Error, Interpreter, Model, Step};
 
@@ -57,18 +57,7 @@ pub fn check(blob: &[u8], operations: u64, rng: &mut Rng) -> Outcome {
 
 /// Operations of a run, roughly.
 pub(super) fn work(model: &Model<'_>) -> u64 {
-    model.ops().fold(0, |sum: u64, op| sum.saturating_add(op.macs()).saturating_add(elements(&op)))
-}
-
-/// Elements that an operator touches which multiplies nothing.
-fn elements(op: &Op) -> u64 {
-    let taps = match op {
-        Op::MaxPool2d(pool) | Op::AveragePool2d(pool) => pool.window.taps(),
-        Op::Mean(mean) => mean.count() as usize,
-        Op::ReduceMax(op) => op.count(),
-        _ => 1,
-    };
-    op.output().len() as u64 * taps as u64
+    model.cost().products.saturating_add(model.cost().bytes)
 }
 
 /// A copy that ends where its memory does, at a multiple of 16.

@@ -15,7 +15,7 @@ pub use parts::{Parts, repair};
 pub use seeds::Seeds;
 
 /// Damaged blobs that take more operations are parsed and not run.
-const OPERATIONS: u64 = 20_000;
+const OPERATIONS: u64 = 30_000;
 /// Blobs of an episode.
 const STEPS: u64 = 64;
 

@@ -46,9 +46,10 @@ pub fn damage(blob: &mut Vec<u8>, rng: &mut Rng) {
 /// Changes a tensor wherever it stands.
 fn change_tensor(parts: &mut Parts<'_>, rng: &mut Rng) {
     let (old, mut new) = (any_tensor(parts, rng), any_tensor(parts, rng));
+    let row = u32::from(old.width).wrapping_mul(old.channels) as i32;
     match rng.u8(..12) {
         0 => new = Tensor { offset: other(old.offset, rng), ..old },
-        1 => new = Tensor { offset: old.offset.wrapping_add_signed(rng.i32(-4..=4) * old.row_len() as i32), ..old },
+        1 => new = Tensor { offset: old.offset.wrapping_add_signed(rng.i32(-4..=4).wrapping_mul(row)), ..old },
         2 => new = Tensor { offset: new.offset, ..old },
         3 => new = Tensor { offset: new.offset.wrapping_add(new.len() as u32), ..old },
         4 | 5 => new = Tensor { zero_point: rng.i8(..), ..old },
