@@ -9,4 +9,4 @@ pub mod frames;
 #[path = "../../../no-std-device/src/simulated.rs"]
 pub mod simulated;
 
-use no_std_device::{MappedFlash, PIECE, RECORD_SPACE};
+use no_std_device::{MappedFlash, PIECE, record_space};

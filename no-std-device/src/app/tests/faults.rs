@@ -1,17 +1,18 @@
 //! Flash that is damaged, unreadable or unsteady: a model runs all the same.
 
 use super::*;
-use crate::slots::{RECORD_SPACE, Record};
+use crate::slots::{Record, confirm, record_space};
 
 /// A byte of a blob, counted from the start of its slot: it is neither in the record nor in the blob's header.
-const AT: usize = RECORD_SPACE + 1000;
+const AT: usize = record_space::<Flash>() + 1000;
 
-/// Two slots of which one holds another model, and that one's index.
+/// Two slots of which one holds another model, which has proved itself, and that one's index.
 fn updated() -> ([Flash; 2], usize) {
     let (mut board, mut slots) = simulation();
-    with_application(Anyone, &mut slots, |application| converse(application, &mut board, &update(&another())));
-    let holds = slots.iter_mut().position(|slot| Record::read(slot).is_some());
-    (slots, holds.unwrap())
+    with_application(Anyone, &mut slots, |application| converse(application, &mut board, &requests_of(&another())));
+    let holds = slots.iter_mut().position(|slot| Record::read(slot).is_some()).unwrap();
+    assert!(confirm(&mut slots[holds]));
+    (slots, holds)
 }
 
 /// Checksum of the model that runs after a start.
@@ -59,7 +60,7 @@ fn what_was_written_and_cannot_be_read_back_is_not_granted() {
         let mut slots = [0, 1].map(|_| Flash::new(&power, 96 * 1024));
         slots.iter_mut().for_each(|slot| slot.make_unreadable(true));
         let outcome = with_application(Anyone, &mut slots, |application| {
-            let (answers, _) = converse(application, &mut board, &update(&another()));
+            let (answers, _) = converse(application, &mut board, &requests_of(&another()));
             let runs = application.model().expect("a model is built in").crc();
             assert!([crc(FACES), crc(&another())].contains(&runs));
             answers.last().map(|answer| *answer == Answer::Refused(UpdateError::Flash))

@@ -1,9 +1,8 @@
 //! Starts a device: firmware that is an application, or firmware of which only parts are ours.
 
-use embedded_storage::nor_flash::NorFlash;
 use no_std_device::{
-    Application, Board, Buffers, Device, Event, Loaded, MappedFlash, NoCamera, NoIndicator, Parts, Record, Server,
-    SlotPair, Trust, Updater,
+    Application, Asked, Board, Buffers, Device, Event, Loaded, MappedFlash, NoCamera, NoIndicator, Parts, Record,
+    Running, Server, SlotPair, Trust, Updater, confirm, reject,
 };
 use no_std_infer::Arena;
 use no_std_infer::format::{arena_len, number};
@@ -68,14 +67,26 @@ pub fn boot<F: MappedFlash + 'static>(
     let usable = |record: &Record, blob: &[u8]| {
         Loaded::parse(blob, Linked::ALL).is_ok_and(|loaded| loaded.identity == record.blob)
     };
-    let SlotPair { running, record, mut idle } = SlotPair::open(slots.each_mut(), usable);
+    let SlotPair { running, record, tentative, mut idle } = SlotPair::open(slots.each_mut(), usable);
     let blobs = [record.map(|record| record.bytes(running)), factory];
     let loaded = blobs.into_iter().flatten().find_map(|blob| Loaded::parse(blob, Linked::ALL).ok());
+    let source = match record {
+        None => Running::BuiltIn,
+        Some(_) if tentative => Running::Tentative,
+        Some(_) => Running::Confirmed,
+    };
     let mut updater = Updater::new(trust, Linked::ALL);
     idle.raise_floor(factory.and_then(number));
-    updater.open(idle);
+    updater.open(idle, source);
     let server = Server::new(buffers.memory());
-    then(&mut Single { server, updater, loaded, arena: &mut arena, link, clock: Steps::default() });
+    let mut single = Single { server, updater, loaded, arena: &mut arena, link, clock: Steps::default() };
+    then(&mut single);
+    // What cannot be written is as if nobody had asked.
+    let _ = match single.updater.asked() {
+        None | Some(Asked::Switch) => true,
+        Some(Asked::Confirm) => confirm(running),
+        Some(Asked::Rollback) => reject(running),
+    };
 }
 
 /// The application on its board.
@@ -84,7 +95,7 @@ struct Whole<'a, F: 'static, T> {
     board: Board<NoCamera, &'a mut Wire, NoIndicator, Steps>,
 }
 
-impl<F: MappedFlash + NorFlash + 'static, T: Trust> Turns for Whole<'_, F, T> {
+impl<F: MappedFlash + 'static, T: Trust> Turns for Whole<'_, F, T> {
     fn turn(&mut self) -> bool {
         for _ in 0..POLLS_MAX {
             if self.application.poll(&mut self.board) == Event::Idle && self.board.link.to_device.is_empty() {
@@ -120,7 +131,7 @@ impl<F: MappedFlash, T: Trust> Turns for Single<'_, F, T> {
         for _ in 0..POLLS_MAX {
             // Firmware looks whether it is to start anew when there is nothing else to do.
             if !server.poll(link, &mut device) && link.to_device.is_empty() {
-                return !updater.switched();
+                return updater.asked().is_none();
             }
         }
         panic!("the server does not come to rest");

@@ -4,6 +4,7 @@ use std::fmt;
 
 use no_std_device::link::{Failure, Message, Response};
 
+use super::host::Wish;
 use crate::campaign::Tally;
 
 /// How often.
@@ -13,6 +14,10 @@ pub struct Counts {
     pub requests: u64,
     /// Requests that end an update and were granted.
     pub commits: u64,
+    /// Confirmations that were granted.
+    pub confirmations: u64,
+    /// Ways back that were granted.
+    pub rollbacks: u64,
     /// Starts of a device.
     pub starts: u64,
     /// Failures of power within an operation of the flash.
@@ -26,6 +31,15 @@ pub struct Counts {
 const ANSWERS: [&str; 6] = ["hello", "inference", "self-test", "update", "update refused", "other failure"];
 
 impl Counts {
+    /// Counts what was granted.
+    pub fn grant(&mut self, wish: Wish) {
+        match wish {
+            Wish::Switch(_) => self.commits += 1,
+            Wish::Confirm => self.confirmations += 1,
+            Wish::Rollback => self.rollbacks += 1,
+        }
+    }
+
     /// Counts an answer.
     pub fn answer(&mut self, answer: &Message<Response<'_>>) {
         let kind = match answer.body {
@@ -42,9 +56,11 @@ impl Counts {
 
 impl Tally for Counts {
     fn merge(&mut self, other: &Self) {
-        let Self { requests, commits, starts, failures, faults, answers } = self;
+        let Self { requests, commits, confirmations, rollbacks, starts, failures, faults, answers } = self;
         *requests += other.requests;
         *commits += other.commits;
+        *confirmations += other.confirmations;
+        *rollbacks += other.rollbacks;
         *starts += other.starts;
         *failures += other.failures;
         *faults += other.faults;
@@ -52,8 +68,15 @@ impl Tally for Counts {
     }
 
     fn shortcoming(&self, least: u64) -> Option<String> {
-        let Self { commits, starts, failures, faults, answers, .. } = *self;
-        let named = [("commits", commits), ("starts", starts), ("failures of power", failures), ("faults", faults)];
+        let Self { commits, confirmations, rollbacks, starts, failures, faults, answers, .. } = *self;
+        let named = [
+            ("commits", commits),
+            ("confirmations", confirmations),
+            ("rollbacks", rollbacks),
+            ("starts", starts),
+            ("failures of power", failures),
+            ("faults", faults),
+        ];
         let counts = named.into_iter().chain(ANSWERS.into_iter().zip(answers));
         counts.filter(|&(_, count)| count < least).map(|(name, count)| format!("{name}: {count}")).next()
     }
@@ -61,10 +84,10 @@ impl Tally for Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { requests, commits, starts, failures, faults, answers } = self;
+        let Self { requests, commits, confirmations, rollbacks, starts, failures, faults, answers } = self;
         writeln!(
             f,
-            "{requests} requests, {commits} commits granted, {starts} starts, {failures} failures of power, {faults} faults of flash"
+            "{requests} requests, {commits} commits, {confirmations} confirmations and {rollbacks} rollbacks granted, {starts} starts, {failures} failures of power, {faults} faults of flash"
         )?;
         write!(f, "answers:")?;
         for (name, count) in ANSWERS.into_iter().zip(answers) {

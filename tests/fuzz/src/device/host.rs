@@ -13,6 +13,8 @@ pub struct Host {
     brings: &'static Brought,
     /// What it says next: 0 begins, a multiple of [`WRITE_ALIGN`] brings bytes, the blob's length ends.
     at: Option<u32>,
+    /// Whether it is still to say that the model runs well.
+    confirms: bool,
     next_id: u32,
     rng: Rng,
 }
@@ -24,8 +26,19 @@ pub struct Burst {
     pub bytes: Vec<u8>,
     /// How many requests there are.
     pub requests: u64,
-    /// Identifiers of those that end an update, and the checksum of the model that each is to let run.
-    pub commits: Vec<(u32, u32)>,
+    /// Identifiers of those that decide what runs, and what is asked for.
+    pub wishes: Vec<(u32, Wish)>,
+}
+
+/// What a host wants to run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Wish {
+    /// The model with this checksum.
+    Switch(u32),
+    /// The model that runs, for good.
+    Confirm,
+    /// The model before.
+    Rollback,
 }
 
 impl Host {
@@ -33,7 +46,7 @@ impl Host {
     #[must_use]
     pub fn new(mut rng: Rng) -> Self {
         let brings = rng.choice(all()).expect("there are models");
-        Self { brings, at: None, next_id: rng.u32(1..), rng }
+        Self { brings, at: None, confirms: false, next_id: rng.u32(1..), rng }
     }
 
     /// What it has said is lost: it begins again, perhaps with another model.
@@ -67,6 +80,9 @@ impl Host {
 
     /// The next step of an update.
     fn proper(&mut self, burst: &mut Burst) {
+        if std::mem::take(&mut self.confirms) && self.rng.u8(..8) > 0 {
+            return self.say(burst, Request::Update(Update::Confirm));
+        }
         let Brought { ref blob, identity, credentials, .. } = *self.brings;
         let len = identity.len;
         match self.at {
@@ -83,6 +99,7 @@ impl Host {
             Some(_) => {
                 self.say(burst, Request::Update(Update::Commit { blob: identity }));
                 self.start_again();
+                self.confirms = true;
             }
         }
     }
@@ -92,7 +109,7 @@ impl Host {
         let [other, another] = [(); 2].map(|()| self.rng.choice(all()).expect("there are models"));
         let (bytes, identity) = (&other.blob[..], other.identity);
         let offset = self.rng.u32(..bytes.len() as u32 + 9);
-        let request = match self.rng.u8(..11) {
+        let request = match self.rng.u8(..13) {
             0 => Request::Hello,
             1 => Request::SelfTest,
             2 => Request::Infer(Picture::Input(&bytes[..self.rng.usize(..32)])),
@@ -104,6 +121,8 @@ impl Host {
             5 | 6 => Request::Update(Update::Begin { blob: identity, credentials: other.credentials }),
             7 | 8 => Request::Update(Update::Write { offset, bytes: &bytes[(offset as usize).min(bytes.len())..] }),
             9 => Request::Update(Update::Write { offset: 0, bytes: &bytes[..self.rng.usize(..bytes.len())] }),
+            10 => Request::Update(Update::Confirm),
+            11 => Request::Update(Update::Rollback),
             _ => Request::Update(Update::Commit { blob: identity }),
         };
         self.say(burst, request);
@@ -119,9 +138,15 @@ impl Host {
             burst.bytes.extend_from_slice(frame);
             burst.requests += 1;
         }
-        if let Request::Update(Update::Commit { blob }) = request {
-            let brought = all().iter().find(|brought| brought.identity == blob);
-            burst.commits.extend(brought.map(|brought| (message.id, brought.crc())));
-        }
+        let wish = match request {
+            Request::Update(Update::Commit { blob }) => {
+                let brought = all().iter().find(|brought| brought.identity == blob);
+                brought.map(|brought| Wish::Switch(brought.crc()))
+            }
+            Request::Update(Update::Confirm) => Some(Wish::Confirm),
+            Request::Update(Update::Rollback) => Some(Wish::Rollback),
+            _ => None,
+        };
+        burst.wishes.extend(wish.map(|wish| (message.id, wish)));
     }
 }

@@ -1,11 +1,13 @@
 //! Devices in conversation with hosts that may say anything, cut anywhere, while power fails at any operation of the flash.
 //!
 //! What must hold: a device with a model built in always runs one, whatever has become of its flash; while the flash is sound,
-//! the model of an update runs after it was granted, and until then the one before; a device that takes signed models only never runs another, nor one with a smaller number than it was granted;
-//! no word of flash is read that power left half-written, which the simulated flash asserts.
+//! the model of an update runs from when it was granted on, unless it is on trial and has had all its starts, or the host asked
+//! for the one before; a device that takes signed models only never runs another, nor one of a smaller number than one that has
+//! proved itself; no word of flash is read that power left half-written, which the simulated flash asserts.
 
 mod boot;
 mod counts;
+mod expected;
 mod host;
 mod models;
 mod wire;
@@ -19,8 +21,9 @@ use no_std_device::{Anyone, Owner};
 use crate::simulated::{Power, Simulated};
 use boot::{Build, Turns, boot};
 pub use counts::Counts;
-use host::{Burst, Host};
-use models::{Brought, FACTORY, all, crc, owner};
+use expected::Expected;
+use host::{Burst, Host, Wish};
+use models::{FACTORY, crc, owner};
 use wire::Wire;
 
 /// Starts of an episode.
@@ -37,12 +40,7 @@ struct Device {
     build: Build,
     signed_only: bool,
     power: Rc<Power>,
-    /// Checksums of what may run.
-    allowed: Vec<Option<u32>>,
-    /// The largest number that it was granted.
-    number: u32,
-    /// Its flash has failed otherwise than by a failure of power: any of the models that it was ever allowed to run may run.
-    faulty: bool,
+    expected: Expected,
     rng: Rng,
 }
 
@@ -57,9 +55,9 @@ pub fn episode(number: u64, counts: &mut Counts) -> u64 {
     let build = Build { application: rng.bool(), factory: rng.bool() };
     let mut host = Host::new(rng.fork());
     let mut link = Wire { to_device: Default::default(), to_host: Vec::new(), rng: rng.fork() };
-    let allowed = vec![build.factory.then(|| crc(FACTORY))];
+    let expected = Expected::new(build.factory.then(|| crc(FACTORY)));
     let with_faults = rng.u8(..4) == 0;
-    let mut device = Device { build, signed_only: rng.bool(), power, allowed, number: 0, faulty: false, rng };
+    let mut device = Device { build, signed_only: rng.bool(), power, expected, rng };
     for _ in 0..STARTS {
         device.power.restore();
         link.to_device.clear();
@@ -93,12 +91,14 @@ impl Device {
                 slot.make_unreadable(false);
             }
         }
-        (self.faulty, counts.faults) = (true, counts.faults + 1);
+        self.expected.fault();
+        counts.faults += 1;
     }
 
     /// Serves a host until power fails, the firmware is to start anew, or someone resets it.
     fn converse(&mut self, host: &mut Host, turns: &mut dyn Turns, counts: &mut Counts) {
-        self.check(turns.runs());
+        self.expected.start();
+        self.expected.check(turns.runs(), self.build.factory, self.signed_only);
         host.start_again();
         for _ in 0..self.rng.usize(1..=BURSTS) {
             let burst = host.burst();
@@ -109,7 +109,8 @@ impl Device {
             let goes_on = turns.turn();
             counts.requests += burst.requests;
             let granted = granted(&burst, &std::mem::take(&mut turns.link().to_host), counts);
-            self.learn(&burst, granted);
+            let wishes: Vec<Wish> = burst.wishes.iter().map(|&(_, wish)| wish).collect();
+            self.expected.learn(&granted, &wishes, self.power.has_failed());
             if self.power.has_failed() {
                 counts.failures += 1;
                 return;
@@ -119,64 +120,27 @@ impl Device {
                 return;
             }
             if self.build.application {
-                self.check(turns.runs());
+                self.expected.check(turns.runs(), self.build.factory, self.signed_only);
             }
         }
     }
-
-    /// What may run after a burst of requests, of which the device granted this one last.
-    fn learn(&mut self, burst: &Burst, granted: Option<u32>) {
-        if let Some(crc) = granted {
-            self.allowed = vec![Some(crc)];
-            self.number = self.number.max(number(crc));
-        }
-        if self.power.has_failed() {
-            // An answer may be lost.
-            self.allowed.extend(burst.commits.iter().map(|&(_, crc)| Some(crc)));
-        }
-    }
-
-    /// Compares what runs with what may run.
-    fn check(&mut self, runs: Option<u32>) {
-        assert!(runs.is_some() || !self.build.factory, "no model runs, though one is built in");
-        if self.faulty {
-            self.number = 0;
-        } else {
-            assert!(self.allowed.contains(&runs), "{runs:08x?} runs and not one of {:08x?}", self.allowed);
-        }
-        self.allowed = vec![runs];
-        let Some(runs) = runs.filter(|&runs| runs != crc(FACTORY)) else { return };
-        let brought = find(runs).expect("somebody brought it");
-        assert!(brought.may_run(self.signed_only), "a model runs that should not");
-        if self.signed_only {
-            assert!(number(runs) >= self.number, "model {} runs after model {}", number(runs), self.number);
-        }
-    }
 }
 
-/// The model with this checksum.
-fn find(crc: u32) -> Option<&'static Brought> {
-    all().iter().find(|brought| brought.crc() == crc)
-}
-
-/// Its number, or 0.
-fn number(crc: u32) -> u32 {
-    find(crc).and_then(|brought| brought.number).unwrap_or(0)
-}
-
-/// The model that a device's answers granted last.
-fn granted(burst: &Burst, answers: &[u8], counts: &mut Counts) -> Option<u32> {
+/// What a device's answers granted, in their order.
+fn granted(burst: &Burst, answers: &[u8], counts: &mut Counts) -> Vec<Wish> {
     let mut memory = heapless::Vec::<u8, 512>::new();
     let mut receiver = Receiver::new(&mut memory);
-    let mut granted = None;
+    let (mut granted, mut last) = (Vec::new(), 0);
     for &byte in answers {
         let Some(message) = receiver.push(byte) else { continue };
         let answer: Message<Response<'_>> = message.and_then(decode).expect("a device's answers are whole");
         counts.answer(&answer);
-        let commit = burst.commits.iter().find(|&&(id, _)| id == answer.id);
-        if let (Response::Update { .. }, Some(&(_, crc))) = (answer.body, commit) {
-            counts.commits += 1;
-            granted = Some(crc);
+        let wish = burst.wishes.iter().find(|&&(id, _)| id == answer.id && id != last);
+        // The answer to what is asked for again is given again, and nothing else is done.
+        last = answer.id;
+        if let (Response::Update { .. }, Some(&(_, wish))) = (answer.body, wish) {
+            counts.grant(wish);
+            granted.push(wish);
         }
     }
     granted
