@@ -15,6 +15,11 @@ fn updated() -> ([Flash; 2], usize) {
     (slots, holds)
 }
 
+/// The checksum in a blob's header.
+fn crc(blob: &[u8]) -> u32 {
+    u32::from_le_bytes(blob[12..16].try_into().unwrap())
+}
+
 /// Checksum of the model that runs after a start.
 fn runs(slots: &mut [Flash; 2]) -> u32 {
     with_application(Anyone, slots, |application| application.model().expect("a model is built in").crc())
