@@ -47,6 +47,6 @@ pub use inference::{Costs, infer, load_frame};
 pub use no_std_infer::Decision;
 pub use serve::{Buffers, Device, Loaded, Memory, Server};
 pub use signature::{Anyone, AtEachStart, Owner, Trust, credentials, verify};
-pub use slots::{ATTEMPTS, Idle, RECORD_LEN, Record, SlotPair, Standing, record_space};
+pub use slots::{ATTEMPTS, Idle, RECORD_LEN, Record, SlotPair, Standing, confirm, record_space, reject};
 pub use smooth::{Average, SHIFT_MAX, Smoother};
 pub use update::{Asked, PIECE, Running, Updater};

@@ -1,4 +1,5 @@
-//! Flash as unkind as the real one: it is written only where it was erased, and power fails in the middle of things.
+//! Flash as unkind as the real one: it is written only where it was erased, power fails in the middle of things, and what it
+//! holds may be damaged, unreadable or unsteady.
 
 use std::cell::Cell;
 use std::ops::Range;
@@ -11,9 +12,7 @@ use embedded_storage::nor_flash::{
 };
 use no_std_infer::format::ALIGN;
 
-use crate::board::MappedFlash;
-use crate::slots::record_space;
-use crate::update::PIECE;
+use crate::{MappedFlash, PIECE, record_space};
 
 /// The power of several flashes, and their source of random numbers.
 #[derive(Debug)]
@@ -34,6 +33,7 @@ enum State {
 }
 
 impl Power {
+    /// Power that is on.
     pub fn new(seed: u32) -> Rc<Self> {
         Rc::new(Self {
             state: Cell::new(State::On),
@@ -43,12 +43,19 @@ impl Power {
         })
     }
 
+    /// Lets it fail in the operation after so many.
     pub fn fail_after(&self, operations: u32) {
         self.state.set(State::FailsAfter(operations));
     }
 
+    /// It is on again, whatever was to come.
     pub fn restore(&self) {
         self.state.set(State::On);
+    }
+
+    /// True from the operation on in which it fails.
+    pub fn has_failed(&self) -> bool {
+        self.state.get() == State::Off
     }
 
     /// Operations that were completed since the start.
@@ -103,13 +110,39 @@ impl Power {
 #[derive(Debug)]
 pub struct Simulated<const WRITE: usize, const ERASE: usize> {
     power: Rc<Power>,
-    memory: Vec<u8>,
-    /// Where the flash begins in `memory`.
-    start: usize,
+    memory: Memory,
+    /// What is read every other time, where that differs.
+    second: Option<Memory>,
+    /// Whether a read fails every other time.
+    unreadable: bool,
     /// State of each `WRITE` bytes.
     words: Vec<Word>,
     /// End of what was written since the first sector was erased.
     end: usize,
+}
+
+/// Bytes that begin at a multiple of 16.
+#[derive(Debug)]
+struct Memory {
+    bytes: Vec<u8>,
+    /// Where they begin.
+    start: usize,
+}
+
+impl Memory {
+    fn new(len: usize) -> Self {
+        let bytes = vec![0; len + ALIGN];
+        let start = bytes.as_ptr().align_offset(ALIGN);
+        Self { bytes, start }
+    }
+
+    fn at(&self, range: Range<usize>) -> &[u8] {
+        &self.bytes[self.start + range.start..self.start + range.end]
+    }
+
+    fn at_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        &mut self.bytes[self.start + range.start..self.start + range.end]
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -124,15 +157,48 @@ impl<const WRITE: usize, const ERASE: usize> Simulated<WRITE, ERASE> {
     /// A flash full of random bytes.
     pub fn new(power: &Rc<Power>, len: usize) -> Self {
         assert!(len.is_multiple_of(ERASE) && ERASE.is_multiple_of(WRITE));
-        let memory = vec![0; len + ALIGN];
-        let start = memory.as_ptr().align_offset(ALIGN);
-        let mut flash = Self { power: power.clone(), memory, start, words: vec![Word::Torn; len / WRITE], end: 0 };
+        let (memory, words) = (Memory::new(len), vec![Word::Torn; len / WRITE]);
+        let mut flash = Self { power: power.clone(), memory, second: None, unreadable: false, words, end: 0 };
         flash.disturb(0..len);
         flash
     }
 
-    fn at(&mut self, range: Range<usize>) -> &mut [u8] {
-        &mut self.memory[self.start + range.start..self.start + range.end]
+    /// Changes bits of the byte at this place, once and for all.
+    pub fn damage(&mut self, at: usize, bits: u8) {
+        self.memory.at_mut(at..at + 1)[0] ^= bits;
+    }
+
+    /// From now on every other look finds these bits of the byte at this place changed, whatever is written there; or none.
+    pub fn unsettle(&mut self, at: usize, bits: u8) {
+        let len = self.words.len() * WRITE;
+        let mut second = Memory::new(len);
+        second.at_mut(0..len).copy_from_slice(self.memory.at(0..len));
+        second.at_mut(at..at + 1)[0] ^= bits;
+        self.second = (bits > 0).then_some(second);
+    }
+
+    /// From now on every other read fails; or none.
+    pub fn make_unreadable(&mut self, unreadable: bool) {
+        self.unreadable = unreadable;
+    }
+
+    /// What a look finds.
+    fn seen(&self, range: Range<usize>) -> &[u8] {
+        let second = self.second.as_ref().filter(|_| self.power.random(2) == 0);
+        second.unwrap_or(&self.memory).at(range)
+    }
+
+    /// Puts bytes into both memories.
+    fn put(&mut self, at: usize, bytes: &[u8]) {
+        let range = at..at + bytes.len();
+        if let Some(second) = &mut self.second {
+            for (there, (first, new)) in
+                second.at_mut(range.clone()).iter_mut().zip(self.memory.at(range.clone()).iter().zip(bytes))
+            {
+                *there ^= first ^ new;
+            }
+        }
+        self.memory.at_mut(range).copy_from_slice(bytes);
     }
 
     /// The words that hold these bytes.
@@ -142,8 +208,8 @@ impl<const WRITE: usize, const ERASE: usize> Simulated<WRITE, ERASE> {
 
     /// Leaves random bytes.
     fn disturb(&mut self, range: Range<usize>) {
-        let power = self.power.clone();
-        self.at(range).iter_mut().for_each(|byte| *byte = power.random(256) as u8);
+        let bytes: Vec<u8> = range.clone().map(|_| self.power.random(256) as u8).collect();
+        self.put(range.start, &bytes);
     }
 }
 
@@ -158,10 +224,10 @@ impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for Simulated<WRITE, E
         self.power.check()?;
         check_read(self, offset, bytes.len())?;
         let torn = self.words(offset as usize..offset as usize + bytes.len()).contains(&Word::Torn);
-        if torn && self.power.random(2) == 0 {
+        if (torn || self.unreadable) && self.power.random(2) == 0 {
             return Err(NorFlashErrorKind::Other);
         }
-        bytes.copy_from_slice(self.at(offset as usize..offset as usize + bytes.len()));
+        bytes.copy_from_slice(self.seen(offset as usize..offset as usize + bytes.len()));
         Ok(())
     }
 
@@ -179,21 +245,19 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
         for sector in (from as usize..to as usize).step_by(ERASE) {
             self.power.check()?;
             let range = sector..sector + ERASE;
-            let steps = self.power.steps(3);
-            match steps {
-                0 => {}
-                // What was there can still be read, or nothing of it.
-                1 => self.words(range).fill(Word::Torn),
-                2 => {
-                    self.words(range.clone()).fill(Word::Torn);
-                    self.disturb(range);
-                }
-                _ => {
-                    self.words(range.clone()).fill(Word::Erased);
-                    self.at(range).fill(0xFF);
-                }
+            let steps = self.power.steps(4);
+            let word = if steps == 4 { Word::Erased } else { Word::Torn };
+            if steps > 0 {
+                self.words(range.clone()).fill(word);
             }
-            if sector == 0 && steps == 3 {
+            match steps {
+                // What was there can still be read.
+                0 | 1 => {}
+                2 => self.disturb(range),
+                // It reads as erased, whether it is or not.
+                _ => self.put(sector, &[0xFF; ERASE]),
+            }
+            if sector == 0 && steps == 4 {
                 self.end = 0;
             }
             self.power.check()?;
@@ -211,7 +275,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
             let start = offset as usize + index * WRITE;
             assert_eq!(self.words[start / WRITE], Word::Erased, "the word at {start} is written");
             self.words[start / WRITE] = Word::Written;
-            self.at(start..start + WRITE).copy_from_slice(word);
+            self.put(start, word);
         }
         if made < words && self.power.check().is_err() {
             // The word at which power failed has some of its bits written.
@@ -219,7 +283,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
             let power = self.power.clone();
             let word = bytes[made * WRITE..(made + 1) * WRITE].iter();
             let torn: Vec<u8> = word.map(|&byte| byte | power.random(256) as u8).collect();
-            self.at(start..start + WRITE).copy_from_slice(&torn);
+            self.put(start, &torn);
             self.words[start / WRITE] = Word::Torn;
         }
         self.end = self.end.max(offset as usize + bytes.len());
@@ -232,6 +296,6 @@ impl<const WRITE: usize, const ERASE: usize> MappedFlash for Simulated<WRITE, ER
     fn bytes(&self) -> &[u8] {
         let blob = self.words.iter().take(self.end / WRITE).skip(record_space::<Self>() / WRITE);
         assert!(!blob.into_iter().any(|&word| word == Word::Torn), "a word that is torn is read");
-        &self.memory[self.start..self.start + self.capacity()]
+        self.seen(0..self.capacity())
     }
 }

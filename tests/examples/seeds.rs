@@ -1,5 +1,5 @@
 //! Writes small valid blobs into the folder given: some of each operator, as many of networks in stripes of rows. The fuzzer
-//! starts from them, and `hostile` runs them: `seeds FOLDER CASES`.
+//! starts from them: `seeds FOLDER CASES`.
 
 use std::path::PathBuf;
 

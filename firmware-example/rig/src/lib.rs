@@ -2,5 +2,7 @@
 #![no_std]
 
 pub mod checked;
+pub mod mutants;
+#[cfg(target_arch = "arm")]
 pub mod region;
 pub mod tensors;

@@ -16,7 +16,7 @@ use crate::update::PIECE;
 
 pub use record::{RECORD_LEN, Record};
 pub use trial::{ATTEMPTS, Standing, record_space};
-pub(crate) use trial::{confirm, reject};
+pub use trial::{confirm, reject};
 pub(crate) use wear::Wear;
 
 /// Two slots, of which one may run.

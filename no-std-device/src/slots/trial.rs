@@ -74,12 +74,12 @@ pub(super) fn attempt<F: NorFlash>(slot: &mut F, attempts: u32) -> bool {
 }
 
 /// Notes that the model of a slot has proved itself; false when that cannot be written.
-pub(crate) fn confirm<F: NorFlash>(slot: &mut F) -> bool {
+pub fn confirm<F: NorFlash>(slot: &mut F) -> bool {
     mark(slot, CONFIRMED)
 }
 
 /// Notes that the model of a slot is not to run any more; false when that cannot be written.
-pub(crate) fn reject<F: NorFlash>(slot: &mut F) -> bool {
+pub fn reject<F: NorFlash>(slot: &mut F) -> bool {
     mark(slot, REJECTED)
 }
 

@@ -1,6 +1,7 @@
 //! The application on a simulated board.
 
 mod chunks;
+mod faults;
 mod frames;
 mod signed;
 mod steps;
