@@ -72,6 +72,7 @@ fn interrupt_everywhere<const WRITE: usize, const ERASE: usize>(slot: usize, blo
             let (power, mut slots) = updated(operation * TEARS + tear);
             power.fail_after(operation);
             assert_eq!(update(&mut slots, last), Err(UpdateError::Flash), "operation {operation}");
+            assert!(power.has_failed(), "operation {operation}");
             power.restore();
             let runs = running_now(&mut slots);
             if runs.as_ref() == Some(last) {
