@@ -19,7 +19,8 @@ pub struct Expected {
     starts: u32,
     /// What else may run at the next look.
     others: Vec<Model>,
-    /// Any model that the device may take, for it was asked for an older one.
+    /// Any model that the device may take, from now on: it was asked for an older one, of which it is not known whether it has
+    /// proved itself.
     any: bool,
     /// The same for ever, for its flash has failed otherwise than by a failure of power.
     faulty: bool,
@@ -100,7 +101,6 @@ impl Expected {
             (self.runs, self.starts) = (runs, 1);
         }
         self.others.clear();
-        self.any = false;
         let Some(runs) = runs.filter(|&runs| runs != crc(FACTORY)) else { return };
         let brought = all().iter().find(|brought| brought.crc() == runs).expect("somebody brought it");
         assert!(brought.may_run(signed_only), "a model runs that should not");
