@@ -73,7 +73,6 @@ fn interrupt_everywhere<const WRITE: usize, const ERASE: usize>(slot: usize, blo
             power.fail_after(operation);
             assert_eq!(update(&mut slots, last), Err(UpdateError::Flash), "operation {operation}");
             assert!(power.has_failed(), "operation {operation}");
-            assert!(power.has_failed());
             power.restore();
             let runs = running_now(&mut slots);
             if runs.as_ref() == Some(last) {
