@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::config::{Config, ModelConfig, PretrainedConfig};
+use host_trainer::config::{ModelConfig, PretrainedConfig};
+use host_trainer::run::folder::load_config;
 use host_trainer::training::DeviceKind;
 use host_trainer::training::model::{Net, Task};
 use host_trainer::training::pretrained::Pretrained;
@@ -35,7 +36,7 @@ fn main() {
 /// The model of the pets' configuration, with the names of ImageNet's 1000 outputs.
 fn model() -> Result<ModelConfig> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/pets-transfer.toml");
-    let mut model = Config::load(&path)?.model;
+    let mut model = load_config(&path)?.model;
     let pretrained = model.pretrained.as_mut().context("the configuration names layers")?;
     pretrained.names.insert("head.0".to_owned(), "conv_preds".to_owned());
     Ok(model)

@@ -8,6 +8,7 @@ use no_std_infer::format::Color;
 
 use super::named;
 use crate::config::{Config, Preset};
+use crate::run::folder::load_config;
 
 /// The colours of an input by their names.
 const COLORS: [(Color, &str, &str); 2] =
@@ -26,7 +27,7 @@ pub(super) struct ConfigurationArgs {
 impl ConfigurationArgs {
     /// The configuration that is asked for, checked.
     pub fn load(&self) -> Result<Config> {
-        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+        let mut config = self.config.as_deref().map_or_else(|| Ok(Config::default()), load_config)?;
         self.settings.apply(&mut config)?;
         Ok(config)
     }

@@ -1,18 +1,15 @@
-//! Reading a configuration, and refusing one that makes no sense before any work is done.
+//! A configuration from its text, and refusing one that makes no sense before any work is done.
 
 use std::fmt::Display;
 use std::ops::RangeBounds;
-use std::path::Path;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use model_compiler::graph::Shape;
 
 use super::{
     AugmentConfig, AwareConfig, Block, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, Head,
     InputConfig, KmeansConfig, ModelConfig, Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
 };
-use crate::system::read;
-use crate::system::terminal::escaped;
 
 /// Most channels of a layer: MobileNetV1's four times wider.
 const MAX_WIDTH: usize = 4096;
@@ -26,17 +23,6 @@ const MAX_DELTA: f64 = 1e9;
 const MAX_SEED: u64 = i64::MAX as u64;
 
 impl Config {
-    /// Reads a configuration and checks it.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is not TOML, or has an unknown or impossible entry.
-    pub fn load(path: &Path) -> Result<Self> {
-        let text = read::text(path, read::SETTINGS).with_context(|| {
-            format!("cannot read the configuration {}: give the path of a TOML file", path.display())
-        })?;
-        Self::from_toml(&text).with_context(|| format!("the configuration {} cannot be used", path.display()))
-    }
-
     /// Takes a configuration from the text of a TOML file and checks it.
     ///
     /// # Errors
@@ -46,7 +32,7 @@ impl Config {
             let before = error.span().map_or("", |span| &text[..span.start]);
             let line = before.matches('\n').count();
             // Serde's messages do not name the entry of a value of the wrong kind; its line does.
-            let entry = escaped(text.lines().nth(line).unwrap_or_default().trim());
+            let entry = text.lines().nth(line).unwrap_or_default().trim();
             anyhow::anyhow!("line {}, `{entry}`: {}", line + 1, error.message())
         })?;
         config.validate()?;
@@ -382,11 +368,5 @@ mod tests {
             assert!(message.contains(&format!("`{entry}` is")) && message.contains(value), "{text}: {message}");
             assert!(message.contains("must be"), "{message}");
         }
-    }
-
-    #[test]
-    fn a_missing_file_is_named() {
-        let error = Config::load(Path::new("no/such.toml")).unwrap_err();
-        assert!(format!("{error:#}").contains("no/such.toml"));
     }
 }

@@ -23,6 +23,16 @@ const LOCK_FILE: &str = "run.lock";
 #[derive(Debug)]
 pub struct Claim(#[expect(dead_code, reason = "the lock ends when the file is closed")] File);
 
+/// Reads a configuration and checks it.
+///
+/// # Errors
+/// When the file cannot be read, is not TOML, or has an unknown or impossible entry.
+pub fn load_config(path: &Path) -> Result<Config> {
+    let text = read::text(path, read::SETTINGS)
+        .with_context(|| format!("cannot read the configuration {}: give the path of a TOML file", path.display()))?;
+    Config::from_toml(&text).with_context(|| format!("the configuration {} cannot be used", path.display()))
+}
+
 /// A folder that `train` makes.
 #[derive(Clone, Debug)]
 pub struct RunDir(PathBuf);
@@ -80,7 +90,7 @@ impl RunDir {
     /// # Errors
     /// When the folder holds no run.
     pub fn config(&self) -> Result<Config> {
-        Config::load(&self.file(CONFIG_FILE)).with_context(|| self.no_run())
+        load_config(&self.file(CONFIG_FILE)).with_context(|| self.no_run())
     }
 
     /// SHA-256 of the configuration file, in hexadecimal.
@@ -158,5 +168,16 @@ impl RunDir {
             self.0.display(),
             program = program()
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_configuration_is_named() {
+        let error = load_config(Path::new("no/such.toml")).unwrap_err();
+        assert!(format!("{error:#}").contains("no/such.toml"));
     }
 }

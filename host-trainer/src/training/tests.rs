@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::*;
 use crate::config::{Activation, AugmentConfig, AwareConfig, Block, Head, Monitor, OptimizerKind, Padding, Schedule};
 use crate::measure::evaluate::{infer_all, int8_classes};
-use crate::run::folder::RunDir;
+use crate::run::folder::{RunDir, load_config};
 use crate::samples::description;
 
 mod cards;
@@ -111,7 +111,7 @@ fn a_tiny_network_learns_stripes_and_leaves_its_files() {
     }
     assert!((loss - best.valid_loss).abs() < 1e-3, "{loss} {best:?}");
 
-    assert_eq!(Config::load(&run_dir.join(CONFIG_FILE)).unwrap(), config);
+    assert_eq!(load_config(&run_dir.join(CONFIG_FILE)).unwrap(), config);
     let mut rows = csv::Reader::from_path(run_dir.join(METRICS_FILE)).unwrap();
     assert_eq!(rows.deserialize().collect::<Result<Vec<Epoch>, _>>().unwrap(), outcome.epochs);
     let message = refusal(train(&images.data(40), &config, &run_dir, options(0), &Silent));

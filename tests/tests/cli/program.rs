@@ -4,7 +4,8 @@ use std::fs;
 
 use clap::{Command, CommandFactory};
 use host_trainer::commands::Cli;
-use host_trainer::config::{Config, Preset};
+use host_trainer::config::Preset;
+use host_trainer::run::folder::load_config;
 use tempfile::tempdir;
 
 use crate::common::{Faces, call, refusal, text};
@@ -46,8 +47,8 @@ fn settings_count_in_place_of_the_configuration_and_are_recorded() {
     assert!(error.starts_with("--epochs") && error.contains("at least 1"), "{error}");
     let settings = ["--input-color", "grey", "--batch-size", "16", "--seed", "7"];
     call(&[&train[..], &settings].concat()).expect("it trains");
-    let recorded = Config::load(&faces.dir.path().join("run/config.toml")).expect("a configuration");
-    let changes = Config::load(faces.config.as_ref()).expect("a configuration").changes(&recorded);
+    let recorded = load_config(&faces.dir.path().join("run/config.toml")).expect("a configuration");
+    let changes = load_config(faces.config.as_ref()).expect("a configuration").changes(&recorded);
     let expected =
         ["input.color was \"rgb\" and is \"grey\"", "seed was 0 and is 7", "train.batch_size was 32 and is 16"];
     assert_eq!(changes, expected);
@@ -55,7 +56,7 @@ fn settings_count_in_place_of_the_configuration_and_are_recorded() {
     assert!(error.to_string().contains("--epochs"), "{error}");
 
     faces.cv("cv", &["--fold", "0", "--preset", "resnet8"]).expect("it trains a fold");
-    let fold = Config::load(&faces.dir.path().join("cv/fold-0/config.toml")).expect("a configuration");
+    let fold = load_config(&faces.dir.path().join("cv/fold-0/config.toml")).expect("a configuration");
     assert_eq!((fold.model.preset, fold.train.epochs), (Preset::Resnet8, 1));
     let error =
         call(&["cv", "--collect", &faces.path("cv"), "--seed", "3"]).expect_err("folds keep their configuration");

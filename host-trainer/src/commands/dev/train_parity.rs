@@ -17,7 +17,7 @@ use crate::data::record::Record;
 use crate::measure::bootstrap::{self, Estimate};
 use crate::measure::comparison::text_table;
 use crate::measure::evaluate::{float_classes, float_logits};
-use crate::run::folder::RunDir;
+use crate::run::folder::{RunDir, load_config};
 use crate::system::{atomic, read};
 use crate::training;
 
@@ -83,7 +83,7 @@ pub(super) fn run(args: &TrainParityArgs) -> Result<ExitCode> {
         "{} has no PyTorch to train beside: `pip install torch numpy`, or name a Python with --python",
         args.python.display()
     );
-    let config = Config::load(&args.config)?;
+    let config = load_config(&args.config)?;
     let seeds = (0..u64::from(args.seeds)).map(|seed| seed_answers(args, &config, config.seed + seed));
     let parity = TrainParity::new(&seeds.collect::<Result<Vec<_>>>()?);
     if args.json {
