@@ -16,7 +16,7 @@ use tests::operators::{Case, Kind, random};
 const FOR_A_READ: u64 = 120;
 /// Instructions for a product, for a byte that is moved, and for an operator, as [`Cost::MINUTE`] has them.
 const FOR_A_PRODUCT: u64 = 30;
-const FOR_A_BYTE: u64 = 100;
+const FOR_A_BYTE: u64 = 125;
 const FOR_AN_OPERATOR: u64 = 10_000;
 /// Instructions of a minute, of a core that carries out 100 million of them in a second.
 const A_MINUTE: u64 = 60 * 100_000_000;
@@ -35,20 +35,23 @@ fn main() {
 
 fn bounded(core: Core) -> Result<()> {
     let bench = Bench::build(core)?;
+    let mut beyond = Vec::new();
     for (kind, seed) in Kind::ALL.into_iter().flat_map(|kind| (0..CASES).map(move |seed| (kind, seed))) {
         let blob = crowded(&random(kind, seed))?;
         let model = Model::parse(&blob)?;
         let (measured, Cost { products, bytes }) = (bench.measure(&blob)?, model.cost());
         let parse = FOR_A_READ * (READS_PER_BYTE * blob.len()) as u64;
-        ensure!(measured.parse <= parse, "{kind:?} {seed}: {} instructions to parse, not {parse}", measured.parse);
+        if measured.parse > parse {
+            beyond.push(format!("{kind:?} {seed}: {} instructions to parse, not {parse}", measured.parse));
+        }
         let operators = FOR_AN_OPERATOR * u64::from(model.info().ops);
         let run = FOR_A_PRODUCT * products + FOR_A_BYTE * bytes + operators;
-        ensure!(
-            measured.run <= run,
-            "{kind:?} {seed}: {} instructions for {products} products and {bytes} bytes",
-            measured.run
-        );
+        if measured.run > run {
+            let what = format!("{products} products, {bytes} bytes and {operators} for operators");
+            beyond.push(format!("{kind:?} {seed}: {} instructions for {what}", measured.run));
+        }
     }
+    ensure!(beyond.is_empty(), "{}", beyond.join("\n"));
     Ok(())
 }
 

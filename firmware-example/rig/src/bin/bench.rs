@@ -19,8 +19,7 @@ use rig::tensors::{SEED, crc};
 use static_cell::ConstStaticCell;
 
 /// What the blob needs that this was built with; all kernels where none was named. However long it runs: that is measured.
-const LINKED: &Linked =
-    if cfg!(model_blob) { mps2::LINKED } else { &Linked::new(KernelSet::ALL).at_most(Cost::ANY) };
+const LINKED: &Linked = if cfg!(model_blob) { mps2::LINKED } else { &Linked::new(KernelSet::ALL).at_most(Cost::ANY) };
 /// Longest arena in bytes.
 const ARENA_LEN: usize = 3 << 20;
 /// Most operators.
