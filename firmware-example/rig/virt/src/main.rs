@@ -9,6 +9,7 @@ use core::fmt::{self, Write};
 use no_std_infer::Arena;
 use no_std_infer::kernels::NATIVE_NAME;
 use rig::mutants::{MEMORY_LEN, run};
+use static_cell::ConstStaticCell;
 
 /// Where QEMU's loader puts the blobs, and how many bytes it may put there.
 const BLOBS: (usize, usize) = (0x8100_0000, 16 << 20);
@@ -48,12 +49,10 @@ impl Write for Serial {
 // SAFETY: no other function has this name.
 #[unsafe(no_mangle)]
 extern "C" fn begin() -> ! {
-    static mut MEMORY: Arena<MEMORY_LEN> = Arena::new();
-    // SAFETY: this function is entered once, so that nothing else refers to the memory.
-    let memory = unsafe { &mut *(&raw mut MEMORY) };
+    static MEMORY: ConstStaticCell<Arena<MEMORY_LEN>> = ConstStaticCell::new(Arena::new());
     // SAFETY: QEMU has initialised this memory, and nothing else is linked there.
     let blobs = unsafe { core::slice::from_raw_parts(BLOBS.0 as *const u8, BLOBS.1) };
-    let done = run(blobs, memory, &mut Serial);
+    let done = run(blobs, MEMORY.take(), &mut Serial);
     let _ = writeln!(Serial, "with {NATIVE_NAME}");
     end(if done.is_ok() { PASSED } else { FAILED })
 }
@@ -62,7 +61,9 @@ extern "C" fn begin() -> ! {
 fn end(how: u32) -> ! {
     // SAFETY: the register is there, and takes either word.
     unsafe { END.write_volatile(how) };
-    loop {}
+    loop {
+        core::hint::spin_loop();
+    }
 }
 
 #[panic_handler]
