@@ -44,7 +44,7 @@ fn settings_count_in_place_of_the_configuration_and_are_recorded() {
     let (data, run) = (faces.path("faces"), faces.path("run"));
     let train = ["train", "--data", &data, "--config", &faces.config, "--out", &run];
     let error = refusal(&[&train[..], &["--epochs", "0"]].concat());
-    assert!(error.starts_with("--epochs") && error.contains("at least 1"), "{error}");
+    assert!(error.starts_with("--epochs") && error.contains("must be 1 to"), "{error}");
     let settings = ["--input-color", "grey", "--batch-size", "16", "--seed", "7"];
     call(&[&train[..], &settings].concat()).expect("it trains");
     let recorded = load_config(&faces.dir.path().join("run/config.toml")).expect("a configuration");
