@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use host_trainer::data::faces::{CLASSES, draw};
 use host_trainer::device::{
     Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, Transport, build, folder, missing,
@@ -202,10 +202,24 @@ fn the_self_test_passes_and_finds_a_changed_weight() -> Result<()> {
     Ok(())
 }
 
+/// An inference during which nothing was asked again: bytes that come while an operator runs interrupt it, and the interrupt
+/// counts with it.
+fn undisturbed(device: &mut Device, input: &[i8]) -> Result<DeviceResult> {
+    for _ in 0..10 {
+        let before = device.faults();
+        let result = device.infer(input)?;
+        if device.faults() == before {
+            return Ok(result);
+        }
+    }
+    bail!("this machine is so slow that every request is sent again: {}", device.faults())
+}
+
 fn costs_are_reproducible_and_add_up() -> Result<()> {
     let model = Model::parse(&BLOB)?;
     let mut device = Device::start(&BLOB)?;
-    let [first, second] = [device.infer(&input(&model, 3))?, device.infer(&input(&model, 3))?];
+    let input = input(&model, 3);
+    let [first, second] = [undisturbed(&mut device, &input)?, undisturbed(&mut device, &input)?];
     ensure!(first.layers.len() == model.ops().count(), "{} layers", first.layers.len());
     let sum: u64 = first.layers.iter().map(|&cost| u64::from(cost)).sum();
     ensure!(sum <= first.total && first.total < sum + sum / 20, "{} in all, {sum} over the layers", first.total);
