@@ -9,7 +9,8 @@ use std::{env, fs};
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
-use host_trainer::device::missing;
+use host_trainer::device::{identity, missing};
+use host_trainer::system::hexadecimal::hexadecimal;
 use libtest_mimic::{Arguments, Trial};
 use tests::needing::trial;
 
@@ -47,8 +48,8 @@ fn an_installed_program_builds_firmware() -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "it fails: {said}");
     let outcome: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let checksum = format!("{:08x}", no_std_infer::format::blob_crc(&fs::read(&blob)?));
-    ensure!(outcome["now"] == checksum.as_str(), "another model runs: {outcome}");
+    let digest = hexadecimal(&identity(&fs::read(&blob)?).sha256);
+    ensure!(outcome["now"] == digest.as_str(), "another model runs: {outcome}");
     let unpacked = fs::read_dir(caches.join("host-trainer"))?.next().context("nothing was unpacked")??.path();
     ensure!(unpacked.join("firmware-example/target").is_dir(), "it built somewhere else: {said}");
     Ok(())
