@@ -39,8 +39,8 @@ impl<'a> Model<'a> {
     /// Checks a blob: checksum, structure, every operator's geometry and constants, absence of overflow, and that each
     /// operator reads rows that earlier ones wrote. Afterwards nothing can fail.
     ///
-    /// Takes time in proportion to the blob's length, see [`READS_PER_BYTE`](crate::READS_PER_BYTE). How long a run takes is not limited, but
-    /// [known](Self::cost).
+    /// Takes time in proportion to the blob's length, see [`READS_PER_BYTE`](crate::READS_PER_BYTE). How long a run takes
+    /// is not limited, but [known](Self::cost).
     ///
     /// # Errors
     /// Names what is wrong. Never panics, whatever the bytes.

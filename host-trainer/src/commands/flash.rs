@@ -22,7 +22,8 @@ pub(super) struct FlashModelArgs {
     /// Let the device start with the model before the one that runs; where it takes signed models only, while that one is on trial.
     #[arg(long, conflicts_with = "blob")]
     rollback: bool,
-    /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose flash is a file.
+    /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose
+    /// flash is a file.
     #[arg(long)]
     link: Link,
     /// Print the outcome as JSON.

@@ -32,7 +32,8 @@ pub(super) struct ParityArgs {
     #[command(flatten)]
     images: ImageArgs,
     /// Where the int8 model runs besides this process: `host` (nowhere else), `qemu` (a Cortex-M4 that is emulated),
-    /// `qemu:FILE` (the same, with the model that `flash` has put into the file), `serial:PORT` or `serial:PORT@BAUD` (a board that runs the model already).
+    /// `qemu:FILE` (the same, with the model that `flash` has put into the file), `serial:PORT` or `serial:PORT@BAUD` (a
+    /// board that runs the model already).
     #[arg(long, default_value = "host")]
     link: Link,
     /// Lose, double, damage or delay so many of 100 frames in both directions of the link, to see that it bears that.

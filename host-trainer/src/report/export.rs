@@ -91,8 +91,9 @@ pub struct Choices {
     pub boards: Vec<Place>,
 }
 
-/// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and, last of all, the
-/// predictions for the test images, or for the validation images where there are no others, into the run folder.
+/// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and,
+/// last of all, the predictions for the test images, or for the validation images where there are no others, into the run
+/// folder.
 ///
 /// # Errors
 /// When the network cannot be quantised or a file cannot be written.

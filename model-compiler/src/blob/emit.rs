@@ -72,7 +72,8 @@ impl Limits {
     }
 }
 
-/// Packs the layers that can be, plans the arena, lays out the blob and adds a golden vector made by running it. The same model gives the same bytes.
+/// Packs the layers that can be, plans the arena, lays out the blob and adds a golden vector made by running it. The same
+/// model gives the same bytes.
 ///
 /// # Errors
 /// When the labels or the colours do not fit the model, or the blob does not pass `Model::parse`.

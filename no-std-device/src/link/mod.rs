@@ -23,11 +23,11 @@
 //!
 //! # Update
 //!
-//! A device with flash slots takes another blob: [`Update::Begin`] names it by its [`Identity`] and shows its [`Credentials`],
-//! [`Update::Write`] carries its bytes in order, [`Update::Commit`] lets the device check it and switch. Each is answered by [`Response::Update`] with how many bytes
-//! have arrived, from which the host goes on, or by [`Failure::Update`]. The device runs its old model until it commits.
-//! After the answer to a commit, which it keeps like any other, it starts with the new model: the host says
-//! [`Request::Hello`] to see which runs.
+//! A device with flash slots takes another blob: [`Update::Begin`] names it by its [`Identity`] and shows its
+//! [`Credentials`], [`Update::Write`] carries its bytes in order, [`Update::Commit`] lets the device check it and switch.
+//! Each is answered by [`Response::Update`] with how many bytes have arrived, from which the host goes on, or by
+//! [`Failure::Update`]. The device runs its old model until it commits. After the answer to a commit, which it keeps like
+//! any other, it starts with the new model: the host says [`Request::Hello`] to see which runs.
 //!
 //! ```
 //! use no_std_device::link::{Message, Receiver, Request, decode, encode};

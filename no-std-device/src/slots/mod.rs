@@ -178,8 +178,8 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
     }
 
     /// Writes bytes when `offset` is how many have arrived, of a multiple of [`WRITE_ALIGN`] as many as there are unless
-    /// they end the blob. Gives how many have arrived now. Erases no sector but those that the bytes need. Calls `feed` after each sector that it erases, and after each
-    /// [`PIECE`] bytes that it programs.
+    /// they end the blob. Gives how many have arrived now. Erases no sector but those that the bytes need. Calls `feed`
+    /// after each sector that it erases, and after each [`PIECE`] bytes that it programs.
     ///
     /// # Errors
     /// [`UpdateError::NotBegun`]; [`UpdateError::Flash`], after which the update has to begin anew.

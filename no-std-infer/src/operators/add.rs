@@ -14,8 +14,8 @@ use crate::kernels::{Kernels, Memory};
 pub const ADD_SHIFT: u32 = 20;
 
 record! {
-    /// Parameters of [`Op::Add`](super::Op::Add), as TFLite's: each input, less its zero point and shifted left by [`ADD_SHIFT`], is
-    /// scaled by its multiplier; the sum is scaled by `output_multiplier`.
+    /// Parameters of [`Op::Add`](super::Op::Add), as TFLite's: each input, less its zero point and shifted left by
+    /// [`ADD_SHIFT`], is scaled by its multiplier; the sum is scaled by `output_multiplier`.
     ///
     /// Each of a summand's sides is the sum's or 1; where it is 1, its elements count for every row, column or channel.
     pub struct Add: [a, b] => output {

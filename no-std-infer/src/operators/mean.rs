@@ -9,8 +9,8 @@ use crate::format::Tensor;
 use crate::kernels::{Kernels, Memory};
 
 record! {
-    /// Parameters of [`Op::Mean`](super::Op::Mean): the sum of `count` elements less their zero points is scaled by `multiplier`, which
-    /// holds the division, so that there is one rounding for it and the requantisation.
+    /// Parameters of [`Op::Mean`](super::Op::Mean): the sum of `count` elements less their zero points is scaled by
+    /// `multiplier`, which holds the division, so that there is one rounding for it and the requantisation.
     ///
     /// LiteRT's reference kernel (2.3.0) does this for int8 whether or not the scales are equal and dimensions are kept.
     /// Its multiplier is that of `input scale / output scale`, mantissa `m` and shift `e`, divided without rounding:

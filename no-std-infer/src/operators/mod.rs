@@ -158,8 +158,8 @@ impl Op {
         self.account(&mut cost, &mut 0).then_some(cost)
     }
 
-    /// Adds what one run of it takes, and raises `end` to where its output or its scratch ends in the arena; false when the products
-    /// leave 64 bits.
+    /// Adds what one run of it takes, and raises `end` to where its output or its scratch ends in the arena; false when the
+    /// products leave 64 bits.
     // Apart from where operators are checked: its stack is not in use then.
     #[inline(never)]
     pub(crate) fn account(&self, cost: &mut Cost, end: &mut u32) -> bool {

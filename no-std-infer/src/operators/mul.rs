@@ -9,10 +9,11 @@ use crate::format::Tensor;
 use crate::kernels::{Kernels, Memory};
 
 record! {
-    /// Parameters of [`Op::Mul`](super::Op::Mul), as TFLite's: the product of both factors less their zero points is scaled by `multiplier`.
+    /// Parameters of [`Op::Mul`](super::Op::Mul), as TFLite's: the product of both factors less their zero points is scaled
+    /// by `multiplier`.
     ///
-    /// Each of a factor's sides is the product's or 1, as in [`Add`](super::Add). Where a product shifted left by the multiplier leaves 32
-    /// bits it saturates (LiteRT's wraps), which takes a shift of 16 or more.
+    /// Each of a factor's sides is the product's or 1, as in [`Add`](super::Add). Where a product shifted left by the
+    /// multiplier leaves 32 bits it saturates (LiteRT's wraps), which takes a shift of 16 or more.
     pub struct Mul: [a, b] => output {
         /// First factor.
         pub a: Tensor,

@@ -8,7 +8,8 @@ use crate::format::Tensor;
 use crate::kernels::{Kernels, Memory};
 
 record! {
-    /// Parameters of [`Op::Pad`](super::Op::Pad). Rows below, columns to the right and channels after the input follow from the sizes.
+    /// Parameters of [`Op::Pad`](super::Op::Pad). Rows below, columns to the right and channels after the input follow from
+    /// the sizes.
     pub struct Pad: [input] => output {
         /// Input.
         pub input: Tensor,

@@ -9,7 +9,8 @@ use super::record::{Field, Reader, Writer, record};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Layout {
-    /// int8 in the order given in the [format's documentation](crate::format); channel parameters of [`CHANNEL_LEN`](crate::format::CHANNEL_LEN) bytes.
+    /// int8 in the order given in the [format's documentation](crate::format); channel parameters of
+    /// [`CHANNEL_LEN`](crate::format::CHANNEL_LEN) bytes.
     Plain,
     /// Two output channels in one halfword, or a depthwise convolution's channels one after the other; and, but for dense
     /// layers, parameters for the fast requantisation. See the [format's documentation](crate::format). Only of layers without a

@@ -15,8 +15,8 @@ use crate::format::Tensor;
 use crate::kernels::{Kernels, Memory};
 
 record! {
-    /// Parameters of [`Op::Conv2d`](super::Op::Conv2d) and [`Op::DepthwiseConv2d`](super::Op::DepthwiseConv2d): the sum over the window of weight times input, plus the bias,
-    /// is scaled by the output channel's multiplier, and clamped.
+    /// Parameters of [`Op::Conv2d`](super::Op::Conv2d) and [`Op::DepthwiseConv2d`](super::Op::DepthwiseConv2d): the sum
+    /// over the window of weight times input, plus the bias, is scaled by the output channel's multiplier, and clamped.
     pub struct Conv2d: [input] => output {
         /// Input, HWC.
         pub input: Tensor,
@@ -45,9 +45,9 @@ impl Operator for Conv2d {
     type Params = Self;
     const READ_BY_CALL: bool = true;
 
-    /// One output pixel's patch: kernel height · kernel width · input channels bytes. A packed one widens those of four pixels
-    /// to 16 bits, 16 bytes for each pair of the patch, from a [`Strip`](packed::Strip) of the input. One with transformed weights copies
-    /// the rows under a row of tiles and transforms four tiles.
+    /// One output pixel's patch: kernel height · kernel width · input channels bytes. A packed one widens those of four
+    /// pixels to 16 bits, 16 bytes for each pair of the patch, from a [`Strip`](packed::Strip) of the input. One with
+    /// transformed weights copies the rows under a row of tiles and transforms four tiles.
     fn scratch(op: &Self) -> (u32, usize) {
         let len = match (op.weights.layout, Form::of(op.weights.layout)) {
             (_, Some(form)) => winograd::scratch_len(form, op),

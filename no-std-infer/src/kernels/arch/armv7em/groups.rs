@@ -11,9 +11,9 @@ use super::widen::widen;
 /// Output pixels of a group.
 pub const PIXELS: usize = 4;
 
-/// Convolves `groups` times four pixels whose patches start at the beginning of `source`, and writes their
-/// `channels` output channels, an even number, one pixel after the other.
-/// A group is read before it is written, so that the output may overwrite the patches of groups before. Does nothing when a slice is too short.
+/// Convolves `groups` times four pixels whose patches start at the beginning of `source`, and writes their `channels`
+/// output channels, an even number, one pixel after the other. A group is read before it is written, so that the output may
+/// overwrite the patches of groups before. Does nothing when a slice is too short.
 pub fn convolve(
     gemm: &Gemm<'_>,
     patches: &Patches,
