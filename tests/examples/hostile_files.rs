@@ -2,20 +2,18 @@
 //! read, or refused by name, in bounded time. `docs/fuzzing.md` says what runs where.
 
 use std::fmt;
-use std::io::{BufRead, BufReader, Cursor, Read};
-use std::path::Path;
+use std::io::Cursor;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use fastrand::Rng;
-use flate2::read::GzDecoder;
 use fuzz::campaign::{Campaign, Tally};
 use host_trainer::data::dataset::picture;
 use image::{DynamicImage, ImageFormat, RgbImage};
 use model_compiler::{Normalisation, Tflite};
 use no_std_infer::{CRC32, Model};
-use serde_json::Value;
+use tests::corpus::{committed, read};
 use tests::tflite::{ENDS, FLOAT_ENDS, classifier, float_classifier};
 
 /// Models of the corpus that damage begins with: the smallest.
@@ -124,22 +122,7 @@ fn import(bytes: &[u8]) -> Result<()> {
 
 /// The smallest models of the differential corpus, and classifiers in int8 and float.
 fn models() -> Result<Vec<Vec<u8>>> {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("differential/corpus.gz");
-    let mut reader = BufReader::new(GzDecoder::new(std::fs::File::open(corpus)?));
-    let mut index = String::new();
-    reader.read_line(&mut index)?;
-    let index: Value = serde_json::from_str(&index)?;
-    let mut models = Vec::new();
-    for entry in index["models"].as_array().context("the index lists models")? {
-        let count = |key: &str| entry[key].as_u64().context("a model has its lengths").map(|count| count as usize);
-        let elements =
-            |key: &str| entry[key].as_array().into_iter().flatten().filter_map(Value::as_u64).product::<u64>();
-        let mut model = vec![0; count("bytes")?];
-        reader.read_exact(&mut model)?;
-        let others = count("samples")? as u64 * (elements("input") + elements("output"));
-        std::io::copy(&mut reader.by_ref().take(others), &mut std::io::sink())?;
-        models.push(model);
-    }
+    let mut models: Vec<Vec<u8>> = read(&committed())?.into_iter().map(|case| case.model).collect();
     models.sort_by_key(Vec::len);
     models.truncate(MODELS);
     models.push(classifier().finish(ENDS[0], ENDS[1]));

@@ -5,35 +5,21 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use flate2::read::GzDecoder;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::emit::{Description, Limits, emit_within};
 use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance};
 use no_std_infer::kernels::{Armv7em, Generic};
-use serde_json::Value;
+use tests::corpus::{Case, committed, read};
 use tests::{Engine, Reference};
 
 /// Names another corpus than the committed one.
 const CORPUS: &str = "DIFFERENTIAL_CORPUS";
 /// Models that the committed corpus has at least.
 const MODELS_MIN: usize = 500;
-
-/// A model of the corpus with its inputs and what LiteRT made of them, one after the other.
-struct Case {
-    name: String,
-    operators: String,
-    options: String,
-    model: Vec<u8>,
-    samples: usize,
-    inputs: Vec<i8>,
-    expected: Vec<i8>,
-}
 
 /// Models and bytes of one list of operators.
 #[derive(Default)]
@@ -48,47 +34,6 @@ impl fmt::Display for Score {
         let Self { models, bytes, equal } = self;
         write!(f, "{models:4} models, {equal:6} of {bytes:6} bytes equal:")
     }
-}
-
-fn corpus() -> Result<Vec<Case>> {
-    let committed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("differential/corpus.gz");
-    let path = std::env::var_os(CORPUS).map_or_else(committed, PathBuf::from);
-    let file = File::open(&path).with_context(|| path.display().to_string())?;
-    let mut reader = BufReader::new(GzDecoder::new(file));
-    let mut index = String::new();
-    reader.read_line(&mut index)?;
-    let index: Value = serde_json::from_str(&index)?;
-    let models = index["models"].as_array().context("the index lists models")?;
-    let cases = models.iter().enumerate().map(|(number, entry)| case(number, entry, &mut reader));
-    let cases = cases.collect::<Result<_>>()?;
-    ensure!(reader.fill_buf()?.is_empty(), "bytes follow the last model");
-    Ok(cases)
-}
-
-fn case(number: usize, entry: &Value, reader: &mut impl Read) -> Result<Case> {
-    let operators = entry["operators"].as_array().context("a model has operators")?;
-    let names: Vec<&str> = operators.iter().filter_map(|operator| operator["operator"].as_str()).collect();
-    let count = |key: &str| entry[key].as_u64().with_context(|| format!("a model has {key}")).map(|n| n as usize);
-    let elements = |key: &str| -> Result<usize> {
-        let sides = entry[key].as_array().with_context(|| format!("a model has the shape of its {key}"))?;
-        Ok(sides.iter().filter_map(Value::as_u64).product::<u64>() as usize)
-    };
-    let mut read = |length: usize| -> Result<Vec<u8>> {
-        let mut bytes = vec![0; length];
-        reader.read_exact(&mut bytes)?;
-        Ok(bytes)
-    };
-    let signed = |bytes: Vec<u8>| bytes.into_iter().map(|byte| byte as i8).collect();
-    let samples = count("samples")?;
-    Ok(Case {
-        name: format!("model {number}, {}", entry["name"].as_str().unwrap_or_default()),
-        operators: names.join("+"),
-        options: entry["operators"].to_string(),
-        model: read(count("bytes")?)?,
-        samples,
-        inputs: signed(read(samples * elements("input")?)?),
-        expected: signed(read(samples * elements("output")?)?),
-    })
 }
 
 fn import(bytes: &[u8], flash: usize) -> Result<Aligned<u8>> {
@@ -140,7 +85,8 @@ fn compare(case: &Case) -> (usize, Result<()>) {
 
 #[test]
 fn every_byte_is_litert_s() {
-    let cases = corpus().expect("the corpus can be read");
+    let path = std::env::var_os(CORPUS).map_or_else(committed, PathBuf::from);
+    let cases = read(&path).expect("the corpus can be read");
     let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
     let mut failures = Vec::new();
     for case in &cases {
