@@ -3,9 +3,8 @@
 use crate::error::Error;
 
 /// How often [`Model::parse`](crate::Model::parse) may read each byte of a blob, on the average: it reads constants for each
-/// operator that uses
-/// them, and for each input the records of the operators back to those that made it. A blob that needs more is refused by
-/// [`Error::Work`]. Models that are exported here need at most a tenth of it, those in stripes of rows the most.
+/// operator that uses them, and for each input the records of the operators back to those that made it. A blob that needs more
+/// is refused by [`Error::Work`]. Models that are exported here need at most a tenth of it, those in stripes of rows the most.
 pub const READS_PER_BYTE: usize = 64;
 
 /// What checking a blob may still read.

@@ -163,9 +163,9 @@ impl Device {
             let rest = &blob[received as usize..];
             let bytes = &rest[..rest.len().min(chunk)];
             let now = match self.step(allowance, Update::Write { offset: received, bytes }) {
-                Err(error) if waits < WAITS && pause(&error).is_some() => {
+                Err(error) if waits < WAITS => {
+                    let Some(pause) = pause(&error) else { return Err(error) };
                     waits += 1;
-                    let pause = pause(&error).unwrap_or_default();
                     tracing::warn!("{error:#}; waiting for {} s", pause.as_secs());
                     allowance.pause(pause);
                     continue;
