@@ -20,6 +20,7 @@ fn files_are_those_of_the_manifest() {
     let manifest: Value = serde_json::from_slice(&manifest).expect("the manifest is JSON");
     let files = manifest["files"].as_object().expect("the manifest lists files");
     assert!(files.contains_key("faces.blob"));
+    assert!(files.contains_key("pretrained/mobilenet_v1_0.25_imagenet.safetensors"));
     for (name, expected) in files {
         let bytes = std::fs::read(data().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();

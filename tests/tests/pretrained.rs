@@ -1,17 +1,22 @@
-//! Weights from elsewhere: the network with MobileNetV1's weights computes what the float `.tflite` model computes.
+//! Weights from elsewhere: the network with MobileNetV1's weights computes what the float `.tflite` model computes, and
+//! those that ship say what these say.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use half::f16;
 use host_trainer::config::{ModelConfig, PretrainedConfig};
+use host_trainer::data::faces::{CLASSES, draw};
 use host_trainer::run::folder::load_config;
 use host_trainer::training::DeviceKind;
 use host_trainer::training::model::{Net, Task};
 use host_trainer::training::pretrained::Pretrained;
 use libtest_mimic::{Arguments, Trial};
+use model_compiler::graph::pixels_to_input;
 use model_compiler::graph::{Graph, Shape};
 use model_compiler::import::float::{Normalisation, float};
 use model_compiler::import::read;
+use safetensors::{Dtype, SafeTensors};
 use tests::pretrained::{missing, safetensors, tflite};
 
 const SIDE: usize = 128;
@@ -29,17 +34,33 @@ fn main() {
         trial("tflite_gives_the_features_of_the_safetensors", tflite_gives_the_features_of_the_safetensors),
         trial("grey_pictures_give_the_logits_of_colourless_ones", grey_pictures_give_the_logits_of_colourless_ones),
         trial("what_does_not_fit_is_named", what_does_not_fit_is_named),
+        trial(
+            "weights_that_ship_are_the_nearest_of_half_precision",
+            weights_that_ship_are_the_nearest_of_half_precision,
+        ),
+        trial(
+            "features_of_the_weights_that_ship_are_the_originals",
+            features_of_the_weights_that_ship_are_the_originals,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
 
-/// The model of the pets' configuration, with the names of ImageNet's 1000 outputs.
-fn model() -> Result<ModelConfig> {
+/// The network's names of layers and Keras's, with those of ImageNet's 1000 outputs.
+const NAMES: [(&str, &str); 7] = [
+    ("features.0.conv", "conv1"),
+    ("features.0.conv.norm", "conv1_bn"),
+    ("features.{}.depthwise", "conv_dw_{}"),
+    ("features.{}.depthwise.norm", "conv_dw_{}_bn"),
+    ("features.{}.pointwise", "conv_pw_{}"),
+    ("features.{}.pointwise.norm", "conv_pw_{}_bn"),
+    ("head.0", "conv_preds"),
+];
+
+/// The model of the pets' configuration, which starts from the weights that ship.
+fn shipped() -> Result<ModelConfig> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/pets-transfer.toml");
-    let mut model = load_config(&path)?.model;
-    let pretrained = model.pretrained.as_mut().context("the configuration names layers")?;
-    pretrained.names.insert("head.0".to_owned(), "conv_preds".to_owned());
-    Ok(model)
+    Ok(load_config(&path)?.model)
 }
 
 /// The network with the model's pretrained weights and 1000 outputs. Mid-grey is 0, as its padding is.
@@ -53,9 +74,9 @@ fn graph(model: &ModelConfig, channels: usize) -> Result<Graph> {
 }
 
 fn from_safetensors() -> Result<ModelConfig> {
-    let mut model = model()?;
-    model.start_from(Some(&safetensors()));
-    Ok(model)
+    let names = NAMES.map(|(ours, theirs)| (ours.to_owned(), theirs.to_owned())).into();
+    let pretrained = Some(PretrainedConfig { file: Some(safetensors()), names });
+    Ok(ModelConfig { pretrained, ..shipped()? })
 }
 
 /// Smooth with some noise.
@@ -120,6 +141,42 @@ fn what_does_not_fit_is_named() -> Result<()> {
             ensure!(message.contains(word), "{word} is not in: {message}");
             Ok(())
         })?;
+    }
+    Ok(())
+}
+
+fn weights_that_ship_are_the_nearest_of_half_precision() -> Result<()> {
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/pretrained/mobilenet_v1_0.25_imagenet.safetensors");
+    let (ours, theirs) = (std::fs::read(ours)?, std::fs::read(safetensors())?);
+    let (ours, theirs) = (SafeTensors::deserialize(&ours)?, SafeTensors::deserialize(&theirs)?);
+    ensure!(ours.len() == 135 && ours.len() + 2 == theirs.len(), "{} and {} tensors", ours.len(), theirs.len());
+    for (name, half) in ours.tensors() {
+        let float = theirs.tensor(&name)?;
+        ensure!(half.shape() == float.shape() && half.dtype() == Dtype::F16, "{name}");
+        let nearest =
+            float.data().as_chunks().0.iter().flat_map(|&bytes| f16::from_f32(f32::from_le_bytes(bytes)).to_le_bytes());
+        ensure!(half.data().iter().copied().eq(nearest), "{name} is not rounded to the nearest");
+    }
+    Ok(())
+}
+
+/// Of 100 drawings, what the output layer reads: the mean over each of the last 256 planes.
+fn features_of_the_weights_that_ship_are_the_originals() -> Result<()> {
+    let mut original = from_safetensors()?;
+    original.pretrained.get_or_insert_default().names.remove("head.0");
+    let graphs = [graph(&shipped()?, 3)?, graph(&original, 3)?];
+    for picture in 0..100 {
+        let drawing = draw(picture, picture as usize % CLASSES.len(), SIDE as u32);
+        let input = pixels_to_input(drawing.as_raw());
+        let [ours, theirs] = graphs.each_ref().map(|graph| {
+            let mut tensors = graph.run(&input);
+            tensors.truncate(tensors.len() - 1);
+            tensors.pop().expect("the output layer reads a tensor")
+        });
+        ensure!(ours.len() == 256 && theirs.len() == 256, "{} and {} features", ours.len(), theirs.len());
+        let length = theirs.iter().map(|value| value * value).sum::<f32>().sqrt();
+        let apart = ours.iter().zip(&theirs).map(|(ours, theirs)| (ours - theirs).powi(2)).sum::<f32>().sqrt();
+        ensure!(length > 1.0 && apart < length * 0.02, "features of length {length} are {apart} apart");
     }
     Ok(())
 }

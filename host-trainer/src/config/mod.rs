@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use model_compiler::quantise::Method;
 
-pub use model::{Activation, Block, Head, KmeansConfig, ModelConfig, Padding, Preset, PretrainedConfig};
+pub use model::{Activation, Block, Head, IMAGENET, KmeansConfig, ModelConfig, Padding, Preset, PretrainedConfig};
 pub use train::{
     ClassWeights, CosineConfig, EarlyStoppingConfig, Monitor, NamedWeights, OptimizerKind, PlateauConfig, Schedule,
     TrainConfig,

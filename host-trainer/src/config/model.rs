@@ -49,12 +49,15 @@ impl ModelConfig {
     }
 }
 
+/// What names the weights that are in the program, where a file is asked for.
+pub const IMAGENET: &str = "imagenet";
+
 /// Where initial weights come from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PretrainedConfig {
-    /// A `.safetensors` file, or a float `.tflite` file whose convolutions come in the order of the network's;
-    /// `--pretrained` gives it too.
+    /// A `.safetensors` file, or a float `.tflite` file whose convolutions come in the order of the network's; or `imagenet`,
+    /// for the weights in the program: those of `mobilenet` at width 0.25, trained on ImageNet. `--pretrained` gives it too.
     pub file: Option<PathBuf>,
     /// For each layer the name that it has in a `.safetensors` file: `"features.0.conv" = "stem"` takes `stem.weight`
     /// and `stem.bias`. `NAME.norm` is the batch-norm of a layer: `weight`, `bias`, `running_mean` and `running_var`.

@@ -1,15 +1,18 @@
-//! Weights of a network that was trained elsewhere: a `.safetensors` file with a map of names, or the convolutions of a
-//! float `.tflite` file in their order.
+//! Weights of a network that was trained elsewhere: a `.safetensors` file with a map of names, the convolutions of a
+//! float `.tflite` file in their order, or what the program brings along.
 
+mod imagenet;
 mod names;
 mod tflite;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
+use half::{bf16, f16};
 use safetensors::{Dtype, SafeTensors};
 
-use crate::config::PretrainedConfig;
+use crate::config::{IMAGENET, PretrainedConfig};
 use crate::system::read;
 use names::Names;
 
@@ -52,18 +55,25 @@ pub struct Pretrained {
 #[derive(Debug)]
 enum Source {
     /// The bytes of a file that [`SafeTensors`] has checked.
-    Safetensors { bytes: Vec<u8>, names: Names },
+    Safetensors { bytes: Cow<'static, [u8]>, names: Names },
     /// Convolutions in their order.
     Tflite(Vec<LayerWeights>),
 }
 
 impl Pretrained {
-    /// Reads the file that the configuration names.
+    /// Reads the file that the configuration names, or takes the weights that are in the program.
     ///
     /// # Errors
     /// When it names none, or the file cannot be read or understood.
     pub fn open(config: &PretrainedConfig) -> Result<Self> {
         let path = config.file.as_deref().context("model.pretrained names no file: give it with --pretrained FILE")?;
+        if path == Path::new(IMAGENET) {
+            let names = Names::new(&imagenet::names(&config.names))?;
+            return Ok(Self {
+                path: path.to_owned(),
+                source: Source::Safetensors { bytes: imagenet::BYTES.into(), names },
+            });
+        }
         let source = Self::read(path, config);
         let source = source.with_context(|| format!("the pretrained weights {} cannot be used", path.display()))?;
         Ok(Self { path: path.to_owned(), source })
@@ -74,13 +84,15 @@ impl Pretrained {
         match path.extension().and_then(|extension| extension.to_str()) {
             Some("safetensors") => {
                 SafeTensors::deserialize(&bytes).context("it is no safetensors file")?;
-                Ok(Source::Safetensors { bytes, names: Names::new(&config.names)? })
+                Ok(Source::Safetensors { bytes: bytes.into(), names: Names::new(&config.names)? })
             }
             Some("tflite") => {
                 ensure!(config.names.is_empty(), "a .tflite file goes by its order: leave model.pretrained.names out");
                 Ok(Source::Tflite(tflite::convolutions(&bytes)?))
             }
-            _ => bail!("give a .safetensors or a float .tflite file"),
+            _ => bail!(
+                "give a .safetensors or a float .tflite file, or `{IMAGENET}` for the weights that are in the program"
+            ),
         }
     }
 
@@ -144,9 +156,14 @@ impl Pretrained {
             let names: Vec<&str> = names.into_iter().map(String::as_str).collect();
             format!("{shown} has no tensor {name}: correct model.pretrained.names; it has {}", names.join(", "))
         })?;
-        ensure!(tensor.dtype() == Dtype::F32, "{name} of {shown} is {:?}: convert it to F32", tensor.dtype());
-        let (numbers, _) = tensor.data().as_chunks();
-        let values: Vec<f32> = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let data = tensor.data();
+        let halves = || data.as_chunks().0.iter().copied();
+        let values: Vec<f32> = match tensor.dtype() {
+            Dtype::F32 => data.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect(),
+            Dtype::F16 => halves().map(|half| f16::from_le_bytes(half).to_f32()).collect(),
+            Dtype::BF16 => halves().map(|half| bf16::from_le_bytes(half).to_f32()).collect(),
+            other => bail!("{name} of {shown} is {other:?}: convert it to F32, F16 or BF16"),
+        };
         ensure!(values.iter().all(|value| value.is_finite()), "{name} of {shown} has a value that is no finite number");
         Ok((tensor.shape().to_vec(), values))
     }
