@@ -1,7 +1,7 @@
 //! Trains an image classifier on a laptop, quantises it and emits the blob that `no-std-infer` runs.
 //!
 //! The modules are the stages that a person knows, each on those before it: [`system`], [`config`], [`data`], [`measure`],
-//! [`training`], [`run`], [`report`]; [`device`] and [`beside`] compare, and [`commands`] is the program.
+//! [`training`], [`run`], [`recipe`], [`report`]; [`device`] and [`beside`] compare, and [`commands`] is the program.
 
 /// Hides the standard library's macro: what is printed commands no terminal.
 macro_rules! print {
@@ -25,6 +25,8 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod measure;
+#[cfg(feature = "train")]
+pub mod recipe;
 pub mod report;
 pub mod run;
 #[cfg(test)]

@@ -8,12 +8,15 @@ use clap::Args;
 use serde::Serialize;
 
 use super::settings::ConfigurationArgs;
+use super::train::First;
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
+use crate::config::Recipe;
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::predictions::Predictions;
 use crate::measure::scores::Scores;
+use crate::recipe::{self, Chooser, Pictures};
 use crate::report::pages;
 use crate::run::cross_validation::{CvDir, Plan};
 use crate::run::folder::RunDir;
@@ -64,8 +67,7 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let out = args.out.as_deref().context("`--out CV_DIR` is missing")?;
     refuse_among_pictures(data, out)?;
-    let mut config = args.configuration.load()?;
-    config.model.start_from(args.pretrained.as_deref());
+    let config = args.configuration.load_or_choose(args.pretrained.as_deref())?;
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
     let mut whole = Dataset::open_whole(data, &options)?;
@@ -75,6 +77,7 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     let dir = CvDir::new(out);
     dir.claim(&plan)?;
     let mut images = None;
+    let mut pictures = Pictures::new(whole.clone());
     for (&fold, split) in chosen.iter().zip(splits) {
         let run = dir.fold(fold);
         let shown = run.path().display();
@@ -82,11 +85,15 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
             tracing::info!("fold {fold} is there already, in {shown}");
             continue;
         }
+        tracing::info!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
+        if config.recipe == Recipe::Automatic {
+            choose(&run, &plan, split, &mut pictures, compute)?;
+            continue;
+        }
         let read = match images {
             Some(ref read) => read,
             None => &*images.insert(progress::load(&mut whole, &Reading::of_run(&config))?),
         };
-        tracing::info!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
         score(&run, &plan, (&whole, read), split, compute)?;
     }
     if args.fold.is_none() {
@@ -94,6 +101,24 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     }
     println!("when all {} folds are there:  {program} cv --collect {}", plan.folds, quoted(out), program = program());
     Ok(ExitCode::SUCCESS)
+}
+
+/// As [`score`], by a recipe that is chosen by the other folds.
+fn choose(
+    run: &RunDir,
+    plan: &Plan,
+    split: Dataset,
+    pictures: &mut Pictures,
+    compute: training::Options,
+) -> Result<()> {
+    let chooser = if recipe::is_begun(run) {
+        Chooser::resume(run, &split.root, compute)?
+    } else {
+        Chooser::new(run, &plan.config()?, split, compute)
+    };
+    let report = train::choose(run, chooser, pictures, First::Passed)?;
+    tracing::info!("{}", report.comparison.accuracy_text());
+    Ok(())
 }
 
 /// Trains on the other folds and scores one, whose split this is, in a run folder; goes on with what was interrupted there.

@@ -67,6 +67,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
         limits: args.limits.limits(),
         confidence: confidence(args, &config, &record)?,
         boards: places()?,
+        ..Choices::default()
     };
     let report = log::stage("quantising and comparing", || export(&run, &config, &record, &images, &choices))?;
     if args.json {

@@ -1,13 +1,13 @@
 //! The usual settings of a training run as options, in place of the configuration's.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use no_std_infer::format::Color;
 
 use super::named;
-use crate::config::{Config, Preset};
+use crate::config::{Config, IMAGENET, Normalization, Preset, Recipe};
 use crate::run::folder::load_config;
 
 /// The colours of an input by their names.
@@ -17,7 +17,8 @@ const COLORS: [(Color, &str, &str); 2] =
 /// A configuration: a file, and what options say in its place.
 #[derive(Debug, Args)]
 pub(super) struct ConfigurationArgs {
-    /// Configuration; without it every entry has its default.
+    /// Configuration; without it every entry has its default, or, where training finds no other setting than a seed, the network
+    /// and how it learns are chosen by what the pictures are and by validation.
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -31,10 +32,28 @@ impl ConfigurationArgs {
         self.settings.apply(&mut config)?;
         Ok(config)
     }
+
+    /// The same for a command that may choose: where nothing is given but a seed, the recipe is automatic. `pretrained` names
+    /// weights to start from; those in the program bring their network along where no other is given.
+    pub fn load_or_choose(&self, pretrained: Option<&Path>) -> Result<Config> {
+        let mut config = self.load()?;
+        let network_is_open = self.config.is_none() && self.settings.preset.is_none();
+        match pretrained {
+            None if self.config.is_none() && self.settings.is_seed_alone() => config.recipe = Recipe::Automatic,
+            Some(file) if network_is_open && file == Path::new(IMAGENET) => {
+                config.model.preset = Preset::Mobilenet;
+                config.normalization = Some(Normalization { mean: [0.5; 3], std: [0.5; 3] });
+            }
+            _ => {}
+        }
+        config.model.start_from(pretrained);
+        config.validate()?;
+        Ok(config)
+    }
 }
 
 /// Entries of the configuration that are changed most.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Default, PartialEq, Args)]
 #[command(next_help_heading = "Settings in place of the configuration's")]
 pub(super) struct SettingArgs {
     /// Network, `model.preset`.
@@ -64,6 +83,12 @@ pub(super) struct SettingArgs {
 }
 
 impl SettingArgs {
+    /// Whether nothing is given besides a seed.
+    fn is_seed_alone(&self) -> bool {
+        let Self { seed, .. } = *self;
+        *self == Self { seed, ..Self::default() }
+    }
+
     /// Puts what is given into a configuration that is sound.
     ///
     /// # Errors
@@ -132,6 +157,25 @@ mod tests {
         }
         let both = applied("--epochs 3", "[train]\nepochs = 7\nbatch_size = 4").unwrap();
         assert_eq!((both.train.epochs, both.train.batch_size), (3, 4));
+    }
+
+    #[test]
+    fn the_recipe_is_automatic_where_nothing_says_how_to_learn() {
+        #[derive(Debug, Parser)]
+        struct Whole {
+            #[command(flatten)]
+            configuration: ConfigurationArgs,
+        }
+        let config = |options: &str, pretrained: Option<&str>| {
+            let line = Whole::parse_from(["program"].into_iter().chain(options.split_whitespace()));
+            line.configuration.load_or_choose(pretrained.map(Path::new)).unwrap()
+        };
+        assert_eq!(config("--seed 3", None), Config { seed: 3, recipe: Recipe::Automatic, ..Config::default() });
+        assert_eq!(config("--epochs 3", None).recipe, Recipe::Given);
+        let imagenet = config("", Some("imagenet"));
+        assert_eq!((imagenet.recipe, imagenet.model.preset), (Recipe::Given, Preset::Mobilenet));
+        assert_eq!(config("--preset shallow", Some("imagenet")).model.preset, Preset::Shallow);
+        assert_eq!(config("", Some("other.safetensors")).model.preset, Preset::Resnet8);
     }
 
     #[test]

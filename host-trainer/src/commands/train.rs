@@ -3,23 +3,24 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::settings::ConfigurationArgs;
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
-use crate::config::{Config, Normalization};
+use crate::config::{Config, Recipe};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::data::record::Record;
 use crate::device::boards::places;
+use crate::recipe::{self, CHOICE_FILE, Caller, Chooser, Pictures, Trained, training_data};
 use crate::report::export::{Choices, Report, export};
 use crate::report::pages::Unfinished;
 use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
 use crate::system::interrupt::Hint;
-use crate::system::log;
-use crate::training::{self, Console, TrainingData, train};
+use crate::system::{atomic, log};
+use crate::training::{self, Console, train};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
@@ -68,8 +69,14 @@ fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
                 Some(data) => Dataset::root(data)?,
                 None => run.record()?.root,
             };
-            let read = |dataset: &mut Dataset, config: &Config| progress::load(dataset, &Reading::of_run(config));
-            let report = go_on(&run, &root, compute, read)?;
+            let report = if recipe::is_begun(&run) {
+                let chooser = Chooser::resume(&run, &root, compute)?;
+                let mut pictures = Pictures::new(chooser.whole());
+                choose(&run, chooser, &mut pictures, First::Exported)?
+            } else {
+                let read = |dataset: &mut Dataset, config: &Config| progress::load(dataset, &Reading::of_run(config));
+                go_on(&run, &root, compute, read)?
+            };
             (run, report)
         }
         None => start(args, compute)?,
@@ -86,8 +93,7 @@ fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
 fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report)> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let run = RunDir::new(args.out.as_deref().context("`--out RUN_DIR` is missing")?);
-    let mut config = args.configuration.load()?;
-    config.model.start_from(args.pretrained.as_deref());
+    let config = args.configuration.load_or_choose(args.pretrained.as_deref())?;
     refuse_among_pictures(data, run.path())?;
     let options = Options {
         data: config.data.clone(),
@@ -97,7 +103,22 @@ fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report
         skip_bad: args.skip_bad,
     };
     let dataset = Dataset::open(data, &options)?;
-    let report = train_new(&run, &config, dataset, compute)?;
+    let report = match config.recipe {
+        Recipe::Given => train_new(&run, &config, dataset, compute)?,
+        Recipe::Automatic => {
+            training::check_new(run.path())?;
+            ensure!(
+                !recipe::is_begun(&run),
+                "{} holds a run that was interrupted: go on with it by `{program} train --resume {}`, or choose another folder",
+                run.path().display(),
+                quoted(run.path()),
+                program = program()
+            );
+            let mut pictures = Pictures::new(dataset.whole());
+            let chooser = Chooser::new(&run, &config, dataset, compute);
+            choose(&run, chooser, &mut pictures, First::Exported)?
+        }
+    };
     Ok((run, report))
 }
 
@@ -145,19 +166,6 @@ pub(super) fn go_on(
     train_and_export(run, &config, &record, &images, compute)
 }
 
-/// What the run of this record learns from.
-pub(super) fn training_data(config: &Config, record: &Record, images: &Loaded) -> TrainingData {
-    let Normalization { mean, std } = record.normalization(config);
-    TrainingData {
-        train: images.train.clone(),
-        source: images.source().clone(),
-        valid: images.valid.clone(),
-        classes: record.classes.len(),
-        mean,
-        std,
-    }
-}
-
 fn train_and_export(
     run: &RunDir,
     config: &Config,
@@ -181,4 +189,61 @@ fn train_and_export(
     tracing::info!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
     let choices = Choices { method: config.quantize.method, boards: places()?, ..Choices::default() };
     log::stage("quantising and comparing", || export(run, config, record, images, &choices))
+}
+
+/// Whether the first network of a choice is exported, for a user who waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    Exported,
+    Passed,
+}
+
+/// Chooses a recipe, trains by it and exports.
+pub(super) fn choose(run: &RunDir, mut chooser: Chooser, pictures: &mut Pictures, first: First) -> Result<Report> {
+    chooser.read(pictures)?;
+    let _claim = run.claim()?;
+    let exporter = Exporter { run, first, compute: chooser.options() };
+    let (choice, trained) = chooser.choose(pictures, &exporter)?;
+    let report = exporter.export(&trained, choice.text())?;
+    atomic::write(&run.file(CHOICE_FILE), serde_json::to_string_pretty(&choice)?.as_bytes())?;
+    Ok(report)
+}
+
+/// Trains candidates, and puts what is exported into the run folder.
+struct Exporter<'a> {
+    run: &'a RunDir,
+    first: First,
+    compute: training::Options,
+}
+
+impl Exporter<'_> {
+    fn export(&self, trained: &Trained, chosen: Vec<String>) -> Result<Report> {
+        let Trained { run, config, record, images } = trained;
+        let name = self.run.path().file_name().map(|name| name.to_string_lossy().into_owned());
+        let choices = Choices { method: config.quantize.method, boards: places()?, name, chosen, ..Choices::default() };
+        let report = log::stage("quantising and comparing", || export(run, config, record, images, &choices))?;
+        self.run.adopt(run)?;
+        Ok(report)
+    }
+}
+
+impl Caller for Exporter<'_> {
+    fn train(&self, trained: &Trained) -> Result<()> {
+        let Trained { run, config, record, images } = trained;
+        let data = training_data(config, record, images);
+        let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(self.run.path())));
+        let compute = training::Options { resume: training::is_begun(run.path()), ..self.compute };
+        log::stage("training", || train(&data, config, run.path(), compute, &Console::new())).map(|_| ())
+    }
+
+    fn first(&self, trained: &Trained) -> Result<()> {
+        if self.first == First::Passed || self.run.blob().exists() {
+            return Ok(());
+        }
+        let report =
+            self.export(trained, vec!["This is the first of several recipes; better ones may follow.".to_owned()])?;
+        tracing::info!("{}", report.comparison.accuracy_text());
+        tracing::info!("a first model is in {}; better ones may follow", self.run.blob().display());
+        Ok(())
+    }
 }

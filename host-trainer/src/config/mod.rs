@@ -22,6 +22,9 @@ pub use train::{
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
+    /// `given`: the network and how it learns are what this file says. `automatic`: both are chosen by what the pictures are
+    /// and by validation; only `seed`, `data` and `quantize` may be given then.
+    pub recipe: Recipe,
     /// Seed of the split, the initial weights, the order of the images and the augmentation.
     pub seed: u64,
     /// How an unsplit folder is split.
@@ -44,6 +47,17 @@ pub struct Config {
     pub early_stopping: EarlyStoppingConfig,
     /// Quantisation.
     pub quantize: QuantizeConfig,
+}
+
+/// Who decides on the network and how it learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Recipe {
+    /// The configuration.
+    #[default]
+    Given,
+    /// Validation, among recipes that fit the pictures.
+    Automatic,
 }
 
 impl Config {
@@ -71,7 +85,7 @@ impl Default for DataConfig {
 }
 
 /// Size and colour of the network's input.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct InputConfig {
     /// Pixels across.

@@ -8,7 +8,7 @@ use model_compiler::graph::Shape;
 
 use super::{
     AugmentConfig, AwareConfig, Block, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, Head,
-    InputConfig, KmeansConfig, ModelConfig, Normalization, PlateauConfig, QuantizeConfig, TrainConfig,
+    InputConfig, KmeansConfig, ModelConfig, Normalization, PlateauConfig, QuantizeConfig, Recipe, TrainConfig,
 };
 
 /// Most channels of a layer: MobileNetV1's four times wider.
@@ -45,6 +45,7 @@ impl Config {
     /// The first entry out of range, with its value and the range.
     pub fn validate(&self) -> Result<()> {
         check("seed", &self.seed, 0..=MAX_SEED, "0 to 9223372036854775807")?;
+        self.check_left_open()?;
         self.data.validate()?;
         self.input.validate()?;
         self.normalization.as_ref().map_or(Ok(()), Normalization::validate)?;
@@ -62,6 +63,22 @@ impl Config {
         self.cosine.validate()?;
         self.early_stopping.validate()?;
         self.quantize.validate()
+    }
+
+    /// Refuses entries that an automatic recipe would choose.
+    fn check_left_open(&self) -> Result<()> {
+        if self.recipe == Recipe::Given {
+            return Ok(());
+        }
+        let Self { recipe, seed, data, quantize, .. } = self.clone();
+        let open = Self { recipe, seed, data, quantize, ..Self::default() };
+        let given = open.changes(self);
+        ensure!(
+            given.is_empty(),
+            "`recipe` is \"automatic\", which chooses what is given too: {}; leave these out, or the recipe",
+            given.join(", ")
+        );
+        Ok(())
     }
 }
 

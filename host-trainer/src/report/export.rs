@@ -24,11 +24,13 @@ use crate::report::made::Made;
 use crate::report::verdict::verdict;
 use crate::report::{gallery, pages, plots};
 use crate::run::folder::RunDir;
-use crate::system::atomic;
 use crate::system::terminal::escaped;
+use crate::system::{atomic, read};
 
 /// What a blob says made it.
 pub const PRODUCER: &str = concat!("host-trainer ", env!("CARGO_PKG_VERSION"));
+/// Name of the report's file for programs.
+const REPORT_JSON: &str = "report.json";
 /// Longest name of a layer in a table; longer ones are cut.
 const LONGEST_NAME: usize = 44;
 /// Fewest validation images that a temperature is fitted on.
@@ -40,6 +42,9 @@ pub struct Report {
     /// What the figures mean, in sentences.
     #[serde(default)]
     pub verdict: Vec<String>,
+    /// How the recipe was chosen, the verdict's last sentences; none where it was given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chosen: Vec<String>,
     /// Float and int8 on each split.
     pub comparison: Comparison,
     /// How the int8 model was chosen.
@@ -89,6 +94,10 @@ pub struct Choices {
     pub confidence: Option<Confidence>,
     /// Boards that the report tells about.
     pub boards: Vec<Place>,
+    /// The model's name; that of the run folder where there is none.
+    pub name: Option<String>,
+    /// How the recipe was chosen, in sentences that follow the verdict's; those of the report before where there are none.
+    pub chosen: Vec<String>,
 }
 
 /// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and,
@@ -108,7 +117,8 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
         None if images.valid.len() < TEMPERATURE_IMAGES => 1.0,
         None => temperature(&float[0], &images.valid.labels),
     };
-    let source = Source { run, config, record };
+    let folder = run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
+    let source = Source { name: choices.name.as_deref().unwrap_or(&folder), config, record };
 
     let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), Limits::default());
     let best = match (choices.method, run.ranges()?) {
@@ -136,8 +146,10 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let predictions = Predictions::of(&model, last.samples, said);
     let macs = model.ops().map(|op| op.macs()).sum();
     let sizes = [emitted.blob.len(), model.arena_len()];
+    let chosen = if choices.chosen.is_empty() { chosen_before(run) } else { choices.chosen.clone() };
     let report = Report {
-        verdict: verdict(record, &comparison, &run.epochs()?),
+        verdict: [verdict(record, &comparison, &run.epochs()?), chosen.clone()].concat(),
+        chosen,
         comparison,
         quantisation: choice,
         calibration_images: calibration.len(),
@@ -159,6 +171,12 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
     predictions.save(&run.file(PREDICTIONS_FILE))?;
     Ok(report)
+}
+
+/// How the recipe was chosen, as the run's report says, where there is one that says it.
+fn chosen_before(run: &RunDir) -> Vec<String> {
+    let text = read::text(&run.file(REPORT_JSON), read::DATA).ok();
+    text.and_then(|text| serde_json::from_str::<Report>(&text).ok()).map_or_else(Vec::new, |report| report.chosen)
 }
 
 /// What [`export`] needs of a run's images: those that are measured with, and of the training images those that are
@@ -185,7 +203,7 @@ fn abstention(confidence: &Confidence) -> Option<Calibration> {
 }
 
 struct Source<'a> {
-    run: &'a RunDir,
+    name: &'a str,
     config: &'a Config,
     record: &'a Record,
 }
@@ -194,9 +212,8 @@ impl<'a> Source<'a> {
     fn emit(&self, model: &QuantModel, provenance: Provenance<'_>, limits: Limits) -> Result<Emitted> {
         let Normalization { mean, std } = self.record.normalization(self.config);
         let image = ImageInput { color: self.config.input.color, fit: self.config.input.fit, mean, std };
-        let name = self.run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
         let description =
-            Description { name: &name, labels: &self.record.classes, input: InputKind::Image(image), provenance };
+            Description { name: self.name, labels: &self.record.classes, input: InputKind::Image(image), provenance };
         Ok(emit_within(model, &description, limits)?)
     }
 
@@ -253,7 +270,7 @@ fn write(run: &RunDir, emitted: &Emitted, report: &Report) -> Result<()> {
             atomic::write(&path, svg.as_bytes())?;
         }
     }
-    atomic::write(&run.file("report.json"), serde_json::to_string_pretty(report)?.as_bytes())
+    atomic::write(&run.file(REPORT_JSON), serde_json::to_string_pretty(report)?.as_bytes())
 }
 
 /// Draws the answers to test images, or to validation images where there are no others.

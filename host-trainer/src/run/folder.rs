@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::config::Config;
 use crate::data::record::Record;
 use crate::measure::metrics;
+use crate::measure::predictions::PREDICTIONS_FILE;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE, RECORD_FILE};
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::hints::{program, quoted};
@@ -162,6 +163,24 @@ impl RunDir {
         atomic::write(&self.file(RECORD_FILE), serde_json::to_string_pretty(record)?.as_bytes())
     }
 
+    /// Takes over all files of another run, each whole or not at all, the predictions last.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn adopt(&self, other: &Self) -> Result<()> {
+        let shown = other.0.display();
+        let unread = || format!("cannot take over the run in {shown}");
+        let files = std::fs::read_dir(&other.0).and_then(|entries| entries.collect::<Result<Vec<_>, _>>());
+        let mut files: Vec<PathBuf> = files.with_context(unread)?.into_iter().map(|entry| entry.path()).collect();
+        files.retain(|path| path.is_file() && path.file_name().is_some_and(|name| name != LOCK_FILE));
+        files.sort_by_key(|path| path.file_name().is_some_and(|name| name == PREDICTIONS_FILE));
+        for path in files {
+            let Some(name) = path.file_name() else { continue };
+            atomic::write(&self.0.join(name), &std::fs::read(&path).with_context(unread)?)?;
+        }
+        Ok(())
+    }
+
     fn no_run(&self) -> String {
         format!(
             "{} is not a run folder: give the folder that `{program} train --out` made",
@@ -174,6 +193,21 @@ impl RunDir {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_takes_over_the_files_of_another_but_not_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let [run, other] = ["run", "other"].map(|name| RunDir::new(&folder.path().join(name)));
+        let _claims = [run.claim().unwrap(), other.claim().unwrap()];
+        std::fs::write(run.blob(), b"old").unwrap();
+        std::fs::write(other.blob(), b"new").unwrap();
+        std::fs::write(other.file(PREDICTIONS_FILE), b"said").unwrap();
+        std::fs::create_dir(other.file("folder")).unwrap();
+        run.adopt(&other).unwrap();
+        assert_eq!(std::fs::read(run.blob()).unwrap(), b"new");
+        assert_eq!(std::fs::read(run.file(PREDICTIONS_FILE)).unwrap(), b"said");
+        assert!(!run.file("folder").exists() && run.adopt(&RunDir::new(&folder.path().join("none"))).is_err());
+    }
 
     #[test]
     fn a_missing_configuration_is_named() {

@@ -8,8 +8,9 @@ use super::batch::{Use, generator, pixels};
 use super::learner::Learner;
 use super::{Observer, TrainingData};
 use crate::config::{Config, KmeansConfig, Normalization, TrainConfig};
+use crate::data::dataset::Images;
 use crate::training::kmeans;
-use crate::training::logistic::{self, Linear, Samples};
+use crate::training::logistic::{self, Effort, Linear, Samples};
 use crate::training::model::Net;
 use crate::training::pretrained::Pretrained;
 
@@ -74,23 +75,26 @@ pub(super) fn freeze(net: &mut Net, config: &TrainConfig) -> Result<()> {
 
 /// Logistic regression on what the head reads of the training images and, with `flipped`, of their mirror images.
 fn fit_head(net: &Net, data: &TrainingData, flipped: bool, l2: f64, class_weights: &[f32]) -> Linear {
-    let train = &data.train;
-    let shape = train.shape;
-    let mut features = Vec::new();
-    let mut labels = Vec::new();
-    for mirrored in [false, true].into_iter().take(1 + usize::from(flipped)) {
-        for (batch, batch_labels) in train.labels.chunks(BATCH).enumerate() {
-            let image = |index: usize| {
-                let image = train.image(batch * BATCH + index);
-                if mirrored { mirror(image, shape.width, shape.channels) } else { image.to_vec() }
-            };
-            let input = pixels(batch_labels.len(), shape, &net.device(), image);
-            features.extend(net.features(input).into_data().try_to_vec::<f32>().expect("features are f32"));
-            labels.extend_from_slice(batch_labels);
-        }
-    }
+    let sides = [false, true].into_iter().take(1 + usize::from(flipped));
+    let features: Vec<f32> = sides.clone().flat_map(|mirrored| features(net, &data.train, mirrored)).collect();
+    let labels = sides.flat_map(|_| data.train.labels.clone()).collect::<Vec<_>>();
     let class_weights: Vec<f64> = class_weights.iter().map(|&weight| weight.into()).collect();
-    logistic::fit(Samples { features: &features, labels: &labels, class_weights: &class_weights }, l2)
+    let samples = Samples { features: &features, labels: &labels, class_weights: &class_weights };
+    logistic::fit(samples, l2, Effort::FULL)
+}
+
+/// What the head reads of each image, or of its mirror image: `[images][features]`.
+pub(super) fn features(net: &Net, images: &Images, mirrored: bool) -> Vec<f32> {
+    let shape = images.shape;
+    let batch = |first: usize| {
+        let image = |index: usize| {
+            let image = images.image(first + index);
+            if mirrored { mirror(image, shape.width, shape.channels) } else { image.to_vec() }
+        };
+        let input = pixels(BATCH.min(images.len() - first), shape, &net.device(), image);
+        net.features(input).into_data().try_to_vec::<f32>().expect("features are f32")
+    };
+    (0..images.len()).step_by(BATCH).flat_map(batch).collect()
 }
 
 /// An HWC image, left and right exchanged.
@@ -105,7 +109,6 @@ mod tests {
 
     use super::*;
     use crate::config::{AugmentConfig, Block};
-    use crate::data::dataset::Images;
     use crate::training::Silent;
     use crate::training::model::Task;
 

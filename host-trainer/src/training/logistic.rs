@@ -1,9 +1,22 @@
 //! Multinomial logistic regression with an L2 penalty, on standardised features.
 
-/// Largest number of steps; each passes once over all samples.
-const STEPS: usize = 5000;
-/// Largest component of the gradient that counts as none.
-const TOLERANCE: f64 = 1e-7;
+use model_compiler::graph::class;
+
+/// How close to the minimum is close enough.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Largest number of steps; each passes once over all samples.
+    steps: usize,
+    /// Largest component of the gradient that counts as none.
+    tolerance: f64,
+}
+
+impl Effort {
+    /// For a layer that is used.
+    pub const FULL: Self = Self { steps: 5000, tolerance: 1e-7 };
+    /// For one that is only compared with others.
+    pub const ROUGH: Self = Self { steps: 150, tolerance: 1e-4 };
+}
 
 /// Feature vectors with their classes.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +38,18 @@ pub struct Linear {
     pub bias: Vec<f32>,
 }
 
+impl Linear {
+    /// The class of one sample's features; the first of equals.
+    #[must_use]
+    pub fn class(&self, features: &[f32]) -> usize {
+        let mut logits = self.bias.clone();
+        for (feature, weights) in features.iter().zip(self.weights.chunks_exact(self.bias.len())) {
+            logits.iter_mut().zip(weights).for_each(|(logit, weight)| *logit += feature * weight);
+        }
+        class(&logits)
+    }
+}
+
 /// Minimises the weighted mean of the cross-entropy in nats, plus `l2 / 2` times the sum of the squared weights, over
 /// weights of standardised features and biases, which are free; then folds the standardisation into both.
 ///
@@ -33,12 +58,12 @@ pub struct Linear {
 /// # Panics
 /// When there is no sample, or lengths do not fit.
 #[must_use]
-pub fn fit(samples: Samples, l2: f64) -> Linear {
+pub fn fit(samples: Samples, l2: f64, effort: Effort) -> Linear {
     let classes = samples.class_weights.len();
     let (features, scaler) = standardise(samples.features, samples.labels.len());
     let count = scaler.len();
     let problem = Problem { features: &features, samples, count, l2 };
-    let minimum = problem.minimise();
+    let minimum = problem.minimise(effort);
 
     let (weights, mut bias) = (&minimum[..count * classes], minimum[count * classes..].to_vec());
     let mut folded = Vec::with_capacity(weights.len());
@@ -80,13 +105,13 @@ struct Problem<'a> {
 
 impl Problem<'_> {
     /// Accelerated gradient descent that starts over when it goes uphill (O'Donoghue and Candès 2015).
-    fn minimise(&self) -> Vec<f64> {
+    fn minimise(&self, effort: Effort) -> Vec<f64> {
         let step = 1.0 / self.curvature();
         let len = (self.count + 1) * self.samples.class_weights.len();
         let (mut current, mut ahead, mut momentum) = (vec![0.0; len], vec![0.0; len], 1.0_f64);
-        for _ in 0..STEPS {
+        for _ in 0..effort.steps {
             let gradient = self.gradient(&ahead);
-            if gradient.iter().all(|slope| slope.abs() < TOLERANCE) {
+            if gradient.iter().all(|slope| slope.abs() < effort.tolerance) {
                 break;
             }
             let next: Vec<f64> = ahead.iter().zip(&gradient).map(|(at, slope)| at - step * slope).collect();
@@ -182,7 +207,7 @@ mod tests {
         ];
         for (l2, weights, bias) in expected {
             let samples = Samples { features: &FEATURES, labels: &LABELS, class_weights: &[1.0; 3] };
-            let made = fit(samples, l2);
+            let made = fit(samples, l2, Effort::FULL);
             assert_near(&made.weights, &weights);
             assert_near(&made.bias, &bias);
         }
@@ -190,12 +215,13 @@ mod tests {
 
     #[test]
     fn a_class_of_weight_2_counts_as_if_its_samples_came_twice() {
-        let weighted = fit(Samples { features: &FEATURES, labels: &LABELS, class_weights: &[1.0, 1.0, 2.0] }, 0.1);
+        let weighted =
+            fit(Samples { features: &FEATURES, labels: &LABELS, class_weights: &[1.0, 1.0, 2.0] }, 0.1, Effort::FULL);
         // The scaler sees samples once, so the twins must not change it: compare what a constant scaler leaves, the
         // slopes.
         let problem = |features: &[f64], labels: &[usize], class_weights: &[f64]| {
             let samples = Samples { features: &[], labels, class_weights };
-            Problem { features, samples, count: 2, l2: 0.1 }.minimise()
+            Problem { features, samples, count: 2, l2: 0.1 }.minimise(Effort::FULL)
         };
         let (scaled, scaler) = standardise(&FEATURES, 6);
         let twins = [scaled.as_slice(), &scaled[4..6], &scaled[8..10]].concat();
@@ -207,9 +233,18 @@ mod tests {
     }
 
     #[test]
+    fn a_layer_names_the_class_of_its_largest_logit() {
+        let layer = Linear { weights: vec![1.0, 0.0, -1.0, 0.0, 2.0, 0.0], bias: vec![0.0, 0.0, 0.5] };
+        assert_eq!(
+            [[2.0, 0.0], [0.0, 1.0], [0.0, 0.0], [0.5, 0.25]].map(|features| layer.class(&features)),
+            [0, 1, 2, 0]
+        );
+    }
+
+    #[test]
     fn constant_features_have_no_weight() {
         let features: Vec<f32> = FEATURES.chunks_exact(2).flat_map(|pair| [pair[0], 7.0]).collect();
-        let made = fit(Samples { features: &features, labels: &LABELS, class_weights: &[1.0; 3] }, 1.0);
+        let made = fit(Samples { features: &features, labels: &LABELS, class_weights: &[1.0; 3] }, 1.0, Effort::FULL);
         assert_near(&made.weights[3..], &[0.0; 3]);
     }
 }

@@ -18,6 +18,7 @@ pub mod model;
 mod optimizer;
 pub mod plateau;
 pub mod pretrained;
+pub mod probe;
 mod progress;
 mod run;
 pub mod timing;

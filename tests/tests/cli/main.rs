@@ -1,5 +1,6 @@
 //! The commands as a user calls them: what they refuse, how they say it, and that nothing is left half-written.
 
+mod automatic;
 mod blobs;
 mod common;
 mod cross_validation;

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::beside::torch::{self, Beside};
 use crate::commands::GroupArgs;
-use crate::commands::train::training_data;
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Options, Reading};
 use crate::data::progress;
@@ -17,6 +16,7 @@ use crate::data::record::Record;
 use crate::measure::bootstrap::{self, Estimate};
 use crate::measure::comparison::text_table;
 use crate::measure::evaluate::{float_classes, float_logits};
+use crate::recipe::training_data;
 use crate::run::folder::{RunDir, load_config};
 use crate::system::{atomic, read};
 use crate::training;

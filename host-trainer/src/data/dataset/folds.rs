@@ -63,13 +63,52 @@ impl Dataset {
             let pairs = self.train.iter().zip(folds);
             pairs.filter(|&(_, &of)| (of == fold) == inside).map(|(sample, _)| sample.clone()).collect()
         };
-        let mut dataset = Self { train: of_fold(false), test: of_fold(true), ..self.clone() };
+        let mut dataset = Self { train: of_fold(false), test: of_fold(true), set_aside: true, ..self.clone() };
         dataset.check_divisible()?;
         let [train, valid, _] = dataset.divide([valid, 0.0], seed);
         (dataset.train, dataset.valid) = (train, valid);
         dataset.check_complete()?;
         dataset.for_training = true;
         Ok(dataset)
+    }
+}
+
+impl Dataset {
+    /// All images as training images, in the order of their names.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        let mut train = [&self.train[..], &self.valid, &self.test].concat();
+        train.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { train, valid: Vec::new(), test: Vec::new(), for_training: false, ..self.clone() }
+    }
+
+    /// The same test images; of the others another share, by groups, is set aside for validation.
+    ///
+    /// # Errors
+    /// When they cannot be split so.
+    pub fn with_validation(&self, share: f64, seed: u64) -> Result<Self> {
+        let mut dataset = Self { train: [&self.train[..], &self.valid].concat(), valid: Vec::new(), ..self.clone() };
+        dataset.train.sort_by(|a, b| a.name.cmp(&b.name));
+        dataset.check_divisible()?;
+        let [train, valid, _] = dataset.divide([share, 0.0], seed);
+        (dataset.train, dataset.valid) = (train, valid);
+        dataset.check_complete()?;
+        Ok(dataset)
+    }
+
+    /// Leaves out what is not among the training images of `whole`, since it could not be read there.
+    ///
+    /// # Errors
+    /// When a class has too few images then.
+    pub fn leave_out_skipped(&mut self, whole: &Self) -> Result<()> {
+        if whole.skipped.is_empty() {
+            return Ok(());
+        }
+        let known: BTreeSet<&str> = whole.train.iter().map(|sample| sample.name.as_str()).collect();
+        for side in [&mut self.train, &mut self.valid, &mut self.test] {
+            side.retain(|sample| known.contains(sample.name.as_str()));
+        }
+        self.check_complete()
     }
 }
 

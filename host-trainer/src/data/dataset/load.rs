@@ -16,7 +16,7 @@ use crate::system::hexadecimal::hexadecimal;
 use crate::system::terminal::escaped;
 
 /// What is read of a data set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Size of the images: the network's input.
     pub input: InputConfig,

@@ -79,6 +79,8 @@ pub struct Dataset {
     pub skipped: Vec<(PathBuf, String)>,
     /// What the user should be told about how the folder was read, a sentence each.
     pub notes: Vec<String>,
+    /// Whether the validation images were set aside here, not given as such.
+    pub set_aside: bool,
     skip_bad: bool,
     for_training: bool,
 }
@@ -127,6 +129,7 @@ impl Dataset {
                 dataset.check_divisible()?;
                 let [train, valid, test] = dataset.divide([options.data.valid, options.data.test], options.seed);
                 (dataset.train, dataset.valid, dataset.test) = (train, valid, test);
+                dataset.set_aside = true;
             }
             Layout::Split { train, valid, test } => {
                 ensure!(
@@ -145,6 +148,7 @@ impl Dataset {
                     dataset.check_divisible()?;
                     let [train, valid, _] = dataset.divide([options.data.valid, 0.0], options.seed);
                     (dataset.train, dataset.valid) = (train, valid);
+                    dataset.set_aside = true;
                     dataset.notes.push(format!(
                         "{} has no validation images: {} of the training images were set aside",
                         dataset.root.display(),
@@ -250,6 +254,7 @@ impl Dataset {
             test,
             skipped: Vec::new(),
             notes,
+            set_aside: false,
             skip_bad,
             for_training: false,
         }

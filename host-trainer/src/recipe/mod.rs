@@ -1,0 +1,270 @@
+//! A recipe chosen by what the pictures are like and by validation: frozen features of a pretrained network with an output
+//! layer, gentle fine-tuning, or training from random weights.
+
+mod candidates;
+mod choice;
+mod look;
+mod pictures;
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Config, Normalization};
+use crate::data::dataset::{Dataset, Loaded};
+use crate::data::record::Record;
+use crate::measure::evaluate::{float_classes, float_logits};
+use crate::run::folder::RunDir;
+use crate::system::files::GRAPH_FILE;
+use crate::system::{atomic, read};
+use crate::training::probe::{Probe, probe};
+use crate::training::{Options, TrainingData};
+
+use candidates::{Common, sides};
+use choice::USUAL;
+pub use choice::{Choice, Probed, Tried};
+pub use look::Look;
+pub use pictures::Pictures;
+
+/// Folder of the candidates in a run folder.
+pub const FOLDER: &str = "candidates";
+/// What was compared and chosen; the last file of a choice.
+pub const CHOICE_FILE: &str = "choice.json";
+/// What a choice begins with.
+const PLAN_FILE: &str = "plan.json";
+/// Folds of the training images that output layers are probed on, where there are groups enough.
+const FOLDS: usize = 5;
+/// Most images that output layers are probed on.
+const PROBED: usize = 2000;
+/// What a wider input must be right about more, as a share of the images, to be worth its time on a device.
+const WORTH: f64 = 0.01;
+/// As much fewer mirror images than images are right where mirror images are of another class.
+const CHIRAL: f64 = 0.05;
+/// The penalty where nothing can be probed.
+const L2: f64 = 6.0;
+/// Photographs below which more are set aside for the choice than for a run; the chosen recipe then learns from all of them.
+const FEW: usize = 1500;
+/// Share of the photographs that are set aside for the choice where they are few.
+const ASIDE: f64 = 0.25;
+/// Share that is watched in the last run, where none was given to be.
+const WATCHED: f64 = 0.02;
+
+/// A network that was trained in a folder, to be exported.
+#[derive(Debug)]
+pub struct Trained {
+    /// Its folder.
+    pub run: RunDir,
+    /// How it was trained.
+    pub config: Config,
+    /// On what.
+    pub record: Record,
+    /// The images themselves.
+    pub images: Loaded,
+}
+
+/// What the choice asks of its caller.
+pub trait Caller {
+    /// Trains in a folder, or goes on there; leaves the graph.
+    ///
+    /// # Errors
+    /// When training fails.
+    fn train(&self, trained: &Trained) -> Result<()>;
+    /// The first network is there.
+    ///
+    /// # Errors
+    /// When it cannot be used.
+    fn first(&self, trained: &Trained) -> Result<()>;
+}
+
+/// What is chosen from, which a choice that is interrupted goes on with.
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    /// As TOML.
+    config: String,
+    set_aside: bool,
+}
+
+/// Whether a choice was begun in a run folder and has not ended.
+#[must_use]
+pub fn is_begun(run: &RunDir) -> bool {
+    run.file(FOLDER).join(PLAN_FILE).exists() && !run.file(CHOICE_FILE).exists()
+}
+
+/// A choice among recipes in a run folder.
+#[derive(Debug)]
+pub struct Chooser {
+    folder: RunDir,
+    base: Config,
+    split: Dataset,
+    options: Options,
+}
+
+impl Chooser {
+    /// A new one, by the training and validation images of `split`. Nothing is read or written yet.
+    #[must_use]
+    pub fn new(run: &RunDir, base: &Config, split: Dataset, options: Options) -> Self {
+        Self { folder: RunDir::new(&run.file(FOLDER)), base: base.clone(), split, options }
+    }
+
+    /// The one that was begun in `run`, whose images lie below `root` now.
+    ///
+    /// # Errors
+    /// When its files are damaged.
+    pub fn resume(run: &RunDir, root: &Path, options: Options) -> Result<Self> {
+        let folder = RunDir::new(&run.file(FOLDER));
+        let path = folder.file(PLAN_FILE);
+        let damaged = || format!("{} is damaged: remove {}, and train again", path.display(), run.path().display());
+        let plan: Plan = serde_json::from_str(&read::text(&path, read::DATA)?).with_context(damaged)?;
+        let mut split = folder.record()?.dataset(root)?;
+        split.set_aside = plan.set_aside;
+        Ok(Self { folder, base: Config::from_toml(&plan.config).with_context(damaged)?, split, options })
+    }
+
+    /// All images of the split as training images.
+    #[must_use]
+    pub fn whole(&self) -> Dataset {
+        self.split.whole()
+    }
+
+    /// How it computes.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
+    /// Reads the pictures, at the first size that is asked for, before anything is written.
+    ///
+    /// # Errors
+    /// When some cannot be read.
+    pub fn read(&mut self, pictures: &mut Pictures) -> Result<Loaded> {
+        let look = Look::new(&self.split);
+        let config = Common { base: &self.base, look: &look, flips: true }.fine_tuned(sides(&look)[0], L2);
+        pictures.of(&mut self.split, &config)
+    }
+
+    /// Trains the candidates, and the chosen one with more images where they are few. Candidates that are trained already are
+    /// not trained again.
+    ///
+    /// # Errors
+    /// When pictures cannot be read, training fails, or a file cannot be written.
+    pub fn choose(mut self, pictures: &mut Pictures, caller: &dyn Caller) -> Result<(Choice, Trained)> {
+        let images = self.read(pictures)?;
+        self.save(&images)?;
+        let look = Look::new(&self.split);
+        tracing::info!("{}", look.text());
+        let given = self.split.clone();
+        let refitted = look.photographs < FEW;
+        if refitted {
+            self.split = given.with_validation(ASIDE, self.base.seed).unwrap_or_else(|_| given.clone());
+        }
+        let mut choice = Choice::new(look.clone());
+        choice.probed = self.probe(&look, pictures)?;
+        let best = choice.best_probe();
+        let (side, l2) = best.map_or((sides(&look)[0], L2), |best| (best.side, best.probe.l2));
+        choice.flips = best.is_none_or(|best| best.probe.mirrored > best.probe.accuracy - CHIRAL);
+        let base = self.base.clone();
+        let common = Common { base: &base, look: &look, flips: choice.flips };
+        let recipes =
+            [("frozen", common.frozen(side, l2)), (USUAL, common.fine_tuned(side, l2)), ("scratch", common.scratch())];
+        for (name, config) in &recipes {
+            let trained = self.train(name, config, pictures, caller)?;
+            if choice.tried.is_empty() {
+                caller.first(&trained)?;
+            }
+            choice.add(name, &hits(&trained)?, &trained.record.valid);
+            tracing::info!("{}", choice.last());
+        }
+        let (name, config) = &recipes[choice.best()];
+        choice.refitted = refitted;
+        let trained = if refitted {
+            self.refit(config, given, pictures, caller)
+        } else {
+            self.train(name, config, pictures, caller)
+        };
+        Ok((choice, trained?))
+    }
+
+    /// What output layers reach on the pretrained network's features, at each width that is worth a try.
+    fn probe(&mut self, look: &Look, pictures: &mut Pictures) -> Result<Vec<Probed>> {
+        let samples = self.split.train.clone();
+        let train =
+            Dataset::from_samples(&self.split.root, self.split.classes.clone(), [samples, Vec::new(), Vec::new()]);
+        let Some(folds) = [FOLDS, 3, 2].iter().find_map(|&folds| train.folds(folds, self.base.seed).ok()) else {
+            tracing::info!("too few photographs of a class to compare output layers: one recipe's are taken");
+            return Ok(Vec::new());
+        };
+        let chosen: Vec<usize> = (0..folds.len()).step_by(folds.len().div_ceil(PROBED)).collect();
+        let folds: Vec<usize> = chosen.iter().map(|&image| folds[image]).collect();
+        let mut probed = Vec::new();
+        for &side in sides(look) {
+            let config = Common { base: &self.base, look, flips: true }.fine_tuned(side, L2);
+            let images = pictures.of(&mut self.split, &config)?;
+            let mut data = training_data(&config, &Record::new(&self.split, &images)?, &images);
+            data.train = data.train.only(&chosen);
+            let probe = probe(&data, &config, &folds, self.options)?;
+            tracing::info!(
+                "an output layer on ImageNet's features at {side} x {side} pixels: {:.1} % right",
+                100.0 * probe.accuracy
+            );
+            probed.push(Probed { side, probe });
+        }
+        Ok(probed)
+    }
+
+    fn train(&mut self, name: &str, config: &Config, pictures: &mut Pictures, caller: &dyn Caller) -> Result<Trained> {
+        let images = pictures.of(&mut self.split, config)?;
+        self.run(name, config, Record::new(&self.split, &images)?, images, caller)
+    }
+
+    /// The chosen recipe on the images that were set aside for the choice as well.
+    fn refit(&self, config: &Config, given: Dataset, pictures: &mut Pictures, caller: &dyn Caller) -> Result<Trained> {
+        let mut split = if given.set_aside { given.with_validation(WATCHED, self.base.seed)? } else { given };
+        let images = pictures.of(&mut split, config)?;
+        self.run("final", config, Record::new(&split, &images)?, images, caller)
+    }
+
+    fn run(&self, name: &str, config: &Config, record: Record, images: Loaded, caller: &dyn Caller) -> Result<Trained> {
+        let run = RunDir::new(&self.folder.file(name));
+        let _claim = run.claim()?;
+        let trained = Trained { run, config: config.clone(), record, images };
+        if !trained.run.file(GRAPH_FILE).exists() {
+            trained.run.save_record(&trained.record)?;
+            caller.train(&trained)?;
+        }
+        Ok(trained)
+    }
+
+    /// Remembers what is chosen from.
+    fn save(&self, images: &Loaded) -> Result<()> {
+        if self.folder.file(PLAN_FILE).exists() {
+            return self.folder.record()?.check_same(&self.split, images);
+        }
+        let shown = self.folder.path().display();
+        std::fs::create_dir_all(self.folder.path()).with_context(|| format!("cannot make the folder {shown}"))?;
+        self.folder.save_record(&Record::new(&self.split, images)?)?;
+        let plan = Plan { config: toml::to_string(&self.base)?, set_aside: self.split.set_aside };
+        atomic::write(&self.folder.file(PLAN_FILE), serde_json::to_string_pretty(&plan)?.as_bytes())
+    }
+}
+
+/// What the run of this record learns from.
+#[must_use]
+pub fn training_data(config: &Config, record: &Record, images: &Loaded) -> TrainingData {
+    let Normalization { mean, std } = record.normalization(config);
+    TrainingData {
+        train: images.train.clone(),
+        source: images.source().clone(),
+        valid: images.valid.clone(),
+        classes: record.classes.len(),
+        mean,
+        std,
+    }
+}
+
+/// Which validation images the float network has right.
+fn hits(trained: &Trained) -> Result<Vec<bool>> {
+    let valid = &trained.images.valid;
+    let said = float_classes(&float_logits(&trained.run.graph()?, valid));
+    Ok(said.iter().zip(&valid.labels).map(|(said, label)| said == label).collect())
+}

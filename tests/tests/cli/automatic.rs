@@ -1,0 +1,76 @@
+//! Training without a configuration.
+
+use std::fs;
+
+use host_trainer::config::Recipe;
+use host_trainer::run::folder::RunDir;
+use tempfile::tempdir;
+
+use crate::common::{call, pictures, refusal, text};
+
+/// What the choice says of each recipe: its name, and how many it has right of how many.
+fn tried(run: &RunDir) -> Vec<(String, u64, u64)> {
+    let choice = fs::read_to_string(run.file("choice.json")).expect("a choice");
+    let choice: serde_json::Value = serde_json::from_str(&choice).expect("JSON");
+    let tried = choice["tried"].as_array().expect("a list").iter();
+    let count = |tried: &serde_json::Value, name: &str| tried["accuracy"][name].as_u64().expect("a count");
+    tried.map(|t| (t["name"].as_str().expect("a name").to_owned(), count(t, "count"), count(t, "total"))).collect()
+}
+
+#[test]
+fn a_recipe_is_chosen_and_an_interrupted_choice_ends_with_the_same_bytes() {
+    let (data, out) = (pictures(), tempdir().expect("a temporary folder"));
+    let folder = out.path().join("run");
+    let (run, out) = (RunDir::new(&folder), text(&folder));
+    call(&["train", "--data", text(data.path()), "--out", out]).expect("it trains");
+    let names: Vec<String> = tried(&run)
+        .into_iter()
+        .map(|(name, count, total)| {
+            assert!(count <= total && total >= 4, "{count} of {total}");
+            name
+        })
+        .collect();
+    assert_eq!(names, ["frozen", "fine-tuned", "scratch"]);
+    let config = run.config().expect("the chosen configuration");
+    assert_eq!(config.recipe, Recipe::Given, "the run's configuration says all");
+    let said = |text: &str| text.contains("The recipe was chosen for 20 pictures, 2 classes, in colour");
+    assert!(said(&fs::read_to_string(run.file("report.html")).expect("a page")));
+
+    let blob = fs::read(run.blob()).expect("a blob");
+    for lost in ["choice.json", "model.blob", "candidates/final/graph.postcard", "candidates/scratch/graph.postcard"] {
+        fs::remove_file(run.file(lost)).unwrap_or_else(|error| panic!("{lost}: {error}"));
+    }
+    let again = refusal(&["train", "--data", text(data.path()), "--out", out]);
+    assert!(again.contains("--resume"), "{again}");
+    call(&["train", "--resume", out]).expect("it goes on");
+    assert_eq!(fs::read(run.blob()).expect("a blob"), blob);
+    assert!(run.file("choice.json").exists());
+
+    call(&["quantize", out]).expect("it quantises again");
+    assert!(said(&fs::read_to_string(run.file("report.json")).expect("a report")));
+    call(&["parity", out]).expect("the blob is that of the run's network");
+}
+
+#[test]
+fn folds_choose_each_by_itself() {
+    let (data, out) = (pictures(), tempdir().expect("a temporary folder"));
+    let folds = out.path().join("cv");
+    call(&["cv", "--data", text(data.path()), "--folds", "2", "--out", text(&folds)]).expect("it scores");
+    for fold in ["fold-0", "fold-1"] {
+        assert_eq!(tried(&RunDir::new(&folds.join(fold))).len(), 3);
+    }
+    let report = fs::read_to_string(folds.join("report.json")).expect("a report");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert_eq!(report["images"], 20);
+}
+
+#[test]
+fn what_an_automatic_recipe_would_choose_cannot_be_given() {
+    let (data, out) = (pictures(), tempdir().expect("a temporary folder"));
+    let config = out.path().join("config.toml");
+    fs::write(&config, "recipe = \"automatic\"\n[train]\nepochs = 3\n").expect("written");
+    let run = out.path().join("run");
+    let error = refusal(&["train", "--data", text(data.path()), "--config", text(&config), "--out", text(&run)]);
+    assert!(error.contains("train.epochs was 60 and is 3"), "{error}");
+    assert!(!run.exists());
+}
