@@ -33,7 +33,7 @@ fn a_recipe_is_chosen_and_an_interrupted_choice_ends_with_the_same_bytes() {
     assert_eq!(names, ["frozen", "fine-tuned", "scratch"]);
     let config = run.config().expect("the chosen configuration");
     assert_eq!(config.recipe, Recipe::Given, "the run's configuration says all");
-    let said = |text: &str| text.contains("The recipe was chosen for 20 pictures, 2 classes, in colour");
+    let said = |text: &str| text.contains("The recipe was chosen for 16 pictures, 2 classes, in colour");
     assert!(said(&fs::read_to_string(run.file("report.html")).expect("a page")));
 
     let blob = fs::read(run.blob()).expect("a blob");
@@ -48,7 +48,7 @@ fn a_recipe_is_chosen_and_an_interrupted_choice_ends_with_the_same_bytes() {
 
     call(&["quantize", out]).expect("it quantises again");
     assert!(said(&fs::read_to_string(run.file("report.json")).expect("a report")));
-    call(&["parity", out]).expect("the blob is that of the run's network");
+    call(&["parity", out, "--data", text(data.path())]).expect("the blob is that of the run's network");
 }
 
 #[test]
