@@ -17,6 +17,7 @@ pub struct Identity {
     /// Length of the blob in bytes.
     pub len: u32,
     /// SHA-256 of all its bytes: what `sha256sum` prints of its file.
+    #[serde(with = "super::array")]
     pub sha256: [u8; 32],
 }
 

@@ -7,7 +7,7 @@ use core::num::NonZeroU16;
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, SelfTest, decode};
+use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
 use no_std_infer::golden;
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Error, Interpreter, Model, Step};
@@ -289,11 +289,11 @@ impl<'a> Server<'a> {
             Purpose::Frame => return Some(classified(&interpreter, run.start)),
             Purpose::Infer(id) => {
                 let inference = inference(&interpreter, identity, (run.costs, device.clock.stack_used()), self.results);
-                (id, inference.map(Response::Inference))
+                (id, inference)
             }
-            Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter)).map(Response::SelfTest)),
+            Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter))),
         };
-        self.answers.give(link, id, body);
+        self.answers.give(link, id, &body);
         Some(Event::Served)
     }
 }
@@ -335,19 +335,22 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
     ) -> Result<Work, Event> {
         let mut event = Event::Served;
         let begun = match body {
-            Request::Hello => Err(Ok(Response::Hello(hello(self, max_message)))),
-            Request::Infer(picture) => self.infer(id, picture).map_err(Err),
-            Request::SelfTest => self.self_test(id).map_err(|verdict| verdict.map(Response::SelfTest)),
+            Request::Hello => Err(Response::Hello(hello(self, max_message))),
+            Request::Infer(picture) => self.infer(id, picture).map_err(Response::Error),
+            Request::SelfTest => self.self_test(id),
             Request::Update(step) => {
                 let received = self.updater.step(step, self.loaded, self.arena, self.clock);
                 if received.is_ok() && matches!(self.updater.asked(), Some(Asked::Switch | Asked::Rollback)) {
                     event = Event::Switched;
                 }
-                Err(received.map(|received| Response::Update { received }).map_err(Failure::Update))
+                Err(match received {
+                    Ok(received) => Response::Update { received },
+                    Err(why) => Response::Error(Failure::Update(why)),
+                })
             }
         };
         begun.map_err(|body| {
-            answers.give(link, id, body);
+            answers.give(link, id, &body);
             event
         })
     }
@@ -358,13 +361,11 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         Ok(Work { run, purpose: Purpose::Infer(id) })
     }
 
-    fn self_test(&mut self, id: u32) -> Result<Work, Result<SelfTest, Failure>> {
-        let Loaded { model, .. } = self.loaded.ok_or(Err(Failure::Model))?;
+    fn self_test(&mut self, id: u32) -> Result<Work, Response<'static>> {
+        let Loaded { model, .. } = self.loaded.ok_or(Response::Error(Failure::Model))?;
         let run = Run::default();
-        let mut interpreter = run.interpreter(model, self.arena).map_err(Err)?;
-        match golden::SelfTest::begin(&mut interpreter) {
-            Ok(test) => Ok(Work { run, purpose: Purpose::SelfTest(id, test) }),
-            Err(error) => Err(verdict(Err(error))),
-        }
+        let mut interpreter = run.interpreter(model, self.arena).map_err(Response::Error)?;
+        let test = golden::SelfTest::begin(&mut interpreter).map_err(|error| verdict(Err(error)))?;
+        Ok(Work { run, purpose: Purpose::SelfTest(id, test) })
     }
 }
