@@ -113,6 +113,7 @@ pub struct Server<'a> {
     waiting: Vec<u8, CHUNK_LEN>,
     receiver: Receiver<'a>,
     /// Longest message that it takes.
+    // As it crosses the link; of memory, which these cores address in 32 bits.
     max_message: u32,
     answers: Answers<'a>,
     /// Costs of the operators that have run for a request, and then what the network has given.
@@ -150,7 +151,7 @@ impl<'a> Server<'a> {
 
     /// Does the next piece of work; false when there was none. Takes bytes that wait, up to the end of a request, which it
     /// answers at once when the network need not run for it, also while it runs for another one, which a commit ends without
-    /// an answer; and while it runs for one, runs its next operator. Takes about
+    /// an answer; and while it runs for one, runs its next operator, however much a host sends. Takes about
     /// as many bytes as the memory for a request at most, so that noise without end does not keep it. An answer that the link
     /// does not take is lost: the host asks again.
     ///
@@ -223,28 +224,28 @@ impl<'a> Server<'a> {
             let request = match message.and_then(decode) {
                 Err(error) => {
                     damaged(link, Failure::Frame(error));
-                    return event;
+                    break;
                 }
-                Ok(Message { id, .. }) if answers.repeat(link, id) => return event,
+                Ok(Message { id, .. }) if answers.repeat(link, id) => break,
                 Ok(request) => request,
             };
             if matches!(request.body, Request::Update(step) if device.updater.needs_arena(&step)) {
                 *work = None;
             }
-            return match device.begin(link, answers, request, *max_message) {
+            match device.begin(link, answers, request, *max_message) {
                 Ok(begun) => {
                     results.clear();
                     *work = Some(begun);
-                    Event::Working
+                    return Event::Working;
                 }
-                Err(event) => {
-                    if event == Event::Switched {
-                        *work = None;
-                    }
-                    event
+                Err(Event::Switched) => {
+                    *work = None;
+                    return Event::Switched;
                 }
-            };
+                Err(_) => break,
+            }
         }
+        // Whatever a host sends, and however much of it: what the network runs for comes to its end.
         self.go_on(link, device, rows, classified).unwrap_or(event)
     }
 

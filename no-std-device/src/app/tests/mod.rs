@@ -1,5 +1,6 @@
 //! The application on a simulated board.
 
+mod chatter;
 mod chunks;
 mod faults;
 mod frames;
