@@ -26,6 +26,7 @@ pub(super) struct Answers<'a> {
     /// As a frame.
     last: &'a mut VecView<u8>,
     /// Id of the request; 0 where there was none.
+    // The host counts, and goes round. Nothing is added to it here.
     last_id: u32,
 }
 
