@@ -12,6 +12,7 @@ use crate::board::Clock;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Costs {
+    // As the clock counts, in 64 bits: 584 years at 1 GHz.
     /// From the camera's frame to the input; 0 when the input came as it is.
     pub preprocessing: u64,
     /// The network.
@@ -45,6 +46,7 @@ pub(crate) struct Run {
     /// When it began.
     pub(crate) start: u64,
     /// What the operator that is not complete has cost so far.
+    // As it crosses the link, in 32 bits, and saturates: firmware's models run for a minute at most, which is 2^32 units at 71 MHz.
     begun: u32,
     pub(crate) costs: Costs,
 }
@@ -94,7 +96,7 @@ impl Run {
         let cost = clock.now().saturating_sub(start);
         clock.feed();
         let network = self.costs.network.saturating_add(cost);
-        let cost = self.begun.saturating_add(cost as u32);
+        let cost = self.begun.saturating_add(u32::try_from(cost).unwrap_or(u32::MAX));
         let begun = if step.complete { 0 } else { cost };
         let costs = Costs { network, ..self.costs };
         Some((Self { progress, begun, costs, ..self }, step, cost))

@@ -14,7 +14,7 @@ pub trait Trust {
     ///
     /// # Errors
     /// [`UpdateError::Unsigned`], [`UpdateError::OtherKey`], [`UpdateError::Number`], [`UpdateError::Signature`].
-    fn check(&self, len: u32, credentials: Option<&Credentials>, floor: Option<u32>) -> Result<(), UpdateError>;
+    fn check(&self, len: u32, credentials: Option<&Credentials<'_>>, floor: Option<u32>) -> Result<(), UpdateError>;
 
     /// True when signatures are checked at each start as well, and not only when a blob is taken.
     fn at_start(&self) -> bool {
@@ -32,7 +32,7 @@ impl Trust for Anyone {
         None
     }
 
-    fn check(&self, _: u32, _: Option<&Credentials>, _: Option<u32>) -> Result<(), UpdateError> {
+    fn check(&self, _: u32, _: Option<&Credentials<'_>>, _: Option<u32>) -> Result<(), UpdateError> {
         Ok(())
     }
 }
@@ -47,9 +47,9 @@ impl Trust for Owner {
         Some(self.0)
     }
 
-    fn check(&self, len: u32, credentials: Option<&Credentials>, floor: Option<u32>) -> Result<(), UpdateError> {
+    fn check(&self, len: u32, credentials: Option<&Credentials<'_>>, floor: Option<u32>) -> Result<(), UpdateError> {
         let credentials = credentials.ok_or(UpdateError::Unsigned)?;
-        if credentials.key != self.0 {
+        if *credentials.key != self.0 {
             return Err(UpdateError::OtherKey);
         }
         match floor {
@@ -70,7 +70,7 @@ impl<T: Trust> Trust for AtEachStart<T> {
         self.0.key()
     }
 
-    fn check(&self, len: u32, credentials: Option<&Credentials>, floor: Option<u32>) -> Result<(), UpdateError> {
+    fn check(&self, len: u32, credentials: Option<&Credentials<'_>>, floor: Option<u32>) -> Result<(), UpdateError> {
         self.0.check(len, credentials, floor)
     }
 
@@ -81,21 +81,18 @@ impl<T: Trust> Trust for AtEachStart<T> {
 
 /// What a blob says about who signed it; `None` when it is not signed. Hashes its content, and calls `feed` after each
 /// [`PIECE`](crate::PIECE) bytes.
-pub fn credentials(blob: &[u8], feed: &dyn Fn()) -> Option<Credentials> {
+pub fn credentials<'b>(blob: &'b [u8], feed: &dyn Fn()) -> Option<Credentials<'b>> {
     let Signed { key, signature, number, content } = Signed::find(blob)?;
-    let (halves, _) = signature.as_chunks();
-    let &[first, second] = halves else { return None };
-    Some(Credentials { key: *key, signature: [first, second], number, content: sha256(content, feed) })
+    Some(Credentials { key, signature, number, content: sha256(content, feed) })
 }
 
 /// Checks the signature of a blob of so many bytes with the key that it names.
 ///
 /// # Errors
 /// [`UpdateError::Signature`]
-pub fn verify(len: u32, credentials: &Credentials) -> Result<(), UpdateError> {
-    let [first, second] = credentials.signature;
-    let signature = Signature::from_components(first, second);
-    VerifyingKey::from_bytes(&credentials.key)
+pub fn verify(len: u32, credentials: &Credentials<'_>) -> Result<(), UpdateError> {
+    let signature = Signature::from_bytes(credentials.signature);
+    VerifyingKey::from_bytes(credentials.key)
         .and_then(|key| key.verify_strict(&credentials.statement(len).to_bytes(), &signature))
         .map_err(|_| UpdateError::Signature)
 }

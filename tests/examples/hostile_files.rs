@@ -1,5 +1,5 @@
 //! Damaged files for what reads them on the host: `hostile_files tflite SECONDS` and `hostile_files pictures SECONDS`. Each is
-//! read, or refused by name, in bounded time. `docs/fuzzing.md` says what runs where.
+//! read, or refused by name, in bounded time and memory. `docs/fuzzing.md` says what runs where.
 
 use std::fmt;
 use std::io::Cursor;
@@ -24,6 +24,9 @@ const FLOATS: usize = 10;
 const FILES: u64 = 16;
 /// Most pixels of the inputs that a damaged float model is calibrated with.
 const PIXELS_MAX: usize = 1 << 16;
+
+/// Most bytes that the process may hold at once while it reads damaged models, and damaged pictures, whatever they claim.
+const MEMORY_MAX: [u64; 2] = [64 << 20, 600 << 20];
 
 /// What became of damaged files.
 #[derive(Clone, Default)]
@@ -56,7 +59,8 @@ fn main() -> Result<ExitCode> {
     let [target, seconds] = &arguments[..] else { anyhow::bail!("hostile_files tflite|pictures SECONDS") };
     let time = Duration::from_secs(seconds.parse()?);
     let campaign = Campaign { first: 0, time, executions: u64::MAX, threads: 1, least: 100 };
-    let passed = if target == "tflite" {
+    let models_only = target == "tflite";
+    let passed = if models_only {
         let models = models()?;
         campaign.run(|number, counts| episode(&models, number, counts, damage, |bytes| import(bytes).is_ok()))
     } else {
@@ -69,7 +73,19 @@ fn main() -> Result<ExitCode> {
             })
         })
     };
-    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let [most, most_with_pictures] = MEMORY_MAX;
+    let within = stays_within(if models_only { most } else { most_with_pictures });
+    Ok(if passed && within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Prints the most bytes of memory that the process has held at once, where the system says so; whether they are no more than
+/// these.
+fn stays_within(most: u64) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+    let Some(peak) = peak.map(|kibibytes: u64| kibibytes << 10) else { return true };
+    println!("{peak} bytes of memory at most, of {most}");
+    peak <= most
 }
 
 /// Damages a file again and again, and reads it.

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
@@ -17,7 +18,7 @@ use host_trainer::measure::evaluate::{infer, read_blob};
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_sections};
-use no_std_device::link::{Failure, UpdateError};
+use no_std_device::link::{Failure, Identity, Message, Receiver, Request, Update, UpdateError, decode};
 use no_std_infer::Model;
 use no_std_infer::format::section;
 use tests::needing::trial;
@@ -31,6 +32,10 @@ fn main() {
     let test = |name: &str, test: fn() -> Result<()>| trial(name, &missing, test);
     let trials: Vec<Trial> = vec![
         test("a_flashed_model_runs_and_survives_a_restart", a_flashed_model_runs_and_survives_a_restart),
+        test(
+            "what_is_not_confirmed_falls_back_after_three_starts",
+            what_is_not_confirmed_falls_back_after_three_starts,
+        ),
         test("what_is_refused_leaves_the_model_that_runs", what_is_refused_leaves_the_model_that_runs),
         test("with_a_key_only_newer_models_of_its_owner_run", with_a_key_only_newer_models_of_its_owner_run),
     ];
@@ -79,6 +84,60 @@ fn a_flashed_model_runs_and_survives_a_restart() -> Result<()> {
     ensure!(suffered.get() > 0 && device.faults().repeats() > 0, "nothing was injected: {}", device.faults());
     drop(device);
     runs(&mut boot(&flash, None)?, second)
+}
+
+/// A device whose power fails when it is about to be told that its new model has proved itself.
+struct Unconfirmed(Emulated);
+
+impl Transport for Unconfirmed {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        // Longer messages are errors, and none of them is the one.
+        let mut memory = heapless::Vec::<u8, 64>::new();
+        let mut receiver = Receiver::new(&mut memory);
+        for &byte in bytes {
+            let message = receiver.push(byte).and_then(Result::ok).map(decode);
+            let confirms = matches!(message, Some(Ok(Message { body: Request::Update(Update::Confirm), .. })));
+            ensure!(!confirms, "the power fails");
+        }
+        self.0.send(bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
+        self.0.receive(buffer, patience)
+    }
+}
+
+fn what_is_not_confirmed_falls_back_after_three_starts() -> Result<()> {
+    let [first, second] = &*BLOBS;
+    let dir = tempfile::tempdir()?;
+    let flash = dir.path().join("flash.bin");
+    boot(&flash, None)?.update(first, |_| ())?;
+    let mut device = open(Unconfirmed(Emulated::boot_app(&build_app(None)?, &flash)?))?;
+    let error = device.update(second, |_| ()).err().context("the power was to fail")?;
+    ensure!(format!("{error:#}").contains("the power fails"), "{error:#}");
+    drop(device);
+    // The switch was the first of its starts.
+    for start in 2..=3 {
+        let mut device = boot(&flash, None)?;
+        ensure!(device.is_tentative(), "start {start}");
+        runs(&mut device, second)?;
+    }
+    // As docs/updating.md says: marks for all three attempts, and none of those behind them.
+    let (bytes, digest) = (std::fs::read(&flash)?, Identity::of(second, &|| ()).sha256);
+    let mut records = bytes.chunks(1 << 20).filter_map(|slot| slot.first_chunk::<256>());
+    let record = records.find(|record| record[12..44] == digest).context("it has a record")?;
+    ensure!(record[64..160].chunks(32).all(|mark| mark != [0xFF; 32]) && record[160..224] == [0xFF; 64]);
+    for start in 4..=5 {
+        let mut device = boot(&flash, None)?;
+        ensure!(!device.is_tentative(), "start {start}");
+        runs(&mut device, first)?;
+    }
+    let mut device = boot(&flash, None)?;
+    device.update(second, |_| ())?;
+    drop(device);
+    let mut device = boot(&flash, None)?;
+    ensure!(!device.is_tentative(), "the host has confirmed it");
+    runs(&mut device, second)
 }
 
 fn what_is_refused_leaves_the_model_that_runs() -> Result<()> {

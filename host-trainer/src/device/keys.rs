@@ -136,6 +136,49 @@ mod tests {
         assert_eq!(*seed, [0; ed25519_dalek::SECRET_KEY_LENGTH]);
     }
 
+    /// Whether memory that this process can write to holds the bytes of which these are the inverted ones.
+    #[cfg(target_os = "linux")]
+    fn is_in_memory(inverted: &[u8]) -> bool {
+        use std::io::{Read, Seek, SeekFrom};
+
+        let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
+        let regions = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let mut holds = |region: &str| {
+            let (range, rights) = region.split_once(' ')?;
+            let (start, end) = range.split_once('-').filter(|_| rights.starts_with("rw"))?;
+            let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
+            let mut bytes = vec![0; (end - start) as usize];
+            memory.seek(SeekFrom::Start(start)).ok()?;
+            // What another thread has given back meanwhile cannot be read.
+            memory.read_exact(&mut bytes).ok()?;
+            let same = |window: &[u8]| window.iter().zip(inverted).all(|(&byte, &inverted)| byte == !inverted);
+            Some(bytes.windows(inverted.len()).any(same))
+        };
+        regions.lines().any(|region| holds(region) == Some(true))
+    }
+
+    /// Of what the heap held of a private key, as bytes and as text, nothing is left. Copies that the compiler makes on the stack
+    /// are not looked for: safe code can neither wipe them nor tell where they are.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn nothing_is_left_of_a_private_key_in_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("owner.key");
+        generate(&path, false).unwrap();
+        let key = Box::new(read_key(&path).unwrap());
+        let seed: Vec<u8> = key.as_bytes().iter().map(|byte| !byte).collect();
+        assert!(is_in_memory(&seed), "the search finds a key that is there");
+        drop(key);
+        assert!(!is_in_memory(&seed), "a key as bytes is left");
+        // The digits of PKCS#8 that are the key's.
+        let text = std::fs::read(&path).map(Zeroizing::new).unwrap();
+        let line = text.split(|&byte| byte == b'\n').nth(1).unwrap();
+        let digits: Vec<u8> = line[24..60].iter().map(|digit| !digit).collect();
+        assert!(is_in_memory(&digits), "the search finds a text that is there");
+        drop(text);
+        assert!(!is_in_memory(&digits), "a key as text is left");
+    }
+
     #[test]
     fn keys_are_written_once_and_read_back() {
         let dir = tempfile::tempdir().unwrap();

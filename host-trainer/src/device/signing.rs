@@ -51,13 +51,13 @@ impl Signer {
     #[must_use]
     pub fn of(blob: &[u8]) -> Option<Self> {
         let signed = credentials(blob, &|| ())?;
-        Some(Self { number: signed.number, key: fingerprint(&signed.key), valid: is_valid(blob.len(), &signed) })
+        Some(Self { number: signed.number, key: fingerprint(signed.key), valid: is_valid(blob.len(), &signed) })
     }
 }
 
 /// Whether the signature of a blob of so many bytes is that of the key that it names.
 #[must_use]
-pub fn is_valid(len: usize, credentials: &Credentials) -> bool {
+pub fn is_valid(len: usize, credentials: &Credentials<'_>) -> bool {
     u32::try_from(len).is_ok_and(|len| verify(len, credentials).is_ok())
 }
 

@@ -59,8 +59,8 @@ fn check_signature(blob: &[u8], slots: &Slots, floor: Option<u32>) -> Result<()>
             program = program()
         )
     };
-    let (expected, found) = (fingerprint(&key), fingerprint(&signed.key));
-    ensure!(signed.key == key, "{}: {found} in place of {expected}", UpdateError::OtherKey);
+    let (expected, found) = (fingerprint(&key), fingerprint(signed.key));
+    ensure!(*signed.key == key, "{}: {found} in place of {expected}", UpdateError::OtherKey);
     ensure!(is_valid(blob.len(), &signed), UpdateError::Signature);
     match floor {
         Some(floor) if signed.number <= floor => Err(UpdateError::Number { found: signed.number, floor }.into()),

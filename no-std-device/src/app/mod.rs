@@ -1,22 +1,22 @@
 //! The camera application: classifies frames, shows what it is sure of, and serves a host meanwhile.
 
+mod models;
+
 use core::num::NonZeroU16;
 
 use embedded_hal::digital::{OutputPin, PinState};
 use heapless::VecView;
-use no_std_infer::format::{arena_len, number};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Decision, Model};
-use yoke::Yoke;
 
 use crate::board::{Board, Camera, Clock, Link, MappedFlash};
 use crate::inference::{Run, Source};
-use crate::link::Identity;
 use crate::serve::{Device, Loaded, Memory, Server};
 use crate::signature::Trust;
-use crate::slots::{self, Record, SlotPair};
+use crate::slots;
 use crate::smooth::{Average, Smoother};
 use crate::update::{self, Asked, Updater};
+use models::{Models, Running};
 
 /// So many frames a model must classify before it has proved itself, unless a host says so before.
 pub const TRIAL_FRAMES: u32 = 16;
@@ -29,6 +29,7 @@ pub struct Report {
     /// The class, smoothed over time, and whether it reaches the model's threshold.
     pub decision: Decision,
     /// From taking the frame to the decision, in [`Clock::UNIT`]s.
+    // As the clock counts, in 64 bits: 584 years at 1 GHz.
     pub latency: u64,
 }
 
@@ -72,22 +73,19 @@ pub struct Parts<'a, F, T> {
     pub memory: Memory<'a>,
 }
 
-/// The slot that is not written, and the model that runs: the one in it, or else the one that is built in. `None` only while a
-/// switch is under way.
-type Running<'a, F> = Option<Yoke<Option<Loaded<'static>>, &'a mut F>>;
-
 /// A state machine: each [`poll`](Self::poll) does one piece of what there is to do and returns. It waits for nothing but the
 /// board's link, where a host reads slowly, and flash; so it runs in a bare loop, in a task of RTIC's or embassy's, or wherever
 /// else something calls it again and again.
 pub struct Application<'a, F: 'static, T> {
-    factory: Option<&'static [u8]>,
-    linked: &'static Linked,
+    models: Models,
     arena: &'a mut [i8],
     smoother: Smoother<'a>,
     server: Server<'a>,
     updater: Updater<'a, F, T>,
-    running: Running<'a, F>,
+    /// `None` only while a switch is under way.
+    running: Option<Running<'a, F>>,
     /// Frames until the model has proved itself, where it has not.
+    // From `TRIAL_FRAMES` down to 0, where it stays.
     untried: u32,
 }
 
@@ -95,18 +93,17 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
     /// Chooses the model that runs, and parses it.
     pub fn new(parts: Parts<'a, F, T>) -> Self {
         let Parts { factory, slots, trust, linked, arena, averages, smoothing, memory } = parts;
-        let mut application = Self {
-            factory,
-            linked,
+        let (models, mut updater) = (Models { factory, linked, arena_len: arena.len() }, Updater::new(trust, linked));
+        let (slot, record) = models.choose(slots, &mut updater, &|| ());
+        Self {
+            models,
             arena,
             smoother: Smoother::new(averages, smoothing),
             server: Server::new(memory),
-            updater: Updater::new(trust, linked),
-            running: None,
+            updater,
+            running: Some(models.start(slot, record, &|| ())),
             untried: TRIAL_FRAMES,
-        };
-        application.open(slots, &|| ());
-        application
+        }
     }
 
     /// The model that runs; `None` where no blob can be run.
@@ -133,8 +130,9 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
     }
 
     /// Does the next piece of work: one operator of the network for the frame or the request that it runs for; or, when it runs
-    /// for none, answers or begins one request of a host, if its bytes wait, and begins with a frame, if there is one. A host's
-    /// bytes are taken in any case, up to the end of a request, which waits until the network has run.
+    /// for none, begins a host's request, or else a frame, if there is one. A host's bytes are taken in any case, up to the end of
+    /// a request. It is answered then and there, or waits until the network has run where that is to run for it. So a host that
+    /// never stops keeps no frame from being classified.
     ///
     /// Some polls take longer than an operator, and no bound of rows makes them shorter:
     /// - turning a frame into the network's input, which is one piece of work, for a camera's and for a host's;
@@ -227,47 +225,17 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
         }
     }
 
+    /// Starts with what the slots hold.
     fn open(&mut self, slots: [&'a mut F; 2], feed: &dyn Fn()) {
-        let (factory, linked, arena_len) = (self.factory, self.linked, self.arena.len());
-        let (built_in, updater) = (factory.and_then(number), &self.updater);
-        let usable = |record: &Record, blob: &[u8]| {
-            feed();
-            fits(blob, linked, arena_len).is_some()
-                && Identity::of(blob, feed) == record.blob
-                && updater.admits(blob, built_in, feed)
-        };
-        let SlotPair { running, record, tentative, mut idle } = SlotPair::open(slots, usable);
-        idle.raise_floor(built_in);
-        feed();
-        self.running = Some(Yoke::attach_to_cart(running, |slot| {
-            // What lay in the slot had this digest just now.
-            let in_slot = record.and_then(|Record { blob: identity, .. }| {
-                let blob = record?.bytes(slot);
-                Some(Loaded { blob, model: fits(blob, linked, arena_len)?, identity })
-            });
-            in_slot.or_else(|| {
-                let blob = factory?;
-                Some(Loaded { blob, model: fits(blob, linked, arena_len)?, identity: Identity::of(blob, feed) })
-            })
-        }));
-        let source = match record {
-            None => update::Running::BuiltIn,
-            Some(_) if tentative => update::Running::Tentative,
-            Some(_) => update::Running::Confirmed,
-        };
-        self.updater.open(idle, source);
+        let (slot, record) = self.models.choose(slots, &mut self.updater, feed);
+        self.running = Some(self.models.start(slot, record, feed));
         self.untried = TRIAL_FRAMES;
     }
 }
 
 /// The model that runs.
-fn loaded<'m, F>(running: &'m Running<'_, F>) -> Option<&'m Loaded<'m>> {
+fn loaded<'m, F>(running: &'m Option<Running<'_, F>>) -> Option<&'m Loaded<'m>> {
     running.as_ref().and_then(|running| running.get().as_ref())
-}
-
-/// `None` when the blob cannot be run on these kernels in an arena of so many bytes.
-fn fits<'m>(blob: &'m [u8], linked: &'static Linked, arena_max: usize) -> Option<Model<'m>> {
-    if arena_len(blob) <= arena_max { Model::parse_with(blob, linked).ok() } else { None }
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ pub fn encode<'b, T: Serialize>(message: &Message<T>, buffer: &'b mut [u8]) -> R
 /// What of a message has been written. Not postcard's own, which the compiler writes out for every field.
 struct Written<'b> {
     memory: &'b mut [u8],
+    // At most the memory's length.
     len: usize,
 }
 

@@ -14,9 +14,10 @@ const SHOWN: usize = 8;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Identity {
-    /// Length of the blob in bytes.
+    /// Length of the blob in bytes: below 4 GiB, as the blob's header has it.
     pub len: u32,
     /// SHA-256 of all its bytes: what `sha256sum` prints of its file.
+    #[serde(with = "super::array")]
     pub sha256: [u8; 32],
 }
 

@@ -9,7 +9,7 @@ use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::KernelSet;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 6;
+pub const PROTOCOL: u16 = 7;
 
 /// What is sent in a frame: a [`Request`] or a [`Response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ pub enum Request<'a> {
     /// Run the blob's golden vector. Answered by [`Response::SelfTest`].
     SelfTest,
     /// Take another blob. Answered by [`Response::Update`].
-    Update(Update<'a>),
+    Update(#[serde(borrow)] Update<'a>),
 }
 
 /// What the network is run on.

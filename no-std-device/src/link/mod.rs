@@ -45,6 +45,7 @@
 //! # Ok::<(), no_std_device::link::FrameError>(())
 //! ```
 
+mod array;
 mod frame;
 mod identity;
 mod message;

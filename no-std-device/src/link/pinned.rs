@@ -57,8 +57,8 @@ fn requests_keep_their_bytes() {
         PixelFormat::Uyvy422 = PixelFormat::Uyvy422 => [5],
     }
     let blob = Identity { len: 300, sha256: [6; 32] };
-    let begin = [&[0, 0xAC, 2][..], &[6; 32], &[0]].concat();
-    let commit = [&[2, 0xAC, 2][..], &[6; 32]].concat();
+    let begin = [&[0, 0xAC, 2, 32][..], &[6; 32], &[0]].concat();
+    let commit = [&[2, 0xAC, 2, 32][..], &[6; 32]].concat();
     pinned! { Update:
         Update::Begin { .. } = Update::Begin { blob, credentials: None } => begin,
         Update::Write { .. } = Update::Write { offset: 0, bytes: &[6] } => [1, 0, 1, 6],
@@ -66,8 +66,8 @@ fn requests_keep_their_bytes() {
         Update::Confirm = Update::Confirm => [3],
         Update::Rollback = Update::Rollback => [4],
     }
-    let credentials = Credentials { key: [1; 32], signature: [[2; 32], [3; 32]], number: 300, content: [4; 32] };
-    let bytes = [&[1; 32][..], &[2; 32], &[3; 32], &[0xAC, 2], &[4; 32]].concat();
+    let credentials = Credentials { key: &[1; 32], signature: &[2; 64], number: 300, content: [4; 32] };
+    let bytes = [&[32][..], &[1; 32], &[64], &[2; 64], &[0xAC, 2, 32], &[4; 32]].concat();
     assert_eq!(postcard::to_slice(&credentials, &mut [0; 256]).unwrap(), bytes);
     assert_eq!(postcard::from_bytes(&bytes), Ok(credentials));
 }
@@ -80,7 +80,7 @@ fn responses_keep_their_bytes() {
     let slots = Slots { len: 8, arena_len: 9, key: None, kernels, floor: Some(10), rewrites: 11 };
     let (board, unit) = ("b", Unit::Cycles);
     let hello = Hello {
-        protocol: 6,
+        protocol: 7,
         board,
         kernel_set: "k",
         max_message: 2,
@@ -101,8 +101,8 @@ fn responses_keep_their_bytes() {
     };
     pinned! { Response:
         Response::Hello(_) = Response::Hello(hello) => [
-            0, 6, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-            1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1, 1, 10, 11,
+            0, 7, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 32, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1, 1, 10, 11,
         ],
         Response::Inference(_) = Response::Inference(inference) => [
             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,

@@ -22,7 +22,7 @@ pub enum Update<'a> {
         /// Which blob it is.
         blob: Identity,
         /// Who has signed it: checked before anything is erased. Devices without a key do not look at it.
-        credentials: Option<Credentials>,
+        credentials: Option<Credentials<'a>>,
     },
     /// Bytes of the blob. They count when `offset` is how many have arrived; otherwise the answer says how many have.
     Write {
@@ -47,18 +47,21 @@ pub enum Update<'a> {
 /// What a signed blob says about itself, see [`Signed`](no_std_infer::format::Signed).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Credentials {
+pub struct Credentials<'a> {
     /// The ed25519 public key of who has signed it.
-    pub key: [u8; 32],
-    /// The signature of the [statement](Self::statement), in two halves.
-    pub signature: [[u8; 32]; 2],
+    #[serde(borrow, with = "super::array")]
+    pub key: &'a [u8; 32],
+    /// The signature of the [statement](Self::statement).
+    #[serde(borrow, with = "super::array")]
+    pub signature: &'a [u8; 64],
     /// The model's number.
     pub number: u32,
     /// SHA-256 of the content that is signed.
+    #[serde(with = "super::array")]
     pub content: [u8; 32],
 }
 
-impl Credentials {
+impl Credentials<'_> {
     /// What is signed, of a blob of so many bytes.
     #[must_use]
     pub fn statement(&self, len: u32) -> Statement {

@@ -26,6 +26,7 @@ pub(super) struct Answers<'a> {
     /// As a frame.
     last: &'a mut VecView<u8>,
     /// Id of the request; 0 where there was none.
+    // The host counts, and goes round. Nothing is added to it here.
     last_id: u32,
 }
 
@@ -37,12 +38,11 @@ impl<'a> Answers<'a> {
     }
 
     /// Answers a request, and keeps that. An answer that the link does not take is lost: the host asks again.
-    pub(super) fn give(&mut self, link: &mut impl Link, id: u32, body: Result<Response<'_>, Failure>) {
-        let answer = Message { id, body: body.unwrap_or_else(Response::Error) };
-        if encode_into(&answer, self.last).is_err() {
-            let too_long = Message { id, body: Response::Error(Failure::AnswerTooLong) };
+    pub(super) fn give(&mut self, link: &mut impl Link, id: u32, body: &Response<'_>) {
+        if encode_into(&Message { id, body }, self.last).is_err() {
+            let body = &Response::Error(Failure::AnswerTooLong);
             // Memory that holds no answer at all leaves the host without one.
-            let _ = encode_into(&too_long, self.last);
+            let _ = encode_into(&Message { id, body }, self.last);
         }
         self.last_id = id;
         send(link, self.last);
@@ -61,7 +61,7 @@ impl<'a> Answers<'a> {
 
 /// Answers what arrived damaged.
 pub(super) fn damaged(link: &mut impl Link, why: Failure) {
-    let answer = Message { id: 0, body: Response::Error(why) };
+    let answer = Message { id: 0, body: &Response::Error(why) };
     send(link, encode(&answer, &mut [0; DAMAGED_LEN]).unwrap_or_default());
 }
 
@@ -97,7 +97,7 @@ pub(super) fn inference<'r>(
     identity: &Identity,
     (costs, stack): (Costs, u32),
     results: &'r mut VecView<u8>,
-) -> Result<Inference<'r>, Failure> {
+) -> Response<'r> {
     let (model, layers_end) = (interpreter.model(), results.len());
     let (logits, output) = (interpreter.logits(), interpreter.output());
     let mut fits = layers_end == 4 * usize::from(model.info().ops);
@@ -105,11 +105,11 @@ pub(super) fn inference<'r>(
         fits &= results.push(value as u8).is_ok();
     }
     if !fits {
-        return Err(Failure::AnswerTooLong);
+        return Response::Error(Failure::AnswerTooLong);
     }
     let (layers, results) = results.split_at_checked(layers_end).unwrap_or_default();
     let (logits, output) = results.split_at_checked(logits.len()).unwrap_or_default();
-    Ok(Inference {
+    Response::Inference(Inference {
         model: identity.short(),
         class: interpreter.class() as u32,
         logits,
@@ -122,12 +122,12 @@ pub(super) fn inference<'r>(
 }
 
 /// What a self-test has shown.
-pub(super) fn verdict(outcome: Result<(), SelfTestError>) -> Result<SelfTest, Failure> {
-    match outcome {
-        Ok(()) => Ok(SelfTest::Passed),
-        Err(SelfTestError::Layer(index)) => Ok(SelfTest::Layer(index)),
-        Err(SelfTestError::Logits) => Ok(SelfTest::Logits),
-        Err(SelfTestError::NoGolden) => Ok(SelfTest::NoGolden),
-        Err(_) => Err(Failure::Model),
-    }
+pub(super) fn verdict(outcome: Result<(), SelfTestError>) -> Response<'static> {
+    Response::SelfTest(match outcome {
+        Ok(()) => SelfTest::Passed,
+        Err(SelfTestError::Layer(index)) => SelfTest::Layer(index),
+        Err(SelfTestError::Logits) => SelfTest::Logits,
+        Err(SelfTestError::NoGolden) => SelfTest::NoGolden,
+        Err(_) => return Response::Error(Failure::Model),
+    })
 }

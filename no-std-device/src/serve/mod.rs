@@ -7,7 +7,7 @@ use core::num::NonZeroU16;
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, SelfTest, decode};
+use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
 use no_std_infer::golden;
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Error, Interpreter, Model, Step};
@@ -113,6 +113,7 @@ pub struct Server<'a> {
     waiting: Vec<u8, CHUNK_LEN>,
     receiver: Receiver<'a>,
     /// Longest message that it takes.
+    // As it crosses the link; of memory, which these cores address in 32 bits.
     max_message: u32,
     answers: Answers<'a>,
     /// Costs of the operators that have run for a request, and then what the network has given.
@@ -150,7 +151,7 @@ impl<'a> Server<'a> {
 
     /// Does the next piece of work; false when there was none. Takes bytes that wait, up to the end of a request, which it
     /// answers at once when the network need not run for it, also while it runs for another one, which a commit ends without
-    /// an answer; and while it runs for one, runs its next operator. Takes about
+    /// an answer; and while it runs for one, runs its next operator, however much a host sends. Takes about
     /// as many bytes as the memory for a request at most, so that noise without end does not keep it. An answer that the link
     /// does not take is lost: the host asks again.
     ///
@@ -223,28 +224,28 @@ impl<'a> Server<'a> {
             let request = match message.and_then(decode) {
                 Err(error) => {
                     damaged(link, Failure::Frame(error));
-                    return event;
+                    break;
                 }
-                Ok(Message { id, .. }) if answers.repeat(link, id) => return event,
+                Ok(Message { id, .. }) if answers.repeat(link, id) => break,
                 Ok(request) => request,
             };
             if matches!(request.body, Request::Update(step) if device.updater.needs_arena(&step)) {
                 *work = None;
             }
-            return match device.begin(link, answers, request, *max_message) {
+            match device.begin(link, answers, request, *max_message) {
                 Ok(begun) => {
                     results.clear();
                     *work = Some(begun);
-                    Event::Working
+                    return Event::Working;
                 }
-                Err(event) => {
-                    if event == Event::Switched {
-                        *work = None;
-                    }
-                    event
+                Err(Event::Switched) => {
+                    *work = None;
+                    return Event::Switched;
                 }
-            };
+                Err(_) => break,
+            }
         }
+        // Whatever a host sends, and however much of it: what the network runs for comes to its end.
         self.go_on(link, device, rows, classified).unwrap_or(event)
     }
 
@@ -289,11 +290,11 @@ impl<'a> Server<'a> {
             Purpose::Frame => return Some(classified(&interpreter, run.start)),
             Purpose::Infer(id) => {
                 let inference = inference(&interpreter, identity, (run.costs, device.clock.stack_used()), self.results);
-                (id, inference.map(Response::Inference))
+                (id, inference)
             }
-            Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter)).map(Response::SelfTest)),
+            Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter))),
         };
-        self.answers.give(link, id, body);
+        self.answers.give(link, id, &body);
         Some(Event::Served)
     }
 }
@@ -335,19 +336,22 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
     ) -> Result<Work, Event> {
         let mut event = Event::Served;
         let begun = match body {
-            Request::Hello => Err(Ok(Response::Hello(hello(self, max_message)))),
-            Request::Infer(picture) => self.infer(id, picture).map_err(Err),
-            Request::SelfTest => self.self_test(id).map_err(|verdict| verdict.map(Response::SelfTest)),
+            Request::Hello => Err(Response::Hello(hello(self, max_message))),
+            Request::Infer(picture) => self.infer(id, picture).map_err(Response::Error),
+            Request::SelfTest => self.self_test(id),
             Request::Update(step) => {
                 let received = self.updater.step(step, self.loaded, self.arena, self.clock);
                 if received.is_ok() && matches!(self.updater.asked(), Some(Asked::Switch | Asked::Rollback)) {
                     event = Event::Switched;
                 }
-                Err(received.map(|received| Response::Update { received }).map_err(Failure::Update))
+                Err(match received {
+                    Ok(received) => Response::Update { received },
+                    Err(why) => Response::Error(Failure::Update(why)),
+                })
             }
         };
         begun.map_err(|body| {
-            answers.give(link, id, body);
+            answers.give(link, id, &body);
             event
         })
     }
@@ -358,13 +362,11 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         Ok(Work { run, purpose: Purpose::Infer(id) })
     }
 
-    fn self_test(&mut self, id: u32) -> Result<Work, Result<SelfTest, Failure>> {
-        let Loaded { model, .. } = self.loaded.ok_or(Err(Failure::Model))?;
+    fn self_test(&mut self, id: u32) -> Result<Work, Response<'static>> {
+        let Loaded { model, .. } = self.loaded.ok_or(Response::Error(Failure::Model))?;
         let run = Run::default();
-        let mut interpreter = run.interpreter(model, self.arena).map_err(Err)?;
-        match golden::SelfTest::begin(&mut interpreter) {
-            Ok(test) => Ok(Work { run, purpose: Purpose::SelfTest(id, test) }),
-            Err(error) => Err(verdict(Err(error))),
-        }
+        let mut interpreter = run.interpreter(model, self.arena).map_err(Response::Error)?;
+        let test = golden::SelfTest::begin(&mut interpreter).map_err(|error| verdict(Err(error)))?;
+        Ok(Work { run, purpose: Purpose::SelfTest(id, test) })
     }
 }

@@ -104,6 +104,7 @@ impl<'s, F: MappedFlash> Held<'s, F> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Idle<'s, F> {
     slot: &'s mut F,
+    // Goes round: see `Record::is_newer`.
     sequence: u32,
     floor: Option<u32>,
     progress: Option<Progress>,
@@ -114,6 +115,7 @@ pub struct Idle<'s, F> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 struct Progress {
     blob: Identity,
+    // Both are at most the slot's capacity, whose bytes a `NorFlash` counts in 32 bits: `begin` takes no longer blob.
     /// Bytes of the blob that have been written.
     received: u32,
     /// Bytes of the slot that have been erased.

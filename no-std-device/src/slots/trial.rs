@@ -21,7 +21,7 @@ static MARK: [u8; WORD_MAX] = [0; WORD_MAX];
 pub enum Standing {
     /// It has been started so often, and has not proved itself.
     Tentative {
-        /// Starts so far; no more than [`ATTEMPTS`].
+        /// Starts so far; no more than [`ATTEMPTS`], which is how many marks a slot has for them.
         attempts: u32,
     },
     /// It has proved itself.

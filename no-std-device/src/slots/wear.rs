@@ -12,10 +12,13 @@ pub(crate) const PAUSE: u32 = 600;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Wear {
     /// How many have been allowed.
+    // Saturates; at one in ten minutes, that takes 80,000 years.
     rewrites: u32,
     /// How many more are at once.
+    // From 0 to `BURST`.
     left: u32,
     /// When the last one was added to those.
+    // As the clock counts; never beyond its now.
     since: u64,
 }
 

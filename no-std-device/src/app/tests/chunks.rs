@@ -1,5 +1,7 @@
 //! Messages that arrive together: none of those behind a commit reaches the slot that it has switched to.
 
+use crate::slots::SlotPair;
+
 use super::*;
 
 /// What a host may send, well-meaning or not.

@@ -1,5 +1,6 @@
 //! The application on a simulated board.
 
+mod chatter;
 mod chunks;
 mod faults;
 mod frames;
@@ -326,7 +327,7 @@ fn identity(blob: &[u8]) -> Identity {
 }
 
 /// Announces a blob, with what it says about itself.
-fn begin(blob: &[u8]) -> Update<'static> {
+fn begin(blob: &[u8]) -> Update<'_> {
     Update::Begin { blob: identity(blob), credentials: credentials(blob, &|| ()) }
 }
 

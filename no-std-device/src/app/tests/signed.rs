@@ -77,12 +77,13 @@ fn what_its_owner_has_not_signed_erases_nothing() {
     let power = Rc::clone(&board.clock.power);
     let good = signed(TINY, &key(1), 7);
     let announced = credentials(&good, &|| ()).unwrap();
+    let others = signed(TINY, &key(2), 7);
     let forged = [
         (None, UpdateError::Unsigned),
-        (credentials(&signed(TINY, &key(2), 7), &|| ()), UpdateError::OtherKey),
+        (credentials(&others, &|| ()), UpdateError::OtherKey),
         (Some(crate::link::Credentials { number: 8, ..announced }), UpdateError::Signature),
         (Some(crate::link::Credentials { content: [0; 32], ..announced }), UpdateError::Signature),
-        (Some(crate::link::Credentials { signature: [[1; 32]; 2], ..announced }), UpdateError::Signature),
+        (Some(crate::link::Credentials { signature: &[1; 64], ..announced }), UpdateError::Signature),
     ];
     with_application(owner(), &mut slots, |application| {
         for (credentials, why) in forged {

@@ -83,7 +83,7 @@ impl Host {
         if std::mem::take(&mut self.confirms) && self.rng.u8(..8) > 0 {
             return self.say(burst, Request::Update(Update::Confirm));
         }
-        let Brought { ref blob, identity, credentials, .. } = *self.brings;
+        let Brought { blob, identity, credentials, .. } = *self.brings;
         let len = identity.len;
         match self.at {
             None => {
@@ -107,7 +107,7 @@ impl Host {
     /// Something that does not belong there.
     fn interjection(&mut self, burst: &mut Burst) {
         let [other, another] = [(); 2].map(|()| self.rng.choice(all()).expect("there are models"));
-        let (bytes, identity) = (&other.blob[..], other.identity);
+        let (bytes, identity) = (other.blob, other.identity);
         let offset = self.rng.u32(..bytes.len() as u32 + 9);
         let request = match self.rng.u8(..13) {
             0 => Request::Hello,
