@@ -1,6 +1,8 @@
 //! Multinomial logistic regression with an L2 penalty, on standardised features.
 
 use model_compiler::graph::class;
+use nalgebra::{DMatrix, DMatrixView, DVector};
+use rayon::prelude::*;
 
 /// How close to the minimum is close enough.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +64,7 @@ pub fn fit(samples: Samples, l2: f64, effort: Effort) -> Linear {
     let classes = samples.class_weights.len();
     let (features, scaler) = standardise(samples.features, samples.labels.len());
     let count = scaler.len();
-    let problem = Problem { features: &features, samples, count, l2 };
+    let problem = Problem::new(&features, samples.labels, samples.class_weights, l2);
     let minimum = problem.minimise(effort);
 
     let (weights, mut bias) = (&minimum[..count * classes], minimum[count * classes..].to_vec());
@@ -93,21 +95,47 @@ fn standardise(features: &[f32], samples: usize) -> (Vec<f64>, Vec<(f64, f64)>) 
     (scaled.collect(), scaler)
 }
 
+/// Parts of the samples, whose gradients are summed in this order on any number of threads.
+const PARTS: usize = 16;
+
 /// What is minimised over `[features][classes]` weights followed by `[classes]` biases.
 struct Problem<'a> {
-    /// Standardised.
-    features: &'a [f64],
-    samples: Samples<'a>,
+    parts: Vec<Part<'a>>,
+    class_weights: &'a [f64],
+    /// Sum of the samples' weights.
+    total: f64,
     /// Number of features.
     count: usize,
     l2: f64,
 }
 
-impl Problem<'_> {
+/// Some samples.
+struct Part<'a> {
+    /// A column a sample, of standardised features.
+    columns: DMatrix<f64>,
+    /// The same, a row a sample.
+    rows: DMatrix<f64>,
+    labels: &'a [usize],
+}
+
+impl<'a> Problem<'a> {
+    /// `features` are standardised, `[samples][features]`.
+    fn new(features: &[f64], labels: &'a [usize], class_weights: &'a [f64], l2: f64) -> Self {
+        let count = features.len() / labels.len();
+        let len = labels.len().div_ceil(PARTS);
+        let part = |(features, labels): (&[f64], &'a [usize])| {
+            let columns = DMatrix::from_column_slice(count, labels.len(), features);
+            Part { rows: columns.transpose(), columns, labels }
+        };
+        let parts = features.chunks(len * count).zip(labels.chunks(len)).map(part).collect();
+        let total = labels.iter().map(|&label| class_weights[label]).sum();
+        Self { parts, class_weights, total, count, l2 }
+    }
+
     /// Accelerated gradient descent that starts over when it goes uphill (O'Donoghue and Candès 2015).
     fn minimise(&self, effort: Effort) -> Vec<f64> {
         let step = 1.0 / self.curvature();
-        let len = (self.count + 1) * self.samples.class_weights.len();
+        let len = (self.count + 1) * self.class_weights.len();
         let (mut current, mut ahead, mut momentum) = (vec![0.0; len], vec![0.0; len], 1.0_f64);
         for _ in 0..effort.steps {
             let gradient = self.gradient(&ahead);
@@ -129,51 +157,43 @@ impl Problem<'_> {
     /// largest eigenvalue of the mean of x·xᵀ, which is found by power iteration and rounded up, and that of the
     /// biases.
     fn curvature(&self) -> f64 {
-        let mut direction = vec![1.0; self.count];
+        let mut direction = DVector::from_element(self.count, 1.0);
         let mut eigenvalue = 0.0;
         for _ in 0..30 {
-            let mut image = vec![0.0; self.count];
-            for row in self.features.chunks_exact(self.count) {
-                let projection: f64 = row.iter().zip(&direction).map(|(x, d)| x * d).sum();
-                image.iter_mut().zip(row).for_each(|(image, x)| *image += projection * x);
-            }
-            eigenvalue = image.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
-            direction = image.iter().map(|value| value / eigenvalue).collect();
+            let images = self.parts.iter().map(|part| &part.columns * (&part.rows * &direction));
+            let image = images.reduce(|sum, image| sum + image).unwrap_or_else(|| direction.clone());
+            eigenvalue = image.norm().max(f64::MIN_POSITIVE);
+            direction = image / eigenvalue;
         }
-        let weights = self.samples.class_weights.iter().fold(0.0_f64, |max, &weight| max.max(weight));
-        let share = weights / self.total();
-        0.5 * share * (1.2 * eigenvalue + self.samples.labels.len() as f64) + self.l2
-    }
-
-    /// Sum of the samples' weights.
-    fn total(&self) -> f64 {
-        self.samples.labels.iter().map(|&label| self.samples.class_weights[label]).sum()
+        let weights = self.class_weights.iter().fold(0.0_f64, |max, &weight| max.max(weight));
+        let samples: usize = self.parts.iter().map(|part| part.labels.len()).sum();
+        0.5 * weights / self.total * (1.2 * eigenvalue + samples as f64) + self.l2
     }
 
     fn gradient(&self, at: &[f64]) -> Vec<f64> {
-        let Samples { labels, class_weights, .. } = self.samples;
-        let classes = class_weights.len();
-        let (weights, bias) = at.split_at(self.count * classes);
-        let mut gradient: Vec<f64> = weights.iter().map(|weight| self.l2 * weight).collect();
+        let split = self.count * self.class_weights.len();
+        let mut gradient: Vec<f64> = at[..split].iter().map(|weight| self.l2 * weight).collect();
         gradient.resize(at.len(), 0.0);
-        let total = self.total();
-        for (row, &label) in self.features.chunks_exact(self.count).zip(labels) {
-            let mut errors = bias.to_vec();
-            for (x, weights) in row.iter().zip(weights.chunks_exact(classes)) {
-                errors.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += x * weight);
-            }
-            let largest = errors.iter().fold(f64::NEG_INFINITY, |max, &logit| max.max(logit));
-            errors.iter_mut().for_each(|logit| *logit = (*logit - largest).exp());
-            let scale = class_weights[label] / total / errors.iter().sum::<f64>();
-            errors.iter_mut().for_each(|share| *share *= scale);
-            errors[label] -= class_weights[label] / total;
-            let (weight_slopes, bias_slopes) = gradient.split_at_mut(self.count * classes);
-            for (x, slopes) in row.iter().zip(weight_slopes.chunks_exact_mut(classes)) {
-                slopes.iter_mut().zip(&errors).for_each(|(slope, error)| *slope += x * error);
-            }
-            bias_slopes.iter_mut().zip(&errors).for_each(|(slope, error)| *slope += error);
+        let slopes: Vec<_> = self.parts.par_iter().map(|part| self.slopes(part, at.split_at(split))).collect();
+        for (of_weights, of_bias) in slopes {
+            let slopes = of_weights.iter().chain(of_bias.iter());
+            gradient.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum += slope);
         }
         gradient
+    }
+
+    /// What some samples add to the slopes of the weights, a row a class, and to those of the biases.
+    fn slopes(&self, part: &Part<'_>, (weights, bias): (&[f64], &[f64])) -> (DMatrix<f64>, DVector<f64>) {
+        let mut errors = DMatrixView::from_slice(weights, self.class_weights.len(), self.count) * &part.columns;
+        for (mut errors, &label) in errors.column_iter_mut().zip(part.labels) {
+            errors.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
+            let largest = errors.max();
+            errors.apply(|logit| *logit = (*logit - largest).exp());
+            let weight = self.class_weights[label] / self.total;
+            errors *= weight / errors.sum();
+            errors[label] -= weight;
+        }
+        (&errors * &part.rows, errors.column_sum())
     }
 }
 
@@ -220,8 +240,7 @@ mod tests {
         // The scaler sees samples once, so the twins must not change it: compare what a constant scaler leaves, the
         // slopes.
         let problem = |features: &[f64], labels: &[usize], class_weights: &[f64]| {
-            let samples = Samples { features: &[], labels, class_weights };
-            Problem { features, samples, count: 2, l2: 0.1 }.minimise(Effort::FULL)
+            Problem::new(features, labels, class_weights, 0.1).minimise(Effort::FULL)
         };
         let (scaled, scaler) = standardise(&FEATURES, 6);
         let twins = [scaled.as_slice(), &scaled[4..6], &scaled[8..10]].concat();
