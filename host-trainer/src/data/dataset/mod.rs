@@ -26,6 +26,7 @@ use crate::system::terminal::escaped;
 
 #[cfg(test)]
 pub(crate) use decode::counted;
+pub(crate) use decode::rgb565;
 pub use decode::{View, picture};
 pub use groups::{COPIES_FILE, GROUPS_FILE};
 pub use images::{ChannelStatistics, Images};
