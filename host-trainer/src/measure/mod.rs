@@ -5,6 +5,7 @@ pub mod bootstrap;
 pub mod comparison;
 pub mod confidence;
 pub mod evaluate;
+pub mod labels;
 pub mod metrics;
 pub mod predictions;
 pub mod scores;

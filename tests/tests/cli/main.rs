@@ -9,5 +9,6 @@ mod figures;
 mod folders;
 mod jpeg;
 mod kinds;
+mod labels;
 mod program;
 mod runs;

@@ -7,6 +7,7 @@ mod cv;
 mod data;
 mod mistakes;
 mod run;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod unfinished;
@@ -21,6 +22,7 @@ use crate::system::html::{figure, jpeg_uri, png_uri, table};
 
 pub use cv::cross_validation;
 pub use run::{shown, training_run};
+pub use suspects::{caution, in_words, suspected_labels};
 pub use unfinished::Unfinished;
 
 /// Name of the page in a run folder and in a folder of a cross-validation.
