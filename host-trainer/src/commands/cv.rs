@@ -122,7 +122,7 @@ fn choose(
 }
 
 /// Trains on the other folds and scores one, whose split this is, in a run folder; goes on with what was interrupted there.
-fn score(
+pub(super) fn score(
     run: &RunDir,
     plan: &Plan,
     (whole, images): (&Dataset, &Loaded),

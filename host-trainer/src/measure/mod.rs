@@ -6,6 +6,7 @@ pub mod comparison;
 pub mod confidence;
 pub mod evaluate;
 pub mod labels;
+pub mod learning;
 pub mod metrics;
 pub mod predictions;
 pub mod scores;

@@ -10,5 +10,6 @@ mod folders;
 mod jpeg;
 mod kinds;
 mod labels;
+mod learning_curve;
 mod program;
 mod runs;
