@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod bootstrap;
+pub mod cam;
 pub mod comparison;
 pub mod confidence;
 pub mod evaluate;

@@ -11,5 +11,6 @@ mod jpeg;
 mod kinds;
 mod labels;
 mod learning_curve;
+mod maps;
 mod program;
 mod runs;
