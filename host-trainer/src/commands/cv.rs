@@ -17,7 +17,7 @@ use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::predictions::Predictions;
 use crate::measure::scores::Scores;
 use crate::recipe::{self, Chooser, Pictures};
-use crate::report::pages;
+use crate::report::{pages, verdict};
 use crate::run::cross_validation::{CvDir, Plan};
 use crate::run::folder::RunDir;
 use crate::system::atomic;
@@ -122,7 +122,7 @@ fn choose(
 }
 
 /// Trains on the other folds and scores one, whose split this is, in a run folder; goes on with what was interrupted there.
-fn score(
+pub(super) fn score(
     run: &RunDir,
     plan: &Plan,
     (whole, images): (&Dataset, &Loaded),
@@ -160,7 +160,8 @@ fn collect(dir: &CvDir, json: bool) -> Result<ExitCode> {
     if json {
         println!("{text}");
     } else {
-        print!("{}", report.scores.to_text());
+        verdict::of_folds(&report.scores).iter().for_each(|sentence| println!("{sentence}"));
+        print!("\n{}", report.scores.to_text());
         if let Some(confidence) = &report.confidence {
             print!("\n{}", confidence.to_text());
         }

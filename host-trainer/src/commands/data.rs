@@ -1,5 +1,7 @@
 //! `data`: what there is to know about a folder of images before one trains on it.
 
+mod labels;
+
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,6 +28,9 @@ enum DataCommand {
     /// Finds pictures that were made from one photograph by mirroring, cropping, scaling, turning or brightening. Writes
     /// `groups.csv`, which `train` uses, and `copies.html`, which shows them.
     Check(CheckArgs),
+    /// Finds labels that may be wrong by what a cross-validation's models say of pictures that they were not trained on, shows them
+    /// on a page where a key corrects each, and moves the files that were corrected.
+    Labels(labels::LabelsArgs),
 }
 
 #[derive(Debug, Args)]
@@ -53,8 +58,10 @@ struct CheckArgs {
 }
 
 pub(super) fn run(args: &DataArgs) -> Result<ExitCode> {
-    let DataCommand::Check(args) = &args.command;
-    args.threads.run(|| check(args))
+    match &args.command {
+        DataCommand::Check(args) => args.threads.run(|| check(args)),
+        DataCommand::Labels(args) => labels::run(args),
+    }
 }
 
 fn check(args: &CheckArgs) -> Result<ExitCode> {

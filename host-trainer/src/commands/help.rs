@@ -7,7 +7,10 @@ use super::Command;
 
 /// The commands, in groups and in the order in which a person needs them.
 const GROUPS: [(&str, &[&str]); 4] = [
-    ("Pictures become a model", &["demo", "data", "train", "predict", "eval", "parity", "quantize", "cv", "compare"]),
+    (
+        "Pictures become a model",
+        &["demo", "data", "train", "predict", "eval", "parity", "quantize", "cv", "learning-curve", "compare"],
+    ),
     ("A model that is there", &["import", "inspect", "run", "bench"]),
     ("The board", &["estimate", "ports", "flash", "keygen", "sign"]),
     ("This program", &["config", "completions", "man", "dev"]),

@@ -17,6 +17,8 @@ mod help;
 mod import;
 mod inspect;
 mod keygen;
+#[cfg(feature = "train")]
+mod learning_curve;
 mod man;
 mod parity;
 mod ports;
@@ -101,6 +103,9 @@ enum Command {
     /// Cross-validates: trains on all folds but one and scores that one, for each, with intervals over groups.
     #[cfg(feature = "train")]
     Cv(cv::CvArgs),
+    /// Says whether more pictures would help: cross-validates with a part of the photographs, twice as many, and so on.
+    #[cfg(feature = "train")]
+    LearningCurve(learning_curve::LearningCurveArgs),
     /// Compares two runs on the same images, with intervals over groups.
     Compare(compare::CompareArgs),
     /// Turns a TensorFlow Lite model into a blob.
@@ -192,6 +197,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Quantize(args) => quantize::run(&args),
         #[cfg(feature = "train")]
         Command::Cv(args) => cv::run(&args),
+        #[cfg(feature = "train")]
+        Command::LearningCurve(args) => learning_curve::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),

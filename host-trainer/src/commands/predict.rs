@@ -1,18 +1,24 @@
 //! `predict`: classifies images.
 
-use std::path::PathBuf;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use image::{ColorType, ImageFormat};
 use model_compiler::aligned::Aligned;
+use model_compiler::graph::Shape;
 use no_std_infer::rank;
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
 use super::CostArgs;
 use crate::data::dataset::{View, image_files, input_for};
+use crate::measure::cam::ClassMap;
 use crate::measure::evaluate::{class_names, infer, input_config, parse, read_blob};
+use crate::run::folder::RunDir;
+use crate::system::atomic;
 use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
@@ -25,6 +31,10 @@ pub(super) struct PredictArgs {
     /// Classes to show for each image, 1 or more, the likeliest first.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
     top: u16,
+    /// Of one image a picture, PNG, tinted where the run's float network finds what speaks for the answer. The blob lies in its run
+    /// folder.
+    #[arg(long, value_name = "FILE.png")]
+    cam: Option<PathBuf>,
     #[command(flatten)]
     cost: CostArgs,
     /// Print JSON.
@@ -57,6 +67,7 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
     let mut arena = Aligned::new(model.arena_len());
     let (mut predictions, mut failures) = (Vec::new(), Vec::new());
     let images = expanded(&args.images)?;
+    let map = args.cam.as_ref().map(|_| class_map(args, &images, config.shape())).transpose()?;
     for image in &images {
         let input = match input_for(image, &config, View::Rgb888) {
             Ok(input) => input,
@@ -70,6 +81,10 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
         probabilities(model.info(), &output.logits, &mut shares);
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.sort_by(|&one, &other| rank(&output.logits, one, other));
+        if let (Some(map), Some(file)) = (&map, &args.cam) {
+            let pixels: Vec<u8> = input.iter().map(|value| value.cast_unsigned() ^ 0x80).collect();
+            atomic::write(file, &png(&map.tinted(&pixels, order[0]), config.shape())?)?;
+        }
         let score = |&class: &usize| Score { class: labels[class].clone(), probability: shares[class] };
         predictions.push(Prediction {
             image: image.display().to_string(),
@@ -89,6 +104,26 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
         [failure] => bail!("{failure}"),
         _ => bail!("{} of {} files: {}", failures.len(), images.len(), failures.join("; ")),
     }
+}
+
+/// What shows where the network of the blob's run looks.
+fn class_map(args: &PredictArgs, images: &[PathBuf], input: Shape) -> Result<ClassMap> {
+    ensure!(images.len() == 1, "`--cam` is of one image, and there are {}", images.len());
+    let folder = args.blob.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let graph =
+        RunDir::new(folder).graph().context("`--cam` needs the float network of the blob's run beside the blob")?;
+    ensure!(graph.input == input, "the float network in {} has another input than the blob", folder.display());
+    ClassMap::new(graph).context(
+        "this network has no class activation map: it does not end with a global average and one dense layer after it",
+    )
+}
+
+/// Pixels in colours as a file.
+fn png(pixels: &[u8], shape: Shape) -> Result<Vec<u8>> {
+    let mut file = Cursor::new(Vec::new());
+    let [width, height] = [shape.width, shape.height].map(|side| side as u32);
+    image::write_buffer_with_format(&mut file, pixels, width, height, ColorType::Rgb8, ImageFormat::Png)?;
+    Ok(file.into_inner())
 }
 
 /// The files, with those below each folder in its place.

@@ -1,5 +1,6 @@
 //! The training configuration: one TOML file, every entry optional, unknown entries refused.
 
+mod camera;
 mod difference;
 mod model;
 pub mod reference;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use model_compiler::quantise::Method;
 
+pub use camera::CameraConfig;
 pub use model::{Activation, Block, Head, IMAGENET, KmeansConfig, ModelConfig, Padding, Preset, PretrainedConfig};
 pub use train::{
     ClassWeights, CosineConfig, EarlyStoppingConfig, Monitor, NamedWeights, OptimizerKind, PlateauConfig, Schedule,
@@ -147,6 +149,8 @@ pub struct AugmentConfig {
     /// Images are mixed with another in a proportion drawn from Beta(this, this), and so are their labels (Zhang et al.
     /// 2018, mixup).
     pub mixup: f64,
+    /// What a camera does to the image after all that.
+    pub camera: CameraConfig,
 }
 
 impl Default for AugmentConfig {
@@ -189,6 +193,7 @@ impl AugmentConfig {
             erase: 0.0,
             erase_area: [0.02, 0.33],
             mixup: 0.0,
+            camera: CameraConfig::default(),
         }
     }
 }

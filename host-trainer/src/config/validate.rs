@@ -7,8 +7,9 @@ use anyhow::{Result, bail, ensure};
 use model_compiler::graph::Shape;
 
 use super::{
-    AugmentConfig, AwareConfig, Block, ClassWeights, Config, CosineConfig, DataConfig, EarlyStoppingConfig, Head,
-    InputConfig, KmeansConfig, ModelConfig, Normalization, PlateauConfig, QuantizeConfig, Recipe, TrainConfig,
+    AugmentConfig, AwareConfig, Block, CameraConfig, ClassWeights, Config, CosineConfig, DataConfig,
+    EarlyStoppingConfig, Head, InputConfig, KmeansConfig, ModelConfig, Normalization, PlateauConfig, QuantizeConfig,
+    Recipe, TrainConfig,
 };
 
 /// Most channels of a layer: MobileNetV1's four times wider.
@@ -89,7 +90,12 @@ fn check<T: Display + PartialOrd>(entry: &str, value: &T, range: impl RangeBound
 }
 
 /// Refuses a pair that is not ascending or reaches out of `range`.
-fn check_pair(entry: &str, [low, high]: [f32; 2], range: impl RangeBounds<f32>, allowed: &str) -> Result<()> {
+fn check_pair<T: Display + PartialOrd>(
+    entry: &str,
+    [low, high]: [T; 2],
+    range: impl RangeBounds<T>,
+    allowed: &str,
+) -> Result<()> {
     ensure!(
         range.contains(&low) && range.contains(&high) && low <= high,
         "`{entry}` is [{low}, {high}], but must be the smaller and the larger end of a range, each {allowed}"
@@ -162,7 +168,28 @@ impl AugmentConfig {
         check_pair("augment.crop_aspect", self.crop_aspect, 0.1..=10.0, "from 0.1 to 10 (1 keeps the aspect ratio)")?;
         check("augment.erase", &self.erase, 0.0..=1.0, "a probability, 0 (off) to 1")?;
         check_pair("augment.erase_area", self.erase_area, 0.001..=1.0, "from 0.001 to 1 (the whole image)")?;
-        check("augment.mixup", &self.mixup, 0.0..=10.0, "0 (off) to 10")
+        check("augment.mixup", &self.mixup, 0.0..=10.0, "0 (off) to 10")?;
+        self.camera.validate()
+    }
+}
+
+impl CameraConfig {
+    /// Checks every entry.
+    ///
+    /// # Errors
+    /// An entry out of the range that its documentation states.
+    pub fn validate(&self) -> Result<()> {
+        let Self { blur, cast, gamma, noise, jpeg, rgb565, .. } = self;
+        let chances = [("blur", blur), ("cast", cast), ("gamma", gamma), ("noise", noise), ("jpeg", jpeg)];
+        for (entry, chance) in chances.into_iter().chain([("rgb565", rgb565)]) {
+            check(&format!("augment.camera.{entry}"), chance, 0.0..=1.0, "a probability, 0 (off) to 1")?;
+        }
+        let side = "0 to 0.2 of the longer side";
+        check("augment.camera.blur_sigma", &self.blur_sigma, 0.0..=0.2, side)?;
+        check("augment.camera.cast_gain", &self.cast_gain, 0.0..=0.9, "0 to 0.9")?;
+        check("augment.camera.gamma_exponent", &self.gamma_exponent, 1.0..=5.0, "1 to 5")?;
+        check("augment.camera.noise_sigma", &self.noise_sigma, 0.0..=1.0, "0 to 1 (full scale)")?;
+        check_pair("augment.camera.jpeg_quality", self.jpeg_quality, 1..=100, "from 1 to 100")
     }
 }
 
@@ -356,6 +383,18 @@ mod tests {
             ("[augment]\nerase = 2.0", "augment.erase", "2"),
             ("[augment]\nerase_area = [0.5, 0.1]", "augment.erase_area", "[0.5, 0.1]"),
             ("[augment]\nmixup = -1.0", "augment.mixup", "-1"),
+            ("[augment.camera]\nblur = 1.5", "augment.camera.blur", "1.5"),
+            ("[augment.camera]\ncast = -0.5", "augment.camera.cast", "-0.5"),
+            ("[augment.camera]\ngamma = nan", "augment.camera.gamma", "NaN"),
+            ("[augment.camera]\nnoise = 2.0", "augment.camera.noise", "2"),
+            ("[augment.camera]\njpeg = 2.0", "augment.camera.jpeg", "2"),
+            ("[augment.camera]\nrgb565 = 2.0", "augment.camera.rgb565", "2"),
+            ("[augment.camera]\nblur_sigma = 0.5", "augment.camera.blur_sigma", "0.5"),
+            ("[augment.camera]\ncast_gain = 1.0", "augment.camera.cast_gain", "1"),
+            ("[augment.camera]\ngamma_exponent = 0.5", "augment.camera.gamma_exponent", "0.5"),
+            ("[augment.camera]\nnoise_sigma = 1.5", "augment.camera.noise_sigma", "1.5"),
+            ("[augment.camera]\njpeg_quality = [0, 90]", "augment.camera.jpeg_quality", "[0, 90]"),
+            ("[augment.camera]\njpeg_quality = [90, 30]", "augment.camera.jpeg_quality", "[90, 30]"),
             ("[model.kmeans]\npatches = 0", "model.kmeans.patches", "0"),
             ("[model.kmeans]\niterations = 0", "model.kmeans.iterations", "0"),
             ("[model.kmeans]\nregularization = 0.0", "model.kmeans.regularization", "0"),

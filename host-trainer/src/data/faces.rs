@@ -8,6 +8,7 @@ mod canvas;
 mod expression;
 mod head;
 mod scene;
+mod shift;
 mod species;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -17,15 +18,18 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use image::{ImageFormat, RgbImage};
+use model_compiler::graph::Shape;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::data::augment::Key;
 use crate::system::atomic;
 use crate::system::hexadecimal::hexadecimal;
 use canvas::{Canvas, Dice};
 use expression::{Expression, Mood};
 use head::Head;
+pub use shift::Shift;
 
 /// Names of the classes, in the order of their indices.
 pub const CLASSES: [&str; 4] = ["angry", "happy", "other", "sad"];
@@ -105,6 +109,9 @@ pub struct Summary {
     pub size: u32,
     /// Drawings of each class.
     pub per_class: PerClass,
+    /// How the drawings differ from those that [`draw`] makes, where they do.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub shift: Option<Shift>,
     /// SHA-256 in hexadecimal of each file, by its path in the folder, parts separated by `/`.
     pub files: BTreeMap<String, String>,
 }
@@ -130,21 +137,45 @@ struct Drawing {
 /// When `size` is 0 or above [`MAX_SIZE`], a count is above [`MAX_PER_CLASS`], a split folder holds a file that this
 /// call would not write, or a file cannot be written.
 pub fn generate(dir: &Path, seed: u64, per_class: &PerClass, size: u32) -> anyhow::Result<Summary> {
+    generate_shifted(dir, seed, per_class, size, None)
+}
+
+/// The same, as another camera sees the drawings.
+///
+/// # Errors
+/// Those of [`generate`].
+pub fn generate_shifted(
+    dir: &Path,
+    seed: u64,
+    per_class: &PerClass,
+    size: u32,
+    shift: Option<Shift>,
+) -> anyhow::Result<Summary> {
     ensure!((1..=MAX_SIZE).contains(&size), "drawings of {size} pixels: the size must lie between 1 and {MAX_SIZE}");
     let drawings = plan(seed, per_class)?;
     prepare_folders(dir, &drawings)?;
     let files = drawings.par_iter().map(|drawing| {
         let mut png = Cursor::new(Vec::new());
-        draw(drawing.seed, drawing.class, size).write_to(&mut png, ImageFormat::Png)?;
+        let picture = draw(drawing.seed, drawing.class, size);
+        let picture = shift.map_or_else(|| picture.clone(), |shift| shifted(&picture, shift, drawing));
+        picture.write_to(&mut png, ImageFormat::Png)?;
         atomic::write(&dir.join(&drawing.path), png.get_ref())?;
         Ok((drawing.path.clone(), hexadecimal(&Sha256::digest(png.get_ref()))))
     });
     let files = files.collect::<anyhow::Result<_>>()?;
-    let summary = Summary { seed, size, per_class: *per_class, files };
+    let summary = Summary { seed, size, per_class: *per_class, shift, files };
     let mut text = serde_json::to_string_pretty(&summary)?;
     text.push('\n');
     atomic::write(&dir.join(MANIFEST), text.as_bytes())?;
     Ok(summary)
+}
+
+fn shifted(picture: &RgbImage, shift: Shift, drawing: &Drawing) -> RgbImage {
+    let (width, height) = picture.dimensions();
+    let shape = Shape { height: height as usize, width: width as usize, channels: 3 };
+    let key = Key { seed: drawing.seed, epoch: 0, index: drawing.class as u64 };
+    let taken = shift.camera().take(picture.as_raw().clone(), shape, key);
+    RgbImage::from_raw(width, height, taken).expect("a picture of the same size")
 }
 
 /// Every drawing's path and seed. Split and index give the offset from one start, so no class has a seed twice.
@@ -271,6 +302,24 @@ mod tests {
         let first = generate(dir.path(), 1, &FEW, 24).unwrap();
         assert_eq!(generate(dir.path(), 1, &FEW, 24).unwrap(), first);
         assert_ne!(generate(dir.path(), 2, &FEW, 24).unwrap().files, first.files);
+    }
+
+    #[test]
+    fn shifted_drawings_are_the_same_ones_through_another_camera() {
+        let dir = tempfile::tempdir().unwrap();
+        generate(&dir.path().join("plain"), 1, &FEW, 24).unwrap();
+        let read = |folder: &str| image::open(dir.path().join(folder).join("test/sad/0001.png")).unwrap().into_rgb8();
+        let mean =
+            |picture: &RgbImage| picture.iter().map(|&value| f64::from(value)).sum::<f64>() / (24.0 * 24.0 * 3.0);
+        let plain = read("plain");
+        for (name, shift) in [("dark", Shift::Dark), ("noise", Shift::Noise), ("all", Shift::All)] {
+            let summary = generate_shifted(&dir.path().join(name), 1, &FEW, 24, Some(shift)).unwrap();
+            assert_eq!(generate_shifted(&dir.path().join(name), 1, &FEW, 24, Some(shift)).unwrap(), summary);
+            let manifest = fs::read_to_string(dir.path().join(name).join(MANIFEST)).unwrap();
+            assert_eq!(serde_json::from_str::<Summary>(&manifest).unwrap().shift, Some(shift));
+            assert_ne!(read(name), plain, "{name}");
+        }
+        assert!((mean(&read("dark")) - 0.4 * mean(&plain)).abs() < 1.0);
     }
 
     #[test]

@@ -6,4 +6,5 @@ pub mod dataset;
 pub mod faces;
 pub mod progress;
 pub mod record;
+pub mod relabel;
 pub mod seen;

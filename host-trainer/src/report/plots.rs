@@ -4,6 +4,7 @@
 //! hue from light to dark.
 
 mod confidence;
+mod learning;
 mod pairs;
 
 use std::ops::Range;
@@ -18,6 +19,7 @@ use crate::measure::comparison::shorten;
 use crate::measure::metrics::{Confusion, Epoch};
 
 pub use confidence::{reliability, risk_coverage};
+pub use learning::learning_curve;
 
 const BLUE: RGBColor = RGBColor(0, 114, 178);
 const VERMILION: RGBColor = RGBColor(213, 94, 0);

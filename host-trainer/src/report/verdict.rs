@@ -2,9 +2,10 @@
 
 use crate::data::dataset::Sample;
 use crate::data::record::Record;
+use crate::measure::advice::{Taken, confused};
 use crate::measure::bootstrap::Estimate;
 use crate::measure::comparison::{Comparison, Split};
-use crate::measure::metrics::{ClassMetrics, Epoch, Share};
+use crate::measure::metrics::{ClassMetrics, Confusion, Epoch, Share};
 use crate::measure::scores::Scores;
 
 /// Widest interval of an accuracy that says something.
@@ -17,6 +18,8 @@ const UNEVEN: usize = 5;
 const BY_HEART: f64 = 0.2;
 /// Loss of accuracy by quantisation that is worth a word.
 const LOSS: f64 = 0.02;
+/// Most pairs of classes that are said to be confused.
+const PAIRS: usize = 5;
 
 /// Two sentences or more: the result, then what is gravest about it, or where the model is weakest.
 #[must_use]
@@ -30,10 +33,12 @@ pub fn verdict(record: &Record, comparison: &Comparison, epochs: &[Epoch]) -> Ve
     }
     said.extend(by_heart(epochs, record.valid.len()));
     said.extend(few(&record.train, &record.classes));
+    let last = comparison.splits.last().and_then(|split| Some((split, split.engines.last()?)));
+    let Some((split, engine)) = last else { return said };
     if said.len() == 1 {
-        let classes = comparison.splits.last().and_then(|split| split.engines.last()).map(|engine| &engine.per_class);
-        said.extend(classes.and_then(|classes| weakest(classes, &comparison.labels)));
+        said.extend(weakest(&engine.per_class, &comparison.labels));
     }
+    said.extend(pairs(&engine.confusion, split.groups.unwrap_or(engine.confusion.total()), &comparison.labels));
     said
 }
 
@@ -54,6 +59,7 @@ pub fn of_folds(scores: &Scores) -> Vec<String> {
     let guess = most.map(|(class, label)| (class.support as f64 / scores.images.max(1) as f64, label));
     said.extend(guess.filter(|(guess, _)| low <= *guess).map(|(guess, label)| no_better(label, guess)));
     said.extend(weakest(&classes, &scores.classes));
+    said.extend(pairs(&scores.int8.confusion, scores.groups, &scores.classes));
     said
 }
 
@@ -131,6 +137,23 @@ fn weakest(classes: &[ClassMetrics], labels: &[String]) -> Option<String> {
     Some(match class.recall {
         1.0 => "It finds all pictures of every class.".to_owned(),
         recall => format!("It is weakest with {label}, of which it finds {} of {}.", percent(recall), class.support),
+    })
+}
+
+/// The classes that are taken for each other more than others are, and what helps.
+fn pairs(confusion: &Confusion, groups: usize, labels: &[String]) -> Option<String> {
+    let confused = confused(confusion, groups);
+    let pair = |taken: &Taken| {
+        let Taken { truth, said, count, support } = *taken;
+        format!("{} is taken for {}: {count} of {support}", labels[truth], labels[said])
+    };
+    let shown: Vec<String> = confused.iter().take(PAIRS).map(pair).collect();
+    (!shown.is_empty()).then(|| {
+        format!(
+            "More than other classes are confused, {}. See whether those pictures have the right labels, then add pictures \
+             of these classes that show what tells them apart.",
+            shown.join("; ")
+        )
     })
 }
 
@@ -277,6 +300,17 @@ mod tests {
         let said = of_folds(&scores(90));
         assert!(said[0].contains("90 % of 100 pictures") && said[1].contains("weakest with"), "{said:?}");
         assert!(of_folds(&scores(50))[1].contains("always answering"));
+    }
+
+    #[test]
+    fn confused_classes_are_named_where_it_is_no_chance() {
+        let labels = ["angry", "happy", "sad"].map(str::to_owned);
+        let matrix = |rows: [[usize; 3]; 3]| Confusion { counts: rows.map(Vec::from).to_vec() };
+        let sad = matrix([[27, 2, 1], [2, 26, 2], [12, 1, 17]]);
+        let said = pairs(&sad, 90, &labels).unwrap();
+        assert!(said.contains("confused, sad is taken for angry: 12 of 30. See"), "{said}");
+        assert_eq!(pairs(&sad, 15, &labels), None);
+        assert_eq!(pairs(&matrix([[24, 3, 3], [3, 24, 3], [3, 3, 24]]), 90, &labels), None);
     }
 
     #[test]

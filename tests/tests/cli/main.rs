@@ -9,5 +9,8 @@ mod figures;
 mod folders;
 mod jpeg;
 mod kinds;
+mod labels;
+mod learning_curve;
+mod maps;
 mod program;
 mod runs;

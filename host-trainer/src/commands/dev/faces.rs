@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
-use crate::data::faces::{PerClass, generate};
+use crate::data::faces::{PerClass, Shift, generate_shifted};
 
 #[derive(Debug, Args)]
 pub(super) struct FacesArgs {
@@ -28,11 +28,14 @@ pub(super) struct FacesArgs {
     /// Test drawings of each class.
     #[arg(long, default_value_t = 150)]
     test: usize,
+    /// Draw them as another camera sees them, for a test on pictures unlike those of the training.
+    #[arg(long, value_enum)]
+    shift: Option<Shift>,
 }
 
 pub(super) fn run(args: &FacesArgs) -> Result<ExitCode> {
     let counts = PerClass { train: args.train, valid: args.valid, test: args.test };
-    generate(&args.out, args.seed, &counts, args.size)?;
+    generate_shifted(&args.out, args.seed, &counts, args.size, args.shift)?;
     let images = (args.train + args.valid + args.test) * crate::data::faces::CLASSES.len();
     println!("{images} drawings of {0} x {0} pixels are in {1}", args.size, args.out.display());
     Ok(ExitCode::SUCCESS)

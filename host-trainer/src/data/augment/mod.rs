@@ -4,12 +4,13 @@
 //! into the crop; there the source is sampled bilinearly, reflected about its edges where the point lies outside.
 //! Colours, in this order and without clipping in between: brightness, contrast around the image's mean, saturation,
 //! hue. All four act around the grey axis, the mean of red, green and blue, so they are one affine map of a pixel; the
-//! result is rounded and clipped once. Grey images have brightness and contrast only. At last a rectangle may become
-//! noise.
+//! result is rounded and clipped once. Grey images have brightness and contrast only. Then a rectangle may become
+//! noise, and at last a camera may take a picture of all that.
 //!
 //! The warp is ours because that of `imageproc` has no reflection and rounds down three times on the way to a pixel,
 //! which darkens the image; `image` has no saturation.
 
+mod camera;
 mod mixup;
 mod warp;
 
@@ -18,6 +19,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::AugmentConfig;
+pub use camera::Camera;
 pub use mixup::{Mix, mix};
 use warp::Affine;
 
@@ -68,7 +70,7 @@ pub fn augment(pixels: &[u8], from: Shape, shape: Shape, config: &AugmentConfig,
     if let Some(hole) = draw.hole {
         hole.fill(&mut out, shape, &mut rng);
     }
-    out
+    Camera::new(&config.camera, &mut key.rng(b"camera..")).take(out, shape, key)
 }
 
 /// A part of an image.

@@ -71,6 +71,25 @@ impl Dataset {
         dataset.for_training = true;
         Ok(dataset)
     }
+
+    /// The same split with a share of its training and of its validation images, by groups, each class as evenly as they allow;
+    /// above 0 and at most 1, where all stay.
+    ///
+    /// # Errors
+    /// When a class would have fewer than two training images left, or nothing is left for validation.
+    pub fn thinned(&self, share: f64, seed: u64) -> Result<Self> {
+        let sizes = split::class_sizes(&self.train, self.classes.len());
+        let few = |(_, size): &(&String, &usize)| **size as f64 * share < 2.0;
+        let few: Vec<_> = self.classes.iter().zip(&sizes).filter(few).map(|(class, _)| class).collect();
+        ensure!(few.is_empty(), "fewer than two training images would be left of the class {}", listed(&few));
+        let some = |samples: &[Sample]| -> Vec<Sample> {
+            let [some, _, _] = split::split(samples.to_vec(), self.classes.len(), [share, 0.0, 1.0 - share], seed);
+            some
+        };
+        let thinned = Self { train: some(&self.train), valid: some(&self.valid), ..self.clone() };
+        thinned.check_complete()?;
+        Ok(thinned)
+    }
 }
 
 impl Dataset {
@@ -114,10 +133,10 @@ impl Dataset {
 
 impl Loaded {
     /// The images of another split of the same images, all of which `whole` has as training images; its samples get their
-    /// digests.
+    /// digests. A split that was thinned may lack some.
     ///
     /// # Errors
-    /// When the split has other images than `whole`.
+    /// When the split has images that `whole` has not, or one on two sides.
     pub fn divided(&self, whole: &Dataset, split: &mut Dataset) -> Result<Self> {
         let all = whole.train.iter().enumerate();
         let known: HashMap<&str, usize> = all.map(|(index, sample)| (sample.name.as_str(), index)).collect();
@@ -131,7 +150,8 @@ impl Loaded {
             }
         }
         let [train, valid, test] = &places;
-        let same = train.len() + valid.len() + test.len() == known.len();
+        let once: BTreeSet<usize> = places.iter().flatten().copied().collect();
+        let same = train.len() + valid.len() + test.len() == once.len();
         ensure!(same, "{} has other images than are divided", whole.root.display());
         Ok(Self {
             train: self.train.only(train),
@@ -181,6 +201,27 @@ mod tests {
         let error = dataset(&drawn).folds(5, 1).unwrap_err().to_string();
         assert!(error.contains("class b,") && error.contains("--folds") && error.contains("--groups none"), "{error}");
         assert!(dataset(&drawn).folds(1, 1).is_err());
+    }
+
+    #[test]
+    fn a_thinned_split_has_its_share_of_whole_groups_of_each_class_and_the_same_test() {
+        let drawn: Vec<_> = (0..720).map(|i| (i % 3, Some(i % 3 + 3 * (i / 6)))).collect();
+        let whole = dataset(&drawn);
+        let split = whole.fold(&whole.folds(3, 1).unwrap(), 0, 0.2, 1).unwrap();
+        let thinned = split.thinned(0.25, 7).unwrap();
+        assert_eq!(names(&thinned.test), names(&split.test));
+        for (some, all) in [(&thinned.train, &split.train), (&thinned.valid, &split.valid)] {
+            assert!(names(some).is_subset(&names(all)));
+            for class in 0..3 {
+                let count = |samples: &[Sample]| samples.iter().filter(|sample| sample.label == class).count() as f64;
+                assert!((count(some) - count(all) / 4.0).abs() <= 2.0, "class {class}");
+            }
+            let members = |samples: &[Sample], group| samples.iter().filter(|s| s.group == group).count();
+            assert!(some.iter().all(|s| members(some, s.group.clone()) == members(all, s.group.clone())));
+        }
+        assert_eq!(names(&split.thinned(1.0, 7).unwrap().train), names(&split.train));
+        assert_ne!(names(&split.thinned(0.25, 8).unwrap().train), names(&thinned.train));
+        assert!(split.thinned(0.001, 7).is_err());
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Sample, scan};
 use crate::system::read;
-use crate::system::spreadsheet::text;
+use crate::system::spreadsheet::{cell, text};
 
 /// Name of the groups file in a data set's folder.
 pub const GROUPS_FILE: &str = "groups.csv";
@@ -80,6 +80,53 @@ impl Groups {
         );
         Ok((unlisted > 0).then(|| format!("{unlisted} images are not in {shown}: each is a group of its own")))
     }
+}
+
+/// A groups file whose images in `root` have other names and another class: of each the name, the new one and the class; none where
+/// it names none of them. Paths may be as in [`Groups::assign`].
+///
+/// # Errors
+/// When the file cannot be read.
+pub(crate) fn renamed(file: &Path, root: &Path, dir: &Path, moves: &[[&str; 3]]) -> Result<Option<Vec<u8>>> {
+    let unreadable = || format!("cannot read the groups file {}", file.display());
+    let bytes = read::bytes(file, read::DATA).with_context(unreadable)?;
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);
+    let mut records: Vec<Vec<String>> = Vec::new();
+    for record in reader.records() {
+        records.push(record.with_context(unreadable)?.iter().map(str::to_owned).collect());
+    }
+    let column = |name: &str| records.first()?.iter().position(|title| title.trim().eq_ignore_ascii_case(name));
+    let (Some(path), label) = (column("path"), column("label")) else { return Ok(None) };
+    let new = new_names(file.parent().unwrap_or(Path::new("")), root, dir, moves);
+    let mut found = false;
+    for record in &mut records {
+        if let Some((into, class)) = new.get(&normal(text(record[path].trim()))) {
+            record[path] = cell(into).into_owned();
+            label.into_iter().for_each(|label| record[label] = cell(class).into_owned());
+            found = true;
+        }
+    }
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    records.iter().try_for_each(|record| writer.write_record(record))?;
+    Ok(found.then_some(writer.into_inner()?))
+}
+
+/// The new name and class by each name that a groups file in the folder `beside` may have for an image.
+fn new_names<'a>(
+    beside: &Path,
+    root: &Path,
+    dir: &Path,
+    moves: &[[&'a str; 3]],
+) -> BTreeMap<String, (String, &'a str)> {
+    let mut new = BTreeMap::new();
+    for [from, into, class] in moves {
+        let [from, into] = [from, into].map(|name| root.join(name));
+        for base in [root, dir, beside] {
+            new.insert(scan::name_of(&from, base), (scan::name_of(&into, base), *class));
+        }
+        new.insert(normal(&from.to_string_lossy()), (normal(&into.to_string_lossy()), *class));
+    }
+    new
 }
 
 fn normal(path: &str) -> String {

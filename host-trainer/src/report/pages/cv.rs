@@ -1,5 +1,6 @@
 //! The page of a cross-validation.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use super::data::{Member, augmentation, augmented, copies, data, largest_groups}
 use super::mistakes::{Mistakes, Said};
 use super::{REPORT_FILE, sqnr, verdict};
 use crate::data::dataset::{Images, Sample, load};
+use crate::measure::cam::ClassMap;
 use crate::measure::confidence::{Confidence, answers};
 use crate::measure::predictions::{Prediction, Predictions};
 use crate::measure::scores::{FoldScore, Scores};
@@ -35,11 +37,13 @@ pub fn cross_validation(
     let record = dir.fold(0).record()?;
     let config = plan.config()?;
     let photographs = Photographs { plan, root: &record.root };
+    let graphs = (0..plan.folds).filter_map(|fold| Some((Some(fold), ClassMap::new(dir.fold(fold).graph().ok()?)?)));
+    let maps = graphs.collect();
     let temperature = confidence.map_or(1.0, |confidence| confidence.int8.temperature);
     let body = html! {
         (verdict(&verdict_of_folds(scores)))
         (section("Result", &result(scores)))
-        (section("Mistakes, all folds", &photographs.mistakes(predictions, scores, temperature)?))
+        (section("Mistakes, all folds", &photographs.mistakes(predictions, scores, (temperature, &maps))?))
         @match confidence {
             Some(confidence) => (section("Calibration", &of_folds(confidence)?)),
             None => (section("Calibration", &html! { p { "There are too few images to fit a temperature on." } })),
@@ -122,7 +126,12 @@ impl Photographs<'_> {
     }
 
     /// Predictions are in another order than the plan's images.
-    fn mistakes(&self, predictions: &Predictions, scores: &Scores, temperature: f32) -> Result<Markup> {
+    fn mistakes(
+        &self,
+        predictions: &Predictions,
+        scores: &Scores,
+        (temperature, maps): (f32, &BTreeMap<Option<usize>, ClassMap>),
+    ) -> Result<Markup> {
         let all: Vec<&Prediction> = predictions.images.iter().collect();
         let answers = answers(&all, &vec![temperature; all.len()])?;
         let mistakes = Mistakes::new(&scores.int8.confusion, predictions, &answers);
@@ -133,8 +142,8 @@ impl Photographs<'_> {
         let is_there = |(_, sample): &(usize, Sample)| sample.path(self.root).is_file();
         let there = mistakes.images().into_iter().map(predicted).filter(is_there);
         let (indices, samples): (Vec<usize>, Vec<Sample>) = there.unzip();
-        let said =
-            Said { confusion: &scores.int8.confusion, float: &scores.float.confusion, predictions, answers: &answers };
+        let [confusion, float] = [&scores.int8, &scores.float].map(|score| &score.confusion);
+        let said = Said { confusion, float, predictions, answers: &answers, maps };
         mistakes.to_html(&said, &self.read(&samples)?, &indices)
     }
 }

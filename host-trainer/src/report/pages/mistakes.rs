@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use maud::{Markup, html};
+use model_compiler::graph::Shape;
 
 use super::picture;
 use crate::data::dataset::Images;
+use crate::measure::cam::ClassMap;
 use crate::measure::comparison::shorten;
 use crate::measure::confidence::Answer;
 use crate::measure::metrics::{ClassMetrics, Confusion};
@@ -102,6 +104,12 @@ impl Mistakes {
             }
             (of_classes(classes, &confusion.per_class()))
             h3 { "Mistakes by kind" }
+            @if !said.maps.is_empty() {
+                p.soft {
+                    "On the right of each picture, tinted: where the float network finds what speaks for the wrong class (class \
+                     activation maps)."
+                }
+            }
             @if pairs.is_empty() { p { "There is none." } }
             @for (Pair { truth, predicted, count, .. }, pictures) in &pairs {
                 details {
@@ -130,6 +138,8 @@ pub(super) struct Said<'a> {
     pub float: &'a Confusion,
     pub predictions: &'a Predictions,
     pub answers: &'a [Answer<'a>],
+    /// What shows where the networks look, by fold; those that have none are left out.
+    pub maps: &'a BTreeMap<Option<usize>, ClassMap>,
 }
 
 impl Said<'_> {
@@ -142,8 +152,25 @@ impl Said<'_> {
             (self.predictions.classes[image.label]) ", taken for "
             span.bad { (self.predictions.classes[said]) } " (" (format!("{percent:.0} %")) ")"
         };
-        picture(images.image(at), images.shape, &image.path, &caption)
+        let (pixels, shape) = (images.image(at), images.shape);
+        match self.maps.get(&image.fold) {
+            Some(map) => {
+                let (both, shape) = beside(pixels, shape, &map.tinted(pixels, said));
+                picture(&both, shape, &image.path, &caption)
+            }
+            None => picture(pixels, shape, &image.path, &caption),
+        }
     }
+}
+
+/// A picture, and on its right one of the same size in colours.
+fn beside(pixels: &[u8], shape: Shape, other: &[u8]) -> (Vec<u8>, Shape) {
+    let colours = |row: &[u8]| -> Vec<u8> {
+        if shape.channels == 3 { row.to_vec() } else { row.iter().flat_map(|&value| [value; 3]).collect() }
+    };
+    let rows = pixels.chunks_exact(shape.width * shape.channels).zip(other.chunks_exact(3 * shape.width));
+    let both = rows.flat_map(|(row, other)| [colours(row), other.to_vec()].concat()).collect();
+    (both, Shape { width: 2 * shape.width, channels: 3, ..shape })
 }
 
 /// A matrix of counts; the shade of a cell is its share of the row, and those in `linked` lead to their pictures.
@@ -213,8 +240,6 @@ fn surest(answers: &[Answer<'_>]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use model_compiler::graph::Shape;
-
     use super::*;
     use crate::measure::predictions::Prediction;
 
@@ -253,7 +278,14 @@ mod tests {
             .enumerate()
             .map(|(index, image)| Answer { byte: 128, right: !index.is_multiple_of(3), group: &image.path })
             .collect();
-        let said = Said { confusion: &confusion, float: &confusion, predictions: &predictions, answers: &answers };
+        let maps = BTreeMap::new();
+        let said = Said {
+            confusion: &confusion,
+            float: &confusion,
+            predictions: &predictions,
+            answers: &answers,
+            maps: &maps,
+        };
         let mistakes = Mistakes::new(&confusion, &predictions, &answers);
         let indices: Vec<usize> = mistakes.images().into_iter().collect();
         let shape = Shape { height: side, width: side, channels: 3 };
@@ -274,6 +306,14 @@ mod tests {
         }
         assert!(page.contains("&lt;class&gt; 0 taken for &lt;class&gt; 1: 10<") && page.contains("4 more are in"));
         assert!(!page.contains("<class>"));
+    }
+
+    #[test]
+    fn a_map_stands_on_the_right_of_its_picture() {
+        let shape = Shape { height: 2, width: 2, channels: 1 };
+        let (both, wide) = beside(&[1, 2, 3, 4], shape, &[9; 12]);
+        assert_eq!(both, [1, 1, 1, 2, 2, 2, 9, 9, 9, 9, 9, 9, 3, 3, 3, 4, 4, 4, 9, 9, 9, 9, 9, 9]);
+        assert_eq!(wide, Shape { height: 2, width: 4, channels: 3 });
     }
 
     #[test]

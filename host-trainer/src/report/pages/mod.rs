@@ -7,6 +7,7 @@ mod cv;
 mod data;
 mod mistakes;
 mod run;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod unfinished;
@@ -21,11 +22,12 @@ use crate::system::html::{figure, jpeg_uri, png_uri, table};
 
 pub use cv::cross_validation;
 pub use run::{shown, training_run};
+pub use suspects::{caution, in_words, suspected_labels};
 pub use unfinished::Unfinished;
 
 /// Name of the page in a run folder and in a folder of a cross-validation.
 pub const REPORT_FILE: &str = "report.html";
-/// Sides up to which a picture is shown pixel by pixel.
+/// Sides up to which a picture is shown pixel by pixel; two may stand beside each other.
 const EXACT: usize = 48;
 /// Width or height, whichever is larger, to which larger pictures are reduced.
 const REDUCED: u32 = 96;
@@ -33,13 +35,13 @@ const REDUCED: u32 = 96;
 /// Pixels of this shape, grey or colours, with a caption.
 fn picture(pixels: &[u8], shape: Shape, alt: &str, caption: &Markup) -> Result<Markup> {
     let [width, height] = [shape.width, shape.height];
-    if width.max(height) <= EXACT {
+    if height <= EXACT && width <= 2 * EXACT {
         return Ok(figure(&png_uri(pixels, width, height)?, alt, caption));
     }
     let grey = shape.channels == 1;
     let colours = if grey { pixels.iter().flat_map(|&value| [value; 3]).collect() } else { pixels.to_vec() };
     let picture = RgbImage::from_raw(width as u32, height as u32, colours).unwrap_or_default();
-    Ok(figure(&jpeg_uri(&picture, REDUCED)?, alt, caption))
+    Ok(figure(&jpeg_uri(&picture, if width < 2 * height { REDUCED } else { 2 * REDUCED })?, alt, caption))
 }
 
 /// The first two sentences of a verdict, then the others.

@@ -10,6 +10,7 @@ use super::{sqnr, verdict};
 use crate::config::Config;
 use crate::data::dataset::{Images, Loaded, Sample};
 use crate::data::record::Record;
+use crate::measure::cam::ClassMap;
 use crate::measure::comparison::{Engine, Split};
 use crate::measure::confidence::{WANTED, answers, float_forecasts, int8_forecasts, reliability, risk_coverage};
 use crate::measure::predictions::{Prediction, Predictions};
@@ -36,7 +37,7 @@ pub fn training_run(
     let body = html! {
         (verdict(&report.verdict))
         (section("Result", &result(report)))
-        (section(&format!("Mistakes, {split} images"), &mistakes(unseen, report, predictions)?))
+        (section(&format!("Mistakes, {split} images"), &mistakes(unseen, report, predictions, run)?))
         (section(&format!("Calibration, {split} images"), &calibration(report, predictions)?))
         @if let Some(confidence) = &report.confidence { (section("Calibration, cross-validated", &of_folds(confidence)?)) }
         @if !report.boards.is_empty() {
@@ -118,14 +119,16 @@ fn result(report: &Report) -> Markup {
     }
 }
 
-fn mistakes(unseen: &Images, report: &Report, predictions: &Predictions) -> Result<Markup> {
+fn mistakes(unseen: &Images, report: &Report, predictions: &Predictions, run: &RunDir) -> Result<Markup> {
     let Some(Split { engines, .. }) = report.comparison.splits.last() else { return Ok(html! {}) };
     let [float, int8] = &engines[..] else { return Ok(html! {}) };
     let all: Vec<&Prediction> = predictions.images.iter().collect();
     let answers = answers(&all, &temperatures(report, predictions))?;
     let mistakes = Mistakes::new(&int8.confusion, predictions, &answers);
     let indices: Vec<usize> = mistakes.images().into_iter().collect();
-    let said = Said { confusion: &int8.confusion, float: &float.confusion, predictions, answers: &answers };
+    let maps = ClassMap::new(run.graph()?).map(|map| (None, map)).into_iter().collect();
+    let said =
+        Said { confusion: &int8.confusion, float: &float.confusion, predictions, answers: &answers, maps: &maps };
     mistakes.to_html(&said, &unseen.only(&indices), &indices)
 }
 

@@ -21,6 +21,16 @@ fn full() -> Config {
         Block::MaxPool { size: 2 },
         Block::AveragePool { size: 2 },
     ]);
+    let chance = 1.0;
+    config.augment.camera = CameraConfig {
+        blur: chance,
+        cast: chance,
+        gamma: chance,
+        noise: chance,
+        jpeg: chance,
+        rgb565: chance,
+        ..CameraConfig::default()
+    };
     config.model.head = Some(Head { hidden: vec![8], dropout: 0.5, ..Head::default() });
     config.model.batch_norm_epsilon = Some(1e-3);
     config.model.kmeans = Some(KmeansConfig::default());

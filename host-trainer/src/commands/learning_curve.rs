@@ -1,0 +1,159 @@
+//! `learning-curve`: whether more pictures would help.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+
+use super::cv::score;
+use super::settings::ConfigurationArgs;
+use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
+use crate::data::dataset::{Dataset, Loaded, Options, Reading, Sample};
+use crate::data::progress;
+use crate::measure::comparison::text_table;
+use crate::measure::learning::{LearningCurve, Point};
+use crate::measure::predictions::Predictions;
+use crate::report::plots;
+use crate::run::cross_validation::{CvDir, Plan};
+use crate::system::atomic;
+use crate::system::hints::quoted;
+use crate::training;
+
+/// Name of the picture.
+const PLOT_FILE: &str = "learning-curve.svg";
+/// Name of the figures.
+const FIGURES_FILE: &str = "learning-curve.json";
+
+#[derive(Debug, Args)]
+pub(super) struct LearningCurveArgs {
+    /// Folder of images; all of them take part, whatever split they are in.
+    #[arg(long)]
+    data: PathBuf,
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
+    /// Folder for the points, each a cross-validation. What was interrupted goes on, what is there stays.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    groups: GroupArgs,
+    /// Weights that each network starts from, as in `train`.
+    #[arg(long, value_name = "FILE")]
+    pretrained: Option<PathBuf>,
+    /// Number of folds; each learns from another draw of the photographs outside of it.
+    #[arg(long, default_value_t = 3)]
+    folds: usize,
+    /// Number of points: of the photographs outside of a fold all, half, a quarter and so on are learnt from.
+    #[arg(long, default_value_t = 4)]
+    points: u32,
+    #[command(flatten)]
+    compute: ComputeArgs,
+    /// Print the figures as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &LearningCurveArgs) -> Result<ExitCode> {
+    ensure!((2..=10).contains(&args.points), "--points is {}, but must be 2 to 10", args.points);
+    args.compute.threads.run(|| curve(args))
+}
+
+/// All networks of the curve.
+struct Curve {
+    whole: Dataset,
+    plan: Plan,
+    compute: training::Options,
+    images: Option<Loaded>,
+}
+
+fn curve(args: &LearningCurveArgs) -> Result<ExitCode> {
+    let compute = args.compute.options(false)?;
+    refuse_among_pictures(&args.data, &args.out)?;
+    let mut config = args.configuration.load()?;
+    config.model.start_from(args.pretrained.as_deref());
+    let options =
+        Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
+    let whole = Dataset::open_whole(&args.data, &options)?;
+    let plan = Plan::new(&whole, &config, args.folds)?;
+    let mut curve = Curve { whole, plan, compute, images: None };
+    let denominators = (0..args.points).rev().map(|halvings| 1_usize << halvings);
+    let points: Vec<(usize, Vec<Dataset>)> =
+        denominators.map(|denominator| Ok((denominator, curve.splits(denominator)?))).collect::<Result<_>>()?;
+    let mut said = Vec::new();
+    for (denominator, splits) in points {
+        let dir = CvDir::new(&args.out.join(format!("share-{denominator}")));
+        let photographs = splits.iter().map(photographs).sum::<usize>() as f64 / splits.len() as f64;
+        let predictions = curve.point(&dir, splits)?;
+        said.push((1.0 / denominator as f64, photographs, predictions));
+    }
+    let found = LearningCurve::new(&said);
+    let plot = args.out.join(PLOT_FILE);
+    let text = serde_json::to_string_pretty(&found)?;
+    atomic::write(&args.out.join(FIGURES_FILE), text.as_bytes())?;
+    atomic::write(&plot, plots::learning_curve("Accuracy over photographs", &found)?.as_bytes())?;
+    if args.json {
+        println!("{text}");
+    } else {
+        print!("{}", to_text(&found));
+        println!("See it:  {}", quoted(&plot));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Curve {
+    /// The split of each fold with one of so many parts of its training and validation photographs.
+    fn splits(&self, denominator: usize) -> Result<Vec<Dataset>> {
+        let split = |fold: usize| {
+            let split = self.plan.dataset(&self.whole, fold)?;
+            let thinned = split.thinned(1.0 / denominator as f64, self.plan.config()?.seed.wrapping_add(fold as u64));
+            thinned.with_context(|| format!("one {denominator}th of the photographs is too few: lower --points"))
+        };
+        (0..self.plan.folds).map(split).collect()
+    }
+
+    /// Trains what is not there yet of one point, and joins it.
+    fn point(&mut self, dir: &CvDir, splits: Vec<Dataset>) -> Result<Predictions> {
+        dir.claim(&self.plan)?;
+        for (fold, split) in splits.into_iter().enumerate() {
+            let run = dir.fold(fold);
+            let shown = run.path().display();
+            if dir.is_scored(fold) {
+                tracing::info!("{shown} is there already");
+                continue;
+            }
+            if self.images.is_none() {
+                let read = progress::load(&mut self.whole, &Reading::of_run(&self.plan.config()?))?;
+                self.images = Some(read);
+            }
+            let Some(images) = &self.images else { continue };
+            tracing::info!("{shown}: {} photographs to learn from", photographs(&split));
+            score(&run, &self.plan, (&self.whole, images), split, self.compute)?;
+        }
+        Ok(dir.join()?.1)
+    }
+}
+
+/// Photographs to learn from, those for validation included.
+fn photographs(split: &Dataset) -> usize {
+    split.train.iter().chain(&split.valid).map(Sample::cluster).collect::<BTreeSet<_>>().len()
+}
+
+fn to_text(found: &LearningCurve) -> String {
+    let mut table = text_table(&["photographs", "share", "accuracy, int8", "lowest fold", "highest fold"], 0);
+    for Point { share, photographs, accuracy, folds } in &found.points {
+        let ends = [f64::min, f64::max].map(|end| folds.iter().copied().reduce(end).unwrap_or_default());
+        let ends = ends.map(|accuracy| format!("{accuracy:.3}"));
+        let row = [format!("{photographs:.0}"), format!("{share:.3}"), accuracy.to_string()];
+        table.add_row(row.into_iter().chain(ends));
+    }
+    let law = found.law;
+    format!(
+        "{}\n\n{}\nerror = {:.3} · photographs^-{:.3} + {:.3}; intervals by drawing groups\n",
+        table.trim_fmt(),
+        found.verdict(),
+        law.scale,
+        law.exponent,
+        law.floor
+    )
+}
