@@ -136,18 +136,25 @@ mod tests {
         assert_eq!(*seed, [0; ed25519_dalek::SECRET_KEY_LENGTH]);
     }
 
-    /// Whether memory that this process can write to holds the bytes of which these are the inverted ones.
+    /// Whether memory that this process can write to holds the bytes of which these are the inverted ones. This thread's stack is
+    /// left out.
     #[cfg(target_os = "linux")]
     fn is_in_memory(inverted: &[u8]) -> bool {
         use std::io::{Read, Seek, SeekFrom};
 
+        let on_stack = 0;
+        let on_stack = (&raw const on_stack).addr() as u64;
         let mut memory = std::fs::File::open("/proc/self/mem").unwrap();
         let regions = std::fs::read_to_string("/proc/self/maps").unwrap();
         let mut holds = |region: &str| {
             let (range, rights) = region.split_once(' ')?;
             let (start, end) = range.split_once('-').filter(|_| rights.starts_with("rw"))?;
             let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
-            let mut bytes = vec![0; (end - start) as usize];
+            if (start..end).contains(&on_stack) {
+                return None;
+            }
+            // The search leaves nothing behind itself.
+            let mut bytes = Zeroizing::new(vec![0; (end - start) as usize]);
             memory.seek(SeekFrom::Start(start)).ok()?;
             // What another thread has given back meanwhile cannot be read.
             memory.read_exact(&mut bytes).ok()?;
