@@ -37,9 +37,8 @@ impl Models {
         let built_in = self.factory.and_then(number);
         let usable = |record: &Record, blob: &[u8]| {
             feed();
-            self.parse(blob).is_some()
-                && Identity::of(blob, feed) == record.blob
-                && updater.admits(blob, built_in, feed)
+            let loaded = self.load(blob, &|| Identity::of(blob, feed));
+            loaded.is_some_and(|loaded| loaded.identity == record.blob) && updater.admits(blob, built_in, feed)
         };
         let SlotPair { running, record, tentative, mut idle } = SlotPair::open(slots, usable);
         idle.raise_floor(built_in);
@@ -73,14 +72,14 @@ impl Models {
         })
     }
 
+    /// `None` when the blob cannot be run.
+    // One function for all who parse, with one frame.
     #[inline(never)]
     fn load<'m>(&self, blob: &'m [u8], identity: &dyn Fn() -> Identity) -> Option<Loaded<'m>> {
-        let model = self.parse(blob)?;
+        if arena_len(blob) > self.arena_len {
+            return None;
+        }
+        let model = Model::parse_with(blob, self.linked).ok()?;
         Some(Loaded { blob, model, identity: identity() })
-    }
-
-    /// `None` when the blob cannot be run.
-    fn parse<'m>(&self, blob: &'m [u8]) -> Option<Model<'m>> {
-        if arena_len(blob) <= self.arena_len { Model::parse_with(blob, self.linked).ok() } else { None }
     }
 }
