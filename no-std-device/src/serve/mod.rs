@@ -8,7 +8,7 @@ use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
 use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
-use no_std_infer::golden;
+use no_std_infer::golden::{self, SelfTestError};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Error, Interpreter, Model, Step};
 
@@ -338,7 +338,10 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         let begun = match body {
             Request::Hello => Err(Response::Hello(hello(self, max_message))),
             Request::Infer(picture) => self.infer(id, picture).map_err(Response::Error),
-            Request::SelfTest => self.self_test(id),
+            Request::SelfTest => match self.loaded {
+                Some(Loaded { model, .. }) => self_test(id, model, self.arena).map_err(|error| verdict(Err(error))),
+                None => Err(Response::Error(Failure::Model)),
+            },
             Request::Update(step) => {
                 let received = self.updater.step(step, self.loaded, self.arena, self.clock);
                 if received.is_ok() && matches!(self.updater.asked(), Some(Asked::Switch | Asked::Rollback)) {
@@ -361,12 +364,11 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         let run = Run::begin(self.clock, model, self.arena, Source::of(picture)?)?;
         Ok(Work { run, purpose: Purpose::Infer(id) })
     }
+}
 
-    fn self_test(&mut self, id: u32) -> Result<Work, Response<'static>> {
-        let Loaded { model, .. } = self.loaded.ok_or(Response::Error(Failure::Model))?;
-        let run = Run::default();
-        let mut interpreter = run.interpreter(model, self.arena).map_err(Response::Error)?;
-        let test = golden::SelfTest::begin(&mut interpreter).map_err(|error| verdict(Err(error)))?;
-        Ok(Work { run, purpose: Purpose::SelfTest(id, test) })
-    }
+/// Begins a self-test that the request with this id has asked for.
+fn self_test(id: u32, model: &Model<'_>, arena: &mut [i8]) -> Result<Work, SelfTestError> {
+    let mut interpreter = Interpreter::new(*model, arena).map_err(SelfTestError::Arena)?;
+    let test = golden::SelfTest::begin(&mut interpreter)?;
+    Ok(Work { run: Run::default(), purpose: Purpose::SelfTest(id, test) })
 }

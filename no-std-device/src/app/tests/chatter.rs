@@ -8,9 +8,12 @@ const FRAMES: usize = 3;
 const ASKED: Picture<'static> =
     Picture::Frame { format: PixelFormat::Rgb565Be, width: SIDE, height: SIDE, bytes: HAPPY };
 
-/// A link that always has bytes; what it says is made of how much it has said.
+/// What a host says, by how often it has said something.
+type Say<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+
+/// A link that always has bytes.
 struct Chatter<'a> {
-    say: &'a dyn Fn(u32) -> Vec<u8>,
+    say: Say<'a>,
     said: u32,
     to_device: VecDeque<u8>,
     to_host: Vec<u8>,
@@ -50,7 +53,7 @@ impl Write for Chatter<'_> {
 }
 
 /// What becomes of the camera's frames in so many polls beside such a link, and what it is answered.
-fn beside(say: &dyn Fn(u32) -> Vec<u8>, polls: usize) -> (Vec<Decision>, Vec<u8>) {
+fn beside(say: Say<'_>, polls: usize) -> (Vec<Decision>, Vec<u8>) {
     let (Board { name, mut camera, indicator, clock, .. }, mut slots) = simulation();
     camera.frames = frames(FRAMES);
     let link = Chatter { say, said: 0, to_device: VecDeque::new(), to_host: Vec::new() };
@@ -75,7 +78,7 @@ fn a_link_that_is_never_silent_keeps_no_frame_from_being_classified() {
     // operators and its end.
     let polls = 3 * (FRAMES + 1) * (operators + 2);
     let write = |id| frame(id, Request::Update(Update::Write { offset: 0, bytes: &[1; 256] }));
-    let says: [(&str, &dyn Fn(u32) -> Vec<u8>); 7] = [
+    let says: [(&str, Say<'_>); 7] = [
         ("requests", &|id| frame(id, Request::Hello)),
         ("one request for ever", &|_| frame(1, Request::Hello)),
         ("damaged requests", &|_| vec![9, 1, 2, 0]),
