@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::settings::ConfigurationArgs;
 use super::train::First;
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
-use crate::config::Recipe;
+use crate::config::{Config, Recipe};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::measure::confidence::{Confidence, WANTED};
@@ -70,14 +70,11 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     let config = args.configuration.load_or_choose(args.pretrained.as_deref())?;
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
-    let mut whole = Dataset::open_whole(data, &options)?;
-    let plan = Plan::new(&whole, &config, args.folds)?;
+    let mut folds = Folds::plan(Dataset::open_whole(data, &options)?, &config, args.folds, compute)?;
     let chosen = args.fold.map_or_else(|| (0..args.folds).collect(), |fold| vec![fold]);
-    let splits: Vec<Dataset> = chosen.iter().map(|&fold| plan.dataset(&whole, fold)).collect::<Result<_>>()?;
+    let splits: Vec<Dataset> = chosen.iter().map(|&fold| folds.split(fold)).collect::<Result<_>>()?;
     let dir = CvDir::new(out);
-    dir.claim(&plan)?;
-    let mut images = None;
-    let mut pictures = Pictures::new(whole.clone());
+    dir.claim(&folds.plan)?;
     for (&fold, split) in chosen.iter().zip(splits) {
         let run = dir.fold(fold);
         let shown = run.path().display();
@@ -85,22 +82,49 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
             tracing::info!("fold {fold} is there already, in {shown}");
             continue;
         }
-        tracing::info!("fold {fold} of {} (0 to {}), in {shown}", plan.folds, plan.folds - 1);
-        if config.recipe == Recipe::Automatic {
-            choose(&run, &plan, split, &mut pictures, compute)?;
-            continue;
-        }
-        let read = match images {
-            Some(ref read) => read,
-            None => &*images.insert(progress::load(&mut whole, &Reading::of_run(&config))?),
-        };
-        score(&run, &plan, (&whole, read), split, compute)?;
+        tracing::info!("fold {fold} of {} (0 to {}), in {shown}", args.folds, args.folds - 1);
+        folds.score(&run, split)?;
     }
     if args.fold.is_none() {
         return collect(&dir, args.json);
     }
-    println!("when all {} folds are there:  {program} cv --collect {}", plan.folds, quoted(out), program = program());
+    println!("when all {} folds are there:  {program} cv --collect {}", args.folds, quoted(out), program = program());
     Ok(ExitCode::SUCCESS)
+}
+
+/// The folds of a data set, whose images are read when the first network is trained.
+pub(super) struct Folds {
+    whole: Dataset,
+    pub plan: Plan,
+    config: Config,
+    compute: training::Options,
+    images: Option<Loaded>,
+    pictures: Pictures,
+}
+
+impl Folds {
+    /// So many folds of a data set opened by [`Dataset::open_whole`].
+    pub fn plan(whole: Dataset, config: &Config, folds: usize, compute: training::Options) -> Result<Self> {
+        let (plan, pictures) = (Plan::new(&whole, config, folds)?, Pictures::new(whole.clone()));
+        Ok(Self { whole, plan, config: config.clone(), compute, images: None, pictures })
+    }
+
+    /// The split that scores one fold.
+    pub fn split(&self, fold: usize) -> Result<Dataset> {
+        self.plan.dataset(&self.whole, fold)
+    }
+
+    /// Trains on a split of these images and scores its test, in a run folder; goes on with what was interrupted there.
+    pub fn score(&mut self, run: &RunDir, split: Dataset) -> Result<()> {
+        if self.config.recipe == Recipe::Automatic {
+            return choose(run, &self.plan, split, &mut self.pictures, self.compute);
+        }
+        let read = match self.images {
+            Some(ref read) => read,
+            None => &*self.images.insert(progress::load(&mut self.whole, &Reading::of_run(&self.config))?),
+        };
+        score(run, &self.plan, (&self.whole, read), split, self.compute)
+    }
 }
 
 /// As [`score`], by a recipe that is chosen by the other folds.
@@ -122,7 +146,7 @@ fn choose(
 }
 
 /// Trains on the other folds and scores one, whose split this is, in a run folder; goes on with what was interrupted there.
-pub(super) fn score(
+fn score(
     run: &RunDir,
     plan: &Plan,
     (whole, images): (&Dataset, &Loaded),

@@ -7,19 +7,17 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
-use super::cv::score;
+use super::cv::Folds;
 use super::settings::ConfigurationArgs;
 use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
-use crate::data::dataset::{Dataset, Loaded, Options, Reading, Sample};
-use crate::data::progress;
+use crate::data::dataset::{Dataset, Options, Sample};
 use crate::measure::comparison::text_table;
 use crate::measure::learning::{LearningCurve, Point};
 use crate::measure::predictions::Predictions;
 use crate::report::plots;
-use crate::run::cross_validation::{CvDir, Plan};
+use crate::run::cross_validation::CvDir;
 use crate::system::atomic;
 use crate::system::hints::quoted;
-use crate::training;
 
 /// Name of the picture.
 const PLOT_FILE: &str = "learning-curve.svg";
@@ -59,33 +57,22 @@ pub(super) fn run(args: &LearningCurveArgs) -> Result<ExitCode> {
     args.compute.threads.run(|| curve(args))
 }
 
-/// All networks of the curve.
-struct Curve {
-    whole: Dataset,
-    plan: Plan,
-    compute: training::Options,
-    images: Option<Loaded>,
-}
-
 fn curve(args: &LearningCurveArgs) -> Result<ExitCode> {
     let compute = args.compute.options(false)?;
     refuse_among_pictures(&args.data, &args.out)?;
-    let mut config = args.configuration.load()?;
-    config.model.start_from(args.pretrained.as_deref());
+    let config = args.configuration.load_or_choose(args.pretrained.as_deref())?;
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
-    let whole = Dataset::open_whole(&args.data, &options)?;
-    let plan = Plan::new(&whole, &config, args.folds)?;
-    let mut curve = Curve { whole, plan, compute, images: None };
+    let mut folds = Folds::plan(Dataset::open_whole(&args.data, &options)?, &config, args.folds, compute)?;
     let denominators = (0..args.points).rev().map(|halvings| 1_usize << halvings);
-    let points: Vec<(usize, Vec<Dataset>)> =
-        denominators.map(|denominator| Ok((denominator, curve.splits(denominator)?))).collect::<Result<_>>()?;
+    let points: Vec<(usize, Vec<Dataset>)> = denominators
+        .map(|denominator| Ok((denominator, splits(&folds, denominator, config.seed)?)))
+        .collect::<Result<_>>()?;
     let mut said = Vec::new();
     for (denominator, splits) in points {
         let dir = CvDir::new(&args.out.join(format!("share-{denominator}")));
         let photographs = splits.iter().map(photographs).sum::<usize>() as f64 / splits.len() as f64;
-        let predictions = curve.point(&dir, splits)?;
-        said.push((1.0 / denominator as f64, photographs, predictions));
+        said.push((1.0 / denominator as f64, photographs, point(&mut folds, &dir, splits)?));
     }
     let found = LearningCurve::new(&said);
     let plot = args.out.join(PLOT_FILE);
@@ -101,37 +88,29 @@ fn curve(args: &LearningCurveArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-impl Curve {
-    /// The split of each fold with one of so many parts of its training and validation photographs.
-    fn splits(&self, denominator: usize) -> Result<Vec<Dataset>> {
-        let split = |fold: usize| {
-            let split = self.plan.dataset(&self.whole, fold)?;
-            let thinned = split.thinned(1.0 / denominator as f64, self.plan.config()?.seed.wrapping_add(fold as u64));
-            thinned.with_context(|| format!("one {denominator}th of the photographs is too few: lower --points"))
-        };
-        (0..self.plan.folds).map(split).collect()
-    }
+/// The split of each fold with one of so many parts of its training and validation photographs.
+fn splits(folds: &Folds, denominator: usize, seed: u64) -> Result<Vec<Dataset>> {
+    let split = |fold: usize| {
+        let thinned = folds.split(fold)?.thinned(1.0 / denominator as f64, seed.wrapping_add(fold as u64));
+        thinned.with_context(|| format!("one {denominator}th of the photographs is too few: lower --points"))
+    };
+    (0..folds.plan.folds).map(split).collect()
+}
 
-    /// Trains what is not there yet of one point, and joins it.
-    fn point(&mut self, dir: &CvDir, splits: Vec<Dataset>) -> Result<Predictions> {
-        dir.claim(&self.plan)?;
-        for (fold, split) in splits.into_iter().enumerate() {
-            let run = dir.fold(fold);
-            let shown = run.path().display();
-            if dir.is_scored(fold) {
-                tracing::info!("{shown} is there already");
-                continue;
-            }
-            if self.images.is_none() {
-                let read = progress::load(&mut self.whole, &Reading::of_run(&self.plan.config()?))?;
-                self.images = Some(read);
-            }
-            let Some(images) = &self.images else { continue };
-            tracing::info!("{shown}: {} photographs to learn from", photographs(&split));
-            score(&run, &self.plan, (&self.whole, images), split, self.compute)?;
+/// Trains what is not there yet of one point, and joins it.
+fn point(folds: &mut Folds, dir: &CvDir, splits: Vec<Dataset>) -> Result<Predictions> {
+    dir.claim(&folds.plan)?;
+    for (fold, split) in splits.into_iter().enumerate() {
+        let run = dir.fold(fold);
+        let shown = run.path().display();
+        if dir.is_scored(fold) {
+            tracing::info!("{shown} is there already");
+            continue;
         }
-        Ok(dir.join()?.1)
+        tracing::info!("{shown}: {} photographs to learn from", photographs(&split));
+        folds.score(&run, split)?;
     }
+    Ok(dir.join()?.1)
 }
 
 /// Photographs to learn from, those for validation included.

@@ -34,6 +34,12 @@ impl ClassMap {
         Some(Self { features, weights, graph })
     }
 
+    /// Shape of the network's input.
+    #[must_use]
+    pub fn input(&self) -> Shape {
+        self.graph.input
+    }
+
     /// What speaks for a class at each place of the features, row by row, for an input (`pixel - 128`, HWC); what is below 0 speaks
     /// against it.
     ///
@@ -63,7 +69,7 @@ impl ClassMap {
         for (index, pixel) in pixels.chunks_exact(shape.channels).enumerate() {
             let at =
                 [(index / shape.width, shape.height, places.height), (index % shape.width, shape.width, places.width)];
-            let share = TINT * (between(&map, places.width, at.map(|at| along(at))) / most).max(0.0);
+            let share = TINT * (between(&map, places.width, at.map(along)) / most).max(0.0);
             let colours = [0, 1, 2].map(|channel| f32::from(pixel[channel.min(shape.channels - 1)]));
             tinted.extend(colours.iter().zip(COLOUR).map(|(own, tint)| (own + (tint - own) * share + 0.5) as u8));
         }

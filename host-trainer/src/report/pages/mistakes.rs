@@ -153,7 +153,8 @@ impl Said<'_> {
             span.bad { (self.predictions.classes[said]) } " (" (format!("{percent:.0} %")) ")"
         };
         let (pixels, shape) = (images.image(at), images.shape);
-        match self.maps.get(&image.fold) {
+        // Where each fold chose its own network, their inputs may differ from what the page shows.
+        match self.maps.get(&image.fold).filter(|map| map.input() == shape) {
             Some(map) => {
                 let (both, shape) = beside(pixels, shape, &map.tinted(pixels, said));
                 picture(&both, shape, &image.path, &caption)
