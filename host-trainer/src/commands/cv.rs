@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::settings::ConfigurationArgs;
 use super::train::First;
-use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
+use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures, train};
 use crate::config::Recipe;
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
@@ -49,6 +49,8 @@ pub(super) struct CvArgs {
     #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "ConfigurationArgs", "SettingArgs", "out", "groups", "pretrained", "folds", "fold"])]
     collect: Option<PathBuf>,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     compute: ComputeArgs,
     /// Print the joined scores as JSON.
     #[arg(long)]
@@ -71,6 +73,7 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
     let mut whole = Dataset::open_whole(data, &options)?;
+    whole.cache.clone_from(&args.cache.cache);
     let plan = Plan::new(&whole, &config, args.folds)?;
     let chosen = args.fold.map_or_else(|| (0..args.folds).collect(), |fold| vec![fold]);
     let splits: Vec<Dataset> = chosen.iter().map(|&fold| plan.dataset(&whole, fold)).collect::<Result<_>>()?;

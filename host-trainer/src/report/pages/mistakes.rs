@@ -155,10 +155,10 @@ impl Said<'_> {
         let (pixels, shape) = (images.image(at), images.shape);
         match self.maps.get(&image.fold) {
             Some(map) => {
-                let (both, shape) = beside(pixels, shape, &map.tinted(pixels, said));
+                let (both, shape) = beside(&pixels, shape, &map.tinted(&pixels, said));
                 picture(&both, shape, &image.path, &caption)
             }
-            None => picture(pixels, shape, &image.path, &caption),
+            None => picture(&pixels, shape, &image.path, &caption),
         }
     }
 }
