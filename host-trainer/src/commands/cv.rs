@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::settings::ConfigurationArgs;
 use super::train::First;
-use super::{ComputeArgs, GroupArgs, refuse_among_pictures, train};
+use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures, train};
 use crate::config::{Config, Recipe};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
@@ -49,6 +49,8 @@ pub(super) struct CvArgs {
     #[arg(long, value_name = "CV_DIR", conflicts_with_all = ["data", "ConfigurationArgs", "SettingArgs", "out", "groups", "pretrained", "folds", "fold"])]
     collect: Option<PathBuf>,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     compute: ComputeArgs,
     /// Print the joined scores as JSON.
     #[arg(long)]
@@ -70,7 +72,9 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     let config = args.configuration.load_or_choose(args.pretrained.as_deref())?;
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
-    let mut folds = Folds::plan(Dataset::open_whole(data, &options)?, &config, args.folds, compute)?;
+    let mut whole = Dataset::open_whole(data, &options)?;
+    whole.cache.clone_from(&args.cache.cache);
+    let mut folds = Folds::plan(whole, &config, args.folds, compute)?;
     let chosen = args.fold.map_or_else(|| (0..args.folds).collect(), |fold| vec![fold]);
     let splits: Vec<Dataset> = chosen.iter().map(|&fold| folds.split(fold)).collect::<Result<_>>()?;
     let dir = CvDir::new(out);
@@ -136,7 +140,7 @@ fn choose(
     compute: training::Options,
 ) -> Result<()> {
     let chooser = if recipe::is_begun(run) {
-        Chooser::resume(run, &split.root, compute)?
+        Chooser::resume(run, Some(&split.root), compute)?
     } else {
         Chooser::new(run, &plan.config()?, split, compute)
     };

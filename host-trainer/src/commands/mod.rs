@@ -321,6 +321,15 @@ struct ComputeArgs {
     threads: ThreadArgs,
 }
 
+/// Where decoded images are kept.
+#[derive(Clone, Debug, Args)]
+struct CacheArgs {
+    /// Folder for decoded images: they are read from there by every command that is given it, not held in memory, and images
+    /// that have not changed are not decoded again.
+    #[arg(long, value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
 /// How many threads compute.
 #[derive(Clone, Copy, Debug, Args)]
 struct ThreadArgs {

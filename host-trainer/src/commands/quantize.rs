@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use model_compiler::quantise::Method;
 
-use super::{LimitArgs, named};
+use super::{CacheArgs, LimitArgs, named};
 use crate::config::Config;
 use crate::data::dataset::Dataset;
 use crate::data::progress;
@@ -44,6 +44,8 @@ pub(super) struct QuantizeArgs {
     #[arg(long, value_name = "PERCENT", default_value_t = 100.0 * WANTED, requires = "calibration")]
     answers_right: f64,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     limits: LimitArgs,
     /// Print the report as JSON.
     #[arg(long)]
@@ -58,6 +60,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     ensure!(root.is_dir(), "there is no folder {}: say with --data where the run's images are now", root.display());
     let _claim = run.claim()?;
     let mut dataset = record.dataset(&root)?;
+    dataset.cache.clone_from(&args.cache.cache);
     let images = progress::load(&mut dataset, &reading(&record, &config))?;
     record.check_same(&dataset, &images)?;
     let record = record.moved(&root)?;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::settings::ConfigurationArgs;
-use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
+use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, Recipe};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
@@ -53,6 +53,8 @@ pub(super) struct TrainArgs {
     )]
     resume: Option<PathBuf>,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     compute: ComputeArgs,
 }
 
@@ -65,16 +67,18 @@ fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
     let (run, report) = match &args.resume {
         Some(run_dir) => {
             let run = RunDir::new(run_dir);
-            let root = match &args.data {
-                Some(data) => Dataset::root(data)?,
-                None => run.record()?.root,
-            };
+            let root = args.data.as_deref().map(Dataset::root).transpose()?;
             let report = if recipe::is_begun(&run) {
-                let chooser = Chooser::resume(&run, &root, compute)?;
-                let mut pictures = Pictures::new(chooser.whole());
-                choose(&run, chooser, &mut pictures, First::Exported)?
+                let chooser = Chooser::resume(&run, root.as_deref(), compute)?;
+                let mut whole = chooser.whole();
+                whole.cache.clone_from(&args.cache.cache);
+                choose(&run, chooser, &mut Pictures::new(whole), First::Exported)?
             } else {
-                let read = |dataset: &mut Dataset, config: &Config| progress::load(dataset, &Reading::of_run(config));
+                let read = |dataset: &mut Dataset, config: &Config| {
+                    dataset.cache.clone_from(&args.cache.cache);
+                    progress::load(dataset, &Reading::of_run(config))
+                };
+                let root = root.map_or_else(|| Ok(run.record()?.root), Ok::<_, anyhow::Error>)?;
                 go_on(&run, &root, compute, read)?
             };
             (run, report)
@@ -102,7 +106,8 @@ fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report
         allow_leak: args.allow_leak,
         skip_bad: args.skip_bad,
     };
-    let dataset = Dataset::open(data, &options)?;
+    let mut dataset = Dataset::open(data, &options)?;
+    dataset.cache.clone_from(&args.cache.cache);
     let report = match config.recipe {
         Recipe::Given => train_new(&run, &config, dataset, compute)?,
         Recipe::Automatic => {

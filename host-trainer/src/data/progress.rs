@@ -9,6 +9,9 @@ use crate::data::dataset::{Dataset, Loaded, Reading};
 use crate::system::log;
 use crate::system::terminal::escaped;
 
+/// Bytes of decoded images from which on it is told how many there are.
+const MANY: u64 = 100_000_000;
+
 /// A bar over `len` of `what`.
 ///
 /// # Panics
@@ -36,6 +39,11 @@ pub fn visible(bar: ProgressBar) -> ProgressBar {
 /// Those of [`Dataset::load`].
 pub fn load(dataset: &mut Dataset, reading: &Reading) -> Result<Loaded> {
     tell(dataset.train.len() + dataset.valid.len() + dataset.test.len(), "images");
+    let bytes = dataset.decoded_bytes(reading);
+    if bytes >= MANY {
+        let place = if dataset.cache.is_some() { "the disk" } else { "memory" };
+        tracing::info!("decoded, they take {} MB of {place}", bytes.div_ceil(1_000_000));
+    }
     let bar = bar(0, "images");
     let loaded = log::stage("reading images", || dataset.load(reading, &|done, all| show(&bar, done, all)));
     bar.finish_and_clear();

@@ -107,16 +107,17 @@ impl Chooser {
         Self { folder: RunDir::new(&run.file(FOLDER)), base: base.clone(), split, options }
     }
 
-    /// The one that was begun in `run`, whose images lie below `root` now.
+    /// The one that was begun in `run`, whose images lie below `root` now, or else where they were.
     ///
     /// # Errors
     /// When its files are damaged.
-    pub fn resume(run: &RunDir, root: &Path, options: Options) -> Result<Self> {
+    pub fn resume(run: &RunDir, root: Option<&Path>, options: Options) -> Result<Self> {
         let folder = RunDir::new(&run.file(FOLDER));
         let path = folder.file(PLAN_FILE);
         let damaged = || format!("{} is damaged: remove {}, and train again", path.display(), run.path().display());
         let plan: Plan = serde_json::from_str(&read::text(&path, read::DATA)?).with_context(damaged)?;
-        let mut split = folder.record()?.dataset(root)?;
+        let record = folder.record()?;
+        let mut split = record.dataset(root.unwrap_or(&record.root))?;
         split.set_aside = plan.set_aside;
         Ok(Self { folder, base: Config::from_toml(&plan.config).with_context(damaged)?, split, options })
     }

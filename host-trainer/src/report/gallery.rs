@@ -68,7 +68,7 @@ fn row(model: &Model<'_>, (images, said): (&Images, &[Int8Output]), labels: &[&s
         let left = NAMES + column * (SIDE + GAP);
         let (answer, probability) = answer(model, &said[index]);
         let (color, mark) = if answer == class { ("#005a8c", "") } else { ("#d55e00", "✗ ") };
-        let uri = png_uri(images.image(index), images.shape.width, images.shape.height)?;
+        let uri = png_uri(&images.image(index), images.shape.width, images.shape.height)?;
         let name = shorten(labels[answer], LONGEST_LABEL);
         Ok(html! {
             image x=(left) y=(top) width=(SIDE) height=(SIDE) href=(uri) {}

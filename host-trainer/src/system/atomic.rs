@@ -13,8 +13,8 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     put(&shared(), path, bytes, true)
 }
 
-/// A temporary file is private unless told otherwise; the user's mask still applies.
-fn shared() -> tempfile::Builder<'static, 'static> {
+/// Makes temporary files that others may read as any new file: else they are private. The user's mask still applies.
+pub(crate) fn shared() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

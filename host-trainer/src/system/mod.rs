@@ -7,6 +7,7 @@ pub mod hints;
 pub mod html;
 pub mod interrupt;
 pub mod log;
+pub mod memory;
 pub mod read;
 pub mod room;
 pub mod spreadsheet;

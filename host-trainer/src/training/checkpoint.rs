@@ -77,7 +77,7 @@ pub(super) fn fingerprint(parts: [&Images; 2]) -> u32 {
     let mut digest = CRC.digest();
     for images in parts {
         digest.update(&(images.len() as u64).to_le_bytes());
-        (0..images.len()).for_each(|index| digest.update(images.image(index)));
+        (0..images.len()).for_each(|index| digest.update(&images.image(index)));
         images.labels.iter().for_each(|&label| digest.update(&(label as u64).to_le_bytes()));
     }
     digest.finalize()

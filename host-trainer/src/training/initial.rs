@@ -89,7 +89,7 @@ pub(super) fn features(net: &Net, images: &Images, mirrored: bool) -> Vec<f32> {
     let batch = |first: usize| {
         let image = |index: usize| {
             let image = images.image(first + index);
-            if mirrored { mirror(image, shape.width, shape.channels) } else { image.to_vec() }
+            if mirrored { mirror(&image, shape.width, shape.channels) } else { image.to_vec() }
         };
         let input = pixels(BATCH.min(images.len() - first), shape, &net.device(), image);
         net.features(input).into_data().try_to_vec::<f32>().expect("features are f32")

@@ -276,7 +276,7 @@ impl<'a> Run<'a> {
 
     fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
         let TrainingData { source, train, .. } = self.data;
-        augment(source.image(image), source.shape, train.shape, &self.config.augment, self.key(epoch, image))
+        augment(&source.image(image), source.shape, train.shape, &self.config.augment, self.key(epoch, image))
     }
 
     /// With which image, and how, another is mixed.

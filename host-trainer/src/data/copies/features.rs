@@ -83,7 +83,7 @@ pub(super) fn features(picture: &Plane) -> Vec<Feature> {
         octaves.push(scales);
     }
     blobs.sort_by(|a, b| b.contrast.total_cmp(&a.contrast));
-    let mut features = Vec::new();
+    let mut features = Vec::with_capacity(MOST);
     for blob in blobs {
         let plane = &octaves[blob.octave][blob.level];
         for angle in directions(plane, &blob) {

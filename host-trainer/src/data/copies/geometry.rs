@@ -44,7 +44,10 @@ pub(super) fn agreement(pictures: [&[Feature]; 2], mirrored: bool, matches: &[[u
         Pair { from: [x, a.y], to: [b.x, b.y], turn: b.angle - angle, growth: b.scale / a.scale }
     };
     let pairs: Vec<Pair> = matches.iter().map(pair).collect();
-    let guesses = pairs.iter().map(|pair| pairs.iter().filter(|other| agrees(pair, other)).copied().collect());
+    let guesses = pairs.iter().map(|pair| {
+        let turn = pair.turn.sin_cos();
+        pairs.iter().filter(|other| agrees(pair, turn, other)).copied().collect()
+    });
     let guess: Vec<Pair> = guesses.max_by_key(|agreeing: &Vec<Pair>| places(agreeing)).unwrap_or_default();
     let mut best = (0, Affine([[0.0; 3]; 2]));
     let mut agreeing = guess.clone();
@@ -60,16 +63,18 @@ pub(super) fn agreement(pictures: [&[Feature]; 2], mirrored: bool, matches: &[[u
     (best.0, Affine(best.1.0.map(|[a, b, c]| [sign * a, b, c])))
 }
 
-/// Whether `other` lies where it would if the picture were moved, turned and scaled as `pair` was.
-fn agrees(pair: &Pair, other: &Pair) -> bool {
-    let (sin, cos) = (pair.turn.sin() * pair.growth, pair.turn.cos() * pair.growth);
+/// Whether `other` lies where it would if the picture were moved, turned and scaled as `pair` was, whose turn is given by
+/// sine and cosine.
+fn agrees(pair: &Pair, (sin, cos): (f32, f32), other: &Pair) -> bool {
+    let (sin, cos) = (sin * pair.growth, cos * pair.growth);
     let [x, y] = [other.from[0] - pair.from[0], other.from[1] - pair.from[1]];
     let expected = [pair.to[0] + x * cos - y * sin, pair.to[1] + x * sin + y * cos];
+    if distance(expected, other.to) >= NEAR_GUESS {
+        return false;
+    }
     let turn = (other.turn - pair.turn).rem_euclid(2.0 * PI);
     let growth = other.growth / pair.growth;
-    distance(expected, other.to) < NEAR_GUESS
-        && turn.min(2.0 * PI - turn) < TURN
-        && (1.0 / GROWTH..GROWTH).contains(&growth)
+    turn.min(2.0 * PI - turn) < TURN && (1.0 / GROWTH..GROWTH).contains(&growth)
 }
 
 fn distance([ax, ay]: [f32; 2], [bx, by]: [f32; 2]) -> f32 {

@@ -1,13 +1,15 @@
 //! Finds pictures that were made from one photograph, whatever was done to them: mirrored, cropped, scaled, turned,
 //! brightened.
 //!
-//! Local features of each picture are looked up among those of all others. Two pictures are copies when enough features
-//! that look alike agree on one way in which one picture was made from the other, and when the pictures, laid over each
-//! other that way, show the same. Groups are what is connected by such pairs.
+//! A picture that is nearly one before, by a hash, is its copy, and needs no closer look. Of each other, the strongest local
+//! features are looked up among those of all others. Two pictures are copies when enough features that look alike agree on one
+//! way in which one picture was made from the other, and when the pictures, laid over each other that way, show the same.
+//! Groups are what is connected by such pairs.
 
 mod features;
 mod geometry;
 mod index;
+mod near;
 mod overlap;
 mod page;
 mod report;
@@ -16,32 +18,38 @@ mod union;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use image::RgbImage;
+use anyhow::Result;
 use image::imageops::{FilterType, resize};
+use image::{GrayImage, ImageBuffer, Luma, RgbImage};
 use rayon::prelude::*;
 
 use crate::data::dataset::{Progress, picture};
 use features::{Feature, Plane, SIDE, features, grey};
 use geometry::agreement;
-use index::{Match, matches};
+use index::{Candidate, alike, candidates};
+use near::Near;
 use overlap::{SMALL, correlation};
 pub use page::page;
 pub use report::{Group, Picture, Report, samples};
+use union::Union;
 pub use union::{Score, groups, score};
 
-/// Least number of places that agree. Chosen, as [`SAME`] was, on half of the groups of `data/pets.md`: from 6 to 16 give
-/// the same there.
-const AGREEING: usize = 8;
-/// Least correlation of copies. In that half copies have 0.92 or more and shots of one scene 0.84 or less. Drawings of the
-/// same few shapes reach it now and then: 71 of the 4,000 training drawings of `faces` are taken for copies.
+/// Least number of places that agree. On `data/pets.md` 8 and 12 give the same; with 8, more drawings are taken for copies.
+const AGREEING: usize = 12;
+/// Least correlation of copies. In half of the groups of `data/pets.md` copies have 0.92 or more and shots of one scene 0.84 or
+/// less. Drawings of the same few shapes reach it now and then.
 const SAME: f32 = 0.88;
+/// Pictures that are in memory at once before they are described.
+const BATCH: usize = 128;
+/// Pairs of pictures that are looked at before it is known which of them are connected.
+const ROUND: usize = 512;
 
 /// Two pictures that are copies of one photograph.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
     /// Their indices, the lower first.
     pub pictures: [usize; 2],
-    /// Number of places that agree; 0 where the pictures are equal at the size at which they are compared.
+    /// Number of places that agree; 0 where a hash found that the pictures are nearly equal.
     pub places: usize,
     /// Correlation of their brightness, −1 to 1: the median of small blocks.
     pub correlation: f32,
@@ -49,18 +57,97 @@ pub struct Link {
     pub mirrored: bool,
 }
 
-/// What is kept of a picture.
-struct Look {
-    features: Vec<Feature>,
-    small: Plane,
+/// A picture at the two sizes at which it is looked at.
+struct Reduced {
+    plane: Plane,
+    small: GrayImage,
 }
 
-impl Look {
+impl Reduced {
     fn new(picture: &RgbImage) -> Self {
         let plane = grey(picture);
         let side = |n: u32| (n * SMALL).div_ceil(SIDE);
         let small = resize(&plane, side(plane.width()), side(plane.height()), FilterType::Triangle);
-        Self { features: features(&plane), small }
+        let round = |value: f32| (value * 255.0).round() as u8;
+        Self {
+            plane,
+            small: ImageBuffer::from_fn(small.width(), small.height(), |x, y| Luma([round(small[(x, y)][0])])),
+        }
+    }
+}
+
+fn to_plane(small: &GrayImage) -> Plane {
+    ImageBuffer::from_fn(small.width(), small.height(), |x, y| Luma([f32::from(small[(x, y)][0]) / 255.0]))
+}
+
+/// What is kept of a picture that is not nearly one before.
+struct Look {
+    index: usize,
+    features: Box<[Feature]>,
+    small: GrayImage,
+}
+
+/// The pictures so far.
+#[derive(Default)]
+struct Looks {
+    count: usize,
+    near: Near,
+    looks: Vec<Look>,
+    /// From pictures to those that are nearly the same.
+    links: Vec<Link>,
+}
+
+impl Looks {
+    /// Adds pictures in their order; `done` is called for each, from any thread.
+    fn add(&mut self, batch: Vec<Reduced>, done: impl Fn() + Sync) {
+        let first = self.looks.len();
+        let mut planes = Vec::new();
+        for Reduced { plane, small } in batch {
+            let index = self.count;
+            self.count += 1;
+            if let Some((near, correlation)) = self.near.find_or_add(&small, |known| &self.looks[known].small) {
+                let pictures = [self.looks[near].index, index];
+                self.links.push(Link { pictures, places: 0, correlation, mirrored: false });
+                done();
+            } else {
+                self.looks.push(Look { index, features: Box::default(), small });
+                planes.push(plane);
+            }
+        }
+        self.looks[first..].par_iter_mut().zip(planes).for_each(|(look, plane)| {
+            look.features = features(&plane).into();
+            done();
+        });
+    }
+
+    /// The pairs that connect all copies, in order.
+    fn links(mut self) -> Vec<Link> {
+        let described: Vec<&[Feature]> = self.looks.iter().map(|look| &look.features[..]).collect();
+        let mut candidates = candidates(&described);
+        candidates.sort_by_key(|candidate| candidate.places);
+        let mut connected = Union::new(self.looks.len());
+        for round in candidates.chunks(ROUND) {
+            let apart: Vec<_> = round.iter().filter(|pair| !connected.has(pair.pictures)).collect();
+            let found: Vec<_> =
+                apart.into_par_iter().filter_map(|pair| Some((pair.pictures, self.link(pair)?))).collect();
+            for (pictures, link) in found {
+                connected.join(pictures);
+                self.links.push(link);
+            }
+        }
+        self.links.sort_by(|a, b| a.pictures.cmp(&b.pictures).then(b.correlation.total_cmp(&a.correlation)));
+        self.links.dedup_by_key(|link| link.pictures);
+        self.links
+    }
+
+    /// The link of a pair, if a closer look proves it.
+    fn link(&self, &Candidate { pictures, mirrored, .. }: &Candidate) -> Option<Link> {
+        let [a, b] = pictures.map(|picture| &self.looks[picture]);
+        let features = [&a.features[..], &b.features[..]];
+        let (places, map) = agreement(features, mirrored, &alike(features, mirrored));
+        let correlation = || correlation(&to_plane(&a.small), &to_plane(&b.small), &map);
+        let correlation = (places >= AGREEING).then(correlation).filter(|same| *same >= SAME)?;
+        Some(Link { pictures: [a.index, b.index], places, correlation, mirrored })
     }
 }
 
@@ -78,58 +165,24 @@ pub struct Found {
 #[must_use]
 pub fn find(files: &[PathBuf], progress: Progress) -> Found {
     let done = AtomicUsize::new(0);
-    let look = |file: &PathBuf| {
-        let look = picture(file).map(|picture| Look::new(&picture));
-        progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
-        look
-    };
-    let read: Vec<_> = files.par_iter().map(look).collect();
-    let (mut found, mut looks) = (Found::default(), Vec::new());
-    for (file, look) in files.iter().zip(read) {
-        match look {
-            Ok(look) => looks.push(look),
-            Err(error) => found.bad.push((file.clone(), format!("{error:#}"))),
+    let one_done = || progress(done.fetch_add(1, Ordering::Relaxed) + 1, files.len());
+    let (mut bad, mut looks) = (Vec::new(), Looks::default());
+    for batch in files.chunks(BATCH) {
+        let read: Vec<Result<Reduced>> =
+            batch.par_iter().map(|file| picture(file).map(|picture| Reduced::new(&picture))).collect();
+        let mut reduced = Vec::new();
+        for (file, read) in batch.iter().zip(read) {
+            match read {
+                Ok(read) => reduced.push(read),
+                Err(error) => {
+                    bad.push((file.clone(), format!("{error:#}")));
+                    one_done();
+                }
+            }
         }
+        looks.add(reduced, one_done);
     }
-    found.links = links(&looks);
-    found
-}
-
-fn links(looks: &[Look]) -> Vec<Link> {
-    let described: Vec<&[Feature]> = looks.iter().map(|look| &look.features[..]).collect();
-    let matches = matches(&described);
-    let pairs: Vec<&[Match]> =
-        matches.chunk_by(|a, b| a.pair() == b.pair()).filter(|pair| pair.len() >= AGREEING).collect();
-    let mut links: Vec<Link> = pairs.par_iter().filter_map(|pair| link(looks, pair)).chain(equal(looks)).collect();
-    links.par_sort_by(|a, b| a.pictures.cmp(&b.pictures).then(b.correlation.total_cmp(&a.correlation)));
-    links.dedup_by_key(|link| link.pictures);
-    links
-}
-
-/// The link that the matches of one pair of pictures prove, if they do.
-fn link(looks: &[Look], matches: &[Match]) -> Option<Link> {
-    let ([a, b], mirrored) = matches[0].pair();
-    let features = matches.iter().map(|found| found.features).collect::<Vec<_>>();
-    let (places, map) = agreement([&looks[a].features, &looks[b].features], mirrored, &features);
-    let correlation = correlation(&looks[a].small, &looks[b].small, &map);
-    (places >= AGREEING && correlation >= SAME).then_some(Link { pictures: [a, b], places, correlation, mirrored })
-}
-
-/// Links between neighbours among the pictures that look the same at [`SMALL`] pixels.
-fn equal(looks: &[Look]) -> Vec<Link> {
-    let bytes =
-        |index: usize| (looks[index].small.dimensions(), looks[index].small.iter().map(|value| value.to_bits()));
-    let mut order: Vec<usize> = (0..looks.len()).collect();
-    let compare = |&a: &usize, &b: &usize| {
-        let ((size_a, a), (size_b, b)) = (bytes(a), bytes(b));
-        size_a.cmp(&size_b).then_with(|| a.cmp(b))
-    };
-    order.sort_by(compare);
-    order
-        .windows(2)
-        .filter(|pair| compare(&pair[0], &pair[1]).is_eq())
-        .map(|pair| Link { pictures: [pair[0], pair[1]], places: 0, correlation: 1.0, mirrored: false })
-        .collect()
+    Found { links: looks.links(), bad }
 }
 
 #[cfg(test)]

@@ -12,26 +12,44 @@ use serde::Serialize;
 /// When a pair names a picture that is not there.
 #[must_use]
 pub fn groups(count: usize, pairs: impl IntoIterator<Item = [usize; 2]>) -> Vec<usize> {
-    let mut parents: Vec<usize> = (0..count).collect();
-    for pair in pairs {
-        let [a, b] = pair.map(|picture| root(&mut parents, picture));
-        parents[a.max(b)] = a.min(b);
-    }
+    let mut union = Union::new(count);
+    pairs.into_iter().for_each(|pair| union.join(pair));
     let mut numbers = HashMap::new();
     (0..count)
         .map(|picture| {
             let next = numbers.len();
-            *numbers.entry(root(&mut parents, picture)).or_insert(next)
+            *numbers.entry(union.root(picture)).or_insert(next)
         })
         .collect()
 }
 
-fn root(parents: &mut [usize], mut picture: usize) -> usize {
-    while parents[picture] != picture {
-        parents[picture] = parents[parents[picture]];
-        picture = parents[picture];
+/// What is connected so far: each picture's parent, and at last the first picture of its group.
+pub(super) struct Union(Vec<usize>);
+
+impl Union {
+    pub(super) fn new(count: usize) -> Self {
+        Self((0..count).collect())
     }
-    picture
+
+    pub(super) fn join(&mut self, pair: [usize; 2]) {
+        let [a, b] = pair.map(|picture| self.root(picture));
+        self.0[a.max(b)] = a.min(b);
+    }
+
+    /// Whether the two are connected.
+    pub(super) fn has(&mut self, pair: [usize; 2]) -> bool {
+        let [a, b] = pair.map(|picture| self.root(picture));
+        a == b
+    }
+
+    fn root(&mut self, mut picture: usize) -> usize {
+        let parents = &mut self.0;
+        while parents[picture] != picture {
+            parents[picture] = parents[parents[picture]];
+            picture = parents[picture];
+        }
+        picture
+    }
 }
 
 /// Pairs of pictures in one group, counted.

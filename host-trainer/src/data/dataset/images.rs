@@ -1,8 +1,10 @@
 //! Decoded images of one size.
 
-use std::sync::Arc;
+use std::borrow::Cow;
 
 use model_compiler::graph::Shape;
+
+use super::pixels::{Pixels, Slot};
 
 /// Images of one size, in the order of their samples. Copies share the pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,7 +12,7 @@ pub struct Images {
     /// Of each image; 1 or 3 channels.
     pub shape: Shape,
     /// HWC; none of images that were not [decoded](Reading::train).
-    pixels: Vec<Option<Arc<[u8]>>>,
+    pixels: Vec<Option<Slot>>,
     /// The class of each image.
     pub labels: Vec<usize>,
 }
@@ -29,7 +31,7 @@ impl Images {
     #[must_use]
     pub fn of_pixels(shape: Shape, pixels: &[u8], labels: &[usize]) -> Self {
         assert_eq!(pixels.len(), labels.len() * shape.len(), "an image of {shape:?} a label");
-        let pixels = pixels.chunks_exact(shape.len()).map(|image| Some(image.into())).collect();
+        let pixels = Pixels::of(pixels.to_vec(), shape.len()).slots(labels.len()).map(Some).collect();
         Self { shape, pixels, labels: labels.to_vec() }
     }
 
@@ -48,10 +50,11 @@ impl Images {
     /// The pixels of one image, HWC.
     ///
     /// # Panics
-    /// When there is no image of that index, or it was not decoded.
+    /// When there is no image of that index, or it was not decoded, or the file of decoded images cannot be read any more.
     #[must_use]
-    pub fn image(&self, index: usize) -> &[u8] {
-        self.pixels[index].as_deref().expect("an image that was decoded")
+    pub fn image(&self, index: usize) -> Cow<'_, [u8]> {
+        let slot = self.pixels[index].as_ref().expect("an image that was decoded");
+        slot.read().expect("the decoded images, in the folder of `--cache`, can be read")
     }
 
     /// One image as the int8 network takes it: `pixel − 128`.
@@ -71,11 +74,12 @@ impl Images {
     #[must_use]
     pub fn statistics(&self) -> Vec<ChannelStatistics> {
         let mut sums = vec![(0_u64, 0_u64); self.shape.channels];
-        let images = (0..self.len()).map(|index| self.image(index));
-        for pixel in images.flat_map(|image| image.chunks_exact(self.shape.channels)) {
-            for ((sum, squares), &value) in sums.iter_mut().zip(pixel) {
-                *sum += u64::from(value);
-                *squares += u64::from(value).pow(2);
+        for image in (0..self.len()).map(|index| self.image(index)) {
+            for pixel in image.chunks_exact(self.shape.channels) {
+                for ((sum, squares), &value) in sums.iter_mut().zip(pixel) {
+                    *sum += u64::from(value);
+                    *squares += u64::from(value).pow(2);
+                }
             }
         }
         let count = (self.len() * self.shape.height * self.shape.width).max(1);
@@ -99,7 +103,7 @@ impl Images {
         images
     }
 
-    pub(super) fn add(&mut self, pixels: Option<Arc<[u8]>>, label: usize) {
+    pub(super) fn add(&mut self, pixels: Option<Slot>, label: usize) {
         self.pixels.push(pixels);
         self.labels.push(label);
     }

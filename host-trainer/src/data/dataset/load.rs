@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, ensure};
-use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
+use super::cache::Place;
 use super::decode::{self, View};
+use super::read::{Wanted, into_cache, into_memory};
 use super::{Dataset, Images, Sample};
 use crate::config::{Config, InputConfig};
 use crate::system::hexadecimal::hexadecimal;
@@ -43,12 +42,17 @@ impl Reading {
         Self { source, ..Self::all(&config.input, View::Rgb888) }
     }
 
-    /// The sizes that a training image, or another, is decoded to.
-    fn sizes(&self, training: Option<usize>) -> Vec<&InputConfig> {
+    /// All sizes: the first is every image's.
+    fn sizes(&self) -> Vec<&InputConfig> {
+        std::iter::once(&self.input).chain(&self.source).collect()
+    }
+
+    /// How many of [`Self::sizes`] a training image, or another, is decoded to.
+    fn count(&self, training: Option<usize>) -> usize {
         match (training, &self.train) {
-            (Some(index), Some(chosen)) if !chosen.contains(&index) => Vec::new(),
-            (Some(_), _) => std::iter::once(&self.input).chain(&self.source).collect(),
-            (None, _) => vec![&self.input],
+            (Some(index), Some(chosen)) if !chosen.contains(&index) => 0,
+            (Some(_), _) => self.sizes().len(),
+            (None, _) => 1,
         }
     }
 }
@@ -106,41 +110,18 @@ fn report(files: &[(PathBuf, String)]) -> String {
 /// Called from any thread with the number of files read and of all files.
 pub type Progress<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
-/// What was read of one file.
-struct Read {
-    /// At each size that was asked for.
-    pixels: Vec<Arc<[u8]>>,
-    digest: [u8; 32],
-}
-
-/// Reads each file once, and decodes it once whatever sizes are asked for.
-fn read_all(wanted: &[(PathBuf, Vec<&InputConfig>)], view: View, progress: Progress) -> Vec<Result<Read, String>> {
-    let done = AtomicUsize::new(0);
-    wanted
-        .par_iter()
-        .map(|(path, sizes)| {
-            let read = decode::read(path, sizes, view);
-            progress(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len());
-            let (reduced, digest) = read.map_err(|error| format!("{error:#}"))?;
-            let pixels = |input: Vec<i8>| input.into_iter().map(|byte| byte as u8 ^ 0x80).collect();
-            Ok(Read { pixels: reduced.into_iter().map(pixels).collect(), digest })
-        })
-        .collect()
-}
-
 /// Reads some images, whose names are relative to `root`.
 ///
 /// # Errors
-/// [`BadFiles`] with all files that cannot be decoded.
+/// [`BadFiles`] with all files that cannot be decoded; too little memory for all.
 pub fn load(root: &Path, samples: &[Sample], input: &InputConfig, progress: Progress) -> Result<Images> {
-    let wanted: Vec<_> = samples.iter().map(|sample| (sample.path(root), vec![input])).collect();
+    let wanted: Vec<_> = samples.iter().map(|sample| Wanted::new(root, sample, 1)).collect();
     let mut images = Images::new(input.shape());
     let mut files = Vec::new();
-    for ((path, _), (sample, read)) in wanted.iter().zip(samples.iter().zip(read_all(&wanted, View::Rgb888, progress)))
-    {
+    for (sample, read) in samples.iter().zip(into_memory(&wanted, &[input], View::Rgb888, progress)?) {
         match read {
             Ok(read) => images.add(read.pixels.into_iter().next(), sample.label),
-            Err(reason) => files.push((path.clone(), reason)),
+            Err(reason) => files.push((sample.path(root), reason)),
         }
     }
     if files.is_empty() { Ok(images) } else { Err(BadFiles { files }.into()) }
@@ -157,20 +138,37 @@ pub fn input_for(path: &Path, input: &InputConfig, view: View) -> Result<Vec<i8>
 }
 
 impl Dataset {
+    /// Bytes of all images once they are decoded.
+    #[must_use]
+    pub fn decoded_bytes(&self, reading: &Reading) -> u64 {
+        let sizes: Vec<u64> = reading.sizes().into_iter().map(|size| size.shape().len() as u64).collect();
+        let bytes = |count: usize| sizes.iter().take(count).sum::<u64>();
+        let train: u64 = (0..self.train.len()).map(|index| bytes(reading.count(Some(index)))).sum();
+        train + (self.valid.len() + self.test.len()) as u64 * bytes(reading.count(None))
+    }
+
     /// Reads all images, and gives their samples the digests. With `skip_bad`, files that cannot be decoded move from the
     /// splits to [`Dataset::skipped`].
     ///
     /// # Errors
-    /// [`BadFiles`] with all files that cannot be decoded; with `skip_bad`, too few images left.
+    /// Too little memory for all, or a folder of decoded images that cannot be written to; [`BadFiles`] with all files that cannot be decoded; with `skip_bad`, too few images left.
     pub fn load(&mut self, reading: &Reading, progress: Progress) -> Result<Loaded> {
-        let train = self.train.iter().enumerate().map(|(index, sample)| (sample, reading.sizes(Some(index))));
-        let others = [&self.valid, &self.test].into_iter().flatten().map(|sample| (sample, reading.sizes(None)));
-        let wanted: Vec<_> = train.chain(others).map(|(sample, sizes)| (sample.path(&self.root), sizes)).collect();
-        let reads = read_all(&wanted, reading.view, progress);
+        let train = self.train.iter().enumerate().map(|(index, sample)| (sample, reading.count(Some(index))));
+        let others = [&self.valid, &self.test].into_iter().flatten().map(|sample| (sample, reading.count(None)));
+        let wanted: Vec<_> =
+            train.chain(others).map(|(sample, sizes)| Wanted::new(&self.root, sample, sizes)).collect();
+        let (sizes, view) = (reading.sizes(), reading.view);
+        let reads = match &self.cache {
+            None => into_memory(&wanted, &sizes, view, progress)?,
+            Some(dir) => {
+                let places: Vec<_> = sizes.iter().map(|size| Place::new(dir, &self.root, size, view)).collect();
+                into_cache(&wanted, (&sizes, &places), (&self.root, view), progress)?
+            }
+        };
         let bad = wanted
             .iter()
             .zip(&reads)
-            .filter_map(|((path, _), read)| Some((path.clone(), read.as_ref().err()?.clone())));
+            .filter_map(|(wanted, read)| Some((wanted.path.clone(), read.as_ref().err()?.clone())));
         let mut files: Vec<_> = bad.collect();
         if !self.skip_bad && !files.is_empty() {
             return Err(BadFiles { files }.into());

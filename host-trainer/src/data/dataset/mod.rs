@@ -4,6 +4,7 @@
 //! a class, at the top or one folder deeper; or a folder of class folders, which is split here. Nothing is decoded before
 //! [`Dataset::load`], which reads every file once.
 
+mod cache;
 mod checks;
 mod decode;
 mod folds;
@@ -11,6 +12,8 @@ mod groups;
 mod images;
 mod jpeg;
 mod load;
+mod pixels;
+mod read;
 mod scan;
 mod split;
 
@@ -83,6 +86,8 @@ pub struct Dataset {
     pub notes: Vec<String>,
     /// Whether the validation images were set aside here, not given as such.
     pub set_aside: bool,
+    /// Folder in which decoded images are kept for other commands, and read from; without one they are in memory.
+    pub cache: Option<PathBuf>,
     skip_bad: bool,
     for_training: bool,
 }
@@ -257,6 +262,7 @@ impl Dataset {
             skipped: Vec::new(),
             notes,
             set_aside: false,
+            cache: None,
             skip_bad,
             for_training: false,
         }

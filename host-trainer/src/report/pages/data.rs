@@ -126,7 +126,7 @@ pub(super) fn copies(images: &Images, groups: &[Group<'_>]) -> Result<Markup> {
     let pictures = |group: &Group<'_>| -> Result<Vec<Markup>> {
         at.by_ref()
             .take(group.shown.len())
-            .map(|index| picture(images.image(index), images.shape, group.name, &html! {}))
+            .map(|index| picture(&images.image(index), images.shape, group.name, &html! {}))
             .collect()
     };
     let pictures: Vec<Vec<Markup>> = groups.iter().map(pictures).collect::<Result<_>>()?;
@@ -154,10 +154,10 @@ pub(super) fn augmentation(chosen: &[usize], [images, sources]: [&Images; 2], co
     let row = |(row, &index): (usize, &usize)| -> Result<Markup> {
         let changed = |epoch: u64| {
             let key = Key { seed: config.seed, epoch, index: index as u64 };
-            let pixels = augment(sources.image(row), sources.shape, shape, &config.augment, key);
+            let pixels = augment(&sources.image(row), sources.shape, shape, &config.augment, key);
             picture(&pixels, shape, "changed", &html! { "epoch " (epoch) })
         };
-        let original = picture(images.image(row), shape, "original", &html! { "original" })?;
+        let original = picture(&images.image(row), shape, "original", &html! { "original" })?;
         let changed: Vec<Markup> = (1..=CHANGES).map(changed).collect::<Result<_>>()?;
         Ok(html! { div { (original) @for change in &changed { (change) } } })
     };

@@ -156,10 +156,10 @@ impl Said<'_> {
         // Where each fold chose its own network, their inputs may differ from what the page shows.
         match self.maps.get(&image.fold).filter(|map| map.input() == shape) {
             Some(map) => {
-                let (both, shape) = beside(pixels, shape, &map.tinted(pixels, said));
+                let (both, shape) = beside(&pixels, shape, &map.tinted(&pixels, said));
                 picture(&both, shape, &image.path, &caption)
             }
-            None => picture(pixels, shape, &image.path, &caption),
+            None => picture(&pixels, shape, &image.path, &caption),
         }
     }
 }

@@ -140,7 +140,7 @@ fn changes_are_made_of_what_training_samples() {
     let (source, shape) = (images.source(), images.train.shape);
     assert_eq!((source.shape.width, shape.width), (24, 16));
     let key = Key { seed: config.seed, epoch: 1, index: 0 };
-    let changed = augment(source.image(0), source.shape, shape, &config.augment, key);
+    let changed = augment(&source.image(0), source.shape, shape, &config.augment, key);
     let picture = png_uri(&changed, shape.width, shape.height).unwrap();
     assert!(unfinished.contains(&picture) && page.contains(&picture));
 }
