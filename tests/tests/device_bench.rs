@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::device::bench::{Benches, Case, Row, Scope, seeded};
 use host_trainer::device::boards::{Board, Estimate, named};
+use host_trainer::device::costs::Costs;
 use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
 use host_trainer::device::measure::{Bench, SEED};
 use host_trainer::device::{COUNTED, Core, Elf, Loaded, missing, missing_for};
@@ -101,6 +102,8 @@ fn main() {
         trial("few_rows_make_a_step_short", &missing, few_rows_make_a_step_short),
         trial("a_rise_is_found", &None, a_rise_is_found),
         trial("the_exporter_knows_what_layouts_cost", &None, the_exporter_knows_what_layouts_cost),
+        trial("the_tables_know_what_everything_costs", &None, the_tables_know_what_everything_costs),
+        trial("tables_and_counts_agree", &without_plugin, tables_and_counts_agree),
         trial("the_exporter_knows_what_stripes_cost", &None, the_exporter_knows_what_stripes_cost),
         trial(
             "sequences_take_the_cycles_that_the_manual_says",
@@ -179,6 +182,57 @@ fn the_exporter_knows_what_layouts_cost() -> Result<()> {
     }
     let all = Form::ALL.into_iter().map(Some).chain([None]);
     ensure!(all.into_iter().all(|form| forms.contains(&form)), "only {forms:?} are measured");
+    Ok(())
+}
+
+/// Share by which whole models may take other than the tables say.
+const TABLES_OF_MODELS: f64 = 0.05;
+/// Share by which single layers may.
+const TABLES_OF_LAYERS: f64 = 0.12;
+
+/// Where nothing can be counted, costs are modelled by tables; they are compared with what was measured.
+fn the_tables_know_what_everything_costs() -> Result<()> {
+    let baseline: Baseline = serde_json::from_str(&fs::read_to_string(path(Core::M4))?)?;
+    let (costs, mut wrong) = (Costs::built_in()?, Vec::new());
+    for case in seeded()? {
+        let measured =
+            baseline.rows.get(&case.name).with_context(|| format!("{} has no figures", case.name))?.instructions;
+        let model = Model::parse(&case.blob)?;
+        let (modelled, bound) = match case.scope {
+            Scope::Layer => {
+                let last = model.ops().last().context("a layer is an operator")?;
+                (costs.of_operator(&last, Caches::default())?.instructions, TABLES_OF_LAYERS)
+            }
+            _ => (costs.of_model(&model, Caches::default())?.instructions, TABLES_OF_MODELS),
+        };
+        let error = modelled as f64 / measured as f64 - 1.0;
+        println!("{}: {modelled} by tables, {measured} measured, {:+.1} %", case.name, 100.0 * error);
+        // A clock's tick more or less is much of a small layer.
+        if error.abs() > bound && modelled.abs_diff(measured) > 10 * TICK {
+            wrong.push(format!("{}: {modelled} by tables, {measured} measured", case.name));
+        }
+    }
+    ensure!(
+        wrong.is_empty(),
+        "{}\n`cargo run -- dev device-costs --out host-trainer/src/device/costs/table.toml` fits them again",
+        wrong.join("\n")
+    );
+    Ok(())
+}
+
+/// Cycles on every board, of a model whose weights stay in the caches of some of them only.
+fn tables_and_counts_agree() -> Result<()> {
+    let (bench, costs, case) = (Bench::build(Core::M4)?, Costs::built_in()?, kws()?);
+    let model = Model::parse(&case.blob)?;
+    for board in named(&[])? {
+        let counted = Estimate::new(&bench, &case.blob, board.clone())?;
+        let modelled = Estimate::modelled(&costs, &model, &case.blob, board)?;
+        ensure!(counted.counted && !modelled.counted && counted.arena == modelled.arena);
+        for (counted, modelled) in counted.cycles.into_iter().zip(modelled.cycles) {
+            let error = modelled as f64 / counted as f64 - 1.0;
+            ensure!(error.abs() < 0.08, "{}: {modelled} cycles by tables, {counted} counted", case.name);
+        }
+    }
     Ok(())
 }
 

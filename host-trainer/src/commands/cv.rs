@@ -17,6 +17,7 @@ use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::predictions::Predictions;
 use crate::measure::scores::Scores;
 use crate::recipe::{self, Chooser, Pictures};
+use crate::report::plan::check_target;
 use crate::report::{pages, verdict};
 use crate::run::cross_validation::{CvDir, Plan};
 use crate::run::folder::RunDir;
@@ -74,6 +75,9 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
     let mut whole = Dataset::open_whole(data, &options)?;
     whole.cache.clone_from(&args.cache.cache);
+    if config.recipe == Recipe::Given {
+        check_target(&config, &whole.classes)?;
+    }
     let mut folds = Folds::plan(whole, &config, args.folds, compute)?;
     let chosen = args.fold.map_or_else(|| (0..args.folds).collect(), |fold| vec![fold]);
     let splits: Vec<Dataset> = chosen.iter().map(|&fold| folds.split(fold)).collect::<Result<_>>()?;

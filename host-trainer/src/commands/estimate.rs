@@ -8,8 +8,9 @@ use clap::Args;
 
 use super::BOUND_MISSED;
 use crate::device::Core;
-use crate::device::boards::{Estimate, named};
-use crate::device::cycles::DISCLAIMER;
+use crate::device::boards::{Board, Estimate, named};
+use crate::device::costs::{self, Costs};
+use crate::device::cycles::{DISCLAIMER, missing};
 use crate::device::measure::Bench;
 use crate::measure::comparison::text_table;
 use crate::measure::evaluate::{parse, read_blob};
@@ -21,6 +22,9 @@ pub(super) struct EstimateArgs {
     /// The board, such as `nucleo-l4r5zi`; may be repeated. Without it all boards are listed.
     #[arg(long, value_name = "NAME")]
     board: Vec<String>,
+    /// Take tables in place of counting, as is done where there is no compiler for microcontrollers or no QEMU.
+    #[arg(long)]
+    modelled: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -29,11 +33,20 @@ pub(super) struct EstimateArgs {
 pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode> {
     let boards = named(&args.board)?;
     let blob = read_blob(&args.blob)?;
-    parse(&blob, &args.blob)?;
-    // Its code is what this model takes.
-    let bench = Bench::build_for(Core::M4, &blob)?;
-    let estimates = boards.into_iter().map(|board| Estimate::new(&bench, &blob, board));
-    let estimates: Vec<Estimate> = estimates.collect::<Result<_>>()?;
+    let model = parse(&blob, &args.blob)?;
+    let missing = if args.modelled { None } else { missing() };
+    if let Some(missing) = &missing {
+        tracing::warn!("what follows is modelled by tables, since nothing can be counted here: {missing}");
+    }
+    let estimates: Vec<Estimate> = if args.modelled || missing.is_some() {
+        let costs = Costs::built_in()?;
+        let each = |board: Board| Estimate::modelled(&costs, &model, &blob, board);
+        boards.into_iter().map(each).collect::<Result<_>>()?
+    } else {
+        // Its code is what this model takes.
+        let bench = Bench::build_for(Core::M4, &blob)?;
+        boards.into_iter().map(|board| Estimate::new(&bench, &blob, board)).collect::<Result<_>>()?
+    };
     if args.json {
         println!("{}", serde_json::to_string_pretty(&estimates)?);
     } else {
@@ -63,9 +76,10 @@ fn print(estimates: &[Estimate]) {
         ]);
     }
     println!("{}\n", table.trim_fmt());
-    if let Some(Estimate { blob, code, arena, stack, instructions, .. }) = estimates.first() {
+    if let Some(Estimate { blob, code, arena, stack, instructions, counted, .. }) = estimates.first() {
+        let made = if *counted { DISCLAIMER } else { costs::DISCLAIMER };
         println!("Flash in bytes: blob {blob}, code {code}. RAM in bytes: arena {arena}, stack {stack}.");
-        println!("{instructions} instructions; {DISCLAIMER}.");
+        println!("{instructions} instructions; {made}.");
     }
     for estimate in estimates {
         let board = &estimate.board;

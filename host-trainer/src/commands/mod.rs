@@ -231,6 +231,11 @@ struct LimitArgs {
 }
 
 impl LimitArgs {
+    /// The limits, where one is given.
+    fn given(&self) -> Option<Limits> {
+        (self.flash_budget.is_some() || self.ram_budget.is_some()).then(|| self.limits())
+    }
+
     fn limits(&self) -> Limits {
         Limits {
             flash: self.flash_budget.map_or(0, |kib| (kib as usize).saturating_mul(1024)),

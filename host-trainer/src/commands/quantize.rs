@@ -7,12 +7,13 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use model_compiler::quantise::Method;
 
-use super::{CacheArgs, LimitArgs, named};
+use super::{BOUND_MISSED, CacheArgs, LimitArgs, named};
 use crate::config::Config;
 use crate::data::dataset::Dataset;
 use crate::data::progress;
 use crate::data::record::Record;
 use crate::device::boards::places;
+use crate::device::target::Target;
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::evaluate::read_blob;
 use crate::report::export::{Choices, export, reading};
@@ -67,7 +68,8 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     run.save_record(&record)?;
     let choices = Choices {
         method: args.method.or(config.quantize.method),
-        limits: args.limits.limits(),
+        limits: args.limits.given(),
+        target: config.target.as_ref().map(Target::new).transpose()?,
         confidence: confidence(args, &config, &record)?,
         boards: places()?,
         ..Choices::default()
@@ -78,6 +80,10 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     } else {
         print!("{}", report.to_text());
         println!("\nwrote {}", run.blob().display());
+    }
+    if let Some(missed) = report.target.filter(|target| !target.fits()) {
+        eprintln!("error: {}", missed.sentence());
+        return Ok(BOUND_MISSED.into());
     }
     Ok(args.limits.verdict(&read_blob(&run.blob())?))
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use no_std_infer::format::Color;
 
 use super::named;
-use crate::config::{Config, IMAGENET, Normalization, Preset, Recipe};
+use crate::config::{Config, IMAGENET, Normalization, Preset, Recipe, TargetConfig};
 use crate::run::folder::load_config;
 
 /// The colours of an input by their names.
@@ -68,6 +68,9 @@ pub(super) struct SettingArgs {
     /// Colour that the network sees, `input.color`.
     #[arg(long, value_parser = named(COLORS))]
     input_color: Option<Color>,
+    /// Board that the model is to run on, `target.board`: a network that does not fit there is refused before it is trained.
+    #[arg(long, value_name = "BOARD")]
+    target: Option<String>,
     /// Largest number of passes over the training images, `train.epochs`.
     #[arg(long, value_name = "COUNT")]
     epochs: Option<usize>,
@@ -103,6 +106,9 @@ impl SettingArgs {
         set(config, "--input-width", self.input_width, |config| &mut config.input.width)?;
         set(config, "--input-height", self.input_height, |config| &mut config.input.height)?;
         set(config, "--input-color", self.input_color, |config| &mut config.input.color)?;
+        set(config, "--target", self.target.clone().map(Some), |config| {
+            &mut config.target.get_or_insert_with(TargetConfig::default).board
+        })?;
         set(config, "--epochs", self.epochs, |config| &mut config.train.epochs)?;
         set(config, "--batch-size", self.batch_size, |config| &mut config.train.batch_size)?;
         set(config, "--learning-rate", self.learning_rate, |config| &mut config.train.learning_rate)?;
@@ -148,6 +154,7 @@ mod tests {
             ("--input-width 48", "input.width was 64 and is 48"),
             ("--input-height 32", "input.height was 64 and is 32"),
             ("--input-color grey", "input.color was \"rgb\" and is \"grey\""),
+            ("--target openmv-h7", "target.board was absent and is \"openmv-h7\""),
             ("--epochs 3", "train.epochs was 60 and is 3"),
             ("--batch-size 8", "train.batch_size was 32 and is 8"),
             ("--learning-rate 0.5", "train.learning_rate was 0.001 and is 0.5"),

@@ -13,9 +13,11 @@ use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::data::record::Record;
 use crate::device::boards::places;
+use crate::device::target::Target;
 use crate::recipe::{self, CHOICE_FILE, Caller, Chooser, Pictures, Trained, training_data};
 use crate::report::export::{Choices, Report, export};
 use crate::report::pages::Unfinished;
+use crate::report::plan::check_target;
 use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
 use crate::system::interrupt::Hint;
@@ -109,7 +111,10 @@ fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report
     let mut dataset = Dataset::open(data, &options)?;
     dataset.cache.clone_from(&args.cache.cache);
     let report = match config.recipe {
-        Recipe::Given => train_new(&run, &config, dataset, compute)?,
+        Recipe::Given => {
+            check_target(&config, &dataset.classes)?;
+            train_new(&run, &config, dataset, compute)?
+        }
         Recipe::Automatic => {
             training::check_new(run.path())?;
             ensure!(
@@ -192,7 +197,8 @@ fn train_and_export(
     let observer = (Console::new(), page);
     let outcome = log::stage("training", || train(&data, config, run.path(), compute, &observer))?;
     tracing::info!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    let choices = Choices { method: config.quantize.method, boards: places()?, ..Choices::default() };
+    let target = config.target.as_ref().map(Target::new).transpose()?;
+    let choices = Choices { method: config.quantize.method, boards: places()?, target, ..Choices::default() };
     log::stage("quantising and comparing", || export(run, config, record, images, &choices))
 }
 

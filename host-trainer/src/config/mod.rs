@@ -4,6 +4,7 @@ mod camera;
 mod difference;
 mod model;
 pub mod reference;
+mod target;
 mod train;
 mod validate;
 
@@ -15,6 +16,7 @@ use model_compiler::quantise::Method;
 
 pub use camera::CameraConfig;
 pub use model::{Activation, Block, Head, IMAGENET, KmeansConfig, ModelConfig, Padding, Preset, PretrainedConfig};
+pub use target::TargetConfig;
 pub use train::{
     ClassWeights, CosineConfig, EarlyStoppingConfig, Monitor, NamedWeights, OptimizerKind, PlateauConfig, Schedule,
     TrainConfig,
@@ -49,6 +51,8 @@ pub struct Config {
     pub early_stopping: EarlyStoppingConfig,
     /// Quantisation.
     pub quantize: QuantizeConfig,
+    /// What the model is to run on.
+    pub target: Option<TargetConfig>,
 }
 
 /// Who decides on the network and how it learns.

@@ -9,7 +9,7 @@ use model_compiler::graph::Shape;
 use super::{
     AugmentConfig, AwareConfig, Block, CameraConfig, ClassWeights, Config, CosineConfig, DataConfig,
     EarlyStoppingConfig, Head, InputConfig, KmeansConfig, ModelConfig, Normalization, PlateauConfig, QuantizeConfig,
-    Recipe, TrainConfig,
+    Recipe, TargetConfig, TrainConfig,
 };
 
 /// Most channels of a layer: MobileNetV1's four times wider.
@@ -20,6 +20,8 @@ const MAX_INPUT: u16 = 1024;
 const MAX_COUNT: usize = 1_000_000;
 /// Largest change that a measured figure can be asked for.
 const MAX_DELTA: f64 = 1e9;
+/// Most KiB of a memory: a GiB.
+const MAX_KIB: u32 = 1 << 20;
 /// Largest seed: TOML's largest number.
 const MAX_SEED: u64 = i64::MAX as u64;
 
@@ -63,7 +65,8 @@ impl Config {
         self.plateau.validate()?;
         self.cosine.validate()?;
         self.early_stopping.validate()?;
-        self.quantize.validate()
+        self.quantize.validate()?;
+        self.target.as_ref().map_or(Ok(()), TargetConfig::validate)
     }
 
     /// Refuses entries that an automatic recipe would choose.
@@ -324,6 +327,28 @@ impl QuantizeConfig {
     }
 }
 
+impl TargetConfig {
+    /// Checks every entry. Whether there is such a board is known where boards are.
+    ///
+    /// # Errors
+    /// No entry at all, nothing to take, or milliseconds of no board.
+    pub fn validate(&self) -> Result<()> {
+        let Self { board, flash, ram, milliseconds } = self;
+        for (entry, kib) in [("target.flash", flash), ("target.ram", ram)] {
+            kib.as_ref().map_or(Ok(()), |kib| check(entry, kib, 1..=MAX_KIB, "1 to 1048576 KiB"))?;
+        }
+        if let Some(milliseconds) = milliseconds {
+            check("target.milliseconds", milliseconds, 1e-3..=1e6, "0.001 to 1000000")?;
+            ensure!(board.is_some(), "`target.milliseconds` needs `target.board`, whose clock it is counted by");
+        }
+        ensure!(
+            board.is_some() || flash.is_some() || ram.is_some(),
+            "`target` is empty, but must name a `board`, or `flash` or `ram` in KiB"
+        );
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     mod extremes;
@@ -361,6 +386,13 @@ mod tests {
     fn class_weights_of_another_kind_are_explained() {
         let message = refusal("[train]\nclass_weights = \"even\"");
         assert!(message.contains("`balanced`") && message.contains("line 2"), "{message}");
+    }
+
+    #[test]
+    fn a_target_says_what_it_is() {
+        assert!(refusal("[target]").contains("`target` is empty"));
+        assert!(refusal("[target]\nram = 8\nmilliseconds = 5").contains("needs `target.board`"));
+        assert!(Config::from_toml("[target]\nboard = \"openmv-h7\"\nmilliseconds = 5").is_ok());
     }
 
     #[test]
@@ -416,6 +448,9 @@ mod tests {
             ("[early_stopping]\npatience = 0", "early_stopping.patience", "0"),
             ("[early_stopping]\nmin_delta = inf", "early_stopping.min_delta", "inf"),
             ("[quantize]\nimages = 0", "quantize.images", "0"),
+            ("[target]\nflash = 0", "target.flash", "0"),
+            ("[target]\nram = 2000000", "target.ram", "2000000"),
+            ("[target]\nboard = \"b\"\nmilliseconds = nan", "target.milliseconds", "NaN"),
             ("[quantize.aware]\nepochs = 0", "quantize.aware.epochs", "0"),
             ("[quantize.aware]\nlearning_rate = 0.0", "quantize.aware.learning_rate", "0"),
         ];

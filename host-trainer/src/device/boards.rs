@@ -2,10 +2,13 @@
 
 use anyhow::{Context, Result};
 use model_compiler::aligned::Aligned;
+use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
-use crate::device::cycles::Caches;
+use crate::device::costs::Costs;
+use crate::device::cycles::{Caches, Cycles};
 use crate::device::measure::Bench;
+use crate::device::target;
 
 /// A board.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -126,6 +129,19 @@ pub struct Estimate {
     pub fits: bool,
     /// Whether the core is the one whose cycles are modelled.
     pub core_is_modelled: bool,
+    /// Whether instructions were counted; or else they are [modelled by tables](super::costs), and code and stack are those of
+    /// the engine with all kernels.
+    pub counted: bool,
+}
+
+/// What a blob takes, whichever way it was found.
+struct Taken {
+    cycles: Cycles,
+    instructions: u64,
+    code: u64,
+    arena: u64,
+    stack: u64,
+    counted: bool,
 }
 
 impl Estimate {
@@ -135,23 +151,53 @@ impl Estimate {
     /// Those of [`Bench::count`].
     pub fn new(bench: &Bench, blob: &Aligned<u8>, board: Board) -> Result<Self> {
         let counted = bench.count(blob, board.caches)?;
-        let cycles = counted.run.with_wait_states(board.wait_states);
-        let cycles = [cycles.low, cycles.nominal, cycles.high];
-        let mut estimate = Self {
-            milliseconds: cycles.map(|cycles| cycles as f64 / (board.clock_mhz * 1000) as f64),
-            cycles,
+        let taken = Taken {
+            cycles: counted.run.with_wait_states(board.wait_states),
             instructions: counted.run.instructions,
-            blob: blob.len() as u64,
             code: bench.elf()?.flash,
             arena: counted.measurement.arena as u64,
             stack: counted.measurement.stack as u64,
+            counted: true,
+        };
+        Ok(Self::of(taken, blob, board))
+    }
+
+    /// The same by tables, where nothing can be compiled or run.
+    ///
+    /// # Errors
+    /// Those of [`Costs::of_model`].
+    pub fn modelled(costs: &Costs, model: &Model<'_>, blob: &[u8], board: Board) -> Result<Self> {
+        let modelled = costs.of_model(model, board.caches)?;
+        let engine = target::Taken::by_engine()?;
+        let taken = Taken {
+            cycles: modelled.with_wait_states(board.wait_states),
+            instructions: modelled.instructions,
+            code: engine.flash,
+            arena: model.arena_len() as u64,
+            stack: engine.ram,
+            counted: false,
+        };
+        Ok(Self::of(taken, blob, board))
+    }
+
+    fn of(taken: Taken, blob: &[u8], board: Board) -> Self {
+        let cycles = [taken.cycles.low, taken.cycles.nominal, taken.cycles.high];
+        let mut estimate = Self {
+            milliseconds: cycles.map(|cycles| cycles as f64 / (board.clock_mhz * 1000) as f64),
+            cycles,
+            instructions: taken.instructions,
+            blob: blob.len() as u64,
+            code: taken.code,
+            arena: taken.arena,
+            stack: taken.stack,
             fits: false,
             core_is_modelled: board.core == "Cortex-M4",
+            counted: taken.counted,
             board,
         };
         estimate.fits =
             estimate.flash() <= estimate.board.flash_kib << 10 && estimate.ram() <= estimate.board.ram_kib << 10;
-        Ok(estimate)
+        estimate
     }
 
     /// Bytes of flash.

@@ -80,6 +80,12 @@ impl Program {
         }
     }
 
+    /// The program for a board, by the board's name in `boards.toml`, where there is one.
+    #[must_use]
+    pub fn of_board(name: &str) -> Option<Self> {
+        [Program::OpenMvH7, Program::Pico2].into_iter().find(|program| program.board() == Some(name))
+    }
+
     /// The board that it is for, by its name in `boards.toml`; `None` for what runs in QEMU.
     #[must_use]
     pub fn board(self) -> Option<&'static str> {

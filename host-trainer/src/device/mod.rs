@@ -8,6 +8,7 @@ pub mod budget;
 mod cargo;
 mod conversation;
 mod core;
+pub mod costs;
 pub mod cycles;
 mod elf;
 mod faulty;
@@ -25,6 +26,7 @@ mod qemu;
 mod serial;
 pub mod signing;
 mod sources;
+pub mod target;
 mod transport;
 mod update;
 

@@ -15,6 +15,7 @@ use crate::config::{Config, Normalization};
 use crate::data::dataset::{Images, Loaded, Reading, Sample};
 use crate::data::record::Record;
 use crate::device::boards::Place;
+use crate::device::target::{Target, TargetFit};
 use crate::measure::comparison::{Comparison, Split, shorten, text_table};
 use crate::measure::confidence::{Confidence, Measures, float_forecasts, int8_forecasts};
 use crate::measure::evaluate::{Said, float_classes, float_logits, int8_classes, int8_outputs};
@@ -77,6 +78,9 @@ pub struct Report {
     /// What the blob takes on common boards, estimated.
     #[serde(default)]
     pub boards: Vec<Fit>,
+    /// Whether the blob fits what the model is to run on, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetFit>,
     /// What made this report; none in reports of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
@@ -88,8 +92,10 @@ pub struct Choices {
     /// How the ranges of activations are chosen; where there is none, those that the network has learnt, or else by the best
     /// of all methods.
     pub method: Option<Method>,
-    /// What the blob may take.
-    pub limits: Limits,
+    /// What the blob may take; where there is none, what the target has, or else the least.
+    pub limits: Option<Limits>,
+    /// What the model is to run on.
+    pub target: Option<Target>,
     /// Where temperature and abstention come from; the validation images where there is none.
     pub confidence: Option<Confidence>,
     /// Boards that the report tells about.
@@ -137,7 +143,10 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let said: Vec<Said> = unseen.iter().zip(float).map(said).collect();
     let comparison = compare(&record.classes, &unseen, &said);
     let hash = run.config_hash()?;
-    let mut emitted = source.emit(&quantised, source.provenance(&comparison, &hash), choices.limits)?;
+    let provenance = source.provenance(&comparison, &hash);
+    let targets = || choices.target.as_ref().map(|target| target.limits(&model, plain.blob.len()));
+    let limits = choices.limits.or_else(targets).unwrap_or_default();
+    let mut emitted = source.emit(&quantised, provenance, limits)?;
     if let Some(calibration) = choices.confidence.as_ref().and_then(abstention) {
         emitted.blob = with_calibration(&emitted.blob, &calibration)?;
     }
@@ -162,6 +171,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
         arena_lower_bound: emitted.plan.lower_bound as usize,
         macs,
         notes: quantised.notes,
+        target: choices.target.as_ref().map(|target| target.fit(&model, emitted.blob.len())).transpose()?,
         boards: choices.boards.iter().map(|place| Fit::new(place, sizes, macs)).collect(),
         made: Some(Made::now(config.seed)),
     };
@@ -299,6 +309,9 @@ impl Report {
             self.macs as f64 / 1e6,
             self.temperature
         );
+        if let Some(target) = &self.target {
+            text += &format!("{}\n", target.sentence());
+        }
         if let Some(confidence) = &self.confidence {
             text += &format!("\n{}", confidence.to_text());
         }

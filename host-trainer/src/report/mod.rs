@@ -5,5 +5,7 @@ pub mod export;
 pub mod gallery;
 pub mod made;
 pub mod pages;
+#[cfg(feature = "train")]
+pub mod plan;
 pub mod plots;
 pub mod verdict;

@@ -26,15 +26,17 @@ pub mod timing;
 use std::path::Path;
 
 use anyhow::{Result, ensure};
+use burn::tensor::Device;
 use model_compiler::graph::Graph;
 
-use crate::config::Config;
+use crate::config::{Config, Normalization};
 use crate::data::dataset::Images;
 use crate::system::hints::{program, quoted};
 
 pub use crate::measure::metrics::Epoch;
 pub(crate) use batch::planes;
 pub use device::DeviceKind;
+use model::{Net, Task};
 pub use progress::{Batch, Console, Moment, Observer, Silent};
 
 /// What a run learns from.
@@ -119,6 +121,16 @@ pub fn train(
     });
     observer.finish();
     outcome
+}
+
+/// The network of a configuration with its initial weights, for so many classes: what a trained one costs, it costs too.
+///
+/// # Errors
+/// When a block does not fit its input, or a size is out of range.
+pub fn untrained(config: &Config, classes: usize) -> Result<Graph> {
+    let normal = config.normalization.unwrap_or(Normalization { mean: [0.5; 3], std: [0.25; 3] });
+    let task = Task { input: config.input.shape(), classes, mean: normal.mean, std: normal.std };
+    Ok(Net::new(&config.model, task, config.seed, &Device::flex())?.graph())
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod budget;
 mod device_bench;
+mod device_costs;
 mod faces;
 #[cfg(feature = "train")]
 mod train_bench;
@@ -29,6 +30,8 @@ enum Command {
     TrainParity(train_parity::TrainParityArgs),
     /// Counts what layers and models cost on the emulated device, beside what others need.
     DeviceBench(device_bench::DeviceBenchArgs),
+    /// Counts layers of many shapes on the emulated device, and writes the tables by which costs are modelled.
+    DeviceCosts(device_costs::DeviceCostsArgs),
     /// Flash and RAM of each firmware by part, and frames a second; fails where text is formatted for a panic.
     Budget(budget::BudgetArgs),
     /// Draws the built-in data set.
@@ -42,6 +45,7 @@ pub(super) fn run(args: &DevArgs) -> Result<ExitCode> {
         #[cfg(feature = "train")]
         Command::TrainParity(args) => train_parity::run(args),
         Command::DeviceBench(args) => device_bench::run(args),
+        Command::DeviceCosts(args) => device_costs::run(args),
         Command::Budget(args) => budget::run(args),
         Command::Faces(args) => faces::run(args),
     }

@@ -112,7 +112,7 @@ pub fn seeded() -> Result<Vec<Case>> {
 }
 
 /// The budget that lets a model's last operator, when it is a convolution, have its weights transformed so.
-fn flash_for(model: &QuantModel, form: Form) -> Option<usize> {
+pub(in crate::device) fn flash_for(model: &QuantModel, form: Form) -> Option<usize> {
     let packed = pack(model, 0);
     let Some(Op::Conv2d(op)) = packed.ops.last() else { return None };
     let [now, then] = [None, Some(form)].map(|form| Price::new(op, form).bytes.next_multiple_of(16));

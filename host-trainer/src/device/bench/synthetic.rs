@@ -125,6 +125,37 @@ impl Maker {
         Ok(self.push(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables })))
     }
 
+    /// The sum of a tensor and one whose height and width are 1, without ReLU.
+    ///
+    /// # Errors
+    /// When the scales are out of all proportion.
+    pub fn repeated_add(&mut self, a: usize, b: usize) -> Result<usize> {
+        let (a, b) = (self.tensor(a), self.tensor(b));
+        let output = self.output(&a, self.spread[0], false);
+        let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a.scale, b.scale, output.scale)?;
+        let (activation, tables) = (Activation::NONE, [None; 2]);
+        Ok(self.push(Op::Add(Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables })))
+    }
+
+    /// Any other operator of a tensor, which keeps its quantisation: of height, width and channels of what it makes.
+    pub fn other(
+        &mut self,
+        from: usize,
+        [height, width, channels]: [u16; 3],
+        op: impl FnOnce(Tensor, Tensor) -> Op,
+    ) -> usize {
+        let input = self.tensor(from);
+        let output = tensor(self.builder.tensors.len(), [height, width], channels.into(), quantisation(&input));
+        self.spread.push(self.spread[from]);
+        self.push(op(input, output))
+    }
+
+    /// A table that negates, for a look-up: its place among the constants.
+    pub fn table(&mut self) -> u32 {
+        let negated: Vec<u8> = (0..=u8::MAX).map(|value| 255 - value).collect();
+        self.builder.add_constant(&negated)
+    }
+
     /// Softmax.
     ///
     /// # Errors

@@ -40,6 +40,7 @@ pub fn training_run(
         (section(&format!("Mistakes, {split} images"), &mistakes(unseen, report, predictions, run)?))
         (section(&format!("Calibration, {split} images"), &calibration(report, predictions)?))
         @if let Some(confidence) = &report.confidence { (section("Calibration, cross-validated", &of_folds(confidence)?)) }
+        @if let Some(target) = &report.target { (section("Target", &html! { p { (target.sentence()) } })) }
         @if !report.boards.is_empty() {
             (section("Boards", &boards::to_html(&report.boards, &program(), &quoted(&run.blob()))))
         }
