@@ -17,8 +17,8 @@ const COLORS: [(Color, &str, &str); 2] =
 /// A configuration: a file, and what options say in its place.
 #[derive(Debug, Args)]
 pub(super) struct ConfigurationArgs {
-    /// Configuration; without it every entry has its default, or, where training finds no other setting than a seed, the network
-    /// and how it learns are chosen by what the pictures are and by validation.
+    /// Configuration; without it every entry has its default, or, where training finds no other setting than a seed and
+    /// a board, the network and how it learns are chosen by what the pictures are and by validation.
     #[arg(long, value_name = "FILE.toml")]
     config: Option<PathBuf>,
     #[command(flatten)]
@@ -33,13 +33,15 @@ impl ConfigurationArgs {
         Ok(config)
     }
 
-    /// The same for a command that may choose: where nothing is given but a seed, the recipe is automatic. `pretrained` names
+    /// The same for a command that may choose: where nothing is given but a seed and a board, the recipe is automatic. `pretrained` names
     /// weights to start from; those in the program bring their network along where no other is given.
     pub fn load_or_choose(&self, pretrained: Option<&Path>) -> Result<Config> {
         let mut config = self.load()?;
         let network_is_open = self.config.is_none() && self.settings.preset.is_none();
         match pretrained {
-            None if self.config.is_none() && self.settings.is_seed_alone() => config.recipe = Recipe::Automatic,
+            None if self.config.is_none() && self.settings.leaves_the_recipe_open() => {
+                config.recipe = Recipe::Automatic
+            }
             Some(file) if network_is_open && file == Path::new(IMAGENET) => {
                 config.model.preset = Preset::Mobilenet;
                 config.normalization = Some(Normalization { mean: [0.5; 3], std: [0.5; 3] });
@@ -86,10 +88,10 @@ pub(super) struct SettingArgs {
 }
 
 impl SettingArgs {
-    /// Whether nothing is given besides a seed.
-    fn is_seed_alone(&self) -> bool {
-        let Self { seed, .. } = *self;
-        *self == Self { seed, ..Self::default() }
+    /// Whether nothing is given besides a seed and a board.
+    fn leaves_the_recipe_open(&self) -> bool {
+        let (seed, target) = (self.seed, self.target.clone());
+        *self == Self { seed, target, ..Self::default() }
     }
 
     /// Puts what is given into a configuration that is sound.
@@ -178,6 +180,7 @@ mod tests {
             line.configuration.load_or_choose(pretrained.map(Path::new)).unwrap()
         };
         assert_eq!(config("--seed 3", None), Config { seed: 3, recipe: Recipe::Automatic, ..Config::default() });
+        assert_eq!(config("--target openmv-h7", None).recipe, Recipe::Automatic);
         assert_eq!(config("--epochs 3", None).recipe, Recipe::Given);
         let imagenet = config("", Some("imagenet"));
         assert_eq!((imagenet.recipe, imagenet.model.preset), (Recipe::Given, Preset::Mobilenet));

@@ -231,7 +231,8 @@ impl Exporter<'_> {
     fn export(&self, trained: &Trained, chosen: Vec<String>) -> Result<Report> {
         let Trained { run, config, record, images } = trained;
         let name = self.run.path().file_name().map(|name| name.to_string_lossy().into_owned());
-        let choices = Choices { method: config.quantize.method, boards: places()?, name, chosen, ..Choices::default() };
+        let (method, target) = (config.quantize.method, config.target.as_ref().map(Target::new).transpose()?);
+        let choices = Choices { method, boards: places()?, name, chosen, target, ..Choices::default() };
         let report = log::stage("quantising and comparing", || export(run, config, record, images, &choices))?;
         self.run.adopt(run)?;
         Ok(report)
@@ -239,6 +240,10 @@ impl Exporter<'_> {
 }
 
 impl Caller for Exporter<'_> {
+    fn fits(&self, config: &Config, classes: &[String]) -> Result<()> {
+        check_target(config, classes)
+    }
+
     fn train(&self, trained: &Trained) -> Result<()> {
         let Trained { run, config, record, images } = trained;
         let data = training_data(config, record, images);

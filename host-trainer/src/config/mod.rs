@@ -27,7 +27,7 @@ pub use train::{
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// `given`: the network and how it learns are what this file says. `automatic`: both are chosen by what the pictures are
-    /// and by validation; only `seed`, `data` and `quantize` may be given then.
+    /// and by validation; only `seed`, `data`, `quantize` and `target` may be given then.
     pub recipe: Recipe,
     /// Seed of the split, the initial weights, the order of the images and the augmentation.
     pub seed: u64,

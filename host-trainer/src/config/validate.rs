@@ -74,8 +74,8 @@ impl Config {
         if self.recipe == Recipe::Given {
             return Ok(());
         }
-        let Self { recipe, seed, data, quantize, .. } = self.clone();
-        let open = Self { recipe, seed, data, quantize, ..Self::default() };
+        let Self { recipe, seed, data, quantize, target, .. } = self.clone();
+        let open = Self { recipe, seed, data, quantize, target, ..Self::default() };
         let given = open.changes(self);
         ensure!(
             given.is_empty(),

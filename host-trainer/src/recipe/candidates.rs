@@ -122,10 +122,10 @@ impl Common<'_> {
 
     /// Nothing is chosen by validation but the recipe, so the last epoch's weights are kept.
     fn common(&self) -> Config {
-        let Config { seed, data, quantize, .. } = self.base.clone();
+        let Config { seed, data, quantize, target, .. } = self.base.clone();
         let early_stopping =
             EarlyStoppingConfig { restore_best: false, patience: 1000, ..EarlyStoppingConfig::default() };
-        Config { seed, data, quantize, early_stopping, ..Config::default() }
+        Config { seed, data, quantize, target, early_stopping, ..Config::default() }
     }
 
     fn input(&self, side: u16) -> InputConfig {

@@ -79,12 +79,10 @@ impl Choice {
     }
 
     /// The recipe that leads the usual one by most, where that is more than a standard error (L. Breiman et al.,
-    /// "Classification and Regression Trees", 1984, section 3.4.3); otherwise the usual one.
-    ///
-    /// # Panics
-    /// When the usual one was not tried.
+    /// "Classification and Regression Trees", 1984, section 3.4.3); otherwise the usual one, or the first where that does not fit
+    /// the target.
     pub(super) fn best(&self) -> usize {
-        let usual = self.tried.iter().position(|tried| tried.name == USUAL).expect("the usual recipe was tried");
+        let usual = self.tried.iter().position(|tried| tried.name == USUAL).unwrap_or_default();
         let leads = |tried: &Tried| {
             let Some(Estimate { value, low, high }) = tried.lead else { return 0.0 };
             if value > (high - low) / (2.0 * HALF) { value } else { 0.0 }

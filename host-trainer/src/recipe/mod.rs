@@ -65,6 +65,11 @@ pub struct Trained {
 
 /// What the choice asks of its caller.
 pub trait Caller {
+    /// Whether a configuration's network fits the target.
+    ///
+    /// # Errors
+    /// When it does not; says what would.
+    fn fits(&self, config: &Config, classes: &[String]) -> Result<()>;
     /// Trains in a folder, or goes on there; leaves the graph.
     ///
     /// # Errors
@@ -160,14 +165,22 @@ impl Chooser {
             self.split = given.with_validation(ASIDE, self.base.seed).unwrap_or_else(|_| given.clone());
         }
         let mut choice = Choice::new(look.clone());
-        choice.probed = self.probe(&look, pictures)?;
-        let best = choice.best_probe();
-        let (side, l2) = best.map_or((sides(&look)[0], L2), |best| (best.side, best.probe.l2));
-        choice.flips = best.is_none_or(|best| best.probe.mirrored > best.probe.accuracy - CHIRAL);
+        choice.probed = self.probe(&look, pictures, caller)?;
+        let best = choice.best_probe().cloned();
+        let (side, l2) = best.as_ref().map_or((sides(&look)[0], L2), |best| (best.side, best.probe.l2));
+        choice.flips = best.as_ref().is_none_or(|best| best.probe.mirrored > best.probe.accuracy - CHIRAL);
         let base = self.base.clone();
         let common = Common { base: &base, look: &look, flips: choice.flips };
-        let recipes =
-            [("frozen", common.frozen(side, l2)), (USUAL, common.fine_tuned(side, l2)), ("scratch", common.scratch())];
+        let mut recipes = vec![("scratch", common.scratch())];
+        if best.is_some() || self.fitting(&look, caller).contains(&side) {
+            recipes.splice(0..0, [("frozen", common.frozen(side, l2)), (USUAL, common.fine_tuned(side, l2))]);
+        }
+        if let Err(error) = caller.fits(&common.scratch(), &self.split.classes) {
+            recipes.pop();
+            if recipes.is_empty() {
+                return Err(error);
+            }
+        }
         for (name, config) in &recipes {
             let trained = self.train(name, config, pictures, caller)?;
             if choice.tried.is_empty() {
@@ -187,7 +200,7 @@ impl Chooser {
     }
 
     /// What output layers reach on the pretrained network's features, at each width that is worth a try.
-    fn probe(&mut self, look: &Look, pictures: &mut Pictures) -> Result<Vec<Probed>> {
+    fn probe(&mut self, look: &Look, pictures: &mut Pictures, caller: &dyn Caller) -> Result<Vec<Probed>> {
         let samples = self.split.train.clone();
         let train =
             Dataset::from_samples(&self.split.root, self.split.classes.clone(), [samples, Vec::new(), Vec::new()]);
@@ -198,7 +211,7 @@ impl Chooser {
         let chosen: Vec<usize> = (0..folds.len()).step_by(folds.len().div_ceil(PROBED)).collect();
         let folds: Vec<usize> = chosen.iter().map(|&image| folds[image]).collect();
         let mut probed = Vec::new();
-        for &side in sides(look) {
+        for side in self.fitting(look, caller) {
             let config = Common { base: &self.base, look, flips: true }.fine_tuned(side, L2);
             let images = pictures.of(&mut self.split, &config)?;
             let mut data = training_data(&config, &Record::new(&self.split, &images)?, &images);
@@ -211,6 +224,13 @@ impl Chooser {
             probed.push(Probed { side, probe });
         }
         Ok(probed)
+    }
+
+    /// The widths at which the pretrained network fits the target.
+    fn fitting(&self, look: &Look, caller: &dyn Caller) -> Vec<u16> {
+        let common = Common { base: &self.base, look, flips: true };
+        let fits = |side: &u16| caller.fits(&common.frozen(*side, L2), &self.split.classes).is_ok();
+        sides(look).iter().copied().filter(fits).collect()
     }
 
     fn train(&mut self, name: &str, config: &Config, pictures: &mut Pictures, caller: &dyn Caller) -> Result<Trained> {

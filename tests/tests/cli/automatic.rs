@@ -74,3 +74,20 @@ fn what_an_automatic_recipe_would_choose_cannot_be_given() {
     assert!(error.contains("train.epochs was 60 and is 3"), "{error}");
     assert!(!run.exists());
 }
+
+#[test]
+fn a_board_leaves_out_what_does_not_fit_it() {
+    let (data, out) = (pictures(), tempdir().expect("a temporary folder"));
+    let (run, config) = (out.path().join("run"), out.path().join("config.toml"));
+    // ResNet8 takes some 80 KiB of flash, MobileNetV1 at width 0.25 more than 200.
+    fs::write(&config, "recipe = \"automatic\"\n[target]\nflash = 150\nram = 256\n").expect("written");
+    let train = ["train", "--data", text(data.path()), "--config", text(&config), "--out", text(&run)];
+    call(&train).expect("it trains");
+    let tried = tried(&RunDir::new(&run));
+    assert!(tried.len() == 1 && tried[0].0 == "scratch", "{tried:?}");
+
+    fs::write(&config, "recipe = \"automatic\"\n[target]\nflash = 4\nram = 256\n").expect("written");
+    fs::remove_dir_all(&run).expect("removed");
+    let error = call(&train).expect_err("nothing fits").to_string();
+    assert!(error.contains("none fits"), "{error}");
+}

@@ -10,7 +10,7 @@ fn a_curve_goes_on_where_it_was_and_its_last_point_is_the_cross_validation() {
     let (data, out) = (faces.path("faces"), faces.path("curve"));
     let arguments =
         ["learning-curve", "--data", &data, "--config", &faces.config, "--groups", &faces.groups, "--out", &out];
-    let curve = |points: &str| [&arguments[..], &["--folds", "3", "--points", points]].concat();
+    let curve = |points: &'static str| [&arguments[..], &["--folds", "3", "--points", points]].concat();
     call(&curve("2")).expect("two points");
     let figures = faces.read("curve/learning-curve.json");
     faces.cv("whole", &[]).expect("three folds");
