@@ -171,7 +171,7 @@ fn errors_of_groups(said: &[(f64, f64, Predictions)]) -> Vec<(f64, Vec<f64>)> {
 }
 
 /// The share of wrong images of each point.
-fn errors<'a>(groups: &mut dyn Iterator<Item = &'a (f64, Vec<f64>)>, points: usize) -> Vec<f64> {
+fn errors(groups: &mut dyn Iterator<Item = &(f64, Vec<f64>)>, points: usize) -> Vec<f64> {
     let (images, wrong) = groups.fold((0.0, vec![0.0; points]), |(images, mut sums), (count, wrong)| {
         sums.iter_mut().zip(wrong).for_each(|(sum, wrong)| *sum += wrong);
         (images + count, sums)
