@@ -8,7 +8,6 @@ use no_std_infer::Model;
 use no_std_infer::format::{Color, ImageInput, InputKind, Provenance};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 use super::export::PRODUCER;
 use crate::config::{Config, Normalization, Preset};
@@ -73,49 +72,59 @@ pub fn check_target(config: &Config, classes: &[String]) -> Result<()> {
         tracing::info!("{}", plan.fit.sentence());
         return Ok(());
     }
-    let tried = neighbours(config);
-    let mut plans: Vec<(Plan, String)> = tried
-        .par_iter()
-        .filter_map(|(config, said)| Some((Plan::new(config, classes, &target).ok()?, said.clone())))
-        .collect();
-    plans.sort_by_key(|(plan, _)| std::cmp::Reverse(plan.macs));
-    let named = |(plan, said): &(Plan, String)| format!("  {said}: {}", plan.fit.figures());
-    let fitting: Vec<String> = plans.iter().filter(|(plan, _)| plan.fit.fits()).take(SHOWN).map(named).collect();
+    let (mut fitting, mut others) = (Vec::new(), Vec::new());
+    for line in neighbours(config) {
+        for (config, said) in line {
+            let Ok(plan) = Plan::new(&config, classes, &target) else { continue };
+            let named = format!("  {said}: {}", plan.fit.figures());
+            if plan.fit.fits() {
+                fitting.push(named);
+                break;
+            }
+            others.push((plan.macs, named));
+        }
+        if fitting.len() == SHOWN {
+            break;
+        }
+    }
     if fitting.is_empty() {
-        let smallest = plans.last().map_or_else(String::new, |plan| format!(" The smallest was\n{}", named(plan)));
+        let (tried, smallest) = (others.len(), others.into_iter().min());
+        let smallest = smallest.map_or_else(String::new, |(_, named)| format!(" The smallest was\n{named}"));
         bail!(
-            "{} Of {} smaller networks that were tried none fits either: allow more, or choose another board.{smallest}",
-            plan.fit.sentence(),
-            plans.len()
+            "{} Of {tried} smaller networks that were tried none fits either: allow more, or choose another board.{smallest}",
+            plan.fit.sentence()
         );
     }
     bail!("{} What would fit:\n{}", plan.fit.sentence(), fitting.join("\n"));
 }
 
-/// Configurations of networks that take less, each with what it changes, in words.
-fn neighbours(config: &Config) -> Vec<(Config, String)> {
+/// Networks that take less, each with what it changes, in words: lines of one preset and width each, from the largest input to
+/// the smallest.
+fn neighbours(config: &Config) -> Vec<Vec<(Config, String)>> {
     let mut presets = vec![(config.model.preset, config.model.width)];
     // Blocks of one's own and weights from elsewhere are not replaced.
     if config.model.features.is_none() && config.model.pretrained.is_none() {
         presets.extend(WIDTHS.map(|width| (Preset::Mobilenet, width)));
         presets.extend([Preset::Resnet8, Preset::Shallow].map(|preset| (preset, config.model.width)));
     }
-    let mut found: Vec<(Config, String)> = Vec::new();
-    for (preset, width) in presets {
-        for share in SIDES {
-            for color in [config.input.color, Color::Grey] {
-                let mut other = config.clone();
-                (other.model.preset, other.model.width, other.input.color) = (preset, width, color);
-                let sides = [&mut other.input.width, &mut other.input.height];
-                sides.into_iter().for_each(|side| *side = (*side * share / 8).max(SMALLEST.min(*side)));
-                let changes = config.changes(&other);
-                if !changes.is_empty() && found.iter().all(|(known, _)| *known != other) {
-                    found.push((other, changes.join(", ")));
-                }
+    let mut known: Vec<Config> = vec![config.clone()];
+    let mut line = |(preset, width)| {
+        let (mut line, color) = (Vec::new(), config.input.color);
+        for (share, color) in
+            SIDES.into_iter().map(|share| (share, color)).chain([(SIDES[SIDES.len() - 1], Color::Grey)])
+        {
+            let mut other = config.clone();
+            (other.model.preset, other.model.width, other.input.color) = (preset, width, color);
+            let sides = [&mut other.input.width, &mut other.input.height];
+            sides.into_iter().for_each(|side| *side = (*side * share / 8).max(SMALLEST.min(*side)));
+            if !known.contains(&other) {
+                line.push((other.clone(), config.changes(&other).join(", ")));
+                known.push(other);
             }
         }
-    }
-    found
+        line
+    };
+    presets.into_iter().map(&mut line).collect()
 }
 
 #[cfg(test)]
@@ -154,8 +163,11 @@ mod tests {
         let config = config(32, target.clone());
         let error = refusal(&config);
         let target = Target::new(&target).unwrap();
-        let named: Vec<_> =
-            neighbours(&config).into_iter().filter(|(_, said)| error.contains(&format!("  {said}: "))).collect();
+        let named: Vec<_> = neighbours(&config)
+            .into_iter()
+            .flatten()
+            .filter(|(_, said)| error.contains(&format!("  {said}: ")))
+            .collect();
         assert_eq!(named.len(), SHOWN, "{error}");
         for (config, said) in named {
             assert!(Plan::new(&config, &classes(), &target).unwrap().fit.fits(), "{said}");
@@ -184,7 +196,8 @@ mod tests {
     fn a_network_of_ones_own_keeps_its_blocks() {
         let mut own = config(32, TargetConfig { flash: Some(1), ..TargetConfig::default() });
         own.model.features = Some(own.model.blocks());
-        assert!(neighbours(&own).iter().all(|(other, _)| other.model == own.model));
-        assert!(neighbours(&own).len() > 4);
+        let lines = neighbours(&own);
+        assert!(lines.len() == 1 && lines[0].len() > 3);
+        assert!(lines[0].iter().all(|(other, _)| other.model == own.model));
     }
 }
