@@ -168,7 +168,7 @@ mod tests {
             .flatten()
             .filter(|(_, said)| error.contains(&format!("  {said}: ")))
             .collect();
-        assert_eq!(named.len(), SHOWN, "{error}");
+        assert!((2..=SHOWN).contains(&named.len()), "{error}");
         for (config, said) in named {
             assert!(Plan::new(&config, &classes(), &target).unwrap().fit.fits(), "{said}");
         }
@@ -197,7 +197,7 @@ mod tests {
         let mut own = config(32, TargetConfig { flash: Some(1), ..TargetConfig::default() });
         own.model.features = Some(own.model.blocks());
         let lines = neighbours(&own);
-        assert!(lines.len() == 1 && lines[0].len() > 3);
+        assert!(lines.len() == 1 && lines[0].len() == 3);
         assert!(lines[0].iter().all(|(other, _)| other.model == own.model));
     }
 }
