@@ -230,7 +230,7 @@ struct Exporter<'a> {
 impl Exporter<'_> {
     fn export(&self, trained: &Trained, chosen: Vec<String>) -> Result<Report> {
         let Trained { run, config, record, images } = trained;
-        let name = self.run.path().file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = Some(self.run.name());
         let (method, target) = (config.quantize.method, config.target.as_ref().map(Target::new).transpose()?);
         let choices = Choices { method, boards: places()?, name, chosen, target, ..Choices::default() };
         let report = log::stage("quantising and comparing", || export(run, config, record, images, &choices))?;

@@ -167,20 +167,8 @@ impl Chooser {
         let mut choice = Choice::new(look.clone());
         choice.probed = self.probe(&look, pictures, caller)?;
         let best = choice.best_probe().cloned();
-        let (side, l2) = best.as_ref().map_or((sides(&look)[0], L2), |best| (best.side, best.probe.l2));
         choice.flips = best.as_ref().is_none_or(|best| best.probe.mirrored > best.probe.accuracy - CHIRAL);
-        let base = self.base.clone();
-        let common = Common { base: &base, look: &look, flips: choice.flips };
-        let mut recipes = vec![("scratch", common.scratch())];
-        if best.is_some() || self.fitting(&look, caller).contains(&side) {
-            recipes.splice(0..0, [("frozen", common.frozen(side, l2)), (USUAL, common.fine_tuned(side, l2))]);
-        }
-        if let Err(error) = caller.fits(&common.scratch(), &self.split.classes) {
-            recipes.pop();
-            if recipes.is_empty() {
-                return Err(error);
-            }
-        }
+        let recipes = self.recipes(&look, choice.flips, best.map(|best| (best.side, best.probe.l2)), caller)?;
         for (name, config) in &recipes {
             let trained = self.train(name, config, pictures, caller)?;
             if choice.tried.is_empty() {
@@ -197,6 +185,27 @@ impl Chooser {
             self.train(name, config, pictures, caller)
         };
         Ok((choice, trained?))
+    }
+
+    /// The recipes that fit the target, by name, with the input's side and the penalty that were probed.
+    fn recipes(
+        &self,
+        look: &Look,
+        flips: bool,
+        probed: Option<(u16, f64)>,
+        caller: &dyn Caller,
+    ) -> Result<Vec<(&'static str, Config)>> {
+        let common = Common { base: &self.base, look, flips };
+        let mut recipes = Vec::new();
+        if let Some((side, l2)) = probed.or_else(|| self.fitting(look, caller).first().map(|&side| (side, L2))) {
+            recipes.extend([("frozen", common.frozen(side, l2)), (USUAL, common.fine_tuned(side, l2))]);
+        }
+        match caller.fits(&common.scratch(), &self.split.classes) {
+            Ok(()) => recipes.push(("scratch", common.scratch())),
+            Err(error) if recipes.is_empty() => return Err(error),
+            Err(_) => {}
+        }
+        Ok(recipes)
     }
 
     /// What output layers reach on the pretrained network's features, at each width that is worth a try.

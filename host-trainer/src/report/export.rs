@@ -40,6 +40,9 @@ const TEMPERATURE_IMAGES: usize = 200;
 /// What the end of a run measured.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Report {
+    /// The model's name; empty in reports of earlier versions.
+    #[serde(default)]
+    pub name: String,
     /// What the figures mean, in sentences.
     #[serde(default)]
     pub verdict: Vec<String>,
@@ -123,8 +126,8 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
         None if images.valid.len() < TEMPERATURE_IMAGES => 1.0,
         None => temperature(&float[0], &images.valid.labels),
     };
-    let folder = run.path().file_name().map_or("model".into(), |name| name.to_string_lossy());
-    let source = Source { name: choices.name.as_deref().unwrap_or(&folder), config, record };
+    let name = choices.name.clone().unwrap_or_else(|| run.name());
+    let source = Source { name: &name, config, record };
 
     let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), Limits::default());
     let best = match (choices.method, run.ranges()?) {
@@ -157,6 +160,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let sizes = [emitted.blob.len(), model.arena_len()];
     let chosen = if choices.chosen.is_empty() { chosen_before(run) } else { choices.chosen.clone() };
     let report = Report {
+        name: name.clone(),
         verdict: [verdict(record, &comparison, &run.epochs()?), chosen.clone()].concat(),
         chosen,
         comparison,

@@ -51,6 +51,12 @@ impl RunDir {
         &self.0
     }
 
+    /// The folder's own name, after which a model is called.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.0.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned())
+    }
+
     /// A file in it.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {

@@ -34,7 +34,8 @@ fn a_recipe_is_chosen_and_an_interrupted_choice_ends_with_the_same_bytes() {
     let config = run.config().expect("the chosen configuration");
     assert_eq!(config.recipe, Recipe::Given, "the run's configuration says all");
     let said = |text: &str| text.contains("The recipe was chosen for 16 pictures, 2 classes, in colour");
-    assert!(said(&fs::read_to_string(run.file("report.html")).expect("a page")));
+    let page = fs::read_to_string(run.file("report.html")).expect("a page");
+    assert!(said(&page) && page.contains("Training run run"));
 
     let blob = fs::read(run.blob()).expect("a blob");
     for lost in ["choice.json", "model.blob", "candidates/final/graph.postcard", "candidates/scratch/graph.postcard"] {

@@ -50,11 +50,10 @@ pub fn training_run(
         (section("Quantisation", &quantisation(report)))
         @if let Some(made) = &report.made { (section("How this was made", &made.to_html(Some(&record.hash)))) }
     };
-    Ok(html::page(&title(run), &body))
+    Ok(html::page(&title(&report.name), &body))
 }
 
-pub(super) fn title(run: &RunDir) -> String {
-    let name = run.path().file_name().map_or("run".into(), |name| name.to_string_lossy());
+pub(super) fn title(name: &str) -> String {
     format!("Training run {name}")
 }
 

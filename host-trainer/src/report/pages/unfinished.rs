@@ -74,7 +74,7 @@ impl Unfinished {
             (self.rest)
             script { (PreEscaped(follow(&now, epochs.last().map_or(0.0, |epoch| epoch.seconds)))) }
         };
-        Ok(html::page(&title(&self.run), &body))
+        Ok(html::page(&title(&self.run.name()), &body))
     }
 
     fn result(&self, epochs: &[Epoch]) -> Markup {
