@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, ensure};
 
-use super::{Costs, FIGURES, LINE, Work};
+use super::{Costs, FIGURES, Work};
 use crate::device::cycles::{Caches, Region};
 
 /// What was counted of an operator: instructions, low, nominal and high cycles, and lines fetched.
@@ -56,19 +56,20 @@ pub fn fit(compiler: &str, caches: &[Caches], samples: &[Sample]) -> Result<Cost
 /// The factors of one kernel's loops.
 fn loops(caches: &[Caches], samples: &[&Sample]) -> BTreeMap<String, Vec<f64>> {
     let names: BTreeSet<&str> = samples.iter().flat_map(|sample| &sample.work.counts).map(|&(name, _)| name).collect();
-    let names: Vec<&str> = names.into_iter().chain([LINE]).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     let mut loops: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for figure in 0..FIGURES + caches.len() {
         let behind = figure.checked_sub(FIGURES).map(|index| (index, caches[index]));
         let row = |sample: &&Sample| -> Vec<f64> {
-            let count = |name: &&str| match behind {
-                Some((_, caches)) if *name == LINE => sample.work.lines(caches),
-                _ => sample.work.counts.iter().filter(|(of, _)| of == name).map(|&(_, count)| count).sum(),
+            let count = |name: &&str| {
+                sample.work.counts.iter().filter(|(of, _)| of == name).map(|&(_, count)| count).sum::<f64>()
             };
             names.iter().map(count).collect()
         };
-        let counted =
-            |sample: &&Sample| sample.counts[behind.map_or(0, |(index, _)| index)][figure.min(FIGURES)] as f64;
+        let counted = |sample: &&Sample| {
+            let counted = sample.counts[behind.map_or(0, |(index, _)| index)][figure.min(FIGURES)] as f64;
+            behind.map_or(counted, |(_, caches)| f64::max(0.0, counted - sample.work.lines_again(caches)))
+        };
         let weight = |sample: &&Sample| {
             let instructions = sample.counts[0][0] as f64;
             // Lines cost several cycles each: a hundredth of the instructions is as much as they may be wrong by.

@@ -26,8 +26,6 @@ pub const DISCLAIMER: &str =
     "instructions and Cortex-M4 cycles modelled by tables, not counted and not measured on silicon";
 /// Figures of a loop besides the lines fetched behind each of the caches: instructions, and low, nominal and high cycles.
 const FIGURES: usize = 4;
-/// The loop over lines of constants, whose number depends on the caches.
-const LINE: &str = "line of constants";
 
 /// The tables.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,7 +39,7 @@ pub struct Costs {
     /// The caches that lines were counted behind.
     pub caches: Vec<Caches>,
     /// By kernel and by loop: instructions, low, nominal and high cycles at zero wait states, and lines fetched behind each of
-    /// the caches, all of one turn.
+    /// the caches besides those of constants, all of one turn.
     pub kernels: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
 }
 
@@ -92,17 +90,17 @@ impl Costs {
         let loops = loops.with_context(|| format!("the cost tables have no figures of the kernel {}", work.kernel))?;
         let behind = self.caches.iter().position(|of| *of == caches);
         let behind = FIGURES + behind.with_context(|| format!("the cost tables have no figures behind {caches:?}"))?;
-        let lines = [(LINE, work.lines(caches))];
         let sum = |figure: usize| {
-            let counts = work.counts.iter().chain(&lines);
-            let each = counts.map(|&(name, count)| {
+            let each = work.counts.iter().map(|&(name, count)| {
                 let factor = loops.get(name).and_then(|figures| figures.get(figure));
                 count * factor.copied().unwrap_or(0.0)
             });
-            each.sum::<f64>().round() as u64
+            each.sum::<f64>()
         };
-        let cycles = Cycles { low: sum(1), nominal: sum(2), high: sum(3) };
-        Ok(Modelled { instructions: sum(0), cycles, lines: sum(behind) })
+        let [instructions, low, nominal, high] = [0, 1, 2, 3].map(|figure| sum(figure).round() as u64);
+        let lines = (sum(behind) + work.lines(caches)).round() as u64;
+        let cycles = Cycles { low, nominal, high };
+        Ok(Modelled { instructions, cycles, lines })
     }
 
     /// What one run of a model takes.

@@ -59,12 +59,23 @@ impl Work {
         }
     }
 
-    /// Lines of constants that a cache has to fetch, where it drops what was used longest ago.
+    /// Lines of constants that a cache has to fetch, which drops what was used longest ago and holds none of them before.
     #[must_use]
     pub fn lines(&self, caches: Caches) -> f64 {
-        let room = caches.data_lines as usize * caches.line as usize;
-        let passes = if self.constants > room { self.passes } else { self.passes.min(1) };
-        (passes * self.constants) as f64 / f64::from(caches.line)
+        if self.fits(caches) { self.lines_once(caches) } else { self.passes as f64 * self.lines_once(caches) }
+    }
+
+    /// The same where another run of the operator alone came before: none of constants that fit.
+    pub(super) fn lines_again(&self, caches: Caches) -> f64 {
+        if self.fits(caches) { 0.0 } else { self.lines(caches) }
+    }
+
+    fn fits(&self, caches: Caches) -> bool {
+        self.constants <= caches.data_lines as usize * caches.line as usize
+    }
+
+    fn lines_once(&self, caches: Caches) -> f64 {
+        self.constants as f64 / f64::from(caches.line)
     }
 
     pub(super) fn new(kernel: &'static str, counts: &[(&'static str, usize)]) -> Self {
@@ -183,6 +194,8 @@ fn packed(op: &Conv2d) -> Work {
             ("element left over", widened * order.runs * order.left_over()),
             ("panel", products),
             ("output pair", products * even),
+            // Every turn of the unrolled loop is code that a small cache has to hold.
+            ("output pair by the whole loop", if pairs >= UNROLLED { products * even } else { 0 }),
             ("output pair and block", products * even * pairs.div_ceil(UNROLLED)),
             ("output pair and pair", products * even * pairs),
             ("buffered output pair", through_buffer),
