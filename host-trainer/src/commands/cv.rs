@@ -11,14 +11,13 @@ use super::settings::ConfigurationArgs;
 use super::train::First;
 use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures, train};
 use crate::config::{Config, Recipe};
-use crate::data::dataset::{Dataset, Loaded, Options, Reading};
-use crate::data::progress;
+use crate::data::dataset::{Dataset, Options};
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::predictions::Predictions;
 use crate::measure::scores::Scores;
 use crate::recipe::{self, Chooser, Pictures};
 use crate::report::plan::check_target;
-use crate::report::{pages, verdict};
+use crate::report::{export, pages, verdict};
 use crate::run::cross_validation::{CvDir, Plan};
 use crate::run::folder::RunDir;
 use crate::system::atomic;
@@ -104,9 +103,7 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
 pub(super) struct Folds {
     whole: Dataset,
     pub plan: Plan,
-    config: Config,
     compute: training::Options,
-    images: Option<Loaded>,
     pictures: Pictures,
 }
 
@@ -114,7 +111,7 @@ impl Folds {
     /// So many folds of a data set opened by [`Dataset::open_whole`].
     pub fn plan(whole: Dataset, config: &Config, folds: usize, compute: training::Options) -> Result<Self> {
         let (plan, pictures) = (Plan::new(&whole, config, folds)?, Pictures::new(whole.clone()));
-        Ok(Self { whole, plan, config: config.clone(), compute, images: None, pictures })
+        Ok(Self { whole, plan, compute, pictures })
     }
 
     /// The split that scores one fold.
@@ -124,53 +121,34 @@ impl Folds {
 
     /// Trains on a split of these images and scores its test, in a run folder; goes on with what was interrupted there.
     pub fn score(&mut self, run: &RunDir, split: Dataset) -> Result<()> {
-        if self.config.recipe == Recipe::Automatic {
-            return choose(run, &self.plan, split, &mut self.pictures, self.compute);
-        }
-        let read = match self.images {
-            Some(ref read) => read,
-            None => &*self.images.insert(progress::load(&mut self.whole, &Reading::of_run(&self.config))?),
+        let config = self.plan.config()?;
+        let report = match config.recipe {
+            Recipe::Given => self.train(run, &config, split)?,
+            Recipe::Automatic => self.choose(run, &config, split)?,
         };
-        score(run, &self.plan, (&self.whole, read), split, self.compute)
+        tracing::info!("{}", report.comparison.accuracy_text());
+        Ok(())
     }
-}
 
-/// As [`score`], by a recipe that is chosen by the other folds.
-fn choose(
-    run: &RunDir,
-    plan: &Plan,
-    split: Dataset,
-    pictures: &mut Pictures,
-    compute: training::Options,
-) -> Result<()> {
-    let chooser = if recipe::is_begun(run) {
-        Chooser::resume(run, Some(&split.root), compute)?
-    } else {
-        Chooser::new(run, &plan.config()?, split, compute)
-    };
-    let report = train::choose(run, chooser, pictures, First::Passed)?;
-    tracing::info!("{}", report.comparison.accuracy_text());
-    Ok(())
-}
+    fn train(&mut self, run: &RunDir, config: &Config, mut split: Dataset) -> Result<export::Report> {
+        let resume = training::is_begun(run.path());
+        let compute = training::Options { resume, ..self.compute };
+        if resume {
+            return train::go_on(run, &self.whole.root, compute, |split, config| self.pictures.of(split, config));
+        }
+        let images = self.pictures.of(&mut split, config)?;
+        train::train_on(run, config, (&split, &images), compute)
+    }
 
-/// Trains on the other folds and scores one, whose split this is, in a run folder; goes on with what was interrupted there.
-fn score(
-    run: &RunDir,
-    plan: &Plan,
-    (whole, images): (&Dataset, &Loaded),
-    mut split: Dataset,
-    compute: training::Options,
-) -> Result<()> {
-    let resume = training::is_begun(run.path());
-    let compute = training::Options { resume, ..compute };
-    let report = if resume {
-        train::go_on(run, &whole.root, compute, |split, _| images.divided(whole, split))?
-    } else {
-        let images = images.divided(whole, &mut split)?;
-        train::train_on(run, &plan.config()?, (&split, &images), compute)?
-    };
-    tracing::info!("{}", report.comparison.accuracy_text());
-    Ok(())
+    /// By a recipe that is chosen by the other folds.
+    fn choose(&mut self, run: &RunDir, config: &Config, split: Dataset) -> Result<export::Report> {
+        let chooser = if recipe::is_begun(run) {
+            Chooser::resume(run, Some(&split.root), self.compute)?
+        } else {
+            Chooser::new(run, config, split, self.compute)
+        };
+        train::choose(run, chooser, &mut self.pictures, First::Passed)
+    }
 }
 
 /// What the joined folds say.

@@ -12,8 +12,6 @@ use crate::config::Config;
 use crate::data::dataset::Dataset;
 use crate::data::progress;
 use crate::data::record::Record;
-use crate::device::boards::places;
-use crate::device::target::Target;
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::evaluate::read_blob;
 use crate::report::export::{Choices, export, reading};
@@ -69,10 +67,8 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let choices = Choices {
         method: args.method.or(config.quantize.method),
         limits: args.limits.given(),
-        target: config.target.as_ref().map(Target::new).transpose()?,
         confidence: confidence(args, &config, &record)?,
-        boards: places()?,
-        ..Choices::default()
+        ..Choices::of(&config)?
     };
     let report = log::stage("quantising and comparing", || export(&run, &config, &record, &images, &choices))?;
     if args.json {

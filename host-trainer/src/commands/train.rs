@@ -12,8 +12,6 @@ use crate::config::{Config, Recipe};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::data::record::Record;
-use crate::device::boards::places;
-use crate::device::target::Target;
 use crate::recipe::{self, CHOICE_FILE, Caller, Chooser, Pictures, Trained, training_data};
 use crate::report::export::{Choices, Report, export};
 use crate::report::pages::Unfinished;
@@ -197,9 +195,7 @@ fn train_and_export(
     let observer = (Console::new(), page);
     let outcome = log::stage("training", || train(&data, config, run.path(), compute, &observer))?;
     tracing::info!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    let target = config.target.as_ref().map(Target::new).transpose()?;
-    let choices = Choices { method: config.quantize.method, boards: places()?, target, ..Choices::default() };
-    log::stage("quantising and comparing", || export(run, config, record, images, &choices))
+    log::stage("quantising and comparing", || export(run, config, record, images, &Choices::of(config)?))
 }
 
 /// Whether the first network of a choice is exported, for a user who waits.
@@ -211,10 +207,10 @@ pub(super) enum First {
 
 /// Chooses a recipe, trains by it and exports.
 pub(super) fn choose(run: &RunDir, mut chooser: Chooser, pictures: &mut Pictures, first: First) -> Result<Report> {
-    chooser.read(pictures)?;
+    let read = chooser.read(pictures)?;
     let _claim = run.claim()?;
     let exporter = Exporter { run, first, compute: chooser.options() };
-    let (choice, trained) = chooser.choose(pictures, &exporter)?;
+    let (choice, trained) = chooser.choose(read, pictures, &exporter)?;
     let report = exporter.export(&trained, choice.text())?;
     atomic::write(&run.file(CHOICE_FILE), serde_json::to_string_pretty(&choice)?.as_bytes())?;
     Ok(report)
@@ -230,9 +226,7 @@ struct Exporter<'a> {
 impl Exporter<'_> {
     fn export(&self, trained: &Trained, chosen: Vec<String>) -> Result<Report> {
         let Trained { run, config, record, images } = trained;
-        let name = Some(self.run.name());
-        let (method, target) = (config.quantize.method, config.target.as_ref().map(Target::new).transpose()?);
-        let choices = Choices { method, boards: places()?, name, chosen, target, ..Choices::default() };
+        let choices = Choices { name: Some(self.run.name()), chosen, ..Choices::of(config)? };
         let report = log::stage("quantising and comparing", || export(run, config, record, images, &choices))?;
         self.run.adopt(run)?;
         Ok(report)

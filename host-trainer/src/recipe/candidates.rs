@@ -1,9 +1,8 @@
 //! The recipes that are compared. Their numbers are those of the configurations in `data/`, which were found by hand.
 
 use super::look::Look;
-use crate::config::Head;
 use crate::config::{
-    AugmentConfig, Config, EarlyStoppingConfig, IMAGENET, InputConfig, ModelConfig, Normalization, OptimizerKind,
+    AugmentConfig, Config, EarlyStoppingConfig, Head, IMAGENET, InputConfig, ModelConfig, Normalization, OptimizerKind,
     Preset, PretrainedConfig, Schedule, TrainConfig,
 };
 use no_std_infer::format::Color;

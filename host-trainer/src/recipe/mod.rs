@@ -139,25 +139,29 @@ impl Chooser {
         self.options
     }
 
-    /// Reads the pictures, at the first size that is asked for, before anything is written.
+    /// Looks at the pictures and reads them, at the first size that is asked for, before anything is written.
     ///
     /// # Errors
     /// When some cannot be read.
-    pub fn read(&mut self, pictures: &mut Pictures) -> Result<Loaded> {
+    pub fn read(&mut self, pictures: &mut Pictures) -> Result<(Look, Loaded)> {
         let look = Look::new(&self.split);
         let config = Common { base: &self.base, look: &look, flips: true }.fine_tuned(sides(&look)[0], L2);
-        pictures.of(&mut self.split, &config)
+        let images = pictures.of(&mut self.split, &config)?;
+        Ok((look, images))
     }
 
-    /// Trains the candidates, and the chosen one with more images where they are few. Candidates that are trained already are
-    /// not trained again.
+    /// Trains the candidates for what was [read](Self::read), and the chosen one with more images where they are few. Candidates
+    /// that are trained already are not trained again.
     ///
     /// # Errors
     /// When pictures cannot be read, training fails, or a file cannot be written.
-    pub fn choose(mut self, pictures: &mut Pictures, caller: &dyn Caller) -> Result<(Choice, Trained)> {
-        let images = self.read(pictures)?;
+    pub fn choose(
+        mut self,
+        (look, images): (Look, Loaded),
+        pictures: &mut Pictures,
+        caller: &dyn Caller,
+    ) -> Result<(Choice, Trained)> {
         self.save(&images)?;
-        let look = Look::new(&self.split);
         tracing::info!("{}", look.text());
         let given = self.split.clone();
         let refitted = look.photographs < FEW;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, Normalization};
 use crate::data::dataset::{Images, Loaded, Reading, Sample};
 use crate::data::record::Record;
-use crate::device::boards::Place;
+use crate::device::boards::{Place, places};
 use crate::device::target::{Target, TargetFit};
 use crate::measure::comparison::{Comparison, Split, shorten, text_table};
 use crate::measure::confidence::{Confidence, Measures, float_forecasts, int8_forecasts};
@@ -107,6 +107,17 @@ pub struct Choices {
     pub name: Option<String>,
     /// How the recipe was chosen, in sentences that follow the verdict's; those of the report before where there are none.
     pub chosen: Vec<String>,
+}
+
+impl Choices {
+    /// What a configuration asks for, and all boards.
+    ///
+    /// # Errors
+    /// When there is no such target, or the list of boards cannot be read.
+    pub fn of(config: &Config) -> Result<Self> {
+        let target = config.target.as_ref().map(Target::new).transpose()?;
+        Ok(Self { method: config.quantize.method, boards: places()?, target, ..Self::default() })
+    }
 }
 
 /// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and,

@@ -67,27 +67,30 @@ impl Folded<'_> {
         ensure!(!self.labels.is_empty(), "there are no images to probe with");
         let mut best: Option<(f64, f64)> = None;
         for l2 in PENALTIES {
-            let accuracy = self.share(l2, &[false, true], false);
+            let [accuracy, _] = self.shares(l2, &[false, true]);
             if best.is_none_or(|(_, reached)| accuracy > reached + WORTH) {
                 best = Some((l2, accuracy));
             }
         }
         let (l2, accuracy) = best.context("a penalty was tried")?;
         // What the features of mirror images say is compared with what those of images say by the same layers.
-        let lost = self.share(l2, &[false], false) - self.share(l2, &[false], true);
-        Ok(Probe { l2, accuracy, mirrored: accuracy - lost })
+        let [plain, mirrored] = self.shares(l2, &[false]);
+        Ok(Probe { l2, accuracy, mirrored: accuracy - (plain - mirrored) })
     }
 
-    /// The share of the images, or of their mirror images, that layers have right which learnt from these sides of other folds.
-    fn share(&self, l2: f64, learnt: &[bool], mirrored: bool) -> f64 {
+    /// The share of the images, and that of their mirror images, that layers have right which learnt from these sides of other
+    /// folds.
+    fn shares(&self, l2: f64, learnt: &[bool]) -> [f64; 2] {
         let last = self.folds.iter().copied().max().unwrap_or_default();
         let right = |fold: usize| {
             let layer = self.fit(fold, l2, learnt);
-            let scored = self.rows(mirrored).zip(self.folds).zip(self.labels).filter(|((_, of), _)| **of == fold);
-            scored.filter(|((row, _), label)| layer.class(row) == **label).count()
+            [false, true].map(|mirrored| {
+                let scored = self.rows(mirrored).zip(self.folds).zip(self.labels).filter(|((_, of), _)| **of == fold);
+                scored.filter(|((row, _), label)| layer.class(row) == **label).count()
+            })
         };
-        let right: usize = (0..=last).into_par_iter().map(right).sum();
-        right as f64 / self.labels.len() as f64
+        let right = (0..=last).into_par_iter().map(right).reduce(|| [0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
+        right.map(|right| right as f64 / self.labels.len() as f64)
     }
 
     fn fit(&self, without: usize, l2: f64, sides: &[bool]) -> Linear {

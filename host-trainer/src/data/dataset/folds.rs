@@ -63,13 +63,8 @@ impl Dataset {
             let pairs = self.train.iter().zip(folds);
             pairs.filter(|&(_, &of)| (of == fold) == inside).map(|(sample, _)| sample.clone()).collect()
         };
-        let mut dataset = Self { train: of_fold(false), test: of_fold(true), set_aside: true, ..self.clone() };
-        dataset.check_divisible()?;
-        let [train, valid, _] = dataset.divide([valid, 0.0], seed);
-        (dataset.train, dataset.valid) = (train, valid);
-        dataset.check_complete()?;
-        dataset.for_training = true;
-        Ok(dataset)
+        let others = Self { train: of_fold(false), test: of_fold(true), ..self.clone() };
+        others.setting_aside(valid, seed)
     }
 
     /// The same split with a share of its training and of its validation images, by groups, each class as evenly as they allow;
@@ -90,9 +85,7 @@ impl Dataset {
         thinned.check_complete()?;
         Ok(thinned)
     }
-}
 
-impl Dataset {
     /// All images as training images, in the order of their names.
     #[must_use]
     pub fn whole(&self) -> Self {
@@ -106,11 +99,14 @@ impl Dataset {
     /// # Errors
     /// When they cannot be split so.
     pub fn with_validation(&self, share: f64, seed: u64) -> Result<Self> {
-        let mut dataset = Self { train: [&self.train[..], &self.valid].concat(), valid: Vec::new(), ..self.clone() };
-        dataset.train.sort_by(|a, b| a.name.cmp(&b.name));
-        dataset.check_divisible()?;
-        let [train, valid, _] = dataset.divide([share, 0.0], seed);
-        (dataset.train, dataset.valid) = (train, valid);
+        Self { train: [&self.train[..], &self.valid].concat(), ..self.clone() }.setting_aside(share, seed)
+    }
+
+    /// A share of the training images becomes the validation images, by groups.
+    fn setting_aside(mut self, share: f64, seed: u64) -> Result<Self> {
+        self.check_divisible()?;
+        let [train, valid, _] = self.divide([share, 0.0], seed);
+        let dataset = Self { train, valid, set_aside: true, for_training: true, ..self };
         dataset.check_complete()?;
         Ok(dataset)
     }
