@@ -1,6 +1,8 @@
 //! Importing TensorFlow Lite models that are built here: the bytes that LiteRT 2.3.0's reference kernels give, refusals by
 //! name, and damaged files.
 
+mod bounds;
+
 use std::error::Error as _;
 use std::fs;
 use std::path::Path;
@@ -12,12 +14,12 @@ use host_trainer::report::export::PRODUCER;
 use model_compiler::blob::emit::{self, Description, Memory, emit};
 use model_compiler::graph::{Shape, class};
 use model_compiler::import::float::float;
-use model_compiler::import::tflite::tflite::{BuiltinOperator, BuiltinOptions, Padding, Pool2DOptions, TensorType};
+use model_compiler::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
 use model_compiler::import::{self, Kind, int8, read};
-use model_compiler::{Error, InputChoice, Limits, Normalisation, RUN_AT_MOST, Tflite};
+use model_compiler::{Error, InputChoice, Limits, Normalisation, Tflite};
 use no_std_infer::format::{InputKind, Op, Provenance};
 use no_std_infer::kernels::Generic;
-use no_std_infer::{Cost, Model, argmax};
+use no_std_infer::{Model, argmax};
 use tests::gated::gated_classifier;
 use tests::tflite::{ENDS, FLOAT_ENDS, Maker, classifier, convolution, float_classifier};
 
@@ -348,71 +350,6 @@ fn settings_that_do_not_fit_the_model_are_errors_of_their_own() {
     assert!(matches!(refused(short), Error::InputLength { found: 5, expected: 192 }));
     let failing = tflite().calibrate(normalisation, |_| Err("no picture can be read".into()));
     assert_eq!(refused(failing).to_string(), "no picture can be read");
-}
-
-/// One MAX_POOL_2D over 12,000 rows and columns, 2,800 at a time: 10^15 comparisons of 434 bytes.
-fn endless() -> Vec<u8> {
-    let mut maker = Maker::default();
-    let [from, to] = ["a", "b"].map(|name| maker.int8(name, &[1, 12_000, 12_000, 1], 1.0, 0));
-    let window = Pool2DOptions { padding: Padding::Same, stride_w: 1, stride_h: 1, ..Pool2DOptions::default() };
-    let window = Pool2DOptions { filter_width: 2800, filter_height: 2800, ..window };
-    maker.op(BuiltinOperator::MaxPool2d, &[from], to, Some(BuiltinOptions::Pool2DOptions(Box::new(window))));
-    maker.finish(from, to)
-}
-
-#[test]
-fn a_model_that_runs_for_ever_is_refused_before_it_runs() {
-    let bytes = endless();
-    assert!(bytes.len() < 600, "{}", bytes.len());
-    let needed = Cost { products: 12_000 * 12_000 * 2800 * 2800, bytes: 2 * 12_000 * 12_000 };
-    let compile = |bytes: &[u8], most: Option<Cost>| {
-        let model = Tflite::read(bytes)?;
-        most.into_iter().fold(model, Tflite::run_at_most).compile()
-    };
-    let Err(Error::Cost { needed: found, most }) = compile(&bytes, None) else { panic!("it must be refused") };
-    assert_eq!((found, most), (needed, RUN_AT_MOST));
-
-    // Whoever allows more, or less, is asked.
-    let small = classifier().finish(ENDS[0], ENDS[1]);
-    let cost = Model::parse(&compile(&small, None).expect("it is small").blob).expect("it is valid").cost();
-    assert!(compile(&small, Some(cost)).is_ok());
-    for less in [Cost { products: cost.products - 1, ..cost }, Cost { bytes: 1, ..cost }] {
-        assert!(matches!(compile(&small, Some(less)), Err(Error::Cost { most, .. }) if most == less));
-    }
-
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let (model, blob) = (folder.path().join("endless.tflite"), folder.path().join("model.blob"));
-    fs::write(&model, &bytes).expect("written");
-    let error = call(&["import", text(&model), "--out", text(&blob)]).expect_err("it must be refused");
-    let error = format!("{error:#}");
-    for named in ["1128960000000000 products", "10000000000 products", "--max-products 1128960000000000"] {
-        assert!(error.contains(named), "{named} is not in: {error}");
-    }
-    assert!(!blob.exists());
-}
-
-#[test]
-fn a_file_that_names_its_parts_again_and_again_is_refused() {
-    // More operators than are looked at pair by pair.
-    let mut chain = Maker::default();
-    let tensors: Vec<i32> = (0..2050).map(|_| chain.int8("t", &[1, 1, 1, 1], 1.0, 0)).collect();
-    tensors.windows(2).for_each(|pair| chain.op(BuiltinOperator::Relu, &pair[..1], pair[1], None));
-    let error = Tflite::read(&chain.finish(tensors[0], tensors[2049])).err().expect("it must be refused");
-    assert!(matches!(&error, Error::Model(error) if error.kind() == Kind::OutOfRange), "{error}");
-    assert!(error.to_string().contains("2049 operators, more than 2048"), "{error}");
-
-    // The same constants, read by many operators: 2,000 times 256 KB of 300 KB.
-    let mut shared = Maker::default();
-    let input = shared.int8("input", &[1, 512], 1.0, 0);
-    let weights = shared.int8("weights", &[512, 512], 1.0, 0);
-    shared.fill(weights, vec![0; 512 * 512]);
-    let outputs: Vec<i32> = (0..2000).map(|_| shared.int8("t", &[1, 512], 1.0, 0)).collect();
-    for (from, to) in [input].iter().chain(&outputs).zip(&outputs) {
-        let options = BuiltinOptions::FullyConnectedOptions(Box::default());
-        shared.op(BuiltinOperator::FullyConnected, &[*from, weights, -1], *to, Some(options));
-    }
-    let error = Tflite::read(&shared.finish(input, outputs[1999])).err().expect("it must be refused");
-    assert!(error.to_string().contains("524288000 bytes of constants, more than 268435456"), "{error}");
 }
 
 #[test]
