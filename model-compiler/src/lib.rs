@@ -25,7 +25,7 @@ pub mod import;
 pub mod layout;
 pub mod quantise;
 
-pub use blob::emit::Limits;
+pub use blob::emit::{ARENA_MAX, Limits};
 pub use compile::error::{Cause, Error};
 pub use compile::{Compiled, Quantised, RUN_AT_MOST, Tflite, build_script};
 pub use import::float::Normalisation;

@@ -37,8 +37,8 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{ArgAction, Args, Parser, Subcommand};
-use model_compiler::RUN_AT_MOST;
 use model_compiler::blob::emit::Limits;
+use model_compiler::{ARENA_MAX, RUN_AT_MOST};
 use no_std_infer::format::{Section, arena_len, section};
 use no_std_infer::{Cost, Model};
 
@@ -280,6 +280,11 @@ impl CostArgs {
     fn check(&self, model: &Model<'_>) -> Result<()> {
         let needed = model.cost();
         ensure!(needed.is_within(self.most()), too_costly(needed, self.most()));
+        let arena = model.arena_len();
+        ensure!(
+            arena <= ARENA_MAX as usize,
+            "the model works in {arena} bytes of memory, more than the {ARENA_MAX} that a blob of this program may take"
+        );
         Ok(())
     }
 }

@@ -17,6 +17,9 @@ pub use error::{Error, Memory};
 /// Seed of the golden vector's input.
 const GOLDEN_SEED: u32 = 0x2545_F491;
 
+/// Most bytes of arena that are laid out: as much RAM as any microcontroller is sold with.
+pub const ARENA_MAX: u32 = 32 << 20;
+
 /// What the blob says about a model besides its operators.
 #[derive(Clone, Copy, Debug)]
 pub struct Description<'a> {
@@ -90,6 +93,12 @@ pub fn emit_within(model: &QuantModel, description: &Description<'_>, limits: Li
     planned.emit(&model, description)
 }
 
+/// Refuses an arena of more bytes than [`ARENA_MAX`].
+pub(crate) fn check_arena(needed: usize) -> Result<(), Error> {
+    ensure!(needed <= ARENA_MAX as usize, Error::Arena { needed });
+    Ok(())
+}
+
 /// Plans, lays out and runs a packed model whose operators of `groups` go in stripes.
 ///
 /// # Errors
@@ -145,6 +154,7 @@ impl Planned {
             let (channels, color) = (model.input.channels, image.color);
             ensure!(channels as usize == color.channels(), Error::Channels { channels, color });
         }
+        check_arena(plan.arena_len as usize)?;
         let counts = u16::try_from(names).is_ok() && u16::try_from(program.steps.len()).is_ok();
         ensure!(counts, Error::Counts);
         let info = Info {

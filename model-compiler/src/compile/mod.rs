@@ -7,7 +7,7 @@ use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 use no_std_infer::{Cost, Model};
 
 use crate::aligned::Aligned;
-use crate::blob::emit::{Description, Emitted, Limits, emit_within};
+use crate::blob::emit::{self, Description, Emitted, Limits, emit_within};
 use crate::compile::error::{Cause, Error};
 use crate::graph::Shape;
 use crate::import::float::{Normalisation, float};
@@ -193,6 +193,8 @@ impl<'a> Tflite<'a> {
         }
         let graph = float(&self.network, normalisation)?;
         self.check_cost(graph.cost())?;
+        // The float graph holds whole tensors, and the int8 model's arena its largest.
+        emit::check_arena(graph.largest())?;
         let graph = schedule_graph(graph);
         self.check_labels(graph.classes())?;
         let color = if graph.input.channels == 1 { Color::Grey } else { Color::Rgb };

@@ -209,6 +209,12 @@ impl Graph {
         self.nodes.iter().try_fold(Cost::default(), |sum, node| sum.checked_add(of(node)?))
     }
 
+    /// Numbers of the largest tensor, input included.
+    #[must_use]
+    pub fn largest(&self) -> usize {
+        (0..=self.nodes.len()).map(|tensor| self.shape(tensor).len()).max().unwrap_or_default()
+    }
+
     /// Shape of a tensor: 0 is the input, `i + 1` what node `i` makes.
     #[must_use]
     pub fn shape(&self, tensor: usize) -> Shape {

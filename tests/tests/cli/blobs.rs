@@ -122,6 +122,16 @@ fn a_model_that_runs_too_long_is_refused_with_the_option_that_allows_more() {
 }
 
 #[test]
+fn a_model_that_works_in_more_memory_than_any_board_has_is_refused_before_it_is_held() {
+    let dir = tempdir().expect("a temporary folder");
+    let [blob, input, output] = ["model.blob", "in.i8", "out.i8"].map(|name| dir.path().join(name));
+    fs::write(&blob, &*without_names(InputKind::Tensor, [6000, 6000, 1])).expect("written");
+    fs::write(&input, "any bytes").expect("written");
+    let error = refusal(&["run", text(&blob), "--input", text(&input), "--output", text(&output)]);
+    assert!(error.contains("72000000 bytes of memory") && error.contains("33554432"), "{error}");
+}
+
+#[test]
 fn keys_are_kept_and_blobs_signed_where_they_lie() {
     let dir = tempdir().expect("a temporary folder");
     let [key, blob] = ["owner.key", "model.blob"].map(|name| dir.path().join(name));

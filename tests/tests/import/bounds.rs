@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use model_compiler::blob::emit;
 use model_compiler::import::Kind;
-use model_compiler::import::tflite::tflite::{BuiltinOperator, BuiltinOptions, Padding, Pool2DOptions};
-use model_compiler::{Error, RUN_AT_MOST, Tflite};
+use model_compiler::import::tflite::tflite::{BuiltinOperator, BuiltinOptions, Padding, Pool2DOptions, TensorType};
+use model_compiler::{ARENA_MAX, Error, Normalisation, RUN_AT_MOST, Tflite};
 use no_std_infer::{Cost, Model};
 use tests::tflite::{ENDS, Maker, classifier};
 
@@ -49,6 +50,39 @@ fn a_model_that_runs_for_ever_is_refused_before_it_runs() {
         assert!(error.contains(named), "{named} is not in: {error}");
     }
     assert!(!blob.exists());
+}
+
+/// The mean of a MAX_POOL_2D of one number at a time over `side` rows and columns: little to compute, but large tensors.
+fn large(side: i32, element: TensorType) -> Vec<u8> {
+    let mut maker = Maker::default();
+    let picture = [1, side, side, 1];
+    let [from, to, mean] = [("a", &picture[..]), ("b", &picture), ("c", &[1, 1])].map(|(name, shape)| match element {
+        TensorType::Int8 => maker.int8(name, shape, 1.0, 0),
+        _ => maker.tensor(name, shape, element, None),
+    });
+    let axes = maker.integers("axes", &[2], &[1, 2]);
+    let window = Pool2DOptions { padding: Padding::Same, stride_w: 1, stride_h: 1, ..Pool2DOptions::default() };
+    let window = Pool2DOptions { filter_width: 1, filter_height: 1, ..window };
+    maker.op(BuiltinOperator::MaxPool2d, &[from], to, Some(BuiltinOptions::Pool2DOptions(Box::new(window))));
+    maker.op(BuiltinOperator::Mean, &[to, axes], mean, None);
+    maker.finish(from, mean)
+}
+
+#[test]
+fn a_model_that_needs_more_memory_than_any_board_has_is_refused_before_it_is_held() {
+    let normalisation = Normalisation { mean: 0.0, std: 1.0 };
+    let (small, side) = (large(64, TensorType::Int8), 6000);
+    assert!(Tflite::read(&small).and_then(Tflite::compile).is_ok());
+
+    let int8 = large(side, TensorType::Int8);
+    let float = large(side, TensorType::Float32);
+    let calibrated = Tflite::read(&float).expect("it is a model").calibrate(normalisation, |shape| {
+        panic!("no picture of {shape:?} is to be made");
+    });
+    for refused in [Tflite::read(&int8).and_then(Tflite::compile), calibrated.compile()] {
+        let Err(Error::Blob(emit::Error::Arena { needed })) = refused else { panic!("{refused:?}") };
+        assert!(needed >= 6000 * 6000 && needed > ARENA_MAX as usize, "{needed}");
+    }
 }
 
 #[test]

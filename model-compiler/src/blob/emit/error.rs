@@ -4,6 +4,8 @@ use std::fmt;
 
 use no_std_infer::format::Color;
 
+use super::ARENA_MAX;
+
 /// Why a quantised model does not become a blob.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -38,6 +40,14 @@ pub enum Error {
     /// `Model::parse` refuses the blob, for the reason that is the source.
     #[error("the blob that was made is not valid")]
     Invalid(#[from] no_std_infer::Error),
+    /// The tensors need more memory than [`ARENA_MAX`](super::ARENA_MAX).
+    #[error(
+        "the model needs {needed} bytes for its tensors, more than the {ARENA_MAX} that a microcontroller may have: make its input or its layers smaller"
+    )]
+    Arena {
+        /// How many they need at least.
+        needed: usize,
+    },
     /// The blob takes more than was asked for.
     #[error(
         "the model takes {least} bytes of {memory} at least, and at most {limit} were asked for: give it more, or make the model smaller"
