@@ -212,6 +212,7 @@ pub(super) fn choose(run: &RunDir, mut chooser: Chooser, pictures: &mut Pictures
     let exporter = Exporter { run, first, compute: chooser.options() };
     let (choice, trained) = chooser.choose(read, pictures, &exporter)?;
     let report = exporter.export(&trained, choice.text())?;
+    run.adopt(&trained.run)?;
     atomic::write(&run.file(CHOICE_FILE), serde_json::to_string_pretty(&choice)?.as_bytes())?;
     Ok(report)
 }
@@ -227,9 +228,7 @@ impl Exporter<'_> {
     fn export(&self, trained: &Trained, chosen: Vec<String>) -> Result<Report> {
         let Trained { run, config, record, images } = trained;
         let choices = Choices { name: Some(self.run.name()), chosen, ..Choices::of(config)? };
-        let report = log::stage("quantising and comparing", || export(run, config, record, images, &choices))?;
-        self.run.adopt(run)?;
-        Ok(report)
+        log::stage("quantising and comparing", || export(run, config, record, images, &choices))
     }
 }
 
@@ -246,12 +245,13 @@ impl Caller for Exporter<'_> {
         log::stage("training", || train(&data, config, run.path(), compute, &Console::new())).map(|_| ())
     }
 
-    fn first(&self, trained: &Trained) -> Result<()> {
-        if self.first == First::Passed || self.run.blob().exists() {
+    fn export(&self, trained: &Trained, first: bool) -> Result<()> {
+        let chosen = vec!["This is one of several recipes that were compared; better ones may follow.".to_owned()];
+        let report = self.export(trained, chosen)?;
+        if !first || self.first == First::Passed {
             return Ok(());
         }
-        let report =
-            self.export(trained, vec!["This is the first of several recipes; better ones may follow.".to_owned()])?;
+        self.run.adopt(&trained.run)?;
         tracing::info!("{}", report.comparison.accuracy_text());
         tracing::info!("a first model is in {}; better ones may follow", self.run.blob().display());
         Ok(())

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// Number of resamples.
 const RESAMPLES: usize = 4000;
+/// Standard errors in half a 95 % interval.
+const HALF: f64 = 1.96;
 /// Seed of the resamples: the same data give the same interval.
 const SEED: u64 = 1;
 
@@ -29,6 +31,15 @@ impl fmt::Display for Estimate {
         let digits = f.precision().unwrap_or(3);
         let Self { value, low, high } = self;
         write!(f, "{value:.digits$} [{low:.digits$}, {high:.digits$}]")
+    }
+}
+
+impl Estimate {
+    /// Whether a lead is more than its standard error: what is simpler, or usual, is kept otherwise (L. Breiman et al.,
+    /// "Classification and Regression Trees", 1984, section 3.4.3).
+    #[must_use]
+    pub fn is_more_than_chance(&self) -> bool {
+        self.value > (self.high - self.low) / (2.0 * HALF)
     }
 }
 

@@ -2,15 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Look, Probe, WORTH};
+use super::{Look, Probe};
 use crate::data::dataset::Sample;
 use crate::measure::bootstrap::{self, Estimate};
 use crate::measure::metrics::Share;
 
 /// The recipe that is taken unless another is better by more than chance.
 pub(super) const USUAL: &str = "fine-tuned";
-/// Standard errors in half a 95 % interval.
-const HALF: f64 = 1.96;
 
 /// What was compared, and what was chosen.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -42,7 +40,7 @@ pub struct Probed {
 pub struct Tried {
     /// `frozen`, `fine-tuned` or `scratch`.
     pub name: String,
-    /// Of its float network on the validation images.
+    /// Of its int8 model on the validation images.
     pub accuracy: Share,
     /// By which share of the images it is right more often than the usual recipe.
     pub lead: Option<Estimate>,
@@ -56,11 +54,9 @@ impl Choice {
         Self { look, probed: Vec::new(), flips: true, tried: Vec::new(), refitted: false }
     }
 
-    /// The width whose output layer reaches most; a wider one has to be worth its time.
+    /// The width whose output layer reaches most, the narrowest of several.
     pub(super) fn best_probe(&self) -> Option<&Probed> {
-        self.probed
-            .iter()
-            .reduce(|best, next| if next.probe.accuracy > best.probe.accuracy + WORTH { next } else { best })
+        self.probed.iter().reduce(|best, next| if next.probe.accuracy > best.probe.accuracy { next } else { best })
     }
 
     /// Adds what a recipe has right of the validation images.
@@ -78,15 +74,11 @@ impl Choice {
         }
     }
 
-    /// The recipe that leads the usual one by most, where that is more than a standard error (L. Breiman et al.,
-    /// "Classification and Regression Trees", 1984, section 3.4.3); otherwise the usual one, or the first where that does not fit
-    /// the target.
+    /// The recipe that leads the usual one by most, where that is more than a standard error; otherwise the usual one, or the
+    /// first where that does not fit the target.
     pub(super) fn best(&self) -> usize {
         let usual = self.tried.iter().position(|tried| tried.name == USUAL).unwrap_or_default();
-        let leads = |tried: &Tried| {
-            let Some(Estimate { value, low, high }) = tried.lead else { return 0.0 };
-            if value > (high - low) / (2.0 * HALF) { value } else { 0.0 }
-        };
+        let leads = |tried: &Tried| tried.lead.filter(Estimate::is_more_than_chance).map_or(0.0, |lead| lead.value);
         let order = |&place: &usize| leads(&self.tried[place]);
         (0..self.tried.len())
             .filter(|place| order(place) > 0.0)
@@ -179,10 +171,10 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_input_has_to_be_worth_its_time() {
+    fn a_wider_input_has_to_be_better() {
         let side = |probes: &[(u16, f64)]| choice(&[], 20, probes).best_probe().map(|best| best.side);
         assert_eq!(side(&[(64, 0.5), (96, 0.505), (128, 0.52)]), Some(128));
-        assert_eq!(side(&[(64, 0.5), (96, 0.505)]), Some(64));
+        assert_eq!(side(&[(64, 0.5), (96, 0.5)]), Some(64));
         assert_eq!(side(&[]), None);
     }
 }

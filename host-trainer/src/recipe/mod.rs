@@ -14,7 +14,8 @@ use serde::{Deserialize, Serialize};
 use crate::config::{Config, Normalization};
 use crate::data::dataset::{Dataset, Loaded};
 use crate::data::record::Record;
-use crate::measure::evaluate::{float_classes, float_logits};
+use crate::measure::evaluate::{int8_classes, int8_outputs, parse, read_blob};
+use crate::measure::predictions::PREDICTIONS_FILE;
 use crate::run::folder::RunDir;
 use crate::system::files::GRAPH_FILE;
 use crate::system::{atomic, read};
@@ -37,8 +38,6 @@ const PLAN_FILE: &str = "plan.json";
 const FOLDS: usize = 5;
 /// Most images that output layers are probed on.
 const PROBED: usize = 2000;
-/// What a wider input must be right about more, as a share of the images, to be worth its time on a device.
-const WORTH: f64 = 0.01;
 /// As much fewer mirror images than images are right where mirror images are of another class.
 const CHIRAL: f64 = 0.05;
 /// The penalty where nothing can be probed.
@@ -75,11 +74,11 @@ pub trait Caller {
     /// # Errors
     /// When training fails.
     fn train(&self, trained: &Trained) -> Result<()>;
-    /// The first network is there.
+    /// Makes the blob in the same folder, the predictions last; `first` when it is the first candidate's.
     ///
     /// # Errors
-    /// When it cannot be used.
-    fn first(&self, trained: &Trained) -> Result<()>;
+    /// When the network cannot be quantised.
+    fn export(&self, trained: &Trained, first: bool) -> Result<()>;
 }
 
 /// What is chosen from, which a choice that is interrupted goes on with.
@@ -175,8 +174,8 @@ impl Chooser {
         let recipes = self.recipes(&look, choice.flips, best.map(|best| (best.side, best.probe.l2)), caller)?;
         for (name, config) in &recipes {
             let trained = self.train(name, config, pictures, caller)?;
-            if choice.tried.is_empty() {
-                caller.first(&trained)?;
+            if !trained.run.file(PREDICTIONS_FILE).exists() {
+                caller.export(&trained, choice.tried.is_empty())?;
             }
             choice.add(name, &hits(&trained)?, &trained.record.valid);
             tracing::info!("{}", choice.last());
@@ -204,6 +203,10 @@ impl Chooser {
         if let Some((side, l2)) = probed.or_else(|| self.fitting(look, caller).first().map(|&side| (side, L2))) {
             recipes.extend([("frozen", common.frozen(side, l2)), (USUAL, common.fine_tuned(side, l2))]);
         }
+        // Few photographs do not make up for what a network has seen of the world, unless they show something else.
+        if !recipes.is_empty() && !look.drawn && look.photographs < FEW {
+            return Ok(recipes);
+        }
         match caller.fits(&common.scratch(), &self.split.classes) {
             Ok(()) => recipes.push(("scratch", common.scratch())),
             Err(error) if recipes.is_empty() => return Err(error),
@@ -223,13 +226,14 @@ impl Chooser {
         };
         let chosen: Vec<usize> = (0..folds.len()).step_by(folds.len().div_ceil(PROBED)).collect();
         let folds: Vec<usize> = chosen.iter().map(|&image| folds[image]).collect();
+        let groups: Vec<&str> = chosen.iter().map(|&image| train.train[image].cluster()).collect();
         let mut probed = Vec::new();
         for side in self.fitting(look, caller) {
             let config = Common { base: &self.base, look, flips: true }.fine_tuned(side, L2);
             let images = pictures.of(&mut self.split, &config)?;
             let mut data = training_data(&config, &Record::new(&self.split, &images)?, &images);
             data.train = data.train.only(&chosen);
-            let probe = probe(&data, &config, &folds, self.options)?;
+            let probe = probe(&data, &config, (&folds, &groups), self.options)?;
             tracing::info!(
                 "an output layer on ImageNet's features at {side} x {side} pixels: {:.1} % right",
                 100.0 * probe.accuracy
@@ -296,9 +300,10 @@ pub fn training_data(config: &Config, record: &Record, images: &Loaded) -> Train
     }
 }
 
-/// Which validation images the float network has right.
+/// Which validation images the int8 model has right: it is what a board runs.
 fn hits(trained: &Trained) -> Result<Vec<bool>> {
-    let valid = &trained.images.valid;
-    let said = float_classes(&float_logits(&trained.run.graph()?, valid));
+    let (valid, path) = (&trained.images.valid, trained.run.blob());
+    let blob = read_blob(&path)?;
+    let said = int8_classes(&int8_outputs(&parse(&blob, &path)?, valid));
     Ok(said.iter().zip(&valid.labels).map(|(said, label)| said == label).collect())
 }

@@ -10,19 +10,18 @@ use super::initial::features;
 use super::learner::Learner;
 use super::{Options, TrainingData};
 use crate::config::Config;
+use crate::measure::bootstrap::{self, Estimate};
 use crate::training::logistic::{self, Effort, Linear, Samples};
 use crate::training::model::Task;
 use crate::training::pretrained::Pretrained;
 
 /// L2 penalties that are tried, the strongest first.
 const PENALTIES: [f64; 6] = [10.0, 6.0, 2.0, 0.5, 0.1, 0.02];
-/// A weaker penalty has to have this share of the images more right.
-const WORTH: f64 = 0.005;
 
 /// What was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
-    /// The penalty that reaches most.
+    /// The strongest penalty that none of the weaker ones leads by more than chance.
     pub l2: f64,
     /// Share of the images whose class is found by a layer that was fitted to the other folds.
     pub accuracy: f64,
@@ -30,16 +29,21 @@ pub struct Probe {
     pub mirrored: f64,
 }
 
-/// Fits output layers to the features of the configuration's pretrained network. `folds` has the fold of each training image,
-/// from 0.
+/// Fits output layers to the features of the configuration's pretrained network. Each training image has its fold, from 0, and the
+/// name of its group.
 ///
 /// # Errors
 /// When the network cannot be made, or has no pretrained weights.
 ///
 /// # Panics
-/// When there is not one fold an image.
-pub fn probe(data: &TrainingData, config: &Config, folds: &[usize], options: Options) -> Result<Probe> {
-    assert_eq!(folds.len(), data.train.len(), "one fold an image");
+/// When there is not one fold and one group an image.
+pub fn probe(
+    data: &TrainingData,
+    config: &Config,
+    (folds, groups): (&[usize], &[&str]),
+    options: Options,
+) -> Result<Probe> {
+    assert_eq!([folds.len(), groups.len()], [data.train.len(); 2], "one fold and one group an image");
     let TrainingData { train, classes, mean, std, .. } = data;
     let task = Task { input: train.shape, classes: *classes, mean: *mean, std: *std };
     let device = options.device.open()?.autodiff();
@@ -49,7 +53,7 @@ pub fn probe(data: &TrainingData, config: &Config, folds: &[usize], options: Opt
     let net = net.valid();
     let class_weights: Vec<f64> = criterion.weights().iter().map(|&weight| weight.into()).collect();
     let features = [false, true].map(|mirrored| features(&net, train, mirrored));
-    let folded = Folded { labels: &train.labels, folds, class_weights: &class_weights, features: &features };
+    let folded = Folded { labels: &train.labels, folds, groups, class_weights: &class_weights, features: &features };
     folded.probe()
 }
 
@@ -57,6 +61,7 @@ pub fn probe(data: &TrainingData, config: &Config, folds: &[usize], options: Opt
 struct Folded<'a> {
     labels: &'a [usize],
     folds: &'a [usize],
+    groups: &'a [&'a str],
     class_weights: &'a [f64],
     /// Of the images and of their mirror images, `[images][features]`.
     features: &'a [Vec<f32>; 2],
@@ -65,32 +70,34 @@ struct Folded<'a> {
 impl Folded<'_> {
     fn probe(&self) -> Result<Probe> {
         ensure!(!self.labels.is_empty(), "there are no images to probe with");
-        let mut best: Option<(f64, f64)> = None;
+        let mut best: Option<(f64, Vec<bool>)> = None;
         for l2 in PENALTIES {
-            let [accuracy, _] = self.shares(l2, &[false, true]);
-            if best.is_none_or(|(_, reached)| accuracy > reached + WORTH) {
-                best = Some((l2, accuracy));
+            let [hit, _] = self.hits(l2, &[false, true]);
+            if best.as_ref().is_none_or(|(_, best)| self.lead(&hit, best).is_more_than_chance()) {
+                best = Some((l2, hit));
             }
         }
-        let (l2, accuracy) = best.context("a penalty was tried")?;
+        let (l2, hit) = best.context("a penalty was tried")?;
         // What the features of mirror images say is compared with what those of images say by the same layers.
-        let [plain, mirrored] = self.shares(l2, &[false]);
-        Ok(Probe { l2, accuracy, mirrored: accuracy - (plain - mirrored) })
+        let [plain, mirrored] = self.hits(l2, &[false]);
+        let accuracy = share(&hit);
+        Ok(Probe { l2, accuracy, mirrored: accuracy - (share(&plain) - share(&mirrored)) })
     }
 
-    /// The share of the images, and that of their mirror images, that layers have right which learnt from these sides of other
-    /// folds.
-    fn shares(&self, l2: f64, learnt: &[bool]) -> [f64; 2] {
+    /// By which share of the images `hit` is right more often than `other`.
+    fn lead(&self, hit: &[bool], other: &[bool]) -> Estimate {
+        let more = |(hit, other): (&bool, &bool)| f64::from(u8::from(*hit)) - f64::from(u8::from(*other));
+        bootstrap::mean(self.groups, &hit.iter().zip(other).map(more).collect::<Vec<_>>())
+    }
+
+    /// Which images, and which mirror images, layers have right that learnt from these sides of other folds.
+    fn hits(&self, l2: f64, learnt: &[bool]) -> [Vec<bool>; 2] {
         let last = self.folds.iter().copied().max().unwrap_or_default();
-        let right = |fold: usize| {
-            let layer = self.fit(fold, l2, learnt);
-            [false, true].map(|mirrored| {
-                let scored = self.rows(mirrored).zip(self.folds).zip(self.labels).filter(|((_, of), _)| **of == fold);
-                scored.filter(|((row, _), label)| layer.class(row) == **label).count()
-            })
-        };
-        let right = (0..=last).into_par_iter().map(right).reduce(|| [0; 2], |a, b| [a[0] + b[0], a[1] + b[1]]);
-        right.map(|right| right as f64 / self.labels.len() as f64)
+        let layers: Vec<Linear> = (0..=last).into_par_iter().map(|fold| self.fit(fold, l2, learnt)).collect();
+        [false, true].map(|mirrored| {
+            let scored = self.rows(mirrored).zip(self.folds).zip(self.labels);
+            scored.map(|((row, &fold), &label)| layers[fold].class(row) == label).collect()
+        })
     }
 
     fn fit(&self, without: usize, l2: f64, sides: &[bool]) -> Linear {
@@ -113,6 +120,10 @@ impl Folded<'_> {
     }
 }
 
+fn share(hit: &[bool]) -> f64 {
+    hit.iter().filter(|hit| **hit).count() as f64 / hit.len() as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,7 +142,10 @@ mod tests {
             labels.iter().enumerate().flat_map(row).collect::<Vec<f32>>()
         };
         let features = [side(false), side(true)];
-        Folded { labels: &labels, folds: &folds, class_weights: &[1.0; 2], features: &features }.probe().unwrap()
+        let groups: Vec<String> = (0..60).map(|image| format!("{image}")).collect();
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
+        let class_weights = &[1.0; 2];
+        Folded { labels: &labels, folds: &folds, groups: &groups, class_weights, features: &features }.probe().unwrap()
     }
 
     #[test]
