@@ -365,7 +365,12 @@ impl ComputeArgs {
     /// What is asked for; refused before any image is read where the device cannot be opened.
     fn options(&self, resume: bool) -> Result<training::Options> {
         self.device.open()?;
-        Ok(training::Options { device: self.device, threads: self.threads.count(), resume })
+        Ok(training::Options {
+            device: self.device,
+            threads: self.threads.count(),
+            resume,
+            ..training::Options::default()
+        })
     }
 }
 
