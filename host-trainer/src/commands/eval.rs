@@ -23,7 +23,7 @@ pub(super) struct EvalArgs {
     /// The blob.
     blob: PathBuf,
     #[command(flatten)]
-    images: ImageArgs,
+    pub images: ImageArgs,
     #[command(flatten)]
     cost: CostArgs,
     /// Print the report as JSON.
@@ -55,7 +55,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     args.cost.check(&model)?;
     let input = input_config(&model, &args.blob)?;
     let labels = class_names(&model);
-    let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
+    let mut dataset = args.images.open(&labels)?;
     dataset.take_groups(&args.images.data)?;
     let (loaded, unseen) = load(args, &model, &mut dataset, &input)?;
     let mut comparison = Comparison { labels, splits: Vec::new() };

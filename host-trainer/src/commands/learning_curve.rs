@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::cv::Folds;
 use super::settings::ConfigurationArgs;
-use super::{ComputeArgs, GroupArgs, refuse_among_pictures};
+use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::data::dataset::{Dataset, Options, Sample};
 use crate::measure::comparison::text_table;
 use crate::measure::learning::{LearningCurve, Point};
@@ -46,6 +46,8 @@ pub(super) struct LearningCurveArgs {
     #[arg(long, default_value_t = 4)]
     points: u32,
     #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
     compute: ComputeArgs,
     /// Print the figures as JSON.
     #[arg(long)]
@@ -63,7 +65,9 @@ fn curve(args: &LearningCurveArgs) -> Result<ExitCode> {
     let config = args.configuration.load_or_choose(args.pretrained.as_deref())?;
     let options =
         Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
-    let mut folds = Folds::plan(Dataset::open_whole(&args.data, &options)?, &config, args.folds, compute)?;
+    let mut whole = Dataset::open_whole(&args.data, &options)?;
+    whole.cache.clone_from(&args.cache.cache);
+    let mut folds = Folds::plan(whole, &config, args.folds, compute)?;
     let denominators = (0..args.points).rev().map(|halvings| 1_usize << halvings);
     let points: Vec<(usize, Vec<Dataset>)> = denominators
         .map(|denominator| Ok((denominator, splits(&folds, denominator, config.seed)?)))

@@ -44,7 +44,7 @@ use no_std_infer::{Cost, Model};
 
 #[cfg(feature = "train")]
 use crate::data::dataset::Grouping;
-use crate::data::dataset::View;
+use crate::data::dataset::{Dataset, View};
 #[cfg(feature = "train")]
 use crate::training::{self, DeviceKind};
 
@@ -365,7 +365,12 @@ impl ComputeArgs {
     /// What is asked for; refused before any image is read where the device cannot be opened.
     fn options(&self, resume: bool) -> Result<training::Options> {
         self.device.open()?;
-        Ok(training::Options { device: self.device, threads: self.threads.count(), resume })
+        Ok(training::Options {
+            device: self.device,
+            threads: self.threads.count(),
+            resume,
+            ..training::Options::default()
+        })
     }
 }
 
@@ -381,11 +386,50 @@ struct ImageArgs {
     /// Go on without files that cannot be read.
     #[arg(long)]
     skip_bad: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
+}
+
+impl ImageArgs {
+    /// The images, in the model's classes.
+    fn open(&self, labels: &[String]) -> Result<Dataset> {
+        let mut dataset = Dataset::open_for(&self.data, labels, self.skip_bad)?;
+        dataset.cache.clone_from(&self.cache.cache);
+        Ok(dataset)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
+
+    #[test]
+    fn commands_that_read_a_folder_of_images_can_keep_them_decoded() {
+        let program = Cli::command();
+        let has =
+            |command: &clap::Command, name: &str| command.get_arguments().any(|argument| argument.get_id() == name);
+        let reading = program.get_subcommands().filter(|command| has(command, "data"));
+        let (keeping, others): (Vec<_>, Vec<_>) = reading.partition(|command| has(command, "cache"));
+        let names =
+            |commands: Vec<&clap::Command>| commands.iter().map(|command| command.get_name().to_owned()).collect();
+        let [keeping, others]: [Vec<String>; 2] = [keeping, others].map(names);
+        assert!(
+            others.is_empty() && ["eval", "parity", "quantize"].iter().all(|&name| keeping.contains(&name.into())),
+            "{others:?}"
+        );
+
+        let images = ["eval", "model.blob", "--data", "pictures", "--cache", "decoded"];
+        let Command::Eval(args) = Cli::parse_from(["host-trainer"].iter().chain(&images)).command else {
+            panic!("eval")
+        };
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("cat")).unwrap();
+        std::fs::write(folder.path().join("cat/1.png"), b"").unwrap();
+        let images = ImageArgs { data: folder.path().to_owned(), ..args.images };
+        assert_eq!(images.open(&["cat".to_owned()]).unwrap().cache.unwrap(), Path::new("decoded"));
+    }
 
     #[test]
     fn many_threads_are_a_few_for_each_core() {

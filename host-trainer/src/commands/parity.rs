@@ -10,7 +10,7 @@ use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr_of};
 use serde::Serialize;
 
 use super::{BOUND_MISSED, CostArgs, ImageArgs};
-use crate::data::dataset::{Dataset, Images, Reading};
+use crate::data::dataset::{Images, Reading};
 use crate::data::progress;
 use crate::device::{Device, DeviceParity, Faulty, Link};
 use crate::measure::comparison::{Comparison, Split};
@@ -78,7 +78,7 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let input = input_config(&model, &run.blob())?;
     let labels = class_names(&model);
     let record = run.record()?;
-    let mut dataset = Dataset::open_for(&args.images.data, &labels, args.images.skip_bad)?;
+    let mut dataset = args.images.open(&labels)?;
     record.expect(&mut dataset);
     if let Some(limit) = args.limit {
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {

@@ -45,7 +45,7 @@ pub(super) struct TrainArgs {
     /// Go on without files that cannot be read. A run that is resumed stays without those that it left out.
     #[arg(long)]
     skip_bad: bool,
-    /// Go on with a run that was interrupted, from its last epoch.
+    /// Go on with a run that was interrupted, from where it was saved last: at the end of an epoch, or two minutes ago.
     #[arg(
         long,
         value_name = "RUN_DIR",

@@ -203,15 +203,15 @@ impl AugmentConfig {
 }
 
 /// Quantisation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct QuantizeConfig {
     /// How activation ranges are chosen, `min-max`, `percentile` or `mse`; when absent, the best of all on the calibration
     /// images.
     #[schemars(with = "Option<String>")]
     pub method: Option<Method>,
-    /// Largest number of training images to calibrate on.
-    pub images: usize,
+    /// Largest number of training images to calibrate on; when absent, two a class, but at least 256 and at most 2048.
+    pub images: Option<usize>,
     /// Last epochs in which the network learns with the values that int8 has; when absent, there are none.
     pub aware: Option<AwareConfig>,
 }
@@ -232,8 +232,10 @@ impl Default for AwareConfig {
     }
 }
 
-impl Default for QuantizeConfig {
-    fn default() -> Self {
-        Self { method: None, images: 256, aware: None }
+impl QuantizeConfig {
+    /// Largest number of training images to calibrate on, where there are so many classes.
+    #[must_use]
+    pub fn images(&self, classes: usize) -> usize {
+        self.images.unwrap_or(classes.saturating_mul(2).clamp(256, 2048))
     }
 }

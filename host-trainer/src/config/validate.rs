@@ -320,7 +320,9 @@ impl QuantizeConfig {
     /// # Errors
     /// No image to calibrate on, or an epoch that learns nothing.
     pub fn validate(&self) -> Result<()> {
-        check("quantize.images", &self.images, 1..=MAX_COUNT, "1 to 1000000")?;
+        if let Some(images) = &self.images {
+            check("quantize.images", images, 1..=MAX_COUNT, "1 to 1000000")?;
+        }
         let Some(AwareConfig { epochs, learning_rate }) = &self.aware else { return Ok(()) };
         check("quantize.aware.epochs", epochs, 1..=MAX_COUNT, "1 to 1000000")?;
         check("quantize.aware.learning_rate", learning_rate, f64::MIN_POSITIVE..=10.0, "more than 0 and at most 10")

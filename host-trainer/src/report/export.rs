@@ -128,7 +128,7 @@ impl Choices {
 /// When the network cannot be quantised or a file cannot be written.
 pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, choices: &Choices) -> Result<Report> {
     let graph = run.graph()?;
-    let chosen = calibration_indices(images.train.len(), config.quantize.images);
+    let chosen = calibration_indices(images.train.len(), config.quantize.images(record.classes.len()));
     let calibration: Vec<Vec<i8>> = chosen.map(|index| images.train.input(index)).collect();
     let unseen = unseen(record, images);
     let float: Vec<Vec<Vec<f32>>> = unseen.iter().map(|split| float_logits(&graph, split.images)).collect();
@@ -208,7 +208,7 @@ fn chosen_before(run: &RunDir) -> Vec<String> {
 /// calibrated on or shown.
 #[must_use]
 pub fn reading(record: &Record, config: &Config) -> Reading {
-    let calibration = calibration_indices(record.train.len(), config.quantize.images);
+    let calibration = calibration_indices(record.train.len(), config.quantize.images(record.classes.len()));
     let train = Some(calibration.chain(pages::shown(record)).collect());
     Reading { train, ..Reading::of_run(config) }
 }

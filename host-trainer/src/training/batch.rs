@@ -36,8 +36,13 @@ pub(super) fn pixels<P: AsRef<[u8]>>(
     device: &Device,
     image: impl Fn(usize) -> P + Sync,
 ) -> Tensor<4> {
+    tensor(planes(count, shape, image), count, shape, device)
+}
+
+/// The values that [`planes`] gave of `count` images.
+pub(super) fn tensor(values: Vec<f32>, count: usize, shape: Shape, device: &Device) -> Tensor<4> {
     let dims = [count, shape.channels, shape.height, shape.width];
-    Tensor::from_data(TensorData::new(planes(count, shape, image), dims), device)
+    Tensor::from_data(TensorData::new(values, dims), device)
 }
 
 /// The values of [`pixels`].

@@ -14,7 +14,7 @@ use crate::training::plateau::{EarlyStopping, Plateau};
 const FILE: &str = "checkpoint.postcard";
 static CRC: crc::Crc<u32> = no_std_infer::CRC32;
 
-/// State of a run after an epoch.
+/// State of a run after a step.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
     /// The configuration as TOML.
@@ -39,7 +39,38 @@ pub(super) struct Checkpoint {
     pub stopped: bool,
     /// Since when the run learns with int8's values, where it does.
     pub aware: Option<Aware>,
+    /// Those that are over.
     pub epochs: Vec<Epoch>,
+    pub within: Within,
+}
+
+/// How far a run is within an epoch; the default is its beginning.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub(super) struct Within {
+    /// Steps that are done.
+    pub steps: usize,
+    /// Position of the generator that dropout draws from, in words.
+    pub dropout: u128,
+    /// Sum of the losses, each times the weight of its images.
+    pub loss_sum: f64,
+    pub weight_sum: f64,
+    /// Images that the network had right before it learnt them, and all.
+    pub right: usize,
+    pub seen: usize,
+    /// Wall time.
+    pub seconds: f64,
+}
+
+impl Within {
+    /// Mean training loss.
+    pub fn loss(&self) -> f64 {
+        self.loss_sum / self.weight_sum
+    }
+
+    /// Training accuracy, 0 to 1.
+    pub fn accuracy(&self) -> f64 {
+        self.right as f64 / self.seen as f64
+    }
 }
 
 impl Checkpoint {
@@ -54,7 +85,7 @@ impl Checkpoint {
         run_dir.join(FILE).exists()
     }
 
-    /// The checkpoint of `run_dir`, or `None` when the run did not finish its first epoch.
+    /// The checkpoint of `run_dir`, or `None` when the run was never saved.
     pub fn load(run_dir: &Path) -> Result<Option<Self>> {
         let path = run_dir.join(FILE);
         let bytes = match read::bytes(&path, read::DATA) {

@@ -3,12 +3,14 @@
 //! A run is determined by configuration, images and back end: it is bit-identical from run to run, with any number
 //! of threads, and when it is killed and resumed.
 
+mod ahead;
 mod average;
 mod aware;
 mod batch;
 mod checkpoint;
 pub mod cosine;
 mod device;
+mod examples;
 mod initial;
 pub mod kmeans;
 mod learner;
@@ -24,6 +26,7 @@ mod run;
 pub mod timing;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use burn::tensor::Device;
@@ -57,14 +60,22 @@ pub struct TrainingData {
 }
 
 /// How a run is computed, which does not change what it computes (up to the back end's rounding).
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// What computes.
     pub device: DeviceKind,
     /// Number of threads; 0 is one for each core.
     pub threads: usize,
-    /// Go on from the last epoch of the run folder's previous run.
+    /// Go on from where the run folder's previous run was saved last.
     pub resume: bool,
+    /// How often a run is saved within an epoch; at its end it is saved anyway.
+    pub save_every: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { device: DeviceKind::default(), threads: 0, resume: false, save_every: Duration::from_secs(120) }
+    }
 }
 
 /// What a run leaves.
@@ -78,7 +89,7 @@ pub struct Outcome {
     pub epochs: Vec<Epoch>,
 }
 
-/// Whether a run in `run_dir` has finished its first epoch.
+/// Whether a run in `run_dir` has been saved, so that it can be gone on with.
 #[must_use]
 pub fn is_begun(run_dir: &Path) -> bool {
     checkpoint::Checkpoint::exists(run_dir)

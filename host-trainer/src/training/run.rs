@@ -1,24 +1,26 @@
-//! One run: its state between epochs, and an epoch.
+//! One run: its state between steps, and an epoch.
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, Tensor};
 use model_compiler::graph::class;
+use rand_chacha::ChaCha8Rng;
 
+use super::ahead::ahead;
 use super::average::Average;
 use super::aware::quantise_aware;
-use super::batch::{Use, generator, order, pixels};
-use super::checkpoint::{Checkpoint, fingerprint};
+use super::batch::{Use, generator, pixels, tensor};
+use super::checkpoint::{Checkpoint, Within, fingerprint};
+use super::examples::{Example, Examples};
 use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
 use super::optimizer::restored;
 use super::{Batch, Epoch, Moment, Observer, Options, Outcome, TrainingData, check_new, initial};
 use crate::config::{Config, Monitor, Schedule};
-use crate::data::augment::{Key, Mix, augment, mix};
 use crate::data::dataset::Images;
 use crate::system::atomic;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE};
@@ -29,7 +31,7 @@ use crate::training::plateau::{EarlyStopping, Plateau, Verdict};
 /// Images that validation runs through the network at once.
 const VALIDATION_BATCH: usize = 64;
 
-/// A run between two epochs.
+/// A run between two steps.
 pub(super) struct Run<'a> {
     pub data: &'a TrainingData,
     pub config: &'a Config,
@@ -39,12 +41,15 @@ pub(super) struct Run<'a> {
     pub learner: Learner,
     /// Of the network over the steps so far, where one is asked for; then it is what is measured and kept.
     pub average: Option<Average>,
-    /// All that a checkpoint holds but the weights and the optimiser, which are those of its epoch.
+    /// All that a checkpoint holds but the weights and the optimiser, which are those of when it was saved.
     pub state: Checkpoint,
+    save_every: Duration,
+    /// When the epoch began, or was saved last.
+    clock: Instant,
 }
 
 impl<'a> Run<'a> {
-    /// A new run, or the one in `run_dir` as its last epoch left it.
+    /// A new run, or the one in `run_dir` as it was saved last.
     pub fn start(
         data: &'a TrainingData,
         config: &'a Config,
@@ -76,7 +81,10 @@ impl<'a> Run<'a> {
                 stopped: false,
                 aware: None,
                 epochs: Vec::new(),
+                within: Within::default(),
             },
+            save_every: options.save_every,
+            clock: Instant::now(),
             data,
             config,
             run_dir: run_dir.to_owned(),
@@ -109,7 +117,7 @@ impl<'a> Run<'a> {
         atomic::write(&self.run_dir.join(CONFIG_FILE), self.state.config.as_bytes())
     }
 
-    /// The checkpoint of the same run, or `None` when it did not finish its first epoch.
+    /// The checkpoint of the same run, or `None` when it was never saved.
     fn saved(&self) -> Result<Option<Checkpoint>> {
         let shown = self.run_dir.display();
         let Some(saved) = Checkpoint::load(&self.run_dir)? else {
@@ -164,9 +172,9 @@ impl<'a> Run<'a> {
         self.state.stopped || self.state.epochs.len() >= self.config.train.epochs
     }
 
-    /// Trains an epoch, measures it, and adjusts the schedule.
+    /// Trains an epoch, or what is left of it, measures it, and adjusts the schedule.
     pub fn epoch(&mut self, observer: &dyn Observer) -> Result<&Epoch> {
-        let start = Instant::now();
+        self.clock = Instant::now();
         if self.becomes_aware() {
             self.become_aware(observer)?;
         }
@@ -175,11 +183,6 @@ impl<'a> Run<'a> {
         let net = self.result();
         let (valid_loss, valid_accuracy) = evaluate(&net, self.data.classes, &self.data.valid);
         ensure!(valid_loss.is_finite(), self.diverged(epoch, "validation"));
-        let record = save(net)?;
-        let (weights, average) = match &self.average {
-            Some(_) => (save(self.learner.net.valid())?, record.clone()),
-            None => (record.clone(), Vec::new()),
-        };
         let learning_rate = self.learning_rate(epoch, self.steps_of_epoch() - 1);
 
         let state = &mut self.state;
@@ -192,14 +195,12 @@ impl<'a> Run<'a> {
         let verdict = state.stopping.step(value(self.config.early_stopping.monitor));
         state.stopped = verdict == Verdict::Stop;
         if verdict == Verdict::Best || !self.config.early_stopping.restore_best {
-            (state.best_epoch, state.best_weights) = (epoch, record);
+            (state.best_epoch, state.best_weights) = (epoch, save(net)?);
         }
-        (state.weights, state.average) = (weights, average);
-        state.optimizer = self.learner.optimizer.into_bytes()?.to_vec();
-        let seconds = start.elapsed().as_secs_f64();
+        let seconds = std::mem::take(&mut state.within).seconds + self.clock.elapsed().as_secs_f64();
         let measured = Epoch { epoch, learning_rate, train_loss, train_accuracy, valid_loss, valid_accuracy, seconds };
         state.epochs.push(measured);
-        state.save(&self.run_dir)?;
+        self.save()?;
         self.write_metrics()?;
         Ok(&self.state.epochs[epoch - 1])
     }
@@ -232,73 +233,65 @@ impl<'a> Run<'a> {
         self.aware_learning_rate(step).unwrap_or_else(float)
     }
 
-    /// Trains on every image once; loss and accuracy on the way.
+    /// Takes the steps of an epoch that are left; loss and accuracy on the way.
     fn steps(&mut self, epoch: usize, observer: &dyn Observer) -> Result<(f64, f64)> {
-        let train = &self.data.train;
-        let settings = &self.config.train;
-        let order = order(self.config.seed, epoch, train.labels.len());
+        let examples = Examples::new(self.data, self.config, epoch);
         let mut dropout = generator(self.config.seed, epoch, Use::Dropout);
-        let (steps, steps_before) = (self.steps_of_epoch(), self.steps_before(epoch, 0));
-        let (mut loss_sum, mut weight_sum, mut correct, mut seen) = (0.0, 0.0, 0, 0);
-        for (step, batch) in order.chunks(settings.batch_size).enumerate() {
-            let labels: Vec<usize> = batch.iter().map(|&image| train.labels[image]).collect();
-            let mixtures: Vec<Mixture> = batch.iter().map(|&image| self.mixture(epoch, image)).collect();
-            let input = pixels(batch.len(), train.shape, &self.device, |index| self.mixed(epoch, batch[index]));
-            let learning_rate = self.learning_rate(epoch, step);
-            let targets = self.learner.criterion.targets(&mixtures);
-            observer.batch(&Batch { pixels: &input, targets: &targets, learning_rate })?;
-            let learned = self.learner.step(input, &mixtures, Some(&mut dropout), learning_rate);
-            ensure!(learned.loss.is_finite(), self.diverged(epoch, "training"));
-            if let Some(average) = &mut self.average {
-                average.update(&self.learner.net, steps_before + step);
-            }
+        dropout.set_word_pos(self.state.within.dropout);
+        ahead(
+            self.state.within.steps..self.steps_of_epoch(),
+            |step| examples.of_step(step),
+            |step, example| self.step((epoch, step), example, &mut dropout, observer),
+        )?;
+        Ok((self.state.within.loss(), self.state.within.accuracy()))
+    }
 
-            loss_sum += learned.loss * learned.weight;
-            weight_sum += learned.weight;
-            correct += hits(learned.logits, &labels);
-            seen += labels.len();
-            observer.step(&Moment {
-                epoch,
-                epochs: self.config.epochs(),
-                step: step + 1,
-                steps,
-                learning_rate,
-                loss: loss_sum / weight_sum,
-                accuracy: correct as f64 / seen as f64,
-            });
+    /// Takes one step, and saves the run where that is due.
+    fn step(
+        &mut self,
+        (epoch, step): (usize, usize),
+        Example { pixels, labels, mixtures }: Example,
+        dropout: &mut ChaCha8Rng,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        let input = tensor(pixels, labels.len(), self.data.train.shape, &self.device);
+        let learning_rate = self.learning_rate(epoch, step);
+        let targets = self.learner.criterion.targets(&mixtures);
+        observer.batch(&Batch { pixels: &input, targets: &targets, learning_rate })?;
+        let learned = self.learner.step(input, &mixtures, Some(dropout), learning_rate);
+        ensure!(learned.loss.is_finite(), self.diverged(epoch, "training"));
+        let steps_before = self.steps_before(epoch, step);
+        if let Some(average) = &mut self.average {
+            average.update(&self.learner.net, steps_before);
         }
-        Ok((loss_sum / weight_sum, correct as f64 / seen as f64))
-    }
 
-    fn key(&self, epoch: usize, image: usize) -> Key {
-        Key { seed: self.config.seed, epoch: epoch as u64, index: image as u64 }
-    }
-
-    fn augmented(&self, epoch: usize, image: usize) -> Vec<u8> {
-        let TrainingData { source, train, .. } = self.data;
-        augment(&source.image(image), source.shape, train.shape, &self.config.augment, self.key(epoch, image))
-    }
-
-    /// With which image, and how, another is mixed.
-    fn mix(&self, epoch: usize, image: usize) -> Option<Mix> {
-        let alpha = self.config.augment.mixup;
-        (alpha > 0.0).then(|| Mix::new(alpha, self.data.train.labels.len(), self.key(epoch, image)))
-    }
-
-    fn mixture(&self, epoch: usize, image: usize) -> Mixture {
-        let labels = &self.data.train.labels;
-        self.mix(epoch, image).map_or(certain(labels[image]), |Mix { other, share }| {
-            [(labels[image], share), (labels[other], 1.0 - share)]
-        })
-    }
-
-    /// The image as a step sees it.
-    fn mixed(&self, epoch: usize, image: usize) -> Vec<u8> {
-        let mut pixels = self.augmented(epoch, image);
-        if let Some(Mix { other, share }) = self.mix(epoch, image) {
-            mix(&mut pixels, &self.augmented(epoch, other), share);
+        let within = &mut self.state.within;
+        within.steps = step + 1;
+        within.loss_sum += learned.loss * learned.weight;
+        within.weight_sum += learned.weight;
+        within.right += hits(learned.logits, &labels);
+        within.seen += labels.len();
+        let (loss, accuracy) = (within.loss(), within.accuracy());
+        let (epochs, steps) = (self.config.epochs(), self.steps_of_epoch());
+        observer.step(&Moment { epoch, epochs, step: step + 1, steps, learning_rate, loss, accuracy });
+        let elapsed = self.clock.elapsed();
+        if elapsed >= self.save_every {
+            self.clock = Instant::now();
+            self.state.within.seconds += elapsed.as_secs_f64();
+            self.state.within.dropout = dropout.get_word_pos();
+            self.save()?;
         }
-        pixels
+        Ok(())
+    }
+
+    /// Replaces the checkpoint.
+    fn save(&mut self) -> Result<()> {
+        self.state.weights = save(self.learner.net.valid())?;
+        if let Some(average) = &self.average {
+            self.state.average = save(average.net().clone())?;
+        }
+        self.state.optimizer = self.learner.optimizer.into_bytes()?.to_vec();
+        self.state.save(&self.run_dir)
     }
 
     fn diverged(&self, epoch: usize, which: &str) -> String {

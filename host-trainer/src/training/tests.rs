@@ -11,6 +11,7 @@ use no_std_infer::Model;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
+use tempfile::TempDir;
 
 use super::*;
 use crate::config::{Activation, AugmentConfig, AwareConfig, Block, Head, Monitor, OptimizerKind, Padding, Schedule};
@@ -164,13 +165,8 @@ fn transfer_runs_do_not_depend_on_threads_and_resume_to_the_same_end() {
     });
     assert_eq!(runs[0], runs[1]);
     assert_eq!(runs[0].best_epoch, 3);
-    for (epoch, step) in [(1, 1), (2, 2), (3, 5)] {
-        let dir = tempfile::tempdir().unwrap();
-        let killer = Killer { epoch, step };
-        let killed = catch_unwind(AssertUnwindSafe(|| train(&data, &config, dir.path(), options(1), &killer)));
-        assert!(killed.is_err());
-        let resume = Options { resume: true, ..options(2) };
-        assert_eq!(timeless(&train(&data, &config, dir.path(), resume, &Silent).unwrap()), runs[0]);
+    for (moment, save_every) in [((1, 1), NEVER), ((2, 2), NEVER), ((1, 4), ALWAYS), ((3, 5), ALWAYS)] {
+        assert_eq!(resumed(&data, &config, moment, save_every).0, runs[0], "{moment:?}");
     }
 }
 
@@ -195,13 +191,9 @@ fn runs_that_end_with_int8_s_values_measure_what_the_engine_gives_and_resume_to_
     let measured = 60.0 * whole.epochs[3].valid_accuracy;
     assert!(right > 30 && (right as f64 - measured).abs() <= 1.0, "{right} {measured}");
 
-    for (epoch, step) in [(3, 1), (4, 2)] {
-        let dir = tempfile::tempdir().unwrap();
-        let killer = Killer { epoch, step };
-        let killed = catch_unwind(AssertUnwindSafe(|| train(&data, &config, dir.path(), options(1), &killer)));
-        assert!(killed.is_err());
-        let resume = Options { resume: true, ..options(2) };
-        assert_eq!(timeless(&train(&data, &config, dir.path(), resume, &Silent).unwrap()), timeless(&whole));
+    for (moment, save_every) in [((3, 1), NEVER), ((4, 2), NEVER), ((3, 3), ALWAYS)] {
+        let (outcome, dir) = resumed(&data, &config, moment, save_every);
+        assert_eq!(outcome, timeless(&whole), "{moment:?}");
         assert_eq!(RunDir::new(dir.path()).ranges().unwrap(), Some(learnt.clone()));
     }
 }
@@ -261,6 +253,40 @@ impl Observer for Killer {
     }
 }
 
+/// Notes epoch and step of every step.
+#[derive(Default)]
+struct Steps(Mutex<Vec<(usize, usize)>>);
+
+impl Observer for Steps {
+    fn step(&self, moment: &Moment) {
+        self.0.lock().unwrap().push((moment.epoch, moment.step));
+    }
+}
+
+/// How often runs are saved within an epoch: after every step, or not at all.
+const ALWAYS: Duration = Duration::ZERO;
+const NEVER: Duration = Duration::MAX;
+
+/// A run that is killed at the end of a step, before that is saved, and then goes on; and its folder.
+fn resumed(
+    data: &TrainingData,
+    config: &Config,
+    (epoch, step): (usize, usize),
+    save_every: Duration,
+) -> (Outcome, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let killer = Killer { epoch, step };
+    let saving = Options { save_every, ..options(2) };
+    let killed = catch_unwind(AssertUnwindSafe(|| train(data, config, dir.path(), saving, &killer)));
+    assert!(killed.is_err());
+    std::fs::write(dir.path().join(".tmpHalf"), b"half a checkpoint").unwrap();
+    let steps = Steps::default();
+    let outcome = train(data, config, dir.path(), Options { resume: true, ..options(1) }, &steps).unwrap();
+    let first = if save_every == ALWAYS { step } else { 1 };
+    assert_eq!(steps.0.into_inner().unwrap()[0], (epoch, first));
+    (timeless(&outcome), dir)
+}
+
 #[test]
 fn killed_runs_resume_to_the_same_end() {
     let images = Stripes::new(44, 8, 10);
@@ -270,17 +296,14 @@ fn killed_runs_resume_to_the_same_end() {
     let whole = train(&data, &config, whole_dir.path(), options(1), &Silent).unwrap();
     assert_eq!(whole.epochs.len(), 4);
 
-    for (epoch, step) in [(1, 2), (2, 1), (3, 4)] {
-        let dir = tempfile::tempdir().unwrap();
-        let killer = Killer { epoch, step };
-        let killed = catch_unwind(AssertUnwindSafe(|| train(&data, &config, dir.path(), options(2), &killer)));
-        assert!(killed.is_err());
-        std::fs::write(dir.path().join(".tmpHalf"), b"half a checkpoint").unwrap();
+    let moments =
+        [((1, 2), NEVER), ((2, 1), NEVER), ((3, 4), NEVER), ((1, 2), ALWAYS), ((2, 1), ALWAYS), ((3, 4), ALWAYS)];
+    for (moment, save_every) in moments {
+        let (outcome, dir) = resumed(&data, &config, moment, save_every);
+        assert_eq!(outcome, timeless(&whole), "{moment:?}");
         let resume = Options { resume: true, ..options(2) };
-        let resumed = train(&data, &config, dir.path(), resume, &Silent).unwrap();
-        assert_eq!(timeless(&resumed), timeless(&whole));
         let again = train(&data, &config, dir.path(), resume, &Killer { epoch: 5, step: 1 }).unwrap();
-        assert_eq!(again, resumed);
+        assert_eq!(timeless(&again), outcome);
         for name in [GRAPH_FILE, CONFIG_FILE] {
             let read = |folder: &Path| std::fs::read(folder.join(name)).unwrap();
             assert_eq!(read(dir.path()), read(whole_dir.path()), "{name}");

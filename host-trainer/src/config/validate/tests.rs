@@ -109,3 +109,10 @@ fn values_out_of_range_are_named_with_value_and_range() {
         assert!(message.contains("must be"), "{message}");
     }
 }
+
+#[test]
+fn calibration_images_grow_with_the_classes_up_to_a_bound() {
+    let images = |text: &str, classes| Config::from_toml(text).unwrap().quantize.images(classes);
+    assert_eq!([2, 128, 129, 1000, 5000].map(|classes| images("", classes)), [256, 256, 258, 2000, 2048]);
+    assert_eq!(images("[quantize]\nimages = 8", 1000), 8);
+}

@@ -119,7 +119,7 @@ fn short(images: usize, needed: u64, free: Option<Free>) -> String {
     format!(
         "the {images} images take {} of memory once they are decoded, and {found}: choose a smaller `input.width` and \
          `input.height`, or `input.color = \"grey\"`, which takes a third; take fewer images; keep them in a file, \
-         which `train`, `cv` and `quantize` do with `--cache DIR`; or give this program more memory",
+         which commands do that are given `--cache DIR`; or give this program more memory",
         megabytes(needed)
     )
 }

@@ -134,7 +134,7 @@ fn counts_that_no_file_can_hold_are_refused_too() {
     refused(|config| config.plateau.patience = MOST, "plateau.patience");
     refused(|config| config.plateau.cooldown = MOST, "plateau.cooldown");
     refused(|config| config.early_stopping.patience = MOST, "early_stopping.patience");
-    refused(|config| config.quantize.images = MOST, "quantize.images");
+    refused(|config| config.quantize.images = Some(MOST), "quantize.images");
     refused(
         |config| config.quantize.aware = Some(AwareConfig { epochs: MOST, ..AwareConfig::default() }),
         "quantize.aware.epochs",
