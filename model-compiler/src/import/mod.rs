@@ -12,6 +12,7 @@ pub mod kind;
 pub mod lower;
 pub mod model;
 pub mod padding;
+mod tables;
 
 #[allow(missing_docs, unsafe_code, unused_qualifications, clippy::all, clippy::undocumented_unsafe_blocks)]
 #[rustfmt::skip]

@@ -1,0 +1,216 @@
+//! From the tables of a file to plain data.
+
+use planus::errors::ErrorKind;
+
+use super::Result;
+use super::bounds::{Room, check_constants, check_count};
+use super::model::{
+    ELEMENTS_MAX, Network, Operator, Options, Quantisation, RANK_MAX, Tensor, element_size, schema_name, type_name,
+};
+use super::tflite::tflite::{
+    BufferRef, BuiltinOperator, BuiltinOptionsRef, ModelRef, OperatorCodeRef, OperatorRef, Padding,
+    QuantizationParametersRef, SubGraphRef, TensorRef,
+};
+
+impl<'a> Network<'a> {
+    /// Reads a file's bytes, operator by operator. Time and memory are in proportion to them.
+    ///
+    /// # Errors
+    /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
+    pub fn read(bytes: &'a [u8]) -> Result<Self> {
+        Self::read_tables(bytes).map_err(|error| {
+            let damaged = "the file is damaged or cut off: make it or fetch it again";
+            if error.is_table() { error.within(damaged) } else { error }
+        })
+    }
+
+    fn read_tables(bytes: &'a [u8]) -> Result<Self> {
+        ensure!(
+            bytes.get(4..8) == Some(b"TFL3"),
+            NotTflite,
+            "this is no TensorFlow Lite model, which says TFL3 at byte 4: give a .tflite file"
+        );
+        let model = <ModelRef as planus::ReadAsRoot>::read_as_root(bytes)?;
+        ensure!(
+            model.version()? == 3,
+            NotTflite,
+            "this is version {} of the TensorFlow Lite format, not 3",
+            model.version()?
+        );
+        let buffers: Vec<BufferRef> = list(model.buffers()?)?;
+        let codes: Vec<OperatorCodeRef> = list(model.operator_codes()?)?;
+        let graphs: Vec<SubGraphRef> = list(model.subgraphs()?)?;
+        let [graph] = graphs.as_slice() else {
+            return Err(refused!(
+                Unsupported,
+                "the model has {} subgraphs (control flow or several signatures): export one function without branches",
+                graphs.len()
+            ));
+        };
+        let mut room = Room::of(bytes);
+        let mut tensors = Vec::new();
+        for (index, tensor) in list(graph.tensors()?)?.into_iter().enumerate() {
+            let tensor = read_tensor(tensor, &buffers).and_then(|tensor| room.take(tensor.size()).map(|()| tensor));
+            tensors.push(tensor.map_err(|error| error.within(format!("tensor {index} cannot be read")))?);
+        }
+        let found: Vec<OperatorRef> = list(graph.operators()?)?;
+        check_count(found.len())?;
+        let mut operators: Vec<Operator> = Vec::new();
+        for (index, operator) in found.into_iter().enumerate() {
+            let operator = read_operator(index, operator, &codes, tensors.len())
+                .and_then(|operator| room.take(operator.size()).map(|()| operator));
+            operators.push(operator.map_err(|error| error.within(format!("operator {index} cannot be read")))?);
+        }
+        check_constants(&tensors, &operators)?;
+        let input = single(graph.inputs()?, tensors.len(), "input")?;
+        let output = single(graph.outputs()?, tensors.len(), "output")?;
+        Ok(Self { tensors, operators, input, output, changes: Vec::new() })
+    }
+}
+
+/// A vector of tables, empty where it is left out.
+fn list<'a, T>(vector: Option<planus::Vector<'a, planus::Result<T>>>) -> Result<Vec<T>>
+where
+    planus::Result<T>: planus::VectorRead<'a>,
+{
+    Ok(vector.into_iter().flatten().collect::<planus::Result<Vec<T>>>()?)
+}
+
+/// The one tensor that a vector names.
+fn single(indices: Option<planus::Vector<'_, i32>>, tensors: usize, what: &str) -> Result<usize> {
+    let indices: Vec<i32> = indices.into_iter().flatten().collect();
+    let [index] = indices.as_slice() else {
+        return Err(refused!(Unsupported, "the model has {} {what}s: export a model with one {what}", indices.len()));
+    };
+    checked_index(*index, tensors)
+}
+
+fn checked_index(index: i32, tensors: usize) -> Result<usize> {
+    let valid = usize::try_from(index).ok().filter(|&index| index < tensors);
+    valid.ok_or_else(|| refused!(Damaged, "there is no tensor {index}"))
+}
+
+fn read_tensor<'a>(tensor: TensorRef<'a>, buffers: &[BufferRef<'a>]) -> Result<Tensor<'a>> {
+    let sides: Vec<i32> = tensor.shape()?.into_iter().flatten().take(RANK_MAX + 1).collect();
+    ensure!(sides.len() <= RANK_MAX, OutOfRange, "it has more than {RANK_MAX} sides");
+    let shape: Option<Vec<usize>> = sides.iter().map(|&side| usize::try_from(side).ok()).collect();
+    let shape = shape.ok_or_else(|| refused!(Unsupported, "its shape {sides:?} is not known"))?;
+    let elements = shape.iter().try_fold(1_usize, |product, &side| product.checked_mul(side));
+    let elements = elements.filter(|&elements| elements <= ELEMENTS_MAX);
+    let elements = elements.ok_or_else(|| refused!(OutOfRange, "its shape {sides:?} is too large"))?;
+    let signature = tensor.shape_signature()?.into_iter().flatten();
+    // The converter joins the names of all operators that it fused; the first is the layer's.
+    let name = tensor.name()?.unwrap_or("unnamed").split(';').next().unwrap_or_default();
+    let element = tensor.type_()?;
+    ensure!(tensor.sparsity()?.is_none(), Unsupported, "{name} is sparse: export the model without sparsity");
+    ensure!(!tensor.is_variable()?, Unsupported, "{name} is a variable: models that keep a state are not supported");
+    ensure!(tensor.external_buffer()? == 0, Unsupported, "{name} lies outside the file: export the model as one file");
+    let buffer = buffers
+        .get(tensor.buffer()? as usize)
+        .ok_or_else(|| refused!(Damaged, "it names a buffer that does not exist"))?;
+    ensure!(buffer.offset()? <= 1, OutOfRange, "{name} lies behind the model's table (a file above 2 GB)");
+    let data = buffer.data()?.filter(|data| !data.is_empty());
+    if let Some(data) = data {
+        let expected = element_size(element).map(|size| size * elements);
+        ensure!(
+            expected.is_none_or(|expected| expected == data.len()),
+            Damaged,
+            "{name} has {} bytes for {elements} elements of {}",
+            data.len(),
+            type_name(element)
+        );
+    }
+    let quantisation = match tensor.quantization()? {
+        Some(quantisation) => read_quantisation(quantisation).map_err(|error| error.within(name))?,
+        None => Quantisation::default(),
+    };
+    Ok(Tensor { name, element, dynamic: signature.skip(1).any(|side| side < 0), shape, quantisation, data })
+}
+
+fn read_quantisation(quantisation: QuantizationParametersRef<'_>) -> Result<Quantisation> {
+    ensure!(quantisation.details_type()? == 0, Unsupported, "its quantisation is of a custom kind");
+    let scales: Vec<f32> = quantisation.scale()?.into_iter().flatten().collect();
+    let zero_points: Vec<i64> = quantisation.zero_point()?.into_iter().flatten().collect();
+    let fits = zero_points.len() == scales.len() || zero_points.len() == 1 || zero_points.is_empty();
+    ensure!(fits, Damaged, "there are {} zero points for {} scales", zero_points.len(), scales.len());
+    let axis = quantisation.quantized_dimension()?;
+    let axis = usize::try_from(axis).map_err(|_| refused!(Damaged, "its quantised dimension is {axis}"))?;
+    Ok(Quantisation { scales, zero_points, axis })
+}
+
+fn read_operator(
+    index: usize,
+    operator: OperatorRef<'_>,
+    codes: &[OperatorCodeRef<'_>],
+    tensors: usize,
+) -> Result<Operator> {
+    let code = codes
+        .get(operator.opcode_index()? as usize)
+        .ok_or_else(|| refused!(Damaged, "its operator code does not exist"))?;
+    // Older files have the code in a byte, newer ones in both where it fits.
+    let code_in_byte = i32::from(code.deprecated_builtin_code()?);
+    let builtin = code.builtin_code()?;
+    let builtin = if builtin as i32 >= code_in_byte {
+        builtin
+    } else {
+        BuiltinOperator::try_from(code_in_byte).map_err(|error| refused!(UnsupportedOperator, "{error}"))?
+    };
+    let kind = match code.custom_code()? {
+        Some(name) if builtin == BuiltinOperator::Custom => format!("CUSTOM {name}"),
+        _ => schema_name(builtin),
+    };
+    let inputs = operator.inputs()?.into_iter().flatten();
+    let inputs = inputs.map(|index| if index < 0 { Ok(None) } else { checked_index(index, tensors).map(Some) });
+    let outputs = operator.outputs()?.into_iter().flatten().map(|index| checked_index(index, tensors));
+    Ok(Operator {
+        index,
+        code: builtin,
+        kind,
+        inputs: inputs.collect::<Result<_>>()?,
+        outputs: outputs.collect::<Result<_>>()?,
+        options: match operator.builtin_options() {
+            // Those of an operator that is not supported.
+            Err(error) if matches!(error.error_kind, ErrorKind::UnknownUnionTag { .. }) => Options::default(),
+            options => read_options(options?)?,
+        },
+    })
+}
+
+fn read_options(options: Option<BuiltinOptionsRef<'_>>) -> Result<Options> {
+    let plain = Options::default();
+    Ok(match options {
+        Some(BuiltinOptionsRef::Conv2DOptions(o)) => Options {
+            same: o.padding()? == Padding::Same,
+            stride: [o.stride_h()?, o.stride_w()?],
+            dilation: [o.dilation_h_factor()?, o.dilation_w_factor()?],
+            activation: o.fused_activation_function()?,
+            ..plain
+        },
+        Some(BuiltinOptionsRef::DepthwiseConv2DOptions(o)) => Options {
+            same: o.padding()? == Padding::Same,
+            stride: [o.stride_h()?, o.stride_w()?],
+            dilation: [o.dilation_h_factor()?, o.dilation_w_factor()?],
+            activation: o.fused_activation_function()?,
+            ..plain
+        },
+        Some(BuiltinOptionsRef::Pool2DOptions(o)) => Options {
+            same: o.padding()? == Padding::Same,
+            stride: [o.stride_h()?, o.stride_w()?],
+            filter: [o.filter_height()?, o.filter_width()?],
+            activation: o.fused_activation_function()?,
+            ..plain
+        },
+        Some(BuiltinOptionsRef::FullyConnectedOptions(o)) => {
+            Options { activation: o.fused_activation_function()?, shuffled: o.weights_format()? != 0, ..plain }
+        }
+        Some(BuiltinOptionsRef::SoftmaxOptions(o)) => Options { beta: o.beta()?, ..plain },
+        Some(BuiltinOptionsRef::ConcatenationOptions(o)) => {
+            Options { axis: o.axis()?, activation: o.fused_activation_function()?, ..plain }
+        }
+        Some(BuiltinOptionsRef::AddOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
+        Some(BuiltinOptionsRef::MulOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
+        Some(BuiltinOptionsRef::SubOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
+        Some(BuiltinOptionsRef::DivOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
+        _ => plain,
+    })
+}
