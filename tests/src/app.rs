@@ -109,7 +109,15 @@ impl App {
     /// # Errors
     /// When the system has no handles left.
     pub fn transport(&self) -> Result<Box<dyn Transport>> {
-        Ok(Box::new(Link(self.link.try_clone()?)))
+        Ok(Box::new(Link(self.stream()?)))
+    }
+
+    /// The same way, for whoever does not ask one question at a time.
+    ///
+    /// # Errors
+    /// When the system has no handles left.
+    pub fn stream(&self) -> Result<TcpStream> {
+        Ok(self.link.try_clone()?)
     }
 }
 

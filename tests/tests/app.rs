@@ -1,6 +1,8 @@
 //! The camera application on the emulated boards, against the host's engine.
 
+use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::data::dataset::{View, input_for, picture};
@@ -13,6 +15,7 @@ use libtest_mimic::Arguments;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_calibration};
 use no_std_device::Smoother;
+use no_std_device::link::{Message, Request, encode};
 use no_std_infer::Model;
 use no_std_infer::format::Calibration;
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
@@ -29,6 +32,7 @@ fn main() {
     let mut trials = vec![trial("a_signature_costs_little", &missing_for(Core::M4), a_signature_costs_little)];
     let missing = missing_for(Core::M4);
     trials.push(trial("every_test_drawing_has_the_class_that_eval_finds", &missing, every_drawing_has_evals_class));
+    trials.push(trial("frames_are_classified_beside_a_host_that_is_never_silent", &missing, classifies_beside_chatter));
     for core in cores {
         let missing = missing_for(core);
         let title = core.title();
@@ -118,6 +122,44 @@ fn prints(core: Core) -> Result<()> {
     let latency = compare(&app, &expected)?;
     let macs: u64 = Model::parse(&blob)?.ops().map(|op| op.macs()).sum();
     ensure!((macs / 2..macs * 3).contains(&latency), "{latency} instructions for {macs} multiply-accumulates");
+    Ok(())
+}
+
+/// A host asks, and does not wait for answers, as fast as the link takes it: all frames are classified, and it is answered.
+fn classifies_beside_chatter() -> Result<()> {
+    let (blob, frames, folder) = (shipped()?, frames(3), tempfile::tempdir()?);
+    let app = App::start(Core::M4, &build(Program::App, &blob)?, folder.path(), &frames.concat())?;
+    let [mut asking, mut listening] = [app.stream()?, app.stream()?];
+    let (asked, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for id in (1..).take_while(|_| !over.load(Ordering::Relaxed)) {
+                let body = if id % 8 == 0 { Request::SelfTest } else { Request::Hello };
+                let mut memory = [0; 32];
+                let frame = encode(&Message { id, body }, &mut memory).expect("it is short");
+                if asking.write_all(frame).is_err() {
+                    break;
+                }
+                asked.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        threads.spawn(|| {
+            let mut bytes = [0; 4096];
+            // Ends with the board.
+            while let Ok(len @ 1..) = listening.read(&mut bytes) {
+                answered.fetch_add(bytes[..len].iter().filter(|&&byte| byte == 0).count(), Ordering::Relaxed);
+            }
+        });
+        let compared = expected(&blob, &frames).and_then(|expected| compare(&app, &expected));
+        over.store(true, Ordering::Relaxed);
+        // A host that waits for room in the link goes on once the board is gone.
+        drop(app);
+        compared
+    })?;
+    let [asked, answered] = [asked, answered].map(AtomicUsize::into_inner);
+    ensure!(asked > 50 && answered > 10, "{asked} requests were sent and {answered} answered meanwhile");
+    println!("{asked} requests were sent and {answered} answered while {} frames were classified", frames.len());
     Ok(())
 }
 
