@@ -2,12 +2,20 @@
 
 use super::*;
 
-/// Pixels and hash of a folder's images by way of decoded images in `cache`, also at a second size.
-fn cached(dir: &Path, cache: &Path) -> Loaded {
+/// Pixels and hash of a folder's images at two sizes, by way of decoded images in `cache` or of memory.
+fn at_both_sizes(dir: &Path, cache: Option<&Path>) -> Loaded {
     let source = InputConfig { width: 3, height: 3, ..input() };
     let mut dataset = open(dir).unwrap();
-    dataset.cache = Some(cache.to_owned());
+    dataset.cache = cache.map(Path::to_owned);
     dataset.load(&Reading { source: Some(source), ..reading() }, &quiet).unwrap()
+}
+
+fn in_memory(dir: &Path) -> Loaded {
+    at_both_sizes(dir, None)
+}
+
+fn cached(dir: &Path, cache: &Path) -> Loaded {
+    at_both_sizes(dir, Some(cache))
 }
 
 fn files_of(cache: &Path) -> Vec<PathBuf> {
@@ -20,21 +28,20 @@ fn files_of(cache: &Path) -> Vec<PathBuf> {
 fn decoded_images_are_read_again_and_only_what_changed_is_decoded() {
     let dir = flat(&[("a", 12), ("b", 12)]);
     let cache = tempfile::tempdir().unwrap();
-    let source = InputConfig { width: 3, height: 3, ..input() };
-    let in_memory = open(dir.path()).unwrap().load(&Reading { source: Some(source), ..reading() }, &quiet).unwrap();
+    let whole = in_memory(dir.path());
     let decodings = || counted::below(dir.path()).values().sum::<usize>();
     let before = decodings();
-    assert_eq!(cached(dir.path(), cache.path()), in_memory);
+    assert_eq!(cached(dir.path(), cache.path()), whole);
     let made = decodings() - before;
     assert!((24..=26).contains(&made), "{made}");
     assert_eq!(files_of(cache.path()).len(), 2);
-    assert_eq!(cached(dir.path(), cache.path()), in_memory);
+    assert_eq!(cached(dir.path(), cache.path()), whole);
     assert_eq!(decodings(), before + made);
 
     let changed = dir.path().join("b/005.png");
     RgbImage::from_pixel(5, 4, Rgb([9, 8, 7])).save(&changed).unwrap();
     let loaded = cached(dir.path(), cache.path());
-    assert_ne!(loaded.hash, in_memory.hash);
+    assert_ne!(loaded.hash, whole.hash);
     let again = counted::below(dir.path());
     assert!(decodings() - before - made <= 3 && again[&changed] > 2, "{again:?}");
     let [train, valid, test] = open(dir.path()).unwrap().clusters().map(|names| names.contains(&"b/005.png"));
@@ -65,8 +72,7 @@ fn damaged_cut_and_foreign_files_of_decoded_images_are_made_anew() {
     let dir = flat(&[("a", 12), ("b", 12)]);
     let cache = tempfile::tempdir().unwrap();
     cached(dir.path(), cache.path());
-    let source = InputConfig { width: 3, height: 3, ..input() };
-    let whole = open(dir.path()).unwrap().load(&Reading { source: Some(source), ..reading() }, &quiet).unwrap();
+    let whole = in_memory(dir.path());
     let files = files_of(cache.path());
     let contents = files.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>();
     for (file, bytes) in files.iter().zip(&contents) {
@@ -116,4 +122,80 @@ fn a_file_that_cannot_be_decoded_is_no_reason_to_write_all_anew() {
     let written = time();
     assert_eq!(load(), first);
     assert_eq!(time(), written);
+}
+
+#[test]
+fn a_file_that_another_machine_made_is_believed_only_of_files_that_are_the_same() {
+    let (here, there) = (flat(&[("a", 12), ("b", 12)]), flat(&[("a", 12), ("b", 12)]));
+    let cache = tempfile::tempdir().unwrap();
+    let loaded = cached(here.path(), cache.path());
+    let files = files_of(cache.path());
+    // The same folder on another machine has files of other times, and of another content.
+    for number in 0..12 {
+        let name = format!("b/{number:03}.png");
+        let changed = RgbImage::from_pixel(4, 3, Rgb([9, 8, 200 + number]));
+        changed.save(there.path().join(&name)).unwrap();
+        fs::copy(there.path().join(&name), here.path().join(&name)).unwrap();
+    }
+    let again = cached(here.path(), cache.path());
+    assert_ne!(again.hash, loaded.hash);
+    assert_eq!(again, in_memory(here.path()));
+    assert_eq!(files_of(cache.path()), files);
+
+    // Under the name that is looked for, but made of another folder.
+    let elsewhere = tempfile::tempdir().unwrap();
+    cached(there.path(), elsewhere.path());
+    for (file, other) in files.iter().zip(files_of(elsewhere.path())) {
+        fs::copy(other, file).unwrap();
+    }
+    assert_eq!(cached(here.path(), cache.path()), in_memory(here.path()));
+}
+
+/// The test in the child has this in its environment: a folder of images, and one for decoded images.
+#[cfg(unix)]
+const CHILD: [&str; 2] = ["DECODED_IMAGES_OF", "DECODED_IMAGES_IN"];
+
+/// The child's: its files may be 1 KiB long, by `ulimit`, so that writing fails in the middle as on a full disk.
+#[cfg(unix)]
+#[test]
+#[ignore = "the test of full disks calls it"]
+fn child_on_a_full_disk() {
+    let [dir, cache] = CHILD.map(|name| PathBuf::from(std::env::var_os(name).expect("the parent sets it")));
+    // The first is too large for one file, the second for its index only.
+    for side in [64, 2] {
+        let mut dataset = open(&dir).unwrap();
+        dataset.cache = Some(cache.clone());
+        let large = InputConfig { width: side, height: side, ..input() };
+        let error = dataset.load(&Reading::all(&large, View::Rgb888), &quiet).unwrap_err();
+        let error = format!("{error:#}");
+        assert!(error.starts_with("cannot write decoded images to ") && error.contains("the disk has room"), "{error}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_is_told_and_leaves_what_was_there() {
+    let dir = flat(&[("a", 12), ("b", 12)]);
+    let cache = tempfile::tempdir().unwrap();
+    let whole = cached(dir.path(), cache.path());
+    let files = files_of(cache.path());
+    let contents = || files.iter().map(|file| fs::read(file).unwrap()).collect::<Vec<_>>();
+    let before = contents();
+    // One picture more, so that the file of the small size has to be written again.
+    images(dir.path(), "b", 12..13);
+    let child = std::process::Command::new("sh")
+        .args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "--ignored", "--test-threads=1", "--nocapture"])
+        .arg("data::dataset::tests::cached::child_on_a_full_disk")
+        .envs([(CHILD[0], dir.path()), (CHILD[1], cache.path())])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    let error = String::from_utf8_lossy(&child.stderr);
+    assert!(child.status.success() && said.contains("1 passed"), "{said}{error}");
+    assert_eq!(files_of(cache.path()), files);
+    assert_eq!(contents(), before);
+    fs::remove_file(dir.path().join("b/012.png")).unwrap();
+    assert_eq!(cached(dir.path(), cache.path()), whole);
 }
