@@ -38,10 +38,17 @@ pub fn random(seed: u64) -> Network {
     let mut features = vec![conv(&mut rng)];
     for _ in 0..rng.random_range(1..5) {
         let (channels, stride) = (rng.random_range(1..14), rng.random_range(1..=2));
-        features.push(match rng.random_range(0..5) {
+        features.push(match rng.random_range(0..7) {
             0 => conv(&mut rng),
             1 => Block::Separable { channels, stride, activation: Activation::Relu6 },
             2 | 3 => Block::Residual { channels, stride },
+            4 => Block::SeparableResidual { channels, stride },
+            5 => Block::InvertedResidual {
+                channels,
+                expansion: rng.random_range(1..4),
+                stride,
+                activation: Activation::Relu6,
+            },
             _ => Block::AveragePool { size: 1 },
         });
     }

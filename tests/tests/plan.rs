@@ -60,7 +60,7 @@ fn runs_alike(network: &Network) {
 
 #[test]
 fn presets() {
-    for name in [Preset::Shallow, Preset::Resnet8] {
+    for name in [Preset::Shallow, Preset::Resnet8, Preset::Mobilenet, Preset::Mobilenetv2, Preset::Dwresnet] {
         let network = preset(name, 20, 28, 5);
         check(&network);
         runs_alike(&network);

@@ -123,21 +123,11 @@ impl Folds {
     pub fn score(&mut self, run: &RunDir, split: Dataset) -> Result<()> {
         let config = self.plan.config()?;
         let report = match config.recipe {
-            Recipe::Given => self.train(run, &config, split)?,
+            Recipe::Given => train_split(run, &config, split, &mut self.pictures, self.compute)?,
             Recipe::Automatic => self.choose(run, &config, split)?,
         };
         tracing::info!("{}", report.comparison.accuracy_text());
         Ok(())
-    }
-
-    fn train(&mut self, run: &RunDir, config: &Config, mut split: Dataset) -> Result<export::Report> {
-        let resume = training::is_begun(run.path());
-        let compute = training::Options { resume, ..self.compute };
-        if resume {
-            return train::go_on(run, &self.whole.root, compute, |split, config| self.pictures.of(split, config));
-        }
-        let images = self.pictures.of(&mut split, config)?;
-        train::train_on(run, config, (&split, &images), compute)
     }
 
     /// By a recipe that is chosen by the other folds.
@@ -149,6 +139,23 @@ impl Folds {
         };
         train::choose(run, chooser, &mut self.pictures, First::Passed)
     }
+}
+
+/// Trains on a split in a run folder, or goes on there, and exports.
+pub(super) fn train_split(
+    run: &RunDir,
+    config: &Config,
+    mut split: Dataset,
+    pictures: &mut Pictures,
+    compute: training::Options,
+) -> Result<export::Report> {
+    let resume = training::is_begun(run.path());
+    let compute = training::Options { resume, ..compute };
+    if resume {
+        return train::go_on(run, &split.root, compute, |split, config| pictures.of(split, config));
+    }
+    let images = pictures.of(&mut split, config)?;
+    train::train_on(run, config, (&split, &images), compute)
 }
 
 /// What the joined folds say.

@@ -9,7 +9,19 @@ use super::Command;
 const GROUPS: [(&str, &[&str]); 4] = [
     (
         "Pictures become a model",
-        &["demo", "data", "train", "predict", "eval", "parity", "quantize", "cv", "learning-curve", "compare"],
+        &[
+            "demo",
+            "data",
+            "train",
+            "predict",
+            "eval",
+            "parity",
+            "quantize",
+            "cv",
+            "learning-curve",
+            "search",
+            "compare",
+        ],
     ),
     ("A model that is there", &["import", "inspect", "run", "bench"]),
     ("The board", &["estimate", "ports", "flash", "keygen", "sign"]),

@@ -26,6 +26,8 @@ mod predict;
 mod quantize;
 mod run;
 #[cfg(feature = "train")]
+mod search;
+#[cfg(feature = "train")]
 mod settings;
 mod sign;
 #[cfg(feature = "train")]
@@ -106,6 +108,10 @@ enum Command {
     /// Says whether more pictures would help: cross-validates with a part of the photographs, twice as many, and so on.
     #[cfg(feature = "train")]
     LearningCurve(learning_curve::LearningCurveArgs),
+    /// Searches for small networks that fit a board: their costs are known before training, their accuracy by rungs of more
+    /// and more training.
+    #[cfg(feature = "train")]
+    Search(search::SearchArgs),
     /// Compares two runs on the same images, with intervals over groups.
     Compare(compare::CompareArgs),
     /// Turns a TensorFlow Lite model into a blob.
@@ -199,6 +205,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Cv(args) => cv::run(&args),
         #[cfg(feature = "train")]
         Command::LearningCurve(args) => learning_curve::run(&args),
+        #[cfg(feature = "train")]
+        Command::Search(args) => search::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),

@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
-    /// `resnet8` (alias `deep`), `mobilenet` or `shallow`; ignored where `features` is given.
+    /// `resnet8` (alias `deep`), `mobilenet`, `mobilenetv2`, `dwresnet` or `shallow`; ignored where `features` is given.
     pub preset: Preset,
-    /// Factor of the channels of `mobilenet`, 0.01 to 4.
+    /// Factor of the channels of `mobilenet`, `mobilenetv2` and `dwresnet`, 0.01 to 4.
     pub width: f64,
+    /// Most blocks of a stage of `mobilenetv2`, and blocks of each stage of `dwresnet`, 1 to 8.
+    pub depth: usize,
     /// What batch-norm adds to the variance; when absent, 1e-3 for `mobilenet`, as in Keras, and 1e-5 otherwise.
     pub batch_norm_epsilon: Option<f64>,
     /// The convolutional part, block by block, in place of the preset's.
@@ -31,6 +33,7 @@ impl Default for ModelConfig {
         Self {
             preset: Preset::Resnet8,
             width: 0.25,
+            depth: 2,
             batch_norm_epsilon: None,
             features: None,
             head: None,
@@ -99,6 +102,10 @@ pub enum Preset {
     Resnet8,
     /// MobileNetV1 (Howard et al. 2017): depthwise-separable blocks with ReLU6.
     Mobilenet,
+    /// The first stages of MobileNetV2 (Sandler et al. 2018): inverted residuals with linear bottlenecks and ReLU6.
+    Mobilenetv2,
+    /// ResNet of depthwise-separable convolutions: three stages of residual blocks with batch-norm.
+    Dwresnet,
 }
 
 impl Preset {
@@ -109,6 +116,8 @@ impl Preset {
             Preset::Shallow => "shallow",
             Preset::Resnet8 => "resnet8",
             Preset::Mobilenet => "mobilenet",
+            Preset::Mobilenetv2 => "mobilenetv2",
+            Preset::Dwresnet => "dwresnet",
         }
     }
 }
@@ -156,6 +165,29 @@ pub enum Block {
         #[serde(default = "one")]
         stride: usize,
     },
+    /// Two depthwise-separable convolutions with batch-norm and a shortcut (1x1 convolution where the shape changes).
+    SeparableResidual {
+        /// Output channels.
+        channels: usize,
+        /// Stride of the first depthwise convolution.
+        #[serde(default = "one")]
+        stride: usize,
+    },
+    /// Inverted residual: a 1x1 convolution to more channels, a depthwise 3x3 convolution and a linear 1x1 convolution to
+    /// fewer, each with batch-norm; the input is added where its shape is the output's.
+    InvertedResidual {
+        /// Output channels.
+        channels: usize,
+        /// How many times more channels are in between than in the input; with 1 there is no first convolution.
+        #[serde(default = "six")]
+        expansion: usize,
+        /// Stride of the depthwise convolution.
+        #[serde(default = "one")]
+        stride: usize,
+        /// Activation of the first two convolutions.
+        #[serde(default = "relu6")]
+        activation: Activation,
+    },
     /// Max pooling without padding; stride equals size.
     MaxPool {
         /// Height and width of the window.
@@ -188,6 +220,14 @@ fn one() -> usize {
 
 fn three() -> usize {
     3
+}
+
+fn six() -> usize {
+    6
+}
+
+fn relu6() -> Activation {
+    Activation::Relu6
 }
 
 fn yes() -> bool {

@@ -244,6 +244,7 @@ impl ModelConfig {
     /// A layer without channels or of more than 4096, or another size with which there is no layer.
     pub fn validate(&self) -> Result<()> {
         check("model.width", &self.width, 0.01..=4.0, "0.01 to 4")?;
+        check("model.depth", &self.depth, 1..=8, "1 to 8")?;
         if let Some(epsilon) = &self.batch_norm_epsilon {
             check("model.batch_norm_epsilon", epsilon, 1e-12..=1.0, "1e-12 to 1")?;
         }
@@ -268,8 +269,15 @@ impl Block {
                 side("kernel", kernel)?;
                 side("stride", stride)
             }
-            Self::Separable { channels: count, stride, .. } | Self::Residual { channels: count, stride } => {
+            Self::Separable { channels: count, stride, .. }
+            | Self::Residual { channels: count, stride }
+            | Self::SeparableResidual { channels: count, stride } => {
                 channels(count)?;
+                side("stride", stride)
+            }
+            Self::InvertedResidual { channels: count, expansion, stride, .. } => {
+                channels(count)?;
+                check("model.features.expansion", expansion, 1..=64, "1 to 64")?;
                 side("stride", stride)
             }
             Self::MaxPool { size } | Self::AveragePool { size } => side("size", size),

@@ -137,7 +137,7 @@ impl LearningCurve {
 }
 
 fn point(share: f64, photographs: f64, predictions: &Predictions) -> Point {
-    let right = right(predictions);
+    let right = predictions.right();
     let mut folds: BTreeMap<Option<usize>, (f64, f64)> = BTreeMap::new();
     for (image, right) in predictions.images.iter().zip(&right) {
         let (sum, count) = folds.entry(image.fold).or_default();
@@ -148,20 +148,11 @@ fn point(share: f64, photographs: f64, predictions: &Predictions) -> Point {
     Point { share, photographs, accuracy, folds: folds.into_values().map(|(sum, count)| sum / count).collect() }
 }
 
-fn right(predictions: &Predictions) -> Vec<f64> {
-    predictions
-        .truth()
-        .iter()
-        .zip(predictions.int8())
-        .map(|(truth, said)| f64::from(u8::from(*truth == said)))
-        .collect()
-}
-
 /// Of each group the number of its images, and how many each point has wrong.
 fn errors_of_groups(said: &[(f64, f64, Predictions)]) -> Vec<(f64, Vec<f64>)> {
     let mut groups: BTreeMap<&str, (f64, Vec<f64>)> = BTreeMap::new();
     for (at, (_, _, predictions)) in said.iter().enumerate() {
-        for (group, right) in predictions.clusters().into_iter().zip(right(predictions)) {
+        for (group, right) in predictions.clusters().into_iter().zip(predictions.right()) {
             let (images, wrong) = groups.entry(group).or_insert_with(|| (0.0, vec![0.0; said.len()]));
             *images += if at == 0 { 1.0 } else { 0.0 };
             wrong[at] += 1.0 - right;

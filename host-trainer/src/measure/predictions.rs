@@ -112,6 +112,12 @@ impl Predictions {
         self.images.iter().map(|image| argmax(&image.int8)).collect()
     }
 
+    /// 1 for each image whose class the int8 model finds, 0 for the others.
+    #[must_use]
+    pub fn right(&self) -> Vec<f64> {
+        self.truth().iter().zip(self.int8()).map(|(truth, said)| f64::from(u8::from(*truth == said))).collect()
+    }
+
     /// What is drawn independently, an entry an image.
     #[must_use]
     pub fn clusters(&self) -> Vec<&str> {

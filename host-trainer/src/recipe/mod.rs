@@ -5,6 +5,7 @@ mod candidates;
 mod choice;
 mod look;
 mod pictures;
+pub mod search;
 
 use std::path::Path;
 
@@ -22,7 +23,8 @@ use crate::system::{atomic, read};
 use crate::training::probe::{Probe, probe};
 use crate::training::{Options, TrainingData};
 
-use candidates::{Common, sides};
+pub use candidates::Common;
+use candidates::sides;
 use choice::USUAL;
 pub use choice::{Choice, Probed, Tried};
 pub use look::Look;
@@ -168,9 +170,9 @@ impl Chooser {
             self.split = given.with_validation(ASIDE, self.base.seed).unwrap_or_else(|_| given.clone());
         }
         let mut choice = Choice::new(look.clone());
-        choice.probed = self.probe(&look, pictures, caller)?;
+        choice.probed = self.probe(&look, pictures, &self.fitting(&look, caller))?;
         let best = choice.best_probe().cloned();
-        choice.flips = best.as_ref().is_none_or(|best| best.probe.mirrored > best.probe.accuracy - CHIRAL);
+        choice.flips = flips(best.as_ref());
         let recipes = self.recipes(&look, choice.flips, best.map(|best| (best.side, best.probe.l2)), caller)?;
         for (name, config) in &recipes {
             let trained = self.train(name, config, pictures, caller)?;
@@ -215,8 +217,17 @@ impl Chooser {
         Ok(recipes)
     }
 
-    /// What output layers reach on the pretrained network's features, at each width that is worth a try.
-    fn probe(&mut self, look: &Look, pictures: &mut Pictures, caller: &dyn Caller) -> Result<Vec<Probed>> {
+    /// Whether mirror images are of the same class, as far as an output layer on a pretrained network's features says.
+    ///
+    /// # Errors
+    /// When pictures cannot be read.
+    pub fn flips(&mut self, look: &Look, pictures: &mut Pictures) -> Result<bool> {
+        let probed = self.probe(look, pictures, &sides(look)[..1])?;
+        Ok(flips(probed.first()))
+    }
+
+    /// What output layers reach on the pretrained network's features, at each of these widths.
+    fn probe(&mut self, look: &Look, pictures: &mut Pictures, sides: &[u16]) -> Result<Vec<Probed>> {
         let samples = self.split.train.clone();
         let train =
             Dataset::from_samples(&self.split.root, self.split.classes.clone(), [samples, Vec::new(), Vec::new()]);
@@ -228,7 +239,7 @@ impl Chooser {
         let folds: Vec<usize> = chosen.iter().map(|&image| folds[image]).collect();
         let groups: Vec<&str> = chosen.iter().map(|&image| train.train[image].cluster()).collect();
         let mut probed = Vec::new();
-        for side in self.fitting(look, caller) {
+        for &side in sides {
             let config = Common { base: &self.base, look, flips: true }.fine_tuned(side, L2);
             let images = pictures.of(&mut self.split, &config)?;
             let mut data = training_data(&config, &Record::new(&self.split, &images)?, &images);
@@ -298,6 +309,11 @@ pub fn training_data(config: &Config, record: &Record, images: &Loaded) -> Train
         mean,
         std,
     }
+}
+
+/// Whether mirror images are of the same class by what an output layer says of them, or as far as is known.
+fn flips(probed: Option<&Probed>) -> bool {
+    probed.is_none_or(|best| best.probe.mirrored > best.probe.accuracy - CHIRAL)
 }
 
 /// Which validation images the int8 model has right: it is what a board runs.

@@ -11,6 +11,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::export::PRODUCER;
 use crate::config::{Config, Normalization, Preset};
+use crate::device::costs::Costs;
+use crate::device::cycles::Caches;
 use crate::device::target::{Target, TargetFit};
 use crate::training::untrained;
 
@@ -32,6 +34,8 @@ pub struct Plan {
     pub fit: TargetFit,
     /// Multiply-accumulates of an inference.
     pub macs: u64,
+    /// Instructions of a Cortex-M4 for an inference, by the cost tables; none where they lack a kernel.
+    pub instructions: Option<u64>,
 }
 
 impl Plan {
@@ -56,7 +60,10 @@ impl Plan {
         let plain: Emitted = emit(Limits::default())?;
         let Emitted { blob, .. } = emit(target.limits(&Model::parse(&plain.blob)?, plain.blob.len()))?;
         let model = Model::parse(&blob)?;
-        Ok(Self { fit: target.fit(&model, blob.len())?, macs: model.ops().map(|op| op.macs()).sum() })
+        // Caches change cycles, not instructions.
+        let instructions = Costs::built_in()?.of_model(&model, Caches::default()).ok();
+        let instructions = instructions.map(|modelled| modelled.instructions);
+        Ok(Self { fit: target.fit(&model, blob.len())?, macs: model.ops().map(|op| op.macs()).sum(), instructions })
     }
 }
 

@@ -4,6 +4,7 @@
 //! hue from light to dark.
 
 mod confidence;
+mod front;
 mod learning;
 mod pairs;
 
@@ -19,6 +20,7 @@ use crate::measure::comparison::shorten;
 use crate::measure::metrics::{Confusion, Epoch};
 
 pub use confidence::{reliability, risk_coverage};
+pub use front::{Dot, Dots, front};
 pub use learning::learning_curve;
 
 const BLUE: RGBColor = RGBColor(0, 114, 178);

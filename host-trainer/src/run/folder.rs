@@ -3,7 +3,7 @@
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use model_compiler::graph::Graph;
 use model_compiler::quantise::calibrate::Calibrated;
 use sha2::{Digest, Sha256};
@@ -76,18 +76,28 @@ impl RunDir {
     /// When it cannot be made, or another process or thread has claimed it.
     pub fn claim(&self) -> Result<Claim> {
         let shown = self.0.display();
+        let claim = self.try_claim()?;
+        claim.with_context(|| {
+            format!("another process is writing to {shown}: wait for its end, or choose another place with `--out`")
+        })
+    }
+
+    /// The same; none where another process or thread has claimed it.
+    ///
+    /// # Errors
+    /// When the folder cannot be made.
+    pub fn try_claim(&self) -> Result<Option<Claim>> {
+        let shown = self.0.display();
         let why = || format!("cannot make the run folder {shown}: choose another place with `--out`");
         std::fs::create_dir_all(&self.0).with_context(why)?;
         let file = File::create(self.file(LOCK_FILE)).with_context(why)?;
         match file.try_lock() {
-            Ok(()) => Ok(Claim(file)),
-            Err(TryLockError::WouldBlock) => {
-                bail!("another process is writing to {shown}: wait for its end, or choose another place with `--out`")
-            }
+            Ok(()) => Ok(Some(Claim(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
             // Some network file systems have no locks.
             Err(TryLockError::Error(error)) => {
                 tracing::warn!("{shown} cannot be locked ({error}): see that nothing else writes to it");
-                Ok(Claim(file))
+                Ok(Some(Claim(file)))
             }
         }
     }

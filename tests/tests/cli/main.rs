@@ -14,3 +14,4 @@ mod learning_curve;
 mod maps;
 mod program;
 mod runs;
+mod search;

@@ -7,6 +7,8 @@ mod cv;
 mod data;
 mod mistakes;
 mod run;
+#[cfg(feature = "train")]
+mod search;
 mod suspects;
 #[cfg(test)]
 mod tests;
@@ -22,6 +24,8 @@ use crate::system::html::{figure, jpeg_uri, png_uri, table};
 
 pub use cv::cross_validation;
 pub use run::{shown, training_run};
+#[cfg(feature = "train")]
+pub use search::search;
 pub use suspects::{caution, in_words, suspected_labels};
 pub use unfinished::Unfinished;
 

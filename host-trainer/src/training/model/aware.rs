@@ -29,7 +29,7 @@ impl Net {
             unit.quantisation = Some(of(name)?);
         }
         for (index, layer) in self.features.iter_mut().enumerate() {
-            if let Some(name) = joint_name(&layer.block) {
+            if let Some(name) = joint_name(layer) {
                 layer.quantisation = Some(of(format!("features.{index}.{name}"))?.output);
             }
         }
@@ -173,7 +173,11 @@ mod tests {
         let (pool, mean) = (Block::MaxPool { size: 2 }, Block::GlobalAveragePool);
         let sigmoid = conv(6, 1, false, Activation::Sigmoid);
         check(vec![first.clone(), separable, pool, residual.clone(), mean.clone()]);
-        check(vec![first, sigmoid, Block::AveragePool { size: 2 }, residual, mean]);
+        check(vec![first.clone(), sigmoid, Block::AveragePool { size: 2 }, residual, mean.clone()]);
+        let activation = Activation::Relu6;
+        let inverted = |channels, stride| Block::InvertedResidual { channels, expansion: 2, stride, activation };
+        let separable = Block::SeparableResidual { channels: 12, stride: 2 };
+        check(vec![first, inverted(8, 1), separable, inverted(10, 1), mean]);
     }
 
     /// Distances from the int8 engine's logits of those of the float forward pass and of the aware one.

@@ -207,6 +207,9 @@ pub(super) struct Layer {
     pub units: Vec<Conv>,
     #[module(skip)]
     pub block: Block,
+    /// Whether what its convolutions make is added to its input, or to a shortcut.
+    #[module(skip)]
+    pub adds: bool,
     /// Of what its sum or pooling makes, where the forward pass is [aware](Net::quantise_aware) of it.
     #[module(skip)]
     pub quantisation: Option<Quantisation>,
@@ -245,10 +248,40 @@ impl Layer {
                 }
                 shapes
             }
+            Block::SeparableResidual { channels, stride } => {
+                let depthwise = |channels, stride| ConvShape {
+                    depthwise: true,
+                    ..conv(channels, channels, 3, stride, true, Activation::Relu)
+                };
+                let mut shapes = vec![
+                    depthwise(inputs, stride),
+                    conv(inputs, channels, 1, 1, true, Activation::Relu),
+                    depthwise(channels, 1),
+                    conv(channels, channels, 1, 1, true, Activation::Linear),
+                ];
+                if output != shape {
+                    shapes.push(conv(inputs, channels, 1, stride, false, Activation::Linear));
+                }
+                shapes
+            }
+            Block::InvertedResidual { channels, expansion, stride, activation } => {
+                let wide = inputs * expansion;
+                let expand = (expansion > 1).then(|| conv(inputs, wide, 1, 1, true, activation));
+                let rest = [
+                    ConvShape { depthwise: true, ..conv(wide, wide, 3, stride, true, activation) },
+                    conv(wide, channels, 1, 1, true, Activation::Linear),
+                ];
+                expand.into_iter().chain(rest).collect()
+            }
             Block::MaxPool { .. } | Block::AveragePool { .. } | Block::GlobalAveragePool => Vec::new(),
         };
         let units = shapes.into_iter().map(|shape| Conv::new(shape, init)).collect();
-        Ok((Self { units, block: block.clone(), quantisation: None }, output))
+        let adds = match block {
+            Block::Residual { .. } | Block::SeparableResidual { .. } => true,
+            Block::InvertedResidual { .. } => output == shape,
+            _ => false,
+        };
+        Ok((Self { units, block: block.clone(), adds, quantisation: None }, output))
     }
 
     /// Names of [`Layer::units`].
@@ -257,6 +290,9 @@ impl Layer {
             Block::Conv { .. } => &["conv"],
             Block::Separable { .. } => &["depthwise", "pointwise"],
             Block::Residual { .. } => &["conv1", "conv2", "shortcut"],
+            Block::SeparableResidual { .. } => &["depthwise1", "pointwise1", "depthwise2", "pointwise2", "shortcut"],
+            Block::InvertedResidual { expansion: 1, .. } => &["depthwise", "project"],
+            Block::InvertedResidual { .. } => &["expand", "depthwise", "project"],
             Block::MaxPool { .. } | Block::AveragePool { .. } | Block::GlobalAveragePool => &[],
         }
     }
@@ -274,15 +310,11 @@ impl Layer {
 
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let x = match self.block {
-            Block::Conv { .. } | Block::Separable { .. } => self.units.iter().fold(x, |x, unit| unit.forward(x)),
-            Block::Residual { .. } => {
-                let main = self.units[1].forward(self.units[0].forward(x.clone()));
-                let shortcut = match self.units.get(2) {
-                    Some(unit) => unit.forward(x),
-                    None => x,
-                };
-                relu(main + shortcut)
-            }
+            Block::Conv { .. } | Block::Separable { .. } => self.chain(x, self.units.len()),
+            Block::Residual { .. } => relu(self.residual(x, 2)),
+            Block::SeparableResidual { .. } => relu(self.residual(x, 4)),
+            Block::InvertedResidual { .. } if self.adds => self.residual(x, self.units.len()),
+            Block::InvertedResidual { .. } => self.chain(x, self.units.len()),
             Block::MaxPool { size } => max_pool2d(x, MaxPoolOptions::new([size; 2])),
             Block::AveragePool { size } => avg_pool2d(x, AvgPoolOptions::new([size; 2])),
             Block::GlobalAveragePool => {
@@ -294,6 +326,21 @@ impl Layer {
             Some(quantisation) => round(x, quantisation),
             None => x,
         }
+    }
+
+    /// What the first `units` convolutions make of `x`, one after the other.
+    fn chain(&self, x: Tensor<4>, units: usize) -> Tensor<4> {
+        self.units[..units].iter().fold(x, |x, unit| unit.forward(x))
+    }
+
+    /// The same, and what the shortcut makes of `x`, or `x` itself where there is none.
+    fn residual(&self, x: Tensor<4>, units: usize) -> Tensor<4> {
+        let main = self.chain(x.clone(), units);
+        let shortcut = match self.units.get(units) {
+            Some(unit) => unit.forward(x),
+            None => x,
+        };
+        main + shortcut
     }
 }
 

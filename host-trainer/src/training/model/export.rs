@@ -51,10 +51,11 @@ impl Net {
     }
 }
 
-/// Name of the operation of a block that is none of its convolutions.
-pub(super) fn joint_name(block: &Block) -> Option<&'static str> {
-    match block {
-        Block::Residual { .. } => Some("add"),
+/// Name of the operation of a layer that is none of its convolutions.
+pub(super) fn joint_name(layer: &Layer) -> Option<&'static str> {
+    match layer.block {
+        Block::Residual { .. } | Block::SeparableResidual { .. } => Some("add"),
+        Block::InvertedResidual { .. } => layer.adds.then_some("add"),
         Block::MaxPool { .. } => Some("max_pool"),
         Block::AveragePool { .. } => Some("average_pool"),
         Block::GlobalAveragePool => Some("global_average_pool"),
@@ -96,13 +97,15 @@ impl Builder {
             }
             self.conv(format!("{name}.{unit_name}"), unit, pixels.take());
         }
-        let Some(joint) = joint_name(&layer.block) else { return };
+        let Some(joint) = joint_name(layer) else { return };
         let name = format!("{name}.{joint}");
         match layer.block {
-            Block::Residual { .. } => {
+            Block::Residual { .. } | Block::SeparableResidual { .. } | Block::InvertedResidual { .. } => {
                 let shortcut = if branches.is_empty() { input } else { self.tensor };
                 let main = branches.pop().unwrap_or(self.tensor);
-                self.push(name, FloatOp::Add { clamp: Clamp::Relu }, vec![main, shortcut], self.shape);
+                let linear = matches!(layer.block, Block::InvertedResidual { .. });
+                let clamp = if linear { Clamp::None } else { Clamp::Relu };
+                self.push(name, FloatOp::Add { clamp }, vec![main, shortcut], self.shape);
             }
             Block::MaxPool { size } => self.pool(name, size, size, |window| FloatOp::MaxPool2d { window }),
             Block::AveragePool { size } => self.pool(name, size, size, |window| FloatOp::AveragePool2d { window }),
@@ -277,7 +280,9 @@ mod tests {
             assert!(graph.nodes.iter().any(|node| node.name == "features.2.shortcut"));
         }
         check(&ModelConfig { preset: Preset::Shallow, ..ModelConfig::default() }, 35, 17, 3);
-        check(&ModelConfig { preset: Preset::Mobilenet, ..ModelConfig::default() }, 38, 64, 1);
+        for preset in [Preset::Mobilenet, Preset::Mobilenetv2, Preset::Dwresnet] {
+            check(&ModelConfig { preset, ..ModelConfig::default() }, 38, 64, 1);
+        }
     }
 
     #[test]
@@ -294,6 +299,11 @@ mod tests {
             },
             Block::MaxPool { size: 2 },
             Block::Residual { channels: 5, stride: 1 },
+            Block::SeparableResidual { channels: 5, stride: 1 },
+            Block::SeparableResidual { channels: 6, stride: 1 },
+            Block::InvertedResidual { channels: 6, expansion: 3, stride: 1, activation: Activation::Relu6 },
+            Block::InvertedResidual { channels: 6, expansion: 1, stride: 1, activation: Activation::Relu },
+            Block::InvertedResidual { channels: 4, expansion: 2, stride: 1, activation: Activation::Relu6 },
             Block::Conv {
                 channels: 7,
                 kernel: 5,

@@ -37,6 +37,16 @@ const MOBILENET: [(usize, usize); 13] = [
     (1024, 1),
 ];
 
+/// Channels at width 1, stride, expansion and number of blocks of the stages of MobileNetV2 that are taken.
+const MOBILENET_V2: [(usize, usize, usize, usize); 5] =
+    [(16, 1, 1, 1), (24, 2, 6, 2), (32, 2, 6, 3), (64, 2, 6, 4), (96, 1, 6, 3)];
+/// Channels at width 1 of the convolution after these stages.
+const MOBILENET_V2_LAST: usize = 512;
+/// Channels at width 1 and stride of the stages of the depthwise ResNet.
+const DWRESNET: [(usize, usize); 3] = [(64, 1), (128, 2), (256, 2)];
+/// The engine's kernels compute so many channels at a time.
+const TOGETHER: usize = 4;
+
 impl ModelConfig {
     /// The convolutional part, block by block: the configuration's own, or the preset's.
     #[must_use]
@@ -64,6 +74,8 @@ impl ModelConfig {
                 Block::GlobalAveragePool,
             ],
             Preset::Mobilenet => self.mobilenet(),
+            Preset::Mobilenetv2 => self.mobilenet_v2(),
+            Preset::Dwresnet => self.dwresnet(),
         }
     }
 
@@ -79,6 +91,54 @@ impl ModelConfig {
             activation,
         });
         [stem].into_iter().chain(separable).chain([Block::GlobalAveragePool]).collect()
+    }
+
+    /// Its stages up to a sixteenth of the input's sides: what follows takes most of the flash, at a single pixel.
+    fn mobilenet_v2(&self) -> Vec<Block> {
+        let activation = Activation::Relu6;
+        let conv = |channels, kernel, stride| Block::Conv {
+            channels: self.scaled(channels),
+            kernel,
+            stride,
+            padding: Padding::Same,
+            batch_norm: true,
+            activation,
+        };
+        let stages = MOBILENET_V2.iter().flat_map(|&(channels, stride, expansion, blocks)| {
+            let block = move |index| Block::InvertedResidual {
+                channels: self.scaled(channels),
+                expansion,
+                stride: if index == 0 { stride } else { 1 },
+                activation,
+            };
+            (0..blocks.min(self.depth)).map(block)
+        });
+        let last = [conv(MOBILENET_V2_LAST, 1, 1), Block::GlobalAveragePool];
+        [conv(32, 3, 2)].into_iter().chain(stages).chain(last).collect()
+    }
+
+    fn dwresnet(&self) -> Vec<Block> {
+        let stem = Block::Conv {
+            channels: self.scaled(DWRESNET[0].0),
+            kernel: 3,
+            stride: 1,
+            padding: Padding::Same,
+            batch_norm: true,
+            activation: Activation::Relu,
+        };
+        let stages = DWRESNET.iter().flat_map(|&(channels, stride)| {
+            let block = move |index| Block::SeparableResidual {
+                channels: self.scaled(channels),
+                stride: if index == 0 { stride } else { 1 },
+            };
+            (0..self.depth).map(block)
+        });
+        [stem].into_iter().chain(stages).chain([Block::GlobalAveragePool]).collect()
+    }
+
+    /// So many channels at this width, as a multiple of those that are computed together.
+    fn scaled(&self, channels: usize) -> usize {
+        ((channels as f64 * self.width / TOGETHER as f64).round() as usize).max(1) * TOGETHER
     }
 
     /// What batch-norm adds to the variance: the configuration's own, or the preset's.
@@ -285,6 +345,26 @@ mod tests {
         // The number of parameters of keras.applications.MobileNet(alpha=0.25), moving statistics included.
         assert_eq!(net.num_params(), 475_544);
         assert_eq!(net.flat, Shape { height: 1, width: 1, channels: 256 });
+    }
+
+    #[test]
+    fn width_and_depth_change_the_presets_that_have_them() {
+        let config = |preset, width, depth| ModelConfig { preset, width, depth, ..ModelConfig::default() };
+        let channels = |config: &ModelConfig| -> Vec<usize> {
+            let of = |block: &Block| match *block {
+                Block::Conv { channels, .. }
+                | Block::InvertedResidual { channels, .. }
+                | Block::SeparableResidual { channels, .. } => Some(channels),
+                _ => None,
+            };
+            config.blocks().iter().filter_map(of).collect()
+        };
+        assert_eq!(channels(&config(Preset::Dwresnet, 0.25, 1)), [16, 16, 32, 64]);
+        assert_eq!(channels(&config(Preset::Dwresnet, 0.5, 2)), [32, 32, 32, 64, 64, 128, 128]);
+        assert_eq!(channels(&config(Preset::Mobilenetv2, 0.25, 1)), [8, 4, 8, 8, 16, 24, 128]);
+        let whole = channels(&config(Preset::Mobilenetv2, 1.0, 4));
+        assert_eq!(whole, [32, 16, 24, 24, 32, 32, 32, 64, 64, 64, 64, 96, 96, 96, 512]);
+        assert_eq!(config(Preset::Resnet8, 1.0, 4).blocks(), config(Preset::Resnet8, 0.25, 1).blocks());
     }
 
     #[test]

@@ -49,7 +49,11 @@ pub(super) fn output_shape(block: &Block, shape: Shape) -> Result<Shape> {
     };
     match *block {
         Block::Conv { channels, kernel, stride, padding, .. } => convolved(channels, kernel, stride, padding),
-        Block::Separable { channels, stride, .. } | Block::Residual { channels, stride } => {
+        Block::Separable { channels, stride, .. }
+        | Block::Residual { channels, stride }
+        | Block::SeparableResidual { channels, stride } => convolved(channels, 3, stride, Padding::Same),
+        Block::InvertedResidual { channels, expansion, stride, .. } => {
+            ensure!((1..=64).contains(&expansion), "a block's expansion is {expansion}: choose 1 to 64");
             convolved(channels, 3, stride, Padding::Same)
         }
         Block::MaxPool { size } | Block::AveragePool { size } => {
@@ -77,6 +81,8 @@ pub(super) fn weights(block: &Block, channels: usize) -> u64 {
         Block::Conv { channels, kernel, .. } => (kernel as u64).pow(2) * read * channels as u64,
         Block::Separable { channels, .. } => (9 + channels as u64) * read,
         Block::Residual { channels, .. } => (10 * read + 9 * channels as u64) * channels as u64,
+        Block::SeparableResidual { channels, .. } => 9 * read + (2 * read + 9 + channels as u64) * channels as u64,
+        Block::InvertedResidual { channels, expansion, .. } => expansion as u64 * read * (read + 9 + channels as u64),
         Block::MaxPool { .. } | Block::AveragePool { .. } | Block::GlobalAveragePool => 0,
     }
 }

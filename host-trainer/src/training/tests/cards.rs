@@ -25,6 +25,8 @@ fn every_layer() -> ModelConfig {
         Block::Separable { channels: 8, stride: 2, activation: Activation::Relu6 },
         Block::Residual { channels: 10, stride: 1 },
         Block::Residual { channels: 10, stride: 1 },
+        Block::SeparableResidual { channels: 12, stride: 1 },
+        Block::InvertedResidual { channels: 12, expansion: 2, stride: 1, activation: Activation::Relu6 },
         Block::AveragePool { size: 2 },
         conv(1, false, Activation::Sigmoid),
         Block::GlobalAveragePool,

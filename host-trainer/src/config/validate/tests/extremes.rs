@@ -18,6 +18,8 @@ fn full() -> Config {
         Block::Conv { channels: 8, kernel: 3, stride: 2, padding: same, batch_norm: true, activation },
         Block::Separable { channels: 8, stride: 2, activation },
         Block::Residual { channels: 8, stride: 2 },
+        Block::SeparableResidual { channels: 8, stride: 2 },
+        Block::InvertedResidual { channels: 8, expansion: 2, stride: 2, activation },
         Block::MaxPool { size: 2 },
         Block::AveragePool { size: 2 },
     ]);
