@@ -39,7 +39,13 @@ impl Estimate {
     /// "Classification and Regression Trees", 1984, section 3.4.3).
     #[must_use]
     pub fn is_more_than_chance(&self) -> bool {
-        self.value > (self.high - self.low) / (2.0 * HALF)
+        self.value > self.standard_error()
+    }
+
+    /// As the interval tells, which is that of a normal value.
+    #[must_use]
+    pub fn standard_error(&self) -> f64 {
+        (self.high - self.low) / (2.0 * HALF)
     }
 }
 

@@ -12,8 +12,6 @@ use crate::measure::predictions::Predictions;
 
 /// Name of the chosen network's configuration.
 pub const CHOSEN_FILE: &str = "chosen.toml";
-/// Standard errors in half a 95 % interval.
-const HALF: f64 = 1.96;
 
 /// What a search found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -190,6 +188,6 @@ fn lead(one: &Predictions, other: &Predictions) -> Estimate {
 
 /// What is lost beside `best`, and its standard error.
 fn loss(best: &Predictions, said: &Predictions) -> (f64, f64) {
-    let Estimate { value, low, high } = lead(best, said);
-    (value, (high - low) / (2.0 * HALF))
+    let lead = lead(best, said);
+    (lead.value, lead.standard_error())
 }
