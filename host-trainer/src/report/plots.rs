@@ -3,6 +3,7 @@
 //! Colours keep their order and their difference for the colour-blind: blue and vermilion of Okabe and Ito, and one
 //! hue from light to dark.
 
+mod chart;
 mod confidence;
 mod front;
 mod learning;

@@ -1,9 +1,9 @@
 //! Probabilities against the truth: the reliability diagram and the risk-coverage curve.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{BLUE, Canvas, GRID, INK, LABEL, Series, VERMILION, draw_key, svg, text};
+use super::chart::{Axis, chart};
+use super::{BLUE, Canvas, INK, Series, VERMILION, svg};
 use crate::measure::confidence::{Bin, Point, expected_calibration_error};
 
 /// Width and height of a picture in pixels.
@@ -37,7 +37,7 @@ pub fn reliability(title: &str, states: &[(&str, &[Bin])]) -> anyhow::Result<Str
         })
         .collect();
     svg(title, SIZE, |canvas| {
-        chart(canvas, title, ["confidence", "share that is right"], &lines, &[[(0.0, 0.0), (1.0, 1.0)]])
+        unit_square(canvas, title, ["confidence", "share that is right"], &lines, &[[(0.0, 0.0), (1.0, 1.0)]])
     })
 }
 
@@ -63,48 +63,32 @@ pub fn risk_coverage(title: &str, curve: &[Point], wanted: f64, threshold: Optio
     let lines = [(Series::new("", BLUE, Vec::new()), line), (Series::new(&name, VERMILION, Vec::new()), mark)];
     svg(title, SIZE, |canvas| {
         let axes = ["share of the images answered", "share of the answers right"];
-        chart(canvas, title, axes, &lines, &[[(0.0, wanted), (1.0, wanted)]])
+        unit_square(canvas, title, axes, &lines, &[[(0.0, wanted), (1.0, wanted)]])
     })
 }
 
 /// Lines over the unit square, and grey guides under them.
-fn chart(
+fn unit_square(
     canvas: &Canvas<'_>,
     title: &str,
     [x, y]: [&str; 2],
     lines: &[(Series, Dots)],
     guides: &[[(f64, f64); 2]],
 ) -> Result<(), Box<dyn std::error::Error>> {
-    let (head, rest) = canvas.margin(10, 10, 14, 24).split_vertically(32);
-    let (key, body) = rest.split_vertically(26);
-    draw_key(&head, title, &[])?;
-    draw_key(&key, "", &lines.iter().map(|(series, _)| series.clone()).collect::<Vec<_>>())?;
-    let mut chart =
-        ChartBuilder::on(&body).x_label_area_size(44).y_label_area_size(60).build_cartesian_2d(0.0..1.0, 0.0..1.0)?;
-    let style = || text(LABEL, INK, (HPos::Left, VPos::Top));
-    chart
-        .configure_mesh()
-        .light_line_style(WHITE.mix(0.0))
-        .bold_line_style(GRID)
-        .axis_style(INK)
-        .label_style(style())
-        .axis_desc_style(style())
-        .x_labels(6)
-        .y_labels(6)
-        .x_desc(x)
-        .y_desc(y)
-        .x_label_formatter(&|x| format!("{x:.1}"))
-        .y_label_formatter(&|y| format!("{y:.1}"))
-        .draw()?;
-    for &guide in guides {
-        chart.draw_series(DashedLineSeries::new(guide, 6, 5, INK.mix(0.6).stroke_width(1)))?;
-    }
-    for (Series { color, .. }, dots) in lines {
-        chart.draw_series(LineSeries::new(dots.iter().map(|&(x, y, _)| (x, y)), color.stroke_width(2)))?;
-        let drawn = dots.iter().filter(|&&(_, _, radius)| radius > 0);
-        chart.draw_series(drawn.map(|&(x, y, radius)| Circle::new((x, y), radius, color.mix(0.5).filled())))?;
-    }
-    Ok(())
+    let key: Vec<Series> = lines.iter().map(|(series, _)| series.clone()).collect();
+    let share = |share: &f64| format!("{share:.1}");
+    let [x, y] = [x, y].map(|name| Axis { name, range: 0.0..1.0, label: &share });
+    chart(canvas, (title, &key), (x, y), |chart| {
+        for &guide in guides {
+            chart.draw_series(DashedLineSeries::new(guide, 6, 5, INK.mix(0.6).stroke_width(1)))?;
+        }
+        for (Series { color, .. }, dots) in lines {
+            chart.draw_series(LineSeries::new(dots.iter().map(|&(x, y, _)| (x, y)), color.stroke_width(2)))?;
+            let drawn = dots.iter().filter(|&&(_, _, radius)| radius > 0);
+            chart.draw_series(drawn.map(|&(x, y, radius)| Circle::new((x, y), radius, color.mix(0.5).filled())))?;
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

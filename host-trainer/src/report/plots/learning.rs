@@ -1,9 +1,9 @@
 //! Accuracy over the number of photographs to learn from.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{BLUE, GRID, INK, LABEL, Series, VERMILION, draw_key, svg, text};
+use super::chart::{Axis, chart};
+use super::{BLUE, Series, VERMILION, svg};
 use crate::measure::learning::{LearningCurve, Point};
 
 /// Width and height of the picture in pixels.
@@ -28,38 +28,27 @@ pub fn learning_curve(title: &str, curve: &LearningCurve) -> anyhow::Result<Stri
     let lowest = curve.points.iter().flat_map(|point| &point.folds).copied().fold(1.0, f64::min);
     let lowest = curve.points.iter().map(|point| point.accuracy.low).fold(lowest, f64::min);
     svg(title, SIZE, |canvas| {
-        let (head, rest) = canvas.margin(10, 10, 14, 24).split_vertically(32);
-        let (key, body) = rest.split_vertically(26);
-        draw_key(&head, title, &[])?;
         let named = |name: &str, color| Series::new(name, color, Vec::new());
-        draw_key(&key, "", &[named("measured, with 95 % interval and folds", BLUE), named("power law", VERMILION)])?;
-        let range = (least / 1.3..most * 1.1).log_scale();
-        let mut chart = ChartBuilder::on(&body)
-            .x_label_area_size(44)
-            .y_label_area_size(60)
-            .build_cartesian_2d(range, (lowest - 0.05).max(0.0)..1.0)?;
-        let style = || text(LABEL, INK, (HPos::Left, VPos::Top));
-        chart
-            .configure_mesh()
-            .light_line_style(WHITE.mix(0.0))
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .label_style(style())
-            .axis_desc_style(style())
-            .x_desc("photographs to learn from")
-            .y_desc("accuracy, int8")
-            .x_label_formatter(&|count| format!("{count:.0}"))
-            .y_label_formatter(&|share| format!("{share:.2}"))
-            .draw()?;
-        chart.draw_series(LineSeries::new(law.iter().copied(), VERMILION.stroke_width(2)))?;
-        for point in &curve.points {
-            let ends = [point.accuracy.low, point.accuracy.high].map(|accuracy| (point.photographs, accuracy));
-            chart.draw_series([PathElement::new(ends, BLUE.stroke_width(2))])?;
-            let folds = point.folds.iter().map(|&fold| Circle::new((point.photographs, fold), 2, BLUE.stroke_width(1)));
-            chart.draw_series(folds)?;
-        }
-        chart.draw_series(curve.points.iter().map(|point| Circle::new(measured(point), 5, BLUE.filled())))?;
-        Ok(())
+        let key = [named("measured, with 95 % interval and folds", BLUE), named("power law", VERMILION)];
+        let x = Axis {
+            name: "photographs to learn from",
+            range: (least / 1.3..most * 1.1).log_scale(),
+            label: &|count| format!("{count:.0}"),
+        };
+        let range = (lowest - 0.05).max(0.0)..1.0;
+        let y = Axis { name: "accuracy, int8", range, label: &|share| format!("{share:.2}") };
+        chart(canvas, (title, &key), (x, y), |chart| {
+            chart.draw_series(LineSeries::new(law.iter().copied(), VERMILION.stroke_width(2)))?;
+            for point in &curve.points {
+                let ends = [point.accuracy.low, point.accuracy.high].map(|accuracy| (point.photographs, accuracy));
+                chart.draw_series([PathElement::new(ends, BLUE.stroke_width(2))])?;
+                let folds =
+                    point.folds.iter().map(|&fold| Circle::new((point.photographs, fold), 2, BLUE.stroke_width(1)));
+                chart.draw_series(folds)?;
+            }
+            chart.draw_series(curve.points.iter().map(|point| Circle::new(measured(point), 5, BLUE.filled())))?;
+            Ok(())
+        })
     })
 }
 
