@@ -248,7 +248,7 @@ impl Graph {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     /// A convolution and an output layer.
