@@ -43,7 +43,11 @@ mod tests {
     fn steps_get_what_was_prepared_for_them_in_order() {
         for (threads, steps) in [(1, 0..5), (2, 3..7), (2, 4..4)] {
             let mut done = Vec::new();
-            on(threads, || ahead(steps.clone(), |step| 10 * step, |step, given| Ok(done.push((step, given))))).unwrap();
+            let work = |step, given| {
+                done.push((step, given));
+                Ok(())
+            };
+            on(threads, || ahead(steps.clone(), |step| 10 * step, work)).unwrap();
             assert!(done.into_iter().eq(steps.map(|step| (step, 10 * step))));
         }
     }
