@@ -13,9 +13,8 @@ use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, TargetConfig};
 use crate::data::dataset::{Dataset, Options};
 use crate::device::target::Target;
-use crate::recipe::search::{
-    CHOSEN_FILE, Costs, FINAL, Outcome, PARTS, Plan, Point, RUNGS, SearchDir, Trial, is_scored, last_split, points,
-};
+use crate::measure::search::{CHOSEN_FILE, Costs, PARTS, Point, RUNGS};
+use crate::recipe::search::{FINAL, Plan, SearchDir, Trial, config, is_scored, last_split, outcome, points};
 use crate::recipe::{Chooser, Common, Look, Pictures};
 use crate::report::pages;
 use crate::report::plan::Plan as Network;
@@ -168,7 +167,7 @@ fn trials(
     let mut smallest: Option<(u64, String)> = None;
     for point in points(look, base.seed) {
         // What does not even make a network, such as pooling a small input, does not fit either.
-        let network = Network::new(&point.config(&common, None, 1.0), classes, target).ok();
+        let network = Network::new(&config(&point, &common, None, 1.0), classes, target).ok();
         match network {
             Some(Network { fit, instructions: Some(instructions), .. }) if fit.fits() => {
                 let milliseconds = fit.milliseconds.map(|time| time.takes);
@@ -188,8 +187,9 @@ fn trials(
     let smallest = smallest.map_or_else(String::new, |(_, named)| format!(" The smallest was {named}"));
     ensure!(
         trials.len() >= 2,
-        "of {misfits} networks {} fit the target: allow more flash, RAM or time, or choose another board.{smallest}",
-        if trials.is_empty() { "none" } else { "only one does" }
+        "of {} networks {} fits the target: allow more flash, RAM or time, or choose another board.{smallest}",
+        misfits + trials.len(),
+        if trials.is_empty() { "none" } else { "only one" }
     );
     Ok((trials, misfits))
 }
@@ -280,19 +280,19 @@ fn collect(dir: &SearchDir, json: bool) -> Result<ExitCode> {
     let shown = dir.path().display();
     let plan = dir.plan()?;
     let plan = plan.with_context(|| format!("{shown} holds no search: give the folder that `search --out` made"))?;
-    let outcome = Outcome::new(dir, &plan)?;
-    let chosen = toml::to_string(&plan.config(outcome.chosen, FINAL)?)?;
+    let found = outcome(dir, &plan)?;
+    let chosen = toml::to_string(&plan.config(found.chosen, FINAL)?)?;
     atomic::write(&dir.file(CHOSEN_FILE), chosen.as_bytes())?;
-    let text = serde_json::to_string_pretty(&outcome)?;
+    let text = serde_json::to_string_pretty(&found)?;
     atomic::write(&dir.file("report.json"), text.as_bytes())?;
     let page = dir.file(pages::REPORT_FILE);
-    atomic::write(&page, pages::search(&plan, &outcome)?.as_bytes())?;
+    atomic::write(&page, pages::search(&found, plan.images.config()?.seed)?.as_bytes())?;
     if json {
         println!("{text}");
         return Ok(ExitCode::SUCCESS);
     }
-    outcome.verdict().iter().for_each(|sentence| println!("{sentence}"));
-    print!("\n{}", outcome.to_text());
+    found.verdict().iter().for_each(|sentence| println!("{sentence}"));
+    print!("\n{}", found.to_text());
     println!("\nSee them:  {}", quoted(&page));
     let config = quoted(&dir.file(CHOSEN_FILE));
     println!(

@@ -11,3 +11,4 @@ pub mod learning;
 pub mod metrics;
 pub mod predictions;
 pub mod scores;
+pub mod search;

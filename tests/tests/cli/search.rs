@@ -108,7 +108,7 @@ fn a_search_that_cannot_be_is_refused_before_anything_is_written() {
     let with = |options: &[&str]| refusal(&[&["search", "--data", &data, "--out", &out][..], options].concat());
     assert!(with(&[]).contains("must name a `board`, or `flash` or `ram`"));
     assert!(with(&["--target", "abacus"]).contains("no board abacus"));
-    assert!(with(&["--flash", "2"]).contains("none fit the target"));
+    assert!(with(&["--flash", "2"]).contains("none fits the target"));
     assert!(with(&["--flash", "100", "--trials", "1"]).contains("2 to 1000"));
     assert!(with(&["--flash", "100", "--epochs", "0"]).contains("train.epochs"));
     assert!(!Path::new(&out).exists());

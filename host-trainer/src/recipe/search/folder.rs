@@ -8,22 +8,17 @@ use serde::{Deserialize, Serialize};
 use super::super::Look;
 use super::super::candidates::Common;
 use super::halving::{Ranked, front, survivors};
-use super::space::Point;
+use super::space;
 use crate::config::{Config, Preset};
 use crate::data::dataset::{Dataset, listed};
 use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
+use crate::measure::search::{Costs, FOLDS, Point, RUNGS};
 use crate::run::cross_validation::Plan as Folds;
 use crate::run::folder::RunDir;
 use crate::system::{atomic, read};
 
 /// Name of the plan's file.
 const PLAN_FILE: &str = "search.json";
-/// Photographs are divided into so many parts, the first of which the search does not see.
-pub const PARTS: usize = 5;
-/// Folds of the others.
-pub const FOLDS: usize = 3;
-/// Share of the epochs, and number of folds that are scored, of each rung.
-pub const RUNGS: [(f64, usize); 3] = [(0.25, 1), (0.5, 2), (1.0, FOLDS)];
 /// The stage after the rungs: what is left learns from all that the search saw, and is scored on what it did not.
 pub const FINAL: usize = RUNGS.len();
 /// Share of the photographs that is watched while a network learns.
@@ -57,19 +52,6 @@ pub struct Trial {
     pub costs: Costs,
 }
 
-/// What a network takes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Costs {
-    /// Instructions of a Cortex-M4 for an inference, modelled.
-    pub instructions: u64,
-    /// Milliseconds of an inference on the board, where one is given.
-    pub milliseconds: Option<f64>,
-    /// Bytes of the blob.
-    pub flash: u64,
-    /// Bytes of the arena.
-    pub ram: u64,
-}
-
 impl Plan {
     /// In what another plan differs, for a message; empty where both search the same.
     ///
@@ -101,7 +83,7 @@ impl Plan {
         let base = self.images.config()?;
         let common = Common { base: &base, look: &self.look, flips: self.flips };
         let share = RUNGS.get(stage).map_or(1.0, |(share, _)| *share);
-        Ok(self.trials[trial].point.config(&common, self.epochs, share))
+        Ok(space::config(&self.trials[trial].point, &common, self.epochs, share))
     }
 
     /// The splits that a stage learns from and scores: some of the folds of what the search sees, or all of that and the part that
@@ -272,33 +254,13 @@ pub fn is_scored(run: &RunDir) -> bool {
     run.file(PREDICTIONS_FILE).exists()
 }
 
-impl Costs {
-    /// What networks are compared by: nanoseconds on the board, or instructions where there is none.
-    #[must_use]
-    pub fn time(&self) -> u64 {
-        self.milliseconds.map_or(self.instructions, |milliseconds| (milliseconds * 1e6) as u64)
-    }
-
-    /// In words.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let time = self.milliseconds.map_or_else(String::new, |time| format!("{time:.2} ms, "));
-        let kib = |bytes: u64| bytes as f64 / 1024.0;
-        format!(
-            "{time}{:.2} million instructions, {:.1} KiB of flash, {:.1} KiB of RAM",
-            self.instructions as f64 / 1e6,
-            kib(self.flash),
-            kib(self.ram)
-        )
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use no_std_infer::format::Color;
 
     use super::*;
     use crate::measure::predictions::Prediction;
+    use crate::measure::search::PARTS;
 
     /// A plan of networks that cost so much, the first of which is the reference.
     fn plan(costs: &[u64]) -> Plan {

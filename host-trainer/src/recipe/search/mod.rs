@@ -5,6 +5,6 @@ mod halving;
 mod outcome;
 mod space;
 
-pub use folder::{Costs, FINAL, FOLDS, PARTS, Plan, RUNGS, SearchDir, Trial, is_scored, last_split};
-pub use outcome::{CHOSEN_FILE, Line, Outcome, Reference};
-pub use space::{Point, points};
+pub use folder::{FINAL, Plan, SearchDir, Trial, is_scored, last_split};
+pub use outcome::outcome;
+pub use space::{config, points};

@@ -1,16 +1,14 @@
 //! What a search may try.
 
-use std::fmt;
-
 use no_std_infer::format::Color;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use serde::{Deserialize, Serialize};
 
 use super::super::candidates::Common;
 use super::super::{L2, Look};
 use crate::config::{Config, InputConfig, ModelConfig, Preset};
+use crate::measure::search::Point;
 
 /// Widths and heights of the inputs of networks that start from random weights.
 const SIDES: [u16; 5] = [16, 24, 32, 48, 64];
@@ -25,50 +23,19 @@ const WIDTHS: [f64; 4] = [0.125, 0.25, 0.375, 0.5];
 /// Their depths.
 const DEPTHS: [usize; 3] = [1, 2, 3];
 
-/// A network that may be tried.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Point {
-    /// The network by its name.
-    pub preset: Preset,
-    /// Factor of its channels, where it has one.
-    pub width: Option<f64>,
-    /// Its depth, where it has one.
-    pub depth: Option<usize>,
-    /// Width and height of its input in pixels.
-    pub side: u16,
-    /// What it sees of them.
-    pub color: Color,
-    /// Whether it starts from ImageNet's weights.
-    pub pretrained: bool,
-}
-
-impl Point {
-    /// How it is trained: as without a configuration, by this share of the epochs. `epochs` are all of them, in place of those that
-    /// follow from the number of pictures.
-    #[must_use]
-    pub fn config(&self, common: &Common, epochs: Option<usize>, share: f64) -> Config {
-        let &Self { preset, width, depth, side, color, pretrained } = self;
-        let mut config = if pretrained { common.fine_tuned(side, L2) } else { common.scratch() };
-        config.input = InputConfig { width: side, height: side, color, ..config.input };
-        let usual = ModelConfig::default();
-        let (width, depth) = (width.unwrap_or(usual.width), depth.unwrap_or(usual.depth));
-        config.model = ModelConfig { preset, width, depth, ..config.model };
-        let epochs = epochs.unwrap_or(config.train.epochs) as f64 * share;
-        config.train.epochs = (epochs.round() as usize).max(1);
-        config
-    }
-}
-
-impl fmt::Display for Point {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let &Self { preset, width, depth, side, color, pretrained } = self;
-        write!(f, "{}", preset.name())?;
-        width.map_or(Ok(()), |width| write!(f, ", width {width}"))?;
-        depth.map_or(Ok(()), |depth| write!(f, ", depth {depth}"))?;
-        let color = if color == Color::Grey { "grey" } else { "colour" };
-        let from = if pretrained { ", from ImageNet's weights" } else { "" };
-        write!(f, ", {side} x {side} {color}{from}")
-    }
+/// How a network is trained: as without a configuration, by this share of the epochs. `epochs` are all of them, in place of those that
+/// follow from the number of pictures.
+#[must_use]
+pub fn config(point: &Point, common: &Common, epochs: Option<usize>, share: f64) -> Config {
+    let &Point { preset, width, depth, side, color, pretrained } = point;
+    let mut config = if pretrained { common.fine_tuned(side, L2) } else { common.scratch() };
+    config.input = InputConfig { width: side, height: side, color, ..config.input };
+    let usual = ModelConfig::default();
+    let (width, depth) = (width.unwrap_or(usual.width), depth.unwrap_or(usual.depth));
+    config.model = ModelConfig { preset, width, depth, ..config.model };
+    let epochs = epochs.unwrap_or(config.train.epochs) as f64 * share;
+    config.train.epochs = (epochs.round() as usize).max(1);
+    config
 }
 
 /// All networks that may be tried on such pictures, in the order in which they are: one of each kind in turn, those of a kind in
@@ -147,12 +114,12 @@ mod tests {
         let (base, look) = (Config { seed: 5, ..Config::default() }, look(64, false));
         let common = Common { base: &base, look: &look, flips: false };
         for point in points(&look, 1) {
-            let config = point.config(&common, Some(8), 0.25);
+            let config = super::config(&point, &common, Some(8), 0.25);
             assert_eq!(Config::from_toml(&toml::to_string(&config).unwrap()).unwrap(), config);
             assert_eq!((config.train.epochs, config.input.width, config.seed), (2, point.side, 5));
             assert_eq!(config.model.pretrained.is_some(), point.pretrained);
         }
-        let one = points(&look, 1)[0].config(&common, Some(1), 0.25);
+        let one = super::config(&points(&look, 1)[0], &common, Some(1), 0.25);
         assert_eq!(one.train.epochs, 1);
     }
 }

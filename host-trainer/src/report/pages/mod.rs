@@ -7,7 +7,6 @@ mod cv;
 mod data;
 mod mistakes;
 mod run;
-#[cfg(feature = "train")]
 mod search;
 mod suspects;
 #[cfg(test)]
@@ -24,7 +23,6 @@ use crate::system::html::{figure, jpeg_uri, png_uri, table};
 
 pub use cv::cross_validation;
 pub use run::{shown, training_run};
-#[cfg(feature = "train")]
 pub use search::search;
 pub use suspects::{caution, in_words, suspected_labels};
 pub use unfinished::Unfinished;

@@ -4,32 +4,29 @@ use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
 
 use super::{REPORT_FILE, verdict};
-use crate::measure::bootstrap::Estimate;
-use crate::recipe::search::{CHOSEN_FILE, Line, Outcome, PARTS, Plan, RUNGS};
+use crate::measure::search::{CHOSEN_FILE, Line, Outcome, PARTS, RUNGS};
 use crate::report::made::Made;
 use crate::report::plots;
 use crate::report::plots::{Dot, Dots};
 use crate::system::html::{self, section};
 
-/// The page of what a search found.
+/// The page of what a search with this seed found.
 ///
 /// # Errors
-/// When a picture cannot be drawn or the plan is damaged.
-pub fn search(plan: &Plan, outcome: &Outcome) -> Result<String> {
-    let config = plan.images.config()?;
+/// When a picture cannot be drawn.
+pub fn search(outcome: &Outcome, seed: u64) -> Result<String> {
     let (ended, left): (Vec<&Line>, Vec<&Line>) = outcome.trials.iter().partition(|line| line.unseen.is_some());
     let body = html! {
         (verdict(&outcome.verdict()))
         (section("Accuracy on images that the search never saw", &html! {
             p.soft { "A click opens the network's own report. The line joins those that no other beats, by the folds that the \
                       search saw. In brackets: 95 % intervals, by drawing groups." }
-            (pictures(&ended, |line| line.unseen.unwrap_or(line.searched), |line| format!("trial-{}/final/{REPORT_FILE}", line.trial))?)
+            (pictures(&ended)?)
         }))
         (section("Networks that came to the end", &lines(&ended, outcome)))
         @if !left.is_empty() {
             (section("Networks that were left before", &html! {
                 p.soft { "Their accuracies are of fewer epochs and fewer folds, so they are lower than they could be." }
-                (pictures(&left, |line| line.searched, |line| format!("#trial-{}", line.trial))?)
                 (lines(&left, outcome))
             }))
         }
@@ -43,13 +40,13 @@ pub fn search(plan: &Plan, outcome: &Outcome) -> Result<String> {
             }
             p { "Costs were known before training: the planner's flash and RAM, and instructions by tables." }
         }))
-        (section("How this was made", &Made::now(config.seed).to_html(None)))
+        (section("How this was made", &Made::now(seed).to_html(None)))
     };
     Ok(html::page("Search for a network", &body))
 }
 
-/// Accuracy over time, RAM and flash.
-fn pictures(lines: &[&Line], accuracy: impl Fn(&Line) -> Estimate, link: impl Fn(&Line) -> String) -> Result<Markup> {
+/// Accuracy over time, RAM and flash; each network leads to its report.
+fn pictures(lines: &[&Line]) -> Result<Markup> {
     let on_board = lines.iter().all(|line| line.costs.milliseconds.is_some());
     let time = if on_board { "milliseconds" } else { "million instructions" };
     let costs: [(&str, fn(&Line) -> f64); 3] = [
@@ -58,12 +55,15 @@ fn pictures(lines: &[&Line], accuracy: impl Fn(&Line) -> Estimate, link: impl Fn
         ("flash, KiB", |line| line.costs.flash as f64 / 1024.0),
     ];
     let picture = |(cost, of): &(&str, fn(&Line) -> f64)| {
-        let dot = |line: &&Line| Dot {
-            cost: of(line),
-            accuracy: accuracy(line),
-            front: line.front,
-            link: link(line),
-            name: format!("{}: {:.3}", line.point, accuracy(line).value),
+        let dot = |line: &&Line| {
+            let accuracy = line.unseen.unwrap_or(line.searched);
+            Dot {
+                cost: of(line),
+                accuracy,
+                front: line.front,
+                link: format!("trial-{}/final/{REPORT_FILE}", line.trial),
+                name: format!("{}: {:.3}", line.point, accuracy.value),
+            }
         };
         let dots: Vec<Dot> = lines.iter().map(dot).collect();
         plots::front(Dots { cost, accuracy: "accuracy, int8", dots: &dots })

@@ -48,6 +48,8 @@ pub fn front(Dots { cost, accuracy, dots }: Dots<'_>) -> anyhow::Result<String> 
     let costs = dots.iter().map(|dot| dot.cost.max(1e-9));
     let ends = [f64::min, f64::max].map(|end| costs.clone().reduce(end));
     let [Some(least), Some(most)] = ends else { anyhow::bail!("there is no network to draw") };
+    // Whole decades, so that the axis has labels.
+    let range = 10_f64.powf(least.log10().floor()) / 1.1..10_f64.powf(most.log10().ceil()) * 1.1;
     let [low, high] = [dots.iter().map(|dot| dot.accuracy.low).fold(1.0, f64::min), 1.0];
     let mut line: Vec<&Dot> = dots.iter().filter(|dot| dot.front).collect();
     line.sort_by(|a, b| a.cost.total_cmp(&b.cost));
@@ -59,7 +61,7 @@ pub fn front(Dots { cost, accuracy, dots }: Dots<'_>) -> anyhow::Result<String> 
         let mut chart = ChartBuilder::on(&body)
             .x_label_area_size(44)
             .y_label_area_size(60)
-            .build_cartesian_2d((least / 1.3..most * 1.3).log_scale(), (low - 0.03).max(0.0)..high)?;
+            .build_cartesian_2d(range.log_scale(), (low - 0.03).max(0.0)..high)?;
         let style = || text(LABEL, INK, (HPos::Left, VPos::Top));
         chart
             .configure_mesh()
