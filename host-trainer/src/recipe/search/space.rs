@@ -114,12 +114,12 @@ mod tests {
         let (base, look) = (Config { seed: 5, ..Config::default() }, look(64, false));
         let common = Common { base: &base, look: &look, flips: false };
         for point in points(&look, 1) {
-            let config = super::config(&point, &common, Some(8), 0.25);
+            let config = config(&point, &common, Some(8), 0.25);
             assert_eq!(Config::from_toml(&toml::to_string(&config).unwrap()).unwrap(), config);
             assert_eq!((config.train.epochs, config.input.width, config.seed), (2, point.side, 5));
             assert_eq!(config.model.pretrained.is_some(), point.pretrained);
         }
-        let one = super::config(&points(&look, 1)[0], &common, Some(1), 0.25);
+        let one = config(&points(&look, 1)[0], &common, Some(1), 0.25);
         assert_eq!(one.train.epochs, 1);
     }
 }
