@@ -45,16 +45,19 @@ pub fn search(outcome: &Outcome, seed: u64) -> Result<String> {
     Ok(html::page("Search for a network", &body))
 }
 
+/// What networks cost, with its unit.
+type Cost = (&'static str, fn(&Line) -> f64);
+
 /// Accuracy over time, RAM and flash; each network leads to its report.
 fn pictures(lines: &[&Line]) -> Result<Markup> {
     let on_board = lines.iter().all(|line| line.costs.milliseconds.is_some());
     let time = if on_board { "milliseconds" } else { "million instructions" };
-    let costs: [(&str, fn(&Line) -> f64); 3] = [
+    let costs: [Cost; 3] = [
         (time, |line| line.costs.milliseconds.unwrap_or(line.costs.instructions as f64 / 1e6)),
         ("RAM, KiB", |line| line.costs.ram as f64 / 1024.0),
         ("flash, KiB", |line| line.costs.flash as f64 / 1024.0),
     ];
-    let picture = |(cost, of): &(&str, fn(&Line) -> f64)| {
+    let picture = |(cost, of): &Cost| {
         let dot = |line: &&Line| {
             let accuracy = line.unseen.unwrap_or(line.searched);
             Dot {

@@ -1,7 +1,5 @@
 //! Accuracy over what networks cost, each of which is a link.
 
-use std::fmt::Write;
-
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
@@ -95,15 +93,12 @@ pub fn front(Dots { cost, accuracy, dots }: Dots<'_>) -> anyhow::Result<String> 
 
 /// A square that leads to the network, and says its name.
 fn link(Dot { link, name, .. }: &Dot, x: i32, y: i32) -> String {
-    let mut svg = String::new();
     let (link, name) = (escaped(link), escaped(name));
     let side = 2 * REACH;
-    let _ = write!(
-        svg,
+    format!(
         "<a href=\"{link}\"><title>{name}</title><rect x=\"{x}\" y=\"{y}\" width=\"{side}\" height=\"{side}\" \
          fill=\"transparent\"/></a>\n"
-    );
-    svg
+    )
 }
 
 fn escaped(text: &str) -> String {
