@@ -184,6 +184,22 @@ fn a_blob_that_is_no_model_is_refused_by_name() -> Result<()> {
     browser.expect_silence()
 }
 
+/// A page that logs an error, one that throws, and one that asks for something, which its own policy refuses.
+fn what_a_page_complains_of_or_asks_for_is_heard() -> Result<()> {
+    for fault in [
+        "console.error('a')",
+        "void setTimeout(() => { throw new Error('a') })",
+        "void (new Image().src = 'http://127.0.0.1:9/')",
+    ] {
+        let (mut browser, _folder) = shown(&FACES, &[])?;
+        browser.expect_silence()?;
+        browser.evaluate(fault)?;
+        browser.evaluate("new Promise((done) => setTimeout(done, 300))")?;
+        ensure!(browser.expect_silence().is_err(), "nothing is heard of {fault}");
+    }
+    Ok(())
+}
+
 /// Pixels that no two are alike of.
 fn picture(width: u32, height: u32, seed: u64) -> RgbImage {
     let pixels = bytes(&noise(seed, (width * height * 3) as usize));
