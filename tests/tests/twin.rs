@@ -47,6 +47,7 @@ fn main() {
             &browser,
             pictures_come_by_samples_drop_paste_and_choice,
         ),
+        trial("what_a_page_complains_of_or_asks_for_is_heard", &browser, what_a_page_complains_of_or_asks_for_is_heard),
         trial("the_camera_and_the_keyboard_do_all", &browser, the_camera_and_the_keyboard_do_all),
         trial("it_fits_a_telephone_and_the_dark", &browser, it_fits_a_telephone_and_the_dark),
         trial("the_engine_that_ships_is_reproduced", &library, the_engine_that_ships_is_reproduced),

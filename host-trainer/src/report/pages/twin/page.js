@@ -113,8 +113,10 @@ function draw(canvas, { width, height, channels }, parts) {
   const values = parts.flatMap((part) => Array.from(part, (byte) => byte ^ 0x80));
   const [low, high] = values.reduce(([low, high], value) => [Math.min(low, value), Math.max(high, value)], [255, 0]);
   const columns = Math.min(channels, Math.max(1, Math.round(Math.sqrt((channels * height) / width))));
-  const [right, down] = [width + 1, height + 1];
-  [canvas.width, canvas.height] = [columns * right - 1, Math.ceil(channels / columns) * down - 1];
+  // Between two channels, unless they are single values.
+  const gap = width * height > 1 ? 1 : 0;
+  const [right, down] = [width + gap, height + gap];
+  [canvas.width, canvas.height] = [columns * right - gap, Math.ceil(channels / columns) * down - gap];
   const image = new ImageData(canvas.width, canvas.height);
   values.forEach((value, index) => {
     const [channel, pixel] = [index % channels, Math.floor(index / channels)];
