@@ -317,3 +317,25 @@ fn about(blob: &Aligned<u8>, model: &Model<'_>) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_are_spread_over_all_pictures() {
+        assert_eq!(spread(0, 4), []);
+        assert_eq!(spread(3, 4), [0, 1, 2]);
+        assert_eq!(spread(22, 4), [0, 5, 11, 16]);
+    }
+
+    #[test]
+    fn no_text_ends_a_script() {
+        assert!(!SCRIPT.contains("</script") && !STYLE.contains("</style"));
+        let labels: Vec<String> = (0..5).map(|class| format!("</script><u>{class}")).collect();
+        let blob = crate::samples::blob(&labels, 1.0);
+        let page = twin(&blob, &Model::parse(&blob).unwrap(), &[]).unwrap();
+        assert!(!page.contains("<u>") && page.matches("</script").count() == 2, "{page}");
+        assert!(!page.contains("http:") && !page.contains("https:"), "the page names an address");
+    }
+}
