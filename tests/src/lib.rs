@@ -1,6 +1,7 @@
 //! What the cross-crate tests share: random models of one operator, and whole small networks.
 
 pub mod app;
+pub mod chromium;
 pub mod corpus;
 pub mod gated;
 pub mod in_process;

@@ -23,7 +23,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "compare",
         ],
     ),
-    ("A model that is there", &["import", "inspect", "run", "bench"]),
+    ("A model that is there", &["import", "inspect", "twin", "run", "bench"]),
     ("The board", &["estimate", "ports", "flash", "keygen", "sign"]),
     ("This program", &["config", "completions", "man", "dev"]),
 ];

@@ -32,6 +32,7 @@ mod settings;
 mod sign;
 #[cfg(feature = "train")]
 mod train;
+mod twin;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -120,6 +121,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Estimates how long a blob takes on a board, and whether it fits.
     Estimate(estimate::EstimateArgs),
+    /// Writes a page that runs a blob in a browser as a device does: on pictures, and on the computer's camera.
+    Twin(twin::TwinArgs),
     /// Sends a blob to a device, which runs it from then on.
     Flash(flash::FlashModelArgs),
     /// Lists serial ports, where boards may be.
@@ -211,6 +214,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Estimate(args) => estimate::run(&args),
+        Command::Twin(args) => twin::run(&args),
         Command::Flash(args) => flash::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::Keygen(args) => keygen::run(&args),

@@ -120,9 +120,9 @@ impl Choices {
     }
 }
 
-/// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, the pictures and,
-/// last of all, the predictions for the test images, or for the validation images where there are no others, into the run
-/// folder.
+/// Quantises the run's network as `choices` say and writes `model.blob`, `report.json`, `report.html`, `twin.html`, the pictures
+/// and, last of all, the predictions for the test images, or for the validation images where there are no others, into the
+/// run folder.
 ///
 /// # Errors
 /// When the network cannot be quantised or a file cannot be written.
@@ -192,6 +192,8 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     };
     write(run, &emitted, &report)?;
     show(run, &model, (last.images, said), &report)?;
+    let twin = pages::twin_of_run(&emitted.blob, &model, last.images, last.samples)?;
+    atomic::write(&run.file(pages::TWIN_FILE), twin.as_bytes())?;
     let page = pages::training_run(run, record, images, &report, &predictions)?;
     atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
     predictions.save(&run.file(PREDICTIONS_FILE))?;

@@ -36,12 +36,19 @@ svg{filter:invert(.91) hue-rotate(180deg)}}\
 /// A whole page.
 #[must_use]
 pub fn page(title: &str, body: &Markup) -> String {
+    page_with(title, &html! {}, body)
+}
+
+/// A whole page with something in its head besides what all have.
+#[must_use]
+pub fn page_with(title: &str, head: &Markup, body: &Markup) -> String {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width";
+                (head)
                 title { (title) }
                 style { (PreEscaped(STYLE)) }
             }

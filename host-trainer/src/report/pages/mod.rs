@@ -11,6 +11,7 @@ mod search;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod twin;
 mod unfinished;
 
 use anyhow::Result;
@@ -25,10 +26,14 @@ pub use cv::cross_validation;
 pub use run::{shown, training_run};
 pub use search::search;
 pub use suspects::{caution, in_words, suspected_labels};
+pub(in crate::report) use twin::of_run as twin_of_run;
+pub use twin::{SAMPLES, Sample, WASM, spread, twin};
 pub use unfinished::Unfinished;
 
 /// Name of the page in a run folder and in a folder of a cross-validation.
 pub const REPORT_FILE: &str = "report.html";
+/// Name of the twin's page in a run folder.
+pub const TWIN_FILE: &str = "twin.html";
 /// Sides up to which a picture is shown pixel by pixel; two may stand beside each other.
 const EXACT: usize = 48;
 /// Width or height, whichever is larger, to which larger pictures are reduced.

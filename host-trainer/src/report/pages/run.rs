@@ -6,7 +6,7 @@ use maud::{Markup, PreEscaped, html};
 use super::calibration::{OfRun, of_folds};
 use super::data::{Group, Member, augmentation, augmented, copies, data, largest_groups};
 use super::mistakes::{Mistakes, Said};
-use super::{sqnr, verdict};
+use super::{TWIN_FILE, sqnr, verdict};
 use crate::config::Config;
 use crate::data::dataset::{Images, Loaded, Sample};
 use crate::data::record::Record;
@@ -36,6 +36,7 @@ pub fn training_run(
     let (unseen, split) = if images.test.is_empty() { (&images.valid, "validation") } else { (&images.test, "test") };
     let body = html! {
         (verdict(&report.verdict))
+        p { a href=(TWIN_FILE) { "Try it in this browser" } ": the model as a device runs it, on your pictures or a camera." }
         (section("Result", &result(report)))
         (section(&format!("Mistakes, {split} images"), &mistakes(unseen, report, predictions, run)?))
         (section(&format!("Calibration, {split} images"), &calibration(report, predictions)?))
