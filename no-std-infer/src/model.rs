@@ -175,8 +175,8 @@ impl Program<'_> {
         let input = &info.input.tensor;
         let (mut cost, mut work) = (Cost::default(), Work::on(blob_len));
         let mut needed = end(input.offset, input.len() as u32);
-        // Operators come first: a range that is asked for one number more than there are operators may overflow.
-        for (record, index) in self.records.iter().zip(0..) {
+        // As many numbers as there are operators at most.
+        for (record, index) in self.records.iter().zip(0..u16::MAX) {
             let fail = |why| Error::Op { index, why };
             let kernel = Kernel::of(record).ok_or(fail(OpError::Undecodable))?;
             let entry = self.linked.get(kernel).ok_or(Error::NotLinked { index, kernel })?;
