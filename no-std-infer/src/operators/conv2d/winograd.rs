@@ -190,7 +190,7 @@ pub(crate) const fn span(form: Form) -> usize {
 /// The rows of the input under a row of tiles. A column is read four channels at a time, beyond its end if it has three.
 pub(crate) fn strip(form: Form, op: &Conv2d) -> Strip {
     let stride = usize::from(form.stride());
-    let columns = ((usize::from(op.output.width) + COLUMNS - 1) / COLUMNS * COLUMNS).saturating_sub(1) * stride + 3;
+    let columns = (usize::from(op.output.width).plus(COLUMNS - 1) & !(COLUMNS - 1)).saturating_sub(1) * stride + 3;
     let pitch = columns.saturating_mul(op.input.channels as usize).saturating_add(op.input.channels as usize % 4);
     let pitch = pitch.checked_next_multiple_of(4).unwrap_or(usize::MAX);
     Strip { rows: tile_rows(form), pitch }
