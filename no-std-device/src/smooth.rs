@@ -2,6 +2,7 @@
 
 use heapless::VecView;
 use no_std_infer::Decision;
+use no_std_infer::bounded::Bounded;
 
 /// Largest [`Smoother`] shift: beyond it, rounding keeps a score from reaching what it stays at.
 pub const SHIFT_MAX: u8 = 7;
@@ -78,9 +79,9 @@ fn score(q: &i8) -> u16 {
 /// `average` moved towards `score`.
 fn step(average: u16, score: u16, shift: u8) -> u16 {
     let distance = i32::from(score) - i32::from(average);
-    let half = (1 << shift) >> 1;
+    let half = 1_i32.wrapping_shl(shift.into()) >> 1;
     // Between the two, which are 16 bits.
-    (i32::from(average) + ((distance + half) >> shift)) as u16
+    (i32::from(average) + distance.plus(half).wrapping_shr(shift.into())) as u16
 }
 
 #[cfg(test)]

@@ -80,7 +80,7 @@ const fn scale(x: u32, mantissa: u64, exponent: i32) -> u64 {
     match exponent.saturating_add(dropped as i32) {
         // Less than a half, since the product is below 2^54.
         ..-54 => 0,
-        shift @ -54..0 => (product + (1 << (-shift - 1))) >> -shift,
+        shift @ -54..0 => product.wrapping_add(1 << (-shift - 1)) >> -shift,
         _ if product == 0 => 0,
         _ => u64::MAX,
     }
@@ -95,7 +95,8 @@ const fn round_to_53_bits(x: u128) -> (u64, u32) {
     let (kept, half) = ((x >> dropped) as u64, 1 << (dropped - 1));
     let rest = x & ((1 << dropped) - 1);
     let up = rest > half || (rest == half && kept & 1 == 1);
-    (kept + up as u64, dropped)
+    // At most 2^53.
+    (kept.wrapping_add(up as u64), dropped)
 }
 
 /// `x · 2^exponent`, saturating; `exponent` up to 31.

@@ -31,6 +31,8 @@ extern crate std;
 pub struct Readme;
 
 mod arena;
+#[doc(hidden)]
+pub mod bounded;
 mod cost;
 mod decision;
 mod error;

@@ -1,6 +1,7 @@
 //! [`Model::parse`]: everything about a blob is checked here, once.
 
 use crate::CRC32;
+use crate::bounded::numbered;
 use crate::cost::Cost;
 use crate::error::{Error, OpError};
 use crate::format::{
@@ -175,8 +176,9 @@ impl Program<'_> {
         let input = &info.input.tensor;
         let (mut cost, mut work) = (Cost::default(), Work::on(blob_len));
         let mut needed = end(input.offset, input.len() as u32);
-        // Operators come first: a range that is asked for one number more than there are operators may overflow.
-        for (record, index) in self.records.iter().zip(0..) {
+        for (number, record) in numbered(self.records.iter()) {
+            // The manifest counts them in 16 bits.
+            let index = number as u16;
             let fail = |why| Error::Op { index, why };
             let kernel = Kernel::of(record).ok_or(fail(OpError::Undecodable))?;
             let entry = self.linked.get(kernel).ok_or(Error::NotLinked { index, kernel })?;
@@ -186,7 +188,7 @@ impl Program<'_> {
             work.take(op.weights()).then_some(()).ok_or(Error::Work)?;
             (entry.check)(op, self.weights).map_err(fail)?;
             check_overlap(op).map_err(fail)?;
-            let intact = op.inputs().all(|tensor| self.is_intact(tensor, usize::from(index), input, &mut work));
+            let intact = op.inputs().all(|tensor| self.is_intact(tensor, number, input, &mut work));
             intact.then_some(()).ok_or(work.or(fail(OpError::Dataflow)))?;
             op.account(&mut cost, &mut needed).then_some(()).ok_or(fail(OpError::Cost))?;
         }

@@ -1,4 +1,5 @@
-//! No panic path from what firmware calls: `tests/no-panic` links only then. A panic added on purpose must be found.
+//! No panic path from what firmware calls: `tests/no-panic` links only then, as it is released and with overflow checks in our
+//! crates. A panic added on purpose must be found, and an overflow.
 
 use std::path::Path;
 
@@ -15,6 +16,21 @@ const TARGETS: [&str; 5] = [
     "riscv32imac-unknown-none-elf",
 ];
 
+/// One for each set of kernels: those that are also compiled with overflow checks.
+const WITH_CHECKS: [&str; 4] =
+    ["thumbv6m-none-eabi", "thumbv7m-none-eabi", "thumbv7em-none-eabihf", "riscv32imac-unknown-none-elf"];
+
+/// Turns overflow checks on in our crates. Those of others (`cobs`, `crc`, `heapless`, `postcard`, `serde`, `sha2`, `yoke`, and
+/// what they use) and the library's `core` are as they are released: what they compute, they show.
+const CHECKED: [&str; 6] = [
+    "--config",
+    "profile.release.overflow-checks=true",
+    "--config",
+    "profile.release.package.no-std-infer.overflow-checks=true",
+    "--config",
+    "profile.release.package.no-std-device.overflow-checks=true",
+];
+
 /// One of each instruction set: those that are also compiled for speed, where other bounds checks are left, and with a panic
 /// on purpose, since how one is found does not depend on the core.
 const THOROUGH: [&str; 2] = ["thumbv7em-none-eabihf", "riscv32imac-unknown-none-elf"];
@@ -23,12 +39,21 @@ fn main() {
     let tests = |target: &'static str| {
         let missing = missing_target(target);
         let name = |test: &str| format!("{test}::{target}");
-        let mut trials = vec![trial(&name("no_path_to_a_panic"), &missing, move || no_path_to_a_panic(target, "s"))];
+        let mut trials =
+            vec![trial(&name("no_path_to_a_panic"), &missing, move || no_path_to_a_panic(target, "s", &[]))];
+        if WITH_CHECKS.contains(&target) {
+            let checked = move || no_path_to_a_panic(target, "s", &CHECKED);
+            trials.push(trial(&name("no_path_to_a_panic_with_overflow_checks"), &missing, checked));
+        }
         if THOROUGH.contains(&target) {
-            let fast = move || no_path_to_a_panic(target, "3");
-            let deliberate = move || a_deliberate_panic_is_found(target);
+            let fast = move || no_path_to_a_panic(target, "3", &[]);
+            let deliberate = move || a_panic_is_found(target, &["--features", "deliberate"]);
             trials.push(trial(&name("no_path_to_a_panic_in_fast_code"), &missing, fast));
             trials.push(trial(&name("a_deliberate_panic_is_found"), &missing, deliberate));
+        }
+        if target == THOROUGH[0] {
+            let overflow = move || a_panic_is_found(target, &[&CHECKED[..], &["--features", "overflow"]].concat());
+            trials.push(trial(&name("a_deliberate_overflow_is_found"), &missing, overflow));
         }
         trials
     };
@@ -46,14 +71,14 @@ fn link(target: &str, opt_level: &str, arguments: &[&str]) -> Result<(bool, Stri
     Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
 }
 
-fn no_path_to_a_panic(target: &str, opt_level: &str) -> Result<()> {
-    let (linked, text) = link(target, opt_level, &[])?;
+fn no_path_to_a_panic(target: &str, opt_level: &str, arguments: &[&str]) -> Result<()> {
+    let (linked, text) = link(target, opt_level, arguments)?;
     ensure!(linked, "a path to a panic is left, or the check does not compile:\n{text}");
     Ok(())
 }
 
-fn a_deliberate_panic_is_found(target: &str) -> Result<()> {
-    let (linked, text) = link(target, "s", &["--features", "deliberate"])?;
+fn a_panic_is_found(target: &str, arguments: &[&str]) -> Result<()> {
+    let (linked, text) = link(target, "s", arguments)?;
     ensure!(!linked, "the check links although there is a panic");
     ensure!(text.contains("a_panic_path_is_left"), "the check fails for another reason than the panic:\n{text}");
     Ok(())

@@ -1,6 +1,7 @@
 //! Frames: messages with a checksum, told apart by zero bytes.
 
 use core::fmt;
+use no_std_infer::bounded::Bounded;
 
 use cobs::{DecodeResult, DecoderState, EncoderState, PushResult};
 use heapless::VecView;
@@ -72,7 +73,7 @@ impl Flavor for Written<'_> {
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
         let slots = self.memory.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len()));
         slots.ok_or(postcard::Error::SerializeBufferFull)?.copy_from_slice(bytes);
-        self.len += bytes.len();
+        self.len = self.len.plus(bytes.len());
         Ok(())
     }
 
@@ -116,7 +117,7 @@ fn stuff(memory: &mut [u8], start: usize, message_len: usize) -> Option<&[u8]> {
             len += 1;
         }
         // Where a code will be filled in.
-        len += usize::from(code.is_some());
+        len = len.plus(code.is_some().into());
     }
     let (index, code) = state.finalize();
     *memory.get_mut(index)? = code;

@@ -267,7 +267,7 @@ impl<'a> Server<'a> {
             Purpose::SelfTest(_, test) => check(test, run, step, model, device.arena),
             Purpose::Infer(_) if step.complete => {
                 // What has no room is found missing in the end.
-                let _ = self.results.extend_from_slice(&cost.to_le_bytes());
+                cost.to_le_bytes().into_iter().for_each(|byte| _ = self.results.push(byte));
             }
             Purpose::Infer(_) | Purpose::Frame => {}
         }

@@ -10,6 +10,7 @@ mod trial;
 mod wear;
 
 use crate::link::{Identity, UpdateError, WRITE_ALIGN};
+use no_std_infer::bounded::Bounded;
 
 use crate::board::MappedFlash;
 use crate::update::PIECE;
@@ -125,7 +126,7 @@ struct Progress {
 impl Progress {
     /// How many of these bytes are to be written there.
     fn counting(&self, offset: u32, bytes: &[u8]) -> usize {
-        let missing = (self.blob.len - self.received) as usize;
+        let missing = self.blob.len.minus(self.received) as usize;
         match bytes.len() {
             _ if offset != self.received => 0,
             len if len < missing => len - len % WRITE_ALIGN,
@@ -194,16 +195,16 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
         let bytes = bytes.get(..len).unwrap_or_default();
         // Half an update is none until all of this has worked.
         self.progress = None;
-        let start = record_space::<F>() as u32 + offset;
-        let end = start + len as u32;
+        let start = (record_space::<F>() as u32).plus(offset);
+        let end = start.plus(len as u32);
         while progress.erased < end {
-            let sector = progress.erased..progress.erased + F::ERASE_SIZE as u32;
+            let sector = progress.erased..progress.erased.plus(F::ERASE_SIZE as u32);
             self.slot.erase(sector.start, sector.end).map_err(|_| UpdateError::Flash)?;
             progress.erased = sector.end;
             feed();
         }
         self.program(start, bytes, feed)?;
-        progress.received += len as u32;
+        progress.received = progress.received.plus(len as u32);
         self.progress = Some(progress);
         Ok(progress.received)
     }
@@ -254,8 +255,8 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
         let mut word = [0xFF; WRITE_ALIGN];
         word.iter_mut().zip(rest).for_each(|(slot, &byte)| *slot = byte);
         let word = word.get(..rest.len().next_multiple_of(F::WRITE_SIZE)).unwrap_or_default();
-        let pieces = (offset..).step_by(PIECE).zip(whole.chunks(PIECE));
-        let last = (offset + whole.len() as u32, word);
+        let pieces = (offset..u32::MAX).step_by(PIECE).zip(whole.chunks(PIECE));
+        let last = (offset.plus(whole.len() as u32), word);
         for (offset, bytes) in pieces.chain([last].into_iter().filter(|(_, word)| !word.is_empty())) {
             self.slot.write(offset, bytes).map_err(|_| UpdateError::Flash)?;
             feed();

@@ -1,6 +1,7 @@
 //! How often slots may be rewritten, so that nobody who can speak to the device wears its flash out.
 
 use crate::link::UpdateError;
+use no_std_infer::bounded::Bounded;
 
 /// So often at once.
 pub(crate) const BURST: u32 = 8;
@@ -41,11 +42,11 @@ impl Wear {
         let pause = second * u64::from(PAUSE);
         let passed = now.saturating_sub(self.since);
         let more = passed.checked_div(pause).unwrap_or(0);
-        if more >= u64::from(BURST - self.left) {
+        if more >= u64::from(BURST.minus(self.left)) {
             (self.left, self.since) = (BURST, now);
         } else {
-            self.left += more as u32;
-            self.since += more * pause;
+            self.left = self.left.plus(more as u32);
+            self.since = self.since.plus(more.times(pause));
         }
         let Some(left) = self.left.checked_sub(1) else {
             let missing = pause.saturating_sub(now.saturating_sub(self.since));

@@ -105,6 +105,8 @@ pub use crate::operators::{
 pub use info::{Color, Fit, ImageInput, Info, Input, InputKind, Provenance};
 pub use signed::{SIGNATURE_LEN, STATEMENT_LEN, Signed, Statement, number};
 
+use crate::bounded::Bounded;
+
 /// The first four bytes of every blob.
 pub const MAGIC: [u8; 4] = *b"NSIM";
 /// The version of the format that this crate reads and writes.
@@ -339,7 +341,7 @@ impl Tensor {
     #[must_use]
     #[inline]
     pub fn row_len(&self) -> usize {
-        usize::from(self.width) * self.channels as usize
+        usize::from(self.width).times(self.channels as usize)
     }
 
     /// The bytes it takes in the arena.

@@ -2,6 +2,8 @@
 
 use core::num::{NonZeroU32, NonZeroU64};
 
+use crate::bounded::Bounded;
+
 /// A part of one side of the frame and the output's length along it, 1 to 65535 pixels each.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -42,7 +44,7 @@ impl Axis {
 
     /// Sum of the weights of every output pixel: at most 131070.
     pub(super) fn total(&self) -> u32 {
-        if self.shrinks() { self.source } else { 2 * self.output.get() }
+        if self.shrinks() { self.source } else { self.output.get().times(2) }
     }
 
     /// Taps of output pixel `index`, which is below the output's length.
@@ -52,15 +54,15 @@ impl Axis {
 
     /// In units of 1/output of a source pixel: the part of each source pixel that lies under the output pixel.
     fn area(&self, index: u32) -> Taps {
-        let (start, end) = (index * self.source, (index + 1) * self.source);
-        let (first, last) = (start / self.output, (end - 1) / self.output);
+        let (start, end) = (index.times(self.source), index.plus(1).times(self.source));
+        let (first, last) = (start / self.output, end.minus(1) / self.output);
         let width = self.output.get();
         Taps {
-            first: self.origin + first,
-            last: self.origin + last,
-            first_weight: (first + 1) * width - start,
+            first: self.origin.plus(first),
+            last: self.origin.plus(last),
+            first_weight: first.plus(1).times(width).minus(start),
             middle_weight: width,
-            last_weight: if last > first { end - last * width } else { 0 },
+            last_weight: if last > first { end.minus(last.times(width)) } else { 0 },
         }
     }
 
@@ -68,15 +70,15 @@ impl Axis {
     fn bilinear(&self, index: u32) -> Taps {
         let output = NonZeroU64::from(self.output);
         let unit = output.saturating_add(output.get());
-        let centre = u64::from(2 * index + 1) * u64::from(self.source);
+        let centre = u64::from(index.times(2).plus(1)) * u64::from(self.source);
         let position = centre.saturating_sub(output.get());
         let first = divide(position, unit);
-        let fraction = (position - first * unit.get()) as u32;
+        let fraction = position.minus(first.times(unit.get())) as u32;
         let first = first as u32;
         Taps {
-            first: self.origin + first,
-            last: self.origin + (first + 1).min(self.source - 1),
-            first_weight: self.total() - fraction,
+            first: self.origin.plus(first),
+            last: self.origin.plus(first.plus(1).min(self.source.minus(1))),
+            first_weight: self.total().minus(fraction),
             middle_weight: 0,
             last_weight: fraction,
         }
@@ -88,12 +90,12 @@ impl Taps {
     pub(super) fn weight(&self, index: u32) -> u32 {
         let first = if index == self.first { self.first_weight } else { 0 };
         let last = if index == self.last { self.last_weight } else { 0 };
-        if self.first < index && index < self.last { self.middle_weight } else { first + last }
+        if self.first < index && index < self.last { self.middle_weight } else { first.plus(last) }
     }
 
     /// Every source index with its weight.
     pub(super) fn weighted(&self) -> impl Iterator<Item = (u32, u32)> {
-        let middle = (self.first + 1..self.last).map(|index| (index, self.middle_weight));
+        let middle = (self.first.plus(1)..self.last).map(|index| (index, self.middle_weight));
         let last = (self.last_weight > 0).then_some((self.last, self.last_weight));
         core::iter::once((self.first, self.first_weight)).chain(middle).chain(last)
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::axis::Taps;
 use super::color;
+use crate::bounded::Bounded;
 
 /// How the bytes of a [`Frame`] encode its pixels. The order of the variants is that of the link: new ones come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,7 +176,7 @@ impl<'a> Frame<'a> {
 
     /// Bytes up to the end of the last row.
     fn min_len(&self) -> usize {
-        usize::from(self.geometry.height - 1).saturating_mul(self.stride).saturating_add(self.geometry.row_len())
+        usize::from(self.geometry.height.minus(1)).saturating_mul(self.stride).saturating_add(self.geometry.row_len())
     }
 
     /// Its pixels' format and number.
@@ -186,7 +187,7 @@ impl<'a> Frame<'a> {
 
     /// The bytes from the start of a row on.
     pub(super) fn row(&self, row: u32) -> &'a [u8] {
-        self.bytes.get(row as usize * self.stride..).unwrap_or_default()
+        self.bytes.get((row as usize).times(self.stride)..).unwrap_or_default()
     }
 }
 
@@ -210,14 +211,14 @@ impl defmt::Format for Frame<'_> {
 fn weighted_sums(columns: &Taps, pixel: impl Fn(usize) -> Option<[u8; 3]>) -> [u32; 3] {
     let add = |sums: &mut [u32; 3], column: u32, weight: u32| {
         for (sum, component) in sums.iter_mut().zip(pixel(column as usize).unwrap_or_default()) {
-            *sum += weight * u32::from(component);
+            *sum = sum.plus(weight.times(component.into()));
         }
     };
     let mut sums = [0; 3];
-    for column in columns.first + 1..columns.last {
+    for column in columns.first.plus(1)..columns.last {
         add(&mut sums, column, 1);
     }
-    sums = sums.map(|sum| sum * columns.middle_weight);
+    sums = sums.map(|sum: u32| sum.times(columns.middle_weight));
     add(&mut sums, columns.first, columns.first_weight);
     add(&mut sums, columns.last, columns.last_weight);
     sums

@@ -5,6 +5,7 @@ use core::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use super::axis::{self, Axis, Taps};
 use super::color;
 use super::frame::{Frame, Geometry, ImageError};
+use crate::bounded::Bounded;
 use crate::format::{Color, Fit};
 
 /// How frames of one geometry become inputs of one shape: the crop, the weights, the colour. The same for every frame of
@@ -40,7 +41,7 @@ impl Resize {
 
     /// Bytes of one row of the output.
     pub(super) fn output_row_len(&self) -> usize {
-        self.columns.output() as usize * self.color.channels()
+        (self.columns.output() as usize).times(self.color.channels())
     }
 
     pub(super) fn check_output(&self, output: &[i8]) -> Result<(), ImageError> {
@@ -65,7 +66,7 @@ impl Resize {
         let mut sums = [0_u64; 3];
         for (row, weight) in rows.weighted() {
             for (sum, part) in sums.iter_mut().zip(self.source.format().row_sums(frame.row(row), columns)) {
-                *sum += u64::from(weight) * u64::from(part);
+                *sum = sum.plus(u64::from(weight) * u64::from(part));
             }
         }
         sums
@@ -74,7 +75,7 @@ impl Resize {
     /// Writes one output pixel: rounds the weighted sums of its components and converts their colour.
     #[inline(always)]
     pub(super) fn write<'o>(&self, sums: [u64; 3], slots: impl Iterator<Item = &'o mut i8>) {
-        let sample = sums.map(|sum| axis::divide(sum + self.total.get() / 2, self.total) as u8);
+        let sample = sums.map(|sum| axis::divide(sum.plus(self.total.get() / 2), self.total) as u8);
         let pixel = color::convert(sample, self.source.format(), self.color);
         for (value, slot) in pixel.into_iter().take(self.color.channels()).zip(slots) {
             *slot = (value ^ 0x80) as i8;

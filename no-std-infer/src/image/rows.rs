@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::frame::ImageError;
 use super::resize::Resize;
+use crate::bounded::Bounded;
 
 /// Weighted sums of three components: what [`Rows`] keeps for each column of the network's input.
 pub type RowSums = [u64; 3];
@@ -72,7 +73,7 @@ impl<'a> Rows<'a> {
         }
         // Each pass finishes a row of the output, but for the last, which keeps what the rows to come need of this one.
         while self.add(row) && !self.is_done() {}
-        self.taken += 1;
+        self.taken = self.taken.plus(1);
         Ok(self.is_done())
     }
 
@@ -92,13 +93,13 @@ impl<'a> Rows<'a> {
         let (is_first, is_last, joined) = (*taken == taps.first, *taken == taps.last, resize.rows.shrinks());
         let before = if is_first { 0 } else { u64::from(if joined { 1 } else { taps.first_weight }) };
         let weight = u64::from(if joined || is_last { taps.weight(*taken) } else { 1 });
-        let start = *finished as usize * resize.output_row_len();
+        let start = (*finished as usize).times(resize.output_row_len());
         let mut slots = output.get_mut(start..).unwrap_or_default().iter_mut();
         for (x, kept) in (0..).zip(memory.iter_mut()) {
             let parts = resize.source.format().row_sums(row, &resize.columns.taps(x));
-            let mut sums = kept.map(|sum| before * sum);
+            let mut sums = kept.map(|sum| before.times(sum));
             for (sum, part) in sums.iter_mut().zip(parts) {
-                *sum += weight * u64::from(part);
+                *sum = sum.plus(weight.times(part.into()));
             }
             if is_last {
                 resize.write(sums, slots.by_ref());
@@ -106,7 +107,7 @@ impl<'a> Rows<'a> {
                 *kept = sums;
             }
         }
-        *finished += u32::from(is_last);
+        *finished = finished.plus(is_last.into());
         is_last
     }
 }

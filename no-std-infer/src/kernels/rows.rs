@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use super::copy::{copy, move_down};
+use crate::bounded::Bounded;
 use crate::operators::{Conv2d, Strip};
 
 /// A strip that moves down the input from output row to output row. Each row of the input is read once, so that an output
@@ -38,12 +39,12 @@ impl<'a> Rows<'a> {
         let moved = self.top.map(|before| top.wrapping_sub(before)).and_then(|moved| usize::try_from(moved).ok());
         let kept = moved.map_or(0, |moved| rows.saturating_sub(moved));
         if kept > 0 && kept < rows {
-            let bytes = self.bytes.get(..rows * self.strip.pitch).unwrap_or_default();
-            move_down(bytes, (rows - kept) * self.strip.pitch);
+            let bytes = self.bytes.get(..rows.times(self.strip.pitch)).unwrap_or_default();
+            move_down(bytes, rows.minus(kept).times(self.strip.pitch));
         }
         for row in kept..rows {
             let pitch = self.strip.pitch;
-            let target = self.bytes.get(row * pitch..(row + 1) * pitch).unwrap_or_default();
+            let target = self.bytes.get(row.times(pitch)..row.plus(1).times(pitch)).unwrap_or_default();
             copy_row(self.op, input, usize::try_from(top.wrapping_add(row as i32)).ok(), target);
         }
         self.top = Some(top);
@@ -53,16 +54,16 @@ impl<'a> Rows<'a> {
 
 /// The row of the input that the window of output row `y` begins with; negative in the padding.
 fn top(op: &Conv2d, y: usize) -> i32 {
-    y as i32 * i32::from(op.window.stride_h) - i32::from(op.window.pad_top)
+    (y as i32).times(op.window.stride_h.into()).minus(op.window.pad_top.into())
 }
 
 /// Copies row `y` of the input with the padding on both sides, or padding only where there is no such row.
 pub fn copy_row(op: &Conv2d, input: &[Cell<i8>], y: Option<usize>, target: &[Cell<i8>]) {
     let channels = op.input.channels as usize;
-    let len = usize::from(op.input.width) * channels;
-    let row = y.filter(|&y| y < usize::from(op.input.height)).and_then(|y| input.get(y * len..)?.get(..len));
+    let len = op.input.row_len();
+    let row = y.filter(|&y| y < usize::from(op.input.height)).and_then(|y| input.get(y.times(len)..)?.get(..len));
     let Some(source) = row else { return fill(target, op.input.zero_point) };
-    let Some((before, rest)) = target.split_at_checked(usize::from(op.window.pad_left) * channels) else { return };
+    let Some((before, rest)) = target.split_at_checked(usize::from(op.window.pad_left).times(channels)) else { return };
     fill(before, op.input.zero_point);
     let (inside, after) = rest.split_at(rest.len().min(len));
     copy(source, inside);

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+use crate::bounded::Bounded;
 use crate::format::Tensor;
 
 /// Input and output of an operator that must lie apart.
@@ -164,7 +165,7 @@ impl<'a> Memory<'a> {
             return Some((self.around([whole(input), lines(output, &rows)], scratch, rows)?, 0..channels));
         }
         let height = usize::from(output.height);
-        let share = |row: usize| (channels * row).checked_div(height);
+        let share = |row: usize| channels.times(row).checked_div(height);
         let channels = share(rows.start)?..share(rows.end)?;
         Some((self.around([whole(input), whole(output)], scratch, 0..height)?, channels))
     }
@@ -176,7 +177,7 @@ impl<'a> Memory<'a> {
         let (before, rest) = self.arena.split_at_mut_checked(start)?;
         let (scratch, after) = rest.split_at_mut_checked(len)?;
         let (before, after) = (cells(before), cells(after));
-        let find = |(first, count): Region| match first.checked_sub(start + len) {
+        let find = |(first, count): Region| match first.checked_sub(start.plus(len)) {
             Some(first) => after.get(first..)?.get(..count),
             None => before.get(first..)?.get(..count),
         };

@@ -5,6 +5,7 @@ use core::cell::Cell;
 use super::check::{check_activation, check_broadcast, ensure, same_shape};
 use super::record::{Field, Record, record};
 use super::{Activation, Code, Operator, Overlap};
+use crate::bounded::Bounded;
 use crate::error::OpError;
 use crate::fixed::Multiplier;
 use crate::format::{ADD_TABLE_LEN, Tensor};
@@ -99,7 +100,7 @@ impl Add {
     #[inline(always)]
     pub(crate) fn rounding(&self) -> (i32, i32) {
         let shift = i32::from(self.output_multiplier.shift.unsigned_abs() & 31);
-        ((1 << ((shift - 1) & 31)) + (i32::from(self.output.zero_point) << shift), shift)
+        ((1 << (shift.wrapping_sub(1) & 31)).plus(i32::from(self.output.zero_point) << shift), shift)
     }
 }
 
@@ -170,7 +171,7 @@ impl Code for TableSum {
         let tables = find(op, section).ok_or(OpError::Constants)?;
         let have = op.tables.map(|table| table.is_some());
         ensure(op.needs_tables() == Some(have), OpError::Multiplier)?;
-        for (summand, start) in op.tables.into_iter().enumerate() {
+        for (summand, start) in (0..2).zip(op.tables) {
             ensure(start.is_none_or(|start| start.is_multiple_of(4)), OpError::Constants)?;
             let entries = tables.get(summand).copied().flatten().map_or(&[][..], |table| table.as_chunks::<4>().0);
             let mut entries = (0..=u8::MAX).zip(entries);

@@ -2,6 +2,7 @@
 
 use super::params::{OutputParams, PackedParams};
 use super::{Activation, Channels, Conv2d, Weights, Window, unpack};
+use crate::bounded::Bounded;
 use crate::error::OpError;
 use crate::format::{ALIGN, Tensor};
 
@@ -64,12 +65,12 @@ pub(super) fn check_weights<P: OutputParams>(weights: Weights, channels: Channel
 /// Proves that no order of adding the bias and the products `w · x`, −128 ≤ x ≤ 127, leaves i32. A layer has fewer than 2^32
 /// weights, so that the sum of their magnitudes, of at most 128 each, stays below 2^39 in 64 bits.
 pub(super) fn check_sum<'w>(bias: i32, weights: impl Iterator<Item = &'w u8>) -> Result<(), OpError> {
-    check_magnitude(bias, weights.map(|&w| u64::from((w as i8).unsigned_abs())).sum())
+    check_magnitude(bias, weights.fold(0, |sum: u64, &w| sum.plus((w as i8).unsigned_abs().into())))
 }
 
 /// The same from the sum of the absolute weights.
 pub(super) fn check_magnitude(bias: i32, magnitude: u64) -> Result<(), OpError> {
-    ensure(u64::from(bias.unsigned_abs()) + magnitude * 128 <= i32::MAX as u64, OpError::Overflow)
+    ensure(u64::from(bias.unsigned_abs()).plus(magnitude.times(128)) <= i32::MAX as u64, OpError::Overflow)
 }
 
 /// Does that for each output; each has `len` weights.

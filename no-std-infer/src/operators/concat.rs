@@ -3,6 +3,7 @@
 use super::check::{ensure, same_quantisation, sides};
 use super::record::record;
 use super::{Code, Operator};
+use crate::bounded::Bounded;
 use crate::error::OpError;
 use crate::format::Tensor;
 use crate::kernels::{Kernels, Memory};
@@ -28,10 +29,11 @@ impl Code for Concat {
     type Operator = Self;
 
     fn check(op: &Self, _: &[u8]) -> Result<(), OpError> {
-        let axes = || sides(&op.a).into_iter().zip(sides(&op.b)).zip(sides(&op.output));
+        let axes = sides(&op.a).into_iter().zip(sides(&op.b)).zip(sides(&op.output));
         let joined = |&((a, b), output): &((u32, u32), u32)| a.checked_add(b) == Some(output);
         let kept = |&((a, b), output): &((u32, u32), u32)| a == b && a == output;
-        ensure(axes().filter(joined).count() == 1 && axes().filter(kept).count() == 2, OpError::Shape)?;
+        let count = |[some, others]: [u32; 2], axis| [some.plus(joined(&axis).into()), others.plus(kept(&axis).into())];
+        ensure(axes.fold([0; 2], count) == [1, 2], OpError::Shape)?;
         let alike = same_quantisation(&op.a, &op.output) && same_quantisation(&op.b, &op.output);
         ensure(alike, OpError::Quantisation)
     }

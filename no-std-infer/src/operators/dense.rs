@@ -4,6 +4,7 @@ use super::check::{add_magnitudes, check_activation, check_magnitude, check_rows
 use super::params::{DenseParams, OutputParams};
 use super::record::{Field, Record, record};
 use super::{Activation, Channels, Code, Operator, Weights};
+use crate::bounded::Bounded;
 use crate::error::OpError;
 use crate::format::{CHANNEL_LEN, DENSE_BLOCK_LEN, Tensor};
 use crate::kernels::{Kernels, Memory};
@@ -193,6 +194,6 @@ impl Code for PackedProduct {
 /// What must hold of any fully connected layer.
 fn check_dense(op: &Dense) -> Result<(), OpError> {
     let vectors = usize::from(op.output.height) * usize::from(op.output.width);
-    ensure(op.inputs() > 0 && op.inputs() * vectors == op.input.len(), OpError::Shape)?;
+    ensure(op.inputs() > 0 && op.inputs().times(vectors) == op.input.len(), OpError::Shape)?;
     check_activation(op.activation)
 }

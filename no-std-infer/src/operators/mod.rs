@@ -60,6 +60,7 @@ pub use self::softmax::Softmax;
 use self::table::operators;
 pub use self::weights::{Channels, Layout, Plain, Weights, unpack};
 pub use self::window::{Activation, Window};
+use crate::bounded::Bounded;
 use crate::cost::Cost;
 use crate::error::OpError;
 use crate::format::Tensor;
@@ -170,9 +171,9 @@ impl Op {
         let high = high + (low >> 32);
         let products = cost.products.checked_add(high << 32 | low & u64::from(u32::MAX));
         let tensors = self.inputs().chain([self.output()]).map(|tensor| tensor.len() as u64);
-        // Does not overflow: see the field.
         let (output, scratch) = (self.output(), self.scratch_len());
-        cost.bytes += tensors.sum::<u64>() + u64::from(scratch) + u64::from(weights);
+        // In range: see the field.
+        cost.bytes = tensors.fold(cost.bytes, u64::plus).plus(scratch.into()).plus(weights.into());
         *end = output.offset.saturating_add(output.len() as u32).max(*end);
         *end = self.scratch_offset().saturating_add(scratch).max(*end);
         cost.products = products.unwrap_or(u64::MAX);

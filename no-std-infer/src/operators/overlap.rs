@@ -1,6 +1,7 @@
 //! Where an operator's output may lie over its input.
 
 use super::{Conv2d, Strip};
+use crate::bounded::Bounded;
 use crate::format::Tensor;
 
 /// The distances from an input's first byte to the output's that are allowed where the two share bytes.
@@ -45,7 +46,7 @@ pub(super) fn of_convolution(op: &Conv2d) -> i64 {
     let (bottom, right) = (last(op.output.height), last(op.output.width));
     let corners = [(0, 0), (0, right), (bottom, 0), (bottom, right)];
     let room = corners.map(|(y, x)| {
-        let written = (y * usize::from(op.output.width) + x + 1) * op.output.channels as usize;
+        let written = y.times(op.output.width.into()).plus(x).plus(1).times(op.output.channels as usize);
         read(op, y, x) as i64 - written as i64
     });
     room.into_iter().fold(i64::MAX, i64::min)
@@ -53,14 +54,14 @@ pub(super) fn of_convolution(op: &Conv2d) -> i64 {
 
 /// Bytes of the input that have been read when output pixel `(y, x)` is written.
 fn read(op: &Conv2d, y: usize, x: usize) -> usize {
-    let (width, top) = (usize::from(op.input.width), y * usize::from(op.window.stride_h));
+    let (width, top) = (usize::from(op.input.width), y.times(op.window.stride_h.into()));
     let pixels = if op.window.taps() == 1 {
-        top * width + x * usize::from(op.window.stride_w) + 1
+        top.times(width).plus(x.times(op.window.stride_w.into())).plus(1)
     } else {
-        let rows = (top + Strip::new(op).rows).saturating_sub(usize::from(op.window.pad_top));
-        rows.min(op.input.height.into()) * width
+        let rows = top.plus(Strip::new(op).rows).saturating_sub(usize::from(op.window.pad_top));
+        rows.min(op.input.height.into()).times(width)
     };
-    pixels * op.input.channels as usize
+    pixels.times(op.input.channels as usize)
 }
 
 #[cfg(test)]

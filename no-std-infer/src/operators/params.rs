@@ -1,5 +1,6 @@
 //! The parameters of an output channel.
 
+use crate::bounded::Bounded;
 use crate::fixed::{DoubleMultiplier, Multiplier};
 use crate::format::{CHANNEL_LEN, PACKED_CHANNEL_LEN, PACKED_SHIFT_MAX};
 
@@ -18,7 +19,7 @@ pub trait OutputParams {
 }
 
 fn word(bytes: &[u8], index: usize) -> i32 {
-    let bytes = bytes.get(index * 4..).and_then(|rest| rest.first_chunk());
+    let bytes = bytes.get(index.times(4)..).and_then(|rest| rest.first_chunk());
     i32::from_le_bytes(bytes.copied().unwrap_or_default())
 }
 
@@ -119,7 +120,7 @@ impl PackedParams {
     }
 
     fn rounding(shift: i32, zero_point: i8) -> i32 {
-        (1 << ((shift - 1) & 31)) + (i32::from(zero_point) << (shift & 31))
+        (1 << (shift.wrapping_sub(1) & 31)).plus(i32::from(zero_point) << (shift & 31))
     }
 
     fn multiplier(&self) -> Multiplier {

@@ -16,6 +16,8 @@ use no_std_infer::{Interpreter, Model};
 extern "C" fn parse(blob: &'static &'static [u8], slot: &mut MaybeUninit<Model<'static>>) -> i32 {
     #[cfg(feature = "deliberate")]
     assert!(blob[7] != 1);
+    #[cfg(feature = "overflow")]
+    core::hint::black_box(no_std_infer::operators::dense_position(blob.as_ptr() as usize, 0));
     match Model::parse(blob) {
         Ok(model) => {
             slot.write(model);
@@ -67,7 +69,7 @@ extern "C" fn test(model: &Model<'static>, arena: &mut &mut [i8]) -> bool {
 #[unsafe(no_mangle)]
 extern "C" fn describe(model: &Model<'static>, logits: &&[i8], scores: &mut &mut [f32]) -> usize {
     probabilities(model.info(), logits, scores);
-    let names: usize = model.labels().map(str::len).sum();
+    let names = model.labels().map(str::len).fold(0, usize::wrapping_add);
     let multiplications = model.ops().fold(0_u64, |sum, op| sum.wrapping_add(op.macs()));
     names.wrapping_add(multiplications as usize).wrapping_add(model.output().len())
 }
@@ -142,6 +144,6 @@ extern "C" fn peek(
 ) -> usize {
     *signed = Signed::find(blob);
     *kernels = KernelSet::needed_by(blob);
-    let linked = kernels.iter().count();
+    let linked = kernels.iter().fold(0, |count: usize, _| count.wrapping_add(1));
     [arena_len(blob), total_len(blob), number(blob).unwrap_or(0) as usize].into_iter().fold(linked, usize::wrapping_add)
 }

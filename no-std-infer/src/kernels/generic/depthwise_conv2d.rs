@@ -5,6 +5,7 @@ use core::ops::Range;
 
 use super::epilogue;
 use super::walk::{BLOCK, pixel};
+use crate::bounded::{Bounded, numbered};
 use crate::kernels::views::cells;
 use crate::kernels::window::{Taps, horizontal_taps, vertical_taps};
 use crate::kernels::{Apart, Shared};
@@ -28,7 +29,7 @@ fn compute_pixel(op: &Conv2d, constants: &Plain<'_>, input: &[i8], output: &mut 
     let multiplier = outputs.checked_div(op.input.channels as usize).unwrap_or(1);
     for (first, output) in (0..outputs).step_by(BLOCK).zip(output.chunks_mut(BLOCK)) {
         let mut sums = [0_i32; BLOCK];
-        for (tap, weights) in constants.weights.chunks_exact(outputs.max(1)).enumerate() {
+        for (tap, weights) in numbered(constants.weights.chunks_exact(outputs.max(1))) {
             let weights = weights.get(first..).unwrap_or_default();
             let kernel_w = usize::from(op.window.kernel_w).max(1);
             let (tap_y, tap_x) = (tap / kernel_w, tap % kernel_w);
@@ -76,7 +77,7 @@ pub fn packed(op: &Conv2d, constants: &PackedDepthwise<'_>, views: Shared<'_, 1>
 /// Copies a channel, which `input` starts with, into the plane.
 fn gather(op: &Conv2d, plane: &Plane, input: &[Cell<i8>], scratch: &[Cell<i8>]) {
     let (channels, width) = ((op.input.channels as usize).max(1), usize::from(op.input.width));
-    let rows = input.chunks((width * channels).max(1)).skip(plane.input_row).take(plane.gathered_rows);
+    let rows = input.chunks(width.times(channels).max(1)).skip(plane.input_row).take(plane.gathered_rows);
     let targets = scratch.get(plane.first..).unwrap_or_default().chunks(plane.pitch.max(1));
     for (source, target) in rows.zip(targets) {
         let target = target.get(..plane.gathered_columns).unwrap_or_default();
@@ -93,13 +94,13 @@ fn multiply(
     output: &[Cell<i8>],
 ) {
     let (channels, stride) = ((op.output.channels as usize).max(1), usize::from(op.window.stride_w));
-    let row = (usize::from(op.output.width) * channels).max(1);
-    for (line, output) in output.chunks(row).enumerate() {
-        for (x, out) in output.iter().step_by(channels).enumerate() {
-            let first = line * stride * plane.pitch + x * stride;
+    let row = usize::from(op.output.width).times(channels).max(1);
+    for (line, output) in numbered(output.chunks(row)) {
+        for (x, out) in numbered(output.iter().step_by(channels)) {
+            let first = line.times(stride).times(plane.pitch).plus(x.times(stride));
             let mut sum = 0_i32;
             for (row, taps) in taps.as_chunks::<3>().0.iter().enumerate() {
-                let values = scratch.get(first + row * plane.pitch..).unwrap_or_default();
+                let values = scratch.get(first.plus(row.times(plane.pitch))..).unwrap_or_default();
                 for (&tap, value) in taps.iter().zip(values) {
                     sum = sum.wrapping_add(i32::from(tap) * i32::from(value.get()));
                 }

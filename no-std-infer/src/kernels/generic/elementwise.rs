@@ -1,5 +1,6 @@
 //! Operators that go element by element: an element is read before the one in its place is written.
 
+use crate::bounded::{Bounded, numbered};
 use crate::fixed::clamp_i8;
 use crate::format::Tensor;
 use crate::kernels::Shared;
@@ -61,12 +62,12 @@ fn zip_map(operands: [&Tensor; 2], output: &Tensor, views: Shared<'_, 2>, f: imp
     let [a_steps, b_steps] = steps;
     let [a, b] = views.inputs;
     for (y, line) in views.rows.zip(views.output.chunks(row)) {
-        for (x, pixel) in line.chunks(run).enumerate() {
-            let mut at = [a_steps, b_steps].map(|steps| y * steps.row + x * steps.pixel);
+        for (x, pixel) in numbered(line.chunks(run)) {
+            let mut at = [a_steps, b_steps].map(|steps| y.times(steps.row).plus(x.times(steps.pixel)));
             for out in pixel {
                 let (Some(left), Some(right)) = (a.get(at[0]), b.get(at[1])) else { return };
                 out.set(f(left.get(), right.get()));
-                at = [at[0] + a_steps.element, at[1] + b_steps.element];
+                at = [at[0].plus(a_steps.element), at[1].plus(b_steps.element)];
             }
         }
     }

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use super::epilogue;
+use crate::bounded::Bounded;
 use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
 use crate::kernels::views::cells;
@@ -12,19 +13,19 @@ use crate::operators::{Activation, Conv2d, Packed, Strip};
 pub fn conv2d(op: &Conv2d, packed: &Packed<'_>, views: Shared<'_, 1>) {
     let Shared { inputs: [input], output, scratch, rows } = views;
     let Some((strip, rest)) = cells(scratch).split_at_checked(Strip::new(op).len()) else { return };
-    let Some(ordered) = rest.get(..packed.order.pairs() * 2) else { return };
+    let Some(ordered) = rest.get(..packed.order.pairs().times(2)) else { return };
     let (window, channels) = (&op.window, op.input.channels as usize);
     let mut strip = Rows::new(op, strip, rows.start);
     let mut pixels = output.chunks_exact((op.output.channels as usize).max(1));
     for y in rows {
         let (source, pitch) = if window.taps() > 1 {
-            (strip.under(input, y), Strip::new(op).pitch * usize::from(window.dilation_h))
+            (strip.under(input, y), Strip::new(op).pitch.times(window.dilation_h.into()))
         } else {
-            let row = usize::from(op.input.width) * channels;
-            (input.get(y * usize::from(window.stride_h) * row..).unwrap_or_default(), 0)
+            let first = y.times(window.stride_h.into()).times(op.input.row_len());
+            (input.get(first..).unwrap_or_default(), 0)
         };
         for (x, output) in (0..usize::from(op.output.width)).zip(&mut pixels) {
-            let first = x * usize::from(window.stride_w) * channels;
+            let first = x.times(window.stride_w.into()).times(channels);
             packed.order.arrange(runs(op, packed, source, first, pitch), ordered);
             multiply(ordered, packed, output, op.output.zero_point);
         }
@@ -41,11 +42,11 @@ fn runs<'s>(
 ) -> impl Iterator<Item = &'s [Cell<i8>]> {
     let (run, channels) = (packed.order.run, op.input.channels as usize);
     let columns = if op.window.dilation_w == 1 { 1 } else { usize::from(op.window.kernel_w) };
-    let column_stride = usize::from(op.window.dilation_w) * channels;
+    let column_stride = usize::from(op.window.dilation_w).times(channels);
     (0..usize::from(op.window.kernel_h)).flat_map(move |row| {
-        let first = first + row * pitch;
-        (0..columns)
-            .filter_map(move |column| source.get(first + column * column_stride..).and_then(|rest| rest.get(..run)))
+        let first = first.plus(row.times(pitch));
+        let starts = (0..columns).map(move |column| first.plus(column.times(column_stride)));
+        starts.filter_map(move |start| source.get(start..).and_then(|rest| rest.get(..run)))
     })
 }
 

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+use crate::bounded::Bounded;
 use crate::format::Tensor;
 use crate::kernels::Shared;
 use crate::kernels::copy::copy;
@@ -36,9 +37,9 @@ fn place([input, output]: [&Tensor; 2], views: [&[Cell<i8>]; 2], corner: [usize;
     let run = if input.channels == output.channels { input.row_len() } else { input.channels as usize };
     let lines = views[1].chunks((output.row_len()).max(1)).zip(rows).filter(|&(_, y)| y >= top);
     for (line, y) in lines {
-        let source = views[0].get((y - top) * input.row_len()..).and_then(|rest| rest.get(..input.row_len()));
+        let source = views[0].get(y.minus(top).times(input.row_len())..).and_then(|rest| rest.get(..input.row_len()));
         let Some(source) = source else { return };
-        let target = line.get(left * output.channels as usize + front..).unwrap_or_default();
+        let target = line.get(left.times(output.channels as usize).plus(front)..).unwrap_or_default();
         let targets =
             target.chunks(if input.channels == output.channels { run } else { output.channels as usize }.max(1));
         for (source, target) in source.chunks(run.max(1)).zip(targets) {

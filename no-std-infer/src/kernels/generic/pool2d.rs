@@ -1,6 +1,7 @@
 //! Poolings and means.
 
 use super::walk::{pixel_values, sum_channels};
+use crate::bounded::Bounded;
 use crate::fixed::clamp_i8;
 use crate::kernels::Apart;
 use crate::kernels::window::{Taps, horizontal_taps, vertical_taps};
@@ -24,7 +25,7 @@ pub fn max_pool2d(op: &Pool2d, views: Apart<'_>) {
 /// Mean of a window.
 pub fn average_pool2d(op: &Pool2d, views: Apart<'_>) {
     pool(op, views, |input, output, vertical, horizontal| {
-        let count = (vertical.inside().len() * horizontal.inside().len()) as i32;
+        let count = vertical.inside().len().times(horizontal.inside().len()) as i32;
         let pixels = window_pixels(vertical, horizontal);
         sum_channels(input, &op.input, pixels, output, |sum| {
             clamp_i8(rounded_mean(sum, count), op.activation.min, op.activation.max)
@@ -35,7 +36,8 @@ pub fn average_pool2d(op: &Pool2d, views: Apart<'_>) {
 /// Mean over rows, columns or both.
 pub fn mean(op: &Mean, views: Apart<'_>) {
     let zero_points = (op.count() as i32).wrapping_mul(i32::from(op.input.zero_point));
-    let under = |at: usize, input: u16, output: u16| if input == output { at..at + 1 } else { 0..usize::from(input) };
+    let under =
+        |at: usize, input: u16, output: u16| if input == output { at..at.plus(1) } else { 0..usize::from(input) };
     let mut outputs = views.output.chunks_exact_mut((op.output.channels as usize).max(1));
     for y in views.rows {
         for (x, output) in (0..usize::from(op.output.width)).zip(&mut outputs) {

@@ -1,5 +1,6 @@
 //! The largest along sides of a tensor.
 
+use crate::bounded::Bounded;
 use crate::kernels::Apart;
 use crate::operators::ReduceMax;
 
@@ -10,9 +11,9 @@ pub fn reduce_max(op: &ReduceMax, views: Apart<'_>) {
     let mut outputs = views.output.chunks_exact_mut(to.row_len().max(1));
     for y in views.rows {
         let output = outputs.next().unwrap_or_default();
-        let rows = if to.height == from.height { y..y + 1 } else { 0..usize::from(from.height) };
+        let rows = if to.height == from.height { y..y.plus(1) } else { 0..usize::from(from.height) };
         let line = from.row_len();
-        let input = views.input.get(rows.start * line..rows.end * line).unwrap_or_default();
+        let input = views.input.get(rows.start.times(line)..rows.end.times(line)).unwrap_or_default();
         for row in input.chunks_exact(line.max(1)) {
             reduce_row(op, row, output);
         }

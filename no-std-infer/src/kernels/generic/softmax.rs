@@ -1,5 +1,6 @@
 //! Softmax, pixel by pixel.
 
+use crate::bounded::{Bounded, numbered};
 use crate::fixed::{self, clamp_i8};
 use crate::kernels::Apart;
 use crate::operators::Softmax;
@@ -7,7 +8,7 @@ use crate::operators::Softmax;
 /// One vector of channels after the other.
 pub fn softmax(op: &Softmax, views: Apart<'_>) {
     let (channels, row) = ((op.input.channels as usize).max(1), op.input.row_len());
-    let inputs = views.input.get(views.rows.start * row..).unwrap_or_default();
+    let inputs = views.input.get(views.rows.start.times(row)..).unwrap_or_default();
     for (input, output) in inputs.chunks_exact(channels).zip(views.output.chunks_exact_mut(channels)) {
         softmax_pixel(op, input, output);
     }
@@ -22,7 +23,7 @@ fn softmax_pixel(op: &Softmax, input: &[i8], output: &mut [i8]) {
     // Those of the first classes are kept.
     let mut exponentials = [0; 16];
     let mut sum = 0_i32;
-    for (class, &value) in input.iter().enumerate() {
+    for (class, &value) in numbered(input.iter()) {
         let e = exponential(value);
         if let Some(slot) = exponentials.get_mut(class) {
             *slot = e;
@@ -34,7 +35,7 @@ fn softmax_pixel(op: &Softmax, input: &[i8], output: &mut [i8]) {
     let scale = fixed::one_over_one_plus_x(mantissa);
     // From Q0.31 to 8 bits, times the power of two that normalised the sum (12 integer bits).
     let shift = (12 + 23_u32).wrapping_sub(headroom);
-    for (class, (out, &value)) in output.iter_mut().zip(input.iter()).enumerate() {
+    for (class, (out, &value)) in numbered(output.iter_mut().zip(input.iter())) {
         let e = exponentials.get(class).copied().unwrap_or_else(|| exponential(value));
         let share = if shift <= 31 { fixed::rounding_shift_right(fixed::high_mul(scale, e), shift) } else { 0 };
         *out = clamp_i8(share.saturating_sub(128), i8::MIN, i8::MAX);

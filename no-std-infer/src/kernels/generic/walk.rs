@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::bounded::{Bounded, numbered};
 use crate::format::Tensor;
 
 /// Channels that are accumulated side by side.
@@ -10,8 +11,8 @@ pub const BLOCK: usize = 16;
 /// Where in a tensor the channels of one pixel lie.
 pub fn pixel(tensor: &Tensor, y: usize, x: usize) -> Range<usize> {
     let channels = tensor.channels as usize;
-    let start = (y * usize::from(tensor.width) + x) * channels;
-    start..start + channels
+    let start = y.times(tensor.width.into()).plus(x).times(channels);
+    start..start.plus(channels)
 }
 
 /// The channels of some pixels, given by row and column, of `tensor`, whose bytes `values` are.
@@ -32,10 +33,10 @@ pub fn sum_channels(
     output: &mut [i8],
     finish: impl Fn(i32) -> i8,
 ) {
-    for (block, outputs) in output.chunks_mut(BLOCK).enumerate() {
+    for (block, outputs) in numbered(output.chunks_mut(BLOCK)) {
         let mut sums = [0_i32; BLOCK];
         for channels in pixel_values(values, tensor, pixels.clone()) {
-            let channels = channels.get(block * BLOCK..).unwrap_or_default();
+            let channels = channels.get(block.times(BLOCK)..).unwrap_or_default();
             for (sum, &value) in sums.iter_mut().zip(channels) {
                 *sum = sum.wrapping_add(i32::from(value));
             }

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use super::{dot, epilogue};
+use crate::bounded::{Bounded, numbered};
 use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
 use crate::kernels::views::cells;
@@ -15,7 +16,8 @@ const OUTPUTS: usize = 16;
 pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>) {
     let Shared { inputs: [input], output, scratch, rows } = views;
     let Some((bytes, weights)) = cells(scratch).split_at_checked(Strip::new(op).len()) else { return };
-    let (run, stride) = (3 * op.input.channels as usize, usize::from(op.window.stride_w) * op.input.channels as usize);
+    let inputs = op.input.channels as usize;
+    let (run, stride) = (inputs.times(3), inputs.times(op.window.stride_w.into()));
     let channels = (op.output.channels as usize).max(1);
     let (mut strip, mut held) = (Rows::new(op, bytes, rows.start), None);
     let lines = output.chunks_exact(op.output.row_len().max(1));
@@ -25,12 +27,13 @@ pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>) {
             if held.replace(first) != Some(first) {
                 recover(op, winograd, first, weights);
             }
-            for (x, pixel) in line.chunks_exact(channels).enumerate() {
-                let runs =
-                    [0, 1, 2].map(|row| source.get(row * Strip::new(op).pitch + x * stride..).unwrap_or_default());
+            for (x, pixel) in numbered(line.chunks_exact(channels)) {
+                let start = |row: usize| row.times(Strip::new(op).pitch).plus(x.times(stride));
+                let runs = [0, 1, 2].map(|row| source.get(start(row)..).unwrap_or_default());
                 let outputs = pixel.iter().skip(first).take(OUTPUTS);
                 let parameters = winograd.channels.skip(first).iter();
-                for ((out, weights), channel) in outputs.zip(weights.chunks_exact((3 * run).max(1))).zip(parameters) {
+                for ((out, weights), channel) in outputs.zip(weights.chunks_exact(run.times(3).max(1))).zip(parameters)
+                {
                     let sum =
                         weights.chunks_exact(run.max(1)).zip(runs).map(|(weights, values)| dot_cells(values, weights));
                     let sum = sum.fold(0, i32::wrapping_add);
@@ -44,7 +47,7 @@ pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>) {
 /// The weights of the output channels from `first` on, one after the other, each in the order of a patch.
 fn recover(op: &Conv2d, winograd: &Winograd<'_>, first: usize, weights: &[Cell<i8>]) {
     let inputs = (op.input.channels as usize).max(1);
-    let rows = weights.chunks_exact((9 * inputs).max(1)).take(OUTPUTS);
+    let rows = weights.chunks_exact(inputs.times(9).max(1)).take(OUTPUTS);
     for (output, row) in (first..op.output.channels as usize).zip(rows) {
         for input in 0..inputs {
             let taps = winograd.weights(output, input);

@@ -4,6 +4,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::{Block, PIXELS, Patch, Weights};
+use crate::bounded::{Bounded, numbered};
 use crate::kernels::Shared;
 use crate::kernels::copy::unsigned;
 use crate::kernels::rows::Rows;
@@ -28,14 +29,15 @@ pub fn winograd<B: Block>(op: &Conv2d, winograd: &Winograd<'_>, views: &mut Shar
     let Shared { inputs: [input], output, rows, .. } = views;
     let (panel, rest) = views.scratch.split_at_mut_checked(panel_len(op))?;
     let (order, pairs) = (PatchOrder::conv2d(op), op.output.channels as usize / 2);
-    let (row, apart) = ((order.pairs() * 4).max(1), !op.input.overlaps(&op.output));
+    let (row, apart) = (order.pairs().times(4).max(1), !op.input.overlaps(&op.output));
     let (lines, mut strip) = (usize::from(op.window.stride_h), Strip::new(op));
     let mut together = rows.len().max(1);
-    let in_bands = !apart && strip.len() + pairs * row > rest.len();
+    let in_bands = !apart && strip.len().plus(pairs.times(row)) > rest.len();
     if in_bands {
         // The copy takes up to half of the scratch.
-        together = (rest.len() / 2 / strip.pitch.max(1)).saturating_sub(strip.rows) / lines.max(1) + 1;
-        strip.rows += (together - 1) * lines;
+        let more = (rest.len() / 2 / strip.pitch.max(1)).saturating_sub(strip.rows) / lines.max(1);
+        together = more.plus(1);
+        strip.rows = strip.rows.plus(more.times(lines));
     }
     let (bytes, words) = rest.split_at_mut_checked(strip.len())?;
     let (panel, words, pitch) = (cells(panel), unsigned(words), strip.pitch);
@@ -47,19 +49,20 @@ pub fn winograd<B: Block>(op: &Conv2d, winograd: &Winograd<'_>, views: &mut Shar
         firsts().try_for_each(|first| recover(order, winograd, first..pairs, words))?;
     }
     let mut held = None;
-    for (start, output) in rows.clone().step_by(together).zip(output.chunks((together * op.output.row_len()).max(1))) {
-        let rows = start..rows.end.min(start + together);
+    for (start, output) in rows.clone().step_by(together).zip(output.chunks(together.times(op.output.row_len()).max(1)))
+    {
+        let rows = start..rows.end.min(start.plus(together));
         for first in firsts() {
             if held.replace(first) != Some(first) {
                 recover(order, winograd, first..pairs, words)?;
             }
-            let channels = winograd.channels.skip(first * 2);
-            let weights = Weights { pairs: order.pairs(), words, channels }.take(room.min(pairs - first));
+            let channels = winograd.channels.skip(first.times(2));
+            let weights = Weights { pairs: order.pairs(), words, channels }.take(room.min(pairs.minus(first)));
             let source = |y| {
                 let top = if in_bands { start } else { y };
-                strip.under(input, top).get((y - top) * lines * pitch..).unwrap_or_default()
+                strip.under(input, top).get(y.minus(top).times(lines).times(pitch)..).unwrap_or_default()
             };
-            patches.multiply::<B>(panel, source, (output, rows.clone()), (&weights, first * 2));
+            patches.multiply::<B>(panel, source, (output, rows.clone()), (&weights, first.times(2)));
         }
     }
     Some(())
@@ -85,20 +88,20 @@ impl<'a> Patches<'a> {
     ) {
         let (op, order) = (self.op, self.order);
         let (width, channels) = (usize::from(op.output.width), (op.output.channels as usize).max(1));
-        let Some(slots) = B::slots(panel).get(..order.pairs() * 2 * B::SLOTS) else { return };
-        let mut outputs = output.chunks((channels * PIXELS).max(1));
+        let Some(slots) = B::slots(panel).get(..order.pairs().times(2 * B::SLOTS)) else { return };
+        let mut outputs = output.chunks(channels.times(PIXELS).max(1));
         let mut product = || {
             let output = outputs.next().and_then(|output| output.get(first..)).unwrap_or_default();
             multiply::<B>(slots, weights, output, (channels, first));
         };
-        let (step, mut pixel) = (usize::from(op.window.stride_w) * op.input.channels as usize, 0);
+        let (step, mut pixel) = (usize::from(op.window.stride_w).times(op.input.channels as usize), 0);
         let patch = self.patch();
         for y in rows {
             let source = source(y);
             for x in 0..width {
-                let source = source.get(x * step..).unwrap_or_default();
+                let source = source.get(x.times(step)..).unwrap_or_default();
                 B::fill(&Patch { source, ..patch }, slots, pixel);
-                pixel += 1;
+                pixel = pixel.plus(1);
                 if pixel == PIXELS {
                     product();
                     pixel = 0;
@@ -116,16 +119,16 @@ impl<'a> Patches<'a> {
         Patch {
             source: &[],
             order: self.order,
-            row_stride: Strip::new(self.op).pitch * usize::from(window.dilation_h),
+            row_stride: Strip::new(self.op).pitch.times(window.dilation_h.into()),
             columns: if window.dilation_w == 1 { 1 } else { usize::from(window.kernel_w) },
-            column_stride: usize::from(window.dilation_w) * self.op.input.channels as usize,
+            column_stride: usize::from(window.dilation_w).times(self.op.input.channels as usize),
         }
     }
 
     /// What lies under output row `y` of a convolution with a single tap.
     fn row(&self, y: usize) -> &'a [Cell<i8>] {
-        let row = usize::from(self.op.input.width) * self.op.input.channels as usize;
-        self.input.get(y * usize::from(self.op.window.stride_h) * row..).unwrap_or_default()
+        let first = y.times(self.op.window.stride_h.into()).times(self.op.input.row_len());
+        self.input.get(first..).unwrap_or_default()
     }
 }
 
@@ -137,16 +140,16 @@ fn multiply<B: Block>(
     output: &[Cell<i8>],
     (channels, first): (usize, usize),
 ) {
-    let full = output.len() + first == channels * PIXELS;
-    let whole = if full { weights.len().min((channels - first) / 2) } else { 0 };
+    let full = output.len().plus(first) == channels.times(PIXELS);
+    let whole = if full { weights.len().min(channels.minus(first) / 2) } else { 0 };
     B::multiply(slots, &weights.take(whole), output, channels);
     // What would be written beyond the output goes through a buffer.
     for pair in whole..weights.len() {
         let results = [const { Cell::new(0) }; 2 * PIXELS];
         B::multiply(slots, &weights.skip(pair).take(1), &results, 2);
-        let present = (channels - first - pair * 2).min(2);
+        let present = channels.minus(first).minus(pair.times(2)).min(2);
         for (pixel, results) in output.chunks(channels.max(1)).zip(results.as_chunks::<2>().0) {
-            for (out, result) in pixel.iter().skip(pair * 2).zip(&results[..present]) {
+            for (out, result) in pixel.iter().skip(pair.times(2)).zip(&results[..present]) {
                 out.set(result.get());
             }
         }
@@ -158,16 +161,17 @@ fn multiply<B: Block>(
 fn recover(order: PatchOrder, winograd: &Winograd<'_>, pairs: Range<usize>, words: &mut [u8]) -> Option<()> {
     words.fill(0);
     let inputs = order.run / 3;
-    for (pair, words) in pairs.zip(words.chunks_exact_mut((order.pairs() * 4).max(1))) {
+    for (pair, words) in pairs.zip(words.chunks_exact_mut(order.pairs().times(4).max(1))) {
         let halfwords = words.as_chunks_mut::<2>().0;
         let mut magnitude = 0_u32;
         for input in 0..inputs {
-            let [first, second] = [0, 1].map(|channel| winograd.weights(pair * 2 + channel, input));
-            for (row, (first, second)) in first.iter().zip(&second).enumerate() {
-                for (column, (&a, &b)) in first.iter().zip(second).enumerate() {
+            let [first, second] = [0, 1].map(|channel| winograd.weights(pair.times(2).plus(channel), input));
+            for (row, (first, second)) in numbered(first.iter().zip(&second)) {
+                for (column, (&a, &b)) in numbered(first.iter().zip(second)) {
                     let packed = i16::from(a).checked_add(i16::from(b) << 8)?;
-                    *halfwords.get_mut(order.position_in(row, column * inputs + input))? = packed.to_le_bytes();
-                    magnitude += u32::from(b.unsigned_abs());
+                    *halfwords.get_mut(order.position_in(row, column.times(inputs).plus(input)))? =
+                        packed.to_le_bytes();
+                    magnitude = magnitude.plus(b.unsigned_abs().into());
                 }
             }
         }

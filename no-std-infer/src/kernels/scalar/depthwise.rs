@@ -4,6 +4,9 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+use crate::bounded::Bounded;
+#[cfg(not(nsi_armv7m))]
+use crate::bounded::numbered;
 use crate::kernels::Shared;
 use crate::kernels::views::cells;
 use crate::operators::{Conv2d, PackedDepthwise, PackedParams, Plane};
@@ -47,7 +50,7 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
     let Shared { inputs: [input], output, scratch, rows } = views;
     let plane = Plane::new(op, &rows);
     scratch.fill(op.input.zero_point);
-    let (scratch, input) = (cells(scratch), input.get(plane.input_row * op.input.row_len()..).unwrap_or_default());
+    let (scratch, input) = (cells(scratch), input.get(plane.input_row.times(op.input.row_len())..).unwrap_or_default());
     for (channel, parameters) in range.clone().zip(packed.channels.skip(range.start).iter()) {
         gather(input.get(channel..).unwrap_or_default(), op, &plane, scratch);
         let output = output.get(channel..).unwrap_or_default();
@@ -64,8 +67,8 @@ fn gather(input: &[Cell<i8>], op: &Conv2d, plane: &Plane, scratch: &[Cell<i8>]) 
         let (rows, columns) = (plane.gathered_rows, plane.gathered_columns);
         let inside = rows > 0
             && (1..=width.min(plane.pitch)).contains(&columns)
-            && input.len() > ((rows - 1) * width + columns - 1) * channels
-            && target.len() >= (rows - 1) * plane.pitch + columns;
+            && input.len() > rows.minus(1).times(width).plus(columns).minus(1).times(channels)
+            && target.len() >= rows.minus(1).times(plane.pitch).plus(columns);
         if inside {
             // SAFETY: it reads `columns` bytes, `channels` bytes apart, of `rows` rows of `width` times as many, inside the
             // input, and writes them one after the other to rows `pitch` bytes apart, inside the plane. It keeps the calling
@@ -77,15 +80,15 @@ fn gather(input: &[Cell<i8>], op: &Conv2d, plane: &Plane, scratch: &[Cell<i8>]) 
                     columns,
                     rows,
                     source_step: channels,
-                    source_skipped: (width - columns) * channels,
-                    target_skipped: plane.pitch - columns,
+                    source_skipped: width.minus(columns).times(channels),
+                    target_skipped: plane.pitch.minus(columns),
                 });
             }
         }
     }
     #[cfg(not(nsi_armv7m))]
     for (source, target) in
-        input.chunks((width * channels).max(1)).take(plane.gathered_rows).zip(target.chunks(plane.pitch.max(1)))
+        input.chunks(width.times(channels).max(1)).take(plane.gathered_rows).zip(target.chunks(plane.pitch.max(1)))
     {
         let target = target.get(..plane.gathered_columns).unwrap_or_default();
         for (target, source) in target.iter().zip(source.iter().step_by(channels)) {
@@ -103,13 +106,13 @@ fn multiply(
     output: &[Cell<i8>],
 ) {
     let (channels, width) = ((op.output.channels as usize).max(1), usize::from(op.output.width));
-    let (stride, row, taps) = (usize::from(op.window.stride_w), width * channels, taps.map(i32::from));
+    let (stride, row, taps) = (usize::from(op.window.stride_w), width.times(channels), taps.map(i32::from));
     #[cfg(nsi_armv7m)]
     {
         let rows = output.len().div_ceil(row.max(1));
         // The last pair of outputs reads an element more than the window where it is alone.
-        let span =
-            ((rows.max(1) - 1) * stride + 2) * plane.pitch + width.next_multiple_of(2).saturating_sub(1) * stride + 3;
+        let last = [rows.saturating_sub(1), width.plus(width % 2).saturating_sub(1)].map(|last| last.times(stride));
+        let span = last[0].plus(2).times(plane.pitch).plus(last[1]).plus(3);
         if rows > 0 && width > 0 && (1..=2).contains(&stride) && span <= scratch.len() {
             // SAFETY: it reads three rows of the plane under each of `rows` output rows, for pairs of outputs, up to `span`;
             // it writes `width` bytes, `channels` bytes apart, of each output row: the output starts with the first one
@@ -125,7 +128,7 @@ fn multiply(
                     output_row: row,
                     rows,
                     plane: scratch.as_ptr().cast(),
-                    plane_step: plane.pitch * stride,
+                    plane_step: plane.pitch.times(stride),
                     pitch: plane.pitch,
                     stride,
                 });
@@ -135,15 +138,15 @@ fn multiply(
     #[cfg(not(nsi_armv7m))]
     let [first, second, third] = taps.as_chunks().0 else { return };
     #[cfg(not(nsi_armv7m))]
-    for (line, output) in output.chunks(row.max(1)).enumerate() {
+    for (line, output) in numbered(output.chunks(row.max(1))) {
         let [top, middle, bottom] = [0, 1, 2].map(|tap_y| {
-            let row = scratch.get((line * stride + tap_y) * plane.pitch..).unwrap_or_default();
+            let row = scratch.get(line.times(stride).plus(tap_y).times(plane.pitch)..).unwrap_or_default();
             row.windows(3)
         });
         // Joined before they take steps: so one place in all of them is counted.
         let windows = top.zip(middle).zip(bottom).step_by(stride.max(1));
         for (out, ((top, middle), bottom)) in output.iter().step_by(channels).zip(windows) {
-            let sum = dot(top, first) + dot(middle, second) + dot(bottom, third);
+            let sum = dot(top, first).plus(dot(middle, second)).plus(dot(bottom, third));
             out.set(super::requantise::finish(sum, &parameters));
         }
     }
@@ -154,5 +157,5 @@ fn multiply(
 #[inline]
 fn dot(values: &[Cell<i8>], &[u, v, w]: &[i32; 3]) -> i32 {
     let [x, y, z] = values else { return 0 };
-    i32::from(x.get()) * u + i32::from(y.get()) * v + i32::from(z.get()) * w
+    i32::from(x.get()).times(u).plus(i32::from(y.get()).times(v)).plus(i32::from(z.get()).times(w))
 }

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use super::{Block, PIXELS};
+use crate::bounded::Bounded;
 use crate::operators::PatchOrder;
 
 /// The elements that are multiplied for one output pixel, kernel row by kernel row.
@@ -28,7 +29,7 @@ impl Patch<'_> {
         let mut left_over = left_over.iter().step_by(B::SLOTS);
         for row in 0..self.order.runs.checked_div(self.columns).unwrap_or(0) {
             for column in 0..self.columns {
-                let start = row * self.row_stride + column * self.column_stride;
+                let start = row.times(self.row_stride).plus(column.times(self.column_stride));
                 let run = self.source.get(start..).and_then(|rest| rest.get(..self.order.run)).unwrap_or_default();
                 let (groups, rest) = run.as_chunks::<4>();
                 for ([e0, e1, e2, e3], slots) in groups.iter().zip(&mut quads) {
@@ -53,9 +54,9 @@ impl Patch<'_> {
         pixel: usize,
     ) -> Option<[&'s [Cell<B::Slot>]; 2]> {
         let PatchOrder { runs, .. } = self.order;
-        let (quads, left_over) = slots.split_at_checked(runs * self.order.quads() * 4 * B::SLOTS)?;
-        let left_over = left_over.get(..runs * self.order.left_over() * B::SLOTS)?;
-        let first = pixel * B::SLOTS / PIXELS;
+        let (quads, left_over) = slots.split_at_checked(runs.times(self.order.quads()).times(4 * B::SLOTS))?;
+        let left_over = left_over.get(..runs.times(self.order.left_over()).times(B::SLOTS))?;
+        let first = pixel.times(B::SLOTS) / PIXELS;
         Some([quads, left_over].map(|slots| slots.get(first..).unwrap_or_default()))
     }
 }

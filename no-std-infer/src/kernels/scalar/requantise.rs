@@ -1,5 +1,6 @@
 //! The fast requantisation for cores that multiply words.
 
+use crate::bounded::Bounded;
 use crate::fixed::clamp_i8;
 use crate::operators::PackedParams;
 
@@ -30,7 +31,7 @@ fn high_product(a: i32, b: i32) -> i32 {
 fn high_product_of_halves(a: i32, b: i32) -> i32 {
     let (a_high, a_low) = (a >> 16, a as u32 & 0xFFFF);
     let (b_high, b_low) = (b >> 16, b as u32 & 0xFFFF);
-    let middle = (a_low * b_high as u32) + ((a_low * b_low) >> 16) + (1 << 15);
+    let middle = a_low.times(b_high as u32).plus((a_low * b_low) >> 16).plus(1 << 15);
     let other = a_high.wrapping_mul(b_low as i32).wrapping_add((middle & 0xFFFF) as i32);
     (a_high * b_high).wrapping_add((middle >> 16) as i32).wrapping_add(other >> 16)
 }

@@ -4,6 +4,7 @@ use core::cell::Cell;
 
 use super::PIXELS;
 use super::requantise::finish;
+use crate::bounded::{Bounded, numbered};
 use crate::format::PACKED_CHANNEL_LEN;
 use crate::operators::{Channels, PackedParams};
 
@@ -21,33 +22,33 @@ pub struct Weights<'a> {
 impl<'a> Weights<'a> {
     /// The pairs from `first` on.
     pub fn skip(&self, first: usize) -> Self {
-        let words = self.words.get(first * self.pairs * 4..).unwrap_or_default();
-        Self { words, channels: self.channels.skip(first * 2), ..*self }
+        let words = self.words.get(first.times(self.pairs).times(4)..).unwrap_or_default();
+        Self { words, channels: self.channels.skip(first.times(2)), ..*self }
     }
 
     /// The first `count` pairs.
     pub fn take(&self, count: usize) -> Self {
-        let words = self.words.get(..count * self.pairs * 4).unwrap_or(self.words);
+        let words = self.words.get(..count.times(self.pairs).times(4)).unwrap_or(self.words);
         Self { words, ..*self }
     }
 
     /// Number of pairs.
     pub fn len(&self) -> usize {
-        let words = self.words.len().checked_div(self.pairs * 4).unwrap_or(0);
+        let words = self.words.len().checked_div(self.pairs.times(4)).unwrap_or(0);
         words.min(self.channels.bytes().len() / (2 * PACKED_CHANNEL_LEN))
     }
 
     /// Requantises what `sums` gives for the words of each pair and writes it, pixels `stride` bytes apart.
     pub fn finish(&self, output: &[Cell<i8>], stride: usize, sums: impl Fn(&'a [u8]) -> [[i32; PIXELS]; 2]) {
         let mut channels = self.channels.iter();
-        for (pair, words) in self.words.chunks_exact((self.pairs * 4).max(1)).enumerate() {
-            for (channel, sums) in (pair * 2..).zip(sums(words)) {
+        for (pair, words) in numbered(self.words.chunks_exact(self.pairs.times(4).max(1))) {
+            for (channel, sums) in (pair.times(2)..usize::MAX).zip(sums(words)) {
                 let Some(parameters) = channels.next() else { return };
                 let mut at = channel;
                 for sum in sums {
                     let Some(out) = output.get(at) else { return };
                     out.set(finish(sum, &parameters));
-                    at += stride;
+                    at = at.plus(stride);
                 }
             }
         }

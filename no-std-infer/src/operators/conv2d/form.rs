@@ -4,6 +4,7 @@
 //! [`Transform::across`]. Both are the usual matrix of the transform, whose rows are multiplied by what makes them integers,
 //! in the order in which the kernels take the elements.
 
+use crate::bounded::Bounded;
 use crate::operators::Layout;
 
 /// Which transform.
@@ -152,21 +153,21 @@ impl Transform<4> for F2x2 {
     const SCALE: i32 = 4;
 
     fn down([a, b, c]: [i16; 3]) -> [i16; 4] {
-        [2 * a, a + b + c, a - b + c, 2 * c]
+        [a.times(2), a.plus(b).plus(c), a.minus(b).plus(c), c.times(2)]
     }
 
     fn across([a, b, c]: [i16; 3]) -> [i16; 4] {
-        [a - b + c, a + b + c, 2 * a, -2 * c]
+        [a.minus(b).plus(c), a.plus(b).plus(c), a.times(2), c.times(-2)]
     }
 
     fn gather_down<I: Copy + Into<i32>>(&[p, q, r, s]: &[I; 4]) -> [i32; 3] {
         let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
-        [p, q - r, s]
+        [p, q.minus(r), s]
     }
 
     fn gather_across<I: Copy + Into<i32>>(&[r, q, p, s]: &[I; 4]) -> [i32; 3] {
         let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
-        [p, q - r, -s]
+        [p, q.minus(r), 0.minus(s)]
     }
 }
 
@@ -178,8 +179,8 @@ impl Transform<6> for F4x4 {
     const SCALE: i32 = 144;
 
     fn down([a, b, c]: [i16; 3]) -> [i16; 6] {
-        let (even, wide) = (a + c, a + 4 * c);
-        [6 * a, -even - b, b - even, wide + 2 * b, wide - 2 * b, 12 * c]
+        let (even, wide) = (a.plus(c), a.plus(c.times(4)));
+        [a.times(6), 0.minus(even).minus(b), b.minus(even), wide.plus(b.times(2)), wide.minus(b.times(2)), c.times(12)]
     }
 
     fn across(row: [i16; 3]) -> [i16; 6] {
@@ -188,7 +189,7 @@ impl Transform<6> for F4x4 {
 
     fn gather_down<I: Copy + Into<i32>>(&[p, q, r, _, _, s]: &[I; 6]) -> [i32; 3] {
         let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
-        [2 * p, 6 * (r - q), s]
+        [p.times(2), r.minus(q).times(6), s]
     }
 
     fn gather_across<I: Copy + Into<i32>>(row: &[I; 6]) -> [i32; 3] {
@@ -204,7 +205,7 @@ impl Transform<5> for Stride2 {
     const SCALE: i32 = 1;
 
     fn down([a, b, c]: [i16; 3]) -> [i16; 5] {
-        [a + c, a, b, c, b]
+        [a.plus(c), a, b, c, b]
     }
 
     fn across(row: [i16; 3]) -> [i16; 5] {

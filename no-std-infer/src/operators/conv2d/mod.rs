@@ -10,6 +10,7 @@ use self::winograd::Form;
 use super::check::{check_activation, check_rows, check_weights, check_window};
 use super::record::{Field, Record, record};
 use super::{Activation, Code, Layout, Operator, Overlap, Plain, Weights, Window, overlap, rounded};
+use crate::bounded::Bounded;
 use crate::error::OpError;
 use crate::format::Tensor;
 use crate::kernels::{Kernels, Memory};
@@ -77,7 +78,7 @@ impl Code for Direct {
         check_convolution(op)?;
         let Plain { weights, channels } = plain_weights(op, section).ok_or(OpError::Constants)?;
         check_weights(op.weights, channels)?;
-        check_rows(weights, op.window.taps() * op.input.channels as usize, channels)
+        check_rows(weights, op.window.taps().times(op.input.channels as usize), channels)
     }
 
     #[inline(always)]

@@ -3,6 +3,7 @@
 use core::cell::Cell;
 
 use super::Conv2d;
+use crate::bounded::Bounded;
 
 /// How the elements that a convolution multiplies for one output pixel are put into pairs.
 ///
@@ -64,26 +65,26 @@ impl PatchOrder {
 
     /// Where element `index` of the patch goes: twice its pair, plus 1 for the upper half.
     #[must_use]
-    pub const fn position(self, index: usize) -> usize {
+    pub fn position(self, index: usize) -> usize {
         let Some(run) = index.checked_div(self.run) else { return 0 };
-        self.position_in(run, index - run * self.run)
+        self.position_in(run, index.minus(run.times(self.run)))
     }
 
     /// The same for element `within` of run `run`.
     #[must_use]
-    pub const fn position_in(self, run: usize, within: usize) -> usize {
-        let quad = run * self.quads() + within / 4;
+    pub fn position_in(self, run: usize, within: usize) -> usize {
+        let quad = run.times(self.quads()).plus(within / 4);
         if within < self.quads() * 4 {
-            quad * 4 + (within & 1) * 2 + (within >> 1 & 1)
+            quad.times(4).plus((within & 1) * 2).plus(within >> 1 & 1)
         } else {
-            self.runs * self.quads() * 4 + run * self.left_over() + (within & 3)
+            self.runs.times(self.quads()).times(4).plus(run.times(self.left_over())).plus(within & 3)
         }
     }
 
     /// Puts the runs of a patch into order; `ordered` has two elements for each pair, and of an odd number the last is left
     /// alone.
     pub fn arrange<'r>(self, runs: impl Iterator<Item = &'r [Cell<i8>]>, ordered: &[Cell<i8>]) {
-        let Some((quads, left_over)) = ordered.split_at_checked(self.runs * self.quads() * 4) else { return };
+        let Some((quads, left_over)) = ordered.split_at_checked(self.runs.times(self.quads()).times(4)) else { return };
         let (mut quads, mut left_over) = (quads.as_chunks::<4>().0.iter(), left_over.iter());
         for run in runs {
             let (groups, rest) = run.as_chunks::<4>();

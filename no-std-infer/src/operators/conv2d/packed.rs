@@ -2,6 +2,7 @@
 
 use super::order::PatchOrder;
 use super::{Conv2d, check_convolution};
+use crate::bounded::Bounded;
 use crate::error::OpError;
 use crate::kernels::{Kernels, Memory};
 use crate::operators::check::{add_magnitudes, check_packed_channel, check_packed_layer, ensure};
@@ -73,7 +74,7 @@ impl<'a> Packed<'a> {
         let (order, outputs) = (PatchOrder::conv2d(op), op.output.channels as usize);
         let start = op.weights.weights as usize;
         let len = outputs.div_ceil(2).checked_mul(order.pairs())?.checked_mul(4)?;
-        let channels = Channels::find(section, op.weights.channels, outputs.next_multiple_of(2))?;
+        let channels = Channels::find(section, op.weights.channels, outputs.plus(outputs % 2))?;
         Some(Self { order, words: section.get(start..start.checked_add(len)?)?, channels })
     }
 
@@ -95,7 +96,7 @@ impl Code for Direct {
         let packed = Packed::find(section, op).ok_or(OpError::Constants)?;
         check_packed_layer(op)?;
         ensure(op.window.dilation_w == 1 || packed.order.left_over() == 0, OpError::Constants)?;
-        let half_empty = (packed.order.runs * packed.order.left_over()) % 2 == 1;
+        let half_empty = packed.order.runs & packed.order.left_over() & 1 == 1;
         let mut channels = packed.channels.iter();
         for row in packed.rows() {
             ensure(!half_empty || row.ends_with(&[0, 0]), OpError::Constants)?;

@@ -22,6 +22,7 @@ use super::form::Transform;
 pub(in crate::operators) use super::form::{F2x2, F4x4, Stride2};
 use super::packed::Strip;
 use super::{Conv2d, check_convolution};
+use crate::bounded::{Bounded, numbered};
 use crate::error::OpError;
 use crate::kernels::{Kernels, Memory, Shared};
 use crate::operators::check::{check_packed_channel, check_packed_layer, ensure};
@@ -104,13 +105,14 @@ impl<'a> Winograd<'a> {
 
 /// Bytes of a pair of output channels, for so many groups of four input channels.
 pub(crate) const fn row_len(form: Form, quads: usize) -> usize {
-    quads * 16 * form.elements()
+    // Layers that are possible have 16 groups at most.
+    quads.wrapping_mul(16 * form.elements())
 }
 
 /// Where the block of an output and an input channel starts, and from there to the next element: in halfwords.
 fn position(quads: usize, elements: usize, output: usize, input: usize) -> (usize, usize) {
-    let step = (output / 2 * elements * quads + input / 4) * 2 + (input & 1);
-    ((step * 2 + (output & 1)) * 2 + (input >> 1 & 1), quads * 8)
+    let step = (output / 2).times(elements).times(quads).plus(input / 4).times(2).plus(input & 1);
+    (step.times(2).plus(output & 1).times(2).plus(input >> 1 & 1), quads.times(8))
 }
 
 /// Writes [`Winograd::words`], of as many pairs of output channels as there is room for; `weights` gives those of an
@@ -188,7 +190,7 @@ pub(crate) const fn span(form: Form) -> usize {
 /// The rows of the input under a row of tiles. A column is read four channels at a time, beyond its end if it has three.
 pub(crate) fn strip(form: Form, op: &Conv2d) -> Strip {
     let stride = usize::from(form.stride());
-    let columns = usize::from(op.output.width).next_multiple_of(COLUMNS).saturating_sub(1) * stride + 3;
+    let columns = (usize::from(op.output.width).plus(COLUMNS - 1) & !(COLUMNS - 1)).saturating_sub(1) * stride + 3;
     let pitch = columns.saturating_mul(op.input.channels as usize).saturating_add(op.input.channels as usize % 4);
     let pitch = pitch.checked_next_multiple_of(4).unwrap_or(usize::MAX);
     Strip { rows: tile_rows(form), pitch }
@@ -230,14 +232,14 @@ fn check<'a>(op: &Conv2d, section: &'a [u8], form: Form, prove: Prove<'a>) -> Re
     check_convolution(op)?;
     let winograd = Winograd::find(section, op, form).ok_or(OpError::Constants)?;
     check_packed_layer(op)?;
-    for (output, channel) in winograd.channels.iter().enumerate() {
+    for (output, channel) in numbered(winograd.channels.iter()) {
         // At most 64 input channels of nine weights of 128 each.
         let mut magnitude = 0_u32;
-        for input in 0..winograd.quads * 4 {
+        for input in 0..winograd.quads.times(4) {
             let weights = prove(&winograd, output, input).ok_or(OpError::Transform)?;
-            let sum: u32 = weights.as_flattened().iter().map(|weight| u32::from(weight.unsigned_abs())).sum();
+            let sum = weights.as_flattened().iter().fold(0, |sum: u32, weight| sum.plus(weight.unsigned_abs().into()));
             ensure(sum == 0 || input < op.input.channels as usize, OpError::Transform)?;
-            magnitude += sum;
+            magnitude = magnitude.plus(sum);
         }
         check_packed_channel(op, channel, magnitude)?;
     }

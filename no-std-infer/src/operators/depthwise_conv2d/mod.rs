@@ -7,6 +7,7 @@ use super::check::{check_packed_channel, check_packed_layer, check_sum, check_we
 use super::conv2d::check_convolution;
 use super::params::PackedParams;
 use super::{Channels, Code, Conv2d, Layout, Operator, Overlap, Plain, Weights, rounded};
+use crate::bounded::{Bounded, numbered};
 use crate::error::OpError;
 use crate::format::{DEPTHWISE_LEN, Tensor};
 use crate::kernels::{Kernels, Memory};
@@ -47,8 +48,8 @@ impl Code for Direct {
         let Plain { weights, channels } = plain_depthwise_weights(op, section).ok_or(OpError::Constants)?;
         check_weights(op.weights, channels)?;
         let outputs = op.output.channels as usize;
-        let column = |c: usize| (0..op.window.taps()).filter_map(move |tap| weights.get(tap * outputs + c));
-        let mut channels = channels.iter().enumerate();
+        let column = |c: usize| (0..op.window.taps()).filter_map(move |tap| weights.get(tap.times(outputs).plus(c)));
+        let mut channels = numbered(channels.iter());
         channels.try_for_each(|(c, channel)| check_sum(channel.bias, column(c)))
     }
 
@@ -133,7 +134,8 @@ impl Code for DirectPacked {
             let channel = channels.next().ok_or(OpError::Constants)?;
             let (taps, rest) = bytes.split_at_checked(PackedDepthwise::TAPS.len()).ok_or(OpError::Constants)?;
             ensure(rest.iter().all(|&byte| byte == 0), OpError::Constants)?;
-            check_packed_channel(op, channel, taps.iter().map(|&tap| u32::from((tap as i8).unsigned_abs())).sum())?;
+            let magnitude = taps.iter().fold(0, |sum: u32, &tap| sum.plus((tap as i8).unsigned_abs().into()));
+            check_packed_channel(op, channel, magnitude)?;
         }
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::bounded::Bounded;
 use crate::operators::Conv2d;
 
 /// A plane of one channel for some output rows, and what of the input goes into it.
@@ -29,11 +30,11 @@ impl Plane {
         let stride = usize::from(op.window.stride_h);
         let (top, left) = (usize::from(op.window.pad_top), usize::from(op.window.pad_left));
         let pairs = usize::from(op.output.width).div_ceil(2);
-        let pitch = (if stride == 1 { pairs * 2 + 2 } else { pairs * 4 + 1 }).next_multiple_of(4);
+        let pitch = (if stride == 1 { pairs * 2 + 2 } else { pairs * 4 + 1 }).plus(3) & !3;
         let count = rows.len();
-        let rows_under = if stride == 1 { count.next_multiple_of(2) + 2 } else { count * 2 + 1 };
+        let rows_under = if stride == 1 { (count.plus(1) & !1).plus(2) } else { count.times(2).plus(1) };
         // Row 0 of the plane is this row of the padded input.
-        let start = rows.start * stride;
+        let start = rows.start.times(stride);
         let skipped = top.saturating_sub(start);
         let input_row = start.saturating_sub(top);
         let height = usize::from(op.input.height);
@@ -43,7 +44,7 @@ impl Plane {
             input_row,
             gathered_rows: height.saturating_sub(input_row).min(rows_under.saturating_sub(skipped)),
             gathered_columns: usize::from(op.input.width).min(pitch.saturating_sub(left)),
-            first: skipped * pitch + left,
+            first: skipped.times(pitch).plus(left),
         }
     }
 

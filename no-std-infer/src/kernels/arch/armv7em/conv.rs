@@ -5,6 +5,7 @@ use core::cell::Cell;
 use super::gemm::Gemm;
 use super::groups::{PIXELS, convolve};
 use super::widen::{Patches, widen};
+use crate::bounded::Bounded;
 use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
 use crate::kernels::views::cells;
@@ -22,8 +23,8 @@ pub fn conv2d(op: &Conv2d, packed: &Packed<'_>, views: Shared<'_, 1>) {
         quads: packed.order.quads(),
         left_over: packed.order.left_over(),
         runs: packed.order.runs,
-        run_stride: Strip::new(op).pitch * usize::from(op.window.dilation_h),
-        pixel_stride: usize::from(op.window.stride_w) * channels,
+        run_stride: Strip::new(op).pitch.times(op.window.dilation_h.into()),
+        pixel_stride: channels.times(op.window.stride_w.into()),
     };
     if op.window.taps() > 1 {
         let mut strip = Rows::new(op, strip, rows.start);
@@ -31,11 +32,11 @@ pub fn conv2d(op: &Conv2d, packed: &Packed<'_>, views: Shared<'_, 1>) {
             product.add(strip.under(input, y), op, &patches, usize::from(op.output.width));
         }
     } else if op.window.stride_w == 1 && op.output.width == op.input.width && op.output.height == op.input.height {
-        let first = rows.start * width * channels;
-        product.add(input.get(first..).unwrap_or_default(), op, &patches, rows.len() * width);
+        let first = rows.start.times(width).times(channels);
+        product.add(input.get(first..).unwrap_or_default(), op, &patches, rows.len().times(width));
     } else {
         for y in rows {
-            let first = y * usize::from(op.window.stride_h) * width * channels;
+            let first = y.times(op.window.stride_h.into()).times(width).times(channels);
             product.add(input.get(first..).unwrap_or_default(), op, &patches, usize::from(op.output.width));
         }
     }
@@ -58,20 +59,20 @@ impl<'a> Product<'a> {
     fn add(&mut self, source: &[Cell<i8>], op: &Conv2d, patches: &Patches, count: usize) {
         let mut done = 0;
         while done < count {
-            let groups = (count - done) / PIXELS;
+            let groups = count.minus(done) / PIXELS;
             if self.pixels == 0 && groups > 0 && self.channels.is_multiple_of(2) && op.window.dilation_w == 1 {
-                let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
-                let output = self.take(groups * PIXELS);
+                let source = source.get(done.times(patches.pixel_stride)..).unwrap_or_default();
+                let output = self.take(groups.times(PIXELS));
                 convolve(&self.gemm, patches, source, groups, output, self.channels);
-                done += groups * PIXELS;
+                done = done.plus(groups.times(PIXELS));
                 continue;
             }
-            let pixels = (PIXELS - self.pixels).min(count - done);
-            let source = source.get(done * patches.pixel_stride..).unwrap_or_default();
-            let panel = self.gemm.panel().get(self.pixels * 4..).unwrap_or_default();
+            let pixels = PIXELS.minus(self.pixels).min(count.minus(done));
+            let source = source.get(done.times(patches.pixel_stride)..).unwrap_or_default();
+            let panel = self.gemm.panel().get(self.pixels.times(4)..).unwrap_or_default();
             widen_patches(source, op, patches, pixels, panel);
-            done += pixels;
-            self.pixels += pixels;
+            done = done.plus(pixels);
+            self.pixels = self.pixels.plus(pixels);
             if self.pixels == PIXELS {
                 self.multiply();
             }
@@ -90,7 +91,7 @@ impl<'a> Product<'a> {
 
     /// The output of the next `pixels`.
     fn take(&mut self, pixels: usize) -> &'a [Cell<i8>] {
-        let (output, rest) = self.output.split_at_checked(pixels * self.channels).unwrap_or_default();
+        let (output, rest) = self.output.split_at_checked(pixels.times(self.channels)).unwrap_or_default();
         self.output = rest;
         output
     }
@@ -108,9 +109,9 @@ impl<'a> Product<'a> {
     /// Multiplies with one pair of channels, where the product would write beyond the output: through a buffer.
     fn multiply_pair(&self, pair: usize, output: &[Cell<i8>]) {
         let results = [const { Cell::new(0) }; 2 * PIXELS];
-        self.gemm.multiply(pair..pair + 1, &results, 2);
+        self.gemm.multiply(pair..pair.plus(1), &results, 2);
         for (pixel, results) in output.chunks_exact(self.channels.max(1)).zip(results.as_chunks::<2>().0) {
-            for (out, result) in pixel.iter().skip(pair * 2).zip(results) {
+            for (out, result) in pixel.iter().skip(pair.times(2)).zip(results) {
                 out.set(result.get());
             }
         }
@@ -123,10 +124,11 @@ fn widen_patches(source: &[Cell<i8>], op: &Conv2d, patches: &Patches, pixels: us
         return widen(source, patches, pixels, panel);
     }
     let columns = usize::from(op.window.kernel_w);
-    let run_stride = usize::from(op.window.dilation_w) * op.input.channels as usize;
+    let run_stride = usize::from(op.window.dilation_w).times(op.input.channels as usize);
     let row = Patches { runs: columns, run_stride, ..*patches };
     for tap_y in 0..usize::from(op.window.kernel_h) {
-        let source = source.get(tap_y * patches.run_stride..).unwrap_or_default();
-        widen(source, &row, pixels, panel.get(tap_y * columns * patches.quads * 32..).unwrap_or_default());
+        let source = source.get(tap_y.times(patches.run_stride)..).unwrap_or_default();
+        let first = tap_y.times(columns).times(patches.quads).times(32);
+        widen(source, &row, pixels, panel.get(first..).unwrap_or_default());
     }
 }

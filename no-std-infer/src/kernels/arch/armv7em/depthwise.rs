@@ -5,6 +5,7 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+use crate::bounded::Bounded;
 use crate::format::{DEPTHWISE_LEN, PACKED_CHANNEL_LEN};
 use crate::kernels::Shared;
 #[cfg(not(nsi_armv7em))]
@@ -45,7 +46,7 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
     let plane = Plane::new(op, &rows);
     let channels = op.output.channels as usize;
     let columns = usize::from(op.output.width);
-    let skipped = plane.input_row * op.input.row_len();
+    let skipped = plane.input_row.times(op.input.row_len());
     let aligned = [scratch.as_ptr() as usize, packed.weights.as_ptr() as usize];
     let fits = op.window.is_packable_depthwise()
         && !rows.is_empty()
@@ -57,10 +58,10 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
         && plane.gathered_columns > 0
         && range.end <= channels
         && op.input.len() <= input.len()
-        && rows.len() * op.output.row_len() <= output.len()
+        && rows.len().times(op.output.row_len()) <= output.len()
         && plane.len() <= scratch.len()
-        && packed.weights.len() >= channels * DEPTHWISE_LEN
-        && packed.channels.bytes().len() >= channels * PACKED_CHANNEL_LEN
+        && packed.weights.len() >= channels.times(DEPTHWISE_LEN)
+        && packed.channels.bytes().len() >= channels.times(PACKED_CHANNEL_LEN)
         && (packed.channels.bytes().as_ptr() as usize).is_multiple_of(4)
         && aligned.iter().all(|address| address.is_multiple_of(4));
     if range.is_empty() || !fits {
@@ -78,19 +79,19 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
         let mut arguments = Arguments {
             target: scratch.as_mut_ptr().wrapping_add(plane.first),
             gathered_columns: plane.gathered_columns,
-            input_row: usize::from(op.input.width) * channels,
+            input_row: usize::from(op.input.width).times(channels),
             gathered_rows: plane.gathered_rows,
             plane: scratch.as_mut_ptr(),
             output_rows: rows.len(),
             odd_column: columns & 1,
-            full_pairs: columns / 2 * 2 * stride,
+            full_pairs: (columns & !1).times(stride),
             pitch: plane.pitch,
-            output_row: columns * channels,
+            output_row: columns.times(channels),
             channels,
-            source: input.as_ptr().cast::<i8>().wrapping_add(skipped + range.start),
+            source: input.as_ptr().cast::<i8>().wrapping_add(skipped.plus(range.start)),
             output: output.as_ptr().cast_mut().cast::<i8>().wrapping_add(range.start),
-            weights: packed.weights.as_ptr().wrapping_add(range.start * DEPTHWISE_LEN),
-            parameters: packed.channels.bytes().as_ptr().wrapping_add(range.start * PACKED_CHANNEL_LEN),
+            weights: packed.weights.as_ptr().wrapping_add(range.start.times(DEPTHWISE_LEN)),
+            parameters: packed.channels.bytes().as_ptr().wrapping_add(range.start.times(PACKED_CHANNEL_LEN)),
             count: range.len(),
         };
         if stride == 1 {

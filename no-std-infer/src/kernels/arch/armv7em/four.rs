@@ -1,6 +1,8 @@
 //! Four channels at a time over a window of pixels.
 #![allow(unsafe_code)]
 
+use crate::bounded::Bounded;
+
 #[cfg(nsi_armv7em)]
 crate::kernels::arch::assembly! {
     fn no_std_infer_sum(first: *const i8, column: usize, columns: usize, rows: usize, row: usize) -> u64;
@@ -35,7 +37,7 @@ impl Pixels {
     /// The values of one channel.
     pub fn channel(self, values: &[i8], channel: usize) -> impl Iterator<Item = i8> {
         (0..self.rows).flat_map(move |y| {
-            let row = values.get(y * self.row + channel..).unwrap_or_default();
+            let row = values.get(y.times(self.row).plus(channel)..).unwrap_or_default();
             row.chunks(self.column.max(1)).take(self.columns).filter_map(|pixel| pixel.first().copied())
         })
     }

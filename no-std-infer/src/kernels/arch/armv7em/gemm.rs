@@ -4,6 +4,7 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+use crate::bounded::Bounded;
 use crate::format::PACKED_CHANNEL_LEN;
 use crate::operators::Packed;
 
@@ -48,7 +49,7 @@ impl<'a> Gemm<'a> {
         let (pairs, words, channels) = (packed.order.pairs(), packed.words, packed.channels.bytes());
         let rows = channels.len() / ROW_LEN;
         let addresses = panel.as_ptr() as usize | words.as_ptr() as usize | channels.as_ptr() as usize;
-        let enough = panel.len() >= pairs * 16 && words.len() >= rows * pairs * 4;
+        let enough = panel.len() >= pairs.times(16) && words.len() >= rows.times(pairs).times(4);
         let whole = pairs > 0 && enough && addresses.is_multiple_of(4);
         whole.then_some(Self { panel, pairs, rows, words, channels })
     }
@@ -61,7 +62,7 @@ impl<'a> Gemm<'a> {
     /// Multiplies the panel with pairs `rows` of output channels, and writes the int8 results of four pixels,
     /// `pixel_stride` bytes apart. Does nothing when there are no such rows or the output is too short.
     pub fn multiply(&self, rows: Range<usize>, output: &[Cell<i8>], pixel_stride: usize) {
-        let enough = output.len() >= pixel_stride * 3 + rows.len() * 2;
+        let enough = output.len() >= pixel_stride.times(3).plus(rows.len().times(2));
         if rows.is_empty() || rows.end > self.rows || !enough {
             return;
         }
@@ -77,7 +78,7 @@ impl<'a> Gemm<'a> {
     /// Multiplies the panel's first pixel with pairs `rows` of output channels, and writes the int8 results. Does
     /// nothing when there are no such rows or the output is too short.
     pub fn multiply_one(&self, rows: Range<usize>, output: &[Cell<i8>]) {
-        if rows.is_empty() || rows.end > self.rows || output.len() < rows.len() * 2 {
+        if rows.is_empty() || rows.end > self.rows || output.len() < rows.len().times(2) {
             return;
         }
         #[cfg(nsi_armv7em)]
@@ -100,10 +101,10 @@ impl<'a> Gemm<'a> {
         let panel = self.panel.as_ptr().cast::<i8>();
         Arguments {
             panel,
-            panel_end: panel.wrapping_add(self.pairs * 16),
-            words: self.words.as_ptr().wrapping_add(rows.start * self.pairs * 4),
-            channels: self.channels.as_ptr().wrapping_add(rows.start * ROW_LEN),
-            channels_end: self.channels.as_ptr().wrapping_add(rows.end * ROW_LEN),
+            panel_end: panel.wrapping_add(self.pairs.times(16)),
+            words: self.words.as_ptr().wrapping_add(rows.start.times(self.pairs).times(4)),
+            channels: self.channels.as_ptr().wrapping_add(rows.start.times(ROW_LEN)),
+            channels_end: self.channels.as_ptr().wrapping_add(rows.end.times(ROW_LEN)),
             output,
             pixel_stride,
             entry: if self.pairs == 1 { 16 } else { 1_usize.wrapping_sub(self.pairs) % 16 },

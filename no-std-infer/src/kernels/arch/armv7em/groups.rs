@@ -7,6 +7,7 @@ use super::gemm::Gemm;
 use super::widen::Patches;
 #[cfg(not(nsi_armv7em))]
 use super::widen::widen;
+use crate::bounded::Bounded;
 
 /// Output pixels of a group.
 pub const PIXELS: usize = 4;
@@ -22,8 +23,8 @@ pub fn convolve(
     output: &[Cell<i8>],
     channels: usize,
 ) {
-    let (pixels, rows) = (groups * PIXELS, channels / 2);
-    let fits = patches.fit(source, pixels, gemm.panel()) && output.len() >= pixels * channels;
+    let (pixels, rows) = (groups.times(PIXELS), channels / 2);
+    let fits = patches.fit(source, pixels, gemm.panel()) && output.len() >= pixels.times(channels);
     if !fits || rows == 0 || rows > gemm.rows() {
         return;
     }
@@ -39,8 +40,8 @@ pub fn convolve(
                 widen(&patch);
                 super::gemm::no_std_infer_gemm(&product);
             }
-            patch.source = patch.source.wrapping_add(PIXELS * patches.pixel_stride);
-            product.output = product.output.wrapping_add(PIXELS * channels);
+            patch.source = patch.source.wrapping_add(patches.pixel_stride.times(PIXELS));
+            product.output = product.output.wrapping_add(channels.times(PIXELS));
         }
     }
     #[cfg(not(nsi_armv7em))]

@@ -4,6 +4,7 @@
 use core::ops::Range;
 
 use super::four::{self, Pixels, SUM_MAX};
+use crate::bounded::Bounded;
 use crate::fixed::clamp_i8;
 use crate::format::Tensor;
 use crate::kernels::Apart;
@@ -28,7 +29,7 @@ pub fn max_pool2d(op: &Pool2d, views: Apart<'_>) {
 pub fn average_pool2d(op: &Pool2d, views: Apart<'_>) {
     let window = |y, x| pooled(op, y, x);
     for_each_pixel([&op.input, &op.output], views, window, |values, pixels, output| {
-        let count = ((pixels.rows * pixels.columns) as i32).max(1);
+        let count = (pixels.rows.times(pixels.columns) as i32).max(1);
         sums(values, pixels, output, |sum| rounded_mean(sum, count) as i8);
         clamp(op.activation, output);
     });
@@ -38,7 +39,7 @@ pub fn average_pool2d(op: &Pool2d, views: Apart<'_>) {
 pub fn mean(op: &Mean, views: Apart<'_>) {
     let (input, output) = (&op.input, &op.output);
     let under =
-        |at: usize, inputs: u16, outputs: u16| if inputs == outputs { at..at + 1 } else { 0..usize::from(inputs) };
+        |at: usize, inputs: u16, outputs: u16| if inputs == outputs { at..at.plus(1) } else { 0..usize::from(inputs) };
     let window = |y, x| (under(y, input.height, output.height), under(x, input.width, output.width));
     let zero_points = (op.count() as i32).wrapping_mul(i32::from(input.zero_point));
     let zero_point = i32::from(output.zero_point);
@@ -54,8 +55,8 @@ pub fn mean(op: &Mean, views: Apart<'_>) {
 fn pooled(op: &Pool2d, y: usize, x: usize) -> (Range<usize>, Range<usize>) {
     let w = &op.window;
     let under = |at: usize, stride: u16, pad: u16, kernel: u16, inputs: u16| {
-        let start = at as i32 * i32::from(stride) - i32::from(pad);
-        start.max(0) as usize..(start + i32::from(kernel)).min(inputs.into()).max(0) as usize
+        let start = (at as i32).times(stride.into()).minus(pad.into());
+        start.max(0) as usize..start.plus(kernel.into()).min(inputs.into()).max(0) as usize
     };
     let rows = under(y, w.stride_h, w.pad_top, w.kernel_h, op.input.height);
     (rows, under(x, w.stride_w, w.pad_left, w.kernel_w, op.input.width))
@@ -73,11 +74,11 @@ fn for_each_pixel(
     for y in views.rows {
         for x in 0..usize::from(output.width) {
             let (rows, columns) = window(y, x);
-            let first = (rows.start * width + columns.start) * channels;
+            let first = rows.start.times(width).plus(columns.start).times(channels);
             // Whole rows are one run of pixels.
             let (columns, rows) =
-                if columns.len() == width { (width * rows.len(), 1) } else { (columns.len(), rows.len()) };
-            let pixels = Pixels { column: channels, columns, row: width * channels, rows };
+                if columns.len() == width { (width.times(rows.len()), 1) } else { (columns.len(), rows.len()) };
+            let pixels = Pixels { column: channels, columns, row: width.times(channels), rows };
             reduce(views.input.get(first..).unwrap_or_default(), pixels, out.next().unwrap_or_default());
         }
     }
@@ -97,7 +98,7 @@ fn write(output: &mut [i8], first: usize, values: [i8; 4]) {
 
 /// Writes `finish` of each channel's sum over any number of pixels.
 fn sums(values: &[i8], pixels: Pixels, output: &mut [i8], finish: impl Fn(i32) -> i8) {
-    if output.len() >= 4 && pixels.rows * pixels.columns <= SUM_MAX {
+    if output.len() >= 4 && pixels.rows.times(pixels.columns) <= SUM_MAX {
         return four::sums(values, pixels, output.len(), |first, sums| {
             let [s0, s1, s2, s3] = sums;
             write(output, first, [finish(s0.into()), finish(s1.into()), finish(s2.into()), finish(s3.into())]);
@@ -114,8 +115,9 @@ fn totals(values: &[i8], pixels: Pixels, first: usize) -> [i32; 4] {
     let mut totals = [0_i32; 4];
     for row in 0..pixels.rows {
         for column in (0..pixels.columns).step_by(SUM_MAX) {
-            let values = values.get(row * pixels.row + column * pixels.column + first..).unwrap_or_default();
-            let part = Pixels { columns: (pixels.columns - column).min(SUM_MAX), rows: 1, ..pixels };
+            let start = row.times(pixels.row).plus(column.times(pixels.column)).plus(first);
+            let values = values.get(start..).unwrap_or_default();
+            let part = Pixels { columns: pixels.columns.minus(column).min(SUM_MAX), rows: 1, ..pixels };
             let sums = four::sum(values, part);
             totals.iter_mut().zip(sums).for_each(|(total, sum)| *total = total.wrapping_add(i32::from(sum)));
         }

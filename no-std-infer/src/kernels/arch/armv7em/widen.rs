@@ -3,6 +3,8 @@
 
 use core::cell::Cell;
 
+use crate::bounded::Bounded;
+
 #[cfg(nsi_armv7em)]
 crate::kernels::arch::assembly! {
     fn no_std_infer_widen(arguments: *const Arguments);
@@ -41,12 +43,12 @@ pub struct Patches {
 impl Patches {
     /// Bytes of a run.
     fn run(&self) -> usize {
-        self.quads * 4 + self.left_over
+        self.quads.times(4).plus(self.left_over)
     }
 
     /// Pairs that each patch becomes.
     fn pairs(&self) -> usize {
-        self.runs * self.quads * 2 + (self.runs * self.left_over).div_ceil(2)
+        self.runs.times(self.quads).times(2).plus(self.runs.times(self.left_over).div_ceil(2))
     }
 
     /// True when there is something to widen, source and panel are long enough for `pixels` patches, and the panel's
@@ -56,9 +58,10 @@ impl Patches {
         if pixels == 0 || pairs == 0 {
             return false;
         }
-        let span = (self.runs - 1) * self.run_stride + (pixels - 1) * self.pixel_stride + self.run();
+        let last = self.runs.minus(1).times(self.run_stride).plus(pixels.minus(1).times(self.pixel_stride));
+        let span = last.plus(self.run());
         let aligned = (panel.as_ptr() as usize).is_multiple_of(4);
-        aligned && source.len() >= span && panel.len() >= pairs * 16 - 16 + pixels.min(4) * 4
+        aligned && source.len() >= span && panel.len() >= pairs.minus(1).times(16).plus(pixels.min(4) * 4)
     }
 
     /// The fastest loop for `pixels` of these patches, and its arguments.
@@ -72,7 +75,7 @@ impl Patches {
         let &Patches { quads, left_over, runs, run_stride, pixel_stride } = self;
         let aligned = (source as usize | run_stride | pixel_stride).is_multiple_of(4);
         // A kernel three columns wide that moves by one column of whole words.
-        let shared = pixels == 4 && aligned && pixel_stride > 0 && self.run() == pixel_stride * 3;
+        let shared = pixels == 4 && aligned && pixel_stride > 0 && self.run() == pixel_stride.times(3);
         let function = match (runs, quads, left_over) {
             (3, 2, 1) => no_std_infer_widen_rgb,
             _ if shared => no_std_infer_widen_3x1,

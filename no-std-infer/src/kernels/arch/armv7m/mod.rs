@@ -4,6 +4,8 @@
 use core::cell::Cell;
 
 #[cfg(nsi_armv7m)]
+use crate::bounded::Bounded;
+#[cfg(nsi_armv7m)]
 use crate::kernels::scalar::Patch;
 use crate::kernels::scalar::{Block, PIXELS, Weights};
 
@@ -58,7 +60,7 @@ impl Block for Single {
     #[cfg(nsi_armv7m)]
     fn fill(patch: &Patch<'_>, slots: &[Cell<i8>], pixel: usize) {
         let order = patch.order;
-        let span = (order.runs * patch.row_stride + order.run).checked_sub(patch.row_stride);
+        let span = order.runs.times(patch.row_stride).plus(order.run).checked_sub(patch.row_stride);
         let whole = span.is_some_and(|span| span <= patch.source.len()) && patch.row_stride >= order.run;
         if order.runs == 0 || patch.columns != 1 || !whole {
             return patch.put::<Self>(slots, pixel);
@@ -74,7 +76,7 @@ impl Block for Single {
                 left_over_target: left_over.as_ptr().cast_mut().cast(),
                 quads: order.quads(),
                 left_over: order.left_over(),
-                skipped: patch.row_stride - order.run,
+                skipped: patch.row_stride.minus(order.run),
                 runs: order.runs,
             });
         }
@@ -83,7 +85,8 @@ impl Block for Single {
     #[cfg(nsi_armv7m)]
     fn multiply(slots: &[Cell<i8>], weights: &Weights<'_>, output: &[Cell<i8>], stride: usize) {
         let (rows, channels) = (weights.len(), weights.channels.bytes());
-        let enough = output.len() >= stride * (PIXELS - 1) + rows * 2 && slots.len() >= weights.pairs * 2 * PIXELS;
+        let written = stride.times(PIXELS - 1).plus(rows.times(2));
+        let enough = output.len() >= written && slots.len() >= weights.pairs.times(2 * PIXELS);
         if weights.pairs == 0 || rows == 0 || !enough || !(channels.as_ptr() as usize).is_multiple_of(4) {
             return;
         }
@@ -96,7 +99,7 @@ impl Block for Single {
                 words: weights.words.as_ptr(),
                 pairs: weights.pairs,
                 channels: channels.as_ptr(),
-                channels_end: channels.as_ptr().wrapping_add(rows * 2 * crate::format::PACKED_CHANNEL_LEN),
+                channels_end: channels.as_ptr().wrapping_add(rows.times(2 * crate::format::PACKED_CHANNEL_LEN)),
                 output: output.as_ptr().cast_mut().cast(),
                 stride,
             });

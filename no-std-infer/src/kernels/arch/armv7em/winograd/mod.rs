@@ -9,6 +9,7 @@ use core::cell::Cell;
 
 use self::product::{Product, Target};
 use self::tiles::Tiles;
+use crate::bounded::Bounded;
 use crate::kernels::Shared;
 use crate::kernels::rows::Rows;
 use crate::kernels::views::cells;
@@ -57,7 +58,7 @@ pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>, loops:
     let Shared { inputs: [input], output, scratch, rows } = views;
     let scratch = cells(scratch);
     let (width, channels) = (usize::from(op.output.width), op.output.channels as usize);
-    let line = width * channels;
+    let line = width.times(channels);
     let (form, quads, strip) = (winograd.form, winograd.quads, strip(winograd.form, op));
     let Some((panel, rest)) = scratch.split_at_checked(panel_len(form, quads)) else { return };
     let Some((columns, bytes)) = rest.split_at_checked(columns_len(form, quads)) else { return };
@@ -66,14 +67,14 @@ pub fn conv2d(op: &Conv2d, winograd: &Winograd<'_>, views: Shared<'_, 1>, loops:
     let Some(product) = Product::new(loops, winograd, panel) else { return };
     let mut group = Group { product, strides: [line, channels], targets: [&[]; 2], columns: [0; 2], count: 0 };
     let strip = Rows::with_strip(op, strip, bytes).resumed(rows.start.checked_sub(form.tile()));
-    let (mut strip, step) = (strip, COLUMNS * usize::from(form.stride()) * inputs);
-    for (y, output) in rows.step_by(form.tile()).zip(output.chunks((form.tile() * line).max(1))) {
+    let (mut strip, step) = (strip, (COLUMNS * usize::from(form.stride())).times(inputs));
+    for (y, output) in rows.step_by(form.tile()).zip(output.chunks(form.tile().times(line).max(1))) {
         let (mut source, mut output, mut left) = (strip.under(input, y), output, width);
         while left > 0 {
             tiles.transform(source, group.count);
             group.add(output, left.min(COLUMNS));
             source = source.get(step..).unwrap_or_default();
-            output = output.get(COLUMNS * channels..).unwrap_or_default();
+            output = output.get(channels.times(COLUMNS)..).unwrap_or_default();
             left = left.saturating_sub(COLUMNS);
         }
     }
@@ -99,7 +100,7 @@ impl<'a> Group<'a> {
         let [first, second] = if self.count == 0 { [target, &[]] } else { [self.targets[0], target] };
         self.targets = [first, second];
         self.columns = if self.count == 0 { [columns, COLUMNS] } else { [self.columns[0], columns] };
-        self.count += 1;
+        self.count = self.count.plus(1);
         if self.count == 2 || self.product.form() != Form::F4x4 {
             let whole = self.columns == [COLUMNS; 2];
             let pairs = 0..self.strides[1] / 2;
@@ -122,9 +123,9 @@ impl<'a> Group<'a> {
         let buffers = [const { [const { Cell::new(0) }; 2 * COLUMNS * ROWS_MAX] }; 2];
         let buffers = buffers.each_ref().map(|buffer| &buffer[..]);
         for pair in 0..self.strides[1] / 2 {
-            self.product.multiply(pair..pair + 1, buffers, [2 * COLUMNS, 2]);
+            self.product.multiply(pair..pair.plus(1), buffers, [2 * COLUMNS, 2]);
             for ((results, target), &columns) in buffers.iter().zip(self.targets).zip(&self.columns).take(self.count) {
-                self.copy_pair(results, target, pair * 2, columns);
+                self.copy_pair(results, target, pair.times(2), columns);
             }
         }
     }

@@ -5,6 +5,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::Loops;
+use crate::bounded::Bounded;
 use crate::format::PACKED_CHANNEL_LEN;
 use crate::operators::winograd::{COLUMNS, panel_len, row_len};
 use crate::operators::{Form, Winograd};
@@ -54,7 +55,7 @@ impl<'a> Product<'a> {
         let (form, &Winograd { quads, words, channels, .. }) = (loops.form, winograd);
         let channels = channels.bytes();
         let addresses = words.as_ptr() as usize | channels.as_ptr() as usize | panel.as_ptr() as usize;
-        let enough = words.len() >= channels.len() / PARAMETERS_LEN * row_len(form, quads);
+        let enough = words.len() >= (channels.len() / PARAMETERS_LEN).times(row_len(form, quads));
         let enough = enough && panel.len() >= panel_len(form, quads) && addresses.is_multiple_of(4);
         let few = (1..=form.channels_max() as usize / 4).contains(&quads);
         (few && enough).then_some(Self { loops, quads, panel, words, channels })
@@ -72,8 +73,8 @@ impl<'a> Product<'a> {
         let [row_stride, pixel_stride] = strides;
         let form = self.loops.form;
         let large = form == Form::F4x4;
-        let last = (if large { 3 } else { 1 }) * row_stride + (COLUMNS - 1) * pixel_stride;
-        let needed = last + rows.len() * 2;
+        let last = row_stride.times(if large { 3 } else { 1 }).plus(pixel_stride.times(COLUMNS - 1));
+        let needed = last.plus(rows.len().times(2));
         let rows_fit = rows.start < rows.end && rows.end <= self.channels.len() / PARAMETERS_LEN;
         let [first, second] = targets;
         if !rows_fit || first.len() < needed || (large && second.len() < needed) {
@@ -91,10 +92,10 @@ impl<'a> Product<'a> {
             let panel: *const i8 = self.panel.as_ptr().cast();
             let arguments = Arguments {
                 panel,
-                skipped: form.channels_max() as usize / 2 - 2 * quads,
-                words: self.words.as_ptr().wrapping_add(rows.start * row_len(form, quads)),
-                channels: self.channels.as_ptr().wrapping_add(rows.start * PARAMETERS_LEN),
-                channels_end: self.channels.as_ptr().wrapping_add(rows.end * PARAMETERS_LEN),
+                skipped: (form.channels_max() as usize / 2).minus(quads.times(2)),
+                words: self.words.as_ptr().wrapping_add(rows.start.times(row_len(form, quads))),
+                channels: self.channels.as_ptr().wrapping_add(rows.start.times(PARAMETERS_LEN)),
+                channels_end: self.channels.as_ptr().wrapping_add(rows.end.times(PARAMETERS_LEN)),
                 output,
                 pixel_stride,
                 row_stride,

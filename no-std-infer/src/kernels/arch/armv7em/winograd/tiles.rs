@@ -4,6 +4,7 @@
 use core::cell::Cell;
 
 use super::Loops;
+use crate::bounded::Bounded;
 use crate::operators::winograd::{COLUMNS, TILES, columns_len, panel_len, span, tile_rows};
 
 #[cfg(nsi_armv7em)]
@@ -52,7 +53,7 @@ impl<'a> Tiles<'a> {
         let (form, quads) = (loops.form, channels.div_ceil(4));
         let room = columns.len() >= columns_len(form, quads) && panel.len() >= panel_len(form, quads);
         let aligned = (columns.as_ptr() as usize | panel.as_ptr() as usize).is_multiple_of(4);
-        let needed = (tile_rows(form) - 1) * pitch + (span(form) - 1) * channels + quads * 4;
+        let needed = pitch.times(tile_rows(form) - 1).plus(channels.times(span(form) - 1)).plus(quads.times(4));
         let possible = quads > 0 && room && aligned;
         possible.then_some(Self {
             loops,
