@@ -37,7 +37,7 @@ fn a_process() {
 /// Whether a run of a search has been scored.
 fn any_scored(out: &Path) -> bool {
     let scored = |trial: &&str| out.join(format!("trial-{trial}/rung-0/fold-0/predictions.csv")).exists();
-    TRIALS.iter().any(|trial| scored(trial))
+    TRIALS.iter().any(scored)
 }
 
 #[test]
