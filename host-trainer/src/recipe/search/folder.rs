@@ -27,7 +27,7 @@ const WATCHED: f64 = 0.05;
 /// What is searched: the same for every job, on every machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// All images in [`PARTS`] folds, and what all trials have in common of the configuration.
+    /// All images in [`PARTS`](crate::measure::search::PARTS) folds, and what all trials have in common of the configuration.
     pub images: Folds,
     /// Number of networks that were asked for.
     pub asked: usize,
