@@ -11,7 +11,7 @@ use super::settings::ConfigurationArgs;
 use super::train::First;
 use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures, train};
 use crate::config::{Config, Recipe};
-use crate::data::dataset::{Dataset, Options};
+use crate::data::dataset::Dataset;
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::predictions::Predictions;
 use crate::measure::scores::Scores;
@@ -70,10 +70,7 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     let out = args.out.as_deref().context("`--out CV_DIR` is missing")?;
     refuse_among_pictures(data, out)?;
     let config = args.configuration.load_or_choose(args.pretrained.as_deref())?;
-    let options =
-        Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
-    let mut whole = Dataset::open_whole(data, &options)?;
-    whole.cache.clone_from(&args.cache.cache);
+    let whole = args.groups.open_whole(data, &config, &args.cache)?;
     if config.recipe == Recipe::Given {
         check_target(&config, &whole.classes)?;
     }

@@ -10,7 +10,7 @@ use clap::Args;
 use super::cv::Folds;
 use super::settings::ConfigurationArgs;
 use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures};
-use crate::data::dataset::{Dataset, Options, Sample};
+use crate::data::dataset::{Dataset, Sample};
 use crate::measure::comparison::text_table;
 use crate::measure::learning::{LearningCurve, Point};
 use crate::measure::predictions::Predictions;
@@ -63,10 +63,7 @@ fn curve(args: &LearningCurveArgs) -> Result<ExitCode> {
     let compute = args.compute.options(false)?;
     refuse_among_pictures(&args.data, &args.out)?;
     let config = args.configuration.load_or_choose(args.pretrained.as_deref())?;
-    let options =
-        Options { data: config.data.clone(), seed: config.seed, groups: args.groups.grouping(), ..Options::default() };
-    let mut whole = Dataset::open_whole(&args.data, &options)?;
-    whole.cache.clone_from(&args.cache.cache);
+    let whole = args.groups.open_whole(&args.data, &config, &args.cache)?;
     let mut folds = Folds::plan(whole, &config, args.folds, compute)?;
     let denominators = (0..args.points).rev().map(|halvings| 1_usize << halvings);
     let points: Vec<(usize, Vec<Dataset>)> = denominators

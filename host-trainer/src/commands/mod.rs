@@ -46,8 +46,10 @@ use no_std_infer::format::{Section, arena_len, section};
 use no_std_infer::{Cost, Model};
 
 #[cfg(feature = "train")]
-use crate::data::dataset::Grouping;
+use crate::config::Config;
 use crate::data::dataset::{Dataset, View};
+#[cfg(feature = "train")]
+use crate::data::dataset::{Grouping, Options};
 #[cfg(feature = "train")]
 use crate::training::{self, DeviceKind};
 
@@ -323,6 +325,15 @@ struct GroupArgs {
 
 #[cfg(feature = "train")]
 impl GroupArgs {
+    /// All images of a folder, whatever split they are in, to be divided as a configuration says.
+    fn open_whole(&self, folder: &Path, config: &Config, cache: &CacheArgs) -> Result<Dataset> {
+        let Config { data, seed, .. } = config.clone();
+        let options = Options { data, seed, groups: self.grouping(), ..Options::default() };
+        let mut whole = Dataset::open_whole(folder, &options)?;
+        whole.cache.clone_from(&cache.cache);
+        Ok(whole)
+    }
+
     fn grouping(&self) -> Grouping<'_> {
         match self.groups.as_deref() {
             None => Grouping::Beside,

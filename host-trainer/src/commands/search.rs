@@ -1,6 +1,6 @@
 //! `search`: small networks that fit a board, by jobs over a shared folder.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread::sleep;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use clap::Args;
 use super::cv::train_split;
 use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, TargetConfig};
-use crate::data::dataset::{Dataset, Options};
+use crate::data::dataset::Dataset;
 use crate::device::target::Target;
 use crate::measure::search::{CHOSEN_FILE, Costs, PARTS, Point, RUNGS};
 use crate::recipe::search::{FINAL, Plan, SearchDir, Trial, config, is_scored, last_split, outcome, points};
@@ -99,7 +99,8 @@ fn search(args: &SearchArgs) -> Result<ExitCode> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;
     let dir = SearchDir::new(args.out.as_deref().context("`--out SEARCH_DIR` is missing")?);
     refuse_among_pictures(data, dir.path())?;
-    let whole = whole(args, data)?;
+    let seeded = Config { seed: args.seed, ..Config::default() };
+    let whole = args.groups.open_whole(data, &seeded, &args.cache)?;
     let mut pictures = Pictures::new(whole.clone());
     let plan = plan(args, &whole, &dir, &mut pictures)?;
     let mut search = Search { plan, pictures, whole, dir, compute };
@@ -115,14 +116,6 @@ fn search(args: &SearchArgs) -> Result<ExitCode> {
             collect(&search.dir, args.json)
         }
     }
-}
-
-/// All images that are searched with.
-fn whole(args: &SearchArgs, data: &Path) -> Result<Dataset> {
-    let options = Options { seed: args.seed, groups: args.groups.grouping(), ..Options::default() };
-    let mut whole = Dataset::open_whole(data, &options)?;
-    whole.cache.clone_from(&args.cache.cache);
-    Ok(whole)
 }
 
 /// The plan in the folder, or a new one.

@@ -80,6 +80,17 @@ pub fn mean(groups: &[&str], values: &[f64]) -> Estimate {
     Estimate { value: ratio(&mut clusters.iter().copied()), low, high }
 }
 
+/// By how much more `one` has on average than `other`, an entry an image each; see [`mean`].
+///
+/// # Panics
+/// When the lists differ in length.
+#[must_use]
+pub fn lead<T: Copy + Into<f64>>(groups: &[&str], one: &[T], other: &[T]) -> Estimate {
+    assert_eq!(one.len(), other.len(), "two values an image");
+    let more: Vec<f64> = one.iter().zip(other).map(|(&one, &other)| one.into() - other.into()).collect();
+    mean(groups, &more)
+}
+
 /// The ends of the middle 95 % of `values`.
 ///
 /// # Panics

@@ -94,7 +94,7 @@ impl Scores {
             groups: groups.iter().collect::<BTreeSet<_>>().len(),
             float: score(&float, &float_right),
             int8: score(&int8, &int8_right),
-            difference: bootstrap::mean(&groups, &minus(&int8_right, &float_right)),
+            difference: bootstrap::lead(&groups, &int8_right, &float_right),
             agreement: bootstrap::mean(&groups, &equal(&float, &int8)),
             folds: by_fold.into_iter().map(fold).collect(),
         }

@@ -68,9 +68,7 @@ impl Choice {
             return;
         };
         for tried in &mut self.tried {
-            let right = |hit: &bool| f64::from(u8::from(*hit));
-            let more: Vec<f64> = tried.hit.iter().zip(&usual).map(|(hit, usual)| right(hit) - right(usual)).collect();
-            tried.lead = Some(bootstrap::mean(&groups, &more));
+            tried.lead = Some(bootstrap::lead(&groups, &tried.hit, &usual));
         }
     }
 

@@ -10,7 +10,7 @@ use super::initial::features;
 use super::learner::Learner;
 use super::{Options, TrainingData};
 use crate::config::Config;
-use crate::measure::bootstrap::{self, Estimate};
+use crate::measure::bootstrap;
 use crate::training::logistic::{self, Effort, Linear, Samples};
 use crate::training::model::Task;
 use crate::training::pretrained::Pretrained;
@@ -73,7 +73,7 @@ impl Folded<'_> {
         let mut best: Option<(f64, Vec<bool>)> = None;
         for l2 in PENALTIES {
             let [hit, _] = self.hits(l2, &[false, true]);
-            if best.as_ref().is_none_or(|(_, best)| self.lead(&hit, best).is_more_than_chance()) {
+            if best.as_ref().is_none_or(|(_, best)| bootstrap::lead(self.groups, &hit, best).is_more_than_chance()) {
                 best = Some((l2, hit));
             }
         }
@@ -82,12 +82,6 @@ impl Folded<'_> {
         let [plain, mirrored] = self.hits(l2, &[false]);
         let accuracy = share(&hit);
         Ok(Probe { l2, accuracy, mirrored: accuracy - (share(&plain) - share(&mirrored)) })
-    }
-
-    /// By which share of the images `hit` is right more often than `other`.
-    fn lead(&self, hit: &[bool], other: &[bool]) -> Estimate {
-        let more = |(hit, other): (&bool, &bool)| f64::from(u8::from(*hit)) - f64::from(u8::from(*other));
-        bootstrap::mean(self.groups, &hit.iter().zip(other).map(more).collect::<Vec<_>>())
     }
 
     /// Which images, and which mirror images, layers have right that learnt from these sides of other folds.

@@ -73,8 +73,7 @@ fn accuracy(said: &Predictions) -> Result<Estimate> {
 
 /// By which share of the images `one` is right more often than `other`, which has said something of the same.
 fn lead(one: &Predictions, other: &Predictions) -> Estimate {
-    let more: Vec<f64> = one.right().iter().zip(other.right()).map(|(one, other)| one - other).collect();
-    bootstrap::mean(&one.clusters(), &more)
+    bootstrap::lead(&one.clusters(), &one.right(), &other.right())
 }
 
 /// What is lost beside `best`, and its standard error.

@@ -14,7 +14,7 @@ pub(super) struct Axis<'a, R> {
     pub label: &'a dyn Fn(&f64) -> String,
 }
 
-/// Draws the frame, and then what `draw` puts into it.
+/// Draws the frame, and then what `draw` puts into it. Without a title there is no room for one.
 pub(super) fn chart<X, Y>(
     canvas: &Canvas<'_>,
     (title, key): (&str, &[Series]),
@@ -29,9 +29,13 @@ where
     X::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
     Y::CoordDescType: Ranged<ValueType = f64> + ValueFormatter<f64>,
 {
-    let (head, rest) = canvas.margin(10, 10, 14, 24).split_vertically(32);
+    let mut rest = canvas.margin(10, 10, 14, 24);
+    if !title.is_empty() {
+        let (head, below) = rest.split_vertically(32);
+        draw_key(&head, title, &[])?;
+        rest = below;
+    }
     let (names, body) = rest.split_vertically(26);
-    draw_key(&head, title, &[])?;
     draw_key(&names, "", key)?;
     let mut chart =
         ChartBuilder::on(&body).x_label_area_size(44).y_label_area_size(60).build_cartesian_2d(x.range, y.range)?;

@@ -1,9 +1,9 @@
 //! Accuracy over what networks cost, each of which is a link.
 
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
-use super::{BLUE, GRID, INK, LABEL, Series, VERMILION, draw_key, svg, text};
+use super::chart::{Axis, chart};
+use super::{BLUE, Series, VERMILION, svg};
 use crate::measure::bootstrap::Estimate;
 
 /// Width and height of the picture in pixels.
@@ -53,37 +53,24 @@ pub fn front(Dots { cost, accuracy, dots }: Dots<'_>) -> anyhow::Result<String> 
     line.sort_by(|a, b| a.cost.total_cmp(&b.cost));
     let mut links = String::new();
     let mut picture = svg("the front", SIZE, |canvas| {
-        let (key, body) = canvas.margin(10, 10, 14, 24).split_vertically(28);
         let named = |name: &str, color| Series::new(name, color, Vec::new());
-        draw_key(&key, "", &[named("no other beats it", VERMILION), named("others, with 95 % intervals", BLUE)])?;
-        let mut chart = ChartBuilder::on(&body)
-            .x_label_area_size(44)
-            .y_label_area_size(60)
-            .build_cartesian_2d(range.log_scale(), (low - 0.03).max(0.0)..high)?;
-        let style = || text(LABEL, INK, (HPos::Left, VPos::Top));
-        chart
-            .configure_mesh()
-            .light_line_style(WHITE.mix(0.0))
-            .bold_line_style(GRID)
-            .axis_style(INK)
-            .label_style(style())
-            .axis_desc_style(style())
-            .x_desc(cost)
-            .y_desc(accuracy)
-            .x_label_formatter(&|cost| format!("{cost:.3}").trim_end_matches('0').trim_end_matches('.').to_owned())
-            .y_label_formatter(&|share| format!("{share:.2}"))
-            .draw()?;
-        let at = |dot: &Dot| (dot.cost, dot.accuracy.value);
-        chart.draw_series(LineSeries::new(line.iter().map(|dot| at(dot)), VERMILION.stroke_width(1)))?;
-        for dot in dots {
-            let color = if dot.front { VERMILION } else { BLUE };
-            let ends = [dot.accuracy.low, dot.accuracy.high].map(|accuracy| (dot.cost, accuracy));
-            chart.draw_series([PathElement::new(ends, color.mix(0.5).stroke_width(2))])?;
-            chart.draw_series([Circle::new(at(dot), 5, color.filled())])?;
-            let (x, y) = chart.plotting_area().map_coordinate(&at(dot));
-            links += &link(dot, x - REACH, y - REACH);
-        }
-        Ok(())
+        let key = [named("no other beats it", VERMILION), named("others, with 95 % intervals", BLUE)];
+        let short = |cost: &f64| format!("{cost:.3}").trim_end_matches('0').trim_end_matches('.').to_owned();
+        let x = Axis { name: cost, range: range.log_scale(), label: &short };
+        let y = Axis { name: accuracy, range: (low - 0.03).max(0.0)..high, label: &|share| format!("{share:.2}") };
+        chart(canvas, ("", &key), (x, y), |chart| {
+            let at = |dot: &Dot| (dot.cost, dot.accuracy.value);
+            chart.draw_series(LineSeries::new(line.iter().map(|dot| at(dot)), VERMILION.stroke_width(1)))?;
+            for dot in dots {
+                let color = if dot.front { VERMILION } else { BLUE };
+                let ends = [dot.accuracy.low, dot.accuracy.high].map(|accuracy| (dot.cost, accuracy));
+                chart.draw_series([PathElement::new(ends, color.mix(0.5).stroke_width(2))])?;
+                chart.draw_series([Circle::new(at(dot), 5, color.filled())])?;
+                let (x, y) = chart.plotting_area().map_coordinate(&at(dot));
+                links += &link(dot, x - REACH, y - REACH);
+            }
+            Ok(())
+        })
     })?;
     if let Some(end) = picture.rfind("</svg>") {
         picture.insert_str(end, &links);
