@@ -1,18 +1,21 @@
 //! Random models of a single operator, shapes with height ≠ width ≠ channels.
 
 mod combine;
+mod manifest;
 mod packing;
 
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{Parts, write};
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
-    Activation, CHANNEL_LEN, Clamp, Color, Constant, Conv2d, Dense, Fit, ImageInput, Info, Input, InputKind, Layout,
-    Lookup, Mul, Op, PACKED_SHIFT_MAX, Pool2d, Provenance, Reshape, Softmax, Tensor, Weights, Window,
+    Activation, CHANNEL_LEN, Clamp, Constant, Conv2d, Dense, Layout, Lookup, Mul, Op, PACKED_SHIFT_MAX, Pool2d,
+    Reshape, Softmax, Tensor, Weights, Window,
 };
 use no_std_infer::operators::{ChannelParams, DenseParams, Form, Overlap};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+
+pub use manifest::{ANY_IMAGE, info, without_names};
 
 /// Operators that [`random`] can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -376,31 +379,4 @@ fn with_output(mut op: Op, offset: u32) -> Option<Op> {
     };
     output.offset = offset;
     Some(op)
-}
-
-/// How a colour picture of any size becomes the input.
-pub const ANY_IMAGE: ImageInput = ImageInput { color: Color::Rgb, fit: Fit::Stretch, mean: [0.5; 3], std: [0.25; 3] };
-
-/// A model without labels that clamps its input to 0 and more, in the input's shape: height, width, channels.
-#[must_use]
-pub fn without_names(kind: InputKind, [height, width, channels]: [u16; 3]) -> Aligned<u8> {
-    let input = Tensor { offset: 0, height, width, channels: channels.into(), scale: 0.5, zero_point: 0 };
-    let output = Tensor { offset: input.len() as u32, ..input };
-    let ops = [Op::Clamp(Clamp { input, output, activation: Activation { min: 0, max: i8::MAX } })];
-    let info = Info { input: Input { tensor: input, kind }, ..info(input, output) };
-    write(&Parts { info, labels: &[], ops: &ops, weights: &[], layers: None })
-}
-
-/// A manifest for a colour image.
-#[must_use]
-pub fn info(image: Tensor, logits: Tensor) -> Info<'static> {
-    Info {
-        name: "test",
-        input: Input { tensor: image, kind: InputKind::Image(ANY_IMAGE) },
-        logits,
-        labels: 0,
-        ops: 0,
-        temperature: 1.0,
-        provenance: Provenance::default(),
-    }
 }

@@ -11,7 +11,7 @@ use model_compiler::{Error, Tflite};
 use no_std_infer::{Cost, Interpreter, Model};
 use serde::Serialize;
 
-use super::{CostArgs, too_costly};
+use super::arguments::{CostArgs, too_costly};
 use crate::beside::litert::{self, Kernels, LiteRt};
 use crate::device::{Device, Link};
 use crate::measure::comparison::text_table;

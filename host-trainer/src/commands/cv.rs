@@ -7,9 +7,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
+use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
 use super::settings::ConfigurationArgs;
 use super::train::First;
-use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures, train};
+use super::{refuse_among_pictures, train};
 use crate::config::{Config, Recipe};
 use crate::data::dataset::Dataset;
 use crate::measure::confidence::{Confidence, WANTED};

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
 
-use super::ThreadArgs;
+use super::arguments::ThreadArgs;
 use crate::data::copies::{Report, find, page, samples};
 use crate::data::dataset::{BadFiles, COPIES_FILE, Dataset, GROUPS_FILE};
 use crate::data::progress;

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::arguments::ThreadArgs;
 use super::settings::SettingArgs;
-use super::{BOUND_MISSED, ThreadArgs, train};
+use super::{BOUND_MISSED, train};
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Grouping, Options};
 use crate::data::faces::{PerClass, generate};

@@ -8,7 +8,7 @@ use clap::Args;
 use no_std_infer::Model;
 use serde::Serialize;
 
-use super::{CostArgs, ImageArgs};
+use super::arguments::{CostArgs, ImageArgs};
 use crate::config::InputConfig;
 use crate::data::dataset::{Dataset, Loaded, Reading};
 use crate::data::record::Record;

@@ -13,7 +13,8 @@ use model_compiler::{Cause, Compiled, Error, InputChoice, Normalisation, Tflite}
 use no_std_infer::format::{Color, Fit};
 use rayon::prelude::*;
 
-use super::{CostArgs, LimitArgs, named, refuse_overwriting, too_costly};
+use super::arguments::{CostArgs, LimitArgs, too_costly};
+use super::{named, refuse_overwriting};
 use crate::config::InputConfig;
 use crate::data::dataset::{View, image_files, input_for};
 use crate::report::export::PRODUCER;

@@ -7,9 +7,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
 use super::cv::Folds;
+use super::refuse_among_pictures;
 use super::settings::ConfigurationArgs;
-use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::data::dataset::{Dataset, Sample};
 use crate::measure::comparison::text_table;
 use crate::measure::learning::{LearningCurve, Point};

@@ -9,7 +9,8 @@ use model_compiler::layout::stripes::Layers;
 use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr_of};
 use serde::Serialize;
 
-use super::{BOUND_MISSED, CostArgs, ImageArgs};
+use super::BOUND_MISSED;
+use super::arguments::{CostArgs, ImageArgs};
 use crate::data::dataset::{Images, Reading};
 use crate::data::progress;
 use crate::device::{Device, DeviceParity, Faulty, Link};

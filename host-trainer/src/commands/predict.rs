@@ -13,7 +13,7 @@ use no_std_infer::rank;
 use no_std_infer::score::probabilities;
 use serde::Serialize;
 
-use super::CostArgs;
+use super::arguments::CostArgs;
 use crate::data::dataset::{View, image_files, input_for};
 use crate::measure::cam::ClassMap;
 use crate::measure::evaluate::{class_names, infer, input_config, parse, read_blob};

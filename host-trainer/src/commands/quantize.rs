@@ -7,7 +7,8 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use model_compiler::quantise::Method;
 
-use super::{BOUND_MISSED, CacheArgs, LimitArgs, named};
+use super::arguments::{CacheArgs, LimitArgs};
+use super::{BOUND_MISSED, named};
 use crate::config::Config;
 use crate::data::dataset::Dataset;
 use crate::data::progress;

@@ -10,8 +10,9 @@ use model_compiler::layout::stripes::Layers;
 use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 
+use super::arguments::CostArgs;
 use super::import::real_text;
-use super::{CostArgs, refuse_overwriting};
+use super::refuse_overwriting;
 use crate::measure::evaluate::{infer_all, parse, read_blob};
 use crate::system::{atomic, read};
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
 use super::cv::train_split;
-use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures};
+use super::refuse_among_pictures;
 use crate::config::{Config, TargetConfig};
 use crate::data::dataset::Dataset;
 use crate::device::target::Target;

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
+use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
+use super::refuse_among_pictures;
 use super::settings::ConfigurationArgs;
-use super::{CacheArgs, ComputeArgs, GroupArgs, refuse_among_pictures};
 use crate::config::{Config, Recipe};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;

@@ -8,7 +8,8 @@ use clap::Args;
 use image::RgbImage;
 use image::imageops::thumbnail;
 
-use super::{CostArgs, refuse_overwriting};
+use super::arguments::CostArgs;
+use super::refuse_overwriting;
 use crate::data::dataset::{image_files, picture};
 use crate::measure::evaluate::{input_config, parse, read_blob};
 use crate::report::pages::{self, SAMPLES};

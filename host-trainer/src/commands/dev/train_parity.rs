@@ -8,7 +8,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::beside::torch::{self, Beside};
-use crate::commands::GroupArgs;
+use crate::commands::arguments::GroupArgs;
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Options, Reading};
 use crate::data::progress;

@@ -1,5 +1,7 @@
 //! What graphics cards compute beside burn-flex: values up to rounding, and runs that are reproducible.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
