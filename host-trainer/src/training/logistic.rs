@@ -1,5 +1,7 @@
 //! Multinomial logistic regression with an L2 penalty, on standardised features.
 
+use std::collections::VecDeque;
+
 use model_compiler::graph::class;
 use nalgebra::{DMatrix, DMatrixView, DVector};
 use rayon::prelude::*;
@@ -7,7 +9,7 @@ use rayon::prelude::*;
 /// How close to the minimum is close enough.
 #[derive(Clone, Copy, Debug)]
 pub struct Effort {
-    /// Largest number of steps; each passes once over all samples.
+    /// Largest number of steps; each passes over all samples, hardly ever more than once.
     steps: usize,
     /// Largest component of the gradient that counts as none.
     tolerance: f64,
@@ -132,68 +134,113 @@ impl<'a> Problem<'a> {
         Self { parts, class_weights, total, count, l2 }
     }
 
-    /// Accelerated gradient descent that starts over when it goes uphill (O'Donoghue and Candès 2015).
+    /// L-BFGS (Nocedal and Wright, "Numerical Optimization", algorithm 7.5), whose steps are halved until they descend.
     fn minimise(&self, effort: Effort) -> Vec<f64> {
-        let step = 1.0 / self.curvature();
-        let len = (self.count + 1) * self.class_weights.len();
-        let (mut current, mut ahead, mut momentum) = (vec![0.0; len], vec![0.0; len], 1.0_f64);
+        let mut at = DVector::zeros((self.count + 1) * self.class_weights.len());
+        let (mut loss, mut gradient) = self.loss(&at);
+        let mut curvature = Curvature::default();
         for _ in 0..effort.steps {
-            let gradient = self.gradient(&ahead);
-            if gradient.iter().all(|slope| slope.abs() < effort.tolerance) {
+            if gradient.amax() < effort.tolerance {
                 break;
             }
-            let next: Vec<f64> = ahead.iter().zip(&gradient).map(|(at, slope)| at - step * slope).collect();
-            let uphill: f64 =
-                gradient.iter().zip(next.iter().zip(&current)).map(|(g, (next, now))| g * (next - now)).sum();
-            let following = if uphill > 0.0 { 1.0 } else { (1.0 + (1.0 + 4.0 * momentum * momentum).sqrt()) / 2.0 };
-            let carry = if uphill > 0.0 { 0.0 } else { (momentum - 1.0) / following };
-            ahead = next.iter().zip(&current).map(|(next, now)| next + carry * (next - now)).collect();
-            (current, momentum) = (next, following);
+            let direction = -curvature.divide(&gradient);
+            let slope = gradient.dot(&direction);
+            let mut length = 1.0;
+            let next = loop {
+                let next = &at + &direction * length;
+                let (loss_there, gradient_there) = self.loss(&next);
+                if loss_there <= loss + ENOUGH * length * slope + ROUNDING * loss.abs() {
+                    break Some((next, loss_there, gradient_there));
+                }
+                length *= 0.5;
+                if length < SHORTEST {
+                    break None;
+                }
+            };
+            let Some((next, loss_there, gradient_there)) = next else { break };
+            curvature.learn(&next - &at, &gradient_there - &gradient);
+            (at, loss, gradient) = (next, loss_there, gradient_there);
         }
-        ahead
+        at.as_slice().to_vec()
     }
 
-    /// A bound of the second derivative in any direction: that of softmax is at most 1/2 (Böhning 1992), times the
-    /// largest eigenvalue of the mean of x·xᵀ, which is found by power iteration and rounded up, and that of the
-    /// biases.
-    fn curvature(&self) -> f64 {
-        let mut direction = DVector::from_element(self.count, 1.0);
-        let mut eigenvalue = 0.0;
-        for _ in 0..30 {
-            let images = self.parts.iter().map(|part| &part.columns * (&part.rows * &direction));
-            let image = images.reduce(|sum, image| sum + image).unwrap_or_else(|| direction.clone());
-            eigenvalue = image.norm().max(f64::MIN_POSITIVE);
-            direction = image / eigenvalue;
-        }
-        let weights = self.class_weights.iter().fold(0.0_f64, |max, &weight| max.max(weight));
-        let samples: usize = self.parts.iter().map(|part| part.labels.len()).sum();
-        0.5 * weights / self.total * (1.2 * eigenvalue + samples as f64) + self.l2
-    }
-
-    fn gradient(&self, at: &[f64]) -> Vec<f64> {
+    /// The loss and its gradient.
+    fn loss(&self, at: &DVector<f64>) -> (f64, DVector<f64>) {
         let split = self.count * self.class_weights.len();
-        let mut gradient: Vec<f64> = at[..split].iter().map(|weight| self.l2 * weight).collect();
-        gradient.resize(at.len(), 0.0);
-        let slopes: Vec<_> = self.parts.par_iter().map(|part| self.slopes(part, at.split_at(split))).collect();
-        for (of_weights, of_bias) in slopes {
+        let weights = at.rows(0, split);
+        let mut loss = self.l2 / 2.0 * weights.norm_squared();
+        let mut gradient = DVector::zeros(at.len());
+        gradient.rows_mut(0, split).copy_from(&(weights * self.l2));
+        let parts: Vec<_> =
+            self.parts.par_iter().map(|part| self.slopes(part, at.as_slice().split_at(split))).collect();
+        for (of_part, of_weights, of_bias) in parts {
+            loss += of_part;
             let slopes = of_weights.iter().chain(of_bias.iter());
             gradient.iter_mut().zip(slopes).for_each(|(sum, slope)| *sum += slope);
         }
-        gradient
+        (loss, gradient)
     }
 
-    /// What some samples add to the slopes of the weights, a row a class, and to those of the biases.
-    fn slopes(&self, part: &Part<'_>, (weights, bias): (&[f64], &[f64])) -> (DMatrix<f64>, DVector<f64>) {
+    /// What some samples add to the loss, to the slopes of the weights, a row a class, and to those of the biases.
+    fn slopes(&self, part: &Part<'_>, (weights, bias): (&[f64], &[f64])) -> (f64, DMatrix<f64>, DVector<f64>) {
         let mut errors = DMatrixView::from_slice(weights, self.class_weights.len(), self.count) * &part.columns;
+        let mut loss = 0.0;
         for (mut errors, &label) in errors.column_iter_mut().zip(part.labels) {
             errors.iter_mut().zip(bias).for_each(|(logit, bias)| *logit += bias);
-            let largest = errors.max();
+            let (largest, right) = (errors.max(), errors[label]);
             errors.apply(|logit| *logit = (*logit - largest).exp());
             let weight = self.class_weights[label] / self.total;
-            errors *= weight / errors.sum();
+            let sum = errors.sum();
+            loss += weight * (sum.ln() + largest - right);
+            errors *= weight / sum;
             errors[label] -= weight;
         }
-        (&errors * &part.rows, errors.column_sum())
+        (loss, &errors * &part.rows, errors.column_sum())
+    }
+}
+
+/// A step is taken when the loss falls by this share of what the slope promises.
+const ENOUGH: f64 = 1e-4;
+/// What a loss may rise by as its sums are rounded.
+const ROUNDING: f64 = 1e-14;
+/// Share of a step below which none is looked for.
+const SHORTEST: f64 = 1e-9;
+
+/// How slopes have changed along the last steps.
+#[derive(Default)]
+struct Curvature(VecDeque<(DVector<f64>, DVector<f64>)>);
+
+impl Curvature {
+    /// Steps that are remembered.
+    const STEPS: usize = 10;
+
+    /// Remembers how the slope has changed along a step.
+    fn learn(&mut self, step: DVector<f64>, change: DVector<f64>) {
+        if step.dot(&change) > 0.0 {
+            if self.0.len() == Self::STEPS {
+                self.0.pop_front();
+            }
+            self.0.push_back((step, change));
+        }
+    }
+
+    /// Divides by the curvature; by the slope's length where none is known.
+    fn divide(&self, slope: &DVector<f64>) -> DVector<f64> {
+        let mut divided = slope.clone();
+        let share = |(step, change): &(DVector<f64>, DVector<f64>)| {
+            let share = step.dot(&divided) / step.dot(change);
+            divided.axpy(-share, change, 1.0);
+            share
+        };
+        let shares: Vec<f64> = self.0.iter().rev().map(share).collect();
+        divided *= match self.0.back() {
+            Some((step, change)) => step.dot(change) / change.norm_squared(),
+            None => 1.0 / slope.norm().max(1.0),
+        };
+        for ((step, change), share) in self.0.iter().zip(shares.iter().rev()) {
+            divided.axpy(share - change.dot(&divided) / step.dot(change), step, 1.0);
+        }
+        divided
     }
 }
 

@@ -73,7 +73,15 @@ impl Folded<'_> {
         let mut best: Option<(f64, Vec<bool>)> = None;
         for l2 in PENALTIES {
             let [hit, _] = self.hits(l2, &[false, true]);
-            if best.as_ref().is_none_or(|(_, best)| bootstrap::lead(self.groups, &hit, best).is_more_than_chance()) {
+            let Some((_, leading)) = &best else {
+                best = Some((l2, hit));
+                continue;
+            };
+            if bootstrap::lead(self.groups, leading, &hit).is_more_than_chance() {
+                // Weaker penalties, which take longest to fit, are worse still.
+                break;
+            }
+            if bootstrap::lead(self.groups, &hit, leading).is_more_than_chance() {
                 best = Some((l2, hit));
             }
         }
