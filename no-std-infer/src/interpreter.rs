@@ -5,7 +5,7 @@ use core::num::NonZeroU16;
 
 use crate::error::Error;
 use crate::format::{ALIGN, Tensor};
-use crate::kernels::{Kernel, KernelSet, Kernels, Linked, Part};
+use crate::kernels::{Kernel, KernelSet, Kernels, Linked, Part, Run};
 use crate::model::Model;
 
 /// A model together with its working memory.
@@ -60,7 +60,7 @@ impl Progress {
             (end < parts).then_some(end)
         });
         let part = Part { start, end: end.unwrap_or(u16::MAX) };
-        (entry.run)(arena, record, model.weights(), part);
+        (entry.run)(arena, record, &Run { section: model.weights(), part });
         *self = end.map_or(Self { operator: operator + 1, part: 0 }, |part| Self { operator, part });
         Some(Step { operator, complete: end.is_none() })
     }
@@ -134,9 +134,10 @@ impl<'m, 'a> Interpreter<'m, 'a> {
     /// Runs the network and calls `hook(index, output bytes)` after each operator; [`Model::ops`] gives these in order.
     pub fn run_profiled(&mut self, mut hook: impl FnMut(usize, &[i8])) {
         let records = self.model.records();
+        let run = Run { section: self.model.weights(), part: Part::ALL };
         for (index, record) in records.iter().enumerate() {
-            let Some(entry) = Kernel::inlined_of(record).and_then(|kernel| self.linked.get(kernel)) else { continue };
-            let output = (entry.run)(self.arena, record, self.model.weights(), Part::ALL);
+            let Some(entry) = self.linked.entry(record) else { continue };
+            let output = (entry.run)(self.arena, record, &run);
             hook(index, self.arena.get(output).unwrap_or_default());
         }
         self.next = Progress { operator: records.len(), part: 0 };

@@ -1,7 +1,6 @@
 //! [`Model::parse`]: everything about a blob is checked here, once.
 
 use crate::CRC32;
-use crate::bounded::numbered;
 use crate::cost::Cost;
 use crate::error::{Error, OpError};
 use crate::format::{
@@ -176,9 +175,8 @@ impl Program<'_> {
         let input = &info.input.tensor;
         let (mut cost, mut work) = (Cost::default(), Work::on(blob_len));
         let mut needed = end(input.offset, input.len() as u32);
-        for (number, record) in numbered(self.records.iter()) {
-            // The manifest counts them in 16 bits.
-            let index = number as u16;
+        let mut index = 0_u16;
+        for record in self.records {
             let fail = |why| Error::Op { index, why };
             let kernel = Kernel::of(record).ok_or(fail(OpError::Undecodable))?;
             let entry = self.linked.get(kernel).ok_or(Error::NotLinked { index, kernel })?;
@@ -188,9 +186,11 @@ impl Program<'_> {
             work.take(op.weights()).then_some(()).ok_or(Error::Work)?;
             (entry.check)(op, self.weights).map_err(fail)?;
             check_overlap(op).map_err(fail)?;
-            let intact = op.inputs().all(|tensor| self.is_intact(tensor, number, input, &mut work));
+            let intact = op.inputs().all(|tensor| self.is_intact(tensor, index.into(), input, &mut work));
             intact.then_some(()).ok_or(work.or(fail(OpError::Dataflow)))?;
             op.account(&mut cost, &mut needed).then_some(()).ok_or(fail(OpError::Cost))?;
+            // The manifest counts operators in 16 bits.
+            index = index.wrapping_add(1);
         }
         if !self.is_intact(&info.logits, self.records.len(), input, &mut work) {
             return Err(work.or(Error::BadInfo));

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::{Kernel, KernelSet, Kernels, Memory, Native, Part};
+use super::{Kernel, KernelSet, Kernels, Memory, Native, Part, Run};
 use crate::cost::Cost;
 use crate::error::OpError;
 use crate::operators::{Code, Op, Operator, Params, Record, Tensors, Variant, read};
@@ -21,7 +21,9 @@ use crate::operators::{Code, Op, Operator, Params, Record, Tensors, Variant, rea
 /// let model = Model::parse_with(MODEL, LINKED)?;
 /// # Ok::<(), no_std_infer::Error>(())
 /// ```
+// The entries first, since their address is what each run computes with.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Linked {
     entries: [Option<Entry>; Kernel::ALL.len()],
     most: Cost,
@@ -30,12 +32,12 @@ pub struct Linked {
 /// The code for one kernel.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
+    /// Runs a part of the operator of a record in the arena; gives where its output lies.
+    pub(crate) run: fn(&mut [i8], &Record, &Run<'_>) -> Range<usize>,
     /// Reads the operator's record.
     pub(crate) read: fn(&Record) -> Option<Op>,
     /// Checks all about it that does not depend on other operators, given the weights section.
     pub(crate) check: fn(&Op, &[u8]) -> Result<(), OpError>,
-    /// Runs a part of the operator of a record in the arena, given the weights section; gives where its output lies.
-    pub(crate) run: fn(&mut [i8], &Record, &[u8], Part) -> Range<usize>,
 }
 
 impl Linked {
@@ -97,13 +99,19 @@ impl Linked {
     pub fn run(&self, op: &Op, arena: &mut [i8], section: &[u8]) {
         let record = op.to_record();
         if let Some(entry) = Kernel::of(&record).and_then(|kernel| self.get(kernel)) {
-            (entry.run)(arena, &record, section, Part::ALL);
+            (entry.run)(arena, &record, &Run { section, part: Part::ALL });
         }
     }
 
     /// A kernel's code, where it is linked.
     pub(crate) fn get(&self, kernel: Kernel) -> Option<&Entry> {
         self.entries.get(kernel as usize)?.as_ref()
+    }
+
+    /// The code for an operator's record, where it is linked; without a call.
+    #[inline(always)]
+    pub(crate) fn entry(&self, record: &Record) -> Option<&Entry> {
+        self.entries.get(Kernel::number_of(record)?)?.as_ref()
     }
 
     /// Reads a record; `None` when it is none or its kernel is not linked.
@@ -115,7 +123,7 @@ impl Linked {
 impl Entry {
     /// That of an operator with one layout of its constants.
     pub(crate) const fn new<K: Kernels, C: Code>() -> Self {
-        Self { read: read_record::<C::Operator>, check: check_operator::<C>, run: run_kernel::<K, C> }
+        Self { run: run_kernel::<K, C>, read: read_record::<C::Operator>, check: check_operator::<C> }
     }
 }
 
@@ -130,21 +138,21 @@ fn check_operator<C: Code>(op: &Op, section: &[u8]) -> Result<(), OpError> {
     C::Operator::unwrap(op).map_or(Err(OpError::Undecodable), |op| C::check(op, section))
 }
 
-fn run_kernel<K: Kernels, C: Code>(arena: &mut [i8], record: &Record, section: &[u8], part: Part) -> Range<usize> {
-    let memory = Memory::new(arena, section, part);
+fn run_kernel<K: Kernels, C: Code>(arena: &mut [i8], record: &Record, run: &Run<'_>) -> Range<usize> {
+    let memory = Memory::new(arena, run);
     if C::Operator::READ_BY_CALL {
         let op = read_record::<C::Operator>(record);
         let Some(op) = op.as_ref().and_then(C::Operator::unwrap) else { return 0..0 };
-        run::<K, C>(op, memory)
+        run_operator::<K, C>(op, memory)
     } else {
         let Some(op) = read(record) else { return 0..0 };
-        run::<K, C>(&op, memory)
+        run_operator::<K, C>(&op, memory)
     }
 }
 
 /// Runs a part of an operator; gives where its output lies.
 #[inline(always)]
-fn run<K: Kernels, C: Code>(op: &Params<C>, memory: Memory<'_>) -> Range<usize> {
+fn run_operator<K: Kernels, C: Code>(op: &Params<C>, memory: Memory<'_>) -> Range<usize> {
     let done = C::run::<K>(op, memory);
     debug_assert!(done.is_some(), "what was parsed can be run");
     op.output().range()

@@ -25,9 +25,9 @@ pub use generic::Generic;
 pub(crate) use linked::Entry;
 pub use linked::Linked;
 pub use set::KernelSet;
-pub(crate) use views::Memory;
 #[doc(hidden)]
 pub use views::{Apart, Part, Shared};
+pub(crate) use views::{Memory, Run};
 
 use core::ops::Range;
 

@@ -62,6 +62,16 @@ impl Part {
     }
 }
 
+/// What each operator's kernel is told of a run besides where the arena is: put together once for all of them.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Run<'a> {
+    /// The weights section.
+    pub section: &'a [u8],
+    /// What to do of each operator.
+    pub part: Part,
+}
+
 /// Where the scratch of an operator lies in the arena: its first byte and its length.
 pub type Scratch = (u32, usize);
 
@@ -79,9 +89,9 @@ pub struct Memory<'a> {
 }
 
 impl<'a> Memory<'a> {
-    /// The arena, the weights section, and the part of the work to do.
+    /// The arena, and what to do in it.
     #[inline(always)]
-    pub fn new(arena: &'a mut [i8], section: &'a [u8], part: Part) -> Self {
+    pub fn new(arena: &'a mut [i8], &Run { section, part }: &Run<'a>) -> Self {
         Self { arena, section, part }
     }
 

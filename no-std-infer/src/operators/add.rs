@@ -171,9 +171,9 @@ impl Code for TableSum {
         let tables = find(op, section).ok_or(OpError::Constants)?;
         let have = op.tables.map(|table| table.is_some());
         ensure(op.needs_tables() == Some(have), OpError::Multiplier)?;
-        for (summand, start) in (0..2).zip(op.tables) {
-            ensure(start.is_none_or(|start| start.is_multiple_of(4)), OpError::Constants)?;
-            let entries = tables.get(summand).copied().flatten().map_or(&[][..], |table| table.as_chunks::<4>().0);
+        ensure(op.tables.iter().flatten().all(|start| start.is_multiple_of(4)), OpError::Constants)?;
+        for (summand, table) in (0..2).zip(tables) {
+            let entries = table.map_or(&[][..], |table| table.as_chunks::<4>().0);
             let mut entries = (0..=u8::MAX).zip(entries);
             let proved = |(value, entry): (u8, &[u8; 4])| {
                 i32::from_le_bytes(*entry) == op.table_entry(have, summand, value as i8)

@@ -186,12 +186,24 @@ const fn only(_: &Record) -> u8 {
     0
 }
 
+/// True when these are 0, 1 and so on.
+const fn count(numbers: &[u8]) -> bool {
+    let mut index = 0;
+    while index < numbers.len() && numbers[index] as usize == index {
+        index += 1;
+    }
+    index == numbers.len()
+}
+
 impl Kernel {
     /// The kernel for an operator's record; `None` where there is no such operator, or none with such a layout.
     #[must_use]
     #[inline(never)]
     pub const fn of(record: &Record) -> Option<Self> {
-        Self::inlined_of(record)
+        match Self::number_of(record) {
+            Some(number) => Self::numbered(number),
+            None => None,
+        }
     }
 }
 

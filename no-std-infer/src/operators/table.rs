@@ -3,8 +3,8 @@
 
 /// Defines the operators. A line gives an operator's tag in a record, its variant of [`Op`](super::Op) with its parameters, its
 /// name, the [`Operator`](super::Operator) that says all else about it, and the function that tells from a record which of its
-/// kernels it needs. The lines below are these kernels: what that function gives, the variant of [`Kernel`](super::Kernel), its
-/// name, and its [`Code`](super::Code). Kernels are numbered from 0 in their order; the numbers cross the link.
+/// kernels it needs. The lines below are these kernels: what that function gives, from 0 on, the variant of
+/// [`Kernel`](super::Kernel), its name, and its [`Code`](super::Code). Kernels are numbered from 0 in their order; the numbers cross the link.
 macro_rules! operators {
     ($(
         $(#[$attribute:meta])*
@@ -148,16 +148,26 @@ macro_rules! operators {
                 }
             }
 
-            /// [`Kernel::of`] without a call, for the one place where its time counts.
+            /// The number of what [`Kernel::of`] gives, without a call, for the one place where its time counts.
             #[inline(always)]
-            pub(crate) const fn inlined_of(record: &Record) -> Option<Self> {
-                Some(match record[0] {
-                    $($tag => match $choose(record) {
-                        $($choice => Self::$kernel,)*
-                        _ => return None,
-                    },)*
-                    _ => return None,
-                })
+            pub(crate) const fn number_of(record: &Record) -> Option<usize> {
+                match record[0] {
+                    $($tag => {
+                        const KERNELS: &[Kernel] = &[$(Kernel::$kernel),*];
+                        const { assert!(count(&[$($choice),*]), "kernels are chosen by numbers from 0 on") };
+                        let choice = $choose(record) as usize;
+                        if choice < KERNELS.len() { Some(KERNELS[0] as usize + choice) } else { None }
+                    })*
+                    _ => None,
+                }
+            }
+
+            /// The kernel of a number.
+            const fn numbered(number: usize) -> Option<Self> {
+                match number {
+                    $($(number if number == Self::$kernel as usize => Some(Self::$kernel),)*)*
+                    _ => None,
+                }
             }
         }
 

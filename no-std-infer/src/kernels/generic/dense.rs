@@ -24,9 +24,10 @@ pub fn packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
     let channels = constants.channels();
     let rows = constants.blocks.chunks_exact((op.inputs() / DENSE_BLOCK).max(1));
     for_each_vector(op, views, |input, output| {
-        let outputs = output.chunks_mut(DENSE_BLOCK).zip((0..usize::MAX).step_by(DENSE_BLOCK));
-        for ((output, first), blocks) in outputs.zip(rows.clone()) {
-            finish(channels.skip(first), op.output.zero_point, op.activation, output, products(input, blocks));
+        let mut channels = channels;
+        for (output, blocks) in output.chunks_mut(DENSE_BLOCK).zip(rows.clone()) {
+            finish(channels, op.output.zero_point, op.activation, output, products(input, blocks));
+            channels = channels.skip(DENSE_BLOCK);
         }
     });
 }

@@ -111,9 +111,9 @@ fn multiply(
     {
         let rows = output.len().div_ceil(row.max(1));
         // The last pair of outputs reads an element more than the window where it is alone.
-        let last = [rows.saturating_sub(1), width.plus(width % 2).saturating_sub(1)].map(|last| last.times(stride));
-        let span = last[0].plus(2).times(plane.pitch).plus(last[1]).plus(3);
-        if rows > 0 && width > 0 && (1..=2).contains(&stride) && span <= scratch.len() {
+        let above = || rows.minus(1).times(stride).plus(2).times(plane.pitch);
+        let span = || above().plus((width.minus(1) | 1).times(stride)).plus(3);
+        if rows > 0 && width > 0 && (1..=2).contains(&stride) && span() <= scratch.len() {
             // SAFETY: it reads three rows of the plane under each of `rows` output rows, for pairs of outputs, up to `span`;
             // it writes `width` bytes, `channels` bytes apart, of each output row: the output starts with the first one
             // and ends after the last. `taps` and parameters are its own. It keeps the calling convention.

@@ -4,7 +4,7 @@ use core::cell::Cell;
 
 use super::PIXELS;
 use super::requantise::finish;
-use crate::bounded::{Bounded, numbered};
+use crate::bounded::Bounded;
 use crate::format::PACKED_CHANNEL_LEN;
 use crate::operators::{Channels, PackedParams};
 
@@ -40,9 +40,9 @@ impl<'a> Weights<'a> {
 
     /// Requantises what `sums` gives for the words of each pair and writes it, pixels `stride` bytes apart.
     pub fn finish(&self, output: &[Cell<i8>], stride: usize, sums: impl Fn(&'a [u8]) -> [[i32; PIXELS]; 2]) {
-        let mut channels = self.channels.iter();
-        for (pair, words) in numbered(self.words.chunks_exact(self.pairs.times(4).max(1))) {
-            for (channel, sums) in (pair.times(2)..usize::MAX).zip(sums(words)) {
+        let (mut channels, mut channel) = (self.channels.iter(), 0_usize);
+        for words in self.words.chunks_exact(self.pairs.times(4).max(1)) {
+            for sums in sums(words) {
                 let Some(parameters) = channels.next() else { return };
                 let mut at = channel;
                 for sum in sums {
@@ -50,6 +50,7 @@ impl<'a> Weights<'a> {
                     out.set(finish(sum, &parameters));
                     at = at.plus(stride);
                 }
+                channel = channel.plus(1);
             }
         }
     }
