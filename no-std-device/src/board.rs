@@ -32,6 +32,12 @@ pub trait Camera {
 
     /// The latest whole frame; `None` when there has been no new one since the last call. Does not wait.
     fn frame(&mut self) -> Option<Frame<'_>>;
+
+    /// The frame that the last call of [`frame`](Self::frame) gave, whose memory stays untouched until the next: so a host can read
+    /// it. `None` where that gave none, or the camera cannot keep one.
+    fn last(&mut self) -> Option<Frame<'_>> {
+        None
+    }
 }
 
 /// A byte stream from and to the host. Writing may wait for a host that reads slowly, and fails when there is none.

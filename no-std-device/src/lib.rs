@@ -45,7 +45,7 @@ pub use app::{Application, Event, Parts, Report, TRIAL_FRAMES};
 pub use board::{Board, Camera, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIndicator};
 pub use inference::{Costs, infer, load_frame};
 pub use no_std_infer::Decision;
-pub use serve::{Buffers, Device, Loaded, Memory, Server};
+pub use serve::{Buffers, Device, KEPT_AT_MOST_SECONDS, KEPT_SECONDS, Loaded, Memory, Server};
 pub use signature::{Anyone, AtEachStart, Owner, Trust, credentials, verify};
 pub use slots::{ATTEMPTS, Idle, RECORD_LEN, Record, SlotPair, Standing, confirm, record_space, reject};
 pub use smooth::{Average, SHIFT_MAX, Smoother};

@@ -10,7 +10,8 @@ use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNo
 use host_trainer::device::Transport;
 use model_compiler::aligned::Aligned;
 use no_std_device::link::{Unit, max_frame_len};
-use no_std_device::{Anyone, Application, Board, Buffers, Clock, MappedFlash, NoCamera, NoIndicator, Parts};
+use no_std_device::{Anyone, Application, Board, Buffers, Camera, Clock, MappedFlash, NoIndicator, Parts};
+use no_std_infer::image::{Frame, PixelFormat};
 use no_std_infer::kernels::Linked;
 
 /// Longest request in bytes.
@@ -31,10 +32,17 @@ impl InProcess {
     /// A device with `blob` built in and empty slots.
     #[must_use]
     pub fn start(blob: &Aligned<u8>) -> Self {
+        Self::start_with_camera(blob, Vec::new())
+    }
+
+    /// The same with a camera that plays these frames of [`FRAME`] again and again.
+    #[must_use]
+    pub fn start_with_camera(blob: &Aligned<u8>, frames: Vec<Vec<u8>>) -> Self {
         let wires = Arc::<Wires>::default();
         let device = Arc::clone(&wires);
         let blob: &'static Aligned<u8> = Box::leak(Box::new(blob.clone()));
-        std::thread::spawn(move || run(&device, blob));
+        let camera = Reel { frames, calls: 0 };
+        std::thread::spawn(move || run(&device, blob, camera));
         Self { wires }
     }
 }
@@ -46,10 +54,10 @@ impl Drop for InProcess {
     }
 }
 
-fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>) {
+fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>, camera: Reel) {
     let mut slots = [Flash(Aligned::new(SLOT_LEN)), Flash(Aligned::new(SLOT_LEN))];
     let (link, clock) = (Port(Arc::clone(wires)), Still(Arc::clone(wires)));
-    let mut board = Board { name: "in this process", camera: NoCamera, link, indicator: NoIndicator, clock };
+    let mut board = Board { name: "in this process", camera, link, indicator: NoIndicator, clock };
     let mut buffers = Buffers::<REQUEST_LEN, RESULTS_LEN, { max_frame_len(RESULTS_LEN + 64) }>::new();
     let (mut arena, mut averages) = (Aligned::new(ARENA_LEN), heapless::Vec::<_, 0>::new());
     let application = Application::new(Parts {
@@ -63,6 +71,28 @@ fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>) {
         memory: buffers.memory(),
     });
     application.run(&mut board, |_, _| ())
+}
+
+/// What the camera's frames are, and their width and height.
+pub const FRAME: (PixelFormat, u16, u16) = (PixelFormat::Uyvy422, 40, 30);
+
+/// A camera that has a frame at every second look.
+struct Reel {
+    frames: Vec<Vec<u8>>,
+    calls: usize,
+}
+
+impl Camera for Reel {
+    fn frame(&mut self) -> Option<Frame<'_>> {
+        self.calls += 1;
+        self.last()
+    }
+
+    fn last(&mut self) -> Option<Frame<'_>> {
+        let bytes = self.frames.get(self.calls / 2 % self.frames.len().max(1)).filter(|_| self.calls.is_multiple_of(2));
+        let (format, width, height) = FRAME;
+        Frame::new(format, width.into(), height.into(), bytes?).ok()
+    }
 }
 
 /// Between host and device.

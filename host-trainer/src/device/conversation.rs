@@ -288,7 +288,7 @@ fn same_version(protocol: u16) -> Result<Verdict> {
 }
 
 /// Number of kinds of requests.
-const KINDS: usize = 7;
+const KINDS: usize = 9;
 const HELLO: usize = 0;
 
 /// Requests of one kind take about the same time.
@@ -301,6 +301,8 @@ fn kind(request: &Request<'_>) -> usize {
         Request::Update(Update::Write { .. }) => 4,
         Request::Update(Update::Commit { .. }) => 5,
         Request::Update(Update::Confirm | Update::Rollback) => 6,
+        Request::Look { .. } => 7,
+        Request::Read { .. } => 8,
     }
 }
 
@@ -310,7 +312,8 @@ fn frame(id: u32, request: &Request<'_>) -> Result<Vec<u8>> {
         Request::Infer(Picture::Input(bytes) | Picture::Frame { bytes, .. }) => bytes.len(),
         Request::Update(Update::Write { bytes, .. }) => bytes.len(),
         Request::Update(Update::Begin { .. } | Update::Commit { .. }) => UPDATE_FIELDS_LEN,
-        _ => 0,
+        Request::Update(Update::Confirm | Update::Rollback) => 0,
+        Request::Hello | Request::SelfTest | Request::Look { .. } | Request::Read { .. } => 0,
     };
     let mut memory = vec![0; 1 + max_frame_len(REQUEST_FIELDS_LEN + bytes)];
     let len = encode(&Message { id, body: *request }, &mut memory[1..])?.len();

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use no_std_device::{RECORD_LEN, Record};
 
 use super::firmware::build_app;
-use super::{Device, Emulated, Patience, Program, Serial, Transport, build};
+use super::{Device, Emulated, Film, Patience, Program, Serial, Transport, build};
 use crate::system::hints::{program, quoted};
 use crate::system::{atomic, read};
 
@@ -86,14 +86,29 @@ impl Link {
     /// When something is not installed (the error says what and how), firmware does not compile, or there is no such port.
     pub fn transport(&self, blob: &[u8]) -> Result<Option<Box<dyn Transport>>> {
         Ok(match self {
+            Self::QemuFlash(_) => Some(self.camera(None)?),
             Self::Host => None,
             Self::Qemu => Some(Box::new(Emulated::boot(&build(Program::Link, blob)?)?)),
-            Self::QemuFlash(file) => {
-                check_flash(file)?;
-                Some(Box::new(Emulated::boot_app(&build_app(None)?, file)?))
-            }
             Self::Serial { port, baud } => Some(Box::new(Serial::open(port, *baud)?)),
         })
+    }
+
+    /// The way to a device with a camera, which is emulated where a film says what it sees.
+    ///
+    /// # Errors
+    /// Those of [`transport`](Self::transport), and when there is a film and no emulated camera, or there is no camera.
+    pub fn camera(&self, film: Option<Film>) -> Result<Box<dyn Transport>> {
+        match self {
+            Self::QemuFlash(file) => {
+                check_flash(file)?;
+                Ok(Box::new(Emulated::boot_app(&build_app(None)?, file, film)?))
+            }
+            _ if film.is_some() => bail!("only the emulated board of `--link qemu:FLASH` plays pictures as its camera"),
+            Self::Serial { port, baud } => Ok(Box::new(Serial::open(port, *baud)?)),
+            Self::Host | Self::Qemu => {
+                bail!("`{self}` has no camera: give `qemu:FLASH`, with `--frames`, or `serial:PORT`")
+            }
+        }
     }
 }
 

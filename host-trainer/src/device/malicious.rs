@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use no_std_device::link::{
-    Hello, Message, PROTOCOL, Receiver, Request, Response, Slots, Unit, decode, encode, max_frame_len,
+    Decided, Failure, Hello, Identity, Inference, Look, Message, ModelInfo, PROTOCOL, Receiver, Request, Response,
+    Shape, Slots, Unit, decode, encode, max_frame_len,
 };
+use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::KernelSet;
 
 use super::{Device, Patience, Transport};
@@ -17,28 +19,40 @@ const PATIENCE: Patience =
 /// Length of the blob, many requests long.
 const LEN: usize = 64 * 1024;
 
-/// Answers the greeting, and each request of an update by what `received` makes of its number, counted from 0.
+/// Answers the greeting, and each other request by what `says` makes of its number, counted from 0.
 struct Liar<F> {
-    received: F,
+    says: F,
     requests: Rc<Cell<u32>>,
     answer: Vec<u8>,
 }
 
-impl<F: FnMut(u32) -> u32> Transport for Liar<F> {
+/// What a liar says.
+enum Lie {
+    Received(u32),
+    Look(Shape),
+    /// So many bytes.
+    Read(usize),
+    Fail(Failure),
+}
+
+impl<F: FnMut(u32) -> Lie> Transport for Liar<F> {
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
         let mut memory = heapless::Vec::<u8, 4096>::new();
         let mut receiver = Receiver::new(&mut memory);
         for &byte in bytes {
             let Some(message) = receiver.push(byte) else { continue };
             let Message { id, body } = decode::<Request<'_>>(message?)?;
+            let number = || self.requests.replace(self.requests.get() + 1);
             let body = match body {
-                Request::Update(_) => {
-                    let number = self.requests.replace(self.requests.get() + 1);
-                    Response::Update { received: (self.received)(number) }
-                }
-                _ => Response::Hello(HELLO),
+                Request::Hello => Response::Hello(HELLO),
+                _ => match (self.says)(number()) {
+                    Lie::Received(received) => Response::Update { received },
+                    Lie::Look(shape) => Response::Look(Some(Look { shape: Some(shape), ..LOOK })),
+                    Lie::Read(len) => Response::Read(&[7; 4096][..len]),
+                    Lie::Fail(failure) => Response::Error(failure),
+                },
             };
-            self.answer = encode(&Message { id, body }, &mut [0; max_frame_len(256)])?.to_vec();
+            self.answer = encode(&Message { id, body }, &mut [0; max_frame_len(8192)])?.to_vec();
         }
         Ok(())
     }
@@ -60,7 +74,15 @@ const HELLO: Hello<'static> = Hello {
     max_message: 2048,
     unit: Unit::Cycles,
     hz: 0,
-    model: None,
+    model: Some(ModelInfo {
+        blob: Identity { len: 0, sha256: [0; 32] },
+        tentative: false,
+        arena_len: 0,
+        input_len: 3,
+        classes: 1,
+        ops: 1,
+        number: None,
+    }),
     slots: Some(Slots {
         len: LEN as u32,
         arena_len: 1024,
@@ -69,14 +91,38 @@ const HELLO: Hello<'static> = Hello {
         floor: None,
         rewrites: 0,
     }),
+    camera: None,
+};
+
+const LOOK: Look<'static> = Look {
+    sequence: 1,
+    shape: None,
+    decision: Decided { class: 0, probability: 0, sure: false },
+    inference: Inference {
+        model: [0; 16],
+        class: 0,
+        logits: &[],
+        output: &[],
+        layers: &[],
+        preprocessing: 0,
+        total: 0,
+        stack: 0,
+    },
 };
 
 /// Why an update by such a device fails, and after how many requests.
 fn failure(received: impl FnMut(u32) -> u32 + 'static) -> (String, u32) {
+    let mut received = received;
+    let says = move |number| Lie::Received(received(number));
+    disbelief(says, |device| device.update(&[0; LEN], |_| ()).map(drop))
+}
+
+/// Why a task with such a device fails, and after how many requests.
+fn disbelief(says: impl FnMut(u32) -> Lie + 'static, task: impl FnOnce(&mut Device) -> Result<()>) -> (String, u32) {
     let (start, requests) = (Instant::now(), Rc::new(Cell::new(0)));
-    let liar = Liar { received, requests: Rc::clone(&requests), answer: Vec::new() };
+    let liar = Liar { says, requests: Rc::clone(&requests), answer: Vec::new() };
     let mut device = Device::open(Box::new(liar), PATIENCE).unwrap();
-    let error = device.update(&[0; LEN], |_| ()).expect_err("a liar was believed");
+    let error = task(&mut device).expect_err("a liar was believed");
     let took = start.elapsed();
     assert!(took < PATIENCE.most * 3, "it took {took:?} and {} requests", requests.get());
     (format!("{error:#}"), requests.get())
@@ -103,6 +149,30 @@ fn a_device_that_takes_its_time_for_each_answer_is_given_up() {
         number
     });
     assert!(error.contains("so slowly"), "{requests} requests: {error}");
+}
+
+#[test]
+fn a_device_whose_frames_have_no_end_is_given_up() {
+    let small = Shape { format: PixelFormat::Grey8, width: 64, height: 48 };
+    let see = |device: &mut Device| device.see(0, PATIENCE.most / 4, |_| ()).map(drop);
+    let reads = move |bytes: usize| move |number| if number == 0 { Lie::Look(small) } else { Lie::Read(bytes) };
+    let huge = Shape { format: PixelFormat::Rgb888, width: u16::MAX, height: u16::MAX };
+    let (error, requests) = disbelief(move |_| Lie::Look(huge), see);
+    assert!(error.contains("12884508675 bytes") && requests == 1, "{requests} requests: {error}");
+    let (error, requests) = disbelief(reads(0), see);
+    assert!(error.contains("gives 0 bytes") && requests == 2, "{requests} requests: {error}");
+    let (error, requests) = disbelief(reads(64 * 48 + 1), see);
+    assert!(error.contains("gives 3073 bytes of 3072") && requests == 2, "{requests} requests: {error}");
+    let (error, requests) = disbelief(reads(1), see);
+    assert!(error.contains("does not come to an end") && requests < 200, "{requests} requests: {error}");
+    let gone = move |number| if number % 2 == 0 { Lie::Look(small) } else { Lie::Fail(Failure::Gone) };
+    let (error, requests) = disbelief(gone, see);
+    assert!(error.contains("gone before they were read") && requests < 50, "{requests} requests: {error}");
+    let odd = Shape { format: PixelFormat::Uyvy422, width: 3, height: 1 };
+    let (error, _) = disbelief(move |_| Lie::Look(odd), see);
+    assert!(error.contains("3x1 Uyvy422"), "{error}");
+    let (error, _) = disbelief(|_| Lie::Fail(Failure::NoCamera), see);
+    assert!(error.contains("no camera"), "{error}");
 }
 
 #[test]

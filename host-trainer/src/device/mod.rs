@@ -12,10 +12,12 @@ pub mod costs;
 pub mod cycles;
 mod elf;
 mod faulty;
+mod film;
 mod firmware;
 pub mod keys;
 mod link;
 mod loaded;
+mod look;
 #[cfg(test)]
 mod malicious;
 pub mod measure;
@@ -31,17 +33,21 @@ mod transport;
 mod update;
 
 use anyhow::{Result, bail, ensure};
-use no_std_device::link::{Hello, Identity, Inference, ModelInfo, Picture, Request, Response, SelfTest, Slots, Unit};
+use no_std_device::link::{
+    Hello, Identity, Inference, ModelInfo, Picture, Request, Response, SelfTest, Shape, Slots, Unit,
+};
 
 pub use self::cargo::{cargo, missing_target};
 pub use conversation::{Conversation, Faults, Patience};
 pub use core::Core;
 pub use elf::{Elf, Engine};
 pub use faulty::Faulty;
+pub use film::Film;
 use firmware::build_sequences;
 pub use firmware::{Program, QEMU, TARGET, build, build_app, missing, missing_for};
 pub use link::Link;
 pub use loaded::Loaded;
+pub use look::{Agreement, Seen, Twin, frame_len};
 pub use parity::DeviceParity;
 pub use parts::{Layout, Parts};
 pub use qemu::{COUNTED, Emulated, run_demo};
@@ -74,6 +80,8 @@ pub struct Description {
     pub model: Option<ModelInfo>,
     /// Where another blob can go.
     pub slots: Option<Slots>,
+    /// What its camera's frames are, where it has given one.
+    pub camera: Option<Shape>,
 }
 
 impl Description {
@@ -86,6 +94,7 @@ impl Description {
             hz: hello.hz,
             model: hello.model,
             slots: hello.slots,
+            camera: hello.camera,
         }
     }
 

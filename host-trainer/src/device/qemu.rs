@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::transport::{Transport, read_within};
-use super::{Core, QEMU, firmware};
+use super::{Core, Film, QEMU, firmware};
 use crate::system::interrupt::Owned;
 
 /// Lets the emulated clock count instructions.
 pub const COUNTED: [&str; 2] = ["-icount", "shift=0"];
+/// Where the camera application looks for frames that QEMU's loader put into memory: in the PSRAM, behind its slots.
+const FRAMES_AT: u32 = 0x2120_0000;
 /// Longest time that QEMU may take to start and connect.
 const START_TIME: Duration = Duration::from_secs(20);
 /// Longest time that firmware may take to end.
@@ -25,6 +27,8 @@ const RUN_TIME: Duration = Duration::from_secs(180);
 pub struct Emulated {
     qemu: Qemu,
     link: TcpStream,
+    /// What the camera plays, until QEMU has ended.
+    _film: Option<Film>,
 }
 
 impl Emulated {
@@ -36,18 +40,25 @@ impl Emulated {
         Self::launch(|serial| emulator(Core::M4, elf, serial))
     }
 
-    /// Starts the camera application, without a camera, with its slots in a file, which is created when there is none.
+    /// Starts the camera application with its slots in a file, which is created when there is none. Its camera plays a film, whose
+    /// pictures have nothing to do with each other, so that each decides for itself; without one it has no frames.
     ///
     /// # Errors
     /// When QEMU is not installed or does not start.
-    pub fn boot_app(elf: &Path, slots: &Path) -> Result<Self> {
+    pub fn boot_app(elf: &Path, slots: &Path, film: Option<Film>) -> Result<Self> {
         let slots = std::path::absolute(slots).context("the folder of the flash's file is not there")?;
-        let arguments = format!(",arg=app,arg=slots={}", slots.display().to_string().replace(',', ",,"));
-        Self::launch(|serial| {
+        let told = if film.is_some() { ",arg=frames=loaded,arg=smoothing=off" } else { "" };
+        let arguments = format!(",arg=app{told},arg=slots={}", escaped(&slots));
+        let loader =
+            film.as_ref().map(|film| format!("loader,file={},addr={FRAMES_AT:#x},force-raw=on", escaped(film.path())));
+        let mut emulated = Self::launch(|serial| {
             let mut command = machine(Core::M4, elf, &arguments);
+            command.args(loader.iter().flat_map(|loader| ["-device", loader]));
             command.args(["-serial", "null", "-serial", serial, "-serial", "null"]);
             command
-        })
+        })?;
+        emulated._film = film;
+        Ok(emulated)
     }
 
     /// Starts an emulator that is told where to connect.
@@ -60,7 +71,7 @@ impl Emulated {
         let link = accept(&listener, &mut qemu)?;
         link.set_nodelay(true)?;
         link.set_write_timeout(Some(RUN_TIME))?;
-        Ok(Self { qemu, link })
+        Ok(Self { qemu, link, _film: None })
     }
 }
 
@@ -109,6 +120,11 @@ pub(super) fn run_to_end(command: Command) -> Result<String> {
     let text = reader.join().ok().context("the thread that reads QEMU's output failed")??;
     ensure!(status.success(), "the firmware failed ({status}): {text}{}", qemu.last_words());
     Ok(text)
+}
+
+/// A path within an option of QEMU's.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
 }
 
 fn accept(listener: &TcpListener, qemu: &mut Qemu) -> Result<TcpStream> {

@@ -178,16 +178,13 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
         let Self { arena, running, updater, server, smoother, untried, .. } = self;
         let loaded = loaded(running);
         let mut device = Device { name, clock, loaded, arena, updater };
-        let event = server.turn(link, &mut device, rows, |interpreter, start| {
-            if !C::HAS_FRAMES {
-                return Event::Idle;
-            }
+        let event = server.turn(link, camera, &mut device, rows, |interpreter| {
             let threshold = interpreter.model().threshold();
             let decision = smoother.push(interpreter.logits(), interpreter.output(), threshold);
             // A board whose indicator fails still classifies.
             let _ = indicator.set_state(PinState::from(decision.sure));
             *untried = untried.saturating_sub(1);
-            Event::Classified(Report { decision, latency: clock.now().saturating_sub(start) })
+            decision
         });
         if updater.running() == update::Running::Tentative && *untried == 0 {
             updater.keep();
@@ -196,7 +193,9 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
             self.carry_out(asked, &|| clock.feed());
             return event;
         }
-        if let (Event::Idle | Event::Served, Some(Loaded { model, .. })) = (event, loaded) {
+        if let (Event::Idle | Event::Served, Some(Loaded { model, .. })) = (event, loaded)
+            && !server.keeps_frame(&*clock)
+        {
             // A frame that the model does not take is dropped.
             let begun = camera.frame().map(|frame| Run::begin(clock, model, arena, Source::Frame(frame)));
             if let Some(Ok(run)) = begun {
@@ -220,6 +219,7 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
         };
         feed();
         self.open([running, idle.into_slot()], feed);
+        self.server.lose_frame();
         if asked != Asked::Confirm {
             self.smoother.restart();
         }

@@ -5,11 +5,11 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{FrameError, Identity, Update, UpdateError};
-use no_std_infer::image::PixelFormat;
+use no_std_infer::image::{Geometry, PixelFormat};
 use no_std_infer::kernels::KernelSet;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 7;
+pub const PROTOCOL: u16 = 8;
 
 /// What is sent in a frame: a [`Request`] or a [`Response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,33 @@ pub enum Request<'a> {
     SelfTest,
     /// Take another blob. Answered by [`Response::Update`].
     Update(#[serde(borrow)] Update<'a>),
+    /// What did you make of the latest of your camera's frames? Answered by [`Response::Look`], at once. The device keeps a frame
+    /// that it has named, and takes no other meanwhile.
+    Look {
+        /// Number of the frame that the host has seen; 0 when it has seen none.
+        after: u32,
+    },
+    /// What are the bytes of the frame that you keep? Answered by [`Response::Read`].
+    Read {
+        /// The frame's number.
+        sequence: u32,
+        /// What of it.
+        what: Shown,
+        /// First byte.
+        offset: u32,
+        /// Bytes at most.
+        len: u32,
+    },
+}
+
+/// What a host reads of a frame that the device keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Shown {
+    /// Its pixels, as the camera gave them, rows from the top without gaps.
+    Frame,
+    /// The network's input that was made of it, int8, HWC.
+    Input,
 }
 
 /// What the network is run on.
@@ -71,6 +98,56 @@ pub enum Response<'a> {
     },
     /// The request was not carried out.
     Error(Failure),
+    /// Answer to [`Request::Look`]; `None` while there is no frame other than the one that the host has seen: ask again.
+    Look(#[serde(borrow)] Option<Look<'a>>),
+    /// Answer to [`Request::Read`]: as many of the bytes as the device has room for in an answer; none behind the last.
+    Read(&'a [u8]),
+}
+
+/// What a device has made of a frame of its camera.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Look<'a> {
+    /// Number of the frame among those that were classified since the device started, from 1 on; goes round.
+    pub sequence: u32,
+    /// What its pixels are; nothing where the camera keeps no frame, which then cannot be read.
+    pub shape: Option<Shape>,
+    /// What was decided, over several frames where the device smooths.
+    pub decision: Decided,
+    /// What this very frame gave, and its costs.
+    #[serde(borrow)]
+    pub inference: Inference<'a>,
+}
+
+/// What a device takes a picture for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Decided {
+    /// Index of the class.
+    pub class: u32,
+    /// Its probability in 256ths.
+    pub probability: u8,
+    /// Whether that reaches the model's threshold.
+    pub sure: bool,
+}
+
+/// What the pixels of a camera's frame are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Shape {
+    /// How bytes encode pixels.
+    pub format: PixelFormat,
+    /// Pixels across.
+    pub width: u16,
+    /// Pixels down.
+    pub height: u16,
+}
+
+impl From<Geometry> for Shape {
+    fn from(geometry: Geometry) -> Self {
+        // A geometry's sides have 16 bits.
+        Self { format: geometry.format(), width: geometry.width() as u16, height: geometry.height() as u16 }
+    }
 }
 
 /// What the device is and what it holds.
@@ -93,6 +170,8 @@ pub struct Hello<'a> {
     pub model: Option<ModelInfo>,
     /// Where another blob can go, or nothing when the firmware cannot be updated.
     pub slots: Option<Slots>,
+    /// What the camera's frames are; nothing where there is no camera, or it has given none yet.
+    pub camera: Option<Shape>,
 }
 
 /// What another blob must be like.
@@ -218,6 +297,10 @@ pub enum Failure {
     NoPictures,
     /// The update is refused.
     Update(UpdateError),
+    /// The firmware has no camera.
+    NoCamera,
+    /// The frame is not kept any more, or its input cannot be made again.
+    Gone,
 }
 
 impl fmt::Display for Failure {
@@ -232,6 +315,8 @@ impl fmt::Display for Failure {
             Failure::AnswerTooLong => f.write_str("the answer is longer than the device's memory for it"),
             Failure::NoPictures => f.write_str("the model reads a tensor of int8 values, not pictures"),
             Failure::Update(error) => write!(f, "the update is refused: {error}"),
+            Failure::NoCamera => f.write_str("the device's firmware has no camera"),
+            Failure::Gone => f.write_str("the device does not keep the frame any more"),
         }
     }
 }

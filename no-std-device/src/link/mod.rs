@@ -21,6 +21,13 @@
 //! [`Hello::protocol`] are the same in every version, and a host that finds another [`PROTOCOL`] than its own stops there;
 //! [`hello_protocol`] reads it where the rest of the answer cannot be decoded.
 //!
+//! # Camera
+//!
+//! [`Request::Look`] asks what the device made of its latest frame, which it keeps from then on, without taking another: until
+//! the host asks for a later one, says nothing for [`KEPT_SECONDS`](crate::KEPT_SECONDS), lets the network run for a request of its
+//! own, or has had the frame for [`KEPT_AT_MOST_SECONDS`](crate::KEPT_AT_MOST_SECONDS). [`Request::Read`] brings its bytes, in
+//! as many requests as it takes.
+//!
 //! # Update
 //!
 //! A device with flash slots takes another blob: [`Update::Begin`] names it by its [`Identity`] and shows its
@@ -55,7 +62,8 @@ pub use frame::{FrameError, Receiver, decode, encode, encode_into, hello_protoco
 pub use identity::Identity;
 pub(crate) use identity::sha256;
 pub use message::{
-    Failure, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Request, Response, SelfTest, Slots, Unit,
+    Decided, Failure, Hello, Inference, Look, Message, ModelInfo, PROTOCOL, Picture, Request, Response, SelfTest,
+    Shape, Shown, Slots, Unit,
 };
 pub use update::{Credentials, Update, UpdateError, WRITE_ALIGN};
 

@@ -42,6 +42,13 @@ fn requests_keep_their_bytes() {
         Request::Infer(_) = Request::Infer(Picture::Input(&[7])) => [1, 0, 1, 7],
         Request::SelfTest = Request::SelfTest => [2],
         Request::Update(_) = Request::Update(Update::Write { offset: 5, bytes: &[] }) => [3, 1, 5, 0],
+        Request::Look { .. } = Request::Look { after: 300 } => [4, 0xAC, 2],
+        Request::Read { .. } =
+            Request::Read { sequence: 300, what: Shown::Input, offset: 5, len: 6 } => [5, 0xAC, 2, 1, 5, 6],
+    }
+    pinned! { Shown:
+        Shown::Frame = Shown::Frame => [0],
+        Shown::Input = Shown::Input => [1],
     }
     pinned! { Picture:
         Picture::Input(_) = Picture::Input(&[8, 9]) => [0, 2, 8, 9],
@@ -79,8 +86,9 @@ fn responses_keep_their_bytes() {
     let kernels = KernelSet::NONE.with(Kernel::Conv2d).with(Kernel::Constant);
     let slots = Slots { len: 8, arena_len: 9, key: None, kernels, floor: Some(10), rewrites: 11 };
     let (board, unit) = ("b", Unit::Cycles);
+    let shape = Shape { format: PixelFormat::Uyvy422, width: 300, height: 12 };
     let hello = Hello {
-        protocol: 7,
+        protocol: 8,
         board,
         kernel_set: "k",
         max_message: 2,
@@ -88,6 +96,7 @@ fn responses_keep_their_bytes() {
         hz: 3,
         model: Some(model),
         slots: Some(slots),
+        camera: Some(shape),
     };
     let inference = Inference {
         model: [1; 16],
@@ -99,10 +108,13 @@ fn responses_keep_their_bytes() {
         total: 10,
         stack: 11,
     };
+    let decision = Decided { class: 7, probability: 200, sure: true };
+    let look = Look { sequence: 300, shape: Some(shape), decision, inference };
     pinned! { Response:
         Response::Hello(_) = Response::Hello(hello) => [
-            0, 7, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 32, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            0, 8, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 32, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1, 1, 10, 11,
+            1, 5, 0xAC, 2, 12,
         ],
         Response::Inference(_) = Response::Inference(inference) => [
             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
@@ -110,6 +122,11 @@ fn responses_keep_their_bytes() {
         Response::SelfTest(_) = Response::SelfTest(SelfTest::NoGolden) => [2, 3],
         Response::Update { .. } = Response::Update { received: 3 } => [3, 3],
         Response::Error(_) = Response::Error(Failure::Model) => [4, 1],
+        Response::Look(_) = Response::Look(Some(look)) => [
+            5, 1, 0xAC, 2, 1, 5, 0xAC, 2, 12, 7, 200, 1,
+            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
+        ],
+        Response::Read(_) = Response::Read(&[7, 8]) => [6, 2, 7, 8],
     }
     pinned! { Unit:
         Unit::Instructions = Unit::Instructions => [0],
@@ -133,6 +150,8 @@ fn errors_keep_their_bytes() {
         Failure::AnswerTooLong = Failure::AnswerTooLong => [4],
         Failure::NoPictures = Failure::NoPictures => [5],
         Failure::Update(_) = Failure::Update(UpdateError::Flash) => [6, 4],
+        Failure::NoCamera = Failure::NoCamera => [7],
+        Failure::Gone = Failure::Gone => [8],
     }
     pinned! { FrameError:
         FrameError::TooLong = FrameError::TooLong => [0],

@@ -3,7 +3,7 @@
 use heapless::VecView;
 
 use crate::link::{
-    Failure, Hello, Identity, Inference, Message, ModelInfo, PROTOCOL, Response, SelfTest, encode, encode_into,
+    Failure, Hello, Identity, Inference, Message, ModelInfo, PROTOCOL, Response, SelfTest, Shape, encode, encode_into,
     max_frame_len,
 };
 use no_std_infer::Interpreter;
@@ -48,6 +48,11 @@ impl<'a> Answers<'a> {
         send(link, self.last);
     }
 
+    /// Longest answer as a frame.
+    pub(super) fn capacity(&self) -> usize {
+        self.last.capacity()
+    }
+
     /// Gives the last answer again when its request was sent again, whatever else arrived damaged in between; false when it
     /// was not.
     pub(super) fn repeat(&self, link: &mut impl Link, id: u32) -> bool {
@@ -73,6 +78,7 @@ fn send(link: &mut impl Link, frame: &[u8]) {
 pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
     device: &Device<'_, '_, K, F, T>,
     max_message: u32,
+    camera: Option<Shape>,
 ) -> Hello<'static> {
     let model = device.loaded.map(|Loaded { blob, model, identity }| {
         let info = model.info();
@@ -88,30 +94,49 @@ pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
     });
     let slots = device.updater.slots(device.arena.len());
     let (board, kernel_set) = (device.name, NATIVE_NAME);
-    Hello { protocol: PROTOCOL, board, kernel_set, max_message, unit: K::UNIT, hz: K::HZ, model, slots }
+    Hello { protocol: PROTOCOL, board, kernel_set, max_message, unit: K::UNIT, hz: K::HZ, model, slots, camera }
 }
 
-/// What the network of this blob has given, its costs, and the stack used; the costs of its operators are in `results`.
+/// Where in the results lies what the network has given: first the costs of its operators, then logits, then output.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Given {
+    class: usize,
+    logits: usize,
+    output: usize,
+    end: usize,
+}
+
+impl Given {
+    /// Puts logits and output behind the costs of the operators; `None` where something has no room.
+    #[inline(never)]
+    pub(super) fn put(interpreter: &Interpreter<'_, '_>, results: &mut VecView<u8>) -> Option<Self> {
+        let (logits, mut fits) = (results.len(), results.len() == 4 * usize::from(interpreter.model().info().ops));
+        let mut put = |values: &[i8]| values.iter().for_each(|&value| fits &= results.push(value as u8).is_ok());
+        put(interpreter.logits());
+        put(interpreter.output());
+        let output = logits.saturating_add(interpreter.logits().len());
+        fits.then_some(Self { class: interpreter.class(), logits, output, end: results.len() })
+    }
+
+    /// How long the results are.
+    pub(super) fn end(self) -> usize {
+        self.end
+    }
+}
+
+/// What the network of this blob has given, its costs, and the stack used.
+#[inline(never)]
 pub(super) fn inference<'r>(
-    interpreter: &Interpreter<'_, '_>,
+    Given { class, logits, output, end }: Given,
     identity: &Identity,
     (costs, stack): (Costs, u32),
-    results: &'r mut VecView<u8>,
-) -> Response<'r> {
-    let (model, layers_end) = (interpreter.model(), results.len());
-    let (logits, output) = (interpreter.logits(), interpreter.output());
-    let mut fits = layers_end == 4 * usize::from(model.info().ops);
-    for &value in logits.iter().chain(output) {
-        fits &= results.push(value as u8).is_ok();
-    }
-    if !fits {
-        return Response::Error(Failure::AnswerTooLong);
-    }
-    let (layers, results) = results.split_at_checked(layers_end).unwrap_or_default();
-    let (logits, output) = results.split_at_checked(logits.len()).unwrap_or_default();
-    Response::Inference(Inference {
+    results: &'r [u8],
+) -> Option<Inference<'r>> {
+    let layers = results.get(..logits)?;
+    let (logits, output) = (results.get(logits..output)?, results.get(output..end)?);
+    Some(Inference {
         model: identity.short(),
-        class: interpreter.class() as u32,
+        class: class as u32,
         logits,
         output,
         layers,

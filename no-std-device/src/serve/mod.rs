@@ -1,6 +1,7 @@
 //! Answers a host.
 
 mod answers;
+mod kept;
 
 use core::num::NonZeroU16;
 
@@ -10,14 +11,16 @@ use yoke_derive::Yokeable;
 use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
 use no_std_infer::golden::{self, SelfTestError};
 use no_std_infer::kernels::Linked;
-use no_std_infer::{Error, Interpreter, Model, Step};
+use no_std_infer::{Decision, Error, Interpreter, Model, Step};
 
-use crate::app::Event;
-use crate::board::{Clock, Link, MappedFlash};
+use crate::app::{Event, Report};
+use crate::board::{Camera, Clock, Link, MappedFlash, NoCamera};
 use crate::inference::{Run, Source};
 use crate::signature::Trust;
 use crate::update::{Asked, Updater};
-use answers::{Answers, damaged, hello, inference, verdict};
+use answers::{Answers, Given, damaged, hello, inference, verdict};
+pub use kept::{KEPT_AT_MOST_SECONDS, KEPT_SECONDS};
+use kept::{Kept, Sight};
 
 /// Bytes taken from the link at a time.
 const CHUNK_LEN: usize = 64;
@@ -49,7 +52,8 @@ impl<const REQUEST: usize, const RESULTS: usize, const ANSWER: usize> Buffers<RE
 pub struct Memory<'a> {
     /// Holds one request: limits the length of an input or a camera's frame.
     pub request: &'a mut VecView<u8>,
-    /// Holds what an answer refers to: 4 bytes an operator, 1 byte a logit, 1 byte an output.
+    /// Holds what an answer refers to: 4 bytes an operator, 1 byte a logit, 1 byte an output; behind them a piece of the network's
+    /// input, which a host that sees frames may read.
     pub results: &'a mut VecView<u8>,
     /// Holds one answer as a frame.
     pub answer: &'a mut VecView<u8>,
@@ -120,6 +124,7 @@ pub struct Server<'a> {
     results: &'a mut VecView<u8>,
     /// What the network runs for.
     work: Option<Work>,
+    kept: Kept,
 }
 
 /// An inference, and what it is for.
@@ -146,7 +151,7 @@ impl<'a> Server<'a> {
         let Memory { request, results, answer } = memory;
         let max_message = request.capacity() as u32;
         let (receiver, answers) = (Receiver::new(request), Answers::new(answer));
-        Self { waiting: Vec::new(), receiver, max_message, answers, results, work: None }
+        Self { waiting: Vec::new(), receiver, max_message, answers, results, work: None, kept: Kept::NOTHING }
     }
 
     /// Does the next piece of work; false when there was none. Takes bytes that wait, up to the end of a request, which it
@@ -162,7 +167,7 @@ impl<'a> Server<'a> {
         F: MappedFlash,
         T: Trust,
     {
-        self.turn(link, device, None, |_, _| Event::Idle) != Event::Idle
+        self.turn(link, &mut NoCamera, device, None, |_| NOTHING) != Event::Idle
     }
 
     /// The same, with at most so many rows of the operator's output, see [`step_rows`](no_std_infer::Interpreter::step_rows).
@@ -177,7 +182,7 @@ impl<'a> Server<'a> {
         F: MappedFlash,
         T: Trust,
     {
-        self.turn(link, device, Some(rows), |_, _| Event::Idle) != Event::Idle
+        self.turn(link, &mut NoCamera, device, Some(rows), |_| NOTHING) != Event::Idle
     }
 
     /// True when the network runs for a request: the arena is in use from one poll to the next.
@@ -188,26 +193,38 @@ impl<'a> Server<'a> {
 
     /// Lets the network run for a frame that is in the arena, when it runs for nothing.
     pub(crate) fn classify(&mut self, run: Run) {
+        self.results.clear();
         self.work = Some(Work { run, purpose: Purpose::Frame });
     }
 
-    /// The same as [`poll`](Self::poll), also where the network runs for a frame: then `classified` makes the event of the
-    /// network and the time when it began.
+    /// Whether a host sees the camera's last frame, so that the camera must not be asked for another.
+    pub(crate) fn keeps_frame(&self, clock: &impl Clock) -> bool {
+        self.kept.is_kept(clock)
+    }
+
+    /// Another model runs: what a frame gave is nothing that it would give.
+    pub(crate) fn lose_frame(&mut self) {
+        self.kept.lose();
+    }
+
+    /// The same as [`poll`](Self::poll), also where the network runs for a frame of the camera: then `classified` decides.
     // Apart from its caller, which has a large frame of its own, it takes less code.
     #[inline(never)]
-    pub(crate) fn turn<K, F, T>(
+    pub(crate) fn turn<C, K, F, T>(
         &mut self,
         link: &mut impl Link,
+        camera: &mut C,
         device: &mut Device<'_, '_, K, F, T>,
         rows: Option<NonZeroU16>,
-        classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
+        classified: impl FnOnce(&Interpreter<'_, '_>) -> Decision,
     ) -> Event
     where
+        C: Camera,
         K: Clock,
         F: MappedFlash,
         T: Trust,
     {
-        let Self { waiting, receiver, max_message, answers, results, work } = self;
+        let Self { waiting, receiver, max_message, answers, results, work, kept } = self;
         let mut event = Event::Idle;
         for _ in 0..=max_message.saturating_add(CHUNK_LEN as u32) {
             if waiting.is_empty() {
@@ -232,8 +249,10 @@ impl<'a> Server<'a> {
             if matches!(request.body, Request::Update(step) if device.updater.needs_arena(&step)) {
                 *work = None;
             }
-            match device.begin(link, answers, request, *max_message) {
+            let sight = Sight { camera, kept, results, answer_len: answers.capacity() };
+            match device.begin(link, answers, request, *max_message, sight) {
                 Ok(begun) => {
+                    kept.lose();
                     results.clear();
                     *work = Some(begun);
                     return Event::Working;
@@ -246,7 +265,7 @@ impl<'a> Server<'a> {
             }
         }
         // Whatever a host sends, and however much of it: what the network runs for comes to its end.
-        self.go_on(link, device, rows, classified).unwrap_or(event)
+        self.go_on(link, camera, device, rows, classified).unwrap_or(event)
     }
 
     /// Takes the next step of what the network runs for; `None` when that is nothing.
@@ -255,17 +274,18 @@ impl<'a> Server<'a> {
     fn go_on<K: Clock, F: MappedFlash, T: Trust>(
         &mut self,
         link: &mut impl Link,
+        camera: &mut impl Camera,
         device: &mut Device<'_, '_, K, F, T>,
         rows: Option<NonZeroU16>,
-        classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
+        classified: impl FnOnce(&Interpreter<'_, '_>) -> Decision,
     ) -> Option<Event> {
         let (Work { run, mut purpose }, Loaded { model, .. }) = (self.work.take()?, device.loaded?);
         let Some((run, step, cost)) = run.step(device.clock, model, device.arena, rows) else {
-            return self.finish(link, device, Work { run, purpose }, classified);
+            return self.finish(link, camera, device, Work { run, purpose }, classified);
         };
         match &mut purpose {
             Purpose::SelfTest(_, test) => check(test, run, step, model, device.arena),
-            Purpose::Infer(_) if step.complete => {
+            Purpose::Infer(_) | Purpose::Frame if step.complete => {
                 // What has no room is found missing in the end.
                 cost.to_le_bytes().into_iter().for_each(|byte| _ = self.results.push(byte));
             }
@@ -277,20 +297,31 @@ impl<'a> Server<'a> {
 
     /// Does what the network has run for.
     #[inline(never)]
-    fn finish<K: Clock, F: MappedFlash, T: Trust>(
+    fn finish<C: Camera, K: Clock, F: MappedFlash, T: Trust>(
         &mut self,
         link: &mut impl Link,
+        camera: &mut C,
         device: &mut Device<'_, '_, K, F, T>,
         Work { run, purpose }: Work,
-        classified: impl FnOnce(&Interpreter<'_, '_>, u64) -> Event,
+        classified: impl FnOnce(&Interpreter<'_, '_>) -> Decision,
     ) -> Option<Event> {
         let Loaded { model, identity, .. } = device.loaded?;
         let interpreter = run.interpreter(model, device.arena).ok()?;
         let (id, body) = match purpose {
-            Purpose::Frame => return Some(classified(&interpreter, run.start)),
+            Purpose::Frame => {
+                if !C::HAS_FRAMES {
+                    return None;
+                }
+                let (decision, given) = (classified(&interpreter), Given::put(&interpreter, self.results));
+                let now = device.clock.now();
+                self.kept.classified::<K>(camera, decision, (given, run.costs, now));
+                return Some(Event::Classified(Report { decision, latency: now.saturating_sub(run.start) }));
+            }
             Purpose::Infer(id) => {
-                let inference = inference(&interpreter, identity, (run.costs, device.clock.stack_used()), self.results);
-                (id, inference)
+                let given = Given::put(&interpreter, self.results);
+                let costs = (run.costs, device.clock.stack_used());
+                let inference = given.and_then(|given| inference(given, identity, costs, self.results));
+                (id, inference.map_or(Response::Error(Failure::AnswerTooLong), Response::Inference))
             }
             Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter))),
         };
@@ -298,6 +329,9 @@ impl<'a> Server<'a> {
         Some(Event::Served)
     }
 }
+
+/// What is decided where there is no camera.
+const NOTHING: Decision = Decision { class: 0, probability: 0, sure: false };
 
 /// Compares what a step has made with the golden vector.
 #[inline(never)]
@@ -327,16 +361,17 @@ fn receive(link: &mut impl Link, waiting: &mut Vec<u8, CHUNK_LEN>) {
 impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
     /// Carries a request out and answers it; or begins to, where the network must run for it.
     #[inline(never)]
-    fn begin(
+    fn begin<C: Camera>(
         &mut self,
         link: &mut impl Link,
         answers: &mut Answers<'_>,
         Message { id, body }: Message<Request<'_>>,
         max_message: u32,
+        sight: Sight<'_, C>,
     ) -> Result<Work, Event> {
         let mut event = Event::Served;
         let begun = match body {
-            Request::Hello => Err(Response::Hello(hello(self, max_message))),
+            Request::Hello => Err(Response::Hello(hello(self, max_message, sight.kept.shape()))),
             Request::Infer(picture) => self.infer(id, picture).map_err(Response::Error),
             Request::SelfTest => match self.loaded {
                 Some(Loaded { model, .. }) => self_test(id, model, self.arena).map_err(|error| verdict(Err(error))),
@@ -351,6 +386,12 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
                     Ok(received) => Response::Update { received },
                     Err(why) => Response::Error(Failure::Update(why)),
                 })
+            }
+            Request::Look { .. } | Request::Read { .. } if !C::HAS_FRAMES => Err(Response::Error(Failure::NoCamera)),
+            Request::Look { after } => Err(sight.look(after, self)),
+            Request::Read { sequence, what, offset, len } => {
+                let read = sight.read((sequence, what), (offset, len), self);
+                Err(read.map_or_else(Response::Error, Response::Read))
             }
         };
         begun.map_err(|body| {

@@ -185,6 +185,24 @@ impl<'a> Frame<'a> {
         self.geometry
     }
 
+    /// The pixels' bytes from this one on, counted without gaps between rows: up to the end of its row, or of the picture where
+    /// there are no gaps.
+    #[must_use]
+    pub fn bytes_from(&self, offset: usize) -> &'a [u8] {
+        let len = self.geometry.row_len();
+        let (Some(row), Some(at)) = (offset.checked_div(len), offset.checked_rem(len)) else { return &[] };
+        if row >= usize::from(self.geometry.height) {
+            return &[];
+        }
+        let (start, end) = if self.stride == len {
+            (offset, self.min_len())
+        } else {
+            let start = row.saturating_mul(self.stride);
+            (start.saturating_add(at), start.saturating_add(len))
+        };
+        self.bytes.get(start..end).unwrap_or_default()
+    }
+
     /// The bytes from the start of a row on.
     pub(super) fn row(&self, row: u32) -> &'a [u8] {
         self.bytes.get((row as usize).times(self.stride)..).unwrap_or_default()

@@ -261,6 +261,13 @@ proptest! {
         let row = picture.width as usize * picture.format.bytes_per_pixel();
         let padded: Vec<_> = picture.bytes.chunks(row).flat_map(|row| row.iter().copied().chain(vec![99; gap])).collect();
         let frame = Frame::with_stride(picture.format, picture.width, picture.height, row + gap, &padded).unwrap();
+        let mut read = Vec::new();
+        while let more @ [_, ..] = frame.bytes_from(read.len()) {
+            read.extend_from_slice(more);
+        }
+        prop_assert_eq!(&read, &picture.bytes);
+        prop_assert!(!picture.frame().bytes_from(1).is_empty() || picture.bytes.len() == 1);
+        prop_assert!(frame.bytes_from(usize::MAX).is_empty());
         let mut output = vec![0; usize::from(size.0) * usize::from(size.1) * 3];
         preprocess(&frame, Fit::Crop, &mut output, size.0, size.1, Color::Rgb).unwrap();
         let output: Vec<_> = output.into_iter().map(|byte| byte as u8 ^ 0x80).collect();

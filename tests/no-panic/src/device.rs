@@ -88,6 +88,10 @@ impl Camera for Eye {
             black_box((PixelFormat::Grey8, 1, 1, &[0]));
         Frame::new(format, width, height, bytes).ok()
     }
+
+    fn last(&mut self) -> Option<Frame<'_>> {
+        self.frame()
+    }
 }
 
 /// Any bytes.

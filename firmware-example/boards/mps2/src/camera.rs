@@ -4,12 +4,14 @@ use embedded_io::{Read, ReadReady};
 use no_std_device::Camera;
 use no_std_infer::image::{Frame, PixelFormat};
 
-/// Pixels across and down.
+/// Pixels across and down of the frames on a UART.
 pub const SIDE: u16 = 96;
 /// Length of a frame in bytes.
 pub const FRAME_LEN: usize = SIDE as usize * SIDE as usize * FORMAT.bytes_per_pixel();
 /// What most sensors send.
 const FORMAT: PixelFormat = PixelFormat::Rgb565Be;
+/// Bytes before the frames that QEMU's loader put into memory.
+const HEADER_LEN: usize = 16;
 
 /// Frames that follow each other on a byte stream without gaps. One is received while the other is looked at.
 #[derive(Debug)]
@@ -18,12 +20,14 @@ pub struct Recording<U> {
     buffers: [&'static mut [u8; FRAME_LEN]; 2],
     /// Bytes of the next frame that are in the second buffer.
     received: usize,
+    /// Whether the first buffer holds a frame.
+    shown: bool,
 }
 
 impl<U> Recording<U> {
     /// Nothing has been received.
     pub fn new(stream: U, buffers: [&'static mut [u8; FRAME_LEN]; 2]) -> Self {
-        Self { stream, buffers, received: 0 }
+        Self { stream, buffers, received: 0, shown: false }
     }
 }
 
@@ -35,35 +39,72 @@ impl<U: Read + ReadReady> Camera for Recording<U> {
                 _ => break,
             }
         }
-        if self.received < FRAME_LEN {
-            return None;
+        self.shown = self.received == FRAME_LEN;
+        if self.shown {
+            self.received = 0;
+            let [shown, next] = &mut self.buffers;
+            core::mem::swap(shown, next);
         }
-        self.received = 0;
-        let [shown, next] = &mut self.buffers;
-        core::mem::swap(shown, next);
-        Frame::new(FORMAT, SIDE.into(), SIDE.into(), &shown[..]).ok()
+        self.last()
+    }
+
+    fn last(&mut self) -> Option<Frame<'_>> {
+        let bytes = self.shown.then_some(&self.buffers[0][..])?;
+        Frame::new(FORMAT, SIDE.into(), SIDE.into(), bytes).ok()
     }
 }
 
-/// Frames that QEMU's loader put into memory: their number (u64), and at the next multiple of 16 one after the other.
+/// Frames that QEMU's loader put into memory, little-endian: their number (u64), pixels across and down (u16 each; 0 is [`SIDE`]),
+/// and whether they are played again and again (u32; 0 is once); then one after the other.
 #[derive(Debug)]
-pub struct Loaded(&'static [u8]);
+pub struct Loaded {
+    all: &'static [u8],
+    /// Those that were not shown yet.
+    left: &'static [u8],
+    shown: Option<&'static [u8]>,
+    sides: [u16; 2],
+    again: bool,
+}
 
 impl Loaded {
     /// The frames at the start of `memory`.
     #[must_use]
     pub fn new(memory: &'static [u8]) -> Self {
-        let count = memory.first_chunk().map_or(0, |&bytes| u64::from_le_bytes(bytes) as usize);
-        let frames = memory.get(16..).and_then(|rest| rest.get(..count.checked_mul(FRAME_LEN)?));
-        Self(frames.unwrap_or_default())
+        let Some((header, rest)) = memory.split_first_chunk::<HEADER_LEN>() else { return Self::default() };
+        let number = |at: usize, len: usize| {
+            header.iter().skip(at).take(len).rev().fold(0, |number, &byte| number << 8 | usize::from(byte))
+        };
+        let sides = [8, 10].map(|at| if number(at, 2) == 0 { SIDE } else { number(at, 2) as u16 });
+        let all = number(0, 4).checked_mul(frame_len(sides)).and_then(|len| rest.get(..len)).unwrap_or_default();
+        Self { all, left: all, shown: None, sides, again: number(12, 4) > 0 }
     }
+}
+
+impl Default for Loaded {
+    fn default() -> Self {
+        Self { all: &[], left: &[], shown: None, sides: [SIDE; 2], again: false }
+    }
+}
+
+/// Length of a frame in bytes.
+fn frame_len([width, height]: [u16; 2]) -> usize {
+    usize::from(width) * usize::from(height) * FORMAT.bytes_per_pixel()
 }
 
 impl Camera for Loaded {
     fn frame(&mut self) -> Option<Frame<'_>> {
-        let (shown, rest) = self.0.split_at_checked(FRAME_LEN)?;
-        self.0 = rest;
-        Frame::new(FORMAT, SIDE.into(), SIDE.into(), shown).ok()
+        if self.left.is_empty() && self.again {
+            self.left = self.all;
+        }
+        let shown = self.left.split_at_checked(frame_len(self.sides));
+        self.left = shown.map_or(&[], |(_, left)| left);
+        self.shown = shown.map(|(shown, _)| shown);
+        self.last()
+    }
+
+    fn last(&mut self) -> Option<Frame<'_>> {
+        let [width, height] = self.sides;
+        Frame::new(FORMAT, width.into(), height.into(), self.shown?).ok()
     }
 }
 
@@ -81,6 +122,13 @@ impl<U: Read + ReadReady> Camera for Source<U> {
         match self {
             Source::Recording(camera) => camera.frame(),
             Source::Loaded(camera) => camera.frame(),
+        }
+    }
+
+    fn last(&mut self) -> Option<Frame<'_>> {
+        match self {
+            Source::Recording(camera) => camera.last(),
+            Source::Loaded(camera) => camera.last(),
         }
     }
 }

@@ -49,4 +49,10 @@ impl Camera for Frames {
         cache::forget(buffer.as_ptr().cast(), size_of_val(buffer));
         pixels::frame(buffer)
     }
+
+    /// The buffer that is not given back.
+    fn last(&mut self) -> Option<Frame<'_>> {
+        let filled = self.filled.as_mut().filter(|_| self.in_use)?;
+        pixels::frame(filled.try_receive()?)
+    }
 }

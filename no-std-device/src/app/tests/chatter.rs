@@ -1,7 +1,7 @@
 //! A host that never stops: frames go on being classified, and what the network runs for is answered.
 
 use super::*;
-use crate::link::Picture;
+use crate::link::{Picture, Shown};
 
 /// Frames that the camera has.
 const FRAMES: usize = 3;
@@ -78,7 +78,7 @@ fn a_link_that_is_never_silent_keeps_no_frame_from_being_classified() {
     // operators and its end.
     let polls = 3 * (FRAMES + 1) * (operators + 2);
     let write = |id| frame(id, Request::Update(Update::Write { offset: 0, bytes: &[1; 256] }));
-    let says: [(&str, Say<'_>); 7] = [
+    let says: [(&str, Say<'_>); 10] = [
         ("requests", &|id| frame(id, Request::Hello)),
         ("one request for ever", &|_| frame(1, Request::Hello)),
         ("damaged requests", &|_| vec![9, 1, 2, 0]),
@@ -86,9 +86,17 @@ fn a_link_that_is_never_silent_keeps_no_frame_from_being_classified() {
         ("steps of no update", &write),
         ("pictures", &|id| frame(id, Request::Infer(ASKED))),
         ("self-tests", &|id| frame(id, Request::SelfTest)),
+        ("looks at whatever comes next", &|id| frame(id, Request::Look { after: (id - 1) % FRAMES as u32 + 1 })),
+        ("looks at the same frame for ever", &|id| frame(id, Request::Look { after: 0 })),
+        ("reads of the same frame for ever", &|id| match id % 2 {
+            0 => frame(id, Request::Look { after: 0 }),
+            _ => frame(id, Request::Read { sequence: 1, what: Shown::Input, offset: 0, len: u32::MAX }),
+        }),
     ];
+    // A frame that a host asks for again and again is kept for so long.
+    let kept = FRAMES * crate::KEPT_AT_MOST_SECONDS as usize * Steps::HZ as usize / Steps::TICK as usize;
     for (what, say) in says {
-        let (found, _) = beside(say, polls);
+        let (found, _) = beside(say, polls + if what.contains("for ever") { kept } else { 0 });
         assert_eq!(found, expected, "beside {what}");
     }
 }

@@ -4,6 +4,7 @@ mod chatter;
 mod chunks;
 mod faults;
 mod frames;
+mod looks;
 mod signed;
 mod steps;
 mod trial;
@@ -57,16 +58,24 @@ struct Film {
     frames: VecDeque<Vec<u8>>,
     shown: Vec<u8>,
     looks: usize,
+    /// It does not keep the last one.
+    forgets: bool,
 }
 
 impl Camera for Film {
     fn frame(&mut self) -> Option<Frame<'_>> {
         self.looks += 1;
+        self.shown.clear();
         if self.looks.is_multiple_of(2) {
             return None;
         }
         self.shown = self.frames.pop_front()?;
         Frame::new(PixelFormat::Rgb565Be, SIDE.into(), SIDE.into(), &self.shown).ok()
+    }
+
+    fn last(&mut self) -> Option<Frame<'_>> {
+        let kept = if self.forgets { &[] } else { &self.shown[..] };
+        Frame::new(PixelFormat::Rgb565Be, SIDE.into(), SIDE.into(), kept).ok()
     }
 }
 
@@ -133,11 +142,15 @@ impl OutputPin for Lamp {
     }
 }
 
-/// Goes on by 7 at each look.
+/// Goes on by [`TICK`](Self::TICK) at each look.
 struct Steps {
     time: Cell<u64>,
     feeds: Cell<u32>,
     power: Rc<Power>,
+}
+
+impl Steps {
+    const TICK: u64 = 7;
 }
 
 impl Clock for Steps {
@@ -145,7 +158,7 @@ impl Clock for Steps {
     const HZ: u32 = 1000;
 
     fn now(&self) -> u64 {
-        self.time.set(self.time.get() + 7);
+        self.time.set(self.time.get() + Self::TICK);
         self.time.get()
     }
 

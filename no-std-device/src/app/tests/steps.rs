@@ -3,7 +3,7 @@
 use core::num::NonZeroU16;
 
 use super::*;
-use crate::link::Picture;
+use crate::link::{Hello, Picture};
 
 /// With which rows a poll is bounded in turn.
 const BOUNDS: [Option<NonZeroU16>; 3] = [None, NonZeroU16::new(4), NonZeroU16::new(11)];
@@ -52,6 +52,8 @@ fn said(bytes: &[u8]) -> Vec<String> {
             Response::Inference(inference) => {
                 Response::Inference(Inference { layers: &[], preprocessing: 0, total: 0, ..inference })
             }
+            // Which is known of a frame that came before, or not yet.
+            Response::Hello(hello) => Response::Hello(Hello { camera: None, ..hello }),
             other => other,
         };
         found.push(format!("{id} {body:?}"));

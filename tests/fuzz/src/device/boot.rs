@@ -1,8 +1,8 @@
 //! Starts a device: firmware that is an application, or firmware of which only parts are ours.
 
 use no_std_device::{
-    Application, Asked, Board, Buffers, Device, Event, Loaded, MappedFlash, NoCamera, NoIndicator, Parts, Record,
-    Running, Server, SlotPair, Trust, Updater, confirm, reject,
+    Application, Asked, Board, Buffers, Device, Event, Loaded, MappedFlash, NoIndicator, Parts, Record, Running,
+    Server, SlotPair, Trust, Updater, confirm, reject,
 };
 use no_std_infer::Arena;
 use no_std_infer::format::{arena_len, number};
@@ -10,7 +10,7 @@ use no_std_infer::kernels::Linked;
 
 use super::host::REQUEST_LEN;
 use super::models::FACTORY;
-use super::wire::{Steps, Wire};
+use super::wire::{Eye, Steps, Wire};
 
 const ARENA_LEN: usize = arena_len(include_bytes!("../../../../no-std-infer/data/tiny.blob"));
 /// More polls than any burst of requests takes.
@@ -60,7 +60,7 @@ pub fn boot<F: MappedFlash + 'static>(
             smoothing: 2,
             memory: buffers.memory(),
         });
-        let (camera, indicator, clock) = (NoCamera, NoIndicator, Steps::default());
+        let (camera, indicator, clock) = (Eye::new(link.rng.fork()), NoIndicator, Steps::default());
         let board = Board { name: "application", camera, link, indicator, clock };
         return then(&mut Whole { application, board });
     }
@@ -92,7 +92,7 @@ pub fn boot<F: MappedFlash + 'static>(
 /// The application on its board.
 struct Whole<'a, F: 'static, T> {
     application: Application<'a, F, T>,
-    board: Board<NoCamera, &'a mut Wire, NoIndicator, Steps>,
+    board: Board<Eye, &'a mut Wire, NoIndicator, Steps>,
 }
 
 impl<F: MappedFlash + 'static, T: Trust> Turns for Whole<'_, F, T> {

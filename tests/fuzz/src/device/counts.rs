@@ -25,10 +25,20 @@ pub struct Counts {
     /// Faults of the flash besides.
     pub faults: u64,
     /// Answers by kind.
-    answers: [u64; 6],
+    answers: [u64; 9],
 }
 
-const ANSWERS: [&str; 6] = ["hello", "inference", "self-test", "update", "update refused", "other failure"];
+const ANSWERS: [&str; 9] = [
+    "hello",
+    "inference",
+    "self-test",
+    "update",
+    "update refused",
+    "other failure",
+    "frame",
+    "no frame",
+    "bytes of a frame",
+];
 
 impl Counts {
     /// Counts what was granted.
@@ -49,6 +59,9 @@ impl Counts {
             Response::Update { .. } => 3,
             Response::Error(Failure::Update(_)) => 4,
             Response::Error(_) => 5,
+            Response::Look(Some(_)) => 6,
+            Response::Look(None) => 7,
+            Response::Read(_) => 8,
         };
         self.answers[kind] += 1;
     }

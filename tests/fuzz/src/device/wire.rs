@@ -6,8 +6,9 @@ use std::convert::Infallible;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use fastrand::Rng;
-use no_std_device::Clock;
 use no_std_device::link::Unit;
+use no_std_device::{Camera, Clock, TRIAL_FRAMES};
+use no_std_infer::image::{Frame, PixelFormat};
 
 /// A link whose bytes arrive in pieces of any length.
 pub struct Wire {
@@ -49,18 +50,55 @@ impl Write for Wire {
     }
 }
 
-/// Goes on at each look.
+/// Has a few small frames, now and then: too few for a model to prove itself.
+pub struct Eye {
+    left: u32,
+    rng: Rng,
+    shown: Option<(PixelFormat, [u8; SIDE * SIDE * 3])>,
+}
+
+/// Pixels across and down.
+const SIDE: usize = 6;
+
+impl Eye {
+    /// It has shown nothing yet.
+    pub fn new(rng: Rng) -> Self {
+        Self { left: TRIAL_FRAMES - 1, rng, shown: None }
+    }
+}
+
+impl Camera for Eye {
+    fn frame(&mut self) -> Option<Frame<'_>> {
+        self.shown = None;
+        if self.left == 0 || self.rng.u8(..4) > 0 {
+            return None;
+        }
+        self.left -= 1;
+        let formats = [PixelFormat::Rgb888, PixelFormat::Rgb565Le, PixelFormat::Uyvy422, PixelFormat::Grey8];
+        self.shown = Some((self.rng.choice(formats)?, std::array::from_fn(|_| self.rng.u8(..))));
+        self.last()
+    }
+
+    fn last(&mut self) -> Option<Frame<'_>> {
+        let (format, bytes) = self.shown.as_ref()?;
+        // Rows may have gaps between them.
+        Frame::with_stride(*format, SIDE as u32, SIDE as u32, SIDE * 3, bytes).ok()
+    }
+}
+
+/// Goes on now and then, by much.
 #[derive(Default)]
 pub struct Steps(Cell<u64>);
 
 impl Clock for Steps {
     const UNIT: Unit = Unit::Cycles;
-    // Each look takes seconds, so that rewriting a slot is now allowed and now not.
+    // A look takes seconds on the average, so that rewriting a slot is now allowed and now not; and no time at all mostly, so that
+    // frames are kept.
     const HZ: u32 = 1;
 
     fn now(&self) -> u64 {
-        self.0.set(self.0.get() + 7);
-        self.0.get()
+        self.0.set(self.0.get() + 1);
+        self.0.get() / 32 * (32 * 7)
     }
 
     fn stack_used(&self) -> u32 {
