@@ -1,6 +1,8 @@
 //! The program's commands; one file a command says what it takes, and does it.
 
 mod bench;
+mod camera;
+mod collect;
 mod compare;
 mod completions;
 mod config;
@@ -33,6 +35,7 @@ mod sign;
 #[cfg(feature = "train")]
 mod train;
 mod twin;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -127,6 +130,10 @@ enum Command {
     Twin(twin::TwinArgs),
     /// Sends a blob to a device, which runs it from then on.
     Flash(flash::FlashModelArgs),
+    /// Shows what the board's camera sees and what the board makes of it, frame by frame, and whether this machine makes the same.
+    Watch(watch::WatchArgs),
+    /// Saves frames of the board's camera to train on.
+    Collect(collect::CollectArgs),
     /// Lists serial ports, where boards may be.
     Ports(ports::PortsArgs),
     /// Makes a key to sign blobs with.
@@ -218,6 +225,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Estimate(args) => estimate::run(&args),
         Command::Twin(args) => twin::run(&args),
         Command::Flash(args) => flash::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::Collect(args) => collect::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
