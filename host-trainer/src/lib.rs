@@ -1,7 +1,8 @@
 //! Trains an image classifier on a laptop, quantises it and emits the blob that `no-std-infer` runs.
 //!
 //! The modules are the stages that a person knows, each on those before it: [`system`], [`config`], [`data`], [`measure`],
-//! [`training`], [`run`], [`recipe`], [`report`]; [`device`] and [`beside`] compare, and [`commands`] is the program.
+//! [`training`], [`run`], [`recipe`], [`report`]; [`collect`] keeps what a board's camera sees, [`device`] and [`beside`] compare, and
+//! [`commands`] is the program.
 
 /// Hides the standard library's macro: what is printed commands no terminal.
 macro_rules! print {
@@ -20,6 +21,7 @@ macro_rules! eprintln {
 }
 
 pub mod beside;
+pub mod collect;
 pub mod commands;
 pub mod config;
 pub mod data;

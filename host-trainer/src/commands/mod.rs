@@ -2,6 +2,8 @@
 
 mod arguments;
 mod bench;
+mod camera;
+mod collect;
 mod compare;
 mod completions;
 mod config;
@@ -34,6 +36,7 @@ mod sign;
 #[cfg(feature = "train")]
 mod train;
 mod twin;
+mod watch;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -116,6 +119,10 @@ enum Command {
     Twin(twin::TwinArgs),
     /// Sends a blob to a device, which runs it from then on.
     Flash(flash::FlashModelArgs),
+    /// Shows what the board's camera sees and what the board makes of it, frame by frame, and whether this machine makes the same.
+    Watch(watch::WatchArgs),
+    /// Saves frames of the board's camera to train on.
+    Collect(collect::CollectArgs),
     /// Lists serial ports, where boards may be.
     Ports(ports::PortsArgs),
     /// Makes a key to sign blobs with.
@@ -207,6 +214,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Estimate(args) => estimate::run(&args),
         Command::Twin(args) => twin::run(&args),
         Command::Flash(args) => flash::run(&args),
+        Command::Watch(args) => watch::run(&args),
+        Command::Collect(args) => collect::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),

@@ -1,6 +1,5 @@
 //! The files of a training run.
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
@@ -12,6 +11,8 @@ use crate::config::Config;
 use crate::data::record::Record;
 use crate::measure::metrics;
 use crate::measure::predictions::PREDICTIONS_FILE;
+pub use crate::system::claim::Claim;
+use crate::system::claim::claim;
 use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE, RANGES_FILE, RECORD_FILE};
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::hints::{program, quoted};
@@ -19,10 +20,6 @@ use crate::system::{atomic, read};
 
 /// Name of the file that is locked while something writes to the folder.
 const LOCK_FILE: &str = "run.lock";
-
-/// Keeps others from writing to a run folder; the system ends it with the process, however that ends.
-#[derive(Debug)]
-pub struct Claim(#[expect(dead_code, reason = "the lock ends when the file is closed")] File);
 
 /// Reads a configuration and checks it.
 ///
@@ -87,19 +84,7 @@ impl RunDir {
     /// # Errors
     /// When the folder cannot be made.
     pub fn try_claim(&self) -> Result<Option<Claim>> {
-        let shown = self.0.display();
-        let why = || format!("cannot make the run folder {shown}: choose another place with `--out`");
-        std::fs::create_dir_all(&self.0).with_context(why)?;
-        let file = File::create(self.file(LOCK_FILE)).with_context(why)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Claim(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            // Some network file systems have no locks.
-            Err(TryLockError::Error(error)) => {
-                tracing::warn!("{shown} cannot be locked ({error}): see that nothing else writes to it");
-                Ok(Some(Claim(file)))
-            }
-        }
+        claim(&self.0, LOCK_FILE).context("choose another place with `--out`")
     }
 
     /// The configuration of the run.

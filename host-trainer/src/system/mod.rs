@@ -1,6 +1,7 @@
 //! What everything else needs of the system: files, signals, text.
 
 pub mod atomic;
+pub mod claim;
 pub mod files;
 pub mod hexadecimal;
 pub mod hints;

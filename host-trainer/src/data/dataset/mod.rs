@@ -35,8 +35,8 @@ pub(super) use groups::renamed as groups_renamed;
 pub use groups::{COPIES_FILE, GROUPS_FILE};
 pub use images::{ChannelStatistics, Images};
 pub use load::{BadFiles, Loaded, Progress, Reading, input_for, load};
-pub use scan::image_files;
 use scan::{Classes, Layout};
+pub use scan::{UNLABELLED, image_files, is_class_name};
 
 /// One image file of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

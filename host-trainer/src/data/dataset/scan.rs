@@ -39,6 +39,16 @@ const IMAGE_EXTENSIONS: [&str; 17] = [
 const LEFTOVERS: [&str; 6] =
     ["__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found"];
 
+/// Folder of pictures that nobody has labelled yet: no class.
+pub const UNLABELLED: &str = "unlabelled";
+
+/// Whether a folder of this name is a class.
+#[must_use]
+pub fn is_class_name(name: &str) -> bool {
+    let separates = |c: char| c.is_control() || matches!(c, '/' | '\\' | ':');
+    !name.trim().is_empty() && !name.starts_with('.') && is_shown(Path::new(name)) && !name.contains(separates)
+}
+
 /// Words around the name of a split, as in `training_set` and `seg_train`.
 const FILLERS: [&str; 7] = ["set", "seg", "data", "dataset", "images", "imgs", "split"];
 
@@ -287,7 +297,7 @@ fn entries(dir: &Path, depth: usize) -> Result<Vec<PathBuf>> {
 
 fn is_shown(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    !name.starts_with('.') && !LEFTOVERS.contains(&&*name)
+    !name.starts_with('.') && !LEFTOVERS.contains(&&*name) && name != UNLABELLED
 }
 
 /// The path of a link that leads nowhere: what it is for, its name says. All other errors stay.

@@ -1,0 +1,41 @@
+//! Which frames are worth saving, where nobody looks at each.
+
+/// What a frame must be to be saved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Rule {
+    /// Every frame is.
+    Every,
+    /// The model is unsure of it: its probability, in 256ths, is below this, or below the model's own threshold.
+    Unsure(Option<u8>),
+    /// It differs from those that were saved last by this distance or more.
+    Changed(f32),
+    /// The float network names another class than the device.
+    Disagreeing,
+}
+
+/// What is known of a frame when it is decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// The device's probability, in 256ths.
+    pub probability: u8,
+    /// Whether that reaches the model's threshold.
+    pub sure: bool,
+    /// By how much the frame differs from those that were saved last.
+    pub distance: f32,
+    /// The classes that the device and the float network name for this very frame, where there is a float network.
+    pub classes: Option<[usize; 2]>,
+}
+
+impl Rule {
+    /// Whether the frame is to be saved.
+    #[must_use]
+    pub fn takes(self, frame: &Candidate) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Unsure(None) => !frame.sure,
+            Self::Unsure(Some(threshold)) => frame.probability < threshold,
+            Self::Changed(distance) => frame.distance >= distance,
+            Self::Disagreeing => frame.classes.is_some_and(|[device, float]| device != float),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `watch`: what the board's camera sees, and what the board makes of it.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Args;
+use no_std_device::link::{Shape, Unit};
+use no_std_infer::image::PixelFormat;
+use serde::Serialize;
+
+use super::BOUND_MISSED;
+use super::camera::{Camera, CameraArgs, Shot};
+use crate::collect::png;
+use crate::device::Agreement;
+use crate::system::atomic;
+use crate::system::terminal::escaped;
+
+#[derive(Debug, Args)]
+pub(super) struct WatchArgs {
+    #[command(flatten)]
+    camera: CameraArgs,
+    /// Stop after so many frames.
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Write each frame into this file, in the place of the one before.
+    #[arg(long, value_name = "FILE.png")]
+    preview: Option<PathBuf>,
+    /// Print each frame as a line of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// A frame, as a line of JSON.
+#[derive(Serialize)]
+struct Line {
+    sequence: u32,
+    format: Option<PixelFormat>,
+    width: Option<u16>,
+    height: Option<u16>,
+    /// Name of the class that the board shows.
+    class: String,
+    /// Its probability.
+    probability: f64,
+    sure: bool,
+    /// Frames a second since the first.
+    fps: f64,
+    /// Time until the frame was here.
+    ms: f64,
+    /// What the board needed for the input and for the network, and what it counts.
+    preprocessing: u64,
+    network: u64,
+    unit: String,
+    parity: Option<Agreement>,
+}
+
+pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
+    let given = args.camera.given()?;
+    let mut camera = args.camera.open(given.as_ref())?;
+    let about = camera.device.description();
+    tracing::info!("{}, kernels {}", escaped(&about.board), escaped(&about.kernel_set));
+    let (start, mut compared, mut differing) = (Instant::now(), 0_u64, 0_u64);
+    for number in 1..=args.count.unwrap_or(u64::MAX) {
+        let shot = camera.next()?;
+        if let (Some(file), Some(shape)) = (&args.preview, &shot.seen.shape) {
+            atomic::write(file, &png(shape, &shot.bytes)?)?;
+        }
+        if let Some(agreement) = shot.agreement {
+            compared += 1;
+            differing += u64::from(agreement.differing > 0);
+        }
+        let line = line(&camera, &shot, number as f64 / start.elapsed().as_secs_f64());
+        if args.json {
+            println!("{}", serde_json::to_string(&line)?);
+        } else {
+            println!("{}", line.to_text());
+        }
+    }
+    if compared > 0 {
+        tracing::info!("board and host made the same of {} of {compared} frames", compared - differing);
+    }
+    if differing > 0 {
+        eprintln!("error: the board's bytes differ from this machine's on {differing} of {compared} frames");
+        return Ok(BOUND_MISSED.into());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(camera: &Camera<'_>, shot: &Shot, fps: f64) -> Line {
+    let Shot { seen, agreement, took, .. } = shot;
+    let shape: Option<Shape> = seen.shape;
+    Line {
+        sequence: seen.sequence,
+        format: shape.map(|shape| shape.format),
+        width: shape.map(|shape| shape.width),
+        height: shape.map(|shape| shape.height),
+        class: camera.name(seen.class),
+        probability: f64::from(seen.probability) / 256.0,
+        sure: seen.sure,
+        fps,
+        ms: took.as_secs_f64() * 1e3,
+        preprocessing: seen.result.preprocessing,
+        network: seen.result.total,
+        unit: camera.device.description().unit.to_string(),
+        parity: *agreement,
+    }
+}
+
+impl Line {
+    fn to_text(&self) -> String {
+        let Self { sequence, class, probability, sure, fps, preprocessing, network, unit, parity, .. } = self;
+        let doubt = if *sure { "" } else { " (not sure)" };
+        let cost = preprocessing + network;
+        let cost = if *unit == Unit::Cycles.to_string() { format!("{cost} cycles") } else { format!("{cost} {unit}") };
+        let parity = match parity {
+            None => "",
+            Some(Agreement { differing: 0, .. }) => ", board = host",
+            Some(_) => ", BOARD AND HOST DIFFER",
+        };
+        format!(
+            "frame {sequence}: {} {:.0} %{doubt}, {fps:.1} frames/s, {cost}{parity}",
+            escaped(class),
+            100.0 * probability
+        )
+    }
+}
