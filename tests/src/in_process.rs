@@ -31,10 +31,16 @@ impl InProcess {
     /// A device with `blob` built in and empty slots.
     #[must_use]
     pub fn start(blob: &Aligned<u8>) -> Self {
+        Self::start_on(blob, Linked::ALL)
+    }
+
+    /// The same, with kernels of the caller's choice.
+    #[must_use]
+    pub fn start_on(blob: &Aligned<u8>, linked: &'static Linked) -> Self {
         let wires = Arc::<Wires>::default();
         let device = Arc::clone(&wires);
         let blob: &'static Aligned<u8> = Box::leak(Box::new(blob.clone()));
-        std::thread::spawn(move || run(&device, blob));
+        std::thread::spawn(move || run(&device, blob, linked));
         Self { wires }
     }
 }
@@ -46,7 +52,7 @@ impl Drop for InProcess {
     }
 }
 
-fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>) {
+fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>, linked: &'static Linked) {
     let mut slots = [Flash(Aligned::new(SLOT_LEN)), Flash(Aligned::new(SLOT_LEN))];
     let (link, clock) = (Port(Arc::clone(wires)), Still(Arc::clone(wires)));
     let mut board = Board { name: "in this process", camera: NoCamera, link, indicator: NoIndicator, clock };
@@ -56,7 +62,7 @@ fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>) {
         factory: Some(blob),
         slots: slots.each_mut(),
         trust: Anyone,
-        linked: Linked::ALL,
+        linked,
         arena: &mut arena,
         averages: &mut averages,
         smoothing: 0,

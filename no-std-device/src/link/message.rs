@@ -5,11 +5,12 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{FrameError, Identity, Update, UpdateError};
+use no_std_infer::Interpreter;
 use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::KernelSet;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 7;
+pub const PROTOCOL: u16 = 8;
 
 /// What is sent in a frame: a [`Request`] or a [`Response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +34,37 @@ pub enum Request<'a> {
     SelfTest,
     /// Take another blob. Answered by [`Response::Update`].
     Update(#[serde(borrow)] Update<'a>),
+    /// Run the network and say what each operator has made. Answered by [`Response::Trace`].
+    Trace(#[serde(borrow)] Picture<'a>),
+    /// Run the network until an operator is complete and show some of its output. Answered by [`Response::Excerpt`].
+    Excerpt {
+        /// What is shown.
+        of: Excerpt,
+        /// What the network is run on.
+        #[serde(borrow)]
+        picture: Picture<'a>,
+    },
+}
+
+/// Some of an operator's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Excerpt {
+    /// Index of the operator.
+    pub operator: u16,
+    /// Index of the first value.
+    pub offset: u32,
+    /// Number of values.
+    pub len: u32,
+}
+
+impl Excerpt {
+    /// These values, when the operator is complete; `None` where its output has not as many.
+    #[must_use]
+    pub fn values<'i>(&self, interpreter: &'i Interpreter<'_, '_>) -> Option<&'i [i8]> {
+        let start = self.offset as usize;
+        interpreter.output_of(self.operator.into()).get(start..start.checked_add(self.len as usize)?)
+    }
 }
 
 /// What the network is run on.
@@ -71,6 +103,18 @@ pub enum Response<'a> {
     },
     /// The request was not carried out.
     Error(Failure),
+    /// Answer to [`Request::Trace`]: in place of each operator's cost the [`checksum`](no_std_infer::golden::checksum) of its
+    /// output.
+    Trace(#[serde(borrow)] Inference<'a>),
+    /// Answer to [`Request::Excerpt`].
+    Excerpt {
+        /// The first half of the SHA-256 of the blob that was run.
+        model: [u8; 16],
+        /// [`checksum`](no_std_infer::golden::checksum) of all values that were asked for.
+        checksum: u32,
+        /// The first of them, int8, as many as the device has memory for.
+        values: &'a [u8],
+    },
 }
 
 /// What the device is and what it holds.
@@ -164,7 +208,7 @@ pub struct Inference<'a> {
     pub logits: &'a [u8],
     /// The last operator's output, int8: probabilities `(q + 128) / 256` when that is a softmax.
     pub output: &'a [u8],
-    /// Cost of each operator in [`Hello::unit`]s: a `u32` in four little-endian bytes each.
+    /// Cost of each operator in [`Hello::unit`]s, or its output's checksum: a `u32` in four little-endian bytes each.
     pub layers: &'a [u8],
     /// Cost of turning a camera's frame into the input in [`Hello::unit`]s; 0 when the input came as it is.
     pub preprocessing: u64,
@@ -175,8 +219,8 @@ pub struct Inference<'a> {
 }
 
 impl Inference<'_> {
-    /// Cost of each operator in [`Hello::unit`]s.
-    pub fn layer_costs(&self) -> impl Iterator<Item = u32> + '_ {
+    /// Cost of each operator in [`Hello::unit`]s, or in a [`Response::Trace`] the checksum of its output.
+    pub fn of_operators(&self) -> impl Iterator<Item = u32> + '_ {
         self.layers.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
     }
 }
@@ -218,6 +262,8 @@ pub enum Failure {
     NoPictures,
     /// The update is refused.
     Update(UpdateError),
+    /// The operator's output has not so many values.
+    Excerpt,
 }
 
 impl fmt::Display for Failure {
@@ -232,6 +278,7 @@ impl fmt::Display for Failure {
             Failure::AnswerTooLong => f.write_str("the answer is longer than the device's memory for it"),
             Failure::NoPictures => f.write_str("the model reads a tensor of int8 values, not pictures"),
             Failure::Update(error) => write!(f, "the update is refused: {error}"),
+            Failure::Excerpt => f.write_str("the operator's output does not have the values that were asked for"),
         }
     }
 }

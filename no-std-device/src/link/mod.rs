@@ -55,7 +55,7 @@ pub use frame::{FrameError, Receiver, decode, encode, encode_into, hello_protoco
 pub use identity::Identity;
 pub(crate) use identity::sha256;
 pub use message::{
-    Failure, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Request, Response, SelfTest, Slots, Unit,
+    Excerpt, Failure, Hello, Inference, Message, ModelInfo, PROTOCOL, Picture, Request, Response, SelfTest, Slots, Unit,
 };
 pub use update::{Credentials, Update, UpdateError, WRITE_ALIGN};
 

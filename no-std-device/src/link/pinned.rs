@@ -42,6 +42,10 @@ fn requests_keep_their_bytes() {
         Request::Infer(_) = Request::Infer(Picture::Input(&[7])) => [1, 0, 1, 7],
         Request::SelfTest = Request::SelfTest => [2],
         Request::Update(_) = Request::Update(Update::Write { offset: 5, bytes: &[] }) => [3, 1, 5, 0],
+        Request::Trace(_) = Request::Trace(Picture::Input(&[7])) => [4, 0, 1, 7],
+        Request::Excerpt { .. } =
+            Request::Excerpt { of: Excerpt { operator: 1, offset: 300, len: 2 }, picture: Picture::Input(&[7]) } =>
+            [5, 1, 0xAC, 2, 2, 0, 1, 7],
     }
     pinned! { Picture:
         Picture::Input(_) = Picture::Input(&[8, 9]) => [0, 2, 8, 9],
@@ -80,7 +84,7 @@ fn responses_keep_their_bytes() {
     let slots = Slots { len: 8, arena_len: 9, key: None, kernels, floor: Some(10), rewrites: 11 };
     let (board, unit) = ("b", Unit::Cycles);
     let hello = Hello {
-        protocol: 7,
+        protocol: 8,
         board,
         kernel_set: "k",
         max_message: 2,
@@ -101,7 +105,7 @@ fn responses_keep_their_bytes() {
     };
     pinned! { Response:
         Response::Hello(_) = Response::Hello(hello) => [
-            0, 7, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 32, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            0, 8, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 32, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1, 1, 10, 11,
         ],
         Response::Inference(_) = Response::Inference(inference) => [
@@ -110,6 +114,12 @@ fn responses_keep_their_bytes() {
         Response::SelfTest(_) = Response::SelfTest(SelfTest::NoGolden) => [2, 3],
         Response::Update { .. } = Response::Update { received: 3 } => [3, 3],
         Response::Error(_) = Response::Error(Failure::Model) => [4, 1],
+        Response::Trace(_) = Response::Trace(inference) => [
+            5, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
+        ],
+        Response::Excerpt { .. } = Response::Excerpt { model: [1; 16], checksum: 300, values: &[3, 4] } => [
+            6, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0xAC, 2, 2, 3, 4,
+        ],
     }
     pinned! { Unit:
         Unit::Instructions = Unit::Instructions => [0],
@@ -133,6 +143,7 @@ fn errors_keep_their_bytes() {
         Failure::AnswerTooLong = Failure::AnswerTooLong => [4],
         Failure::NoPictures = Failure::NoPictures => [5],
         Failure::Update(_) = Failure::Update(UpdateError::Flash) => [6, 4],
+        Failure::Excerpt = Failure::Excerpt => [7],
     }
     pinned! { FrameError:
         FrameError::TooLong = FrameError::TooLong => [0],

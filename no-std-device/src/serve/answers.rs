@@ -3,12 +3,12 @@
 use heapless::VecView;
 
 use crate::link::{
-    Failure, Hello, Identity, Inference, Message, ModelInfo, PROTOCOL, Response, SelfTest, encode, encode_into,
-    max_frame_len,
+    Excerpt, Failure, Hello, Identity, Inference, Message, ModelInfo, PROTOCOL, Response, SelfTest, encode,
+    encode_into, max_frame_len,
 };
 use no_std_infer::Interpreter;
 use no_std_infer::format::number;
-use no_std_infer::golden::SelfTestError;
+use no_std_infer::golden::{SelfTestError, checksum};
 use no_std_infer::kernels::NATIVE_NAME;
 
 use super::{Device, Loaded};
@@ -91,13 +91,14 @@ pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
     Hello { protocol: PROTOCOL, board, kernel_set, max_message, unit: K::UNIT, hz: K::HZ, model, slots }
 }
 
-/// What the network of this blob has given, its costs, and the stack used; the costs of its operators are in `results`.
+/// What the network of this blob has given, its costs, and the stack used; a number for each operator is in `results`. `None` where
+/// there is no room for it.
 pub(super) fn inference<'r>(
     interpreter: &Interpreter<'_, '_>,
     identity: &Identity,
     (costs, stack): (Costs, u32),
     results: &'r mut VecView<u8>,
-) -> Response<'r> {
+) -> Option<Inference<'r>> {
     let (model, layers_end) = (interpreter.model(), results.len());
     let (logits, output) = (interpreter.logits(), interpreter.output());
     let mut fits = layers_end == 4 * usize::from(model.info().ops);
@@ -105,11 +106,11 @@ pub(super) fn inference<'r>(
         fits &= results.push(value as u8).is_ok();
     }
     if !fits {
-        return Response::Error(Failure::AnswerTooLong);
+        return None;
     }
     let (layers, results) = results.split_at_checked(layers_end).unwrap_or_default();
     let (logits, output) = results.split_at_checked(logits.len()).unwrap_or_default();
-    Response::Inference(Inference {
+    Some(Inference {
         model: identity.short(),
         class: interpreter.class() as u32,
         logits,
@@ -119,6 +120,19 @@ pub(super) fn inference<'r>(
         total: costs.network,
         stack,
     })
+}
+
+/// Some of what an operator has made, as much of it as there is room for in `results`.
+pub(super) fn excerpt<'r>(
+    interpreter: &Interpreter<'_, '_>,
+    identity: &Identity,
+    of: &Excerpt,
+    results: &'r mut VecView<u8>,
+) -> Response<'r> {
+    let Some(values) = of.values(interpreter) else { return Response::Error(Failure::Excerpt) };
+    // What has no room is asked for again, from there on.
+    let _ = values.iter().try_for_each(|&value| results.push(value as u8));
+    Response::Excerpt { model: identity.short(), checksum: checksum(values), values: results }
 }
 
 /// What a self-test has shown.

@@ -7,7 +7,7 @@ use core::num::NonZeroU16;
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
+use crate::link::{Excerpt, Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
 use no_std_infer::golden::{self, SelfTestError};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Error, Interpreter, Model, Step};
@@ -17,7 +17,7 @@ use crate::board::{Clock, Link, MappedFlash};
 use crate::inference::{Run, Source};
 use crate::signature::Trust;
 use crate::update::{Asked, Updater};
-use answers::{Answers, damaged, hello, inference, verdict};
+use answers::{Answers, damaged, excerpt, hello, inference, verdict};
 
 /// Bytes taken from the link at a time.
 const CHUNK_LEN: usize = 64;
@@ -49,7 +49,8 @@ impl<const REQUEST: usize, const RESULTS: usize, const ANSWER: usize> Buffers<RE
 pub struct Memory<'a> {
     /// Holds one request: limits the length of an input or a camera's frame.
     pub request: &'a mut VecView<u8>,
-    /// Holds what an answer refers to: 4 bytes an operator, 1 byte a logit, 1 byte an output.
+    /// Holds what an answer refers to: 4 bytes an operator, 1 byte a logit, 1 byte an output; or as many values of an operator's
+    /// output as there is room for.
     pub results: &'a mut VecView<u8>,
     /// Holds one answer as a frame.
     pub answer: &'a mut VecView<u8>,
@@ -116,7 +117,7 @@ pub struct Server<'a> {
     // As it crosses the link; of memory, which these cores address in 32 bits.
     max_message: u32,
     answers: Answers<'a>,
-    /// Costs of the operators that have run for a request, and then what the network has given.
+    /// Costs or checksums of the operators that have run for a request, and then what the network has given.
     results: &'a mut VecView<u8>,
     /// What the network runs for.
     work: Option<Work>,
@@ -137,6 +138,10 @@ enum Purpose {
     Infer(u32),
     /// The request with this id.
     SelfTest(u32, golden::SelfTest),
+    /// The request with this id.
+    Trace(u32),
+    /// The request with this id.
+    Excerpt(u32, Excerpt),
 }
 
 impl<'a> Server<'a> {
@@ -265,11 +270,12 @@ impl<'a> Server<'a> {
         };
         match &mut purpose {
             Purpose::SelfTest(_, test) => check(test, run, step, model, device.arena),
-            Purpose::Infer(_) if step.complete => {
-                // What has no room is found missing in the end.
-                cost.to_le_bytes().into_iter().for_each(|byte| _ = self.results.push(byte));
+            Purpose::Infer(_) if step.complete => keep(self.results, cost),
+            Purpose::Trace(_) if step.complete => keep(self.results, checksum(run, step, model, device.arena)),
+            Purpose::Excerpt(_, of) if step.complete && step.operator == usize::from(of.operator) => {
+                return self.finish(link, device, Work { run, purpose }, classified);
             }
-            Purpose::Infer(_) | Purpose::Frame => {}
+            Purpose::Infer(_) | Purpose::Frame | Purpose::Trace(_) | Purpose::Excerpt(..) => {}
         }
         self.work = Some(Work { run, purpose });
         Some(Event::Working)
@@ -288,11 +294,17 @@ impl<'a> Server<'a> {
         let interpreter = run.interpreter(model, device.arena).ok()?;
         let (id, body) = match purpose {
             Purpose::Frame => return Some(classified(&interpreter, run.start)),
-            Purpose::Infer(id) => {
-                let inference = inference(&interpreter, identity, (run.costs, device.clock.stack_used()), self.results);
-                (id, inference)
+            Purpose::Infer(id) | Purpose::Trace(id) => {
+                let costs = (run.costs, device.clock.stack_used());
+                let body = match inference(&interpreter, identity, costs, self.results) {
+                    Some(traced) if matches!(purpose, Purpose::Trace(_)) => Response::Trace(traced),
+                    Some(inference) => Response::Inference(inference),
+                    None => Response::Error(Failure::AnswerTooLong),
+                };
+                (id, body)
             }
             Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter))),
+            Purpose::Excerpt(id, of) => (id, excerpt(&interpreter, identity, &of, self.results)),
         };
         self.answers.give(link, id, &body);
         Some(Event::Served)
@@ -305,11 +317,23 @@ fn check(test: &mut golden::SelfTest, run: Run, step: Step, model: &Model<'_>, a
     let _ = run.interpreter(model, arena).map(|interpreter| test.check(&interpreter, step));
 }
 
+/// The checksum of what an operator has made.
+#[inline(never)]
+fn checksum(run: Run, step: Step, model: &Model<'_>, arena: &mut [i8]) -> u32 {
+    let interpreter = run.interpreter(model, arena);
+    interpreter.map_or(0, |interpreter| golden::checksum(interpreter.output_of(step.operator)))
+}
+
+/// Keeps a number for an answer. What has no room is found missing in the end.
+fn keep(results: &mut VecView<u8>, number: u32) {
+    number.to_le_bytes().into_iter().for_each(|byte| _ = results.push(byte));
+}
+
 /// Whether the request whose end comes next cannot be carried out while the network runs. All others can, so that a model that
 /// takes long, or for ever, can be replaced.
 fn needs_arena(receiver: &Receiver<'_>) -> bool {
     let request = decode::<Request<'_>>(receiver.message());
-    matches!(request, Ok(Message { body: Request::Infer(_) | Request::SelfTest, .. }))
+    matches!(request, Ok(Message { body, .. }) if !matches!(body, Request::Hello | Request::Update(_)))
 }
 
 /// Takes the bytes that the link has, as many as fit, the last one first.
@@ -337,7 +361,9 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         let mut event = Event::Served;
         let begun = match body {
             Request::Hello => Err(Response::Hello(hello(self, max_message))),
-            Request::Infer(picture) => self.infer(id, picture).map_err(Response::Error),
+            Request::Infer(picture) => self.infer(Purpose::Infer(id), picture).map_err(Response::Error),
+            Request::Trace(picture) => self.infer(Purpose::Trace(id), picture).map_err(Response::Error),
+            Request::Excerpt { of, picture } => self.infer(Purpose::Excerpt(id, of), picture).map_err(Response::Error),
             Request::SelfTest => match self.loaded {
                 Some(Loaded { model, .. }) => self_test(id, model, self.arena).map_err(|error| verdict(Err(error))),
                 None => Err(Response::Error(Failure::Model)),
@@ -359,10 +385,10 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         })
     }
 
-    fn infer(&mut self, id: u32, picture: Picture<'_>) -> Result<Work, Failure> {
+    fn infer(&mut self, purpose: Purpose, picture: Picture<'_>) -> Result<Work, Failure> {
         let Loaded { model, .. } = self.loaded.ok_or(Failure::Model)?;
         let run = Run::begin(self.clock, model, self.arena, Source::of(picture)?)?;
-        Ok(Work { run, purpose: Purpose::Infer(id) })
+        Ok(Work { run, purpose })
     }
 }
 

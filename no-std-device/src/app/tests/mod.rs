@@ -6,6 +6,7 @@ mod faults;
 mod frames;
 mod signed;
 mod steps;
+mod trace;
 mod trial;
 mod updates;
 

@@ -1,7 +1,7 @@
 //! What hosts say, in order and out of it.
 
 use fastrand::Rng;
-use no_std_device::link::{Identity, Message, Picture, Request, Update, WRITE_ALIGN, encode, max_frame_len};
+use no_std_device::link::{Excerpt, Identity, Message, Picture, Request, Update, WRITE_ALIGN, encode, max_frame_len};
 
 use super::models::{Brought, all};
 
@@ -109,7 +109,7 @@ impl Host {
         let [other, another] = [(); 2].map(|()| self.rng.choice(all()).expect("there are models"));
         let (bytes, identity) = (other.blob, other.identity);
         let offset = self.rng.u32(..bytes.len() as u32 + 9);
-        let request = match self.rng.u8(..13) {
+        let request = match self.rng.u8(..15) {
             0 => Request::Hello,
             1 => Request::SelfTest,
             2 => Request::Infer(Picture::Input(&bytes[..self.rng.usize(..32)])),
@@ -123,6 +123,11 @@ impl Host {
             9 => Request::Update(Update::Write { offset: 0, bytes: &bytes[..self.rng.usize(..bytes.len())] }),
             10 => Request::Update(Update::Confirm),
             11 => Request::Update(Update::Rollback),
+            12 => Request::Trace(Picture::Input(&bytes[..self.rng.usize(..32)])),
+            13 => {
+                let of = Excerpt { operator: self.rng.u16(..4), offset: self.rng.u32(..9), len: self.rng.u32(..600) };
+                Request::Excerpt { of, picture: Picture::Input(&bytes[..self.rng.usize(..32)]) }
+            }
             _ => Request::Update(Update::Commit { blob: identity }),
         };
         self.say(burst, request);
