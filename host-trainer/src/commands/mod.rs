@@ -1,6 +1,7 @@
 //! The program's commands; one file a command says what it takes, and does it.
 
 mod bench;
+mod certify;
 mod compare;
 mod completions;
 mod config;
@@ -127,6 +128,8 @@ enum Command {
     Twin(twin::TwinArgs),
     /// Sends a blob to a device, which runs it from then on.
     Flash(flash::FlashModelArgs),
+    /// Certifies that a model computes the same bytes here, in an emulator and on boards, layer by layer; or checks a certificate.
+    Certify(certify::CertifyArgs),
     /// Lists serial ports, where boards may be.
     Ports(ports::PortsArgs),
     /// Makes a key to sign blobs with.
@@ -218,6 +221,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Estimate(args) => estimate::run(&args),
         Command::Twin(args) => twin::run(&args),
         Command::Flash(args) => flash::run(&args),
+        Command::Certify(args) => certify::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),
