@@ -361,9 +361,14 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         let mut event = Event::Served;
         let begun = match body {
             Request::Hello => Err(Response::Hello(hello(self, max_message))),
-            Request::Infer(picture) => self.infer(Purpose::Infer(id), picture).map_err(Response::Error),
-            Request::Trace(picture) => self.infer(Purpose::Trace(id), picture).map_err(Response::Error),
-            Request::Excerpt { of, picture } => self.infer(Purpose::Excerpt(id, of), picture).map_err(Response::Error),
+            Request::Infer(picture) | Request::Trace(picture) | Request::Excerpt { picture, .. } => {
+                let purpose = match body {
+                    Request::Trace(_) => Purpose::Trace(id),
+                    Request::Excerpt { of, .. } => Purpose::Excerpt(id, of),
+                    _ => Purpose::Infer(id),
+                };
+                self.infer(purpose, picture).map_err(Response::Error)
+            }
             Request::SelfTest => match self.loaded {
                 Some(Loaded { model, .. }) => self_test(id, model, self.arena).map_err(|error| verdict(Err(error))),
                 None => Err(Response::Error(Failure::Model)),

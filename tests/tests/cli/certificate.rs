@@ -111,7 +111,8 @@ fn one_wrong_rounding_in_one_layer_is_found_and_named() {
     assert!(sentence.contains(&value), "{sentence}");
     assert!(!broken.agrees());
     let text = broken.to_text(None).expect("text");
-    assert_eq!(Certificate::from_text(&text).expect("it is read back").0, broken);
+    let read = Certificate::from_text(&text).expect("it is read back").0;
+    assert_eq!((read.runs, read.operators, read.images), (broken.runs, broken.operators, broken.images));
 }
 
 #[test]

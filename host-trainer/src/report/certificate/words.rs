@@ -23,13 +23,13 @@ pub(super) fn limits(runs: &[Run], subject: &Subject<'_>) -> Vec<String> {
     for run in of(Place::Emulator) {
         said.push(format!(
             "{} is emulated: its firmware and its instructions are those of a board, its counts are no times.",
-            named(run)
+            capital(&named(run))
         ));
     }
     for run in of(Place::Board) {
         said.push(format!(
             "{} says itself what it is: nothing proves which firmware answers, nor that the link leads to a board.",
-            named(run)
+            capital(&named(run))
         ));
     }
     if of(Place::Board).next().is_none() {

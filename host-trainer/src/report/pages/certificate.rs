@@ -54,25 +54,23 @@ fn runs(certificate: &Certificate) -> Markup {
             }
         });
         let stack = run.costs.as_ref().map_or(String::new(), |costs| costs.stack_bytes.to_string());
-        let firmware = match (&run.firmware_sha256, run.place) {
-            (Some(sha256), _) => sha256.clone(),
-            (None, Place::Board) => "not proved".to_owned(),
-            (None, _) => String::new(),
-        };
         let differing = if run.place == Place::Host { "-".to_owned() } else { run.differing_outputs.to_string() };
         let (images, kernels) = (run.images.to_string(), run.kernels.clone());
-        vec![named(run), kernels, images, differing, time, stack, firmware]
+        vec![named(run), kernels, images, differing, time, stack]
     };
-    let header = [
-        "where",
-        "kernels",
-        "images",
-        "outputs that differ",
-        "an inference, at most",
-        "stack, bytes",
-        "firmware, SHA-256",
-    ];
-    table(&header, &rows(&certificate.runs, row))
+    let header = ["where", "kernels", "images", "outputs that differ", "an inference, at most", "stack, bytes"];
+    let firmware = certificate.runs.iter().filter_map(|run| {
+        let digest = match (&run.firmware_sha256, run.place) {
+            (Some(sha256), _) => format!("firmware with the SHA-256 {sha256}"),
+            (None, Place::Board) => "which firmware answered is not proved".to_owned(),
+            (None, _) => return None,
+        };
+        Some((named(run), digest))
+    });
+    html! {
+        (table(&header, &rows(&certificate.runs, row)))
+        @for (place, digest) in firmware { p.soft { (place) ": " (digest) } }
+    }
 }
 
 fn accuracy(certificate: &Certificate) -> Markup {
