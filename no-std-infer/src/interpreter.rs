@@ -159,8 +159,10 @@ impl<'m, 'a> Interpreter<'m, 'a> {
         self.next.advance(&self.model, self.linked, self.arena, rows)
     }
 
-    /// An operator's output: what it has made, until another overwrites that.
-    pub(crate) fn output_of(&self, operator: usize) -> &[i8] {
+    /// An operator's output: what it has made when the [`Step`] that completes it was taken, until another overwrites that.
+    /// Nothing of an operator that the model does not have.
+    #[must_use]
+    pub fn output_of(&self, operator: usize) -> &[i8] {
         self.model.output_of(operator).map_or(&[], |output| tensor(self.arena, &output))
     }
 

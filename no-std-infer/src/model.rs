@@ -1,6 +1,5 @@
 //! [`Model::parse`]: everything about a blob is checked here, once.
 
-use crate::CRC32;
 use crate::cost::Cost;
 use crate::error::{Error, OpError};
 use crate::format::{
@@ -360,13 +359,4 @@ fn skip_labels(bytes: &[u8], count: u16) -> Result<(&[u8], &[u8]), Error> {
         (_, rest) = take::<&str>(rest)?;
     }
     bytes.split_at_checked(bytes.len().wrapping_sub(rest.len())).ok_or(Error::BadManifest)
-}
-
-/// CRC-32 of a tensor's bytes, as the golden vector holds it.
-pub(crate) fn tensor_crc(values: &[i8]) -> u32 {
-    let mut digest = CRC32.digest();
-    for &value in values {
-        digest.update(&[value as u8]);
-    }
-    digest.finalize()
 }

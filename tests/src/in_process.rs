@@ -32,17 +32,27 @@ impl InProcess {
     /// A device with `blob` built in and empty slots.
     #[must_use]
     pub fn start(blob: &Aligned<u8>) -> Self {
-        Self::start_with_camera(blob, Vec::new())
+        Self::start_with(blob, Linked::ALL, Vec::new())
     }
 
     /// The same with a camera that plays these frames of [`FRAME`] again and again.
     #[must_use]
     pub fn start_with_camera(blob: &Aligned<u8>, frames: Vec<Vec<u8>>) -> Self {
+        Self::start_with(blob, Linked::ALL, frames)
+    }
+
+    /// The same, with kernels of the caller's choice.
+    #[must_use]
+    pub fn start_on(blob: &Aligned<u8>, linked: &'static Linked) -> Self {
+        Self::start_with(blob, linked, Vec::new())
+    }
+
+    fn start_with(blob: &Aligned<u8>, linked: &'static Linked, frames: Vec<Vec<u8>>) -> Self {
         let wires = Arc::<Wires>::default();
         let device = Arc::clone(&wires);
         let blob: &'static Aligned<u8> = Box::leak(Box::new(blob.clone()));
         let camera = Reel { frames, calls: 0 };
-        std::thread::spawn(move || run(&device, blob, camera));
+        std::thread::spawn(move || run(&device, blob, linked, camera));
         Self { wires }
     }
 }
@@ -54,7 +64,7 @@ impl Drop for InProcess {
     }
 }
 
-fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>, camera: Reel) {
+fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>, linked: &'static Linked, camera: Reel) {
     let mut slots = [Flash(Aligned::new(SLOT_LEN)), Flash(Aligned::new(SLOT_LEN))];
     let (link, clock) = (Port(Arc::clone(wires)), Still(Arc::clone(wires)));
     let mut board = Board { name: "in this process", camera, link, indicator: NoIndicator, clock };
@@ -64,7 +74,7 @@ fn run(wires: &Arc<Wires>, blob: &'static Aligned<u8>, camera: Reel) {
         factory: Some(blob),
         slots: slots.each_mut(),
         trust: Anyone,
-        linked: Linked::ALL,
+        linked,
         arena: &mut arena,
         averages: &mut averages,
         smoothing: 0,

@@ -13,6 +13,7 @@ use host_trainer::device::{
     run_demo,
 };
 use host_trainer::measure::evaluate::{Int8Output, infer, input_config, read_blob};
+use host_trainer::measure::trace::Engine;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::repair_crc;
@@ -21,6 +22,7 @@ use no_std_device::link::{
 };
 use no_std_infer::Model;
 use no_std_infer::format::InputKind;
+use no_std_infer::golden::checksum;
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use tests::app::{SIDE, drawn_frame};
 use tests::needing::trial;
@@ -29,6 +31,8 @@ use tests::residual;
 
 /// Images that go through the device.
 const IMAGES: u64 = 200;
+/// Images of which each operator's output is compared.
+const TRACED_IMAGES: u64 = 3;
 /// Images that go through the device over a faulty link.
 const FAULTY_IMAGES: u64 = 300;
 /// Images that go through the device with the shipped model.
@@ -48,6 +52,7 @@ fn main() {
     let test = |name: &str, test: fn() -> Result<()>| trial(name, &missing, test);
     let trials: Vec<Trial> = vec![
         test("every_byte_of_every_image_is_the_hosts", every_byte_of_every_image_is_the_hosts),
+        test("every_operator_s_output_is_the_hosts", every_operator_s_output_is_the_hosts),
         test("injected_faults_change_no_byte", injected_faults_change_no_byte),
         test("a_serial_port_leads_to_the_device", a_serial_port_leads_to_the_device),
         test("camera_frames_give_the_hosts_bytes", camera_frames_give_the_hosts_bytes),
@@ -106,6 +111,24 @@ fn every_byte_of_every_image_is_the_hosts() -> Result<()> {
         classes[device.class] += 1;
     }
     ensure!(classes.iter().filter(|&&count| count > 0).count() > 1, "the images are all of one class: {classes:?}");
+    Ok(())
+}
+
+fn every_operator_s_output_is_the_hosts() -> Result<()> {
+    let model = Model::parse(&BLOB)?;
+    let mut device = Device::start(&BLOB)?;
+    for seed in 0..TRACED_IMAGES {
+        let input = input(&model, seed);
+        let outputs = Engine::Kernels.outputs(&model, &input);
+        let (checksums, _) = device.trace(&input)?;
+        ensure!(
+            checksums.iter().eq(&outputs.iter().map(|output| checksum(output)).collect::<Vec<_>>()),
+            "image {seed}"
+        );
+        for (operator, output) in (0..).zip(&outputs) {
+            ensure!(device.first_other_value(&input, operator, output)?.is_none(), "image {seed}, operator {operator}");
+        }
+    }
     Ok(())
 }
 

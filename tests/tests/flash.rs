@@ -44,7 +44,7 @@ fn main() {
 
 /// Switches the application on, with this file as its flash.
 fn boot(flash: &Path, key: Option<&Path>) -> Result<Device> {
-    open(Emulated::boot_app(&build_app(key)?, flash)?)
+    open(Emulated::boot_app(&build_app(key)?, flash, None)?)
 }
 
 fn open(transport: impl Transport + 'static) -> Result<Device> {
@@ -77,7 +77,7 @@ fn a_flashed_model_runs_and_survives_a_restart() -> Result<()> {
     let transport = link.parse::<Link>()?.transport(first)?.context("a link to the flash that was made")?;
     drop(Device::with_model(transport, first)?);
 
-    let (faulty, suffered) = Faulty::new(Emulated::boot_app(&build_app(None)?, &flash)?, 5, 0.1);
+    let (faulty, suffered) = Faulty::new(Emulated::boot_app(&build_app(None)?, &flash, None)?, 5, 0.1);
     let mut device = open(faulty)?;
     device.update(second, |_| ())?;
     runs(&mut device, second)?;
@@ -112,7 +112,7 @@ fn what_is_not_confirmed_falls_back_after_three_starts() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let flash = dir.path().join("flash.bin");
     boot(&flash, None)?.update(first, |_| ())?;
-    let mut device = open(Unconfirmed(Emulated::boot_app(&build_app(None)?, &flash)?))?;
+    let mut device = open(Unconfirmed(Emulated::boot_app(&build_app(None)?, &flash, None)?))?;
     let error = device.update(second, |_| ()).err().context("the power was to fail")?;
     ensure!(format!("{error:#}").contains("the power fails"), "{error:#}");
     drop(device);

@@ -10,7 +10,7 @@ use model_compiler::aligned::Aligned;
 use model_compiler::graph::Graph;
 use no_std_infer::Model;
 
-use super::CostArgs;
+use super::arguments::CostArgs;
 use crate::collect::health::{self, Trouble, diagnose};
 use crate::data::progress;
 use crate::device::{Agreement, Device, Film, Link, Patience, Seen, Twin, frame_len};

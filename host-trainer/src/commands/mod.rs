@@ -3,6 +3,7 @@
 mod arguments;
 mod bench;
 mod camera;
+mod certify;
 mod collect;
 mod compare;
 mod completions;
@@ -123,6 +124,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Saves frames of the board's camera to train on.
     Collect(collect::CollectArgs),
+    /// Certifies that a model computes the same bytes here, in an emulator and on boards, layer by layer; or checks a certificate.
+    Certify(certify::CertifyArgs),
     /// Lists serial ports, where boards may be.
     Ports(ports::PortsArgs),
     /// Makes a key to sign blobs with.
@@ -216,6 +219,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Flash(args) => flash::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Collect(args) => collect::run(&args),
+        Command::Certify(args) => certify::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::Keygen(args) => keygen::run(&args),
         Command::Sign(args) => sign::run(&args),

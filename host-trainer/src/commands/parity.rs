@@ -139,7 +139,7 @@ fn connect(args: &ParityArgs, blob: &[u8]) -> Result<Option<OnDevice>> {
 }
 
 /// Keeps at most `limit` elements, spread over all.
-fn thin<T>(items: &mut Vec<T>, limit: usize) {
+pub(super) fn thin<T>(items: &mut Vec<T>, limit: usize) {
     let len = items.len();
     if len > limit {
         let mut index = 0;

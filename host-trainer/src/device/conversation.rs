@@ -17,7 +17,7 @@ use super::transport::Transport;
 /// Longest answer that is understood, in bytes.
 const ANSWER_LEN: usize = 64 * 1024;
 /// Room for the fields of a request besides its bytes.
-const REQUEST_FIELDS_LEN: usize = 32;
+const REQUEST_FIELDS_LEN: usize = 48;
 /// Room for what names a blob and shows who signed it.
 const UPDATE_FIELDS_LEN: usize = 192;
 /// How often a request is sent before the host gives up.
@@ -288,7 +288,7 @@ fn same_version(protocol: u16) -> Result<Verdict> {
 }
 
 /// Number of kinds of requests.
-const KINDS: usize = 9;
+const KINDS: usize = 11;
 const HELLO: usize = 0;
 
 /// Requests of one kind take about the same time.
@@ -303,13 +303,18 @@ fn kind(request: &Request<'_>) -> usize {
         Request::Update(Update::Confirm | Update::Rollback) => 6,
         Request::Look { .. } => 7,
         Request::Read { .. } => 8,
+        Request::Trace(_) => 9,
+        Request::Excerpt { .. } => 10,
     }
 }
 
 /// A request as a frame, after a zero that ends what the device may have received of another one.
 fn frame(id: u32, request: &Request<'_>) -> Result<Vec<u8>> {
     let bytes = match request {
-        Request::Infer(Picture::Input(bytes) | Picture::Frame { bytes, .. }) => bytes.len(),
+        Request::Infer(picture) | Request::Trace(picture) | Request::Excerpt { picture, .. } => {
+            let (Picture::Input(bytes) | Picture::Frame { bytes, .. }) = picture;
+            bytes.len()
+        }
         Request::Update(Update::Write { bytes, .. }) => bytes.len(),
         Request::Update(Update::Begin { .. } | Update::Commit { .. }) => UPDATE_FIELDS_LEN,
         Request::Update(Update::Confirm | Update::Rollback) => 0,

@@ -81,6 +81,18 @@ pub fn read_key(path: &Path) -> Result<SigningKey> {
     Ok(key)
 }
 
+/// Reads a public key.
+///
+/// # Errors
+/// When the file cannot be read, or holds no public Ed25519 key in PEM.
+pub fn read_public_key(path: &Path) -> Result<VerifyingKey> {
+    let shown = path.display();
+    let text = read::text(path, read::SETTINGS).with_context(|| format!("cannot read the public key {shown}"))?;
+    let key = VerifyingKey::from_public_key_pem(&text);
+    key.ok()
+        .with_context(|| format!("{shown} is no public Ed25519 key in PEM: name the `.pub` file that `keygen` made"))
+}
+
 /// What to say of a private key that others than its owner may read or change.
 #[must_use]
 pub fn exposure(path: &Path) -> Option<String> {

@@ -65,6 +65,14 @@ impl fmt::Display for Link {
     }
 }
 
+/// A device that was not greeted yet.
+pub struct Opened {
+    /// The way to it.
+    pub transport: Box<dyn Transport>,
+    /// The ELF file that runs in an emulator; none of a board, whose firmware is not known here.
+    pub firmware: Option<PathBuf>,
+}
+
 impl Link {
     /// Makes the file of an emulated flash, erased, where there is none yet. It begins with an erased record: the first model
     /// goes into the second slot, and a file that is written behind its end is filled with zeros.
@@ -85,12 +93,28 @@ impl Link {
     /// # Errors
     /// When something is not installed (the error says what and how), firmware does not compile, or there is no such port.
     pub fn transport(&self, blob: &[u8]) -> Result<Option<Box<dyn Transport>>> {
-        Ok(match self {
-            Self::QemuFlash(_) => Some(self.camera(None)?),
-            Self::Host => None,
-            Self::Qemu => Some(Box::new(Emulated::boot(&build(Program::Link, blob)?)?)),
-            Self::Serial { port, baud } => Some(Box::new(Serial::open(port, *baud)?)),
-        })
+        Ok(self.open(blob)?.map(|opened| opened.transport))
+    }
+
+    /// The same, with the firmware where it was built for this.
+    ///
+    /// # Errors
+    /// Those of [`Self::transport`].
+    pub fn open(&self, blob: &[u8]) -> Result<Option<Opened>> {
+        let (transport, firmware): (Box<dyn Transport>, _) = match self {
+            Self::Host => return Ok(None),
+            Self::Qemu => {
+                let elf = build(Program::Link, blob)?;
+                (Box::new(Emulated::boot(&elf)?), Some(elf))
+            }
+            Self::QemuFlash(file) => {
+                check_flash(file)?;
+                let elf = build_app(None)?;
+                (Box::new(Emulated::boot_app(&elf, file, None)?), Some(elf))
+            }
+            Self::Serial { port, baud } => (Box::new(Serial::open(port, *baud)?), None),
+        };
+        Ok(Some(Opened { transport, firmware }))
     }
 
     /// The way to a device with a camera, which is emulated where a film says what it sees.

@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use super::{Device, DeviceResult, other_answer};
 use crate::measure::evaluate::infer;
-use crate::system::hexadecimal::hexadecimal;
 
 /// Longest frame or input of a network that is read, in bytes: 1920x1080 RGB888 fits.
 const FRAME_MAX: usize = 8 << 20;
@@ -41,16 +40,17 @@ pub struct Seen {
 }
 
 impl Seen {
-    fn new(look: &Look<'_>) -> Self {
+    /// What a device says that is to have run this model.
+    fn of(look: &Look<'_>, model: Option<[u8; 16]>) -> Result<Self> {
         let Look { sequence, shape, decision, inference } = look;
-        Self {
+        Ok(Self {
             sequence: *sequence,
             shape: *shape,
             class: decision.class as usize,
             probability: decision.probability,
             sure: decision.sure,
-            result: DeviceResult::new(inference),
-        }
+            result: DeviceResult::of(inference, model)?,
+        })
     }
 }
 
@@ -77,14 +77,9 @@ impl Device {
     /// # Errors
     /// When the device has no camera or does not answer, or runs another model than it has said.
     pub fn look(&mut self, after: u32) -> Result<Option<Seen>> {
-        let model = self.description.model.map(|model| model.blob.short());
+        let model = self.model();
         self.conversation.ask(&Request::Look { after }, |answer| match answer {
-            Response::Look(None) => Ok(None),
-            Response::Look(Some(look)) if Some(look.inference.model) == model => Ok(Some(Seen::new(&look))),
-            Response::Look(Some(look)) => bail!(
-                "the device has begun to run another model, {}: it was updated or reset",
-                hexadecimal(&look.inference.model[..8])
-            ),
+            Response::Look(look) => look.map(|look| Seen::of(&look, model)).transpose(),
             _ => other_answer(),
         })
     }

@@ -29,6 +29,7 @@ mod serial;
 pub mod signing;
 mod sources;
 pub mod target;
+mod trace;
 mod transport;
 mod update;
 
@@ -45,7 +46,7 @@ pub use faulty::Faulty;
 pub use film::Film;
 use firmware::build_sequences;
 pub use firmware::{Program, QEMU, TARGET, build, build_app, missing, missing_for};
-pub use link::Link;
+pub use link::{Link, Opened};
 pub use loaded::Loaded;
 pub use look::{Agreement, Seen, Twin, frame_len};
 pub use parity::DeviceParity;
@@ -53,7 +54,8 @@ pub use parts::{Layout, Parts};
 pub use qemu::{COUNTED, Emulated, run_demo};
 use qemu::{emulator, run_to_end};
 pub use serial::Serial;
-pub use sources::folder;
+pub use sources::{engine_digest, folder};
+pub use trace::OtherValue;
 pub use transport::Transport;
 pub use update::{check_update, identity};
 
@@ -125,18 +127,35 @@ pub struct DeviceResult {
 }
 
 impl DeviceResult {
-    fn new(inference: &Inference<'_>) -> Self {
-        let int8 = |bytes: &[u8]| bytes.iter().map(|&byte| byte as i8).collect();
-        Self {
+    /// What a device says that is to have run this model.
+    ///
+    /// # Errors
+    /// When it ran another one.
+    fn of(inference: &Inference<'_>, model: Option<[u8; 16]>) -> Result<Self> {
+        same_model(model, inference.model)?;
+        Ok(Self {
             class: inference.class as usize,
             logits: int8(inference.logits),
             output: int8(inference.output),
-            layers: inference.layer_costs().collect(),
+            layers: inference.of_operators().collect(),
             preprocessing: inference.preprocessing,
             total: inference.total,
             stack: inference.stack,
-        }
+        })
     }
+}
+
+fn int8(bytes: &[u8]) -> Vec<i8> {
+    bytes.iter().map(|&byte| byte as i8).collect()
+}
+
+fn same_model(expected: Option<[u8; 16]>, found: [u8; 16]) -> Result<()> {
+    ensure!(
+        expected == Some(found),
+        "the device has begun to run another model, {}: it was updated or reset",
+        hexadecimal(&found[..8])
+    );
+    Ok(())
 }
 
 /// A device that answers.
@@ -201,6 +220,18 @@ impl Device {
         self.infer_picture(Picture::Input(&bytes))
     }
 
+    /// Refuses a picture of so many bytes that the device cannot receive.
+    fn check_len(&self, len: usize) -> Result<()> {
+        let limit = self.description.max_message.saturating_sub(REQUEST_FIELDS_LEN);
+        ensure!(len <= limit, "the picture is longer than the {limit} bytes that the device takes");
+        Ok(())
+    }
+
+    /// The first half of the digest of the blob that it has said that it runs.
+    fn model(&self) -> Option<[u8; 16]> {
+        self.description.model.map(|model| model.blob.short())
+    }
+
     /// Runs the network on an input or on a camera's frame, which the device crops and resizes itself.
     ///
     /// # Errors
@@ -208,15 +239,10 @@ impl Device {
     /// run another model.
     pub fn infer_picture(&mut self, picture: Picture<'_>) -> Result<DeviceResult> {
         let (Picture::Input(bytes) | Picture::Frame { bytes, .. }) = picture;
-        let limit = self.description.max_message.saturating_sub(REQUEST_FIELDS_LEN);
-        ensure!(bytes.len() <= limit, "the picture is longer than the {limit} bytes that the device takes");
-        let model = self.description.model.map(|model| model.blob.short());
+        self.check_len(bytes.len())?;
+        let model = self.model();
         self.conversation.ask(&Request::Infer(picture), |answer| match answer {
-            Response::Inference(inference) if Some(inference.model) == model => Ok(DeviceResult::new(&inference)),
-            Response::Inference(inference) => {
-                let model = hexadecimal(&inference.model[..8]);
-                bail!("the device has begun to run another model, {model}: it was updated or reset")
-            }
+            Response::Inference(inference) => DeviceResult::of(&inference, model),
             _ => other_answer(),
         })
     }

@@ -7,7 +7,7 @@ use model_compiler::blob::{repair_crc, with_sections};
 use no_std_device::link::Credentials;
 use no_std_device::{credentials, verify};
 use no_std_infer::format::{SIGNATURE_LEN, Signed, section};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::system::hexadecimal::hexadecimal;
@@ -36,7 +36,7 @@ pub fn sign(blob: &[u8], key: &SigningKey, number: u32) -> Result<Aligned<u8>> {
 }
 
 /// What a blob says about who signed it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signer {
     /// The model's number.
     pub number: u32,

@@ -17,6 +17,22 @@ const FILES: &[(&str, &[u8])] = &include!(concat!(env!("OUT_DIR"), "/sources.rs"
 /// Bytes of SHA-256 that name the folder of these files.
 const DIGEST_LEN: usize = 8;
 
+/// SHA-256 of the engine's sources, those of `no-std-infer`, that this program was compiled with: over each file by name, the name,
+/// a zero, the length in decimal digits, a zero, and the bytes.
+#[must_use]
+pub fn engine_digest() -> [u8; 32] {
+    digest(FILES.iter().filter(|(name, _)| name.starts_with("no-std-infer/")))
+}
+
+fn digest<'f>(files: impl IntoIterator<Item = &'f (&'f str, &'f [u8])>) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for (name, bytes) in files {
+        digest.update(format!("{name}\0{}\0", bytes.len()));
+        digest.update(bytes);
+    }
+    digest.finalize().into()
+}
+
 /// The folder of the firmware's sources: what `FIRMWARE_DIR` names; for a program that lies in its checkout the checkout's; for an
 /// installed one what it holds, unpacked into the user's folder for caches.
 ///
@@ -58,12 +74,7 @@ fn checkout() -> Option<PathBuf> {
 /// Puts the sources that the program holds into a folder of their own in `caches`; gives it. Files that are there as they must
 /// be stay, so that cargo builds nothing again.
 fn unpack(caches: &Path) -> Result<PathBuf> {
-    let mut digest = Sha256::new();
-    for (name, bytes) in FILES {
-        digest.update(format!("{name}\0{}\0", bytes.len()));
-        digest.update(bytes);
-    }
-    let folder = caches.join(hexadecimal(&digest.finalize()[..DIGEST_LEN]));
+    let folder = caches.join(hexadecimal(&digest(FILES)[..DIGEST_LEN]));
     if !folder.exists() {
         tracing::info!("unpacking the firmware's sources into {}", folder.display());
     }
@@ -97,6 +108,15 @@ mod tests {
         assert_eq!(unpack(caches.path()).unwrap(), folder);
         assert_eq!(fs::read(&damaged).unwrap(), fs::read(shared.join("Cargo.toml")).unwrap());
         assert_eq!(kept.metadata().unwrap().modified().unwrap(), before);
+    }
+
+    #[test]
+    fn the_engine_s_digest_is_of_its_sources_alone() {
+        let engine: Vec<_> = FILES.iter().filter(|(name, _)| name.starts_with("no-std-infer/")).collect();
+        assert!(engine.iter().any(|(name, _)| *name == "no-std-infer/src/fixed.rs"));
+        assert_eq!(engine_digest(), digest(engine.iter().copied()));
+        assert_ne!(engine_digest(), digest(engine.iter().skip(1).copied()));
+        assert_ne!(engine_digest(), digest(FILES));
     }
 
     #[test]

@@ -12,3 +12,4 @@ pub mod metrics;
 pub mod predictions;
 pub mod scores;
 pub mod search;
+pub mod trace;

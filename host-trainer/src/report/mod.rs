@@ -1,6 +1,7 @@
 //! What people see of a run: its end, its page, its charts, and the tables of the documentation.
 
 pub mod boards;
+pub mod certificate;
 pub mod export;
 pub mod gallery;
 pub mod made;

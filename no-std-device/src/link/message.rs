@@ -5,6 +5,7 @@ use core::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{FrameError, Identity, Update, UpdateError};
+use no_std_infer::Interpreter;
 use no_std_infer::image::{Geometry, PixelFormat};
 use no_std_infer::kernels::KernelSet;
 
@@ -50,6 +51,16 @@ pub enum Request<'a> {
         /// Bytes at most.
         len: u32,
     },
+    /// Run the network and say what each operator has made. Answered by [`Response::Trace`].
+    Trace(#[serde(borrow)] Picture<'a>),
+    /// Run the network until an operator is complete and show some of its output. Answered by [`Response::Excerpt`].
+    Excerpt {
+        /// What is shown.
+        of: Excerpt,
+        /// What the network is run on.
+        #[serde(borrow)]
+        picture: Picture<'a>,
+    },
 }
 
 /// What a host reads of a frame that the device keeps.
@@ -60,6 +71,27 @@ pub enum Shown {
     Frame,
     /// The network's input that was made of it, int8, HWC.
     Input,
+}
+
+/// Some of an operator's output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Excerpt {
+    /// Index of the operator.
+    pub operator: u16,
+    /// Index of the first value.
+    pub offset: u32,
+    /// Number of values.
+    pub len: u32,
+}
+
+impl Excerpt {
+    /// These values, when the operator is complete; `None` where its output has not as many.
+    #[must_use]
+    pub fn values<'i>(&self, interpreter: &'i Interpreter<'_, '_>) -> Option<&'i [i8]> {
+        let start = self.offset as usize;
+        interpreter.output_of(self.operator.into()).get(start..start.checked_add(self.len as usize)?)
+    }
 }
 
 /// What the network is run on.
@@ -102,6 +134,18 @@ pub enum Response<'a> {
     Look(#[serde(borrow)] Option<Look<'a>>),
     /// Answer to [`Request::Read`]: as many of the bytes as the device has room for in an answer; none behind the last.
     Read(&'a [u8]),
+    /// Answer to [`Request::Trace`]: in place of each operator's cost the [`checksum`](no_std_infer::golden::checksum) of its
+    /// output.
+    Trace(#[serde(borrow)] Inference<'a>),
+    /// Answer to [`Request::Excerpt`].
+    Excerpt {
+        /// The first half of the SHA-256 of the blob that was run.
+        model: [u8; 16],
+        /// [`checksum`](no_std_infer::golden::checksum) of all values that were asked for.
+        checksum: u32,
+        /// The first of them, int8, as many as the device has memory for.
+        values: &'a [u8],
+    },
 }
 
 /// What a device has made of a frame of its camera.
@@ -243,7 +287,7 @@ pub struct Inference<'a> {
     pub logits: &'a [u8],
     /// The last operator's output, int8: probabilities `(q + 128) / 256` when that is a softmax.
     pub output: &'a [u8],
-    /// Cost of each operator in [`Hello::unit`]s: a `u32` in four little-endian bytes each.
+    /// Cost of each operator in [`Hello::unit`]s, or its output's checksum: a `u32` in four little-endian bytes each.
     pub layers: &'a [u8],
     /// Cost of turning a camera's frame into the input in [`Hello::unit`]s; 0 when the input came as it is.
     pub preprocessing: u64,
@@ -254,8 +298,8 @@ pub struct Inference<'a> {
 }
 
 impl Inference<'_> {
-    /// Cost of each operator in [`Hello::unit`]s.
-    pub fn layer_costs(&self) -> impl Iterator<Item = u32> + '_ {
+    /// Cost of each operator in [`Hello::unit`]s, or in a [`Response::Trace`] the checksum of its output.
+    pub fn of_operators(&self) -> impl Iterator<Item = u32> + '_ {
         self.layers.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes))
     }
 }
@@ -301,6 +345,8 @@ pub enum Failure {
     NoCamera,
     /// The frame is not kept any more, or its input cannot be made again.
     Gone,
+    /// The operator's output has not so many values.
+    Excerpt,
 }
 
 impl fmt::Display for Failure {
@@ -317,6 +363,7 @@ impl fmt::Display for Failure {
             Failure::Update(error) => write!(f, "the update is refused: {error}"),
             Failure::NoCamera => f.write_str("the device's firmware has no camera"),
             Failure::Gone => f.write_str("the device does not keep the frame any more"),
+            Failure::Excerpt => f.write_str("the operator's output does not have the values that were asked for"),
         }
     }
 }

@@ -62,8 +62,8 @@ pub use frame::{FrameError, Receiver, decode, encode, encode_into, hello_protoco
 pub use identity::Identity;
 pub(crate) use identity::sha256;
 pub use message::{
-    Decided, Failure, Hello, Inference, Look, Message, ModelInfo, PROTOCOL, Picture, Request, Response, SelfTest,
-    Shape, Shown, Slots, Unit,
+    Decided, Excerpt, Failure, Hello, Inference, Look, Message, ModelInfo, PROTOCOL, Picture, Request, Response,
+    SelfTest, Shape, Shown, Slots, Unit,
 };
 pub use update::{Credentials, Update, UpdateError, WRITE_ALIGN};
 

@@ -45,6 +45,10 @@ fn requests_keep_their_bytes() {
         Request::Look { .. } = Request::Look { after: 300 } => [4, 0xAC, 2],
         Request::Read { .. } =
             Request::Read { sequence: 300, what: Shown::Input, offset: 5, len: 6 } => [5, 0xAC, 2, 1, 5, 6],
+        Request::Trace(_) = Request::Trace(Picture::Input(&[7])) => [6, 0, 1, 7],
+        Request::Excerpt { .. } =
+            Request::Excerpt { of: Excerpt { operator: 1, offset: 300, len: 2 }, picture: Picture::Input(&[7]) } =>
+            [7, 1, 0xAC, 2, 2, 0, 1, 7],
     }
     pinned! { Shown:
         Shown::Frame = Shown::Frame => [0],
@@ -127,6 +131,12 @@ fn responses_keep_their_bytes() {
             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
         ],
         Response::Read(_) = Response::Read(&[7, 8]) => [6, 2, 7, 8],
+        Response::Trace(_) = Response::Trace(inference) => [
+            7, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
+        ],
+        Response::Excerpt { .. } = Response::Excerpt { model: [1; 16], checksum: 300, values: &[3, 4] } => [
+            8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0xAC, 2, 2, 3, 4,
+        ],
     }
     pinned! { Unit:
         Unit::Instructions = Unit::Instructions => [0],
@@ -152,6 +162,7 @@ fn errors_keep_their_bytes() {
         Failure::Update(_) = Failure::Update(UpdateError::Flash) => [6, 4],
         Failure::NoCamera = Failure::NoCamera => [7],
         Failure::Gone = Failure::Gone => [8],
+        Failure::Excerpt = Failure::Excerpt => [9],
     }
     pinned! { FrameError:
         FrameError::TooLong = FrameError::TooLong => [0],

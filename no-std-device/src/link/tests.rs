@@ -98,7 +98,7 @@ fn the_version_is_found_in_an_answer_of_any_version() {
 }
 
 #[test]
-fn layer_costs_are_little_endian_words() {
+fn numbers_of_operators_are_little_endian_words() {
     let layers = [1, 0, 0, 0, 0, 1, 0, 0];
     let inference = Inference {
         model: [0; 16],
@@ -110,7 +110,7 @@ fn layer_costs_are_little_endian_words() {
         total: 257,
         stack: 0,
     };
-    assert!(inference.layer_costs().eq([1, 256]));
+    assert!(inference.of_operators().eq([1, 256]));
 }
 
 proptest! {

@@ -3,12 +3,12 @@
 use heapless::VecView;
 
 use crate::link::{
-    Failure, Hello, Identity, Inference, Message, ModelInfo, PROTOCOL, Response, SelfTest, Shape, encode, encode_into,
-    max_frame_len,
+    Excerpt, Failure, Hello, Identity, Inference, Message, ModelInfo, PROTOCOL, Response, SelfTest, Shape, encode,
+    encode_into, max_frame_len,
 };
 use no_std_infer::Interpreter;
 use no_std_infer::format::number;
-use no_std_infer::golden::SelfTestError;
+use no_std_infer::golden::{SelfTestError, checksum};
 use no_std_infer::kernels::NATIVE_NAME;
 
 use super::{Device, Loaded};
@@ -97,7 +97,7 @@ pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
     Hello { protocol: PROTOCOL, board, kernel_set, max_message, unit: K::UNIT, hz: K::HZ, model, slots, camera }
 }
 
-/// Where in the results lies what the network has given: first the costs of its operators, then logits, then output.
+/// Where in the results lies what the network has given: first a number for each operator, then logits, then output.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Given {
     class: usize,
@@ -107,7 +107,7 @@ pub(super) struct Given {
 }
 
 impl Given {
-    /// Puts logits and output behind the costs of the operators; `None` where something has no room.
+    /// Puts logits and output behind the numbers of the operators; `None` where something has no room.
     #[inline(never)]
     pub(super) fn put(interpreter: &Interpreter<'_, '_>, results: &mut VecView<u8>) -> Option<Self> {
         let (logits, mut fits) = (results.len(), results.len() == 4 * usize::from(interpreter.model().info().ops));
@@ -144,6 +144,19 @@ pub(super) fn inference<'r>(
         total: costs.network,
         stack,
     })
+}
+
+/// Some of what an operator has made, as much of it as there is room for in `results`.
+pub(super) fn excerpt<'r>(
+    interpreter: &Interpreter<'_, '_>,
+    identity: &Identity,
+    of: &Excerpt,
+    results: &'r mut VecView<u8>,
+) -> Response<'r> {
+    let Some(values) = of.values(interpreter) else { return Response::Error(Failure::Excerpt) };
+    // What has no room is asked for again, from there on.
+    let _ = values.iter().try_for_each(|&value| results.push(value as u8));
+    Response::Excerpt { model: identity.short(), checksum: checksum(values), values: results }
 }
 
 /// What a self-test has shown.

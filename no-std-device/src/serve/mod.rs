@@ -8,7 +8,7 @@ use core::num::NonZeroU16;
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
+use crate::link::{Excerpt, Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
 use no_std_infer::golden::{self, SelfTestError};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Decision, Error, Interpreter, Model, Step};
@@ -18,7 +18,7 @@ use crate::board::{Camera, Clock, Link, MappedFlash, NoCamera};
 use crate::inference::{Run, Source};
 use crate::signature::Trust;
 use crate::update::{Asked, Updater};
-use answers::{Answers, Given, damaged, hello, inference, verdict};
+use answers::{Answers, Given, damaged, excerpt, hello, inference, verdict};
 pub use kept::{KEPT_AT_MOST_SECONDS, KEPT_SECONDS};
 use kept::{Kept, Sight};
 
@@ -53,7 +53,7 @@ pub struct Memory<'a> {
     /// Holds one request: limits the length of an input or a camera's frame.
     pub request: &'a mut VecView<u8>,
     /// Holds what an answer refers to: 4 bytes an operator, 1 byte a logit, 1 byte an output; behind them a piece of the network's
-    /// input, which a host that sees frames may read.
+    /// input, which a host that sees frames may read; or as many values of an operator's output as there is room for.
     pub results: &'a mut VecView<u8>,
     /// Holds one answer as a frame.
     pub answer: &'a mut VecView<u8>,
@@ -120,7 +120,7 @@ pub struct Server<'a> {
     // As it crosses the link; of memory, which these cores address in 32 bits.
     max_message: u32,
     answers: Answers<'a>,
-    /// Costs of the operators that have run for a request, and then what the network has given.
+    /// Costs or checksums of the operators that have run for a request, and then what the network has given.
     results: &'a mut VecView<u8>,
     /// What the network runs for.
     work: Option<Work>,
@@ -142,6 +142,10 @@ enum Purpose {
     Infer(u32),
     /// The request with this id.
     SelfTest(u32, golden::SelfTest),
+    /// The request with this id.
+    Trace(u32),
+    /// The request with this id.
+    Excerpt(u32, Excerpt),
 }
 
 impl<'a> Server<'a> {
@@ -285,11 +289,12 @@ impl<'a> Server<'a> {
         };
         match &mut purpose {
             Purpose::SelfTest(_, test) => check(test, run, step, model, device.arena),
-            Purpose::Infer(_) | Purpose::Frame if step.complete => {
-                // What has no room is found missing in the end.
-                cost.to_le_bytes().into_iter().for_each(|byte| _ = self.results.push(byte));
+            Purpose::Infer(_) | Purpose::Frame if step.complete => keep(self.results, cost),
+            Purpose::Trace(_) if step.complete => keep(self.results, checksum(run, step, model, device.arena)),
+            Purpose::Excerpt(_, of) if step.complete && step.operator == usize::from(of.operator) => {
+                return self.finish(link, camera, device, Work { run, purpose }, classified);
             }
-            Purpose::Infer(_) | Purpose::Frame => {}
+            Purpose::Infer(_) | Purpose::Frame | Purpose::Trace(_) | Purpose::Excerpt(..) => {}
         }
         self.work = Some(Work { run, purpose });
         Some(Event::Working)
@@ -317,13 +322,18 @@ impl<'a> Server<'a> {
                 self.kept.classified::<K>(camera, decision, (given, run.costs, now));
                 return Some(Event::Classified(Report { decision, latency: now.saturating_sub(run.start) }));
             }
-            Purpose::Infer(id) => {
+            Purpose::Infer(id) | Purpose::Trace(id) => {
                 let given = Given::put(&interpreter, self.results);
                 let costs = (run.costs, device.clock.stack_used());
-                let inference = given.and_then(|given| inference(given, identity, costs, self.results));
-                (id, inference.map_or(Response::Error(Failure::AnswerTooLong), Response::Inference))
+                let body = match given.and_then(|given| inference(given, identity, costs, self.results)) {
+                    Some(traced) if matches!(purpose, Purpose::Trace(_)) => Response::Trace(traced),
+                    Some(inference) => Response::Inference(inference),
+                    None => Response::Error(Failure::AnswerTooLong),
+                };
+                (id, body)
             }
             Purpose::SelfTest(id, test) => (id, verdict(test.outcome(&interpreter))),
+            Purpose::Excerpt(id, of) => (id, excerpt(&interpreter, identity, &of, self.results)),
         };
         self.answers.give(link, id, &body);
         Some(Event::Served)
@@ -339,11 +349,23 @@ fn check(test: &mut golden::SelfTest, run: Run, step: Step, model: &Model<'_>, a
     let _ = run.interpreter(model, arena).map(|interpreter| test.check(&interpreter, step));
 }
 
+/// The checksum of what an operator has made.
+#[inline(never)]
+fn checksum(run: Run, step: Step, model: &Model<'_>, arena: &mut [i8]) -> u32 {
+    let interpreter = run.interpreter(model, arena);
+    interpreter.map_or(0, |interpreter| golden::checksum(interpreter.output_of(step.operator)))
+}
+
+/// Keeps a number for an answer. What has no room is found missing in the end.
+fn keep(results: &mut VecView<u8>, number: u32) {
+    number.to_le_bytes().into_iter().for_each(|byte| _ = results.push(byte));
+}
+
 /// Whether the request whose end comes next cannot be carried out while the network runs. All others can, so that a model that
 /// takes long, or for ever, can be replaced.
 fn needs_arena(receiver: &Receiver<'_>) -> bool {
-    let request = decode::<Request<'_>>(receiver.message());
-    matches!(request, Ok(Message { body: Request::Infer(_) | Request::SelfTest, .. }))
+    let Ok(Message { body, .. }) = decode::<Request<'_>>(receiver.message()) else { return false };
+    matches!(body, Request::Infer(_) | Request::SelfTest | Request::Trace(_) | Request::Excerpt { .. })
 }
 
 /// Takes the bytes that the link has, as many as fit, the last one first.
@@ -372,7 +394,14 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         let mut event = Event::Served;
         let begun = match body {
             Request::Hello => Err(Response::Hello(hello(self, max_message, sight.kept.shape()))),
-            Request::Infer(picture) => self.infer(id, picture).map_err(Response::Error),
+            Request::Infer(picture) | Request::Trace(picture) | Request::Excerpt { picture, .. } => {
+                let purpose = match body {
+                    Request::Trace(_) => Purpose::Trace(id),
+                    Request::Excerpt { of, .. } => Purpose::Excerpt(id, of),
+                    _ => Purpose::Infer(id),
+                };
+                self.infer(purpose, picture).map_err(Response::Error)
+            }
             Request::SelfTest => match self.loaded {
                 Some(Loaded { model, .. }) => self_test(id, model, self.arena).map_err(|error| verdict(Err(error))),
                 None => Err(Response::Error(Failure::Model)),
@@ -400,10 +429,10 @@ impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
         })
     }
 
-    fn infer(&mut self, id: u32, picture: Picture<'_>) -> Result<Work, Failure> {
+    fn infer(&mut self, purpose: Purpose, picture: Picture<'_>) -> Result<Work, Failure> {
         let Loaded { model, .. } = self.loaded.ok_or(Failure::Model)?;
         let run = Run::begin(self.clock, model, self.arena, Source::of(picture)?)?;
-        Ok(Work { run, purpose: Purpose::Infer(id) })
+        Ok(Work { run, purpose })
     }
 }
 

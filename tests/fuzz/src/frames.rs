@@ -4,8 +4,8 @@ use std::fmt;
 
 use fastrand::Rng;
 use no_std_device::link::{
-    FrameError, Identity, Message, Picture, Receiver, Request, Response, Shown, Update, decode, encode, hello_protocol,
-    max_frame_len,
+    Excerpt, FrameError, Identity, Message, Picture, Receiver, Request, Response, Shown, Update, decode, encode,
+    hello_protocol, max_frame_len,
 };
 use no_std_infer::CRC32;
 
@@ -139,13 +139,18 @@ fn bytes(rng: &mut Rng, most: usize) -> Vec<u8> {
 }
 
 fn message<'p>(payload: &'p [u8], id: u32, rng: &mut Rng) -> Message<Request<'p>> {
-    let body = match rng.u8(..7) {
+    let body = match rng.u8(..9) {
         0 => Request::Hello,
         1 => Request::SelfTest,
         2 => Request::Infer(Picture::Input(payload)),
         3 => Request::Update(Update::Write { offset: rng.u32(..), bytes: payload }),
         4 => Request::Look { after: rng.u32(..) },
         5 => Request::Read { sequence: rng.u32(..), what: Shown::Input, offset: rng.u32(..), len: rng.u32(..) },
+        6 => Request::Trace(Picture::Input(payload)),
+        7 => {
+            let of = Excerpt { operator: rng.u16(..), offset: rng.u32(..), len: rng.u32(..) };
+            Request::Excerpt { of, picture: Picture::Input(payload) }
+        }
         _ => Request::Update(Update::Commit { blob: Identity { len: rng.u32(..), sha256: [rng.u8(..); 32] } }),
     };
     Message { id, body }

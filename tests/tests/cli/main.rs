@@ -2,6 +2,7 @@
 
 mod automatic;
 mod blobs;
+mod certificate;
 mod common;
 mod cross_validation;
 mod data;

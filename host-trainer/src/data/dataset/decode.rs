@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::jpeg;
@@ -23,7 +24,8 @@ static FILES: Room = Room::new(128 << 20);
 static PICTURES: Room = Room::new(384 << 20);
 
 /// What a picture passes through before it is reduced to the network's input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum View {
     /// Nothing: 8 bits a channel.
     #[default]

@@ -3,6 +3,7 @@
 //! how it was changed, the course of the training, and what made it.
 
 mod calibration;
+mod certificate;
 mod cv;
 mod data;
 mod mistakes;
@@ -22,6 +23,7 @@ use model_compiler::quantise::noise::LayerSqnr;
 
 use crate::system::html::{figure, jpeg_uri, png_uri, table};
 
+pub use certificate::certificate;
 pub use cv::cross_validation;
 pub use run::{shown, training_run};
 pub use search::search;

@@ -7,6 +7,7 @@ mod frames;
 mod looks;
 mod signed;
 mod steps;
+mod trace;
 mod trial;
 mod updates;
 

@@ -3,7 +3,7 @@
 use core::num::NonZeroU16;
 
 use super::*;
-use crate::link::{Hello, Picture};
+use crate::link::{Excerpt, Hello, Picture};
 
 /// With which rows a poll is bounded in turn.
 const BOUNDS: [Option<NonZeroU16>; 3] = [None, NonZeroU16::new(4), NonZeroU16::new(11)];
@@ -11,6 +11,12 @@ const BOUNDS: [Option<NonZeroU16>; 3] = [None, NonZeroU16::new(4), NonZeroU16::n
 /// A host's picture.
 const ASKED: Picture<'static> =
     Picture::Frame { format: PixelFormat::Rgb565Be, width: SIDE, height: SIDE, bytes: HAPPY };
+
+/// A request for the first logits, for which the whole network runs.
+fn last_values() -> Request<'static> {
+    let ops = Model::parse(FACES).unwrap().info().ops;
+    Request::Excerpt { of: Excerpt { operator: ops - 1, offset: 0, len: 2 }, picture: ASKED }
+}
 
 fn poll(
     application: &mut Application<'_, Flash, impl Trust>,
@@ -70,7 +76,13 @@ fn a_poll_takes_at_most_one_step() {
         board.camera.frames = frames(1);
         with_application(Anyone, &mut slots, |application| {
             let operators = application.model().unwrap().info().ops;
-            for (id, request) in (0..).zip([None, Some(Request::Infer(ASKED)), Some(Request::SelfTest)]) {
+            for (id, request) in (0..).zip([
+                None,
+                Some(Request::Infer(ASKED)),
+                Some(Request::SelfTest),
+                Some(Request::Trace(ASKED)),
+                Some(last_values()),
+            ]) {
                 board.link.to_device.extend(request.map(|request| frame(id, request)).unwrap_or_default());
                 let mut events = Vec::new();
                 loop {
@@ -84,14 +96,21 @@ fn a_poll_takes_at_most_one_step() {
                     events.push(event);
                 }
                 let working = events.iter().filter(|&&event| event == Event::Working).count();
-                assert_eq!((working, events.len()), (1 + steps(rows), 2 + steps(rows)), "{request:?}");
+                // What is asked of an operator is answered in the step that completes it.
+                let last = usize::from(matches!(request, Some(Request::Excerpt { .. })));
+                assert_eq!((working + last, events.len() + last), (1 + steps(rows), 2 + steps(rows)), "{request:?}");
             }
             answers(&core::mem::take(&mut board.link.to_host), |Message { body, .. }| match body {
                 Response::Inference(inference) => {
-                    let costs: u64 = inference.layer_costs().map(u64::from).sum();
-                    assert_eq!(inference.layer_costs().count(), usize::from(operators));
+                    let costs: u64 = inference.of_operators().map(u64::from).sum();
+                    assert_eq!(inference.of_operators().count(), usize::from(operators));
                     assert_eq!((inference.total, costs), (7 * steps(rows) as u64, 7 * steps(rows) as u64));
                 }
+                Response::Trace(traced) => {
+                    assert_eq!(traced.of_operators().count(), usize::from(operators));
+                    assert_eq!(traced.total, 7 * steps(rows) as u64);
+                }
+                Response::Excerpt { values, .. } => assert_eq!(values.len(), 2),
                 other => assert_eq!(other, Response::SelfTest(SelfTest::Passed)),
             });
         });
@@ -101,7 +120,7 @@ fn a_poll_takes_at_most_one_step() {
 /// Frames are classified, and what a host asks in the middle of it is answered, as each is alone.
 #[test]
 fn requests_may_arrive_at_any_step_of_a_frame() {
-    for request in [Request::Hello, Request::Infer(ASKED), Request::SelfTest] {
+    for request in [Request::Hello, Request::Infer(ASKED), Request::SelfTest, Request::Trace(ASKED), last_values()] {
         for rows in BOUNDS {
             let (mut board, mut slots) = simulation();
             with_application(Anyone, &mut slots, |application| {

@@ -54,7 +54,7 @@ impl Counts {
     pub fn answer(&mut self, answer: &Message<Response<'_>>) {
         let kind = match answer.body {
             Response::Hello(_) => 0,
-            Response::Inference(_) => 1,
+            Response::Inference(_) | Response::Trace(_) | Response::Excerpt { .. } => 1,
             Response::SelfTest(_) => 2,
             Response::Update { .. } => 3,
             Response::Error(Failure::Update(_)) => 4,

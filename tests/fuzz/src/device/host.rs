@@ -1,7 +1,9 @@
 //! What hosts say, in order and out of it.
 
 use fastrand::Rng;
-use no_std_device::link::{Identity, Message, Picture, Request, Shown, Update, WRITE_ALIGN, encode, max_frame_len};
+use no_std_device::link::{
+    Excerpt, Identity, Message, Picture, Request, Shown, Update, WRITE_ALIGN, encode, max_frame_len,
+};
 
 use super::models::{Brought, all};
 
@@ -109,7 +111,7 @@ impl Host {
         let [other, another] = [(); 2].map(|()| self.rng.choice(all()).expect("there are models"));
         let (bytes, identity) = (other.blob, other.identity);
         let offset = self.rng.u32(..bytes.len() as u32 + 9);
-        let request = match self.rng.u8(..19) {
+        let request = match self.rng.u8(..21) {
             0 => Request::Hello,
             1 => Request::SelfTest,
             2 => Request::Infer(Picture::Input(&bytes[..self.rng.usize(..32)])),
@@ -128,6 +130,11 @@ impl Host {
                 let what = if self.rng.bool() { Shown::Frame } else { Shown::Input };
                 let len = if self.rng.bool() { u32::MAX } else { self.rng.u32(..64) };
                 Request::Read { sequence: self.rng.u32(..4), what, offset: self.rng.u32(..120), len }
+            }
+            18 => Request::Trace(Picture::Input(&bytes[..self.rng.usize(..32)])),
+            19 => {
+                let of = Excerpt { operator: self.rng.u16(..4), offset: self.rng.u32(..9), len: self.rng.u32(..600) };
+                Request::Excerpt { of, picture: Picture::Input(&bytes[..self.rng.usize(..32)]) }
             }
             _ => Request::Update(Update::Commit { blob: identity }),
         };
