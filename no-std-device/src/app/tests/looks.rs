@@ -29,7 +29,7 @@ impl Seen {
             },
             logits: inference.logits.to_vec(),
             output: inference.output.to_vec(),
-            layers: inference.layer_costs().count(),
+            layers: inference.of_operators().count(),
         }
     }
 }
