@@ -10,7 +10,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::measure::comparison::Split;
+use host_trainer::measure::scores::{FoldScore, Scores};
 use host_trainer::report::export::Report;
+use host_trainer::run::cross_validation::CvDir;
 use host_trainer::system::atomic;
 use model_compiler::blob::emit::Limits;
 use no_std_infer::Model;
@@ -23,15 +25,16 @@ use tests::results::{Measured, Provenance, Results};
 type Source = (&'static str, &'static str, &'static [&'static str]);
 
 const BOTH: &[&str] = &["validation", "test"];
-const TEST: &[&str] = &["test"];
 /// Seeds of the runs: 1 to this.
 const SEEDS: u32 = 5;
 const DEMO: &[Source] = &[("resnet8", "demo-SEED/resnet8", BOTH), ("shallow, 60 epochs", "shallow-SEED", BOTH)];
-const PETS: &[Source] = &[("resnet8", "pets-deep-SEED", BOTH), ("shallow", "pets-shallow-SEED", BOTH)];
-const INT8: &[Source] = &[
-    ("drawn faces", "demo-SEED/resnet8", TEST),
-    ("CIFAR-10, 2,550 training images", "cifar10-SEED", TEST),
-    ("pets, whole photographs held out", "pets-heldout-SEED", TEST),
+/// Cross-validations without a configuration: the name shown, the folder below `RUNS`.
+const FOLDS: &[(&str, &str)] = &[
+    ("drawn faces", "cv-faces"),
+    ("pets", "cv-pets"),
+    ("CIFAR-10", "cv-cifar10"),
+    ("digits of scikit-learn", "cv-digits"),
+    ("MNIST", "cv-mnist"),
 ];
 
 fn main() -> Result<()> {
@@ -40,10 +43,8 @@ fn main() -> Result<()> {
     let file = root.join("results.json");
     let mut results = Results::load(&file)?;
     let provenance = provenance()?;
-    for (id, sources, row) in
-        [("demo", DEMO, accuracy_row as Row), ("pets", PETS, accuracy_row), ("int8", INT8, cost_row)]
-    {
-        match rows(&runs, sources, row) {
+    for (id, rows) in [("demo", rows(&runs, DEMO)), ("folds", fold_rows(&runs))] {
+        match rows {
             Ok(rows) => replace(&mut results, id, rows, &provenance)?,
             Err(error) => println!("{id}: left as it is: {error:#}"),
         }
@@ -99,10 +100,7 @@ fn report(run: &Path) -> Result<Report> {
     serde_json::from_str(&text).with_context(|| format!("{} is not a report", path.display()))
 }
 
-/// A row of the same split of several runs.
-type Row = fn(&str, &[Split]) -> Result<Vec<String>>;
-
-fn rows(runs: &Path, sources: &[Source], row: Row) -> Result<Vec<Vec<String>>> {
+fn rows(runs: &Path, sources: &[Source]) -> Result<Vec<Vec<String>>> {
     let mut rows = Vec::new();
     for (name, run, splits) in sources {
         let seeded = |seed: u32| report(&runs.join(run.replace("SEED", &seed.to_string())));
@@ -110,7 +108,7 @@ fn rows(runs: &Path, sources: &[Source], row: Row) -> Result<Vec<Vec<String>>> {
         for wanted in *splits {
             let split = |report: &Report| report.comparison.splits.iter().find(|split| split.name == *wanted).cloned();
             let splits: Option<Vec<Split>> = reports.iter().map(split).collect();
-            rows.push(row(name, &splits.with_context(|| format!("{run} has no {wanted} images"))?)?);
+            rows.push(accuracy_row(name, &splits.with_context(|| format!("{run} has no {wanted} images"))?)?);
         }
     }
     Ok(rows)
@@ -152,16 +150,28 @@ fn accuracy_row(name: &str, splits: &[Split]) -> Result<Vec<String>> {
     ])
 }
 
-fn cost_row(name: &str, splits: &[Split]) -> Result<Vec<String>> {
-    let percent = |share: Option<f64>| Some(100.0 * share?);
-    Ok(vec![
-        name.to_owned(),
-        images(splits)?.to_string(),
-        over_seeds(splits, 1, |split| percent(float(split)))?,
-        over_seeds(splits, 1, |split| percent(int8(split)))?,
-        over_seeds(splits, 1, |split| percent(Some(int8(split)? - float(split)?)))?,
-        over_seeds(splits, 3, agreement)?,
-    ])
+/// A row for each cross-validation that is there, which is joined anew.
+fn fold_rows(runs: &Path) -> Result<Vec<Vec<String>>> {
+    let row = |(name, folder): (&str, PathBuf)| {
+        let (_, predictions) = CvDir::new(&folder).join()?;
+        let scores = Scores::new(&predictions);
+        let share = |fold: &FoldScore| fold.int8 as f64 / fold.images as f64;
+        let lowest = scores.folds.iter().map(share).fold(f64::INFINITY, f64::min);
+        let highest = scores.folds.iter().map(share).fold(f64::NEG_INFINITY, f64::max);
+        Ok(vec![
+            name.to_owned(),
+            format!("{} of {}", grouped(scores.images as u64), grouped(scores.groups as u64)),
+            scores.float.accuracy.to_string(),
+            scores.int8.accuracy.to_string(),
+            format!("{lowest:.3} to {highest:.3}"),
+            scores.difference.to_string(),
+            scores.agreement.to_string(),
+        ])
+    };
+    let there: Vec<_> =
+        FOLDS.iter().map(|(name, folder)| (*name, runs.join(folder))).filter(|(_, it)| it.exists()).collect();
+    ensure!(!there.is_empty(), "{} holds no cross-validation", runs.display());
+    there.into_iter().map(row).collect()
 }
 
 /// The figures that the firmware prints, of which a test checks that they are so.
