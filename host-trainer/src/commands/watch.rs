@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
-use no_std_device::link::{Shape, Unit};
+use no_std_device::link::Shape;
 use no_std_infer::image::PixelFormat;
 use serde::Serialize;
 
@@ -112,14 +112,13 @@ impl Line {
         let Self { sequence, class, probability, sure, fps, preprocessing, network, unit, parity, .. } = self;
         let doubt = if *sure { "" } else { " (not sure)" };
         let cost = preprocessing + network;
-        let cost = if *unit == Unit::Cycles.to_string() { format!("{cost} cycles") } else { format!("{cost} {unit}") };
         let parity = match parity {
             None => "",
             Some(Agreement { differing: 0, .. }) => ", board = host",
             Some(_) => ", BOARD AND HOST DIFFER",
         };
         format!(
-            "frame {sequence}: {} {:.0} %{doubt}, {fps:.1} frames/s, {cost}{parity}",
+            "frame {sequence}: {} {:.0} %{doubt}, {fps:.1} frames/s, {cost} {unit}{parity}",
             escaped(class),
             100.0 * probability
         )

@@ -51,7 +51,8 @@ impl Groups {
     }
 
     /// Gives each image its group. The file's paths may be relative to the data set's `root`, to `dir`, to the folder of
-    /// the groups file, or absolute. Returns a note about images that the file does not list.
+    /// the groups file, or absolute. An image that was moved since, as into the folder of its class, is known by its name. Returns a
+    /// note about images that the file does not list.
     pub(super) fn assign<'a>(
         &self,
         samples: impl Iterator<Item = &'a mut Sample>,
@@ -59,7 +60,7 @@ impl Groups {
         dir: &Path,
     ) -> Result<Option<String>> {
         let beside = self.file.parent().unwrap_or(Path::new(""));
-        let (mut found, mut unlisted) = (0_usize, 0_usize);
+        let (mut found, mut others) = (0, Vec::new());
         for sample in samples {
             let path = sample.path(root);
             let names = [
@@ -69,8 +70,14 @@ impl Groups {
                 normal(&path.to_string_lossy()),
             ];
             sample.group = names.iter().find_map(|name| self.of.get(name)).cloned();
-            *if sample.group.is_some() { &mut found } else { &mut unlisted } += 1;
+            if sample.group.is_some() {
+                found += 1;
+            } else {
+                others.push(sample);
+            }
         }
+        let moved = self.assign_moved(&mut others, [root, dir, beside]);
+        let (found, unlisted) = (found + moved, others.len() - moved);
         let shown = self.file.display();
         ensure!(
             found > 0,
@@ -79,6 +86,25 @@ impl Groups {
             self.of.keys().next().map_or("train/cat/1.jpg", String::as_str)
         );
         Ok((unlisted > 0).then(|| format!("{unlisted} images are not in {shown}: each is a group of its own")))
+    }
+
+    /// Gives images their groups whose file's name has a line of its own that leads nowhere, and no other image has; says how many.
+    fn assign_moved(&self, samples: &mut [&mut Sample], bases: [&Path; 3]) -> usize {
+        let last = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        let mut lines: BTreeMap<String, Vec<(&String, &String)>> = BTreeMap::new();
+        self.of.iter().for_each(|line| lines.entry(last(line.0)).or_default().push(line));
+        let mut images: BTreeMap<String, usize> = BTreeMap::new();
+        samples.iter().for_each(|sample| *images.entry(last(&sample.name)).or_default() += 1);
+        let leads_nowhere = |path: &str| !bases.iter().any(|base| base.join(path).exists());
+        for sample in &mut *samples {
+            let name = last(&sample.name);
+            if let (Some(1), Some([(path, group)])) = (images.get(&name), lines.get(&name).map(Vec::as_slice))
+                && leads_nowhere(path)
+            {
+                sample.group = Some((*group).clone());
+            }
+        }
+        samples.iter().filter(|sample| sample.group.is_some()).count()
     }
 }
 

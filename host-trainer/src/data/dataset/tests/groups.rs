@@ -77,3 +77,25 @@ fn the_groups_file_of_the_folder_is_used_and_its_absence_is_told() {
     assert!(grouped.contains(&2), "{grouped:?}");
     assert!(!dataset.notes.iter().any(|note| note.contains("data check")), "{:?}", dataset.notes);
 }
+
+#[test]
+fn a_picture_that_was_moved_keeps_its_group_where_its_name_is_the_only_one() {
+    let dir = flat(&[("a", 6), ("b", 6)]);
+    let at = |name: &str| dir.path().join(name);
+    fs::rename(at("a/000.png"), at("b/seen-1.png")).unwrap();
+    fs::rename(at("a/001.png"), at("b/seen-2.png")).unwrap();
+    let lines = "new/seen-1.png,7\nnew/seen-2.png,7\nnew/003.png,8\na/004.png,9\nnew/004.png,10\n";
+    let file = groups_file(dir.path(), &format!("path,group\n{lines}"));
+    let dataset = Dataset::open(dir.path(), &Options { groups: Grouping::File(&file), ..Options::default() }).unwrap();
+    let of = |name: &str| {
+        let mut samples = [&dataset.train, &dataset.valid, &dataset.test].into_iter().flatten();
+        samples.find(|sample| sample.name == name).and_then(|sample| sample.group.clone())
+    };
+    let seven = Some("7".to_owned());
+    assert_eq!([of("b/seen-1.png"), of("b/seen-2.png"), of("a/004.png")], [seven.clone(), seven, Some("9".to_owned())]);
+    assert_eq!(
+        [of("a/003.png"), of("b/003.png"), of("b/004.png")],
+        [None, None, None],
+        "names that are not the only ones"
+    );
+}
