@@ -1,6 +1,8 @@
 //! Arguments that several commands take, and what is made of them.
 
-use std::path::{Path, PathBuf};
+#[cfg(feature = "train")]
+use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -213,6 +215,8 @@ impl ImageArgs {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use clap::{CommandFactory, Parser};
 
     use super::super::{Cli, Command};
