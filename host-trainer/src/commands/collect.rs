@@ -71,7 +71,8 @@ pub(super) fn run(args: &CollectArgs) -> Result<ExitCode> {
     ensure!(args.burst > 0 && args.count > 0, "nothing would be saved");
     let given = args.camera.given()?;
     let rule = args.rule()?;
-    let graph = given.as_ref().and_then(|given| given.graph.as_ref());
+    // The float network takes long, and no other rule asks for it.
+    let graph = given.as_ref().and_then(|given| given.graph.as_ref()).filter(|_| args.disagreeing);
     ensure!(!args.disagreeing || graph.is_some(), "--disagreeing needs the float network: give a run as --model");
     let mut collection = Collection::open(&args.out)?;
     let mut camera = args.camera.open(given.as_ref())?;
