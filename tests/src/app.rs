@@ -10,13 +10,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::data::faces::draw;
-use host_trainer::device::{Core, QEMU, Transport};
+use host_trainer::device::{Core, FRAMES_AT, QEMU, Transport};
 use image::RgbImage;
 
 /// Pixels across and down in the frames of `firmware-example`'s camera.
 pub const SIDE: u32 = 96;
-/// Where firmware on a Cortex-M4 looks for frames that QEMU's loader put into memory: in the PSRAM, behind its slots.
-const FRAMES_AT: u32 = 0x2120_0000;
 /// Longest time until QEMU has started, and until a line.
 const WAIT: Duration = Duration::from_secs(120);
 

@@ -159,7 +159,7 @@ mod tests {
     use no_std_infer::image::PixelFormat::{Rgb565Be, Rgb565Le, Rgb888, Uyvy422, Yuv422};
 
     use super::*;
-    use crate::data::dataset::image_files;
+    use crate::data::dataset::{image_files, rgb565};
     use crate::data::faces::draw;
 
     const SIDE: u16 = 96;
@@ -170,11 +170,10 @@ mod tests {
 
     /// A picture as a camera of this format would deliver it.
     fn bytes(picture: &RgbImage, format: PixelFormat) -> Vec<u8> {
-        let rgb565 = |[r, g, b]: [u8; 3]| u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3);
         let pixels: Vec<[u8; 3]> = picture.pixels().map(|pixel| pixel.0).collect();
         match format {
-            Rgb565Be => pixels.iter().flat_map(|&pixel| rgb565(pixel).to_be_bytes()).collect(),
-            Rgb565Le => pixels.iter().flat_map(|&pixel| rgb565(pixel).to_le_bytes()).collect(),
+            Rgb565Be => rgb565(picture).as_chunks().0.iter().flat_map(|&[low, high]| [high, low]).collect(),
+            Rgb565Le => rgb565(picture),
             Yuv422 | Uyvy422 => pixels
                 .as_chunks::<2>()
                 .0

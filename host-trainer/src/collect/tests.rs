@@ -6,7 +6,7 @@ use std::fs;
 use no_std_infer::image::PixelFormat;
 
 use super::*;
-use crate::data::dataset::{Dataset, GROUPS_FILE};
+use crate::data::dataset::{Dataset, GROUPS_FILE, rgb565};
 
 const SHAPE: Shape = Shape { format: PixelFormat::Rgb888, width: 20, height: 12 };
 
@@ -80,8 +80,7 @@ fn rgb565_leads_back_to_the_cameras_bytes() {
     let shape = Shape { format: PixelFormat::Rgb565Le, width: 256, height: 256 };
     let (path, _) = new(collection.save(&shape, &all, Some("a"), false).unwrap());
     let pixels = image::open(path).unwrap().to_rgb8();
-    let rgb565 = |[r, g, b]: [u8; 3]| u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3);
-    assert!(pixels.pixels().flat_map(|pixel| rgb565(pixel.0).to_le_bytes()).eq(all));
+    assert!(rgb565(&pixels) == all);
 }
 
 #[test]

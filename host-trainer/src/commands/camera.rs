@@ -59,8 +59,7 @@ pub(super) struct Given {
 
 impl Given {
     fn read(path: &Path) -> Result<Self> {
-        let run = path.is_dir().then(|| RunDir::new(path));
-        let path = run.as_ref().map_or_else(|| path.to_owned(), RunDir::blob);
+        let (run, path) = RunDir::or_blob(path);
         Ok(Self { blob: read_blob(&path)?, graph: run.map(|run| run.graph()).transpose()?, path })
     }
 }

@@ -85,8 +85,7 @@ pub(super) fn run(args: &CertifyArgs) -> Result<ExitCode> {
 }
 
 fn make(args: &CertifyArgs, path: &Path, data: &Path) -> Result<ExitCode> {
-    let run = path.is_dir().then(|| RunDir::new(path));
-    let path = run.as_ref().map_or_else(|| path.to_owned(), RunDir::blob);
+    let (run, path) = RunDir::or_blob(path);
     check_outs(args, &path)?;
     let key = args.key.as_deref().map(read_key).transpose()?;
     args.key.as_deref().and_then(exposure).iter().for_each(|note| tracing::warn!("{note}"));

@@ -34,8 +34,7 @@ pub(super) struct TwinArgs {
 }
 
 pub(super) fn run(args: &TwinArgs) -> Result<ExitCode> {
-    let run = args.model.is_dir().then(|| RunDir::new(&args.model));
-    let path = run.as_ref().map_or_else(|| args.model.clone(), RunDir::blob);
+    let (run, path) = RunDir::or_blob(&args.model);
     let blob = read_blob(&path)?;
     let model = parse(&blob, &path)?;
     args.cost.check(&model)?;

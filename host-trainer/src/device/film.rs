@@ -8,7 +8,7 @@ use image::DynamicImage;
 use image::imageops::FilterType;
 use tempfile::NamedTempFile;
 
-use crate::data::dataset::{image_files, picture};
+use crate::data::dataset::{image_files, picture, rgb565};
 
 /// Bytes of the board's memory for frames: what its PSRAM has besides the slots.
 const ROOM: usize = 14 << 20;
@@ -48,7 +48,8 @@ impl Film {
         for path in files {
             let pixels = picture(path).map_err(|error| anyhow!("{} {error:#}", path.display()))?;
             let pixels = DynamicImage::from(pixels).resize_to_fill(width.into(), height.into(), FilterType::Triangle);
-            let bytes: Vec<u8> = pixels.to_rgb8().pixels().flat_map(|pixel| rgb565(pixel.0).to_be_bytes()).collect();
+            let mut bytes = rgb565(&pixels.to_rgb8());
+            bytes.as_chunks_mut().0.iter_mut().for_each(|pixel: &mut [u8; 2]| pixel.reverse());
             file.write_all(&bytes)?;
         }
         file.flush()?;
@@ -71,9 +72,4 @@ impl Film {
     pub(super) fn path(&self) -> &Path {
         self.file.path()
     }
-}
-
-/// 5 bits red, 6 green, 5 blue.
-fn rgb565([red, green, blue]: [u8; 3]) -> u16 {
-    u16::from(red >> 3) << 11 | u16::from(green >> 2) << 5 | u16::from(blue >> 3)
 }

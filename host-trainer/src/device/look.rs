@@ -11,7 +11,7 @@ use no_std_infer::image::{Frame, Geometry};
 use serde::Serialize;
 
 use super::{Device, DeviceResult, other_answer};
-use crate::measure::evaluate::infer;
+use crate::measure::evaluate::{Int8Output, infer};
 
 /// Longest frame or input of a network that is read, in bytes: 1920x1080 RGB888 fits.
 const FRAME_MAX: usize = 8 << 20;
@@ -154,13 +154,29 @@ impl Device {
     }
 }
 
-/// Whether the device and this machine made the same of a frame.
+/// Whether a device and this machine made the same of an input.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Agreement {
     /// Bytes of logits and output that were compared.
     pub compared: usize,
     /// Those that differ.
     pub differing: usize,
+}
+
+impl Agreement {
+    /// Compares what a device gave with what this machine has computed.
+    ///
+    /// # Errors
+    /// When the device gave another number of values.
+    pub(super) fn between(result: &DeviceResult, here: &Int8Output) -> Result<Self> {
+        let mut agreement = Self::default();
+        for (found, expected) in [(&result.logits, &here.logits), (&result.output, &here.output)] {
+            ensure!(found.len() == expected.len(), "the device gives {} values of {}", found.len(), expected.len());
+            agreement.compared += found.len();
+            agreement.differing += found.iter().zip(expected).filter(|(a, b)| a != b).count();
+        }
+        Ok(agreement)
+    }
 }
 
 /// The device's model on this machine.
@@ -195,12 +211,6 @@ impl<'m> Twin<'m> {
     pub fn compare(&mut self, seen: &Seen, bytes: &[u8]) -> Result<Agreement> {
         self.input(&seen.shape.context("there is no frame to compare by")?, bytes)?;
         let here = infer(&self.model, &mut self.arena, &self.input);
-        let mut agreement = Agreement::default();
-        for (found, expected) in [(&seen.result.logits, &here.logits), (&seen.result.output, &here.output)] {
-            ensure!(found.len() == expected.len(), "the device gives {} values of {}", found.len(), expected.len());
-            agreement.compared += found.len();
-            agreement.differing += found.iter().zip(expected).filter(|(a, b)| a != b).count();
-        }
-        Ok(agreement)
+        Agreement::between(&seen.result, &here)
     }
 }

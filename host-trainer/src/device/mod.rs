@@ -51,7 +51,7 @@ pub use loaded::Loaded;
 pub use look::{Agreement, Seen, Twin, frame_len};
 pub use parity::DeviceParity;
 pub use parts::{Layout, Parts};
-pub use qemu::{COUNTED, Emulated, run_demo};
+pub use qemu::{COUNTED, Emulated, FRAMES_AT, run_demo};
 use qemu::{emulator, run_to_end};
 pub use serial::Serial;
 pub use sources::{engine_digest, folder};

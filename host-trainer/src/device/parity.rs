@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use no_std_device::link::Unit;
 use serde::Serialize;
 
-use super::{Device, Faults};
+use super::{Agreement, Device, Faults};
 use crate::measure::evaluate::Int8Output;
 use crate::system::terminal::escaped;
 
@@ -50,11 +50,9 @@ impl DeviceParity {
     /// When the device does not answer, or its outputs have another length.
     pub fn compare(&mut self, device: &mut Device, input: &[i8], expected: &Int8Output) -> Result<usize> {
         let result = device.infer(input)?;
-        for (found, expected) in [(&result.logits, &expected.logits), (&result.output, &expected.output)] {
-            ensure!(found.len() == expected.len(), "the device gives {} values of {}", found.len(), expected.len());
-            self.compared_bytes += found.len();
-            self.differing_bytes += found.iter().zip(expected).filter(|(a, b)| a != b).count();
-        }
+        let Agreement { compared, differing } = Agreement::between(&result, expected)?;
+        self.compared_bytes += compared;
+        self.differing_bytes += differing;
         self.images += 1;
         self.total = result.total;
         self.stack_bytes = self.stack_bytes.max(result.stack);

@@ -16,7 +16,7 @@ use crate::system::interrupt::Owned;
 /// Lets the emulated clock count instructions.
 pub const COUNTED: [&str; 2] = ["-icount", "shift=0"];
 /// Where the camera application looks for frames that QEMU's loader put into memory: in the PSRAM, behind its slots.
-const FRAMES_AT: u32 = 0x2120_0000;
+pub const FRAMES_AT: u32 = 0x2120_0000;
 /// Longest time that QEMU may take to start and connect.
 const START_TIME: Duration = Duration::from_secs(20);
 /// Longest time that firmware may take to end.

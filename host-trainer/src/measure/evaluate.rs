@@ -147,9 +147,22 @@ pub struct Int8Output {
 /// # Panics
 /// When `input` has another length than the model's input, or `arena` is shorter than the model needs.
 pub fn infer(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8]) -> Int8Output {
+    infer_profiled(model, arena, input, |_| ())
+}
+
+/// The same, and shows each operator's output when it has run.
+///
+/// # Panics
+/// Where [`infer`] does.
+pub fn infer_profiled(
+    model: &Model<'_>,
+    arena: &mut Aligned<i8>,
+    input: &[i8],
+    mut operator: impl FnMut(&[i8]),
+) -> Int8Output {
     let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the length that the model asks for");
     interpreter.input_mut().copy_from_slice(input);
-    interpreter.run();
+    interpreter.run_profiled(|_, output| operator(output));
     Int8Output {
         logits: interpreter.logits().to_vec(),
         output: interpreter.output().to_vec(),

@@ -3,12 +3,12 @@
 
 use model_compiler::aligned::Aligned;
 use no_std_infer::golden::checksum;
-use no_std_infer::{CRC32, Interpreter, Model};
+use no_std_infer::{CRC32, Model};
 use rayon::prelude::*;
 
 use crate::data::dataset::Images;
 use crate::data::progress;
-use crate::measure::evaluate::Int8Output;
+use crate::measure::evaluate::{Int8Output, infer_profiled};
 
 /// The checksum of each operator's output for one input.
 pub type Checksums = Vec<u32>;
@@ -32,7 +32,9 @@ impl Engine {
         match self {
             Self::Kernels => {
                 let mut outputs = Vec::new();
-                run(model, &mut Aligned::new(model.arena_len()), input, |output| outputs.push(output.to_vec()));
+                infer_profiled(model, &mut Aligned::new(model.arena_len()), input, |output| {
+                    outputs.push(output.to_vec())
+                });
                 outputs
             }
             Self::Oracle => oracle::outputs(model, input),
@@ -50,7 +52,7 @@ pub fn traces(model: &Model<'_>, images: &Images) -> Vec<(Checksums, Int8Output)
     let arena = || Aligned::new(model.arena_len());
     let traced = |arena: &mut Aligned<i8>, index: usize| {
         let mut checksums = Checksums::new();
-        let output = run(model, arena, &images.input(index), |output| checksums.push(checksum(output)));
+        let output = infer_profiled(model, arena, &images.input(index), |output| checksums.push(checksum(output)));
         bar.inc(1);
         (checksums, output)
     };
@@ -69,17 +71,6 @@ pub fn specified(model: &Model<'_>, inputs: &[Vec<i8>]) -> Vec<Checksums> {
         Engine::Oracle.outputs(model, input).iter().map(|output| checksum(output)).collect()
     };
     inputs.par_iter().map(checksums).collect()
-}
-
-fn run(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8], mut operator: impl FnMut(&[i8])) -> Int8Output {
-    let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the length that the model asks for");
-    interpreter.input_mut().copy_from_slice(input);
-    interpreter.run_profiled(|_, output| operator(output));
-    Int8Output {
-        logits: interpreter.logits().to_vec(),
-        output: interpreter.output().to_vec(),
-        decision: interpreter.decision(),
-    }
 }
 
 /// For each operator the CRC-32 of its checksums for all inputs, in their order, little-endian.

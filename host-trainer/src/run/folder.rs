@@ -42,6 +42,14 @@ impl RunDir {
         Self(path.to_path_buf())
     }
 
+    /// A run, where a folder is named, and the file of its blob; or the blob that is named.
+    #[must_use]
+    pub fn or_blob(path: &Path) -> (Option<Self>, PathBuf) {
+        let run = path.is_dir().then(|| Self::new(path));
+        let blob = run.as_ref().map_or_else(|| path.to_owned(), Self::blob);
+        (run, blob)
+    }
+
     /// The folder.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -10,14 +10,14 @@ use no_std_infer::format::Op;
 use no_std_infer::kernels::NATIVE_NAME;
 use no_std_infer::{Model, argmax};
 
-use super::{Certificate, Costs, Difference, Facts, Image, Operator, Place, Run, VERSION, Value, words};
+use super::{Certificate, Costs, Difference, Facts, Image, Operator, Place, Run, VERSION, Value, said, words};
 use crate::data::dataset::{Images, Sample, View};
 use crate::data::progress;
 use crate::device::signing::Signer;
 use crate::device::{Device, DeviceResult, engine_digest, identity};
 use crate::measure::comparison::{Comparison, Split};
 use crate::measure::evaluate::{Int8Output, class_names, float_classes, float_logits, int8_classes};
-use crate::measure::trace::{Checksums, Engine, joined, specified, traces};
+use crate::measure::trace::{Checksums, Engine, specified, traces};
 use crate::report::pages::spread;
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::hints::command;
@@ -160,7 +160,7 @@ impl Made<'_> {
             kernels: String::new(),
             firmware_sha256: None,
             images: images.len(),
-            checksums: joined(found).iter().map(|checksum| format!("{checksum:08x}")).collect(),
+            checksums: said(found),
             differing_outputs: differing.iter().map(|(_, operators)| operators.len()).sum(),
             differing_images: differing.iter().filter(|(_, operators)| !operators.is_empty()).count(),
             first_difference: first.map(|(operator, image)| Difference { image, operator, value: None }),

@@ -17,6 +17,7 @@ pub(super) use words::named;
 use crate::data::dataset::View;
 use crate::device::signing::Signer;
 use crate::measure::comparison::Comparison;
+use crate::measure::trace::{Checksums, joined};
 
 /// Version of the document: a program reads those of its own only.
 pub const VERSION: u32 = 1;
@@ -220,6 +221,11 @@ impl Certificate {
         }
         Ok(())
     }
+}
+
+/// What is said of checksums for so many images: [`Run::checksums`].
+fn said(found: &[Checksums]) -> Vec<String> {
+    joined(found).iter().map(|checksum| format!("{checksum:08x}")).collect()
 }
 
 /// What all versions have.

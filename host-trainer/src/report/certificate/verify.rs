@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use anyhow::{Result, ensure};
 use no_std_infer::Model;
 
-use super::Certificate;
+use super::{Certificate, said};
 use crate::config::InputConfig;
 use crate::data::dataset::{Dataset, Images, Reading, Sample, listed};
 use crate::data::progress;
 use crate::device::identity;
-use crate::measure::trace::{Checksums, joined, traces};
+use crate::measure::trace::{Checksums, traces};
 use crate::system::hexadecimal::hexadecimal;
 
 /// Refuses a blob that is not the certificate's.
@@ -61,7 +61,6 @@ pub fn check_images(
         listed(&missing)
     );
     let found: Vec<Checksums> = traces(model, &wanted).into_iter().map(|(checksums, _)| checksums).collect();
-    let own = joined(&found).into_iter().map(|checksum| format!("{checksum:08x}"));
-    let said = certificate.runs.first().map_or(&[][..], |run| &run.checksums);
-    Ok(own.zip(said).position(|(own, said)| own != *said))
+    let host = certificate.runs.first().map_or(&[][..], |run| &run.checksums);
+    Ok(said(&found).iter().zip(host).position(|(own, host)| own != host))
 }
