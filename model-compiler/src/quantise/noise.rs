@@ -50,7 +50,7 @@ pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
         inputs.par_iter().map(|input| layer_energies(graph, model, layers, input.as_ref())).unzip();
     let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(["softmax"]);
     let layer = |(index, name): (usize, &str)| {
-        let [signal, noise] = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum::<f64>());
+        let energies = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum());
         let mut ops = model.ops().zip(layers).filter(|(_, layer)| **layer == Some(index)).map(|(op, _)| op);
         let first = ops.next()?;
         let output = first.output();
@@ -62,10 +62,56 @@ pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
                 width: output.width.into(),
                 channels: output.channels as usize,
             },
-            db: (signal > 0.0 && noise > 0.0).then(|| 10.0 * (signal / noise).log10()),
+            db: decibels(energies),
         })
     };
     Ok((names.enumerate().filter_map(layer).collect(), logits))
+}
+
+/// The graph's logits of each input (`pixel − 128`, HWC).
+///
+/// # Panics
+/// When an input has not the length of the graph's.
+#[must_use]
+pub fn float_logits<I: AsRef<[i8]> + Sync>(graph: &Graph, inputs: &[I]) -> Vec<Vec<f32>> {
+    inputs.par_iter().map(|input| graph.logits(input.as_ref())).collect()
+}
+
+/// The SQNR of an int8 model's logits in dB, as [`layer_sqnr`] has it for that layer, from the float graph's `logits` of each
+/// input: the graph need not run once more.
+///
+/// # Errors
+/// When the model gives another number of logits, or an input has the wrong length.
+pub fn logits_sqnr<I: AsRef<[i8]> + Sync>(logits: &[Vec<f32>], model: &Model<'_>, inputs: &[I]) -> Result<Option<f64>> {
+    let tensor = &model.info().logits;
+    ensure!(logits.len() == inputs.len() && logits.iter().all(|l| l.len() == tensor.len()), Error::OtherGraph);
+    let len = model.info().input.tensor.len();
+    ensure!(inputs.iter().all(|input| input.as_ref().len() == len), Error::InputLength);
+    let energies = |arena: &mut Aligned<i8>, (input, real): (&I, &Vec<f32>)| {
+        let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the model's length and alignment");
+        interpreter.input_mut().copy_from_slice(input.as_ref());
+        interpreter.run();
+        energies(tensor, interpreter.logits(), real.iter())
+    };
+    let arena = || Aligned::new(model.arena_len());
+    let energies: Vec<[f64; 2]> = inputs.par_iter().zip(logits).map_init(arena, energies).collect();
+    Ok(decibels([0, 1].map(|part| energies.iter().map(|energies| energies[part]).sum())))
+}
+
+/// Energies of what a tensor should hold and of what its bytes differ by.
+fn energies<'a>(tensor: &Tensor, bytes: &[i8], real: impl Iterator<Item = &'a f32>) -> [f64; 2] {
+    let mut energies = [0.0; 2];
+    for (&byte, &real) in bytes.iter().zip(real) {
+        let difference = f64::from(real) - f64::from(quantisation(tensor).real(byte));
+        energies[0] += f64::from(real).powi(2);
+        energies[1] += difference * difference;
+    }
+    energies
+}
+
+/// The ratio of signal to noise, none where one of them is 0.
+fn decibels([signal, noise]: [f64; 2]) -> Option<f64> {
+    (signal > 0.0 && noise > 0.0).then(|| 10.0 * (signal / noise).log10())
 }
 
 /// Each operator is a layer.
@@ -138,16 +184,13 @@ fn layer_energies(
     let shares = softmax(&logits, model.info().temperature);
     float.push(shares.into_iter().map(|share| share as f32).collect());
     // What of each layer has not been made yet, and its energies so far.
-    let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0, 0.0])).collect();
+    let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0; 2])).collect();
     let mut layers = layers.iter();
     each_operator(model, input, |tensor, bytes| {
         let layer = layers.next().copied().flatten().and_then(|layer| open.get_mut(layer));
-        let Some((left, [signal, noise])) = layer else { return };
-        for (&byte, &real) in bytes.iter().zip(left) {
-            let difference = f64::from(real) - f64::from(quantisation(tensor).real(byte));
-            *signal += f64::from(real).powi(2);
-            *noise += difference * difference;
-        }
+        let Some((left, sums)) = layer else { return };
+        let rows = energies(tensor, bytes, left);
+        sums.iter_mut().zip(rows).for_each(|(sum, energy)| *sum += energy);
     });
     (open.into_iter().map(|(_, energies)| energies).collect(), logits)
 }

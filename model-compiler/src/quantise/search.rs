@@ -8,11 +8,13 @@ use crate::graph::{FloatOp, Graph};
 use crate::quantise::calibrate::{Calibrated, calibrate, calibrate_all};
 use crate::quantise::equalise::equalise;
 use crate::quantise::error::Error;
-use crate::quantise::noise::{LayerSqnr, layer_sqnr, mean_shifts};
+use crate::quantise::noise::{LayerSqnr, float_logits, layer_sqnr, logits_sqnr, mean_shifts};
 use crate::quantise::{Method, QuantModel, Range, quantise};
 
 /// Rounds of bias correction that are tried.
 const ROUNDS: usize = 2;
+/// Most inputs that candidates are compared on: each runs on all of them.
+const COMPARED: usize = 64;
 
 /// The model whose logits are closest to the float graph's, and how it was found.
 #[derive(Clone, Debug)]
@@ -27,7 +29,8 @@ pub struct Best<B> {
     pub layers: Vec<LayerSqnr>,
 }
 
-/// How a model was quantised. Each SQNR is that of the logits on the calibration images in dB, none where they are exact.
+/// How a model was quantised. Each SQNR is that of the logits in dB, on at most 64 of the calibration images, none where they are
+/// exact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// How the ranges of activations were chosen: by the method with the highest SQNR.
@@ -55,8 +58,25 @@ struct Candidates<'a, F> {
     graph: &'a Graph,
     /// `pixel − 128`, HWC.
     inputs: &'a [Vec<i8>],
+    compared: &'a Compared<'a>,
     temperature: f32,
     emit: F,
+}
+
+/// What candidates are compared on.
+struct Compared<'a> {
+    /// Every n-th input.
+    inputs: Vec<&'a [i8]>,
+    /// What the graph makes of them.
+    logits: Vec<Vec<f32>>,
+}
+
+impl<'a> Compared<'a> {
+    fn new(graph: &Graph, inputs: &'a [Vec<i8>]) -> Self {
+        let step = inputs.len().div_ceil(COMPARED).max(1);
+        let inputs: Vec<&[i8]> = inputs.iter().step_by(step).map(Vec::as_slice).collect();
+        Self { logits: float_logits(graph, &inputs), inputs }
+    }
 }
 
 /// The best of a model and its corrections.
@@ -71,7 +91,8 @@ struct Corrected<B> {
 struct Candidate<B> {
     model: QuantModel,
     plain: B,
-    layers: Vec<LayerSqnr>,
+    /// SQNR of the logits in dB, none where they are exact.
+    db: Option<f64>,
 }
 
 /// Tries `methods` on calibration inputs (`pixel − 128`, HWC), then on the best of them [equalised](equalise) channels, and at
@@ -88,12 +109,14 @@ pub fn best<B: AsRef<[u8]>, E: From<Error>>(
     temperature: f32,
     emit: impl Fn(&QuantModel) -> Result<B, E>,
 ) -> Result<Best<B>, E> {
-    let candidates = Candidates { graph, inputs, temperature, emit: &emit };
+    let calibrated = calibrate_all(graph, inputs, methods)?;
+    let compared = Compared::new(graph, inputs);
+    let candidates = Candidates { graph, inputs, compared: &compared, temperature, emit: &emit };
     let mut tried = Vec::new();
-    for (&method, ranges) in methods.iter().zip(calibrate_all(graph, inputs, methods)?) {
+    for (&method, ranges) in methods.iter().zip(calibrated) {
         tried.push((method, (candidates.quantise(graph, &ranges)?, ranges)));
     }
-    let methods = tried.iter().map(|(method, (candidate, _))| (*method, candidate.decibels())).collect();
+    let methods = tried.iter().map(|(method, (candidate, _))| (*method, candidate.db)).collect();
     let best = tried.into_iter().max_by(|(_, (a, _)), (_, (b, _))| a.exactness().total_cmp(&b.exactness()));
     let (method, plain) = best.ok_or(Error::NoMethod)?;
 
@@ -104,10 +127,11 @@ pub fn best<B: AsRef<[u8]>, E: From<Error>>(
         candidates.correct(candidates.calibrated(method)?)
     };
     let equal = equal.as_ref().map(with_equal).transpose()?;
-    let equalisation = equal.as_ref().map(|equal| [&plain, equal].map(|corrected| corrected.best.decibels()));
+    let equalisation = equal.as_ref().map(|equal| [&plain, equal].map(|corrected| corrected.best.db));
     let better = equal.filter(|equal| equal.best.exactness() > plain.best.exactness());
     let equalised = better.is_some();
-    let Corrected { best: Candidate { model, plain, layers }, round: corrected, correction } = better.unwrap_or(plain);
+    let Corrected { best: Candidate { model, plain, .. }, round: corrected, correction } = better.unwrap_or(plain);
+    let layers = layer_sqnr(graph, &parse(&plain)?, inputs)?;
     let choice = Choice { method, methods, equalisation, equalised, correction, corrected, aware: false };
     Ok(Best { choice, model, plain, layers })
 }
@@ -124,18 +148,19 @@ pub fn learnt<B: AsRef<[u8]>, E: From<Error>>(
     temperature: f32,
     emit: impl Fn(&QuantModel) -> Result<B, E>,
 ) -> Result<Best<B>, E> {
-    let candidate = Candidates { graph, inputs, temperature, emit }.quantise(graph, ranges)?;
-    let methods = vec![(*method, candidate.decibels())];
+    let compared = Compared::new(graph, inputs);
+    let candidates = Candidates { graph, inputs, compared: &compared, temperature, emit };
+    let Candidate { model, plain, db } = candidates.quantise(graph, ranges)?;
+    let layers = layer_sqnr(graph, &parse(&plain)?, inputs)?;
     let choice = Choice {
         method: *method,
-        methods,
+        methods: vec![(*method, db)],
         equalisation: None,
         equalised: false,
         correction: Vec::new(),
         corrected: 0,
         aware: true,
     };
-    let Candidate { model, plain, layers } = candidate;
     Ok(Best { choice, model, plain, layers })
 }
 
@@ -150,8 +175,8 @@ impl<B: AsRef<[u8]>, E: From<Error>, F: Fn(&QuantModel) -> Result<B, E>> Candida
     fn quantise(&self, graph: &Graph, ranges: &[Range]) -> Result<Candidate<B>, E> {
         let model = quantise(graph, ranges, self.temperature)?;
         let plain = (self.emit)(&model)?;
-        let layers = layer_sqnr(self.graph, &parse(&plain)?, self.inputs)?;
-        Ok(Candidate { model, plain, layers })
+        let db = logits_sqnr(&self.compared.logits, &parse(&plain)?, &self.compared.inputs)?;
+        Ok(Candidate { model, plain, db })
     }
 
     /// Corrects the biases of a model with these ranges, round by round.
@@ -163,7 +188,7 @@ impl<B: AsRef<[u8]>, E: From<Error>, F: Fn(&QuantModel) -> Result<B, E>> Candida
             shift_biases(&mut graph, &shifts);
             models.push(self.quantise(&graph, &ranges)?);
         }
-        let correction = models[1..].iter().map(Candidate::decibels).collect();
+        let correction = models[1..].iter().map(|model| model.db).collect();
         let ranked = models.into_iter().enumerate().rev();
         let (round, best) =
             ranked.max_by(|(_, a), (_, b)| a.exactness().total_cmp(&b.exactness())).expect("there is one");
@@ -187,13 +212,8 @@ fn shift_biases(graph: &mut Graph, shifts: &[Vec<f64>]) {
 }
 
 impl<B> Candidate<B> {
-    /// SQNR of the logits: of the last layer but the softmax.
-    fn decibels(&self) -> Option<f64> {
-        self.layers.iter().rev().nth(1).and_then(|layer| layer.db)
-    }
-
     fn exactness(&self) -> f64 {
-        self.decibels().unwrap_or(f64::INFINITY)
+        self.db.unwrap_or(f64::INFINITY)
     }
 }
 
@@ -212,7 +232,9 @@ mod tests {
         let graph = residual_network();
         let inputs = inputs(&graph, 32);
         let ranges = calibrate(&graph, &inputs, Method::MinMax).unwrap();
-        let candidates = Candidates { graph: &graph, inputs: &inputs, temperature: 1.0, emit: write };
+        let compared = Compared::new(&graph, &inputs);
+        let candidates =
+            Candidates { graph: &graph, inputs: &inputs, compared: &compared, temperature: 1.0, emit: write };
         let mut moved = graph.clone();
         let shift = |range: &Range| f64::from(range.max - range.min) / 20.0;
         let shifts: Vec<Vec<f64>> = graph

@@ -63,11 +63,12 @@ fn multiply(ordered: &[Cell<i8>], packed: &Packed<'_>, output: &[Cell<i8>], zero
 
 /// The sums of a pair of output channels.
 fn dot_pair(values: &[Cell<i8>], words: &[u8]) -> [i32; 2] {
-    let (mut first, mut both) = (0_i32, 0_i32);
+    let mut sums = [0_i32; 2];
     for (value, &halfword) in values.iter().zip(words.as_chunks::<2>().0) {
-        let value = i32::from(value.get());
-        first = first.wrapping_add(value * i32::from(halfword[0] as i8));
-        both = both.wrapping_add(value * i32::from(i16::from_le_bytes(halfword)));
+        let (value, first) = (i32::from(value.get()), i16::from(halfword[0] as i8));
+        let second = i16::from_le_bytes(halfword).wrapping_sub(first) >> 8;
+        sums[0] = sums[0].wrapping_add(value * i32::from(first));
+        sums[1] = sums[1].wrapping_add(value * i32::from(second));
     }
-    [first, both.wrapping_sub(first) >> 8]
+    sums
 }
