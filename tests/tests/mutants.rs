@@ -47,7 +47,9 @@ struct Mutants {
 
 fn arm(core: Core) -> Result<()> {
     let firmware = Loaded::build("mutants", core)?;
-    compare(core.kernels(), |memory| firmware.run(memory, &[]))
+    let run = |memory: &[u8]| firmware.run(memory, &[]);
+    compare(core.kernels(), run)?;
+    if core == CORES[0] { differs(run) } else { Ok(()) }
 }
 
 fn riscv() -> Result<()> {
@@ -71,17 +73,29 @@ fn riscv() -> Result<()> {
     })
 }
 
-/// Compares what firmware prints with what it is to print, and once more with a blob that is another: the lines can differ.
-fn compare(kernels: &str, run: impl Fn(&[u8]) -> Result<String>) -> Result<()> {
+fn once() -> &'static Mutants {
     static MUTANTS: OnceLock<Mutants> = OnceLock::new();
-    let Mutants { memory, expected } = MUTANTS.get_or_init(mutants);
+    MUTANTS.get_or_init(mutants)
+}
+
+/// Compares what firmware prints with what it is to print.
+fn compare(kernels: &str, run: impl Fn(&[u8]) -> Result<String>) -> Result<()> {
+    let Mutants { memory, expected } = once();
     let expected = format!("{expected}with {kernels}\n");
     let printed = run(memory)?.replace('\r', "");
     let differ = printed.lines().zip(expected.lines()).position(|(found, expected)| found != expected);
     ensure!(printed == expected, "line {differ:?}, of {LINE} blobs each:\n{printed}instead of\n{expected}");
+    Ok(())
+}
+
+/// What firmware prints of blobs one of which is another differs in its line: the comparison can fail.
+fn differs(run: impl Fn(&[u8]) -> Result<String>) -> Result<()> {
+    let Mutants { memory, expected } = once();
     let mut other = memory.clone();
     other[16 + 12] ^= 1;
-    ensure!(run(&other)?.replace('\r', "") != expected, "a blob with another checksum makes no difference");
+    let printed = run(&other)?.replace('\r', "");
+    let differ = printed.lines().zip(expected.lines()).next().is_some_and(|(found, expected)| found != expected);
+    ensure!(differ, "a blob with another checksum makes no difference");
     Ok(())
 }
 
