@@ -9,6 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use host_trainer::data::dataset;
 use host_trainer::data::faces::draw;
 use host_trainer::device::{Core, FRAMES_AT, QEMU, Transport};
 use image::RgbImage;
@@ -27,8 +28,7 @@ pub fn drawn_frame(seed: u64, class: usize) -> Vec<u8> {
 /// A picture as a camera would deliver it: RGB565, high byte first.
 #[must_use]
 pub fn rgb565(pixels: &RgbImage) -> Vec<u8> {
-    let rgb565 = |[r, g, b]: [u8; 3]| u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3);
-    pixels.pixels().flat_map(|pixel| rgb565(pixel.0).to_be_bytes()).collect()
+    dataset::rgb565(pixels).as_chunks().0.iter().flat_map(|&[low, high]| [high, low]).collect()
 }
 
 /// The running application; its power is cut when it is dropped.

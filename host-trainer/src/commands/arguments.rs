@@ -194,6 +194,20 @@ pub(super) struct ImageArgs {
     /// Folder of images in the model's classes.
     #[arg(long)]
     pub data: PathBuf,
+    #[command(flatten)]
+    pub reading: ReadingArgs,
+}
+
+impl ImageArgs {
+    /// The images, in the model's classes.
+    pub fn open(&self, labels: &[String]) -> Result<Dataset> {
+        self.reading.open(&self.data, labels)
+    }
+}
+
+/// How images that a model is tried on are read.
+#[derive(Debug, Args)]
+pub(super) struct ReadingArgs {
     /// What the network sees of each image.
     #[arg(long = "as", value_enum, default_value = "rgb888")]
     pub view: View,
@@ -204,10 +218,10 @@ pub(super) struct ImageArgs {
     pub cache: CacheArgs,
 }
 
-impl ImageArgs {
-    /// The images, in the model's classes.
-    pub fn open(&self, labels: &[String]) -> Result<Dataset> {
-        let mut dataset = Dataset::open_for(&self.data, labels, self.skip_bad)?;
+impl ReadingArgs {
+    /// The images of a folder, in the model's classes.
+    pub fn open(&self, data: &Path, labels: &[String]) -> Result<Dataset> {
+        let mut dataset = Dataset::open_for(data, labels, self.skip_bad)?;
         dataset.cache.clone_from(&self.cache.cache);
         Ok(dataset)
     }

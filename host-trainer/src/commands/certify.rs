@@ -11,10 +11,10 @@ use no_std_infer::Model;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::arguments::{CacheArgs, CostArgs};
+use super::arguments::{CostArgs, ReadingArgs};
 use super::parity::thin;
 use super::{BOUND_MISSED, refuse_overwriting};
-use crate::data::dataset::{Dataset, Images, Loaded, Reading, View};
+use crate::data::dataset::{Dataset, Images, Loaded, Reading};
 use crate::data::progress;
 use crate::data::record::Record;
 use crate::device::keys::{exposure, read_key, read_public_key};
@@ -34,7 +34,7 @@ pub(super) struct CertifyArgs {
     #[arg(value_name = "RUN|BLOB", required_unless_present = "verify")]
     model: Option<PathBuf>,
     /// Check this certificate: that nobody has changed it, and with `--model` and `--data` that this machine computes what it says.
-    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["model", "link", "key", "limit", "specification"])]
+    #[arg(long, value_name = "FILE.json", conflicts_with_all = ["model", "link", "key", "limit", "specification", "view"])]
     verify: Option<PathBuf>,
     /// Folder of images in the model's classes. Those that a run was trained on are left out.
     #[arg(long, value_name = "DIR", required_unless_present = "verify")]
@@ -61,14 +61,8 @@ pub(super) struct CertifyArgs {
     /// With `--verify`: file with the public key that must have signed it.
     #[arg(long, value_name = "FILE.pub", requires = "verify")]
     signer: Option<PathBuf>,
-    /// What the network sees of each image.
-    #[arg(long = "as", value_enum, default_value = "rgb888", conflicts_with = "verify")]
-    view: View,
-    /// Go on without files that cannot be read.
-    #[arg(long)]
-    skip_bad: bool,
     #[command(flatten)]
-    cache: CacheArgs,
+    reading: ReadingArgs,
     #[command(flatten)]
     cost: CostArgs,
     /// Print the certificate; with `--verify` what was found.
@@ -103,7 +97,8 @@ fn make(args: &CertifyArgs, path: &Path, data: &Path) -> Result<ExitCode> {
         data.display()
     );
     let mut devices = connect(args, &blob)?;
-    let subject = Subject { blob: &blob, model: &model, graph: graph.as_ref(), splits, view: args.view, unseen };
+    let subject =
+        Subject { blob: &blob, model: &model, graph: graph.as_ref(), splits, view: args.reading.view, unseen };
     let certificate = certify(&subject, args.specification, &mut devices)?;
     let text = certificate.to_text(key.as_ref())?;
     write(args, &certificate, &text, key.map(|key| key.verifying_key()).as_ref())?;
@@ -119,7 +114,7 @@ fn make(args: &CertifyArgs, path: &Path, data: &Path) -> Result<ExitCode> {
 /// Reads the images but those that the model was trained on; whether these are known.
 fn load(args: &CertifyArgs, data: &Path, model: &Model<'_>, path: &Path) -> Result<(Dataset, Loaded, bool)> {
     let input = input_config(model, path)?;
-    let mut dataset = open(args, data, model)?;
+    let mut dataset = args.reading.open(data, &class_names(model))?;
     let record = Record::beside(path, model.info().provenance.dataset)?;
     if let Some(record) = &record {
         record.expect(&mut dataset);
@@ -130,7 +125,7 @@ fn load(args: &CertifyArgs, data: &Path, model: &Model<'_>, path: &Path) -> Resu
     if let Some(limit) = args.limit {
         [&mut dataset.train, &mut dataset.valid, &mut dataset.test].into_iter().for_each(|split| thin(split, limit));
     }
-    let mut loaded = progress::load(&mut dataset, &Reading::all(&input, args.view))?;
+    let mut loaded = progress::load(&mut dataset, &Reading::all(&input, args.reading.view))?;
     if let Some(record) = &record {
         loaded = record.sort(&mut dataset, loaded)?;
         // Under other names.
@@ -138,12 +133,6 @@ fn load(args: &CertifyArgs, data: &Path, model: &Model<'_>, path: &Path) -> Resu
         loaded.train = Images::new(loaded.test.shape);
     }
     Ok((dataset, loaded, record.is_some()))
-}
-
-fn open(args: &CertifyArgs, data: &Path, model: &Model<'_>) -> Result<Dataset> {
-    let mut dataset = Dataset::open_for(data, &class_names(model), args.skip_bad)?;
-    dataset.cache.clone_from(&args.cache.cache);
-    Ok(dataset)
 }
 
 /// Refuses names of files that say nothing, or are those of the model or the certificate that is read.
@@ -263,7 +252,7 @@ fn recompute(args: &CertifyArgs, certificate: &Certificate) -> Result<Option<Opt
     let ops = usize::from(model.info().ops);
     ensure!(certificate.operators.len() == ops, "the certificate's layers are not those of {}", path.display());
     let Some(data) = &args.data else { return Ok(None) };
-    let dataset = open(args, data, &model)?;
+    let dataset = args.reading.open(data, &class_names(&model))?;
     Ok(Some(check_images(certificate, &model, &input_config(&model, path)?, dataset)?))
 }
 

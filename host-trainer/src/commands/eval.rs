@@ -95,7 +95,7 @@ fn load(
     let of_model = model.info().provenance.dataset;
     let record = Record::beside(&args.blob, of_model)?;
     record.iter().for_each(|record| record.expect(dataset));
-    let loaded = progress::load(dataset, &Reading::all(input, args.images.view))?;
+    let loaded = progress::load(dataset, &Reading::all(input, args.images.reading.view))?;
     if let Some(record) = record {
         let loaded = record.sort(dataset, loaded)?;
         seen::note(&loaded).iter().for_each(|note| tracing::warn!("{note}"));

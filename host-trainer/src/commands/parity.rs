@@ -86,7 +86,7 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
             thin(split, limit);
         }
     }
-    let loaded = progress::load(&mut dataset, &Reading::all(&input, args.images.view))?;
+    let loaded = progress::load(&mut dataset, &Reading::all(&input, args.images.reading.view))?;
     let loaded = record.sort(&mut dataset, loaded)?;
     let mut device = connect(args, &blob)?;
 

@@ -29,7 +29,7 @@ use crate::system::terminal::escaped;
 
 #[cfg(test)]
 pub(crate) use decode::counted;
-pub(crate) use decode::rgb565;
+pub use decode::rgb565;
 pub use decode::{View, picture};
 pub(super) use groups::renamed as groups_renamed;
 pub use groups::{COPIES_FILE, GROUPS_FILE};

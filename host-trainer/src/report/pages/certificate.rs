@@ -1,5 +1,6 @@
 //! The page of a certificate.
 
+use indicatif::HumanCount;
 use maud::{Markup, html};
 
 use super::verdict;
@@ -40,6 +41,11 @@ pub fn certificate(certificate: &Certificate, signer: Option<&str>) -> String {
     html::page(&format!("Certificate of {}", certificate.model.name), &body)
 }
 
+/// A number with a comma at each thousand.
+fn count(number: u64) -> String {
+    HumanCount(number).to_string()
+}
+
 fn rows<T>(of: &[T], row: impl Fn(&T) -> Vec<String>) -> Vec<Vec<String>> {
     of.iter().map(row).collect()
 }
@@ -49,11 +55,11 @@ fn runs(certificate: &Certificate) -> Markup {
         let time = run.costs.as_ref().map_or(String::new(), |costs| {
             let Costs { unit, network: [_, most], .. } = costs;
             match costs.milliseconds() {
-                Some(ms) => format!("{ms:.1} ms ({most} {unit})"),
-                None => format!("{most} {unit}"),
+                Some(ms) => format!("{ms:.1} ms ({} {unit})", count(*most)),
+                None => format!("{} {unit}", count(*most)),
             }
         });
-        let stack = run.costs.as_ref().map_or(String::new(), |costs| costs.stack_bytes.to_string());
+        let stack = run.costs.as_ref().map_or(String::new(), |costs| count(costs.stack_bytes.into()));
         let differing = if run.place == Place::Host { "-".to_owned() } else { run.differing_outputs.to_string() };
         let (images, kernels) = (run.images.to_string(), run.kernels.clone());
         vec![named(run), kernels, images, differing, time, stack]
@@ -120,9 +126,9 @@ fn model(model: &Facts) -> Markup {
     facts(&[
         ("name", model.name.clone()),
         ("SHA-256", model.sha256.clone()),
-        ("blob, bytes", model.bytes.to_string()),
-        ("memory for activations, bytes", model.arena_bytes.to_string()),
-        ("products in a run", model.products.to_string()),
+        ("blob, bytes", count(model.bytes as u64)),
+        ("memory for activations, bytes", count(model.arena_bytes as u64)),
+        ("products in a run", count(model.products)),
         ("blob signed by", signer),
     ])
 }
