@@ -171,7 +171,7 @@ fn reduce(picture: &RgbImage, input: &InputConfig, view: View) -> Result<Vec<i8>
 }
 
 /// The upper 5, 6 and 5 bits of each pixel, the low byte first.
-pub(crate) fn rgb565(picture: &RgbImage) -> Vec<u8> {
+pub fn rgb565(picture: &RgbImage) -> Vec<u8> {
     let pack = |&image::Rgb([r, g, b]): &image::Rgb<u8>| {
         (u16::from(r >> 3) << 11 | u16::from(g >> 2) << 5 | u16::from(b >> 3)).to_le_bytes()
     };
