@@ -69,7 +69,7 @@ fn graph(model: &ModelConfig, channels: usize) -> Result<Graph> {
     let task = Task { input, classes: 1000, mean: [128.0 / 255.0; 3], std: [0.5; 3] };
     let mut net = Net::new(model, task, 1, &DeviceKind::Flex.open()?)?;
     let pretrained = model.pretrained.as_ref().context("there are pretrained weights")?;
-    net.load_pretrained(&Pretrained::open(pretrained)?)?;
+    net.load_pretrained(&Pretrained::open(pretrained)?, &vec![String::new(); 1000])?;
     Ok(net.graph())
 }
 

@@ -5,29 +5,82 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use serde::Serialize;
 
+use super::arguments::CostArgs;
+use crate::data::dataset::View;
+use crate::data::record::Record;
+use crate::measure::evaluate::{parse, read_blob};
+use crate::measure::held_out::{Contender, HowRead, held_out};
 use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::measure::scores::Paired;
+use crate::run::folder::RunDir;
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
-    /// Folder that `cv` or `train` made.
+    /// Folder that `cv` or `train` made; with `--data` a blob will do.
     first: PathBuf,
-    /// Another one, of the same images and split.
+    /// Another one; without `--data` of the same images and split.
     second: PathBuf,
+    /// Folder of images: the int8 models are compared on those from which neither has learnt. They may have other classes, inputs
+    /// and test images; an image whose class a model does not know counts as wrong.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// With `--data`, what the networks see of each image.
+    #[arg(long = "as", value_enum, default_value = "rgb888", requires = "data")]
+    view: View,
+    /// With `--data`, go on without files that cannot be read.
+    #[arg(long, requires = "data")]
+    skip_bad: bool,
+    /// With `--data`, folder for decoded images, which other commands share.
+    #[arg(long, value_name = "DIR", requires = "data")]
+    cache: Option<PathBuf>,
+    #[command(flatten)]
+    cost: CostArgs,
     /// Print JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(args: &CompareArgs) -> Result<ExitCode> {
-    let paired = Paired::new(&predictions(&args.first)?, &predictions(&args.second)?)?;
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&paired)?);
+    match &args.data {
+        Some(data) => on_held_out(args, data),
+        None => {
+            let paired = Paired::new(&predictions(&args.first)?, &predictions(&args.second)?)?;
+            print(args.json, &paired, Paired::to_text)
+        }
+    }
+}
+
+fn print<T: Serialize>(json: bool, found: &T, text: impl FnOnce(&T) -> String) -> Result<ExitCode> {
+    if json {
+        println!("{}", serde_json::to_string_pretty(found)?);
     } else {
-        print!("{}", paired.to_text());
+        print!("{}", text(found));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn on_held_out(args: &CompareArgs, data: &Path) -> Result<ExitCode> {
+    let paths = [&args.first, &args.second].map(|path| RunDir::or_blob(path).1);
+    let [first, second] = &paths;
+    let blobs = [read_blob(first)?, read_blob(second)?];
+    let contender = |index: usize| -> Result<Contender<'_>> {
+        let (path, named) = (&paths[index], [&args.first, &args.second][index]);
+        let model = parse(&blobs[index], path)?;
+        args.cost.check(&model)?;
+        let record = Record::beside(path, model.info().provenance.dataset)?;
+        if record.is_none() {
+            tracing::warn!(
+                "which images {} has learnt from is not known: if some of them are in {}, its figure flatters",
+                path.display(),
+                data.display()
+            );
+        }
+        Contender::new(named.display().to_string(), model, path, record)
+    };
+    let how = HowRead { view: args.view, skip_bad: args.skip_bad, cache: args.cache.as_deref() };
+    print(args.json, &held_out([&contender(0)?, &contender(1)?], data, &how)?, |found| found.to_text())
 }
 
 fn predictions(dir: &Path) -> Result<Predictions> {

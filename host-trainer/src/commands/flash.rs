@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
 
@@ -17,11 +17,7 @@ use crate::system::terminal::escaped;
 #[derive(Debug, Args)]
 pub(super) struct FlashModelArgs {
     /// The blob.
-    #[arg(required_unless_present = "rollback")]
-    blob: Option<PathBuf>,
-    /// Let the device start with the model before the one that runs; where it takes signed models only, while that one is on trial.
-    #[arg(long, conflicts_with = "blob")]
-    rollback: bool,
+    blob: PathBuf,
     /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose
     /// flash is a file.
     #[arg(long)]
@@ -47,9 +43,8 @@ struct Outcome {
 }
 
 pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
-    let Some(path) = &args.blob else { return roll_back(args) };
-    let blob = read_blob(path)?;
-    let model = parse(&blob, path)?;
+    let blob = read_blob(&args.blob)?;
+    let model = parse(&blob, &args.blob)?;
     args.link.create_flash()?;
     let mut device = open(&args.link, &blob)?;
     check_update(&blob, &model, device.description())?;
@@ -80,30 +75,6 @@ fn open(link: &Link, blob: &[u8]) -> Result<Device> {
     let transport = link.transport(blob)?;
     let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
     Device::open(transport, Patience::default())
-}
-
-/// Lets the device start with the model before the one that runs.
-fn roll_back(args: &FlashModelArgs) -> Result<ExitCode> {
-    ensure!(args.link != Link::Qemu, "`qemu` has no model before the one that runs: name `qemu:FILE`");
-    let mut device = open(&args.link, &[])?;
-    let shown = |device: &Device| device.description().model.map(|model| hexadecimal(&model.blob.sha256));
-    let before = shown(&device);
-    device.rollback()?;
-    let now = shown(&device);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&RolledBack { before, now })?);
-    } else {
-        let [now, before] = [now, before].map(|model| model.unwrap_or_else(|| "no model".to_owned()));
-        println!("{now} runs; {before} ran before and is rolled back");
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// SHA-256 of what ran and of what runs, where something does.
-#[derive(Serialize)]
-struct RolledBack {
-    before: Option<String>,
-    now: Option<String>,
 }
 
 impl Outcome {

@@ -28,6 +28,7 @@ mod parity;
 mod ports;
 mod predict;
 mod quantize;
+mod rollback;
 mod run;
 #[cfg(feature = "train")]
 mod search;
@@ -108,7 +109,7 @@ enum Command {
     /// and more training.
     #[cfg(feature = "train")]
     Search(search::SearchArgs),
-    /// Compares two runs on the same images, with intervals over groups.
+    /// Compares two runs on the same images, with intervals over groups: on their test images, or on any that neither has learnt from.
     Compare(compare::CompareArgs),
     /// Turns a TensorFlow Lite model into a blob.
     Import(import::ImportArgs),
@@ -120,6 +121,8 @@ enum Command {
     Twin(twin::TwinArgs),
     /// Sends a blob to a device, which runs it from then on.
     Flash(flash::FlashModelArgs),
+    /// Lets a device start with the model before the one that runs; where it takes signed models only, while that one is on trial.
+    Rollback(rollback::RollbackArgs),
     /// Shows what the board's camera sees and what the board makes of it, frame by frame, and whether this machine makes the same.
     Watch(watch::WatchArgs),
     /// Saves frames of the board's camera to train on.
@@ -217,6 +220,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Estimate(args) => estimate::run(&args),
         Command::Twin(args) => twin::run(&args),
         Command::Flash(args) => flash::run(&args),
+        Command::Rollback(args) => rollback::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Collect(args) => collect::run(&args),
         Command::Certify(args) => certify::run(&args),

@@ -10,7 +10,6 @@ use model_compiler::quantise::Method;
 use super::arguments::{CacheArgs, LimitArgs};
 use super::{BOUND_MISSED, named};
 use crate::config::Config;
-use crate::data::dataset::Dataset;
 use crate::data::progress;
 use crate::data::record::Record;
 use crate::measure::confidence::{Confidence, WANTED};
@@ -56,7 +55,7 @@ pub(super) fn run(args: &QuantizeArgs) -> Result<ExitCode> {
     let run = RunDir::new(&args.run_dir);
     let config = run.config()?;
     let record = run.record()?;
-    let root = args.data.as_deref().map_or_else(|| Ok(record.root.clone()), Dataset::root)?;
+    let root = args.data.as_deref().map_or_else(|| Ok(record.root.clone()), |dir| record.root_in(dir))?;
     ensure!(root.is_dir(), "there is no folder {}: say with --data where the run's images are now", root.display());
     let _claim = run.claim()?;
     let mut dataset = record.dataset(&root)?;

@@ -33,6 +33,14 @@ impl ConfigurationArgs {
         Ok(config)
     }
 
+    /// Puts the options' entries into a configuration that is there.
+    ///
+    /// # Errors
+    /// A value that makes no sense, or has no effect; the message names the option.
+    pub fn adjust(&self, config: &mut Config) -> Result<()> {
+        self.settings.apply(config)
+    }
+
     /// The same for a command that may choose: where nothing is given but a seed and a board, the recipe is automatic. `pretrained` names
     /// weights to start from; those in the program bring their network along where no other is given.
     pub fn load_or_choose(&self, pretrained: Option<&Path>) -> Result<Config> {

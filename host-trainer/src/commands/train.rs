@@ -1,5 +1,7 @@
 //! `train`: from a folder of images to the blob.
 
+mod further;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +15,7 @@ use crate::config::{Config, Recipe};
 use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::data::record::Record;
+use crate::measure::comparison::Split;
 use crate::recipe::{self, CHOICE_FILE, Caller, Chooser, Pictures, Trained, training_data};
 use crate::report::export::{Choices, Report, export};
 use crate::report::pages::Unfinished;
@@ -21,14 +24,28 @@ use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
 use crate::system::interrupt::Hint;
 use crate::system::{atomic, log};
-use crate::training::{self, Console, train};
+use crate::training::{self, Accuracy, Console, Event, Lines, tell, train};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
-    /// Folder of images: `train`, `valid` and `test` folders of class folders, or class folders alone. With `--resume`, where
-    /// the run's images are now.
+    /// Folder of images: `train`, `valid` and `test` folders of class folders, or class folders alone. With `--from`, those that are
+    /// new; with `--resume`, where the run's images are now.
     #[arg(long, required_unless_present = "resume")]
     data: Option<PathBuf>,
+    /// Go on from a run that has ended: its network learns its own images and those of `--data` in a few gentle epochs, or gets an
+    /// output layer that is fitted to all of them where its other layers were frozen. Every image that it knows stays on its side of
+    /// the split.
+    #[arg(
+        long,
+        value_name = "RUN_DIR",
+        conflicts_with_all = [
+            "config", "preset", "input_width", "input_height", "input_color", "pretrained", "allow_leak", "resume"
+        ]
+    )]
+    from: Option<PathBuf>,
+    /// With `--from`, where that run's own images are now, if they moved.
+    #[arg(long, value_name = "DIR", requires = "from")]
+    from_data: Option<PathBuf>,
     #[command(flatten)]
     configuration: ConfigurationArgs,
     /// Folder for everything that the run makes.
@@ -57,6 +74,9 @@ pub(super) struct TrainArgs {
     cache: CacheArgs,
     #[command(flatten)]
     compute: ComputeArgs,
+    /// Tell a program what happens: a line of JSON for each event, and for the outcome.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
@@ -64,12 +84,12 @@ pub(super) fn run(args: &TrainArgs) -> Result<ExitCode> {
 }
 
 fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
-    let compute = args.compute.options(args.resume.is_some())?;
+    let compute = training::Options { json: args.json, ..args.compute.options(args.resume.is_some())? };
     let (run, report) = match &args.resume {
         Some(run_dir) => {
             let run = RunDir::new(run_dir);
-            let root = args.data.as_deref().map(Dataset::root).transpose()?;
             let report = if recipe::is_begun(&run) {
+                let root = args.data.as_deref().map(Dataset::root).transpose()?;
                 let chooser = Chooser::resume(&run, root.as_deref(), compute)?;
                 let mut whole = chooser.whole();
                 whole.cache.clone_from(&args.cache.cache);
@@ -79,19 +99,39 @@ fn train_or_go_on(args: &TrainArgs) -> Result<ExitCode> {
                     dataset.cache.clone_from(&args.cache.cache);
                     progress::load(dataset, &Reading::of_run(config))
                 };
-                let root = root.map_or_else(|| Ok(run.record()?.root), Ok::<_, anyhow::Error>)?;
+                let record = run.record()?;
+                let root = args.data.as_deref().map_or_else(|| Ok(record.root.clone()), |dir| record.root_in(dir))?;
                 go_on(&run, &root, compute, read)?
             };
             (run, report)
         }
-        None => start(args, compute)?,
+        None => match &args.from {
+            Some(from) => further::start(args, from, compute)?,
+            None => start(args, compute)?,
+        },
     };
+    if args.json {
+        return tell_outcome(&run, &report);
+    }
     print!("{}", report.to_text());
     println!(
         "\nThe run is in {}: report.html, model.blob, report.json, predictions.csv, metrics.csv, and pictures",
         run.path().display()
     );
     println!("See what is in the blob:  {program} inspect {}", quoted(&run.blob()), program = program());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells a program how a run has ended.
+fn tell_outcome(run: &RunDir, report: &Report) -> Result<ExitCode> {
+    let accuracy = |split: &'_ Split| {
+        let of = |engine: usize| split.engines.get(engine).map_or(0.0, |engine| engine.accuracy.value);
+        let images = split.engines.first().map_or(0, |engine| engine.accuracy.total);
+        Accuracy { split: split.name.clone(), images, float: of(0), int8: of(1) }
+    };
+    let splits = report.comparison.splits.iter().map(accuracy).collect();
+    let verdict = report.verdict.clone();
+    tell(&Event::Done { run: run.path().to_owned(), blob: run.blob(), verdict, splits })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -193,10 +233,19 @@ fn train_and_export(
     let data = training_data(config, record, images);
     let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(run.path())));
     let page = Unfinished::new(run, config, record, images)?;
-    let observer = (Console::new(), page);
+    if compute.json {
+        let images = [images.train.len(), images.valid.len(), images.test.len()];
+        let classes = record.classes.clone();
+        tell(&Event::Training { run: run.path().to_owned(), epochs: config.epochs(), classes, images })?;
+    }
+    let observer = ((Console::new(), compute.json.then(Lines::default)), page);
     let outcome = log::stage("training", || train(&data, config, run.path(), compute, &observer))?;
     tracing::info!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    log::stage("quantising and comparing", || export(run, config, record, images, &Choices::of(config)?))
+    if compute.json {
+        tell(&Event::Exporting)?;
+    }
+    let choices = Choices { chosen: further::origin(config), ..Choices::of(config)? };
+    log::stage("quantising and comparing", || export(run, config, record, images, &choices))
 }
 
 /// Whether the first network of a choice is exported, for a user who waits.
@@ -243,7 +292,8 @@ impl Caller for Exporter<'_> {
         let data = training_data(config, record, images);
         let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(self.run.path())));
         let compute = training::Options { resume: training::is_begun(run.path()), ..self.compute };
-        log::stage("training", || train(&data, config, run.path(), compute, &Console::new())).map(|_| ())
+        let observer = (Console::new(), compute.json.then(Lines::default));
+        log::stage("training", || train(&data, config, run.path(), compute, &observer)).map(|_| ())
     }
 
     fn export(&self, trained: &Trained, first: bool) -> Result<()> {

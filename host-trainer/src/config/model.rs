@@ -59,8 +59,9 @@ pub const IMAGENET: &str = "imagenet";
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PretrainedConfig {
-    /// A `.safetensors` file, or a float `.tflite` file whose convolutions come in the order of the network's; or `imagenet`,
-    /// for the weights in the program: those of `mobilenet` at width 0.25, trained on ImageNet. `--pretrained` gives it too.
+    /// A `.safetensors` file, or a float `.tflite` file whose convolutions come in the order of the network's; the folder of a run,
+    /// whose network has the same layers; or `imagenet`, for the weights in the program: those of `mobilenet` at width 0.25,
+    /// trained on ImageNet. `--pretrained` gives it too.
     pub file: Option<PathBuf>,
     /// For each layer the name that it has in a `.safetensors` file: `"features.0.conv" = "stem"` takes `stem.weight`
     /// and `stem.bias`. `NAME.norm` is the batch-norm of a layer: `weight`, `bias`, `running_mean` and `running_var`.

@@ -1,5 +1,7 @@
 //! How the network is trained.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +40,19 @@ pub struct TrainConfig {
     pub label_smoothing: f32,
     /// Weight of each class in the loss.
     pub class_weights: ClassWeights,
+    /// How often an epoch sees the training images whose path begins so, 1 to 100: `"camera/" = 4`. Once where nothing is said;
+    /// of several beginnings the longest counts.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub repeat: BTreeMap<String, usize>,
+}
+
+impl TrainConfig {
+    /// How often an epoch sees a training image.
+    #[must_use]
+    pub fn times(&self, path: &str) -> usize {
+        let fitting = self.repeat.iter().filter(|(start, _)| path.starts_with(start.as_str()));
+        fitting.max_by_key(|(start, _)| start.len()).map_or(1, |(_, &times)| times)
+    }
 }
 
 impl Default for TrainConfig {
@@ -56,6 +71,7 @@ impl Default for TrainConfig {
             frozen_batch_norm: false,
             label_smoothing: 0.0,
             class_weights: ClassWeights::Named(NamedWeights::None),
+            repeat: BTreeMap::new(),
         }
     }
 }
@@ -171,5 +187,18 @@ pub struct EarlyStoppingConfig {
 impl Default for EarlyStoppingConfig {
     fn default() -> Self {
         Self { monitor: Monitor::ValidLoss, patience: 15, min_delta: 0.0, restore_best: true }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_beginning_says_how_often_an_image_is_seen() {
+        let repeat = [("camera/", 3), ("camera/old/", 1)].map(|(start, times)| (start.to_owned(), times));
+        let train = TrainConfig { repeat: repeat.into(), ..TrainConfig::default() };
+        let times = ["camera/cat/1.png", "camera/old/cat/1.png", "other/camera/1.png"].map(|path| train.times(path));
+        assert_eq!(times, [3, 1, 1]);
     }
 }

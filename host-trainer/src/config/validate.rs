@@ -212,6 +212,7 @@ impl TrainConfig {
         }
         check("train.ema", &self.ema, 0.0..1.0, "from 0 (none) to less than 1")?;
         check("train.label_smoothing", &self.label_smoothing, 0.0..1.0, "from 0 (none) to less than 1")?;
+        self.repeat.values().try_for_each(|times| check("train.repeat", times, 1..=100, "1 to 100"))?;
         if let ClassWeights::Each(weights) = &self.class_weights {
             for weight in weights {
                 check("train.class_weights", weight, f32::MIN_POSITIVE..=1e6, "a list of weights above 0")?;

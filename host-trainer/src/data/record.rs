@@ -75,6 +75,12 @@ impl Record {
         Ok(())
     }
 
+    /// Each image with its side: 0 of the training images, 1 of the validation and 2 of the test images.
+    pub fn sides(&self) -> impl Iterator<Item = (usize, &Sample)> {
+        let sides = [&self.train, &self.valid, &self.test].into_iter().enumerate();
+        sides.flat_map(|(side, entries)| entries.iter().map(move |entry| (side, entry)))
+    }
+
     fn samples(&self) -> impl Iterator<Item = &Sample> {
         [&self.train, &self.valid, &self.test].into_iter().flatten()
     }
@@ -93,6 +99,15 @@ impl Record {
         }
         let splits = [&self.train, &self.valid, &self.test].map(Clone::clone);
         Ok(Dataset::from_samples(root, self.classes.clone(), splits))
+    }
+
+    /// The folder that names are relative to, where the images lie in `dir` now: that, or the one in it.
+    ///
+    /// # Errors
+    /// Those of [`Dataset::root`].
+    pub fn root_in(&self, dir: &Path) -> Result<PathBuf> {
+        let is_there = self.samples().next().is_some_and(|sample| sample.path(dir).exists());
+        if is_there { Ok(dir.to_owned()) } else { Dataset::root(dir) }
     }
 
     /// The images of [`Record::dataset`] have been read: refuses them when they are not those of the run.

@@ -26,11 +26,6 @@ impl Record {
         Ok(record.filter(|record| record.hash == dataset))
     }
 
-    fn sides(&self) -> impl Iterator<Item = (Side, &Sample)> {
-        let sides = [&self.train, &self.valid, &self.test].into_iter().enumerate();
-        sides.flat_map(|(side, entries)| entries.iter().map(move |entry| (side, entry)))
-    }
-
     fn by_name(&self) -> HashMap<&str, (Side, &Sample)> {
         self.sides().map(|(side, entry)| (entry.name.as_str(), (side, entry))).collect()
     }
@@ -60,10 +55,10 @@ impl Record {
     pub fn sort(&self, dataset: &mut Dataset, loaded: Loaded) -> Result<Loaded> {
         let by_name = self.by_name();
         // Of equal files the one that was learnt counts.
-        let mut by_digest: HashMap<&str, Side> = HashMap::new();
+        let mut by_digest: HashMap<&str, (Side, &Sample)> = HashMap::new();
         for (side, entry) in self.sides() {
             if let Some(digest) = &entry.digest {
-                by_digest.entry(digest).or_insert(side);
+                by_digest.entry(digest).or_insert((side, entry));
             }
         }
         let listed_sides = [&mut dataset.train, &mut dataset.valid, &mut dataset.test].map(std::mem::take);
@@ -72,22 +67,23 @@ impl Record {
         for (own, samples) in listed_sides.into_iter().enumerate() {
             let images = [&loaded.train, &loaded.valid, &loaded.test][own];
             for (index, mut sample) in samples.into_iter().enumerate() {
-                let by_content = || {
-                    let known = sample.digest.as_deref().and_then(|digest| by_digest.get(digest));
-                    known.copied().unwrap_or(UNSEEN)
-                };
+                let known = sample.digest.as_deref().and_then(|digest| by_digest.get(digest));
+                let by_content = known.map_or(UNSEEN, |&(side, _)| side);
                 let side = match by_name.get(sample.name.as_str()) {
                     Some((side, entry)) if entry.digest.is_none() || entry.digest == sample.digest => {
                         same = true;
                         *side
                     }
                     Some(_) => {
-                        let side = by_content();
                         sample.group = None;
                         changed.push(sample.name.clone());
-                        side
+                        by_content
                     }
-                    None => by_content(),
+                    None => {
+                        let group = known.and_then(|(_, entry)| entry.group.clone());
+                        sample.group = sample.group.take().or(group);
+                        by_content
+                    }
                 };
                 let (samples, all) = &mut sides[side];
                 all.take(images, index);

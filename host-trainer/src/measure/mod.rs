@@ -6,6 +6,7 @@ pub mod cam;
 pub mod comparison;
 pub mod confidence;
 pub mod evaluate;
+pub mod held_out;
 pub mod labels;
 pub mod learning;
 pub mod metrics;

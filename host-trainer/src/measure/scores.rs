@@ -146,6 +146,25 @@ pub struct PairedScore {
     pub only_second: usize,
 }
 
+impl PairedScore {
+    /// Of two engines that are right, 1, or wrong, 0, an entry an image; `groups` names each image's group.
+    ///
+    /// # Panics
+    /// When the lists differ in length.
+    #[must_use]
+    pub fn new(groups: &[&str], first: &[f64], second: &[f64]) -> Self {
+        let difference = minus(second, first);
+        let count = |value: f64| difference.iter().filter(|&&found| found == value).count();
+        Self {
+            first: bootstrap::mean(groups, first),
+            second: bootstrap::mean(groups, second),
+            only_first: count(-1.0),
+            only_second: count(1.0),
+            difference: bootstrap::mean(groups, &difference),
+        }
+    }
+}
+
 impl Paired {
     /// Compares the runs image by image.
     ///
@@ -159,7 +178,8 @@ impl Paired {
         });
         ensure!(
             first.classes == second.classes,
-            "the runs tell different classes apart, {} and {}: compare runs on one data set",
+            "the runs tell different classes apart, {} and {}: compare runs on one data set, or on pictures that neither has \
+             learnt from, `--data DIR`",
             first.classes.join(", "),
             second.classes.join(", ")
         );
@@ -168,7 +188,8 @@ impl Paired {
         let only: Vec<&String> = a.symmetric_difference(&b).take(3).map(|name| name as _).collect();
         ensure!(
             only.is_empty(),
-            "the runs were scored on different images, among them {only:?}: compare runs on one data set and split"
+            "the runs were scored on different images, among them {only:?}: compare runs on one data set and split, or \
+             on pictures that neither has learnt from, `--data DIR`"
         );
         let about = |run: &Predictions| run.images.iter().map(|i| (i.label, i.group.clone())).collect::<Vec<_>>();
         ensure!(
@@ -177,18 +198,7 @@ impl Paired {
         );
 
         let (truth, groups) = (first.truth(), first.clusters());
-        let score = |a: &[usize], b: &[usize]| {
-            let (a, b) = (equal(&truth, a), equal(&truth, b));
-            let difference = minus(&b, &a);
-            let count = |value: f64| difference.iter().filter(|&&found| found == value).count();
-            PairedScore {
-                first: bootstrap::mean(&groups, &a),
-                second: bootstrap::mean(&groups, &b),
-                only_first: count(-1.0),
-                only_second: count(1.0),
-                difference: bootstrap::mean(&groups, &difference),
-            }
-        };
+        let score = |a: &[usize], b: &[usize]| PairedScore::new(&groups, &equal(&truth, a), &equal(&truth, b));
         Ok(Self {
             images: truth.len(),
             groups: groups.iter().collect::<BTreeSet<_>>().len(),

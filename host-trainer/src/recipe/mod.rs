@@ -3,6 +3,7 @@
 
 mod candidates;
 mod choice;
+mod further;
 mod look;
 mod pictures;
 pub mod search;
@@ -27,6 +28,7 @@ pub use candidates::Common;
 use candidates::sides;
 use choice::USUAL;
 pub use choice::{Choice, Probed, Tried};
+pub use further::{Start, further};
 pub use look::Look;
 pub use pictures::Pictures;
 
@@ -301,11 +303,13 @@ impl Chooser {
 #[must_use]
 pub fn training_data(config: &Config, record: &Record, images: &Loaded) -> TrainingData {
     let Normalization { mean, std } = record.normalization(config);
+    let times = record.train.iter().map(|sample| config.train.times(&sample.name)).enumerate();
+    let seen: Vec<usize> = times.flat_map(|(index, times)| std::iter::repeat_n(index, times)).collect();
     TrainingData {
-        train: images.train.clone(),
-        source: images.source().clone(),
+        train: images.train.only(&seen),
+        source: images.source().only(&seen),
         valid: images.valid.clone(),
-        classes: record.classes.len(),
+        classes: record.classes.clone(),
         mean,
         std,
     }

@@ -38,7 +38,7 @@ impl Run<'_> {
         let net = load(self.learner.net.clone(), self.state.best_weights.clone())?;
         let graph = net.valid().graph();
         let train = &self.data.train;
-        let images = calibration_indices(train.len(), self.config.quantize.images(self.data.classes));
+        let images = calibration_indices(train.len(), self.config.quantize.images(self.data.classes.len()));
         let inputs: Vec<Vec<i8>> = images.map(|index| train.input(index)).collect();
         let method = self.config.quantize.method.unwrap_or(METHOD);
         let ranges = calibrate(&graph, &inputs, method)?;

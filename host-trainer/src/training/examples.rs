@@ -87,7 +87,7 @@ mod tests {
         let shape = Shape { height: 1, width: 2, channels: 1 };
         let images = Images::of_pixels(shape, &[0, 1, 20, 21, 40, 41, 60, 61, 80, 81], &[0, 1, 2, 3, 4]);
         let (train, source, valid) = (images.clone(), images.clone(), images);
-        TrainingData { train, source, valid, classes: 5, mean: [0.5; 3], std: [0.2; 3] }
+        TrainingData { train, source, valid, classes: vec![String::new(); 5], mean: [0.5; 3], std: [0.2; 3] }
     }
 
     #[test]

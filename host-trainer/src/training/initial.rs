@@ -6,13 +6,12 @@ use burn::module::Module;
 
 use super::batch::{Use, generator, pixels};
 use super::learner::Learner;
-use super::{Observer, TrainingData};
+use super::{Observer, TrainingData, start};
 use crate::config::{Config, KmeansConfig, Normalization, TrainConfig};
 use crate::data::dataset::Images;
 use crate::training::kmeans;
 use crate::training::logistic::{self, Effort, Linear, Samples};
 use crate::training::model::Net;
-use crate::training::pretrained::Pretrained;
 
 /// Images that run through the network at once.
 const BATCH: usize = 64;
@@ -28,7 +27,7 @@ pub(super) fn initialise(
 ) -> Result<()> {
     let Learner { net, criterion, .. } = learner;
     if let Some(pretrained) = &config.model.pretrained {
-        let new = net.load_pretrained(&Pretrained::open(pretrained)?)?;
+        let new = net.load_pretrained(&start::open(pretrained)?, &data.classes)?;
         let new = if new.is_empty() { "none".to_owned() } else { new.join(", ") };
         observer.note(&format!("pretrained weights are loaded; layers that start anew: {new}"));
     }
@@ -121,7 +120,14 @@ mod tests {
         let pixels: Vec<u8> = across.chain(down).collect();
         let images = Images::of_pixels(SHAPE, &pixels, &[0, 1]);
         let (mean, std) = ([0.2; 3], [0.3; 3]);
-        let data = TrainingData { train: images.clone(), source: images.clone(), valid: images, classes: 2, mean, std };
+        let data = TrainingData {
+            train: images.clone(),
+            source: images.clone(),
+            valid: images,
+            classes: vec![String::new(); 2],
+            mean,
+            std,
+        };
         let task = Task { input: SHAPE, classes: 2, mean, std };
         let mut learner = Learner::new(config, task, &data.train.labels, &Device::flex().autodiff())?;
         initialise(&mut learner, &data, config, &Silent)?;

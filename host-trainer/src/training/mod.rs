@@ -10,6 +10,7 @@ mod batch;
 mod checkpoint;
 pub mod cosine;
 mod device;
+mod events;
 mod examples;
 mod initial;
 pub mod kmeans;
@@ -23,6 +24,7 @@ pub mod pretrained;
 pub mod probe;
 mod progress;
 mod run;
+mod start;
 pub mod timing;
 
 use std::path::Path;
@@ -39,6 +41,7 @@ use crate::system::hints::{program, quoted};
 pub use crate::measure::metrics::Epoch;
 pub(crate) use batch::planes;
 pub use device::DeviceKind;
+pub use events::{Accuracy, Event, Lines, tell};
 use model::{Net, Task};
 pub use progress::{Batch, Console, Moment, Observer, Silent};
 
@@ -51,8 +54,8 @@ pub struct TrainingData {
     pub source: Images,
     /// To watch how well, at the network's input size.
     pub valid: Images,
-    /// Number of classes.
-    pub classes: usize,
+    /// Names of the classes in the order of the labels.
+    pub classes: Vec<String>,
     /// Mean of the training pixels by channel, 0 to 1.
     pub mean: [f32; 3],
     /// Standard deviation of the training pixels by channel.
@@ -70,11 +73,14 @@ pub struct Options {
     pub resume: bool,
     /// How often a run is saved within an epoch; at its end it is saved anyway.
     pub save_every: Duration,
+    /// Tell a program what the run does, as lines of JSON on the standard output.
+    pub json: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { device: DeviceKind::default(), threads: 0, resume: false, save_every: Duration::from_secs(120) }
+        let save_every = Duration::from_secs(120);
+        Self { device: DeviceKind::default(), threads: 0, resume: false, save_every, json: false }
     }
 }
 

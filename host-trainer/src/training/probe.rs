@@ -45,11 +45,11 @@ pub fn probe(
 ) -> Result<Probe> {
     assert_eq!([folds.len(), groups.len()], [data.train.len(); 2], "one fold and one group an image");
     let TrainingData { train, classes, mean, std, .. } = data;
-    let task = Task { input: train.shape, classes: *classes, mean: *mean, std: *std };
+    let task = Task { input: train.shape, classes: classes.len(), mean: *mean, std: *std };
     let device = options.device.open()?.autodiff();
     let Learner { mut net, criterion, .. } = Learner::new(config, task, &train.labels, &device)?;
     let pretrained = config.model.pretrained.as_ref().context("there are no pretrained weights to probe")?;
-    net.load_pretrained(&Pretrained::open(pretrained)?)?;
+    net.load_pretrained(&Pretrained::open(pretrained)?, classes)?;
     let net = net.valid();
     let class_weights: Vec<f64> = criterion.weights().iter().map(|&weight| weight.into()).collect();
     let features = [false, true].map(|mirrored| features(&net, train, mirrored));

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use burn::tensor::Tensor;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use super::Epoch;
 use crate::data::progress::visible;
@@ -20,7 +21,7 @@ pub struct Batch<'a> {
 }
 
 /// A moment in a run.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Moment {
     /// Counted from 1.
     pub epoch: usize,
@@ -100,6 +101,33 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
     fn finish(&self) {
         self.0.finish();
         self.1.finish();
+    }
+}
+
+/// Tells the one that is there.
+impl<A: Observer> Observer for Option<A> {
+    fn note(&self, note: &str) {
+        self.iter().for_each(|observer| observer.note(note));
+    }
+
+    fn begin(&self, net: &Net) -> Result<()> {
+        self.iter().try_for_each(|observer| observer.begin(net))
+    }
+
+    fn batch(&self, batch: &Batch<'_>) -> Result<()> {
+        self.iter().try_for_each(|observer| observer.batch(batch))
+    }
+
+    fn step(&self, moment: &Moment) {
+        self.iter().for_each(|observer| observer.step(moment));
+    }
+
+    fn epoch(&self, epoch: &Epoch, epochs: usize) {
+        self.iter().for_each(|observer| observer.epoch(epoch, epochs));
+    }
+
+    fn finish(&self) {
+        self.iter().for_each(Observer::finish);
     }
 }
 

@@ -63,7 +63,7 @@ impl<'a> Run<'a> {
             ensure!(!images.is_empty(), "there are no {name} images: add some, or change the split");
         }
         let device = options.device.open()?.autodiff();
-        let task = Task { input: train.shape, classes: *classes, mean: *mean, std: *std };
+        let task = Task { input: train.shape, classes: classes.len(), mean: *mean, std: *std };
         let learner = Learner::new(config, task, &train.labels, &device)?;
         let mut run = Self {
             average: None,
@@ -181,7 +181,7 @@ impl<'a> Run<'a> {
         let epoch = self.state.epochs.len() + 1;
         let (train_loss, train_accuracy) = self.steps(epoch, observer)?;
         let net = self.result();
-        let (valid_loss, valid_accuracy) = evaluate(&net, self.data.classes, &self.data.valid);
+        let (valid_loss, valid_accuracy) = evaluate(&net, self.data.classes.len(), &self.data.valid);
         ensure!(valid_loss.is_finite(), self.diverged(epoch, "validation"));
         let learning_rate = self.learning_rate(epoch, self.steps_of_epoch() - 1);
 

@@ -48,8 +48,12 @@ impl Stripes {
         let (train, valid) = indices.split_at(indices.len() - valid);
         let train = self.0.only(train);
         let source = train.clone();
-        TrainingData { train, source, valid: self.0.only(valid), classes: 2, mean: [0.6; 3], std: [0.2; 3] }
+        TrainingData { train, source, valid: self.0.only(valid), classes: classes(), mean: [0.6; 3], std: [0.2; 3] }
     }
+}
+
+fn classes() -> Vec<String> {
+    ["across", "down"].map(str::to_owned).to_vec()
 }
 
 /// A small network with everything that has a state: batch-norm, dropout, a shortcut.

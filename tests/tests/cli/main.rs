@@ -8,6 +8,7 @@ mod cross_validation;
 mod data;
 mod figures;
 mod folders;
+mod further;
 mod jpeg;
 mod kinds;
 mod labels;

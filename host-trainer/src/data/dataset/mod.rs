@@ -4,6 +4,7 @@
 //! a class, at the top or one folder deeper; or a folder of class folders, which is split here. Nothing is decoded before
 //! [`Dataset::load`], which reads every file once.
 
+mod added;
 mod cache;
 mod checks;
 mod decode;
@@ -27,10 +28,10 @@ use crate::config::DataConfig;
 use crate::system::hints::{program, quoted};
 use crate::system::terminal::escaped;
 
+pub(crate) use added::{digest, divided};
 #[cfg(test)]
 pub(crate) use decode::counted;
-pub use decode::rgb565;
-pub use decode::{View, picture};
+pub use decode::{View, picture, rgb565};
 pub(super) use groups::renamed as groups_renamed;
 pub use groups::{COPIES_FILE, GROUPS_FILE};
 pub use images::{ChannelStatistics, Images};

@@ -20,6 +20,8 @@ pub enum Shift {
     Jpeg,
     /// All of that, each less.
     All,
+    /// Dark, reddish and out of focus, each as much as above: a cheap camera in a badly lit room.
+    Poor,
 }
 
 impl Shift {
@@ -33,6 +35,7 @@ impl Shift {
             Self::Blur => Camera { blur: 0.03, ..perfect },
             Self::Noise => Camera { noise: 0.1, ..perfect },
             Self::Jpeg => Camera { jpeg: Some(8), ..perfect },
+            Self::Poor => Camera { gains: [0.52, 0.38, 0.24], blur: 0.03, ..perfect },
             Self::All => Camera { blur: 0.015, gains: [0.7, 0.55, 0.4], noise: 0.04, jpeg: Some(25), ..perfect },
         }
     }

@@ -212,11 +212,11 @@ fn clamp(activation: Activation) -> Clamp {
     }
 }
 
-fn values<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f32> {
+pub(super) fn values<const D: usize>(param: &Param<Tensor<D>>) -> Vec<f32> {
     to_vec(param.val())
 }
 
-fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+pub(super) fn to_vec<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().try_to_vec().expect("parameters are f32")
 }
 

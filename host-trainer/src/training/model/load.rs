@@ -1,20 +1,25 @@
 //! Weights from elsewhere in place of the initial ones.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::{Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Net;
 use super::blocks::{Conv, Dense, param};
+use super::export::{to_vec, values};
 use crate::config::Block;
+use crate::system::terminal::escaped;
 use crate::training::pretrained::{LayerWeights, Offset, Pretrained};
 
 impl Net {
-    /// Takes over all layers that a file has; gives the names of the others.
+    /// Takes over all layers that a file has, and of a run's output layer the rows of the classes that are the same; gives the
+    /// names of the others. `classes` are those of this network.
     ///
     /// # Errors
     /// When a layer does not fit, or the file has none of the convolutions.
-    pub fn load_pretrained(&mut self, pretrained: &Pretrained) -> Result<Vec<String>> {
+    pub fn load_pretrained(&mut self, pretrained: &Pretrained, classes: &[String]) -> Result<Vec<String>> {
         let device = self.device();
         let (mut new, mut loaded) = (Vec::new(), 0);
         let flat = self.flat.height * self.flat.width == 1;
@@ -28,16 +33,32 @@ impl Net {
             }
         }
         ensure!(loaded > 0, "{}", pretrained.unfit("the whole network"));
+        let last = self.head.len() - 1;
         for (index, dense) in self.head.iter_mut().enumerate() {
             let name = format!("head.{index}");
-            match pretrained.dense(&name)? {
-                Some(weights) => {
-                    set_dense(dense, weights, index > 0 || flat).with_context(|| pretrained.unfit(&name))?
-                }
-                None => new.push(name),
+            let Some(mut weights) = pretrained.dense(&name)? else {
+                new.push(name);
+                continue;
+            };
+            let theirs = pretrained.classes();
+            if let Some(theirs) = theirs.filter(|_| index == last) {
+                let rows = rows(dense, weights, theirs, classes).with_context(|| pretrained.unfit(&name))?;
+                weights = rows.0;
+                new.extend(rows.1.into_iter().map(|class| format!("{name} of the class {}", escaped(class))));
             }
+            let is_ordered = theirs.is_some() || index > 0 || flat;
+            set_dense(dense, weights, is_ordered).with_context(|| pretrained.unfit(&name))?;
         }
         Ok(new)
+    }
+
+    /// All layers by name, for another network to [start from](Self::load_pretrained).
+    #[must_use]
+    pub fn layers(&mut self) -> BTreeMap<String, LayerWeights> {
+        let mut layers: BTreeMap<String, LayerWeights> =
+            self.convolutions().map(|(name, unit)| (name, convolution(unit))).collect();
+        layers.extend(self.head.iter().enumerate().map(|(index, dense)| (format!("head.{index}"), weights(dense))));
+        layers
     }
 
     /// `[out][in][height][width]` of the weights of a convolution that alone reads the input; `None` where the network
@@ -89,6 +110,52 @@ fn set_convolution(unit: &mut Conv, weights: LayerWeights, device: &Device) -> R
         _ => bail!("it has a batch-norm, and the network's layer has none: give the block `batch_norm = true`"),
     }
     Ok(())
+}
+
+fn convolution(unit: &Conv) -> LayerWeights {
+    let offset = match (&unit.norm, &unit.bias) {
+        (Some(norm), _) => Offset::Norm {
+            scale: values(&norm.gamma),
+            offset: values(&norm.beta),
+            mean: to_vec(norm.running_mean.value_sync()),
+            variance: to_vec(norm.running_var.value_sync()),
+        },
+        (None, Some(bias)) => Offset::Bias(values(bias)),
+        (None, None) => Offset::Bias(vec![0.0; unit.weight.dims()[0]]),
+    };
+    LayerWeights { shape: unit.weight.dims().to_vec(), values: values(&unit.weight), offset }
+}
+
+fn weights(dense: &Dense) -> LayerWeights {
+    let [inputs, outputs] = dense.weight.dims();
+    let values_by_output = to_vec(dense.weight.val().transpose());
+    LayerWeights { shape: vec![outputs, inputs], values: values_by_output, offset: Offset::Bias(values(&dense.bias)) }
+}
+
+/// An output layer for `ours` with the rows that `weights` has for `theirs`, and its own for other classes, which are named.
+fn rows<'a>(
+    own: &Dense,
+    weights: LayerWeights,
+    theirs: &[String],
+    ours: &'a [String],
+) -> Result<(LayerWeights, Vec<&'a str>)> {
+    let mut layer = self::weights(own);
+    let [outputs, inputs] = layer.shape[..] else { bail!("it has {} sides instead of 2", layer.shape.len()) };
+    let fits = outputs == ours.len() && weights.shape == [theirs.len(), inputs];
+    ensure!(fits, "its weights are {:?}, and the network's are [{outputs}, {inputs}]", weights.shape);
+    let (Offset::Bias(from), Offset::Bias(into)) = (&weights.offset, &mut layer.offset) else {
+        bail!("it has a batch-norm, which a dense layer has not")
+    };
+    let mut new = Vec::new();
+    for (row, class) in ours.iter().enumerate() {
+        let Some(their) = theirs.iter().position(|name| name == class) else {
+            new.push(class.as_str());
+            continue;
+        };
+        layer.values[row * inputs..][..inputs].copy_from_slice(&weights.values[their * inputs..][..inputs]);
+        into[row] = from[their];
+    }
+    Ok((layer, new))
 }
 
 /// `[out][colours][taps]` summed over three colours.

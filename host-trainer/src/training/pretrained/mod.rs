@@ -1,11 +1,12 @@
 //! Weights of a network that was trained elsewhere: a `.safetensors` file with a map of names, the convolutions of a
-//! float `.tflite` file in their order, or what the program brings along.
+//! float `.tflite` file in their order, the layers of another run, or what the program brings along.
 
 mod imagenet;
 mod names;
 mod tflite;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -58,9 +59,26 @@ enum Source {
     Safetensors { bytes: Cow<'static, [u8]>, names: Names },
     /// Convolutions in their order.
     Tflite(Vec<LayerWeights>),
+    /// A run's layers by name, and its classes.
+    Run { layers: BTreeMap<String, LayerWeights>, classes: Vec<String> },
 }
 
 impl Pretrained {
+    /// All layers of the network that the run in `folder` has trained, which tells `classes` apart.
+    #[must_use]
+    pub fn of_run(folder: &Path, layers: BTreeMap<String, LayerWeights>, classes: Vec<String>) -> Self {
+        Self { path: folder.to_owned(), source: Source::Run { layers, classes } }
+    }
+
+    /// The classes of the output layer's rows, where the weights are a run's.
+    #[must_use]
+    pub fn classes(&self) -> Option<&[String]> {
+        match &self.source {
+            Source::Run { classes, .. } => Some(classes),
+            Source::Safetensors { .. } | Source::Tflite(_) => None,
+        }
+    }
+
     /// Reads the file that the configuration names, or takes the weights that are in the program.
     ///
     /// # Errors
@@ -91,7 +109,8 @@ impl Pretrained {
                 Ok(Source::Tflite(tflite::convolutions(&bytes)?))
             }
             _ => bail!(
-                "give a .safetensors or a float .tflite file, or `{IMAGENET}` for the weights that are in the program"
+                "give a .safetensors or a float .tflite file, the folder of a run, or `{IMAGENET}` for the weights that are in \
+                 the program"
             ),
         }
     }
@@ -105,6 +124,7 @@ impl Pretrained {
         match &self.source {
             Source::Safetensors { .. } => self.named(name),
             Source::Tflite(layers) => Ok(layers.get(index).cloned()),
+            Source::Run { layers, .. } => Ok(layers.get(name).cloned()),
         }
     }
 
@@ -116,6 +136,7 @@ impl Pretrained {
         match &self.source {
             Source::Safetensors { .. } => self.named(name),
             Source::Tflite(_) => Ok(None),
+            Source::Run { layers, .. } => Ok(layers.get(name).cloned()),
         }
     }
 

@@ -56,7 +56,8 @@ fn step(device: DeviceKind, aware: bool) -> Vec<Vec<f32>> {
     let images = Stripes::new(16, 22, 27);
     let TrainingData { train, classes, mean, std, .. } = images.data(4);
     let shape = train.shape;
-    let mut net = Net::new(&every_layer(), Task { input: shape, classes, mean, std }, 5, &device).unwrap();
+    let mut net =
+        Net::new(&every_layer(), Task { input: shape, classes: classes.len(), mean, std }, 5, &device).unwrap();
     if aware {
         let flex = Net::new(&every_layer(), net.task(), 5, &DeviceKind::Flex.open().unwrap()).unwrap();
         let inputs: Vec<Vec<i8>> = (0..12).map(|index| train.input(index)).collect();
@@ -65,7 +66,7 @@ fn step(device: DeviceKind, aware: bool) -> Vec<Vec<f32>> {
     let input = pixels(train.len(), shape, &device, |index| train.image(index));
     let logits = net.forward(input, Some(&mut ChaCha8Rng::seed_from_u64(1)));
     let targets: Vec<_> = train.labels.iter().map(|&label| certain(label)).collect();
-    let (loss, _) = Criterion::plain(classes).loss(logits.clone(), &targets);
+    let (loss, _) = Criterion::plain(classes.len()).loss(logits.clone(), &targets);
     let gradients = GradientsParams::from_grads(loss.backward(), &net);
     let mut collect = Collect { gradients: &gradients, values: Vec::new() };
     net.visit(&mut collect);

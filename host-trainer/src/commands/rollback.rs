@@ -1,0 +1,46 @@
+//! `rollback`: the model before the one that runs on a device.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use serde::Serialize;
+
+use crate::device::{Device, Link, Patience};
+use crate::system::hexadecimal::hexadecimal;
+
+#[derive(Debug, Args)]
+pub(super) struct RollbackArgs {
+    /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose
+    /// flash is a file.
+    #[arg(long)]
+    link: Link,
+    /// Print the outcome as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// SHA-256 of what ran and of what runs, where something does.
+#[derive(Serialize)]
+struct Outcome {
+    before: Option<String>,
+    now: Option<String>,
+}
+
+pub(super) fn run(args: &RollbackArgs) -> Result<ExitCode> {
+    ensure!(args.link != Link::Qemu, "`qemu` has no model before the one that runs: name `qemu:FILE`");
+    let transport = args.link.transport(&[])?;
+    let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
+    let mut device = Device::open(transport, Patience::default())?;
+    let shown = |device: &Device| device.description().model.map(|model| hexadecimal(&model.blob.sha256));
+    let before = shown(&device);
+    device.rollback()?;
+    let outcome = Outcome { before, now: shown(&device) };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&outcome)?);
+    } else {
+        let [now, before] = [outcome.now, outcome.before].map(|model| model.unwrap_or_else(|| "no model".to_owned()));
+        println!("{now} runs; {before} ran before and is rolled back");
+    }
+    Ok(ExitCode::SUCCESS)
+}

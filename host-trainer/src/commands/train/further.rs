@@ -1,0 +1,102 @@
+//! `train --from`: goes on from a run, on its own images and on others.
+
+use std::path::{Path, absolute};
+
+use anyhow::{Context, Result, ensure};
+
+use super::{TrainArgs, refuse_among_pictures, train_on};
+use crate::config::Config;
+use crate::data::added::Added;
+use crate::data::dataset::{Options, Reading};
+use crate::data::progress;
+use crate::measure::predictions::PREDICTIONS_FILE;
+use crate::recipe::{Start, further};
+use crate::report::export::Report;
+use crate::report::plan::check_target;
+use crate::run::folder::RunDir;
+use crate::system::hints::{program, quoted};
+use crate::system::terminal::escaped;
+use crate::training;
+
+pub(super) fn start(args: &TrainArgs, from: &Path, compute: training::Options) -> Result<(RunDir, Report)> {
+    let data = args.data.as_deref().context("`--data DIR` is missing")?;
+    let run = RunDir::new(args.out.as_deref().context("`--out RUN_DIR` is missing")?);
+    let before = finished(from)?;
+    let (config, record) = (before.config()?, before.record()?);
+    let own = args.from_data.as_deref().map_or_else(|| Ok(record.root.clone()), |dir| record.root_in(dir))?;
+    for folder in [data, &own] {
+        refuse_among_pictures(folder, run.path())?;
+    }
+    training::check_new(run.path())?;
+    let options = Options {
+        data: config.data.clone(),
+        seed: config.seed,
+        groups: args.groups.grouping(),
+        skip_bad: args.skip_bad,
+        ..Options::default()
+    };
+    let added = Added::new(&record, &own, data, &options)
+        .with_context(|| format!("cannot go on from {} with {}", from.display(), data.display()))?;
+    tell(&added, record.train.len() + record.valid.len() + record.test.len());
+    let prefixed = added.dataset.train.iter().filter(|sample| sample.name.starts_with(&added.prefix)).count();
+    let mut config = further(
+        &config,
+        Start {
+            run: absolute(from).with_context(|| format!("cannot find {}", from.display()))?,
+            normalization: record.normalization(&config),
+            classes: record.classes.clone(),
+            all_classes: added.dataset.classes.clone(),
+            added: (added.prefix.clone(), [prefixed, added.dataset.train.len()]),
+        },
+    );
+    args.configuration.adjust(&mut config)?;
+    config.validate()?;
+    check_target(&config, &added.dataset.classes)?;
+    let mut dataset = added.dataset.clone();
+    dataset.cache.clone_from(&args.cache.cache);
+    let images = progress::load(&mut dataset, &Reading::of_run(&config))?;
+    added.check_same(&dataset)?;
+    Ok((run.clone(), train_on(&run, &config, (&dataset, &images), compute)?))
+}
+
+/// A run that has ended.
+fn finished(from: &Path) -> Result<RunDir> {
+    ensure!(
+        !from.is_file(),
+        "--from {} is a file: give the folder that `{program} train --out` made; a blob alone, imported or not, has no float \
+         network that could go on learning",
+        from.display(),
+        program = program()
+    );
+    let run = RunDir::new(from);
+    run.graph()?;
+    ensure!(
+        training::is_begun(from) && run.file(PREDICTIONS_FILE).exists(),
+        "the run in {} has not ended: finish it by `{program} train --resume {}`",
+        from.display(),
+        quoted(from),
+        program = program()
+    );
+    Ok(run)
+}
+
+fn tell(added: &Added, known: usize) {
+    let [train, valid, test] = added.new;
+    tracing::info!(
+        "to the {known} images of the run come {}: {train} to learn from, {valid} for validation, {test} for the test",
+        train + valid + test
+    );
+    if !added.new_classes.is_empty() {
+        let classes: Vec<String> = added.new_classes.iter().map(|class| escaped(class).to_string()).collect();
+        tracing::info!("new classes: {}; the output layer gets a row for each", classes.join(", "));
+    }
+}
+
+/// A sentence about the run that a configuration's network starts from, where there is one.
+pub(super) fn origin(config: &Config) -> Vec<String> {
+    let run = config.model.pretrained.as_ref().and_then(|pretrained| pretrained.file.as_deref());
+    run.filter(|file| file.is_dir())
+        .map(|run| format!("It went on from the run in {}.", run.display()))
+        .into_iter()
+        .collect()
+}
