@@ -16,8 +16,9 @@ use crate::data::dataset::{Dataset, Loaded, Options, Reading};
 use crate::data::progress;
 use crate::data::record::Record;
 use crate::measure::comparison::Split;
+use crate::measure::predictions::PREDICTIONS_FILE;
 use crate::recipe::{self, CHOICE_FILE, Caller, Chooser, Pictures, Trained, training_data};
-use crate::report::export::{Choices, Report, export};
+use crate::report::export::{Choices, Report, export, report_of, tell_choice};
 use crate::report::pages::Unfinished;
 use crate::report::plan::check_target;
 use crate::run::folder::RunDir;
@@ -261,7 +262,11 @@ pub(super) fn choose(run: &RunDir, mut chooser: Chooser, pictures: &mut Pictures
     let _claim = run.claim()?;
     let exporter = Exporter { run, first, compute: chooser.options() };
     let (choice, trained) = chooser.choose(read, pictures, &exporter)?;
-    let report = exporter.export(&trained, choice.text())?;
+    let report = if trained.run.file(PREDICTIONS_FILE).exists() {
+        tell_choice(&trained.run, &trained.record, &trained.images, choice.text())?
+    } else {
+        exporter.export(&trained, choice.text())?
+    };
     run.adopt(&trained.run)?;
     atomic::write(&run.file(CHOICE_FILE), serde_json::to_string_pretty(&choice)?.as_bytes())?;
     Ok(report)
@@ -296,14 +301,17 @@ impl Caller for Exporter<'_> {
         log::stage("training", || train(&data, config, run.path(), compute, &observer)).map(|_| ())
     }
 
-    fn export(&self, trained: &Trained, first: bool) -> Result<()> {
+    fn export(&self, trained: &Trained) -> Result<()> {
         let chosen = vec!["This is one of several recipes that were compared; better ones may follow.".to_owned()];
-        let report = self.export(trained, chosen)?;
-        if !first || self.first == First::Passed {
+        self.export(trained, chosen).map(|_| ())
+    }
+
+    fn take_first(&self, trained: &Trained) -> Result<()> {
+        if self.first == First::Passed || self.run.file(PREDICTIONS_FILE).exists() {
             return Ok(());
         }
         self.run.adopt(&trained.run)?;
-        tracing::info!("{}", report.comparison.accuracy_text());
+        tracing::info!("{}", report_of(&trained.run)?.comparison.accuracy_text());
         tracing::info!("a first model is in {}; better ones may follow", self.run.blob().display());
         Ok(())
     }

@@ -78,11 +78,16 @@ pub trait Caller {
     /// # Errors
     /// When training fails.
     fn train(&self, trained: &Trained) -> Result<()>;
-    /// Makes the blob in the same folder, the predictions last; `first` when it is the first candidate's.
+    /// Makes the blob in the same folder, the predictions last.
     ///
     /// # Errors
     /// When the network cannot be quantised.
-    fn export(&self, trained: &Trained, first: bool) -> Result<()>;
+    fn export(&self, trained: &Trained) -> Result<()>;
+    /// Takes over the first candidate's files until there are better ones.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    fn take_first(&self, trained: &Trained) -> Result<()>;
 }
 
 /// What is chosen from, which a choice that is interrupted goes on with.
@@ -179,7 +184,10 @@ impl Chooser {
         for (name, config) in &recipes {
             let trained = self.train(name, config, pictures, caller)?;
             if !trained.run.file(PREDICTIONS_FILE).exists() {
-                caller.export(&trained, choice.tried.is_empty())?;
+                caller.export(&trained)?;
+            }
+            if choice.tried.is_empty() {
+                caller.take_first(&trained)?;
             }
             choice.add(name, &hits(&trained)?, &trained.record.valid);
             tracing::info!("{}", choice.last());

@@ -1,6 +1,8 @@
 //! The end of a run: quantises the trained network, writes the blob and reports how it compares with the float network.
 
-use anyhow::{Result, bail};
+mod text;
+
+use anyhow::{Context, Result, bail};
 use model_compiler::blob::emit::{Description, Emitted, Limits, emit_within};
 use model_compiler::blob::with_calibration;
 use model_compiler::quantise::calibrate::{calibration_indices, temperature};
@@ -16,7 +18,7 @@ use crate::data::dataset::{Images, Loaded, Reading, Sample};
 use crate::data::record::Record;
 use crate::device::boards::{Place, places};
 use crate::device::target::{Target, TargetFit};
-use crate::measure::comparison::{Comparison, Split, shorten, text_table};
+use crate::measure::comparison::{Comparison, Split};
 use crate::measure::confidence::{Confidence, Measures, float_forecasts, int8_forecasts};
 use crate::measure::evaluate::{Said, float_classes, float_logits, int8_classes, int8_outputs};
 use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
@@ -25,15 +27,13 @@ use crate::report::made::Made;
 use crate::report::verdict::verdict;
 use crate::report::{gallery, pages, plots};
 use crate::run::folder::RunDir;
-use crate::system::terminal::escaped;
 use crate::system::{atomic, read};
+pub use text::{choice_text, layers_text};
 
 /// What a blob says made it.
 pub const PRODUCER: &str = concat!("host-trainer ", env!("CARGO_PKG_VERSION"));
 /// Name of the report's file for programs.
 const REPORT_JSON: &str = "report.json";
-/// Longest name of a layer in a table; longer ones are cut.
-const LONGEST_NAME: usize = 44;
 /// Fewest validation images that a temperature is fitted on.
 const TEMPERATURE_IMAGES: usize = 200;
 
@@ -200,10 +200,35 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     Ok(report)
 }
 
+/// Says in the report of a run that was [exported](export) how its recipe was chosen, now that this is known.
+///
+/// # Errors
+/// When the report cannot be read, or a file cannot be written.
+pub fn tell_choice(run: &RunDir, record: &Record, images: &Loaded, chosen: Vec<String>) -> Result<Report> {
+    let mut report = report_of(run)?;
+    report.verdict.truncate(report.verdict.len().saturating_sub(report.chosen.len()));
+    report.verdict.extend_from_slice(&chosen);
+    report.chosen = chosen;
+    let predictions = Predictions::load(&run.file(PREDICTIONS_FILE))?;
+    atomic::write(&run.file(REPORT_JSON), serde_json::to_string_pretty(&report)?.as_bytes())?;
+    let page = pages::training_run(run, record, images, &report, &predictions)?;
+    atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
+    Ok(report)
+}
+
+/// The report of a run that was [exported](export).
+///
+/// # Errors
+/// When it cannot be read.
+pub fn report_of(run: &RunDir) -> Result<Report> {
+    let path = run.file(REPORT_JSON);
+    let text = read::text(&path, read::DATA)?;
+    serde_json::from_str(&text).with_context(|| format!("{} is no report of a run: make it again", path.display()))
+}
+
 /// How the recipe was chosen, as the run's report says, where there is one that says it.
 fn chosen_before(run: &RunDir) -> Vec<String> {
-    let text = read::text(&run.file(REPORT_JSON), read::DATA).ok();
-    text.and_then(|text| serde_json::from_str::<Report>(&text).ok()).map_or_else(Vec::new, |report| report.chosen)
+    report_of(run).map_or_else(|_| Vec::new(), |report| report.chosen)
 }
 
 /// What [`export`] needs of a run's images: those that are measured with, and of the training images those that are
@@ -306,78 +331,4 @@ fn show(run: &RunDir, model: &Model<'_>, (images, said): (&Images, &Said), repor
     let accuracy = split.engines.last().map_or_else(String::new, |engine| format!("{}", engine.accuracy));
     let title = format!("Answers of the int8 model, {} images: accuracy {accuracy}", split.name);
     gallery::predictions(&run.file("predictions.svg"), &title, model, (images, &said.int8))
-}
-
-impl Report {
-    /// The report for people: tables of 100 columns.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        let mut text: String = self.verdict.iter().map(|sentence| format!("{sentence}\n")).collect();
-        text += &format!("\n{}", self.comparison.to_text());
-        text += &format!("\nQuantisation: {} calibration images\n", self.calibration_images);
-        text += &choice_text(&self.quantisation);
-        self.notes.iter().for_each(|note| text += &format!("  note: {note}\n"));
-        text += &format!("\n{}\n", layers_text(&self.layers));
-        text += &format!(
-            "\nflash {} bytes, arena {} bytes (lower bound {}), {:.2} M MACs, temperature {:.3}\n",
-            self.flash,
-            self.arena,
-            self.arena_lower_bound,
-            self.macs as f64 / 1e6,
-            self.temperature
-        );
-        if let Some(target) = &self.target {
-            text += &format!("{}\n", target.sentence());
-        }
-        if let Some(confidence) = &self.confidence {
-            text += &format!("\n{}", confidence.to_text());
-        }
-        text
-    }
-}
-
-/// A line for each method tried, and one for the correction of the biases; or one for ranges that were learnt.
-#[must_use]
-pub fn choice_text(choice: &Choice) -> String {
-    if let (true, [(_, db)]) = (choice.aware, &choice.methods[..]) {
-        let method = choice.method.name();
-        return format!("  learnt with the ranges of {method}: SQNR of the logits {}\n", decibels(*db));
-    }
-    let line = |(method, db): &(Method, Option<f64>)| {
-        let chosen = if *method == choice.method { " (chosen)" } else { "" };
-        format!("  {}: SQNR of the logits {}{chosen}\n", method.name(), decibels(*db))
-    };
-    let methods: String = choice.methods.iter().map(line).collect();
-    let rounds: Vec<String> = choice.correction.iter().map(|&db| decibels(db)).collect();
-    let kept = match choice.corrected {
-        0 => "not used".to_owned(),
-        1 => "the first is used".to_owned(),
-        round => format!("number {round} is used"),
-    };
-    let equalised = choice.equalisation.map_or_else(String::new, |[without, with]| {
-        let used = if choice.equalised { "used" } else { "not used" };
-        format!("  equalised channels: {}, without {} ({used})\n", decibels(with), decibels(without))
-    });
-    format!("{methods}  after rounds of bias correction: {} ({kept})\n{equalised}", rounds.join(", "))
-}
-
-fn decibels(db: Option<f64>) -> String {
-    db.map_or("exact".to_owned(), |db| format!("{db:.1} dB"))
-}
-
-/// The table of SQNR by layer.
-#[must_use]
-pub fn layers_text(layers: &[LayerSqnr]) -> String {
-    let mut table = text_table(&["layer", "operator", "output", "SQNR"], 2);
-    for layer in layers {
-        let shape = format!("{}x{}x{}", layer.shape.height, layer.shape.width, layer.shape.channels);
-        table.add_row([last_part(&layer.name), layer.op.clone(), shape, decibels(layer.db)]);
-    }
-    format!("Signal to quantisation noise by layer\n{}", table.trim_fmt())
-}
-
-/// The end of a layer's name, which tells it from others, where it is too long.
-fn last_part(name: &str) -> String {
-    let backwards: String = escaped(name).chars().rev().collect();
-    shorten(&backwards, LONGEST_NAME).chars().rev().collect()
 }
