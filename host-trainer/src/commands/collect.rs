@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::camera::CameraArgs;
 use crate::collect::rules::{CHANGED, Rule};
-use crate::collect::{Collection, Saved};
+use crate::collect::{Collection, Filing, Saved};
 use crate::system::hints::quoted;
 use crate::system::terminal::escaped;
 
@@ -82,7 +82,8 @@ pub(super) fn run(args: &CollectArgs) -> Result<ExitCode> {
             continue;
         }
         left_of_burst = if within { left_of_burst } else { args.burst } - 1;
-        match collection.save(&shot.shape()?, &shot.bytes, args.label.as_deref(), within)? {
+        let filing = Filing { label: args.label.as_deref(), near: within, ..Filing::default() };
+        match collection.save(&shot.shape()?, &shot.bytes, filing)? {
             Saved::Again => {
                 (outcome.again, again) = (outcome.again + 1, again + 1);
                 if again == AGAIN_MAX {
