@@ -25,8 +25,10 @@ impl Known {
     /// # Errors
     /// When there is none, or the run has not ended.
     pub fn read(path: &Path) -> Result<Self> {
-        let name = path.file_stem().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
-        let (run, path) = RunDir::or_blob(path);
+        let (run, blob) = RunDir::or_blob(path);
+        let name = if run.is_some() { path.file_name() } else { path.file_stem() };
+        let name = name.map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
+        let path = blob;
         Ok(Self { name, blob: read_blob(&path)?, graph: run.map(|run| run.graph()).transpose()?, path })
     }
 
