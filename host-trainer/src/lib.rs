@@ -1,8 +1,8 @@
 //! Trains an image classifier on a laptop, quantises it and emits the blob that `no-std-infer` runs.
 //!
 //! The modules are the stages that a person knows, each on those before it: [`system`], [`config`], [`data`], [`measure`],
-//! [`training`], [`run`], [`recipe`], [`report`]; [`collect`] keeps what a board's camera sees, [`device`] and [`beside`] compare, and
-//! [`commands`] is the program.
+//! [`training`], [`run`], [`recipe`], [`report`]; [`collect`] keeps what a board's camera sees, [`device`] and [`beside`] compare,
+//! [`studio`] shows boards in a browser, and [`commands`] is the program.
 
 /// Hides the standard library's macro: what is printed commands no terminal.
 macro_rules! print {
@@ -33,6 +33,8 @@ pub mod report;
 pub mod run;
 #[cfg(test)]
 mod samples;
+#[cfg(feature = "train")]
+pub mod studio;
 pub mod system;
 #[cfg(feature = "train")]
 pub mod training;

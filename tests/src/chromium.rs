@@ -40,6 +40,8 @@ pub struct Chromium {
     requests: u64,
     session: Option<String>,
     complaints: Vec<String>,
+    /// Start of what may be asked for besides the page's own data.
+    allowed: Option<String>,
     folder: TempDir,
 }
 
@@ -67,7 +69,8 @@ impl Chromium {
             .context("a shell cannot be run")?;
         let to = process.stdin.take().context("the browser has no input")?;
         let from = BufReader::new(process.stdout.take().context("the browser has no output")?);
-        let mut browser = Self { process, to, from, requests: 0, session: None, complaints: Vec::new(), folder };
+        let mut browser =
+            Self { process, to, from, requests: 0, session: None, complaints: Vec::new(), allowed: None, folder };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }))?;
         let attached =
             browser.call("Target.attachToTarget", json!({ "targetId": target["targetId"], "flatten": true }))?;
@@ -123,7 +126,8 @@ impl Chromium {
             "Runtime.consoleAPICalled" => ["error", "warning", "assert"].iter().any(|kind| parameters["type"] == *kind),
             "Network.requestWillBeSent" => {
                 let url = parameters["request"]["url"].as_str().unwrap_or_default();
-                !["file:", "data:", "blob:", "about:"].iter().any(|scheme| url.starts_with(scheme))
+                let allowed = self.allowed.as_deref();
+                !["file:", "data:", "blob:", "about:"].into_iter().chain(allowed).any(|start| url.starts_with(start))
             }
             _ => false,
         };
@@ -138,8 +142,21 @@ impl Chromium {
     /// When it cannot be opened.
     pub fn open(&mut self, page: &Path) -> Result<()> {
         let page = page.canonicalize()?;
-        let opened = self.call("Page.navigate", json!({ "url": format!("file://{}", page.display()) }))?;
-        ensure!(opened["errorText"].is_null(), "{}: {}", page.display(), opened["errorText"]);
+        self.navigate(&format!("file://{}", page.display()))
+    }
+
+    /// Opens the page of a server on this machine, which may ask for what lies below its address.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn visit(&mut self, address: &str) -> Result<()> {
+        self.allowed = Some(address.to_owned());
+        self.navigate(address)
+    }
+
+    fn navigate(&mut self, address: &str) -> Result<()> {
+        let opened = self.call("Page.navigate", json!({ "url": address }))?;
+        ensure!(opened["errorText"].is_null(), "{address}: {}", opened["errorText"]);
         self.until("document.readyState === 'complete'")
     }
 
@@ -178,7 +195,10 @@ impl Chromium {
         let code = match key {
             "Tab" => 9,
             "Enter" => 13,
-            _ => 32,
+            "Escape" => 27,
+            "ArrowRight" => 39,
+            "Delete" => 46,
+            _ => key.bytes().next().unwrap_or(b' ').to_ascii_uppercase(),
         };
         for kind in ["keyDown", "keyUp"] {
             let text = if kind == "keyDown" { text } else { "" };

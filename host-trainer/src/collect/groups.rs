@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::data::dataset::GROUPS_FILE;
+use crate::data::dataset::{GROUPS_FILE, groups_renamed};
 use crate::system::spreadsheet::cell;
 use crate::system::{atomic, read};
 
@@ -45,7 +45,7 @@ impl GroupsFile {
         let mut names = BTreeSet::new();
         for record in reader.records() {
             let record = record.with_context(unusable)?;
-            names.extend(Path::new(&record[0]).file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+            names.extend(stem(&record[0]));
         }
         let file = OpenOptions::new().append(true).open(&path).with_context(unusable)?;
         file.set_len(len as u64).with_context(unusable)?;
@@ -55,6 +55,16 @@ impl GroupsFile {
     /// Whether it knows a picture of this name, without its ending.
     pub(super) fn names(&self, name: &str) -> bool {
         self.names.contains(name)
+    }
+
+    /// Gives pictures other paths and labels, of each the path, the new one and the label, all at once; their groups stay.
+    pub(super) fn rename(&mut self, moves: &[[&str; 3]]) -> Result<()> {
+        let folder = self.path.parent().unwrap_or(Path::new("")).to_owned();
+        if let Some(bytes) = groups_renamed(&self.path, &folder, &folder, moves)? {
+            atomic::write(&self.path, &bytes)?;
+            *self = Self::open(&folder)?;
+        }
+        Ok(())
     }
 
     /// Adds a picture. Where that fails, the file is as it was before.
@@ -67,7 +77,7 @@ impl GroupsFile {
                 .with_context(|| format!("cannot write {}; check that the disk has room", self.path.display()));
         }
         self.len += line.len() as u64;
-        self.names.extend(Path::new(picture).file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+        self.names.extend(stem(picture));
         Ok(())
     }
 }
@@ -78,6 +88,11 @@ impl GroupsFile {
     pub(super) fn fill_disk(&mut self) {
         self.file = OpenOptions::new().write(true).open("/dev/full").expect("Linux has it");
     }
+}
+
+/// The name of a picture's file without its ending.
+fn stem(picture: &str) -> Option<String> {
+    Path::new(picture).file_stem().map(|stem| stem.to_string_lossy().into_owned())
 }
 
 /// A line of the file.

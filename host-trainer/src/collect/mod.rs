@@ -4,6 +4,7 @@
 //! training leaves out. Each picture is a PNG of exactly the colours that the network's preprocessing sees; where these do not
 //! lead back to the camera's bytes, the bytes lie beside it. `groups.csv` says which pictures are nearly the same.
 
+mod gallery;
 mod groups;
 pub mod health;
 mod pixels;
@@ -21,6 +22,7 @@ use sha2::{Digest, Sha256};
 use crate::data::dataset::{UNLABELLED, is_class_name};
 use crate::system::atomic;
 use crate::system::claim::{Claim, claim};
+pub use gallery::Picture;
 use groups::GroupsFile;
 pub use pixels::{Thumbnail, picture, png};
 
@@ -43,9 +45,22 @@ pub struct Collection {
 
 #[derive(Debug)]
 struct Remembered {
+    camera: usize,
     digest: [u8; 32],
     thumbnail: Thumbnail,
     group: String,
+    path: PathBuf,
+}
+
+/// Where a frame belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filing<'a> {
+    /// Its class, where somebody has said it.
+    pub label: Option<&'a str>,
+    /// Which of several cameras took it.
+    pub camera: usize,
+    /// Whether it followed the camera's picture before at once, as the next one of a burst does.
+    pub near: bool,
 }
 
 /// What has become of a picture.
@@ -85,36 +100,35 @@ impl Collection {
         self.last.iter().map(|last| last.thumbnail.distance(thumbnail)).fold(f32::INFINITY, f32::min)
     }
 
-    /// Saves a frame under a class, or under none. It belongs to the group of the picture before when it is `near` by the caller's
-    /// word, as the next one of a burst is, or when the two are nearly the same.
+    /// Saves a frame. It belongs to the group of its camera's picture before when it is near that by the caller's word, or when the
+    /// two are nearly the same.
     ///
     /// # Errors
     /// When the class's name is no name of a folder, the bytes are no frame, or something cannot be written, as on a full disk:
     /// then what was saved before is whole.
-    pub fn save(&mut self, shape: &Shape, bytes: &[u8], label: Option<&str>, near: bool) -> Result<Saved> {
+    pub fn save(&mut self, shape: &Shape, bytes: &[u8], filing: Filing<'_>) -> Result<Saved> {
+        let Filing { label, camera, near } = filing;
         let class = label.unwrap_or(UNLABELLED);
-        ensure!(
-            label.is_none_or(is_class_name),
-            "`{class}` is no name of a class: it becomes a folder's name, without separators, and does not begin with a dot"
-        );
+        check_class(label)?;
         let digest = Sha256::digest(bytes).into();
         if self.last.iter().any(|last| last.digest == digest) {
             return Ok(Saved::Again);
         }
         let (image, thumbnail) = (png(shape, bytes)?, Thumbnail::new(shape, bytes)?);
         let stem = self.free_name(class)?;
-        let before = self.last.back().filter(|last| near || last.thumbnail.distance(&thumbnail) < NEAR);
+        let before = self.last.iter().rfind(|last| last.camera == camera);
+        let before = before.filter(|last| near || last.thumbnail.distance(&thumbnail) < NEAR);
         let group = before.map_or_else(|| format!("camera-{stem}"), |last| last.group.clone());
         let path = self.folder.join(class).join(format!("{stem}.png"));
         // The group first, so that no picture is ever without one: a line without its picture says nothing.
         self.groups.add(&format!("{class}/{stem}.png"), label.unwrap_or_default(), &group)?;
         if !pixels::is_invertible(shape.format) {
             let Shape { format, width, height } = shape;
-            let name = format!("{stem}.{width}x{height}.{}", format!("{format:?}").to_lowercase());
-            atomic::write(&path.with_file_name(name), bytes)?;
+            let ending = format!("{width}x{height}.{}", format!("{format:?}").to_lowercase());
+            atomic::write(&path.with_extension(ending), bytes)?;
         }
         atomic::write(&path, &image)?;
-        self.last.push_back(Remembered { digest, thumbnail, group: group.clone() });
+        self.last.push_back(Remembered { camera, digest, thumbnail, group: group.clone(), path: path.clone() });
         if self.last.len() > REMEMBERED {
             self.last.pop_front();
         }
@@ -132,6 +146,16 @@ impl Collection {
         let taken = |name: &String| self.groups.names(name) || folder.join(format!("{name}.png")).exists();
         names.into_iter().find(|name| !taken(name)).context("there are names without end")
     }
+}
+
+/// Refuses a label that is no name of a folder.
+fn check_class(label: Option<&str>) -> Result<()> {
+    let class = label.unwrap_or(UNLABELLED);
+    ensure!(
+        label.is_none_or(is_class_name),
+        "`{class}` is no name of a class: it becomes a folder's name, without separators, and does not begin with a dot"
+    );
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,10 @@
 //! Which frames are worth saving, where nobody looks at each.
 
+use super::NEAR;
+
+/// A frame that differs so much from what was saved before is worth saving: twice what near copies differ by.
+pub const CHANGED: f32 = 2.0 * NEAR;
+
 /// What a frame must be to be saved.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {

@@ -3,22 +3,15 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::{ArgGroup, Args};
-use model_compiler::graph::Graph;
-use no_std_infer::argmax;
 use serde::Serialize;
 
-use super::camera::{CameraArgs, Shot};
-use crate::collect::rules::{Candidate, Rule};
-use crate::collect::{Collection, NEAR, Saved, Thumbnail};
-use crate::device::Twin;
-use crate::measure::evaluate::float_classes;
+use super::camera::CameraArgs;
+use crate::collect::rules::{CHANGED, Rule};
+use crate::collect::{Collection, Filing, Saved};
 use crate::system::hints::quoted;
 use crate::system::terminal::escaped;
-
-/// A frame that differs so much from what was saved before is worth saving: twice what near copies differ by.
-const CHANGED: f32 = 2.0 * NEAR;
 
 /// After so many frames in a row that were saved before, no new ones will come.
 const AGAIN_MAX: u32 = 200;
@@ -72,25 +65,25 @@ pub(super) fn run(args: &CollectArgs) -> Result<ExitCode> {
     let given = args.camera.given()?;
     let rule = args.rule()?;
     // The float network takes long, and no other rule asks for it.
-    let graph = given.as_ref().and_then(|given| given.graph.as_ref()).filter(|_| args.disagreeing);
+    let graph = given.as_ref().and_then(|given| given.graph()).filter(|_| args.disagreeing);
     ensure!(!args.disagreeing || graph.is_some(), "--disagreeing needs the float network: give a run as --model");
     let mut collection = Collection::open(&args.out)?;
-    let mut camera = args.camera.open(given.as_ref())?;
-    if rule == Rule::Unsure(None) && camera.model.is_some_and(|model| model.threshold() == 0) {
+    let mut watched = args.camera.open(given.as_ref())?;
+    if rule == Rule::Unsure(None) && watched.camera.model().is_some_and(|model| model.threshold() == 0) {
         tracing::warn!("the model has no threshold and is always sure: give a probability, as in `--unsure 80`");
     }
     let mut outcome = Outcome { seen: 0, saved: 0, again: 0 };
     let (mut left_of_burst, mut again) = (0, 0);
     while outcome.saved < args.count && args.frames_at_most.is_none_or(|most| outcome.seen < most) {
-        let shot = camera.next()?;
+        let shot = watched.next()?;
         outcome.seen += 1;
         let within = left_of_burst > 0;
-        if !within && !rule.takes(&candidate(&shot, &collection, camera.twin.as_mut(), graph)?) {
+        if !within && !rule.takes(&watched.camera.candidate(&shot, collection.distance(&shot.thumbnail()?), graph)?) {
             continue;
         }
         left_of_burst = if within { left_of_burst } else { args.burst } - 1;
-        let shape = shot.seen.shape.context("the board's camera keeps no frames")?;
-        match collection.save(&shape, &shot.bytes, args.label.as_deref(), within)? {
+        let filing = Filing { label: args.label.as_deref(), near: within, ..Filing::default() };
+        match collection.save(&shot.shape()?, &shot.bytes, filing)? {
             Saved::Again => {
                 (outcome.again, again) = (outcome.again + 1, again + 1);
                 if again == AGAIN_MAX {
@@ -102,7 +95,7 @@ pub(super) fn run(args: &CollectArgs) -> Result<ExitCode> {
             }
             saved @ Saved::New { .. } => {
                 (outcome.saved, again) = (outcome.saved + 1, 0);
-                args.tell(&saved, &camera.name(shot.seen.class))?;
+                args.tell(&saved, &watched.camera.name(shot.seen.class))?;
             }
         }
     }
@@ -113,30 +106,6 @@ pub(super) fn run(args: &CollectArgs) -> Result<ExitCode> {
         println!("{saved} of {seen} frames saved in {}, {again} were there already", quoted(&args.out));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What the rule is told of a frame.
-fn candidate(
-    shot: &Shot,
-    collection: &Collection,
-    twin: Option<&mut Twin<'_>>,
-    graph: Option<&Graph>,
-) -> Result<Candidate> {
-    let shape = shot.seen.shape.context("the board's camera keeps no frames")?;
-    let classes = match (twin, graph) {
-        (Some(twin), Some(graph)) => {
-            let input = twin.input(&shape, &shot.bytes)?.to_vec();
-            let float = float_classes(&[graph.logits(&input)]);
-            Some([argmax(&shot.seen.result.logits), float[0]])
-        }
-        _ => None,
-    };
-    Ok(Candidate {
-        probability: shot.seen.probability,
-        sure: shot.seen.sure,
-        distance: collection.distance(&Thumbnail::new(&shape, &shot.bytes)?),
-        classes,
-    })
 }
 
 impl CollectArgs {

@@ -24,7 +24,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
         ],
     ),
     ("A model that is there", &["import", "inspect", "twin", "run", "bench"]),
-    ("The board", &["estimate", "ports", "flash", "rollback", "watch", "collect", "certify", "keygen", "sign"]),
+    (
+        "The board",
+        &["estimate", "ports", "flash", "rollback", "watch", "collect", "studio", "certify", "keygen", "sign"],
+    ),
     ("This program", &["config", "completions", "man", "dev"]),
 ];
 

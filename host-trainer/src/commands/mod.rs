@@ -36,6 +36,8 @@ mod search;
 mod settings;
 mod sign;
 #[cfg(feature = "train")]
+mod studio;
+#[cfg(feature = "train")]
 mod train;
 mod twin;
 mod watch;
@@ -127,6 +129,9 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Saves frames of the board's camera to train on.
     Collect(collect::CollectArgs),
+    /// Opens a page in the browser to see what boards see, collect and label pictures, and send models.
+    #[cfg(feature = "train")]
+    Studio(studio::StudioArgs),
     /// Certifies that a model computes the same bytes here, in an emulator and on boards, layer by layer; or checks a certificate.
     Certify(certify::CertifyArgs),
     /// Lists serial ports, where boards may be.
@@ -223,6 +228,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Rollback(args) => rollback::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Collect(args) => collect::run(&args),
+        #[cfg(feature = "train")]
+        Command::Studio(args) => studio::run(&args),
         Command::Certify(args) => certify::run(&args),
         Command::Ports(args) => ports::run(&args),
         Command::Keygen(args) => keygen::run(&args),

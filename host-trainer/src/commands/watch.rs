@@ -11,9 +11,9 @@ use no_std_infer::image::PixelFormat;
 use serde::Serialize;
 
 use super::BOUND_MISSED;
-use super::camera::{Camera, CameraArgs, Shot};
+use super::camera::CameraArgs;
 use crate::collect::png;
-use crate::device::Agreement;
+use crate::device::{Agreement, Camera, Shot};
 use crate::system::atomic;
 use crate::system::terminal::escaped;
 
@@ -57,12 +57,12 @@ struct Line {
 
 pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
     let given = args.camera.given()?;
-    let mut camera = args.camera.open(given.as_ref())?;
-    let about = camera.device.description();
+    let mut watched = args.camera.open(given.as_ref())?;
+    let about = watched.camera.device().description();
     tracing::info!("{}, kernels {}", escaped(&about.board), escaped(&about.kernel_set));
     let (start, mut compared, mut differing) = (Instant::now(), 0_u64, 0_u64);
     for number in 1..=args.count.unwrap_or(u64::MAX) {
-        let shot = camera.next()?;
+        let shot = watched.next()?;
         if let (Some(file), Some(shape)) = (&args.preview, &shot.seen.shape) {
             atomic::write(file, &png(shape, &shot.bytes)?)?;
         }
@@ -70,7 +70,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
             compared += 1;
             differing += u64::from(agreement.differing > 0);
         }
-        let line = line(&camera, &shot, number as f64 / start.elapsed().as_secs_f64());
+        let line = line(&watched.camera, &shot, number as f64 / start.elapsed().as_secs_f64());
         if args.json {
             println!("{}", serde_json::to_string(&line)?);
         } else {
@@ -102,7 +102,7 @@ fn line(camera: &Camera<'_>, shot: &Shot, fps: f64) -> Line {
         ms: took.as_secs_f64() * 1e3,
         preprocessing: seen.result.preprocessing,
         network: seen.result.total,
-        unit: camera.device.description().unit.to_string(),
+        unit: camera.device().description().unit.to_string(),
         parity: *agreement,
     }
 }

@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod boards;
 pub mod budget;
+mod camera;
 mod cargo;
 mod conversation;
 mod core;
@@ -39,6 +40,7 @@ use no_std_device::link::{
 };
 
 pub use self::cargo::{cargo, missing_target};
+pub use camera::{Camera, Shot};
 pub use conversation::{Conversation, Faults, Patience};
 pub use core::Core;
 pub use elf::{Elf, Engine};

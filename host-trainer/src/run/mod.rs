@@ -2,3 +2,4 @@
 
 pub mod cross_validation;
 pub mod folder;
+pub mod known;

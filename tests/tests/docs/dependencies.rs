@@ -69,7 +69,7 @@ fn each_module_uses_only_those_before_it() {
     check_order("model-compiler/src", &compiler);
     let trainer = [
         "system", "config", "data", "collect", "measure", "training", "run", "recipe", "device", "report", "beside",
-        "commands",
+        "studio", "commands",
     ];
     check_order("host-trainer/src", &trainer);
 }

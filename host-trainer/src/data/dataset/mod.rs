@@ -32,7 +32,7 @@ pub(crate) use added::{digest, divided};
 #[cfg(test)]
 pub(crate) use decode::counted;
 pub use decode::{View, picture, rgb565};
-pub(super) use groups::renamed as groups_renamed;
+pub(crate) use groups::renamed as groups_renamed;
 pub use groups::{COPIES_FILE, GROUPS_FILE};
 pub use images::{ChannelStatistics, Images};
 pub use load::{BadFiles, Loaded, Progress, Reading, input_for, load};

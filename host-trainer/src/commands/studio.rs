@@ -1,0 +1,90 @@
+//! `studio`: a page in the browser to see what boards see, collect and label it, and send them models.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use serde::Serialize;
+
+use super::arguments::CostArgs;
+use super::camera::sides;
+use crate::device::{Film, Link};
+use crate::run::known::Known;
+use crate::studio::{Opener, Options, Server, Studio};
+
+#[derive(Debug, Args)]
+pub(super) struct StudioArgs {
+    /// A board: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose flash is a
+    /// file, which is made where it is missing, and whose camera plays `--frames`. Several boards are seen at once.
+    #[arg(long, required = true)]
+    link: Vec<Link>,
+    /// Folder of pictures that emulated cameras play, again and again.
+    #[arg(long, value_name = "DIR")]
+    frames: Option<PathBuf>,
+    /// Width and height of emulated cameras' frames.
+    #[arg(long, value_name = "WxH", default_value = "320x240", value_parser = sides, requires = "frames")]
+    size: [u16; 2],
+    /// Folder of pictures that is collected into, with a folder for each class; made where it is missing.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A model that a board runs or is to run, a blob or the folder that `train` made; several may be named. Frames are computed here
+    /// as well where the board's model is one of them.
+    #[arg(long, value_name = "RUN|BLOB")]
+    model: Vec<PathBuf>,
+    /// Print the address as a line of JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    cost: CostArgs,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    /// What a browser is given.
+    address: &'a str,
+}
+
+pub(super) fn run(args: &StudioArgs) -> Result<ExitCode> {
+    let emulated = args.link.iter().any(|link| matches!(link, Link::QemuFlash(_)));
+    ensure!(
+        args.frames.is_none() || emulated,
+        "only the emulated board of `--link qemu:FLASH` plays pictures as its camera"
+    );
+    let models: Vec<Known> = args.model.iter().map(|path| Known::read(path)).collect::<Result<_>>()?;
+    models.iter().try_for_each(|known| args.cost.check(&known.model()?))?;
+    let boards = args.link.iter().map(|link| args.board(link)).collect::<Result<_>>()?;
+    let studio = Studio::open(Options { boards, folder: args.out.clone(), models })?;
+    let server = Server::bind()?;
+    let address = server.address();
+    if args.json {
+        println!("{}", serde_json::to_string(&Line { address: &address })?);
+    } else {
+        println!(
+            "open {address}\nin a browser of this machine; whoever knows this address can use the studio, and Ctrl-C ends it"
+        );
+    }
+    std::io::stdout().flush()?;
+    server.run(&studio)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl StudioArgs {
+    /// A board's name, and the way to it, which can be opened again and again.
+    fn board(&self, link: &Link) -> Result<(String, Opener)> {
+        ensure!(
+            !matches!(link, Link::Host | Link::Qemu),
+            "`{link}` has no camera: give `qemu:FLASH`, with `--frames`, or `serial:PORT`"
+        );
+        link.create_flash()?;
+        let (link, size) = (link.clone(), self.size);
+        let frames = self.frames.clone().filter(|_| matches!(link, Link::QemuFlash(_)));
+        let name = link.to_string();
+        let open = move || {
+            let film = frames.as_deref().map(|folder| Film::of_folder(folder, size)).transpose()?;
+            link.camera(film)
+        };
+        Ok((name, Box::new(open)))
+    }
+}

@@ -1,0 +1,301 @@
+//! What a studio does over devices in this process, asked as a page asks it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use host_trainer::collect::Picture;
+use host_trainer::data::dataset::Dataset;
+use host_trainer::device::Transport;
+use host_trainer::run::known::Known;
+use host_trainer::studio::{Action, Opener, Options, Studio, Which};
+use model_compiler::aligned::Aligned;
+use model_compiler::blob::with_calibration;
+use no_std_infer::format::Calibration;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tests::in_process::{FRAME, InProcess};
+use tests::networks::noise;
+
+/// How long something is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Another model than the one that is built in: it abstains now and then.
+const CALIBRATION: Calibration = Calibration { threshold: 150, images: 40, coverage: 0.5, accuracy: 1.0 };
+
+/// A studio over one board, and what lies around it.
+struct Set {
+    studio: Studio,
+    folder: TempDir,
+    /// Requests that the board still answers before it is gone; it comes back as a new one.
+    lives: Arc<AtomicI64>,
+}
+
+/// A way to a device that goes away.
+struct Mortal {
+    inner: InProcess,
+    lives: Arc<AtomicI64>,
+}
+
+impl Transport for Mortal {
+    fn send(&mut self, bytes: &[u8]) -> Result<()> {
+        ensure!(self.lives.fetch_sub(1, Ordering::Relaxed) != 0, "the cable was pulled");
+        self.inner.send(bytes)
+    }
+
+    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
+        self.inner.receive(buffer, patience)
+    }
+}
+
+/// Pictures of one brightness each, with a little noise.
+fn frames(levels: &[u8]) -> Vec<Vec<u8>> {
+    let (_, width, height) = FRAME;
+    let len = 2 * usize::from(width) * usize::from(height);
+    let frame = |(seed, &level): (usize, &u8)| {
+        let speckled = |value: i8| level.saturating_add((value as u8) >> 6);
+        noise(seed as u64, len).into_iter().map(speckled).collect()
+    };
+    levels.iter().enumerate().map(frame).collect()
+}
+
+impl Set {
+    fn new(levels: &[u8]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let built_in = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"))?;
+        let built_in = Aligned::copy_of(&built_in);
+        let other = with_calibration(&built_in, &CALIBRATION)?;
+        let files = [("first.blob", &built_in[..]), ("second.blob", &other[..])];
+        let mut models = Vec::new();
+        for (name, bytes) in files {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes)?;
+            models.push(Known::read(&path)?);
+        }
+        let lives = Arc::new(AtomicI64::new(-1));
+        let (of_board, frames) = (Arc::clone(&lives), frames(levels));
+        let open: Opener = Box::new(move || {
+            let inner = InProcess::start_with_camera(&built_in, frames.clone());
+            Ok(Box::new(Mortal { inner, lives: Arc::clone(&of_board) }))
+        });
+        let boards = vec![("in this process".to_owned(), open)];
+        let studio = Studio::open(Options { boards, folder: folder.path().join("pictures"), models })?;
+        Ok(Self { studio, folder, lives })
+    }
+
+    fn view(&self) -> Result<Value> {
+        Ok(serde_json::from_str(&self.studio.view(0, 0)?)?)
+    }
+
+    /// The first view of which something is true.
+    fn until(&self, what: impl Fn(&Value) -> bool) -> Result<Value> {
+        let start = Instant::now();
+        loop {
+            let view = self.view()?;
+            if what(&view) {
+                return Ok(view);
+            }
+            ensure!(start.elapsed() < PATIENCE, "in vain: {}", without_pictures(view));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    fn act(&self, action: Value) -> Result<String> {
+        Ok(self.studio.act(serde_json::from_value(action)?)?.said)
+    }
+
+    fn refusal(&self, action: Value) -> Result<String> {
+        match self.act(action) {
+            Ok(said) => bail!("it is not refused: {said}"),
+            Err(error) => Ok(format!("{error:#}")),
+        }
+    }
+
+    /// The pictures that training would read, and their groups.
+    fn pictures(&self) -> Result<BTreeMap<String, Option<String>>> {
+        let folder = self.folder.path().join("pictures");
+        let dataset = Dataset::list(&folder, Some(&folder.join("groups.csv")))?;
+        let samples = dataset.train.into_iter().chain(dataset.valid).chain(dataset.test);
+        Ok(samples.map(|sample| (sample.name, sample.group)).collect())
+    }
+}
+
+fn without_pictures(mut view: Value) -> Value {
+    if let Some(sight) = view["sight"].as_object_mut() {
+        sight.remove("frame");
+        sight.remove("input");
+    }
+    view
+}
+
+fn sequence(view: &Value) -> u64 {
+    view["sight"]["number"].as_u64().unwrap_or_default()
+}
+
+fn count(view: &Value, class: &str) -> u64 {
+    let classes = view["classes"].as_array().into_iter().flatten();
+    classes.filter(|entry| entry[0] == class).filter_map(|entry| entry[1].as_u64()).sum()
+}
+
+pub fn frames_are_seen_and_saved() -> Result<()> {
+    // A prime number of them, so that frames that follow each other differ.
+    let levels: Vec<u8> = (0..61).map(|index| 20 + 3 * index).collect();
+    let set = Set::new(&levels)?;
+    let view = set.until(|view| view["boards"][0]["compared"].as_u64() > Some(8))?;
+    let (state, sight) = (&view["boards"][0], &view["sight"]);
+    ensure!(
+        state["status"] == "watching" && state["differing"] == 0 && state["model"] == 0,
+        "{}",
+        without_pictures(view)
+    );
+    ensure!(sight["width"] == 40 && sight["height"] == 30 && sight["format"] == "uyvy422", "{sight}");
+    ensure!(sight["sides"] == json!([32, 32]) && sight["agreement"]["compared"] == 8, "{sight}");
+    let start = |value: &Value| value.as_str().is_some_and(|uri| uri.starts_with("data:image/png;base64,"));
+    ensure!(start(&sight["frame"]) && start(&sight["input"]), "{sight}");
+    let shares = sight["answers"].as_array().context("answers")?.iter();
+    let sum: f64 = shares.filter_map(|entry| entry[1].as_f64()).sum();
+    ensure!((sum - 1.0).abs() < 0.01, "{sight}");
+    ensure!(sight["layers"].as_array().is_some_and(|layers| layers.len() > 3), "{sight}");
+
+    // The camera stops; each frame is saved and gives way to the next.
+    set.act(json!({ "do": "pause", "board": 0, "paused": true }))?;
+    let mut seen = sequence(&set.until(|view| view["boards"][0]["paused"] == true)?);
+    std::thread::sleep(Duration::from_millis(100));
+    seen = seen.max(sequence(&set.view()?));
+    for class in ["happy", "angry", "a class of mine"] {
+        ensure!(sequence(&set.view()?) == seen, "the camera does not stop");
+        let said = set.act(json!({ "do": "save", "board": 0, "number": seen, "class": class }))?;
+        ensure!(said == format!("saved as {class}"), "{said}");
+        set.act(json!({ "do": "step", "board": 0 }))?;
+        let view = set.until(|view| sequence(view) > seen)?;
+        ensure!(sequence(&view) == seen + 1 && count(&view, class) == 1, "{}", without_pictures(view));
+        seen += 1;
+    }
+    let gone = set.refusal(json!({ "do": "save", "board": 0, "number": 0, "class": "happy" }))?;
+    ensure!(gone.contains("that frame is gone"), "{gone}");
+    for bad in ["../up", ".hidden", "unlabelled", "a/b"] {
+        let error = set.refusal(json!({ "do": "save", "board": 0, "number": seen, "class": bad }))?;
+        ensure!(error.contains("no name of a class"), "{error}");
+    }
+    set.act(json!({ "do": "save", "board": 0, "number": seen, "class": null }))?;
+
+    // What was saved is corrected, and deleted.
+    let before = set.pictures()?;
+    ensure!(before.len() == 3 && before.values().all(Option::is_some), "{before:?}");
+    let name = before.keys().find_map(|name| name.strip_prefix("happy/")).context("a picture")?.to_owned();
+    let picture = [Picture { class: "happy".to_owned(), name: name.clone() }];
+    set.act(json!({ "do": "relabel", "pictures": picture, "class": "angry" }))?;
+    let after = set.pictures()?;
+    ensure!(after[&format!("angry/{name}")] == before[&format!("happy/{name}")], "{before:?} {after:?}");
+    ensure!(count(&set.view()?, "angry") == 2 && count(&set.view()?, "happy") == 0);
+    set.studio.act(Action::Delete { pictures: vec![Picture { class: "angry".to_owned(), name }] })?;
+    ensure!(set.pictures()?.len() == 2 && count(&set.view()?, "unlabelled") == 1);
+    Ok(())
+}
+
+pub fn rules_and_bursts_save() -> Result<()> {
+    let set = Set::new(&[20, 21, 22, 120, 220])?;
+    set.until(|view| view["boards"][0]["compared"].as_u64() > Some(0))?;
+    set.act(json!({ "do": "burst", "board": 0, "count": 5, "class": "happy" }))?;
+    set.until(|view| view["boards"][0]["burst"].is_null() && count(view, "happy") == 5)?;
+    let groups = set.pictures()?;
+    ensure!(
+        groups.len() == 5 && groups.values().all(|group| *group == groups.values().next().cloned().flatten()),
+        "{groups:?}"
+    );
+
+    // All frames of the film are saved already.
+    set.act(json!({ "do": "automatic", "board": 0, "rule": "every", "percent": null, "class": "sad" }))?;
+    let seen = sequence(&set.view()?);
+    let view = set.until(|view| sequence(view) > seen + 10)?;
+    ensure!(view["boards"][0]["automatic"]["saved"] == 0 && count(&view, "sad") == 0, "{}", without_pictures(view));
+    set.act(json!({ "do": "automatic", "board": 0, "rule": null, "percent": null, "class": null }))?;
+    let refused =
+        set.refusal(json!({ "do": "automatic", "board": 0, "rule": "unsure", "percent": null, "class": null }))?;
+    ensure!(refused.contains("always sure"), "{refused}");
+    let refused =
+        set.refusal(json!({ "do": "automatic", "board": 0, "rule": "disagreeing", "percent": null, "class": null }))?;
+    ensure!(refused.contains("float network"), "{refused}");
+    drop(set);
+
+    let set = Set::new(&[20, 21, 22, 120, 121, 220, 221])?;
+    let changed =
+        Action::Automatic { board: 0, rule: Some(Which::Changed), percent: None, class: Some("sad".to_owned()) };
+    set.studio.act(changed)?;
+    let seen = sequence(&set.until(|view| count(view, "sad") == 3)?);
+    let view = set.until(|view| sequence(view) > seen + 12)?;
+    ensure!(count(&view, "sad") == 3, "three scenes differ: {}", without_pictures(view));
+    let groups: std::collections::BTreeSet<_> = set.pictures()?.into_values().collect();
+    ensure!(groups.len() == 3, "{groups:?}");
+
+    // What cannot be saved ends the collecting, and is said.
+    let pictures = set.folder.path().join("pictures");
+    fs::write(pictures.join("surprised"), "a file in the place of the folder")?;
+    set.act(json!({ "do": "burst", "board": 0, "count": 5, "class": "surprised" }))?;
+    let told = |view: &Value| view["boards"][0]["notes"].to_string().contains("nothing is saved any more");
+    let view = set.until(told)?;
+    ensure!(
+        view["boards"][0]["burst"].is_null() && view["boards"][0]["automatic"].is_null(),
+        "{}",
+        without_pictures(view)
+    );
+    Ok(())
+}
+
+pub fn models_are_sent_and_rolled_back() -> Result<()> {
+    let set = Set::new(&[20, 90, 160, 230])?;
+    set.until(|view| view["boards"][0]["compared"].as_u64() > Some(2))?;
+    set.act(json!({ "do": "send", "board": 0, "model": 1 }))?;
+    let runs = |model: u64| {
+        move |view: &Value| {
+            let state = &view["boards"][0];
+            state["model"] == model && state["doing"].is_null() && state["compared"].as_u64() > Some(2)
+        }
+    };
+    let view = set.until(runs(1))?;
+    let state = &view["boards"][0];
+    ensure!(state["differing"] == 0 && state["tentative"] == false, "{}", without_pictures(view.clone()));
+    ensure!(state["notes"].to_string().contains("second runs on the board"), "{}", state["notes"]);
+    ensure!(view["sight"]["threshold"].as_f64() > Some(0.5), "{}", without_pictures(view));
+
+    set.act(json!({ "do": "roll-back", "board": 0 }))?;
+    let view = set.until(runs(0))?;
+    ensure!(view["boards"][0]["differing"] == 0 && view["sight"]["threshold"] == 0.0, "{}", without_pictures(view));
+    // While the camera is stopped as well; what the board refuses is said.
+    set.act(json!({ "do": "pause", "board": 0, "paused": true }))?;
+    set.act(json!({ "do": "send", "board": 0, "model": 1 }))?;
+    set.until(|view| view["boards"][0]["model"] == 1)?;
+    ensure!(set.refusal(json!({ "do": "send", "board": 0, "model": 7 }))?.contains("no such model"));
+    Ok(())
+}
+
+pub fn a_lost_board_is_found_again() -> Result<()> {
+    let set = Set::new(&[20, 90, 160, 230])?;
+    set.until(|view| view["boards"][0]["compared"].as_u64() > Some(2))?;
+    let before = sequence(&set.view()?);
+    set.lives.store(3, Ordering::Relaxed);
+    let view = set.until(|view| view["boards"][0]["status"] == "lost")?;
+    ensure!(view["boards"][0]["why"].to_string().contains("the cable was pulled"), "{}", without_pictures(view));
+    // What was seen can still be saved.
+    let number = sequence(&view);
+    set.act(json!({ "do": "save", "board": 0, "number": number, "class": "happy" }))?;
+    let view = set.until(|view| view["boards"][0]["status"] == "watching" && sequence(view) > number)?;
+    ensure!(view["boards"][0]["differing"] == 0 && number >= before, "{}", without_pictures(view));
+    Ok(())
+}
+
+pub fn what_is_wrong_is_named() -> Result<()> {
+    let set = Set::new(&[60])?;
+    let view =
+        set.until(|view| view["boards"][0]["troubles"].as_array().is_some_and(|troubles| !troubles.is_empty()))?;
+    let troubles = &view["boards"][0]["troubles"];
+    ensure!(troubles.to_string().contains("the same to the last bit"), "{troubles}");
+    drop(set);
+    let set = Set::new(&[20, 90, 160, 230])?;
+    let view = set.until(|view| view["boards"][0]["compared"].as_u64() > Some(10))?;
+    ensure!(!view["boards"][0]["troubles"].to_string().contains("bit"), "{}", without_pictures(view));
+    Ok(())
+}
