@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use no_std_device::{RECORD_LEN, Record};
@@ -125,7 +126,7 @@ impl Link {
         match self {
             Self::QemuFlash(file) => {
                 check_flash(file)?;
-                Ok(Box::new(Emulated::boot_app(&build_app(None)?, file, film)?))
+                Ok(Box::new(Emulated::boot_app(&build_app(None)?, file, film.map(Arc::new))?))
             }
             _ if film.is_some() => bail!("only the emulated board of `--link qemu:FLASH` plays pictures as its camera"),
             Self::Serial { port, baud } => Ok(Box::new(Serial::open(port, *baud)?)),

@@ -5,6 +5,7 @@ use std::io::{ErrorKind, Read, Seek, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -22,67 +23,99 @@ const START_TIME: Duration = Duration::from_secs(20);
 /// Longest time that firmware may take to end.
 const RUN_TIME: Duration = Duration::from_secs(180);
 
-/// Firmware in QEMU and the socket that is its serial line; QEMU ends when it is dropped.
+/// Firmware in QEMU and the sockets that lead to it; QEMU ends when it is dropped.
 #[derive(Debug)]
 pub struct Emulated {
     qemu: Qemu,
-    link: TcpStream,
+    requests: TcpStream,
+    answers: TcpStream,
     /// What the camera plays, until QEMU has ended.
-    _film: Option<Film>,
+    _film: Option<Arc<Film>>,
 }
 
 impl Emulated {
-    /// Starts firmware, an ELF file made by [`build`](super::build) for [`Program::Link`](super::Program::Link).
+    /// Starts firmware, an ELF file made by [`build`](super::build) for [`Program::Link`](super::Program::Link). Its serial line
+    /// leads both ways.
     ///
     /// # Errors
     /// When QEMU is not installed or does not start.
     pub fn boot(elf: &Path) -> Result<Self> {
-        Self::launch(|serial| emulator(Core::M4, elf, serial))
+        let line = Port::open()?;
+        let mut qemu = Qemu::counting(emulator(Core::M4, elf, &line.serial))?;
+        let requests = line.accept(&mut qemu)?;
+        let answers = requests.try_clone().context("the system has no handles left")?;
+        Ok(Self { qemu, requests, answers, _film: None })
     }
 
     /// Starts the camera application with its slots in a file, which is created when there is none. Its camera plays a film, whose
     /// pictures have nothing to do with each other, so that each decides for itself; without one it has no frames.
     ///
+    /// Its serial line takes requests. Answers come by semihosting's console, in blocks: for a frame of the camera QEMU's serial
+    /// line takes most of a second.
+    ///
     /// # Errors
     /// When QEMU is not installed or does not start.
-    pub fn boot_app(elf: &Path, slots: &Path, film: Option<Film>) -> Result<Self> {
+    pub fn boot_app(elf: &Path, slots: &Path, film: Option<Arc<Film>>) -> Result<Self> {
         let slots = std::path::absolute(slots).context("the folder of the flash's file is not there")?;
         let told = if film.is_some() { ",arg=frames=loaded,arg=smoothing=off" } else { "" };
-        let arguments = format!(",arg=app{told},arg=slots={}", escaped(&slots));
-        let loader =
-            film.as_ref().map(|film| format!("loader,file={},addr={FRAMES_AT:#x},force-raw=on", escaped(film.path())));
-        let mut emulated = Self::launch(|serial| {
-            let mut command = machine(Core::M4, elf, &arguments);
-            command.args(loader.iter().flat_map(|loader| ["-device", loader]));
-            command.args(["-serial", "null", "-serial", serial, "-serial", "null"]);
-            command
-        })?;
-        emulated._film = film;
-        Ok(emulated)
+        let (line, console) = (Port::open()?, Port::open()?);
+        let arguments = format!(",chardev=console,arg=app,arg=answers=blocks{told},arg=slots={}", escaped(&slots));
+        let mut command = machine(Core::M4, elf, &arguments);
+        command.args(["-chardev", &console.chardev("console")]);
+        if let Some(film) = &film {
+            let loader = format!("loader,file={},addr={FRAMES_AT:#x},force-raw=on", escaped(film.path()));
+            command.args(["-device", &loader]);
+        }
+        command.args(["-serial", "null", "-serial", &line.serial, "-serial", "null"]);
+        let mut qemu = Qemu::counting(command)?;
+        let [requests, answers] = [line.accept(&mut qemu)?, console.accept(&mut qemu)?];
+        Ok(Self { qemu, requests, answers, _film: film })
     }
 
-    /// Starts an emulator that is told where to connect.
-    fn launch(command: impl FnOnce(&str) -> Command) -> Result<Self> {
+    /// The number by which the system knows QEMU.
+    #[must_use]
+    pub fn process_id(&self) -> u32 {
+        self.qemu.child.get().id()
+    }
+}
+
+/// A port of this machine to which QEMU connects.
+struct Port {
+    listener: TcpListener,
+    number: u16,
+    /// As a serial line of QEMU's.
+    serial: String,
+}
+
+impl Port {
+    fn open() -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("cannot open a local port for QEMU")?;
-        let port = listener.local_addr()?.port();
-        let mut command = command(&format!("tcp:127.0.0.1:{port}"));
-        command.args(COUNTED);
-        let mut qemu = Qemu::spawn(command, Stdio::null())?;
-        let link = accept(&listener, &mut qemu)?;
+        let number = listener.local_addr()?.port();
+        Ok(Self { listener, number, serial: format!("tcp:127.0.0.1:{number}") })
+    }
+
+    /// As a device of QEMU's for characters.
+    fn chardev(&self, id: &str) -> String {
+        format!("socket,id={id},host=127.0.0.1,port={}", self.number)
+    }
+
+    /// Waits until QEMU has connected.
+    fn accept(&self, qemu: &mut Qemu) -> Result<TcpStream> {
+        let link = accept(&self.listener, qemu)?;
         link.set_nodelay(true)?;
         link.set_write_timeout(Some(RUN_TIME))?;
-        Ok(Self { qemu, link, _film: None })
+        Ok(link)
     }
 }
 
 impl Transport for Emulated {
     fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.link.write_all(bytes).with_context(|| format!("cannot send to the device{}", self.qemu.last_words()))
+        self.requests.write_all(bytes).with_context(|| format!("cannot send to the device{}", self.qemu.last_words()))
     }
 
     fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
-        self.link.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
-        match read_within(&mut self.link, buffer) {
+        self.answers.set_read_timeout(Some(patience.max(Duration::from_millis(1))))?;
+        match read_within(&mut self.answers, buffer) {
             Ok(Some(0)) => bail!("QEMU ended{}", self.qemu.last_words()),
             Ok(len) => Ok(len.unwrap_or(0)),
             Err(error) => Err(error).with_context(|| format!("QEMU hung up{}", self.qemu.last_words())),
@@ -171,6 +204,12 @@ struct Qemu {
 }
 
 impl Qemu {
+    /// Starts an emulator whose clock counts instructions.
+    fn counting(mut command: Command) -> Result<Self> {
+        command.args(COUNTED);
+        Self::spawn(command, Stdio::null())
+    }
+
     fn spawn(mut command: Command, stdout: Stdio) -> Result<Self> {
         let stderr = tempfile::tempfile().context("cannot create a temporary file for QEMU's messages")?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?);

@@ -1,9 +1,10 @@
 //! Frames: messages with a checksum, told apart by zero bytes.
 
+use core::cell::Cell;
 use core::fmt;
 use no_std_infer::bounded::Bounded;
 
-use cobs::{DecodeResult, DecoderState, EncoderState, PushResult};
+use cobs::{DecodeResult, DecoderState};
 use heapless::VecView;
 use postcard::ser_flavors::Flavor;
 use serde::{Deserialize, Serialize};
@@ -97,32 +98,29 @@ pub fn encode_into<T: Serialize>(message: &Message<T>, memory: &mut VecView<u8>)
 
 /// Turns a message of so many bytes from `start` on into a frame. `None` when the memory is too small.
 ///
-/// Postcard's own way to do it asserts what is an error here, and so has a path to a panic.
+/// Each byte of the frame lies before those of the message that are not read yet. The encoders of `cobs` cost three times as many
+/// instructions a byte, and postcard's own way to do it asserts what is an error here, and so has a path to a panic.
 fn stuff(memory: &mut [u8], start: usize, message_len: usize) -> Option<&[u8]> {
     let (message, rest) = memory.get_mut(start..)?.split_at_mut_checked(message_len)?;
     *rest.first_chunk_mut()? = no_std_infer::CRC32.checksum(message).to_le_bytes();
-    // The first byte is filled in later.
-    let (mut state, mut len) = (EncoderState::default(), 1);
-    for index in start..start + message_len + CRC_LEN {
-        let (code, byte) = match state.push(*memory.get(index)?) {
-            PushResult::AddSingle(byte) => (None, Some(byte)),
-            PushResult::ModifyFromStartAndSkip(code) => (Some(code), None),
-            PushResult::ModifyFromStartAndPushAndSkip((index, code, byte)) => (Some((index, code)), Some(byte)),
-        };
-        if let Some((index, code)) = code {
-            *memory.get_mut(index)? = code;
+    let cells = Cell::from_mut(&mut *memory).as_slice_of_cells();
+    let mut free = cells.iter();
+    // Where the length of a run without zeros will stand, and that length, which counts itself.
+    let (mut code, mut run) = (free.next()?, 1_u8);
+    for byte in cells.get(start..)?.iter().take(message_len.plus(CRC_LEN)).map(Cell::get) {
+        if byte != 0 {
+            free.next()?.set(byte);
+            run = run.wrapping_add(1);
         }
-        if let Some(byte) = byte {
-            *memory.get_mut(len)? = byte;
-            len += 1;
+        if byte == 0 || run == u8::MAX {
+            code.set(run);
+            (code, run) = (free.next()?, 1);
         }
-        // Where a code will be filled in.
-        len = len.plus(code.is_some().into());
     }
-    let (index, code) = state.finalize();
-    *memory.get_mut(index)? = code;
-    *memory.get_mut(len)? = 0;
-    memory.get(..=len)
+    code.set(run);
+    free.next()?.set(0);
+    let left = free.len();
+    memory.get(..memory.len().checked_sub(left)?)
 }
 
 /// Longest frame of a message of `message_len` bytes, without its checksum, in bytes.

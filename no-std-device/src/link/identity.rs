@@ -17,7 +17,7 @@ pub struct Identity {
     /// Length of the blob in bytes: below 4 GiB, as the blob's header has it.
     pub len: u32,
     /// SHA-256 of all its bytes: what `sha256sum` prints of its file.
-    #[serde(with = "super::array")]
+    #[serde(with = "super::bytes")]
     pub sha256: [u8; 32],
 }
 

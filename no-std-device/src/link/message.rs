@@ -99,7 +99,7 @@ impl Excerpt {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Picture<'a> {
     /// The network's input as it is, int8, HWC.
-    Input(&'a [u8]),
+    Input(#[serde(borrow, with = "super::bytes")] &'a [u8]),
     /// A camera's frame, which the device crops and resizes with [`no_std_infer::image`].
     Frame {
         /// How the bytes encode the pixels.
@@ -109,6 +109,7 @@ pub enum Picture<'a> {
         /// Pixels down.
         height: u16,
         /// The pixels, rows from the top without gaps.
+        #[serde(borrow, with = "super::bytes")]
         bytes: &'a [u8],
     },
 }
@@ -133,7 +134,7 @@ pub enum Response<'a> {
     /// Answer to [`Request::Look`]; `None` while there is no frame other than the one that the host has seen: ask again.
     Look(#[serde(borrow)] Option<Look<'a>>),
     /// Answer to [`Request::Read`]: as many of the bytes as the device has room for in an answer; none behind the last.
-    Read(&'a [u8]),
+    Read(#[serde(borrow, with = "super::bytes")] &'a [u8]),
     /// Answer to [`Request::Trace`]: in place of each operator's cost the [`checksum`](no_std_infer::golden::checksum) of its
     /// output.
     Trace(#[serde(borrow)] Inference<'a>),
@@ -144,6 +145,7 @@ pub enum Response<'a> {
         /// [`checksum`](no_std_infer::golden::checksum) of all values that were asked for.
         checksum: u32,
         /// The first of them, int8, as many as the device has memory for.
+        #[serde(borrow, with = "super::bytes")]
         values: &'a [u8],
     },
 }
@@ -284,10 +286,13 @@ pub struct Inference<'a> {
     /// Index of the largest logit.
     pub class: u32,
     /// Logits, int8: a classifier's are one a class.
+    #[serde(borrow, with = "super::bytes")]
     pub logits: &'a [u8],
     /// The last operator's output, int8: probabilities `(q + 128) / 256` when that is a softmax.
+    #[serde(borrow, with = "super::bytes")]
     pub output: &'a [u8],
     /// Cost of each operator in [`Hello::unit`]s, or its output's checksum: a `u32` in four little-endian bytes each.
+    #[serde(borrow, with = "super::bytes")]
     pub layers: &'a [u8],
     /// Cost of turning a camera's frame into the input in [`Hello::unit`]s; 0 when the input came as it is.
     pub preprocessing: u64,

@@ -52,7 +52,7 @@
 //! # Ok::<(), no_std_device::link::FrameError>(())
 //! ```
 
-mod array;
+mod bytes;
 mod frame;
 mod identity;
 mod message;

@@ -29,6 +29,7 @@ pub enum Update<'a> {
         /// Where they belong, a multiple of [`WRITE_ALIGN`].
         offset: u32,
         /// The bytes, a multiple of [`WRITE_ALIGN`] unless they end the blob.
+        #[serde(borrow, with = "super::bytes")]
         bytes: &'a [u8],
     },
     /// The blob is complete: check it, and start with it. Answered with its length before the device does.
@@ -49,15 +50,15 @@ pub enum Update<'a> {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Credentials<'a> {
     /// The ed25519 public key of who has signed it.
-    #[serde(borrow, with = "super::array")]
+    #[serde(borrow, with = "super::bytes")]
     pub key: &'a [u8; 32],
     /// The signature of the [statement](Self::statement).
-    #[serde(borrow, with = "super::array")]
+    #[serde(borrow, with = "super::bytes")]
     pub signature: &'a [u8; 64],
     /// The model's number.
     pub number: u32,
     /// SHA-256 of the content that is signed.
-    #[serde(with = "super::array")]
+    #[serde(with = "super::bytes")]
     pub content: [u8; 32],
 }
 

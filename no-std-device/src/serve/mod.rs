@@ -2,25 +2,27 @@
 
 mod answers;
 mod kept;
+mod requests;
 
 use core::num::NonZeroU16;
 
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{Excerpt, Failure, Identity, Message, Picture, Receiver, Request, Response, decode};
-use no_std_infer::golden::{self, SelfTestError};
+use crate::link::{Failure, Identity, Message, Receiver, Request, Response, decode};
+use no_std_infer::golden;
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Decision, Error, Interpreter, Model, Step};
 
 use crate::app::{Event, Report};
 use crate::board::{Camera, Clock, Link, MappedFlash, NoCamera};
-use crate::inference::{Run, Source};
+use crate::inference::Run;
 use crate::signature::Trust;
-use crate::update::{Asked, Updater};
-use answers::{Answers, Given, damaged, excerpt, hello, inference, verdict};
+use crate::update::Updater;
+use answers::{Answers, Given, damaged, excerpt, inference, verdict};
 pub use kept::{KEPT_AT_MOST_SECONDS, KEPT_SECONDS};
 use kept::{Kept, Sight};
+use requests::{Purpose, Work, needs_arena};
 
 /// Bytes taken from the link at a time.
 const CHUNK_LEN: usize = 64;
@@ -125,27 +127,6 @@ pub struct Server<'a> {
     /// What the network runs for.
     work: Option<Work>,
     kept: Kept,
-}
-
-/// An inference, and what it is for.
-#[derive(Clone, Copy, Debug)]
-struct Work {
-    run: Run,
-    purpose: Purpose,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Purpose {
-    /// A frame of the board's camera.
-    Frame,
-    /// The request with this id.
-    Infer(u32),
-    /// The request with this id.
-    SelfTest(u32, golden::SelfTest),
-    /// The request with this id.
-    Trace(u32),
-    /// The request with this id.
-    Excerpt(u32, Excerpt),
 }
 
 impl<'a> Server<'a> {
@@ -361,13 +342,6 @@ fn keep(results: &mut VecView<u8>, number: u32) {
     number.to_le_bytes().into_iter().for_each(|byte| _ = results.push(byte));
 }
 
-/// Whether the request whose end comes next cannot be carried out while the network runs. All others can, so that a model that
-/// takes long, or for ever, can be replaced.
-fn needs_arena(receiver: &Receiver<'_>) -> bool {
-    let Ok(Message { body, .. }) = decode::<Request<'_>>(receiver.message()) else { return false };
-    matches!(body, Request::Infer(_) | Request::SelfTest | Request::Trace(_) | Request::Excerpt { .. })
-}
-
 /// Takes the bytes that the link has, as many as fit, the last one first.
 fn receive(link: &mut impl Link, waiting: &mut Vec<u8, CHUNK_LEN>) {
     let mut bytes = [0; CHUNK_LEN];
@@ -378,67 +352,4 @@ fn receive(link: &mut impl Link, waiting: &mut Vec<u8, CHUNK_LEN>) {
             let _ = waiting.push(byte);
         }
     }
-}
-
-impl<K: Clock, F: MappedFlash, T: Trust> Device<'_, '_, K, F, T> {
-    /// Carries a request out and answers it; or begins to, where the network must run for it.
-    #[inline(never)]
-    fn begin<C: Camera>(
-        &mut self,
-        link: &mut impl Link,
-        answers: &mut Answers<'_>,
-        Message { id, body }: Message<Request<'_>>,
-        max_message: u32,
-        sight: Sight<'_, C>,
-    ) -> Result<Work, Event> {
-        let mut event = Event::Served;
-        let begun = match body {
-            Request::Hello => Err(Response::Hello(hello(self, max_message, sight.kept.shape()))),
-            Request::Infer(picture) | Request::Trace(picture) | Request::Excerpt { picture, .. } => {
-                let purpose = match body {
-                    Request::Trace(_) => Purpose::Trace(id),
-                    Request::Excerpt { of, .. } => Purpose::Excerpt(id, of),
-                    _ => Purpose::Infer(id),
-                };
-                self.infer(purpose, picture).map_err(Response::Error)
-            }
-            Request::SelfTest => match self.loaded {
-                Some(Loaded { model, .. }) => self_test(id, model, self.arena).map_err(|error| verdict(Err(error))),
-                None => Err(Response::Error(Failure::Model)),
-            },
-            Request::Update(step) => {
-                let received = self.updater.step(step, self.loaded, self.arena, self.clock);
-                if received.is_ok() && matches!(self.updater.asked(), Some(Asked::Switch | Asked::Rollback)) {
-                    event = Event::Switched;
-                }
-                Err(match received {
-                    Ok(received) => Response::Update { received },
-                    Err(why) => Response::Error(Failure::Update(why)),
-                })
-            }
-            Request::Look { .. } | Request::Read { .. } if !C::HAS_FRAMES => Err(Response::Error(Failure::NoCamera)),
-            Request::Look { after } => Err(sight.look(after, self)),
-            Request::Read { sequence, what, offset, len } => {
-                let read = sight.read((sequence, what), (offset, len), self);
-                Err(read.map_or_else(Response::Error, Response::Read))
-            }
-        };
-        begun.map_err(|body| {
-            answers.give(link, id, &body);
-            event
-        })
-    }
-
-    fn infer(&mut self, purpose: Purpose, picture: Picture<'_>) -> Result<Work, Failure> {
-        let Loaded { model, .. } = self.loaded.ok_or(Failure::Model)?;
-        let run = Run::begin(self.clock, model, self.arena, Source::of(picture)?)?;
-        Ok(Work { run, purpose })
-    }
-}
-
-/// Begins a self-test that the request with this id has asked for.
-fn self_test(id: u32, model: &Model<'_>, arena: &mut [i8]) -> Result<Work, SelfTestError> {
-    let mut interpreter = Interpreter::new(*model, arena).map_err(SelfTestError::Arena)?;
-    let test = golden::SelfTest::begin(&mut interpreter)?;
-    Ok(Work { run: Run::default(), purpose: Purpose::SelfTest(id, test) })
 }

@@ -5,6 +5,7 @@ mod board;
 pub mod camera;
 mod clock;
 pub mod host_flash;
+mod host_link;
 mod uart;
 
 use no_std_infer::Cost;
@@ -12,6 +13,7 @@ use no_std_infer::kernels::{KernelSet, Linked};
 
 pub use board::{Mps2, Psram, exit, name, part_number};
 pub use clock::{Count, Ticks};
+pub use host_link::HostLink;
 pub use uart::Uart;
 
 /// The blob, which stays in flash.

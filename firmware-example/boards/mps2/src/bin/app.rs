@@ -9,7 +9,7 @@ use embedded_io::Write;
 use heapless::Vec;
 use mps2::camera::{FRAME_LEN, Loaded, Recording, Source};
 use mps2::host_flash::{HostFlash, is_told};
-use mps2::{MODEL, Mps2, TRUST, Uart, name};
+use mps2::{HostLink, MODEL, Mps2, TRUST, Uart, name};
 use no_std_device::{Application, Average, Board, Buffers, NoIndicator, Parts, Report};
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Arena, Model};
@@ -44,7 +44,7 @@ fn main() -> ! {
     } else {
         Source::Recording(Recording::new(camera, [first, second]))
     };
-    let mut board = Board { name: name(), camera, link, indicator: NoIndicator, clock };
+    let mut board = Board { name: name(), camera, link: HostLink::new(link), indicator: NoIndicator, clock };
     let application = Application::new(Parts {
         factory: Some(MODEL),
         slots: slots.each_mut(),

@@ -1,30 +1,26 @@
 //! The device against the host: every byte equal, damage survived.
 
+mod demo;
+mod frames;
+
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::data::faces::{CLASSES, draw};
-use host_trainer::device::{
-    Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, Transport, build, folder, missing,
-    run_demo,
-};
+use host_trainer::device::{Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, build, missing};
 use host_trainer::measure::evaluate::{Int8Output, infer, input_config, read_blob};
 use host_trainer::measure::trace::Engine;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::repair_crc;
-use no_std_device::link::{
-    Failure, FrameError, Message, Picture, Receiver, Request, Response, SelfTest, decode, encode,
-};
+use no_std_device::link::{Picture, SelfTest};
 use no_std_infer::Model;
 use no_std_infer::format::InputKind;
 use no_std_infer::golden::checksum;
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
-use tests::app::{SIDE, drawn_frame};
 use tests::needing::trial;
 use tests::operators::without_names;
 use tests::residual;
@@ -37,13 +33,6 @@ const TRACED_IMAGES: u64 = 3;
 const FAULTY_IMAGES: u64 = 300;
 /// Images that go through the device with the shipped model.
 const SHIPPED_IMAGES: u64 = 12;
-/// The demo's picture.
-const DEMO_SEED: u64 = 1;
-const DEMO_CLASS: usize = 1;
-/// Share by which another compiler may change the demo's counts.
-const COUNT_TOLERANCE: f64 = 0.15;
-
-const REMEDY: &str = "`UPDATE_EXPECTED=1 cargo test -p tests --test device` writes the new one";
 
 static BLOB: LazyLock<Aligned<u8>> = LazyLock::new(|| residual::blob(1).expect("a small network can be exported"));
 
@@ -60,17 +49,17 @@ fn main() {
         test("costs_are_reproducible_and_add_up", costs_are_reproducible_and_add_up),
         test(
             "damaged_frames_are_refused_and_the_next_is_answered",
-            damaged_frames_are_refused_and_the_next_is_answered,
+            frames::damaged_frames_are_refused_and_the_next_is_answered,
         ),
         test(
             "a_repeated_request_gets_the_answer_again_without_another_run",
-            a_repeated_request_gets_the_answer_again_without_another_run,
+            frames::a_repeated_request_gets_the_answer_again_without_another_run,
         ),
         test("impossible_pictures_are_refused", impossible_pictures_are_refused),
         test("a_damaged_blob_is_refused", a_damaged_blob_is_refused),
         test("a_model_of_tensors_runs_and_refuses_pictures", a_model_of_tensors_runs_and_refuses_pictures),
         test("the_shipped_model_gives_the_hosts_bytes", the_shipped_model_gives_the_hosts_bytes),
-        test("the_demo_prints_what_is_expected", the_demo_prints_what_is_expected),
+        test("the_demo_prints_what_is_expected", demo::the_demo_prints_what_is_expected),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -255,74 +244,6 @@ fn costs_are_reproducible_and_add_up() -> Result<()> {
     Ok(())
 }
 
-fn damaged_frames_are_refused_and_the_next_is_answered() -> Result<()> {
-    let mut link = Emulated::boot(&build(Program::Link, &BLOB)?)?;
-    let mut memory = [0; 64];
-    let request = Request::Infer(Picture::Input(&[1, 2, 0, 4]));
-    let frame = encode(&Message { id: 1, body: request }, &mut memory)?.to_vec();
-    // Byte 4 is no length of COBS's, which would make the frame end early.
-    let flipped = [&frame[..4], &[frame[4] ^ 0x10], &frame[5..]].concat();
-    let cut = [&frame[..6], &[0]].concat();
-    let mut memory = [0; 64];
-    let unknown = encode(&Message { id: 1, body: 200_u8 }, &mut memory)?.to_vec();
-    let long = [&[0xFF; 300_000][..], &[0]].concat();
-    let cases = [
-        (flipped, FrameError::BadCrc),
-        (cut, FrameError::Truncated),
-        (unknown, FrameError::BadMessage),
-        (long, FrameError::TooLong),
-    ];
-    let passed = Message { id: 2, body: Response::SelfTest(SelfTest::Passed) };
-    for (bytes, why) in cases {
-        expect(&mut link, &bytes, Message { id: 0, body: Response::Error(Failure::Frame(why)) })?;
-        let next = encode(&Message { id: 2, body: Request::SelfTest }, &mut memory)?;
-        expect(&mut link, next, passed)?;
-    }
-    Ok(())
-}
-
-fn a_repeated_request_gets_the_answer_again_without_another_run() -> Result<()> {
-    let model = Model::parse(&BLOB)?;
-    let mut link = Emulated::boot(&build(Program::Link, &BLOB)?)?;
-    let input: Vec<u8> = input(&model, 1).iter().map(|&value| value as u8).collect();
-    let mut memory = vec![0; input.len() + 64];
-    let frame = encode(&Message { id: 9, body: Request::Infer(Picture::Input(&input)) }, &mut memory)?;
-    let first = exchange(&mut link, frame)?;
-    // The clock's tick is 40 instructions: two runs seldom count the same in every layer.
-    for _ in 0..3 {
-        ensure!(exchange(&mut link, &[&[0], frame].concat())? == first, "another answer to the same request");
-    }
-    let mut memory = vec![0; input.len() + 64];
-    let next = encode(&Message { id: 10, body: Request::Infer(Picture::Input(&input)) }, &mut memory)?;
-    ensure!(decode::<Response<'_>>(&exchange(&mut link, next)?)?.id == 10, "an old answer to a new request");
-    Ok(())
-}
-
-/// Sends bytes and compares the answer.
-fn expect(link: &mut Emulated, bytes: &[u8], expected: Message<Response<'_>>) -> Result<()> {
-    let answer = exchange(link, bytes)?;
-    let answer = decode::<Response<'_>>(&answer)?;
-    ensure!(answer == expected, "{answer:?} where {expected:?} was expected");
-    Ok(())
-}
-
-/// Sends bytes; gives the bytes of the answer's message.
-fn exchange(link: &mut Emulated, bytes: &[u8]) -> Result<Vec<u8>> {
-    link.send(bytes)?;
-    let mut memory = heapless::Vec::<u8, 4096>::new();
-    let mut receiver = Receiver::new(&mut memory);
-    let mut chunk = [0; 256];
-    loop {
-        let len = link.receive(&mut chunk, Duration::from_secs(60))?;
-        ensure!(len > 0, "no answer");
-        for &byte in &chunk[..len] {
-            if let Some(answer) = receiver.push(byte) {
-                return Ok(answer?.to_vec());
-            }
-        }
-    }
-}
-
 fn impossible_pictures_are_refused() -> Result<()> {
     let mut device = Device::start(&BLOB)?;
     let error = device.infer(&[0; 7]).err().context("7 bytes are no input")?.to_string();
@@ -371,43 +292,6 @@ fn the_shipped_model_gives_the_hosts_bytes() -> Result<()> {
         ensure!(same(&device, &host), "drawing {seed}: {device:?} on the device, {host:?} on the host");
     }
     Ok(())
-}
-
-/// Compares the demo's picture and output with the files beside its source; `UPDATE_EXPECTED=1` writes them instead.
-fn the_demo_prints_what_is_expected() -> Result<()> {
-    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
-    let bytes = drawn_frame(DEMO_SEED, DEMO_CLASS);
-    let picture = folder()?.join("boards/mps2/src/bin/demo.rgb565");
-    if update {
-        std::fs::write(&picture, &bytes)?;
-    }
-    ensure!(std::fs::read(&picture)? == bytes, "{} is not the drawing that it was; {REMEDY}", picture.display());
-
-    let blob = shipped_blob()?;
-    let printed = run_demo(&build(Program::Demo, &blob)?)?;
-    let model = Model::parse(&blob)?;
-    let input = model_input(&model, &Frame::new(PixelFormat::Rgb565Be, SIDE, SIDE, &bytes)?)?;
-    let host = infer(&model, &mut Aligned::new(model.arena_len()), &input);
-    let label = model.labels().nth(no_std_infer::argmax(&host.logits)).context("a class has a label")?;
-    let line = printed.lines().find(|line| line.starts_with('>')).context("the demo names a class")?;
-    ensure!(line.ends_with(label), "the host finds {label} and the demo printed\n{printed}");
-
-    let path = folder()?.join("boards/mps2/src/bin/demo.expected");
-    if update {
-        std::fs::write(&path, &printed)?;
-    }
-    let expected = std::fs::read_to_string(&path).with_context(|| format!("{}; {REMEDY}", path.display()))?;
-    let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-    let same = words(&printed).len() == words(&expected).len()
-        && words(&printed).iter().zip(&words(&expected)).all(|(a, b)| a == b || same_count(a, b));
-    ensure!(same, "the demo printed\n{printed}\nwhere {} has\n{expected}\n{REMEDY}", path.display());
-    Ok(())
-}
-
-/// True when both are counts of at least three digits and nearly equal.
-fn same_count(a: &str, b: &str) -> bool {
-    let count = |text: &str| text.parse::<f64>().ok().filter(|&count| count >= 100.0);
-    matches!((count(a), count(b)), (Some(a), Some(b)) if (a - b).abs() <= COUNT_TOLERANCE * b)
 }
 
 fn shipped_blob() -> Result<Aligned<u8>> {
