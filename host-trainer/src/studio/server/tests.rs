@@ -211,7 +211,7 @@ fn a_change_ends_the_wait_of_all_pages() {
         };
         let waiting = [threads.spawn(wait), threads.spawn(wait)];
         assert_eq!(served.post(r#"{"do":"class","name":"dog"}"#).0, 200);
-        waiting.map(|page| assert!(page.join().unwrap() > 0));
+        waiting.into_iter().for_each(|page| assert!(page.join().unwrap() > 0));
     });
 }
 
