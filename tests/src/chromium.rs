@@ -177,9 +177,17 @@ impl Chromium {
     /// # Errors
     /// When it throws, or is not in time.
     pub fn until(&mut self, expression: &str) -> Result<()> {
+        self.within(PATIENCE, expression)
+    }
+
+    /// The same, for a time of the caller's choice.
+    ///
+    /// # Errors
+    /// Those of [`until`](Self::until).
+    pub fn within(&mut self, patience: Duration, expression: &str) -> Result<()> {
         let start = Instant::now();
         while self.evaluate(expression)? != true {
-            if start.elapsed() > PATIENCE {
+            if start.elapsed() > patience {
                 bail!("in vain waited for: {expression}");
             }
             sleep(Duration::from_millis(20));

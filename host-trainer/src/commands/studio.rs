@@ -1,18 +1,19 @@
-//! `studio`: a page in the browser to see what boards see, collect and label it, and send them models.
+//! `studio`: a page in the browser to see what boards see, collect and label it, train, and send them models.
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use serde::Serialize;
 
 use super::arguments::CostArgs;
 use super::camera::sides;
+use super::refuse_among_pictures;
 use crate::device::{Film, Link};
 use crate::run::known::Known;
-use crate::studio::{Opener, Options, Server, Studio};
+use crate::studio::{Opener, Options, Server, Studio, Teaching};
 
 #[derive(Debug, Args)]
 pub(super) struct StudioArgs {
@@ -33,6 +34,13 @@ pub(super) struct StudioArgs {
     /// as well where the board's model is one of them.
     #[arg(long, value_name = "RUN|BLOB")]
     model: Vec<PathBuf>,
+    /// Folder in which further training makes its runs.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs: PathBuf,
+    /// Folder of pictures on which models are compared after training, where neither has learnt from them; without it those of
+    /// `--out`.
+    #[arg(long, value_name = "DIR")]
+    held_out: Option<PathBuf>,
     /// Print the address as a line of JSON.
     #[arg(long)]
     json: bool,
@@ -55,7 +63,11 @@ pub(super) fn run(args: &StudioArgs) -> Result<ExitCode> {
     let models: Vec<Known> = args.model.iter().map(|path| Known::read(path)).collect::<Result<_>>()?;
     models.iter().try_for_each(|known| args.cost.check(&known.model()?))?;
     let boards = args.link.iter().map(|link| args.board(link)).collect::<Result<_>>()?;
-    let studio = Studio::open(Options { boards, folder: args.out.clone(), models })?;
+    refuse_among_pictures(&args.out, &args.runs)?;
+    let program = std::env::current_exe().context("this program does not find itself")?;
+    let teaching = Teaching { program, runs: args.runs.clone(), held_out: args.held_out.clone() };
+    let options = Options { boards, folder: args.out.clone(), models, teaching: Some(teaching) };
+    let studio = Studio::open(options)?;
     let server = Server::bind()?;
     let address = server.address();
     if args.json {

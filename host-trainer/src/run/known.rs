@@ -14,6 +14,7 @@ use crate::measure::evaluate::{input_config, parse, read_blob};
 #[derive(Debug)]
 pub struct Known {
     name: String,
+    run: Option<RunDir>,
     path: PathBuf,
     blob: Aligned<u8>,
     graph: Option<Graph>,
@@ -24,12 +25,18 @@ impl Known {
     ///
     /// # Errors
     /// When there is none, or the run has not ended.
-    pub fn read(path: &Path) -> Result<Self> {
-        let (run, blob) = RunDir::or_blob(path);
-        let name = if run.is_some() { path.file_name() } else { path.file_stem() };
+    pub fn read(named: &Path) -> Result<Self> {
+        let (run, path) = RunDir::or_blob(named);
+        let name = if run.is_some() { named.file_name() } else { named.file_stem() };
         let name = name.map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
-        let path = blob;
-        Ok(Self { name, blob: read_blob(&path)?, graph: run.map(|run| run.graph()).transpose()?, path })
+        let graph = run.as_ref().map(RunDir::graph).transpose()?;
+        Ok(Self { name, run, blob: read_blob(&path)?, graph, path })
+    }
+
+    /// The run that it is of, where that was named.
+    #[must_use]
+    pub fn run(&self) -> Option<&Path> {
+        self.run.as_ref().map(RunDir::path)
     }
 
     /// The model, which must read pictures.

@@ -1,5 +1,7 @@
 //! What a page may ask for.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +92,13 @@ pub enum Action {
         /// Which board.
         board: usize,
     },
+    /// Trains a run further on its own pictures and those that were collected, and compares.
+    Teach {
+        /// Its place among the models.
+        model: usize,
+    },
+    /// Ends the training.
+    Cancel,
 }
 
 /// What was done.
@@ -128,7 +137,7 @@ impl Shared {
     }
 
     /// Does what is asked for; says what was done.
-    pub(super) fn act(&self, action: Action) -> Result<Done> {
+    pub(super) fn act(self: &Arc<Self>, action: Action) -> Result<Done> {
         match action {
             Action::Save { board, number, class } => self.save_shown(board, number, class.as_deref()),
             Action::Burst { board, count, class } => {
@@ -157,6 +166,11 @@ impl Shared {
             Action::Delete { pictures } => self.delete(&pictures),
             Action::Send { board, model } => self.begin(board, Task::Send(self.models.get(model)?)),
             Action::RollBack { board } => self.begin(board, Task::RollBack),
+            Action::Teach { model } => self.teach(model).map(|()| Done::default()),
+            Action::Cancel => {
+                self.teacher.cancel();
+                Ok(Done::default())
+            }
         }
     }
 

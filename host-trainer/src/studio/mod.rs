@@ -1,4 +1,4 @@
-//! A web program for this machine's browser over boards' cameras: see what they see, collect and label it, send models.
+//! A web program for this machine's browser over boards' cameras: see what they see, collect and label it, train, send models.
 //!
 //! A thread for each board watches its camera and does what is wished between two frames; pages are told of every change by a long
 //! poll, and say what they wish as an [`Action`]. What is saved is saved by [`Collection`], as `collect` does.
@@ -9,6 +9,7 @@ mod gate;
 mod http;
 mod models;
 mod server;
+mod teach;
 mod view;
 mod watch;
 
@@ -23,6 +24,8 @@ pub use action::{Action, Done, Which};
 use board::Board;
 use models::Models;
 pub use server::Server;
+use teach::Teacher;
+pub use teach::Teaching;
 
 use crate::collect::Collection;
 use crate::device::Transport;
@@ -39,6 +42,8 @@ pub struct Options {
     pub folder: PathBuf,
     /// Models that a board may run or be sent.
     pub models: Vec<Known>,
+    /// How models are trained further, where that is possible.
+    pub teaching: Option<Teaching>,
 }
 
 /// Boards that are watched, and a folder that is collected into, until this is dropped.
@@ -52,6 +57,7 @@ struct Shared {
     boards: Vec<Board>,
     shelf: Mutex<Shelf>,
     models: Models,
+    teacher: Teacher,
     changes: Changes,
 }
 
@@ -102,7 +108,8 @@ impl Studio {
         let shelf = Mutex::new(Shelf::new(collection)?);
         let (names, openers): (Vec<String>, Vec<Opener>) = options.boards.into_iter().unzip();
         let boards = names.into_iter().map(|link| Board::new(link, changes.clone())).collect();
-        let shared = Arc::new(Shared { boards, shelf, models, changes });
+        let teacher = Teacher::new(options.teaching, changes.clone());
+        let shared = Arc::new(Shared { boards, shelf, models, teacher, changes });
         let mut studio = Self { shared, threads: Vec::new() };
         for (index, opener) in openers.into_iter().enumerate() {
             let shared = Arc::clone(&studio.shared);
@@ -134,6 +141,7 @@ impl Studio {
 
 impl Drop for Studio {
     fn drop(&mut self) {
+        self.shared.teacher.cancel();
         self.shared.boards.iter().for_each(Board::end);
         for thread in self.threads.drain(..) {
             // A board whose thread has panicked is watched no longer anyway.

@@ -29,10 +29,11 @@ const PAGE: &str = include_str!("page/index.html");
 /// What the page looks like besides what all of this program's pages do.
 const STYLE: &str = include_str!("page/style.css");
 /// What a person does at the page, file by file.
-const SCRIPTS: [(&str, &str); 3] = [
+const SCRIPTS: [(&str, &str); 4] = [
     ("page.js", include_str!("page/page.js")),
     ("label.js", include_str!("page/label.js")),
     ("gallery.js", include_str!("page/gallery.js")),
+    ("teach.js", include_str!("page/teach.js")),
 ];
 /// Headers of every answer.
 const HEADERS: [(&str, &str); 6] = [
@@ -102,7 +103,7 @@ impl Server {
 }
 
 /// Answers one request.
-fn serve(shared: &Shared, gate: &Gate, stream: TcpStream) -> std::io::Result<()> {
+fn serve(shared: &Arc<Shared>, gate: &Gate, stream: TcpStream) -> std::io::Result<()> {
     let mut connection = Connection::new(stream)?;
     let Answer { status, kind, body } = asked(shared, gate, &mut connection).unwrap_or_else(|(status, why)| {
         let body = json!({ "error": why }).to_string().into_bytes();
@@ -112,7 +113,7 @@ fn serve(shared: &Shared, gate: &Gate, stream: TcpStream) -> std::io::Result<()>
     connection.answer(status, &headers, &body)
 }
 
-fn asked(shared: &Shared, gate: &Gate, connection: &mut Connection) -> Result<Answer, Refusal> {
+fn asked(shared: &Arc<Shared>, gate: &Gate, connection: &mut Connection) -> Result<Answer, Refusal> {
     let head = connection.head()?;
     gate.admit(&head)?;
     let body = connection.body(&head)?;
@@ -178,7 +179,7 @@ fn kind_of(name: &str) -> &'static str {
     if name.to_lowercase().ends_with(".png") { "image/png" } else { "image/jpeg" }
 }
 
-fn act(shared: &Shared, body: &[u8]) -> Result<Vec<u8>> {
+fn act(shared: &Arc<Shared>, body: &[u8]) -> Result<Vec<u8>> {
     let action = serde_json::from_slice(body).context("this is nothing that a page asks for")?;
     Ok(serde_json::to_vec(&shared.act(action)?)?)
 }

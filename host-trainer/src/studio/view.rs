@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::board::{Board, Sight, State, Status};
 use super::models::Entry;
+use super::teach::Lesson;
 use super::{Shared, lock};
 use crate::collect::png;
 use crate::collect::rules::Rule;
@@ -24,6 +25,8 @@ struct View<'a> {
     classes: Vec<(String, usize)>,
     models: Vec<ModelView>,
     boards: Vec<BoardView<'a>>,
+    /// The training that is under way or was the last; none where nothing can be trained.
+    lesson: Option<Lesson>,
     sight: Option<SightView>,
 }
 
@@ -34,6 +37,8 @@ struct ModelView {
     /// Start of the blob's SHA-256.
     blob: String,
     bytes: usize,
+    /// Whether it can be trained further.
+    run: bool,
 }
 
 #[derive(Serialize)]
@@ -139,6 +144,7 @@ impl Shared {
             classes,
             models: models.iter().map(|entry| ModelView::of(entry)).collect(),
             boards: self.boards.iter().map(|board| BoardView::of(board, &place)).collect(),
+            lesson: self.teacher.is_there().then(|| self.teacher.lesson().clone()),
             sight: sight.transpose()?,
         };
         Ok(serde_json::to_string(&view)?)
@@ -152,6 +158,7 @@ impl ModelView {
             file: entry.known.path().display().to_string(),
             blob: hexadecimal(&entry.identity.sha256[..4]),
             bytes: entry.known.blob().len(),
+            run: entry.known.run().is_some(),
         }
     }
 }

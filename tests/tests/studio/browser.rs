@@ -15,8 +15,10 @@ use no_std_infer::format::Calibration;
 use serde_json::{Value, json};
 use tests::chromium::Chromium;
 
-use crate::ARGUMENTS;
+use crate::{ARGUMENTS, host_trainer};
 
+/// How long a small network may learn.
+const LESSON: Duration = Duration::from_secs(90);
 /// How long the program has to end once it is told to.
 const END: Duration = Duration::from_secs(10);
 
@@ -52,6 +54,8 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        // Killed it would leave its emulator behind.
+        let _ = self.terminate();
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
@@ -193,4 +197,61 @@ fn fits(browser: &mut Chromium) -> Result<()> {
         ensure!(!dark || lightest.as_f64().is_some_and(|lightest| lightest < 64.0), "the dark page is light");
     }
     Ok(())
+}
+
+/// A small network goes on with pictures that were collected, is compared and can be sent; another time the training is cancelled. There
+/// is no board meanwhile.
+pub fn a_person_trains() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name);
+    let text = |name: &str| at(name).display().to_string();
+    generate(&at("drawings"), 1, &PerClass { train: 40, valid: 6, test: 6 }, 16)?;
+    generate(&at("others"), 2, &PerClass { train: 12, valid: 0, test: 0 }, 16)?;
+    // The studio adds an empty file of groups to pictures that come from elsewhere.
+    fs::rename(at("others/train"), at("collected"))?;
+    fs::write(
+        at("config.toml"),
+        "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\n[train]\nepochs = 1\n",
+    )?;
+    let train = ["train", "--data", &text("drawings"), "--config", &text("config.toml"), "--out", &text("first")];
+    host_trainer(&train.map(str::to_owned))?;
+    let arguments = [
+        "studio",
+        "--json",
+        "--link",
+        &format!("serial:{}", text("nowhere")),
+        "--model",
+        &text("first"),
+        "--out",
+        &text("collected"),
+        "--runs",
+        &text("runs"),
+        "--held-out",
+        &text("drawings"),
+    ];
+    let program = Program::start(&arguments.map(str::to_owned))?;
+    let mut browser = Chromium::start()?;
+    browser.visit(&program.address)?;
+    browser.until("view.boards[0]?.status === 'lost' && !document.getElementById('train').disabled")?;
+    browser.evaluate("document.getElementById('train').click()")?;
+    browser.within(LESSON, "!view.lesson.running && (view.lesson.failed !== null || view.lesson.said.length > 0)")?;
+    let outcome =
+        browser.evaluate("[...document.getElementById('outcome').children].map((line) => line.textContent)")?;
+    let outcome: Vec<String> = serde_json::from_value(outcome)?;
+    let failed = browser.evaluate("view.lesson.failed")?;
+    ensure!(failed.is_null(), "{failed}");
+    ensure!(outcome.len() > 1 && outcome[0].contains("first"), "{outcome:?}");
+    ensure!(browser.evaluate("document.getElementById('known').children.length")? == 2);
+    let made = files(&at("runs"));
+    ensure!(
+        made.len() == 1 && made[0].join("model.blob").is_file() && made[0].join("report.html").is_file(),
+        "{made:?}"
+    );
+
+    browser.evaluate("document.getElementById('train').click()")?;
+    browser.within(LESSON, "view.lesson.running")?;
+    browser.evaluate("document.getElementById('cancel').click()")?;
+    browser.within(LESSON, "!view.lesson.running && view.lesson.failed?.includes('cancelled') === true")?;
+    ensure!(browser.evaluate("document.getElementById('known').children.length")? == 2);
+    browser.expect_silence()
 }

@@ -82,7 +82,7 @@ impl Set {
             Ok(Box::new(Mortal { inner, lives: Arc::clone(&of_board) }))
         });
         let boards = vec![("in this process".to_owned(), open)];
-        let studio = Studio::open(Options { boards, folder: folder.path().join("pictures"), models })?;
+        let studio = Studio::open(Options { boards, folder: folder.path().join("pictures"), models, teaching: None })?;
         Ok(Self { studio, folder, lives })
     }
 

@@ -80,7 +80,7 @@ impl Groups {
         let (found, unlisted) = (found + moved, others.len() - moved);
         let shown = self.file.display();
         ensure!(
-            found > 0,
+            found > 0 || self.of.is_empty(),
             "the groups file {shown} names no image of {}: its paths must be relative to that folder, as in `{}`",
             dir.display(),
             self.of.keys().next().map_or("train/cat/1.jpg", String::as_str)

@@ -109,6 +109,7 @@ function show(next) {
   showModels(state);
   showClasses(state);
   showShelves();
+  showTeacher();
   view.boards.forEach((other, index) => {
     const first = heard[index] === undefined;
     other.notes.filter((note) => note.number > (heard[index] ?? 0)).forEach((note) => first || say(note.text, note.bad));

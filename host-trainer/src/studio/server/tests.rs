@@ -28,7 +28,7 @@ impl Served {
         fs::write(pictures.join("record.json"), "a secret").unwrap();
         let boards: Vec<(String, Opener)> =
             vec![("serial:none".to_owned(), Box::new(|| bail!("there is no such port")))];
-        let studio = Studio::open(Options { boards, folder: pictures, models: Vec::new() }).unwrap();
+        let studio = Studio::open(Options { boards, folder: pictures, models: Vec::new(), teaching: None }).unwrap();
         let server = Server::bind().unwrap();
         let Gate { host, token } = server.gate.clone();
         // Ends with the tests.
@@ -180,6 +180,7 @@ fn what_makes_no_sense_is_refused_in_words() {
         (r#"{"do":"save","board":0,"number":7,"class":"cat"}"#, "that frame is gone"),
         (r#"{"do":"burst","board":0,"count":100000,"class":"cat"}"#, "at most"),
         (r#"{"do":"send","board":0,"model":0}"#, "no such model"),
+        (r#"{"do":"teach","model":0}"#, "no such model"),
         (r#"{"do":"automatic","board":0,"rule":"disagreeing","percent":null,"class":null}"#, "float network"),
         (r#"{"do":"automatic","board":0,"rule":"unsure","percent":1e9,"class":null}"#, "100 percent"),
     ] {
@@ -219,7 +220,7 @@ fn a_change_ends_the_wait_of_all_pages() {
 fn two_studios_share_no_folder() {
     let served = Served::start();
     let boards: Vec<(String, Opener)> = vec![("serial:none".to_owned(), Box::new(|| bail!("none")))];
-    let options = Options { boards, folder: served.folder.path().join("pictures"), models: Vec::new() };
+    let options = Options { boards, folder: served.folder.path().join("pictures"), models: Vec::new(), teaching: None };
     let error = Studio::open(options).err().expect("it is taken").to_string();
     assert!(error.contains("another process is collecting into"), "{error}");
 }

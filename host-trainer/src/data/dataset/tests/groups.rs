@@ -41,6 +41,15 @@ fn unusable_groups_files_are_refused() {
     assert!(message.contains("copies of one, by the groups file) of the class b"), "{message}");
 }
 
+/// As a folder has it into which nothing was collected yet.
+#[test]
+fn an_empty_groups_file_groups_nothing() {
+    let dir = flat(&[("a", 12), ("b", 12)]);
+    let file = groups_file(dir.path(), "path,split,label,group\n");
+    let dataset = Dataset::open(dir.path(), &Options { groups: Grouping::File(&file), ..Options::default() }).unwrap();
+    assert!(dataset.train.iter().all(|sample| sample.group.is_none()));
+}
+
 #[test]
 fn a_given_split_that_shares_a_photograph_is_refused() {
     let dir = tempfile::tempdir().unwrap();
