@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Args;
-use no_std_device::link::Shape;
+use no_std_device::link::{Shape, Shown};
 use no_std_infer::image::PixelFormat;
 use serde::Serialize;
 
@@ -17,6 +17,9 @@ use crate::device::Agreement;
 use crate::system::atomic;
 use crate::system::terminal::escaped;
 
+/// How long an input is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
     #[command(flatten)]
@@ -24,7 +27,11 @@ pub(super) struct WatchArgs {
     /// Stop after so many frames.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Write each frame into this file, in the place of the one before.
+    /// Read only the network's input of each frame, which is small: for slow links. The network is compared, and not how its input
+    /// was made.
+    #[arg(long)]
+    input: bool,
+    /// Write each frame, or with `--input` what the network sees of it, into this file, in the place of the one before.
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
     /// Print each frame as a line of JSON.
@@ -57,14 +64,17 @@ struct Line {
 
 pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
     let given = args.camera.given()?;
+    let blind = args.input && args.preview.is_some() && given.is_none();
+    ensure!(!blind, "a preview of the network's input needs --model, which says how large it is");
     let mut camera = args.camera.open(given.as_ref())?;
     let about = camera.device.description();
     tracing::info!("{}, kernels {}", escaped(&about.board), escaped(&about.kernel_set));
-    let (start, mut compared, mut differing) = (Instant::now(), 0_u64, 0_u64);
+    let (start, mut compared, mut differing, mut last) = (Instant::now(), 0_u64, 0_u64, 0);
     for number in 1..=args.count.unwrap_or(u64::MAX) {
-        let shot = camera.next()?;
-        if let (Some(file), Some(shape)) = (&args.preview, &shot.seen.shape) {
-            atomic::write(file, &png(shape, &shot.bytes)?)?;
+        let shot = if args.input { input(&mut camera, last)? } else { camera.next()? };
+        last = shot.seen.sequence;
+        if let Some(file) = &args.preview {
+            atomic::write(file, &args.picture(&camera, &shot)?)?;
         }
         if let Some(agreement) = shot.agreement {
             compared += 1;
@@ -74,7 +84,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         if args.json {
             println!("{}", serde_json::to_string(&line)?);
         } else {
-            println!("{}", line.to_text());
+            println!("{}", line.to_text(if args.input { "network" } else { "board" }));
         }
     }
     if compared > 0 {
@@ -85,6 +95,26 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         return Ok(BOUND_MISSED.into());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The network's input of the frame after the last one.
+fn input(camera: &mut Camera<'_>, last: u32) -> Result<Shot> {
+    let start = Instant::now();
+    let (seen, bytes) = camera.device.see_as(Shown::Input, last, PATIENCE, |_| ())?;
+    let agreement = camera.twin.as_mut().map(|twin| twin.compare_input(&seen, &bytes)).transpose()?;
+    Ok(Shot { seen, bytes, agreement, took: start.elapsed() })
+}
+
+impl WatchArgs {
+    /// The PNG of what was read.
+    fn picture(&self, camera: &Camera<'_>, shot: &Shot) -> Result<Vec<u8>> {
+        if self.input {
+            let twin = camera.twin.as_ref().context("the model is not given")?;
+            let (shape, pixels) = twin.pixels(&shot.bytes)?;
+            return png(&shape, &pixels);
+        }
+        png(&shot.seen.shape.context("the board's camera keeps no frames")?, &shot.bytes)
+    }
 }
 
 fn line(camera: &Camera<'_>, shot: &Shot, fps: f64) -> Line {
@@ -108,14 +138,15 @@ fn line(camera: &Camera<'_>, shot: &Shot, fps: f64) -> Line {
 }
 
 impl Line {
-    fn to_text(&self) -> String {
+    /// The line for a person; `compared` is what was computed here as well.
+    fn to_text(&self, compared: &str) -> String {
         let Self { sequence, class, probability, sure, fps, preprocessing, network, unit, parity, .. } = self;
         let doubt = if *sure { "" } else { " (not sure)" };
         let cost = preprocessing + network;
         let parity = match parity {
-            None => "",
-            Some(Agreement { differing: 0, .. }) => ", board = host",
-            Some(_) => ", BOARD AND HOST DIFFER",
+            None => String::new(),
+            Some(Agreement { differing: 0, .. }) => format!(", {compared} = host"),
+            Some(_) => format!(", {} AND HOST DIFFER", compared.to_uppercase()),
         };
         format!(
             "frame {sequence}: {} {:.0} %{doubt}, {fps:.1} frames/s, {cost} {unit}{parity}",
