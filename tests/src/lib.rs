@@ -18,6 +18,7 @@ pub mod tiny;
 
 use std::num::NonZeroU16;
 
+use anyhow::Context;
 use model_compiler::aligned::Aligned;
 use no_std_infer::kernels::Kernels;
 use no_std_infer::{Interpreter, Model, Step};
@@ -53,6 +54,16 @@ mod documentation {
     struct Device;
     #[doc = include_str!("../../docs/cross-validation.md")]
     struct CrossValidation;
+}
+
+/// Resident memory of a process in bytes, by its number or `self`.
+///
+/// # Errors
+/// When the system does not tell: Linux does.
+pub fn resident(process: &str) -> anyhow::Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("no such process")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no resident memory")?;
+    Ok(1024 * line.trim().trim_end_matches(" kB").parse::<u64>()?)
 }
 
 /// Every operator's output of one run, in order.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::arguments::CostArgs;
 use super::camera::sides;
 use super::refuse_among_pictures;
-use crate::device::{Film, Link};
+use crate::device::{Film, Link, Way};
 use crate::run::known::Known;
 use crate::studio::{Opener, Options, Server, Studio, Teaching};
 
@@ -95,7 +95,7 @@ impl StudioArgs {
         let name = link.to_string();
         let open = move || {
             let film = frames.as_deref().map(|folder| Film::of_folder(folder, size)).transpose()?;
-            link.camera(film)
+            link.camera(film).map(Way::into_transport)
         };
         Ok((name, Box::new(open)))
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use no_std_device::link::Shape;
 use no_std_infer::image::PixelFormat;
@@ -24,7 +24,11 @@ pub(super) struct WatchArgs {
     /// Stop after so many frames.
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Write each frame into this file, in the place of the one before.
+    /// Read only the network's input of each frame, which is small: for slow links. The network is compared, and not how its input
+    /// was made.
+    #[arg(long)]
+    input: bool,
+    /// Write each frame, or with `--input` what the network sees of it, into this file, in the place of the one before.
     #[arg(long, value_name = "FILE.png")]
     preview: Option<PathBuf>,
     /// Print each frame as a line of JSON.
@@ -57,14 +61,16 @@ struct Line {
 
 pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
     let given = args.camera.given()?;
+    let blind = args.input && args.preview.is_some() && given.is_none();
+    ensure!(!blind, "a preview of the network's input needs --model, which says how large it is");
     let mut watched = args.camera.open(given.as_ref())?;
     let about = watched.camera.device().description();
     tracing::info!("{}, kernels {}", escaped(&about.board), escaped(&about.kernel_set));
     let (start, mut compared, mut differing) = (Instant::now(), 0_u64, 0_u64);
     for number in 1..=args.count.unwrap_or(u64::MAX) {
-        let shot = watched.next()?;
-        if let (Some(file), Some(shape)) = (&args.preview, &shot.seen.shape) {
-            atomic::write(file, &png(shape, &shot.bytes)?)?;
+        let shot = if args.input { watched.camera.next_input()? } else { watched.next()? };
+        if let Some(file) = &args.preview {
+            atomic::write(file, &args.picture(&mut watched.camera, &shot)?)?;
         }
         if let Some(agreement) = shot.agreement {
             compared += 1;
@@ -74,7 +80,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         if args.json {
             println!("{}", serde_json::to_string(&line)?);
         } else {
-            println!("{}", line.to_text());
+            println!("{}", line.to_text(if args.input { "network" } else { "board" }));
         }
     }
     if compared > 0 {
@@ -85,6 +91,18 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
         return Ok(BOUND_MISSED.into());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl WatchArgs {
+    /// The PNG of what was read.
+    fn picture(&self, camera: &mut Camera<'_>, shot: &Shot) -> Result<Vec<u8>> {
+        if self.input {
+            let twin = camera.twin().context("the model is not given")?;
+            let (shape, pixels) = twin.pixels(&shot.bytes)?;
+            return png(&shape, &pixels);
+        }
+        png(&shot.seen.shape.context("the board's camera keeps no frames")?, &shot.bytes)
+    }
 }
 
 fn line(camera: &Camera<'_>, shot: &Shot, fps: f64) -> Line {
@@ -108,14 +126,15 @@ fn line(camera: &Camera<'_>, shot: &Shot, fps: f64) -> Line {
 }
 
 impl Line {
-    fn to_text(&self) -> String {
+    /// The line for a person; `compared` is what was computed here as well.
+    fn to_text(&self, compared: &str) -> String {
         let Self { sequence, class, probability, sure, fps, preprocessing, network, unit, parity, .. } = self;
         let doubt = if *sure { "" } else { " (not sure)" };
         let cost = preprocessing + network;
         let parity = match parity {
-            None => "",
-            Some(Agreement { differing: 0, .. }) => ", board = host",
-            Some(_) => ", BOARD AND HOST DIFFER",
+            None => String::new(),
+            Some(Agreement { differing: 0, .. }) => format!(", {compared} = host"),
+            Some(_) => format!(", {} AND HOST DIFFER", compared.to_uppercase()),
         };
         format!(
             "frame {sequence}: {} {:.0} %{doubt}, {fps:.1} frames/s, {cost} {unit}{parity}",

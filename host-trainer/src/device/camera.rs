@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use model_compiler::graph::Graph;
-use no_std_device::link::Shape;
+use no_std_device::link::{Shape, Shown};
 use no_std_infer::{Model, argmax};
 
 use super::{Agreement, Device, Seen, Twin, frame_len};
@@ -73,6 +73,19 @@ impl<'m> Camera<'m> {
         let len = self.device.description().camera.as_ref().map(frame_len).transpose()?.unwrap_or_default();
         let (seen, bytes) = self.device.see(self.last, PATIENCE, |done| progress(done, len))?;
         let agreement = self.twin.as_mut().map(|twin| twin.compare(&seen, &bytes)).transpose()?;
+        self.last = seen.sequence;
+        Ok(Shot { seen, bytes, agreement, took: start.elapsed() })
+    }
+
+    /// The next frame with the network's input in place of its bytes: fewer, for slow links. What is compared is the network, and not
+    /// how its input was made.
+    ///
+    /// # Errors
+    /// Those of [`Device::see_as`] and [`Twin::compare_input`].
+    pub fn next_input(&mut self) -> Result<Shot> {
+        let start = Instant::now();
+        let (seen, bytes) = self.device.see_as(Shown::Input, self.last, PATIENCE, |_| ())?;
+        let agreement = self.twin.as_mut().map(|twin| twin.compare_input(&seen, &bytes)).transpose()?;
         self.last = seen.sequence;
         Ok(Shot { seen, bytes, agreement, took: start.elapsed() })
     }

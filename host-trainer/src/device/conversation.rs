@@ -13,6 +13,7 @@ use no_std_device::link::{
 use serde::Serialize;
 
 use super::transport::Transport;
+use super::way::Lost;
 
 /// Longest answer that is understood, in bytes.
 const ANSWER_LEN: usize = 64 * 1024;
@@ -167,14 +168,25 @@ impl Conversation {
     /// attempts, the device speaks another version of the link or has gone, or `then` fails.
     pub fn ask<T>(&mut self, request: &Request<'_>, then: impl FnOnce(Response<'_>) -> Result<T>) -> Result<T> {
         let bytes = self.answer(request)?;
-        match decode(&bytes)?.body {
-            Response::Error(failure) => Err(failure.into()),
-            answer => then(answer),
-        }
+        understand(&bytes, then)
+    }
+
+    /// Ends the way to the device, which closes what it holds.
+    pub(super) fn hang_up(&mut self) {
+        self.transport = Box::new(Closed);
+    }
+
+    /// Goes on over another way to the same device.
+    pub(super) fn go_on_over(&mut self, transport: Box<dyn Transport>) {
+        self.pending.clear();
+        self.transport = transport;
     }
 
     /// The bytes of the answer to a request.
-    fn answer(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// [`Lost`] when the way to the device has ended; otherwise those of [`ask`](Self::ask).
+    pub(super) fn answer(&mut self, request: &Request<'_>) -> Result<Vec<u8>> {
         self.id = self.id.wrapping_add(1).max(1);
         let (kind, frame) = (kind(request), frame(self.id, request)?);
         let transfer = self.transfer_time(frame.len());
@@ -183,7 +195,7 @@ impl Conversation {
         let most = if kind == HELLO { self.patience.most / 12 } else { self.patience.most };
         for attempt in 0..ATTEMPTS {
             tracing::trace!(attempt, bytes = frame.len(), "sending request {}", self.id);
-            self.transport.send(&frame)?;
+            self.transport.send(&frame).map_err(Lost)?;
             fault = match self.wait(wait + transfer, start + most)? {
                 Ok(bytes) => {
                     // Only an answer that came at once tells how long answers take. After others a little of what the
@@ -238,7 +250,7 @@ impl Conversation {
             if now >= deadline.min(last) {
                 return Ok(Err(Fault::Silence));
             }
-            let len = self.transport.receive(&mut chunk, deadline.min(last) - now)?;
+            let len = self.transport.receive(&mut chunk, deadline.min(last) - now).map_err(Lost)?;
             self.pending.extend(&chunk[..len]);
             if len > 0 {
                 // It is talking: an answer that has begun may go on.
@@ -249,6 +261,27 @@ impl Conversation {
 
     fn transfer_time(&self, len: usize) -> Duration {
         self.transport.rate().map_or(Duration::ZERO, |rate| Duration::from_secs_f64(len as f64 / f64::from(rate)))
+    }
+}
+
+/// Hands an answer's bytes to `then`, unless they say that the device refuses the request.
+pub(super) fn understand<T>(bytes: &[u8], then: impl FnOnce(Response<'_>) -> Result<T>) -> Result<T> {
+    match decode(bytes)?.body {
+        Response::Error(failure) => Err(failure.into()),
+        answer => then(answer),
+    }
+}
+
+/// A way that leads nowhere.
+struct Closed;
+
+impl Transport for Closed {
+    fn send(&mut self, _: &[u8]) -> Result<()> {
+        bail!("the way to the device is closed")
+    }
+
+    fn receive(&mut self, _: &mut [u8], _: Duration) -> Result<usize> {
+        bail!("the way to the device is closed")
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use no_std_device::{RECORD_LEN, Record};
 
 use super::firmware::build_app;
-use super::{Device, Emulated, Film, Patience, Program, Serial, Transport, build};
+use super::{Device, Emulated, Film, Patience, Program, Serial, Transport, Way, build};
 use crate::system::hints::{program, quoted};
 use crate::system::{atomic, read};
 
@@ -118,18 +118,22 @@ impl Link {
         Ok(Some(Opened { transport, firmware }))
     }
 
-    /// The way to a device with a camera, which is emulated where a film says what it sees.
+    /// The way to a device with a camera, which is emulated where a film says what it sees; it is opened again when it is lost.
     ///
     /// # Errors
     /// Those of [`transport`](Self::transport), and when there is a film and no emulated camera, or there is no camera.
-    pub fn camera(&self, film: Option<Film>) -> Result<Box<dyn Transport>> {
+    pub fn camera(&self, film: Option<Film>) -> Result<Way> {
         match self {
             Self::QemuFlash(file) => {
                 check_flash(file)?;
-                Ok(Box::new(Emulated::boot_app(&build_app(None)?, file, film.map(Arc::new))?))
+                let (elf, file, film) = (build_app(None)?, file.clone(), film.map(Arc::new));
+                Way::open(move || Ok(Box::new(Emulated::boot_app(&elf, &file, film.clone())?)))
             }
             _ if film.is_some() => bail!("only the emulated board of `--link qemu:FLASH` plays pictures as its camera"),
-            Self::Serial { port, baud } => Ok(Box::new(Serial::open(port, *baud)?)),
+            Self::Serial { port, baud } => {
+                let (port, baud) = (port.clone(), *baud);
+                Way::open(move || Ok(Box::new(Serial::open(&port, baud)?)))
+            }
             Self::Host | Self::Qemu => {
                 bail!("`{self}` has no camera: give `qemu:FLASH`, with `--frames`, or `serial:PORT`")
             }

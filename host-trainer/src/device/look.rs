@@ -7,10 +7,12 @@ use model_compiler::aligned::Aligned;
 use no_std_device::link::{Failure, Look, Request, Response, Shape, Shown};
 use no_std_device::load_frame;
 use no_std_infer::Model;
-use no_std_infer::image::{Frame, Geometry};
+use no_std_infer::format::Color;
+use no_std_infer::image::{Frame, Geometry, PixelFormat};
 use serde::Serialize;
 
-use super::{Device, DeviceResult, other_answer};
+use super::way::RETURNS_MAX;
+use super::{Absences, Device, DeviceResult, other_answer};
 use crate::measure::evaluate::{Int8Output, infer};
 
 /// Longest frame or input of a network that is read, in bytes: 1920x1080 RGB888 fits.
@@ -75,10 +77,10 @@ impl Device {
     /// one is asked for, or nothing is for [`KEPT_SECONDS`](no_std_device::KEPT_SECONDS).
     ///
     /// # Errors
-    /// When the device has no camera or does not answer, or runs another model than it has said.
+    /// When the device has no camera or does not answer, runs another model than it has said, or was lost and does not come back.
     pub fn look(&mut self, after: u32) -> Result<Option<Seen>> {
         let model = self.model();
-        self.conversation.ask(&Request::Look { after }, |answer| match answer {
+        self.ask_patiently(&Request::Look { after }, |answer| match answer {
             Response::Look(look) => look.map(|look| Seen::of(&look, model)).transpose(),
             _ => other_answer(),
         })
@@ -87,13 +89,16 @@ impl Device {
     /// The next frame other than the one of this number: asks until there is one.
     ///
     /// # Errors
-    /// Those of [`look`](Self::look), and when none comes within `patience`.
+    /// Those of [`look`](Self::look), and when none comes within `patience` while the device is there.
     pub fn next_frame(&mut self, after: u32, patience: Duration) -> Result<Seen> {
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), self.absences);
         loop {
             if let Some(seen) = self.look(after)? {
                 return Ok(seen);
             }
+            let Absences { count, total } = self.absences;
+            ensure!(count - before.count <= RETURNS_MAX, "the device goes and comes back again and again");
+            let patience = patience + total - before.total;
             ensure!(start.elapsed() < patience, "the board's camera gives no frame: none came within {patience:?}");
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -119,7 +124,7 @@ impl Device {
             allowance.take()?;
             let (offset, left) = (bytes.len(), len - bytes.len());
             let request = Request::Read { sequence: seen.sequence, what, offset: offset as u32, len: left as u32 };
-            self.conversation.ask(&request, |answer| match answer {
+            self.ask_patiently(&request, |answer| match answer {
                 Response::Read(more) if (1..=left).contains(&more.len()) => {
                     bytes.extend_from_slice(more);
                     Ok(())
@@ -137,10 +142,24 @@ impl Device {
     ///
     /// # Errors
     /// Those of [`next_frame`](Self::next_frame) and [`read`](Self::read).
-    pub fn see(&mut self, after: u32, patience: Duration, mut progress: impl FnMut(usize)) -> Result<(Seen, Vec<u8>)> {
+    pub fn see(&mut self, after: u32, patience: Duration, progress: impl FnMut(usize)) -> Result<(Seen, Vec<u8>)> {
+        self.see_as(Shown::Frame, after, patience, progress)
+    }
+
+    /// The same, with its bytes or those of the network's input, which are fewer.
+    ///
+    /// # Errors
+    /// Those of [`see`](Self::see).
+    pub fn see_as(
+        &mut self,
+        what: Shown,
+        after: u32,
+        patience: Duration,
+        mut progress: impl FnMut(usize),
+    ) -> Result<(Seen, Vec<u8>)> {
         for _ in 0..LOSSES_MAX {
             let seen = self.next_frame(after, patience)?;
-            match self.read(&seen, Shown::Frame, &mut progress) {
+            match self.read(&seen, what, &mut progress) {
                 Err(error) if matches!(error.downcast_ref(), Some(Failure::Gone)) => {
                     tracing::debug!("frame {} was gone before it was read", seen.sequence);
                 }
@@ -204,12 +223,42 @@ impl<'m> Twin<'m> {
         Ok(&self.input)
     }
 
+    /// The network's input as pixels and what they are: RGB888 or grey, as large as the model reads them.
+    ///
+    /// # Errors
+    /// When the input has another length, or the model reads no pictures.
+    pub fn pixels(&self, input: &[u8]) -> Result<(Shape, Vec<u8>)> {
+        let tensor = self.model.info().input.tensor;
+        ensure!(input.len() == tensor.len(), "an input of {} bytes is not the model's", input.len());
+        let image = self.model.info().input.kind.image().context("the model reads no pictures")?;
+        let format = match image.color {
+            Color::Grey => PixelFormat::Grey8,
+            Color::Rgb => PixelFormat::Rgb888,
+        };
+        let shape = Shape { format, width: tensor.width, height: tensor.height };
+        Ok((shape, input.iter().map(|byte| byte ^ 0x80).collect()))
+    }
+
     /// Computes the frame here and compares with what the device gave for it.
     ///
     /// # Errors
     /// Those of [`input`](Self::input), and when the device gave another number of values.
     pub fn compare(&mut self, seen: &Seen, bytes: &[u8]) -> Result<Agreement> {
         self.input(&seen.shape.context("there is no frame to compare by")?, bytes)?;
+        self.agreement(seen)
+    }
+
+    /// Computes the network here, from the input as the device gave it to its own, and compares with what that gave.
+    ///
+    /// # Errors
+    /// When the input has another length, or the device gave another number of values.
+    pub fn compare_input(&mut self, seen: &Seen, input: &[u8]) -> Result<Agreement> {
+        ensure!(input.len() == self.input.len(), "an input of {} bytes is not the model's", input.len());
+        self.input.iter_mut().zip(input).for_each(|(slot, &byte)| *slot = byte as i8);
+        self.agreement(seen)
+    }
+
+    fn agreement(&mut self, seen: &Seen) -> Result<Agreement> {
         let here = infer(&self.model, &mut self.arena, &self.input);
         Agreement::between(&seen.result, &here)
     }

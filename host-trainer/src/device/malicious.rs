@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use no_std_device::link::{
     Decided, Failure, Hello, Identity, Inference, Look, Message, ModelInfo, PROTOCOL, Receiver, Request, Response,
-    Shape, Slots, Unit, decode, encode, max_frame_len,
+    Shape, Shown, Slots, Unit, decode, encode, max_frame_len,
 };
 use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::KernelSet;
@@ -21,18 +21,26 @@ const LEN: usize = 64 * 1024;
 
 /// Answers the greeting, and each other request by what `says` makes of its number, counted from 0.
 struct Liar<F> {
+    hello: Hello<'static>,
     says: F,
     requests: Rc<Cell<u32>>,
     answer: Vec<u8>,
+    /// It sends bytes without an end.
+    noise: bool,
 }
 
 /// What a liar says.
 enum Lie {
     Received(u32),
     Look(Shape),
+    /// There is no frame.
+    NoFrame,
     /// So many bytes.
     Read(usize),
     Fail(Failure),
+    Nothing,
+    /// Bytes without an end, of which none ends a frame.
+    Noise,
 }
 
 impl<F: FnMut(u32) -> Lie> Transport for Liar<F> {
@@ -44,12 +52,18 @@ impl<F: FnMut(u32) -> Lie> Transport for Liar<F> {
             let Message { id, body } = decode::<Request<'_>>(message?)?;
             let number = || self.requests.replace(self.requests.get() + 1);
             let body = match body {
-                Request::Hello => Response::Hello(HELLO),
+                Request::Hello => Response::Hello(self.hello),
                 _ => match (self.says)(number()) {
                     Lie::Received(received) => Response::Update { received },
                     Lie::Look(shape) => Response::Look(Some(Look { shape: Some(shape), ..LOOK })),
+                    Lie::NoFrame => Response::Look(None),
                     Lie::Read(len) => Response::Read(&[7; 4096][..len]),
                     Lie::Fail(failure) => Response::Error(failure),
+                    Lie::Nothing => continue,
+                    Lie::Noise => {
+                        self.noise = true;
+                        continue;
+                    }
                 },
             };
             self.answer = encode(&Message { id, body }, &mut [0; max_frame_len(8192)])?.to_vec();
@@ -58,6 +72,10 @@ impl<F: FnMut(u32) -> Lie> Transport for Liar<F> {
     }
 
     fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
+        if self.noise {
+            buffer.fill(1);
+            return Ok(buffer.len());
+        }
         if self.answer.is_empty() {
             std::thread::sleep(patience);
         }
@@ -119,8 +137,17 @@ fn failure(received: impl FnMut(u32) -> u32 + 'static) -> (String, u32) {
 
 /// Why a task with such a device fails, and after how many requests.
 fn disbelief(says: impl FnMut(u32) -> Lie + 'static, task: impl FnOnce(&mut Device) -> Result<()>) -> (String, u32) {
+    disbelief_of(HELLO, says, task)
+}
+
+/// The same where it has said something else at first.
+fn disbelief_of(
+    hello: Hello<'static>,
+    says: impl FnMut(u32) -> Lie + 'static,
+    task: impl FnOnce(&mut Device) -> Result<()>,
+) -> (String, u32) {
     let (start, requests) = (Instant::now(), Rc::new(Cell::new(0)));
-    let liar = Liar { says, requests: Rc::clone(&requests), answer: Vec::new() };
+    let liar = Liar { hello, says, requests: Rc::clone(&requests), answer: Vec::new(), noise: false };
     let mut device = Device::open(Box::new(liar), PATIENCE).unwrap();
     let error = task(&mut device).expect_err("a liar was believed");
     let took = start.elapsed();
@@ -173,6 +200,36 @@ fn a_device_whose_frames_have_no_end_is_given_up() {
     assert!(error.contains("3x1 Uyvy422"), "{error}");
     let (error, _) = disbelief(|_| Lie::Fail(Failure::NoCamera), see);
     assert!(error.contains("no camera"), "{error}");
+}
+
+#[test]
+fn a_device_that_falls_silent_or_babbles_while_it_is_seen_is_given_up() {
+    let small = Shape { format: PixelFormat::Grey8, width: 64, height: 48 };
+    let see = |device: &mut Device| device.see(0, PATIENCE.most / 4, |_| ()).map(drop);
+    let after = |answers: u32, last: fn() -> Lie| {
+        move |number| match number {
+            number if number >= answers => last(),
+            0 => Lie::Look(small),
+            _ => Lie::Read(64),
+        }
+    };
+    for answers in [0, 1, 5] {
+        let (error, requests) = disbelief(after(answers, || Lie::Nothing), see);
+        assert!(error.contains("does not answer") && requests < 50, "{requests} requests: {error}");
+        let (error, requests) = disbelief(after(answers, || Lie::Noise), see);
+        assert!(error.contains("does not answer") && requests < 50, "{requests} requests: {error}");
+    }
+    let (error, _) = disbelief(|_| Lie::NoFrame, see);
+    assert!(error.contains("gives no frame"), "{error}");
+}
+
+#[test]
+fn an_input_without_bounds_is_not_read() {
+    let small = Shape { format: PixelFormat::Grey8, width: 64, height: 48 };
+    let model = HELLO.model.map(|model| ModelInfo { input_len: u32::MAX, ..model });
+    let see = |device: &mut Device| device.see_as(Shown::Input, 0, PATIENCE.most / 4, |_| ()).map(drop);
+    let (error, requests) = disbelief_of(Hello { model, ..HELLO }, move |_| Lie::Look(small), see);
+    assert!(error.contains("reads 4294967295 bytes") && requests == 1, "{requests} requests: {error}");
 }
 
 #[test]

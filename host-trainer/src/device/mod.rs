@@ -33,6 +33,7 @@ pub mod target;
 mod trace;
 mod transport;
 mod update;
+mod way;
 
 use anyhow::{Result, bail, ensure};
 use no_std_device::link::{
@@ -60,6 +61,8 @@ pub use sources::{engine_digest, folder};
 pub use trace::OtherValue;
 pub use transport::Transport;
 pub use update::{check_update, identity};
+use way::Again;
+pub use way::{Absences, Lost, Way};
 
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::hints::program;
@@ -164,6 +167,9 @@ fn same_model(expected: Option<[u8; 16]>, found: [u8; 16]) -> Result<()> {
 pub struct Device {
     conversation: Conversation,
     description: Description,
+    /// How the way to it is opened again, where it can be.
+    again: Option<Again>,
+    absences: Absences,
 }
 
 impl Device {
@@ -176,14 +182,15 @@ impl Device {
         Self::with_model(Box::new(Emulated::boot(&build(Program::Link, blob)?)?), blob)
     }
 
-    /// Greets the device at the other end.
+    /// Greets the device at the other end. While its camera's frames are seen, a way that can be opened again is, when it is lost.
     ///
     /// # Errors
     /// When it does not answer, or speaks another version of the link.
-    pub fn open(transport: Box<dyn Transport>, patience: Patience) -> Result<Self> {
+    pub fn open(way: impl Into<Way>, patience: Patience) -> Result<Self> {
+        let Way { transport, again } = way.into();
         let mut conversation = Conversation::new(transport, patience);
         let description = greet(&mut conversation)?;
-        Ok(Self { conversation, description })
+        Ok(Self { conversation, description, again, absences: Absences::default() })
     }
 
     /// What the device says about itself.

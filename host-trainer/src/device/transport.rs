@@ -10,13 +10,13 @@ pub trait Transport {
     /// Sends bytes.
     ///
     /// # Errors
-    /// When the device has gone for good.
+    /// When this way to the device has ended.
     fn send(&mut self, bytes: &[u8]) -> Result<()>;
 
     /// Waits for bytes, puts them to the start of `buffer` and gives their number; 0 when none came within `patience`.
     ///
     /// # Errors
-    /// When the device has gone for good.
+    /// When this way to the device has ended.
     fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize>;
 
     /// Bytes that pass in a second; `None` when their number takes no time worth mentioning.

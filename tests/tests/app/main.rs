@@ -1,16 +1,17 @@
 //! The camera application on the emulated boards, against the host's engine.
 
+mod sight;
+
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::data::dataset::{View, input_for, picture};
 use host_trainer::data::faces::{CLASSES, PerClass, generate as generate_faces};
 use host_trainer::device::keys::{generate, read_key};
 use host_trainer::device::signing::sign;
-use host_trainer::device::{Core, Device, Film, Link, Loaded, Patience, Program, Twin, build, missing_for};
+use host_trainer::device::{Core, Device, Loaded, Patience, Program, build, missing_for};
 use host_trainer::measure::evaluate::{Int8Output, infer, input_config, int8_classes, read_blob};
 use libtest_mimic::Arguments;
 use model_compiler::aligned::Aligned;
@@ -23,8 +24,6 @@ use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use tests::app::{App, SIDE, drawn_frame, rgb565};
 use tests::needing::trial;
 
-/// How long a frame is waited for.
-const WAIT: Duration = Duration::from_secs(60);
 /// By how much the application smooths.
 const SMOOTHING: u8 = 2;
 /// Some of the frames below stay below it.
@@ -36,7 +35,7 @@ fn main() {
     let missing = missing_for(Core::M4);
     trials.push(trial("every_test_drawing_has_the_class_that_eval_finds", &missing, every_drawing_has_evals_class));
     trials.push(trial("frames_are_classified_beside_a_host_that_is_never_silent", &missing, classifies_beside_chatter));
-    trials.push(trial("a_host_sees_each_frame_and_computes_the_same", &missing, sees));
+    trials.extend(sight::trials(&missing));
     for core in cores {
         let missing = missing_for(core);
         let title = core.title();
@@ -87,36 +86,6 @@ fn compare(app: &App, expected: &[String]) -> Result<u64> {
 
 fn shipped() -> Result<Aligned<u8>> {
     read_blob(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"))
-}
-
-/// Frames of 320x240 are read whole and computed again; prints how many come in a second.
-fn sees() -> Result<()> {
-    let blob = shipped()?;
-    let folder = tempfile::tempdir()?;
-    generate_faces(&folder.path().join("pictures"), 1, &PerClass { train: 0, valid: 0, test: 2 }, 240)?;
-    let film = Film::of_folder(&folder.path().join("pictures"), [320, 240])?;
-    let (count, link) = (film.len(), Link::QemuFlash(folder.path().join("flash.bin")));
-    link.create_flash()?;
-    let mut device = Device::open(link.camera(Some(film))?, Patience::default())?;
-    device.expect(&blob)?;
-    let (mut twin, mut last, mut seen) = (Twin::new(Model::parse(&blob)?), 0, Vec::new());
-    let start = Instant::now();
-    for number in 0..2 * count {
-        let (frame, bytes) = device.see(last, WAIT, |_| ())?;
-        let shape = frame.shape.context("the camera keeps frames")?;
-        ensure!((shape.format, shape.width, shape.height) == (PixelFormat::Rgb565Be, 320, 240), "{shape:?}");
-        let agreement = twin.compare(&frame, &bytes)?;
-        ensure!(agreement.differing == 0 && agreement.compared == 8, "frame {number}: {agreement:?}");
-        ensure!(frame.class == frame.result.class, "each picture decides for itself");
-        last = frame.sequence;
-        seen.push(bytes);
-    }
-    let seconds = start.elapsed().as_secs_f64();
-    println!("{:.1} frames a second of 320x240, each computed again", seen.len() as f64 / seconds);
-    let (first, again) = seen.split_at(count);
-    ensure!(count == 8 && first.iter().all(|frame| again.contains(frame)), "the film is played again");
-    ensure!(device.faults().damaged_answers == 0, "{}", device.faults());
-    Ok(())
 }
 
 /// The test drawings of `demo`'s data set, as large as the camera's frames.

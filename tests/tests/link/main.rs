@@ -1,21 +1,26 @@
 //! The host's side of the link against the server that firmware runs, over a way that loses, doubles, damages and delays:
 //! the right answer or a named error in bounded time.
 
+mod camera;
+#[cfg(target_os = "linux")]
+mod endurance;
+mod replug;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::device::{Device, DeviceParity, Faulty, Patience, Transport, Twin, check_update};
+use host_trainer::device::{Device, DeviceParity, Faulty, Patience, Transport, check_update};
 use host_trainer::measure::evaluate::infer;
 use model_compiler::aligned::Aligned;
 use no_std_device::link::{
-    Failure, FrameError, Message, PROTOCOL, Receiver, Request, Response, SelfTest, Shown, decode, encode,
+    Failure, FrameError, Message, PROTOCOL, Receiver, Request, Response, SelfTest, decode, encode,
 };
 use no_std_infer::Model;
 use proptest::prelude::*;
-use tests::in_process::{FRAME, InProcess};
+use tests::in_process::InProcess;
 use tests::residual;
 
 static BLOB: LazyLock<Aligned<u8>> = LazyLock::new(|| residual::blob(1).expect("a small network can be exported"));
@@ -94,89 +99,6 @@ fn update(seed: u64, share: f64) -> Result<()> {
         ensure!(device.update(blob, |_| ())? == 0, "what runs already was sent");
     }
     ensure!(share < 0.1 || suffered.get() > 0, "nothing suffered");
-    Ok(())
-}
-
-/// Frames of a camera, as bytes.
-fn camera_frames() -> Vec<Vec<u8>> {
-    let (format, width, height) = FRAME;
-    let len = usize::from(width) * usize::from(height) * format.bytes_per_pixel();
-    (0..7).map(|seed| residual::picture(seed, len).iter().map(|&value| value as u8).collect()).collect()
-}
-
-/// Sees so many frames over a way on which `share` of what is said suffers; gives how much did.
-fn watch(seed: u64, share: f64, count: u32) -> Result<u64> {
-    let frames = camera_frames();
-    let (faulty, suffered) = Faulty::new(InProcess::start_with_camera(&BLOB, frames.clone()), seed, share);
-    let mut device = Device::open(Box::new(faulty), QUICK)?;
-    let mut twin = Twin::new(Model::parse(&BLOB)?);
-    let mut last = 0;
-    for number in 1..=count {
-        let (seen, bytes) = device.see(last, QUICK.most, |_| ())?;
-        let agreement = twin.compare(&seen, &bytes)?;
-        ensure!(agreement.differing == 0 && agreement.compared >= 10, "frame {number}: {agreement:?}");
-        // Some may have passed before the host began to look, and none afterwards.
-        ensure!(last == 0 || seen.sequence == last + 1, "frame {} comes after {last}", seen.sequence);
-        ensure!(frames.contains(&bytes), "frame {number} is none of the camera's");
-        ensure!(seen.class == seen.result.class, "it does not smooth");
-        let (shape, preview) = (seen.shape.context("a camera")?, device.read(&seen, Shown::Input, |_| ())?);
-        let here: Vec<u8> = twin.input(&shape, &bytes)?.iter().map(|&value| value as u8).collect();
-        ensure!(preview == here, "the network's input of frame {number} is another");
-        last = seen.sequence;
-    }
-    Ok(suffered.get())
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(8) })]
-
-    #[test]
-    fn whatever_happens_on_the_way_each_frame_is_seen_whole(seed: u64, share in 0.02..0.25) {
-        let suffered = watch(seed, share, 12).map_err(|error| TestCaseError::fail(format!("{error:#}")))?;
-        prop_assert!(suffered > 0 || share < 0.05);
-    }
-}
-
-#[test]
-fn hundreds_of_frames_are_seen_on_a_clean_way() -> Result<()> {
-    ensure!(watch(1, 0.0, 300)? == 0);
-    Ok(())
-}
-
-/// A board that is reset, and begins to count again, after so many requests.
-struct Resetting {
-    device: InProcess,
-    left: u32,
-}
-
-impl Transport for Resetting {
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        self.left = self.left.saturating_sub(1);
-        if self.left == 0 {
-            (self.device, self.left) = (InProcess::start_with_camera(&BLOB, camera_frames()), 40);
-        }
-        self.device.send(bytes)
-    }
-
-    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
-        self.device.receive(buffer, patience)
-    }
-}
-
-#[test]
-fn a_frame_that_a_reset_takes_away_gives_way_to_another() -> Result<()> {
-    let frames = camera_frames();
-    for left in 2..12 {
-        let device = InProcess::start_with_camera(&BLOB, frames.clone());
-        let mut device = Device::open(Box::new(Resetting { device, left }), QUICK)?;
-        let mut twin = Twin::new(Model::parse(&BLOB)?);
-        let mut last = 0;
-        for _ in 0..12 {
-            let (seen, bytes) = device.see(last, QUICK.most, |_| ())?;
-            ensure!(frames.contains(&bytes) && twin.compare(&seen, &bytes)?.differing == 0, "after {left} requests");
-            last = seen.sequence;
-        }
-    }
     Ok(())
 }
 
