@@ -14,6 +14,7 @@ pub mod residual;
 pub mod results;
 pub mod stripes;
 pub mod tflite;
+pub mod the_loop;
 pub mod tiny;
 
 use std::num::NonZeroU16;

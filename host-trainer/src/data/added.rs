@@ -46,8 +46,8 @@ impl Added {
     /// labels contradict those of the run.
     pub fn new(record: &Record, own: &Path, folder: &Path, options: &Options) -> Result<Self> {
         ensure!(
-            own.is_dir(),
-            "the run's own pictures lay in {}, which is no folder now: say where they are by `--from-data DIR`",
+            record.sides().any(|(_, sample)| sample.path(own).exists()),
+            "the run's own pictures lay in {}, where none is now: say where they are by `--from-data DIR`",
             own.display()
         );
         let (given, is_split) = Dataset::open_added(folder, options)?;
