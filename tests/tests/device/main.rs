@@ -236,8 +236,9 @@ fn costs_are_reproducible_and_add_up() -> Result<()> {
     let sum: u64 = first.layers.iter().map(|&cost| u64::from(cost)).sum();
     ensure!(sum <= first.total && first.total < sum + sum / 20, "{} in all, {sum} over the layers", first.total);
     ensure!(first.preprocessing == 0, "an input needs no preprocessing");
-    // The clock's tick is 40 instructions, and both ends of an interval may fall anywhere in one.
-    ensure!(first.total.abs_diff(second.total) <= 80, "{} and {}", first.total, second.total);
+    // The clock's tick is 40 instructions, and where in one an operator's interval begins is not known.
+    let ticks = 40 * first.layers.len() as u64;
+    ensure!(first.total.abs_diff(second.total) <= ticks, "{} and {}", first.total, second.total);
     let macs: u64 = model.ops().map(|op| op.macs()).sum();
     ensure!(first.total > macs, "{} instructions for {macs} multiply-accumulates", first.total);
     ensure!((512..32 * 1024).contains(&first.stack), "{} bytes of stack", first.stack);

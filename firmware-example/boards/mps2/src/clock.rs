@@ -14,6 +14,11 @@ use crate::uart::sleep_until_a_byte_arrives;
 
 /// The clock's MHz. `-icount shift=0` lets an instruction take a nanosecond.
 const CLOCK: u64 = BOARD.clock;
+/// Instructions of so many [`TICKS`]: the smallest whole numbers, of which the second is a power of two on each board, so that to
+/// convert a time takes as long whatever the time.
+const INSTRUCTIONS: u64 = 1000 / common_divisor(1000, CLOCK);
+const TICKS: u64 = CLOCK / common_divisor(1000, CLOCK);
+const _: () = assert!(TICKS.is_power_of_two());
 /// SysTick has 24 bits.
 const TICKS_PER_WRAP: u32 = 1 << 24;
 static WRAPS: AtomicU32 = AtomicU32::new(0);
@@ -26,6 +31,11 @@ unsafe extern "C" {
     static _stack_start: u32;
     /// Lower end of the stack's reserve; from the linker.
     static _stack_end: u32;
+}
+
+/// The greatest, by Euclid.
+const fn common_divisor(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
 /// The clock: SysTick, which it owns.
@@ -54,7 +64,7 @@ impl Count {
     /// Instructions of this time.
     #[must_use]
     pub fn instructions(self) -> u64 {
-        self.0 * 1000 / CLOCK
+        self.0 * INSTRUCTIONS / TICKS
     }
 
     /// The time that has gone by since `start`.
