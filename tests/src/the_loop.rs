@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use host_trainer::collect::{Collection, Saved};
+use host_trainer::collect::{Collection, Filing, Saved};
 use host_trainer::commands::{Cli, run};
 use host_trainer::data::dataset::{View, image_files, rgb565};
 use host_trainer::data::faces::{CLASSES, PerClass, Shift, generate, generate_shifted};
@@ -116,7 +116,8 @@ fn collect(frames: &Path, folder: &Path) -> Result<()> {
             let (width, height) = picture.dimensions();
             let shape =
                 Shape { format: PixelFormat::Rgb565Le, width: u16::try_from(width)?, height: u16::try_from(height)? };
-            let saved = collection.save(&shape, &rgb565(&picture), Some(class), false)?;
+            let saved =
+                collection.save(&shape, &rgb565(&picture), Filing { label: Some(class), camera: 0, near: false })?;
             ensure!(saved != Saved::Again, "{} was saved before", file.display());
         }
     }
