@@ -1,8 +1,6 @@
 //! Arguments that several commands take, and what is made of them.
 
-#[cfg(feature = "train")]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
