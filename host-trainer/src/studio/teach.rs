@@ -165,7 +165,7 @@ impl Shared {
         std::fs::create_dir_all(&teaching.runs)
             .with_context(|| format!("cannot make the folder {}", teaching.runs.display()))?;
         let folder = lock(&self.shelf).collection.folder().to_owned();
-        let out = free_name(&teaching.runs, name)?;
+        let out = free_name(&teaching.runs, name);
         let text = |path: &Path| path.to_str().map(str::to_owned).context("a path is no text that a command takes");
         let (base, out_text, data) = (text(base)?, text(&out)?, text(&folder)?);
         let train = ["train", "--json", "--from", &base, "--data", &data, "--out", &out_text];
@@ -220,11 +220,32 @@ fn progress(event: &Value) -> Option<(String, Option<f64>)> {
 }
 
 /// A folder that is not there yet, named after a run and the time.
-fn free_name(runs: &Path, name: &str) -> Result<PathBuf> {
+fn free_name(runs: &Path, name: &str) -> PathBuf {
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string().replace(':', "-");
     // What was made of a run that was made here is named after the first of them.
     let first = name.split_once("-20").map_or(name, |(first, _)| first);
-    let out = runs.join(format!("{first}-{}", now.trim_end_matches('Z')));
-    ensure!(!out.exists(), "{} is there already: try again in a second", out.display());
-    Ok(out)
+    let mut out = runs.join(format!("{first}-{}", now.trim_end_matches('Z')));
+    // Of several within a second, the later ones have longer names.
+    while out.exists() {
+        out.as_mut_os_string().push("-again");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_the_same_second_have_names_of_their_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<PathBuf> = (0..3)
+            .map(|_| {
+                let name = free_name(folder.path(), "pets-2026-01-02T03-04-05");
+                std::fs::create_dir(&name).unwrap();
+                name
+            })
+            .collect();
+        assert!(names.iter().all(|name| name.file_name().unwrap().to_str().unwrap().starts_with("pets-20")));
+    }
 }

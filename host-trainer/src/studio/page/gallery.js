@@ -53,12 +53,16 @@ async function list() {
 
 function showPictures() {
   const path = (name) => `picture/${encodeURIComponent(shelf)}/${encodeURIComponent(name)}`;
-  arrange($("pictures"), names.slice(0, limit).map((name) => `${shelf}/${name}`), (key) => {
+  const box = $("pictures");
+  const focused = box.dataset.shelf === shelf ? [...box.children].indexOf(document.activeElement) : -1;
+  box.dataset.shelf = shelf;
+  arrange(box, names.slice(0, limit).map((name) => `${shelf}/${name}`), (key) => {
     const name = key.slice(shelf.length + 1);
     const button = make("button", { type: "button", title: name }, make("img", { src: path(name), alt: `${shelf}, ${name}`, loading: "lazy" }));
     button.addEventListener("click", () => toggle(name));
     return button;
   });
+  if (!box.contains(document.activeElement)) focusNear(focused);
   showChosen();
 }
 
@@ -87,18 +91,17 @@ function go(from, by) {
 
 const pictures = () => [...chosen].map((name) => ({ class: shelf, name }));
 
-// Lets the keyboard go on where it was.
+// Lets the keyboard go on where it was when the picture that it was on has gone.
 function focusNear(index) {
   const buttons = $("pictures").children;
   if (index >= 0) buttons[Math.min(index, buttons.length - 1)]?.focus();
 }
 
 async function change(action) {
-  const [from, index] = [shelf, [...$("pictures").children].indexOf(document.activeElement)];
+  const changed = [...chosen];
   if (!(await act(action))) return;
-  chosen.clear();
+  changed.forEach((name) => chosen.delete(name));
   await list();
-  if (shelf === from) focusNear(index);
 }
 
 const move = (to) => change({ do: "relabel", pictures: pictures(), class: to });
