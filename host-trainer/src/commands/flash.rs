@@ -71,7 +71,7 @@ pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn open(link: &Link, blob: &[u8]) -> Result<Device> {
+pub(super) fn open(link: &Link, blob: &[u8]) -> Result<Device> {
     let transport = link.transport(blob)?;
     let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
     Device::open(transport, Patience::default())

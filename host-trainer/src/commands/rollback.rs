@@ -2,11 +2,12 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use crate::device::{Device, Link, Patience};
+use super::flash::open;
+use crate::device::{Device, Link};
 use crate::system::hexadecimal::hexadecimal;
 
 #[derive(Debug, Args)]
@@ -29,9 +30,7 @@ struct Outcome {
 
 pub(super) fn run(args: &RollbackArgs) -> Result<ExitCode> {
     ensure!(args.link != Link::Qemu, "`qemu` has no model before the one that runs: name `qemu:FILE`");
-    let transport = args.link.transport(&[])?;
-    let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
-    let mut device = Device::open(transport, Patience::default())?;
+    let mut device = open(&args.link, &[])?;
     let shown = |device: &Device| device.description().model.map(|model| hexadecimal(&model.blob.sha256));
     let before = shown(&device);
     device.rollback()?;
