@@ -195,6 +195,28 @@ impl Chromium {
         Ok(())
     }
 
+    /// Checks that the page takes no more than the width of a telephone and of a desk's screen, and is dark where that is wanted.
+    ///
+    /// # Errors
+    /// When it is wider, light where it is to be dark, or the browser has ended.
+    pub fn expect_fit(&mut self, [desk, height]: [u64; 2]) -> Result<()> {
+        let lightest = "Math.max(...getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3))";
+        for (dark, width) in [(false, 320), (true, 320), (true, desk)] {
+            let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 400 });
+            self.call("Emulation.setDeviceMetricsOverride", metrics)?;
+            let scheme = if dark { "dark" } else { "light" };
+            let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+            self.call("Emulation.setEmulatedMedia", media)?;
+            let wide = self.evaluate("document.documentElement.scrollWidth")?;
+            ensure!(wide.as_u64().is_some_and(|wide| wide <= width), "of {width} pixels the page takes {wide}");
+            if dark {
+                let lightest = self.evaluate(lightest)?;
+                ensure!(lightest.as_f64().is_some_and(|light| light < 64.0), "the dark page is light: {lightest}");
+            }
+        }
+        Ok(())
+    }
+
     /// Presses a key as a person does: `key` is its name, `text` what it types.
     ///
     /// # Errors

@@ -311,20 +311,7 @@ fn it_fits_a_telephone_and_the_dark() -> Result<()> {
     let page = pages::twin(&FACES, &Model::parse(&FACES)?, &[])?;
     ensure!(page.len() <= PAGE, "the page takes {} bytes", page.len());
     let (mut browser, _folder) = shown(&FACES, &[Sample { name: "one".to_owned(), pixels: picture(64, 64, 1) }])?;
-    let background = "Math.max(...getComputedStyle(document.body).backgroundColor.match(/[0-9.]+/g).slice(0, 3))";
-    for (dark, width) in [(false, 320), (true, 320), (true, 1100)] {
-        let metrics = json!({ "width": width, "height": 640, "deviceScaleFactor": 1, "mobile": width < 400 });
-        browser.call("Emulation.setDeviceMetricsOverride", metrics)?;
-        let scheme = if dark { "dark" } else { "light" };
-        let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-        browser.call("Emulation.setEmulatedMedia", media)?;
-        let wide = browser.evaluate("document.documentElement.scrollWidth")?;
-        ensure!(wide.as_u64().is_some_and(|wide| wide <= width), "of {width} pixels the page takes {wide}");
-        if dark {
-            let lightest = browser.evaluate(background)?;
-            ensure!(lightest.as_f64().is_some_and(|lightest| lightest < 64.0), "the dark page is light: {lightest}");
-        }
-    }
+    browser.expect_fit([1100, 640])?;
     browser.expect_silence()
 }
 

@@ -42,13 +42,13 @@ fn run(mut save: impl FnMut(u32, &Seen, &[u8]) -> Result<()>) -> Result<()> {
 }
 
 #[test]
-#[ignore = "half a minute"]
+#[ignore = "a minute or two"]
 fn ten_thousand_frames_are_seen() -> Result<()> {
     run(|_, _, _| Ok(()))
 }
 
 #[test]
-#[ignore = "half a minute"]
+#[ignore = "a minute or two"]
 fn ten_thousand_frames_are_offered_and_some_saved() -> Result<()> {
     let (folder, mut saved) = (tempfile::tempdir()?, 0);
     let mut collection = Collection::open(folder.path())?;
