@@ -15,11 +15,12 @@ use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::layout::pack::Price;
 use model_compiler::layout::stripes::{Layers, price};
-use no_std_infer::format::{Generator, Op};
-use no_std_infer::golden::trace;
+use no_std_infer::format::{Color, Fit, Generator, Op};
+use no_std_infer::golden::{generate, trace};
+use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use no_std_infer::kernels::Generic;
 use no_std_infer::operators::Form;
-use no_std_infer::{Interpreter, Model};
+use no_std_infer::{CRC32, Interpreter, Model};
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;
 
@@ -35,6 +36,16 @@ const STACK: u64 = 64;
 /// Instructions of the longest step with the fewest rows.
 const LONGEST_STEPS: [(&str, u32); 3] =
     [("ResNet8", 878_880), ("VWW MobileNetV1-0.25 96x96", 479_920), ("KWS DS-CNN", 72_400)];
+
+/// Instructions to crop a frame of 320 x 240 pixels and to resize it to 32, 64 and 96 pixels across and down, in colour.
+const RESIZING: [(PixelFormat, [u64; 3]); 6] = [
+    (PixelFormat::Rgb888, [1_334_280, 2_449_040, 3_781_480]),
+    (PixelFormat::Rgb565Be, [1_761_480, 2_900_200, 4_256_720]),
+    (PixelFormat::Rgb565Le, [1_668_360, 2_829_200, 4_207_760]),
+    (PixelFormat::Yuv422, [1_501_000, 2_977_640, 4_723_280]),
+    (PixelFormat::Grey8, [1_186_440, 2_210_920, 3_453_200]),
+    (PixelFormat::Uyvy422, [1_524_520, 3_024_680, 4_793_840]),
+];
 
 const REMEDY: &str =
     "where that is wanted, `UPDATE_EXPECTED=1 cargo test -p tests --test device_bench` writes new figures";
@@ -100,6 +111,7 @@ fn main() {
         trial("a_cortex_m33_gives_the_hosts_bytes", &missing_for(Core::M33), || kws_runs_on(Core::M33)),
         trial("a_cortex_m55_gives_the_hosts_bytes", &missing_for(Core::M55), || kws_runs_on(Core::M55)),
         trial("few_rows_make_a_step_short", &missing, few_rows_make_a_step_short),
+        trial("resizing_costs_no_more_than_before", &missing, resizing_costs_no_more_than_before),
         trial("a_rise_is_found", &None, a_rise_is_found),
         trial("the_exporter_knows_what_layouts_cost", &None, the_exporter_knows_what_layouts_cost),
         trial("the_tables_know_what_everything_costs", &None, the_tables_know_what_everything_costs),
@@ -264,6 +276,36 @@ fn the_exporter_knows_what_stripes_cost() -> Result<()> {
         models += 1;
     }
     ensure!(models == 3, "{models} models in stripes are measured");
+    Ok(())
+}
+
+/// Prints what the device takes to make an input of a frame, whose bytes are this machine's.
+fn resizing_costs_no_more_than_before() -> Result<()> {
+    let printed = Loaded::build("resize", Core::M4)?.run(&[], &COUNTED)?;
+    println!("{printed}");
+    let mut noise = [0; 3 * 96 * 96];
+    generate(Generator::Xorshift32, SEED, &mut noise);
+    let bytes: Vec<u8> = noise.iter().cycle().take(3 * 320 * 240).map(|&byte| byte as u8).collect();
+    let mut lines = printed.lines();
+    for (format, bounds) in RESIZING {
+        for (side, bound) in [32, 64, 96].into_iter().zip(bounds) {
+            let frame = Frame::new(format, 320, 240, &bytes[..320 * 240 * format.bytes_per_pixel()])?;
+            let mut input = vec![0; 3 * usize::from(side) * usize::from(side)];
+            preprocess(&frame, Fit::Crop, &mut input, side, side, Color::Rgb)?;
+            let mut crc = CRC32.digest();
+            input.iter().for_each(|&byte| crc.update(&[byte as u8]));
+            let line = lines.next().context("a line is missing")?;
+            let fields: Vec<&str> = line.split(' ').collect();
+            let &[name, across, instructions, found] = fields.as_slice() else { bail!("the firmware printed {line}") };
+            ensure!((name, across) == (&*format!("{format:?}"), &*side.to_string()), "the firmware printed {line}");
+            ensure!(found == format!("{:08x}", crc.finalize()), "the bytes of {line} are not this machine's");
+            ensure!(
+                instructions.parse::<u64>()? as f64 <= bound as f64 * (1.0 + TOLERANCE),
+                "{line}, and before {bound}"
+            );
+        }
+    }
+    ensure!(lines.eq(["end"]), "{printed}");
     Ok(())
 }
 

@@ -11,9 +11,9 @@ pub(super) struct Axis {
     /// First source pixel.
     origin: u32,
     /// Number of source pixels.
-    source: u32,
+    pub(super) source: u32,
     /// Number of output pixels.
-    output: NonZeroU32,
+    pub(super) output: NonZeroU32,
 }
 
 /// Source pixels `first..=last` of one output pixel. All between the two ends weigh the same;
@@ -91,13 +91,6 @@ impl Taps {
         let first = if index == self.first { self.first_weight } else { 0 };
         let last = if index == self.last { self.last_weight } else { 0 };
         if self.first < index && index < self.last { self.middle_weight } else { first.plus(last) }
-    }
-
-    /// Every source index with its weight.
-    pub(super) fn weighted(&self) -> impl Iterator<Item = (u32, u32)> {
-        let middle = (self.first.plus(1)..self.last).map(|index| (index, self.middle_weight));
-        let last = (self.last_weight > 0).then_some((self.last, self.last_weight));
-        core::iter::once((self.first, self.first_weight)).chain(middle).chain(last)
     }
 }
 

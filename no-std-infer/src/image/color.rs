@@ -3,7 +3,11 @@
 use super::PixelFormat;
 use crate::format::Color;
 
+/// Three components of a pixel, or weighted sums of them.
+pub(super) type Components = [u32; 3];
+
 /// Components of a resized pixel to red, green and blue, or to the grey value three times.
+#[inline(always)]
 pub(super) fn convert(components: [u8; 3], format: PixelFormat, color: Color) -> [u8; 3] {
     match (format.is_yuv(), color) {
         (true, Color::Rgb) => yuv_to_rgb(components),
@@ -17,9 +21,9 @@ pub(super) fn convert(components: [u8; 3], format: PixelFormat, color: Color) ->
 }
 
 /// Bit replication of a 16-bit pixel.
-pub(super) fn rgb565(pixel: u16) -> [u8; 3] {
-    let (red, green, blue) = (pixel >> 11, pixel >> 5 & 0x3f, pixel & 0x1f);
-    [(red << 3 | red >> 2) as u8, (green << 2 | green >> 4) as u8, (blue << 3 | blue >> 2) as u8]
+pub(super) fn rgb565(pixel: u16) -> Components {
+    let (red, green, blue) = (u32::from(pixel >> 11), u32::from(pixel >> 5 & 0x3f), u32::from(pixel & 0x1f));
+    [red << 3 | red >> 2, green << 2 | green >> 4, blue << 3 | blue >> 2]
 }
 
 const HALF: i32 = 1 << 15;
@@ -30,8 +34,9 @@ fn luma([red, green, blue]: [u8; 3]) -> u8 {
 
 fn yuv_to_rgb([y, u, v]: [u8; 3]) -> [u8; 3] {
     let (y, u, v) = (i32::from(y), i32::from(u) - 128, i32::from(v) - 128);
-    [y + ((91_881 * v + HALF) >> 16), y + ((-22_554 * u - 46_802 * v + HALF) >> 16), y + ((116_130 * u + HALF) >> 16)]
-        .map(|component| component.clamp(0, 255) as u8)
+    let (red, blue) = (y + ((91_881 * v + HALF) >> 16), y + ((116_130 * u + HALF) >> 16));
+    let green = y + ((-22_554 * u - 46_802 * v + HALF) >> 16);
+    [red.clamp(0, 255) as u8, green.clamp(0, 255) as u8, blue.clamp(0, 255) as u8]
 }
 
 #[cfg(test)]
@@ -55,9 +60,9 @@ mod tests {
             let (red, green, blue) = (pixel / 2048, pixel / 32 % 64, pixel % 32);
             let scaled = [nearest(red, 31), nearest(green, 63), nearest(blue, 31)];
             for (actual, scaled) in rgb565(pixel).into_iter().zip(scaled) {
-                assert!(u32::from(actual).abs_diff(scaled) <= 1, "{pixel:#06x}");
+                assert!(actual.abs_diff(scaled) <= 1, "{pixel:#06x}");
             }
-            let [red8, green8, blue8] = rgb565(pixel).map(u16::from);
+            let [red8, green8, blue8] = rgb565(pixel).map(|component| component as u16);
             assert_eq!((red8 / 8, green8 / 4, blue8 / 8), (red, green, blue));
             assert_eq!((red8 % 8, green8 % 4, blue8 % 8), (red / 4, green / 16, blue / 4));
         }

@@ -4,8 +4,6 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::axis::Taps;
-use super::color;
 use crate::bounded::Bounded;
 
 /// How the bytes of a [`Frame`] encode its pixels. The order of the variants is that of the link: new ones come last.
@@ -41,37 +39,6 @@ impl PixelFormat {
     /// True when a pixel's components are Y, U and V, and two pixels side by side have U and V in common.
     pub(super) const fn is_yuv(self) -> bool {
         matches!(self, Self::Yuv422 | Self::Uyvy422)
-    }
-
-    /// Weighted sums of the three components over the pixels of a row; the weights' sum is at most 131070.
-    pub(super) fn row_sums(self, row: &[u8], columns: &Taps) -> [u32; 3] {
-        match self {
-            Self::Rgb888 => {
-                let (pixels, _) = row.as_chunks::<3>();
-                weighted_sums(columns, |x| pixels.get(x).copied())
-            }
-            Self::Rgb565Be => {
-                let (pixels, _) = row.as_chunks::<2>();
-                weighted_sums(columns, |x| pixels.get(x).map(|&pixel| color::rgb565(u16::from_be_bytes(pixel))))
-            }
-            Self::Rgb565Le => {
-                let (pixels, _) = row.as_chunks::<2>();
-                weighted_sums(columns, |x| pixels.get(x).map(|&pixel| color::rgb565(u16::from_le_bytes(pixel))))
-            }
-            Self::Yuv422 => {
-                let (pairs, _) = row.as_chunks::<4>();
-                weighted_sums(columns, |x| {
-                    pairs.get(x / 2).map(|&[left, u, right, v]| [if x % 2 == 0 { left } else { right }, u, v])
-                })
-            }
-            Self::Uyvy422 => {
-                let (pairs, _) = row.as_chunks::<4>();
-                weighted_sums(columns, |x| {
-                    pairs.get(x / 2).map(|&[u, left, v, right]| [if x % 2 == 0 { left } else { right }, u, v])
-                })
-            }
-            Self::Grey8 => weighted_sums(columns, |x| row.get(x).map(|&grey| [grey; 3])),
-        }
     }
 }
 
@@ -223,23 +190,6 @@ impl defmt::Format for Frame<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Frame {{ geometry: {}, stride: {} }}", self.geometry, self.stride);
     }
-}
-
-/// Weighted sums of the components of the pixels that `pixel` gives for each column.
-fn weighted_sums(columns: &Taps, pixel: impl Fn(usize) -> Option<[u8; 3]>) -> [u32; 3] {
-    let add = |sums: &mut [u32; 3], column: u32, weight: u32| {
-        for (sum, component) in sums.iter_mut().zip(pixel(column as usize).unwrap_or_default()) {
-            *sum = sum.plus(weight.times(component.into()));
-        }
-    };
-    let mut sums = [0; 3];
-    for column in columns.first.plus(1)..columns.last {
-        add(&mut sums, column, 1);
-    }
-    sums = sums.map(|sum: u32| sum.times(columns.middle_weight));
-    add(&mut sums, columns.first, columns.first_weight);
-    add(&mut sums, columns.last, columns.last_weight);
-    sums
 }
 
 /// Why a picture cannot become an input.

@@ -34,12 +34,15 @@
 mod axis;
 mod color;
 mod frame;
+mod pixels;
 mod resize;
 mod rows;
+mod strip;
 
 pub use frame::{Frame, Geometry, ImageError, PixelFormat};
 pub use resize::Resize;
-pub use rows::{RowSums, Rows};
+pub use rows::Rows;
+pub use strip::RowSums;
 
 use crate::format::{Color, Fit};
 

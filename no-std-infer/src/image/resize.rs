@@ -2,9 +2,10 @@
 
 use core::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 
-use super::axis::{self, Axis, Taps};
+use super::axis::{self, Axis};
 use super::color;
 use super::frame::{Frame, Geometry, ImageError};
+use super::strip::{COLUMNS, RowSums, Strip};
 use crate::bounded::Bounded;
 use crate::format::{Color, Fit};
 
@@ -49,38 +50,41 @@ impl Resize {
         if output.len() == expected { Ok(()) } else { Err(ImageError::OutputLength { expected, found: output.len() }) }
     }
 
-    /// Writes the output of a whole frame.
+    /// Writes the output of a whole frame, some columns after the other: what they keep lies on the stack.
     pub(super) fn whole(&self, frame: &Frame<'_>, output: &mut [i8]) {
-        let mut slots = output.iter_mut();
-        for y in 0..self.rows.output() {
-            let row_taps = self.rows.taps(y);
-            for x in 0..self.columns.output() {
-                let sums = self.sums(frame, &self.columns.taps(x), &row_taps);
-                self.write(sums, slots.by_ref());
-            }
+        let first_row = self.rows.taps(0).first;
+        let mut memory = [[0; 3]; COLUMNS];
+        for first in (0..self.columns.output()).step_by(COLUMNS) {
+            let columns = self.columns.output().minus(first).min(COLUMNS as u32);
+            let memory = memory.get_mut(..columns as usize).unwrap_or_default();
+            let mut strip = Strip::new(first, first_row);
+            let mut rows = (first_row..self.source.height()).map(|row| frame.row(row));
+            while !strip.is_done(self)
+                && rows.next().is_some_and(|row| {
+                    strip.push(self, row, memory, output);
+                    true
+                })
+            {}
         }
-    }
-
-    /// Weighted sums of the components over all pixels of one output pixel.
-    fn sums(&self, frame: &Frame<'_>, columns: &Taps, rows: &Taps) -> [u64; 3] {
-        let mut sums = [0_u64; 3];
-        for (row, weight) in rows.weighted() {
-            for (sum, part) in sums.iter_mut().zip(self.source.format().row_sums(frame.row(row), columns)) {
-                *sum = sum.plus(u64::from(weight) * u64::from(part));
-            }
-        }
-        sums
     }
 
     /// Writes one output pixel: rounds the weighted sums of its components and converts their colour.
     #[inline(always)]
-    pub(super) fn write<'o>(&self, sums: [u64; 3], slots: impl Iterator<Item = &'o mut i8>) {
-        let sample = sums.map(|sum| axis::divide(sum.plus(self.total.get() / 2), self.total) as u8);
-        let pixel = color::convert(sample, self.source.format(), self.color);
-        for (value, slot) in pixel.into_iter().take(self.color.channels()).zip(slots) {
-            *slot = (value ^ 0x80) as i8;
+    pub(super) fn write(&self, [a, b, c]: RowSums, output: &mut [i8]) {
+        let half = self.total.get() / 2;
+        let round = |sum: u64| axis::divide(sum.plus(half), self.total) as u8;
+        let [a, b, c] = color::convert([round(a), round(b), round(c)], self.source.format(), self.color);
+        match output {
+            [red, green, blue] => (*red, *green, *blue) = (signed(a), signed(b), signed(c)),
+            [grey] => *grey = signed(a),
+            _ => {}
         }
     }
+}
+
+/// `pixel − 128`.
+fn signed(pixel: u8) -> i8 {
+    (pixel ^ 0x80) as i8
 }
 
 /// Width and height of the part of the frame that is used.

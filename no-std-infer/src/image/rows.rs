@@ -4,10 +4,7 @@ use core::fmt;
 
 use super::frame::ImageError;
 use super::resize::Resize;
-use crate::bounded::Bounded;
-
-/// Weighted sums of three components: what [`Rows`] keeps for each column of the network's input.
-pub type RowSums = [u64; 3];
+use super::strip::{RowSums, Strip};
 
 /// Takes a frame row by row, as a camera sends it, and writes the bytes that [`preprocess`](super::preprocess) makes of
 /// the whole.
@@ -33,13 +30,8 @@ pub type RowSums = [u64; 3];
 pub struct Rows<'a> {
     resize: Resize,
     output: &'a mut [i8],
-    /// Of the output row that is being made: where the frame's rows are joined, the weighted sums so far; where they are
-    /// spread over several output rows, the sums of the frame's last row.
     memory: &'a mut [RowSums],
-    /// Rows of the frame that have come.
-    taken: u32,
-    /// Rows of the output that are finished.
-    finished: u32,
+    strip: Strip,
 }
 
 impl<'a> Rows<'a> {
@@ -53,7 +45,7 @@ impl<'a> Rows<'a> {
         resize.check_output(output)?;
         let (expected, found) = (resize.columns.output() as usize, memory.len());
         let memory = memory.get_mut(..expected).ok_or(ImageError::Memory { expected, found })?;
-        Ok(Self { resize, output, memory, taken: 0, finished: 0 })
+        Ok(Self { resize, output, memory, strip: Strip::new(0, 0) })
     }
 
     /// Takes the frame's next row, from the top; what follows its last pixel is ignored. True when the output is
@@ -71,53 +63,22 @@ impl<'a> Rows<'a> {
         if self.is_done() {
             return Ok(true);
         }
-        // Each pass finishes a row of the output, but for the last, which keeps what the rows to come need of this one.
-        while self.add(row) && !self.is_done() {}
-        self.taken = self.taken.plus(1);
+        self.strip.push(&self.resize, row, self.memory, self.output);
         Ok(self.is_done())
     }
 
     /// True when the output is finished.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.finished == self.resize.rows.output()
-    }
-
-    /// Adds `row` to the output row that is being made; true when that is finished.
-    fn add(&mut self, row: &[u8]) -> bool {
-        let Self { resize, output, memory, taken, finished } = self;
-        let taps = resize.rows.taps(*finished);
-        if *taken < taps.first {
-            return false;
-        }
-        let (is_first, is_last, joined) = (*taken == taps.first, *taken == taps.last, resize.rows.shrinks());
-        let before = if is_first { 0 } else { u64::from(if joined { 1 } else { taps.first_weight }) };
-        let weight = u64::from(if joined || is_last { taps.weight(*taken) } else { 1 });
-        let start = (*finished as usize).times(resize.output_row_len());
-        let mut slots = output.get_mut(start..).unwrap_or_default().iter_mut();
-        for (x, kept) in (0..).zip(memory.iter_mut()) {
-            let parts = resize.source.format().row_sums(row, &resize.columns.taps(x));
-            let mut sums = kept.map(|sum| before.times(sum));
-            for (sum, part) in sums.iter_mut().zip(parts) {
-                *sum = sum.plus(weight.times(part.into()));
-            }
-            if is_last {
-                resize.write(sums, slots.by_ref());
-            } else {
-                *kept = sums;
-            }
-        }
-        *finished = finished.plus(is_last.into());
-        is_last
+        self.strip.is_done(&self.resize)
     }
 }
 
 /// Without the bytes.
 impl fmt::Debug for Rows<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { resize, output: _, memory: _, taken, finished } = self;
-        let mut shown = f.debug_struct("Rows");
-        shown.field("resize", resize).field("taken", taken).field("finished", finished).finish_non_exhaustive()
+        let Self { resize, output: _, memory: _, strip } = self;
+        f.debug_struct("Rows").field("resize", resize).field("strip", strip).finish_non_exhaustive()
     }
 }
 
@@ -125,6 +86,6 @@ impl fmt::Debug for Rows<'_> {
 #[cfg(feature = "defmt")]
 impl defmt::Format for Rows<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
-        defmt::write!(f, "Rows {{ resize: {}, taken: {}, finished: {} }}", self.resize, self.taken, self.finished);
+        defmt::write!(f, "Rows {{ resize: {}, strip: {} }}", self.resize, self.strip);
     }
 }

@@ -64,7 +64,8 @@ impl Picture {
         let row = (y * self.width) as usize * self.format.bytes_per_pixel();
         let at = |byte: usize| self.bytes[row + byte];
         let x = x as usize;
-        let packed = |high: u8, low: u8| color::rgb565(u16::from(high) * 256 + u16::from(low));
+        let packed =
+            |high: u8, low: u8| color::rgb565(u16::from(high) * 256 + u16::from(low)).map(|component| component as u8);
         match self.format {
             PixelFormat::Rgb888 => [at(3 * x), at(3 * x + 1), at(3 * x + 2)],
             PixelFormat::Rgb565Be => packed(at(2 * x), at(2 * x + 1)),

@@ -1,0 +1,54 @@
+//! Crops and resizes frames of every pixel format, prints what each cost and the CRC of the network's input, and ends QEMU.
+#![no_std]
+#![no_main]
+
+use core::fmt::Write;
+use core::hint::black_box;
+
+use cortex_m_rt::entry;
+use mps2::{Mps2, exit};
+use no_std_device::Clock;
+use no_std_infer::format::{Color, Fit, Generator};
+use no_std_infer::golden::generate;
+use no_std_infer::image::{Frame, PixelFormat, preprocess};
+use rig::tensors::{SEED, crc};
+use static_cell::ConstStaticCell;
+
+/// Width and height of the frames, and side of the inputs.
+const FRAME: (u32, u32) = (320, 240);
+const SIDES: [u16; 3] = [32, 64, 96];
+const FORMATS: [PixelFormat; 6] = [
+    PixelFormat::Rgb888,
+    PixelFormat::Rgb565Be,
+    PixelFormat::Rgb565Le,
+    PixelFormat::Yuv422,
+    PixelFormat::Grey8,
+    PixelFormat::Uyvy422,
+];
+
+static BYTES: ConstStaticCell<[u8; 3 * 320 * 240]> = ConstStaticCell::new([0; 3 * 320 * 240]);
+static INPUT: ConstStaticCell<[i8; 3 * 96 * 96]> = ConstStaticCell::new([0; 3 * 96 * 96]);
+
+#[entry]
+fn main() -> ! {
+    let Mps2 { uarts: (mut console, ..), clock, .. } = Mps2::start();
+    let (bytes, input) = (BYTES.take(), INPUT.take());
+    generate(Generator::Xorshift32, SEED, input);
+    bytes.iter_mut().zip(input.iter().cycle()).for_each(|(byte, &value)| *byte = value as u8);
+    for (format, side) in FORMATS.into_iter().flat_map(|format| SIDES.map(|side| (format, side))) {
+        let (width, height) = FRAME;
+        let len = (width * height) as usize * format.bytes_per_pixel();
+        let pixels = usize::from(side) * usize::from(side);
+        let (Some(bytes), Some(input)) = (bytes.get(..len), input.get_mut(..3 * pixels)) else { exit(false) };
+        let Ok(frame) = Frame::new(format, width, height, bytes) else { exit(false) };
+        let start = clock.now();
+        let done = preprocess(black_box(&frame), Fit::Crop, input, side, side, Color::Rgb);
+        let cost = clock.now() - start;
+        if done.is_err() {
+            exit(false)
+        }
+        let _ = writeln!(console, "{format:?} {side} {cost} {:08x}", crc(input));
+    }
+    let _ = writeln!(console, "end");
+    exit(true)
+}
