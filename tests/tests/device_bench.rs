@@ -39,12 +39,12 @@ const LONGEST_STEPS: [(&str, u32); 3] =
 
 /// Instructions to crop a frame of 320 x 240 pixels and to resize it to 32, 64 and 96 pixels across and down, in colour.
 const RESIZING: [(PixelFormat, [u64; 3]); 6] = [
-    (PixelFormat::Rgb888, [1_334_280, 2_449_040, 3_781_480]),
-    (PixelFormat::Rgb565Be, [1_761_480, 2_900_200, 4_256_720]),
-    (PixelFormat::Rgb565Le, [1_668_360, 2_829_200, 4_207_760]),
-    (PixelFormat::Yuv422, [1_501_000, 2_977_640, 4_723_280]),
-    (PixelFormat::Grey8, [1_186_440, 2_210_920, 3_453_200]),
-    (PixelFormat::Uyvy422, [1_524_520, 3_024_680, 4_793_840]),
+    (PixelFormat::Rgb888, [1_351_560, 2_483_600, 3_833_320]),
+    (PixelFormat::Rgb565Be, [1_794_600, 2_966_440, 4_356_080]),
+    (PixelFormat::Rgb565Le, [1_719_720, 2_874_320, 4_246_640]),
+    (PixelFormat::Yuv422, [1_544_680, 3_065_000, 4_854_320]),
+    (PixelFormat::Grey8, [1_211_400, 2_260_840, 3_528_080]),
+    (PixelFormat::Uyvy422, [1_546_120, 3_067_880, 4_858_640]),
 ];
 
 const REMEDY: &str =

@@ -49,14 +49,19 @@ impl PixelFormat {
 fn areas<P: Pixels>(columns: Axis, index: u32, parts: &mut [Components], pixels: impl Fn(usize) -> P) {
     let Axis { source, output, .. } = columns;
     let width = output.get();
+    // As many pixels as lie under an output pixel at most, since of the first there is at least 1 / width.
+    let most = source / output;
+    let covered = most.times(width);
     let Taps { first, first_weight: mut left, .. } = columns.taps(index);
     let mut pixels = pixels(first as usize);
     let mut edge = pixels.next();
     for part in parts {
         // What lies under the output pixel: so much of the first source pixel, whole ones, and a rest of another, if any.
         let beyond = source.minus(left);
-        let whole = beyond / output;
-        let rest = beyond.minus(whole.times(width));
+        let (whole, rest) = match beyond.checked_sub(covered) {
+            Some(rest) => (most, rest),
+            None => (most.minus(1), beyond.plus(width).minus(covered)),
+        };
         let sums = plus(times(edge, left), times(pixels.sum(whole as usize), width));
         edge = pixels.next();
         *part = plus(sums, times(edge, rest));
