@@ -113,7 +113,7 @@ pub struct Simulated<const WRITE: usize, const ERASE: usize> {
     memory: Memory,
     /// What is read every other time, where that differs.
     second: Option<Memory>,
-    /// Whether a read fails every other time.
+    /// Whether a read of the record fails every other time.
     unreadable: bool,
     /// State of each `WRITE` bytes.
     words: Vec<Word>,
@@ -151,6 +151,8 @@ enum Word {
     Written,
     /// Power failed while it was erased or written: reading it may fail, or give anything.
     Torn,
+    /// Its check bits do not fit: reading it fails.
+    Lost,
 }
 
 impl<const WRITE: usize, const ERASE: usize> Simulated<WRITE, ERASE> {
@@ -177,7 +179,12 @@ impl<const WRITE: usize, const ERASE: usize> Simulated<WRITE, ERASE> {
         self.second = (bits > 0).then_some(second);
     }
 
-    /// From now on every other read fails; or none.
+    /// The flash loses the word at this place: no read of it succeeds any more.
+    pub fn lose(&mut self, at: usize) {
+        self.words[at / WRITE] = Word::Lost;
+    }
+
+    /// From now on every other read of the record fails; or none.
     pub fn make_unreadable(&mut self, unreadable: bool) {
         self.unreadable = unreadable;
     }
@@ -223,8 +230,10 @@ impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for Simulated<WRITE, E
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NorFlashErrorKind> {
         self.power.check()?;
         check_read(self, offset, bytes.len())?;
-        let torn = self.words(offset as usize..offset as usize + bytes.len()).contains(&Word::Torn);
-        if (torn || self.unreadable) && self.power.random(2) == 0 {
+        let words = self.words(offset as usize..offset as usize + bytes.len());
+        let (torn, lost) = (words.contains(&Word::Torn), words.contains(&Word::Lost));
+        let unreadable = self.unreadable && (offset as usize) < record_space::<Self>();
+        if lost || (torn || unreadable) && self.power.random(2) == 0 {
             return Err(NorFlashErrorKind::Other);
         }
         bytes.copy_from_slice(self.seen(offset as usize..offset as usize + bytes.len()));
@@ -299,10 +308,13 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Simulated<WRITE, ERASE
 }
 
 impl<const WRITE: usize, const ERASE: usize> MappedFlash for Simulated<WRITE, ERASE> {
-    /// Fails where a processor would: nothing of what was written behind the record may be torn.
+    /// Fails where a processor would: nothing of what was written behind the record may be torn or lost.
     fn bytes(&self) -> &[u8] {
         let blob = self.words.iter().take(self.end / WRITE).skip(record_space::<Self>() / WRITE);
-        assert!(!blob.into_iter().any(|&word| word == Word::Torn), "a word that is torn is read");
+        assert!(
+            !blob.into_iter().any(|word| matches!(word, Word::Torn | Word::Lost)),
+            "a word that stops the core is read"
+        );
         self.seen(0..self.capacity())
     }
 }

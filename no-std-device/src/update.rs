@@ -163,14 +163,16 @@ impl<'s, F: MappedFlash, T: Trust> Updater<'s, F, T> {
                 idle.write(offset, bytes, feed)
             }
             Update::Commit { blob } => {
-                let bytes = idle.complete(&blob)?;
-                let number = number(bytes);
+                idle.complete(&blob)?;
                 let examination = Examination { trust: &self.trust, floor: idle.floor(), linked: self.linked, feed };
-                if let Err(why) = examination.pass(bytes, &blob, arena) {
-                    idle.abandon();
-                    return Err(why);
+                let passed = idle.whole(&blob, feed).and_then(|bytes| examination.pass(bytes, arena));
+                match passed {
+                    Ok(number) => idle.switch(&blob, number, feed)?,
+                    Err(why) => {
+                        idle.abandon();
+                        return Err(why);
+                    }
                 }
-                idle.switch(&blob, number, feed)?;
                 self.asked = Some(Asked::Switch);
                 Ok(blob.len)
             }
@@ -188,12 +190,9 @@ struct Examination<'x> {
 }
 
 impl Examination<'_> {
-    /// Checks that the blob is the one that was announced and trusted, that this device can run it, and that it computes with
-    /// it what the host computed.
-    fn pass(&self, blob: &[u8], announced: &Identity, arena: &mut [i8]) -> Result<(), UpdateError> {
-        if Identity::of(blob, self.feed) != *announced {
-            return Err(UpdateError::Digest);
-        }
+    /// Checks that the blob is trusted, that this device can run it, and that it computes with it what the host computed. Gives
+    /// its number.
+    fn pass(&self, blob: &[u8], arena: &mut [i8]) -> Result<Option<u32>, UpdateError> {
         self.is_trusted(blob)?;
         let model = Model::parse_with(blob, self.linked).map_err(refusal)?;
         (self.feed)();
@@ -204,7 +203,8 @@ impl Examination<'_> {
         self_test_with(&model, arena, self.feed).map_err(|error| match error {
             SelfTestError::NoGolden => UpdateError::NoGolden,
             _ => UpdateError::SelfTest,
-        })
+        })?;
+        Ok(number(blob))
     }
 
     /// Checks what the blob itself says about who signed it, whatever was announced.

@@ -35,12 +35,11 @@ impl Models {
         feed: &dyn Fn(),
     ) -> (&'a mut F, Option<Record>) {
         let built_in = self.factory.and_then(number);
-        let usable = |record: &Record, blob: &[u8]| {
+        let usable = |blob: &[u8]| {
             feed();
-            let loaded = self.load(blob, &|| Identity::of(blob, feed));
-            loaded.is_some_and(|loaded| loaded.identity == record.blob) && updater.admits(blob, built_in, feed)
+            self.parse(blob).is_some() && updater.admits(blob, built_in, feed)
         };
-        let SlotPair { running, record, tentative, mut idle } = SlotPair::open(slots, usable);
+        let SlotPair { running, record, tentative, mut idle } = SlotPair::open(slots, feed, usable);
         idle.raise_floor(built_in);
         let source = match record {
             None => update::Running::BuiltIn,
@@ -73,13 +72,14 @@ impl Models {
     }
 
     /// `None` when the blob cannot be run.
+    fn load<'m>(&self, blob: &'m [u8], identity: &dyn Fn() -> Identity) -> Option<Loaded<'m>> {
+        let model = self.parse(blob)?;
+        Some(Loaded { blob, model, identity: identity() })
+    }
+
     // One function for all who parse, with one frame.
     #[inline(never)]
-    fn load<'m>(&self, blob: &'m [u8], identity: &dyn Fn() -> Identity) -> Option<Loaded<'m>> {
-        if arena_len(blob) > self.arena_len {
-            return None;
-        }
-        let model = Model::parse_with(blob, self.linked).ok()?;
-        Some(Loaded { blob, model, identity: identity() })
+    fn parse<'m>(&self, blob: &'m [u8]) -> Option<Model<'m>> {
+        if arena_len(blob) > self.arena_len { None } else { Model::parse_with(blob, self.linked).ok() }
     }
 }

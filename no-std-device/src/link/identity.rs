@@ -2,6 +2,7 @@
 
 use core::fmt;
 
+use no_std_infer::bounded::Bounded;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -9,6 +10,8 @@ use crate::update::PIECE;
 
 /// Bytes of the digest that are shown to people.
 const SHOWN: usize = 8;
+/// Bytes that are read at a time: they lie on the stack.
+pub(crate) const READ: usize = 256;
 
 /// What tells blobs apart, also where someone wants two to look alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,25 @@ impl Identity {
     /// That of a blob of less than 4 GiB. Calls `feed` after each [`PIECE`] bytes.
     pub fn of(blob: &[u8], feed: &dyn Fn()) -> Self {
         Self { len: blob.len() as u32, sha256: sha256([blob], feed) }
+    }
+
+    /// That of a blob of so many bytes that `read` gives, from an offset on, at most [`READ`] at a time. Calls `feed` after each
+    /// [`PIECE`] bytes.
+    pub(crate) fn read<E>(
+        len: u32,
+        mut read: impl FnMut(u32, &mut [u8]) -> Result<(), E>,
+        feed: &dyn Fn(),
+    ) -> Result<Self, E> {
+        let (mut digest, mut buffer) = (Sha256::new(), [0; READ]);
+        for offset in (0..len).step_by(READ) {
+            let bytes = buffer.get_mut(..READ.min(len.minus(offset) as usize)).unwrap_or_default();
+            read(offset, bytes)?;
+            digest.update(bytes);
+            if (offset as usize).is_multiple_of(PIECE) {
+                feed();
+            }
+        }
+        Ok(Self { len, sha256: digest.finalize().into() })
     }
 
     /// The first half of the digest, by which answers name a model.

@@ -60,7 +60,7 @@ mod update;
 
 pub use frame::{FrameError, Receiver, decode, encode, encode_into, hello_protocol, max_frame_len};
 pub use identity::Identity;
-pub(crate) use identity::sha256;
+pub(crate) use identity::{READ, sha256};
 pub use message::{
     Decided, Excerpt, Failure, Hello, Inference, Look, Message, ModelInfo, PROTOCOL, Picture, Request, Response,
     SelfTest, Shape, Shown, Slots, Unit,

@@ -35,9 +35,10 @@ pub struct SlotPair<'s, F> {
 }
 
 impl<'s, F: MappedFlash> SlotPair<'s, F> {
-    /// Chooses the newest blob that is `usable`. The older blob is looked at only when the newer one cannot be used: an update
-    /// may have erased half of it. A blob that has not proved itself has so many [`ATTEMPTS`], of which this notes one.
-    pub fn open(slots: [&'s mut F; 2], usable: impl Fn(&Record, &[u8]) -> bool) -> Self {
+    /// Chooses the newest blob that is whole and `usable`. The older blob is looked at only when the newer one cannot be used: an update
+    /// may have erased half of it. A blob that has not proved itself has so many [`ATTEMPTS`], of which this notes one. Calls `feed`
+    /// after each [`PIECE`] bytes that it reads.
+    pub fn open(slots: [&'s mut F; 2], feed: &dyn Fn(), usable: impl Fn(&[u8]) -> bool) -> Self {
         let [mut newer, mut older] = slots.map(Held::read);
         let swapped = match (&newer.record, &older.record) {
             (Some(first), Some(second)) => second.is_newer(first),
@@ -47,9 +48,9 @@ impl<'s, F: MappedFlash> SlotPair<'s, F> {
             core::mem::swap(&mut newer, &mut older);
         }
         let floor = newer.highest().max(older.highest());
-        let (runs, kept, idle) = if newer.starts(&usable) {
+        let (runs, kept, idle) = if newer.starts(feed, &usable) {
             (true, newer, older)
-        } else if older.starts(&usable) {
+        } else if older.starts(feed, &usable) {
             (true, older, newer)
         } else {
             (false, newer, older)
@@ -89,14 +90,14 @@ impl<'s, F: MappedFlash> Held<'s, F> {
     }
 
     /// Whether the blob is to run. An attempt is noted before anything of it is read, so that it counts whatever happens then.
-    fn starts(&mut self, usable: impl Fn(&Record, &[u8]) -> bool) -> bool {
+    fn starts(&mut self, feed: &dyn Fn(), usable: impl Fn(&[u8]) -> bool) -> bool {
         let Some(record) = self.record else { return false };
         let allowed = match self.standing {
             Standing::Tentative { attempts } => trial::attempt(self.slot, attempts),
             Standing::Confirmed => true,
             Standing::Rejected => false,
         };
-        allowed && usable(&record, record.bytes(self.slot))
+        allowed && record.is_whole(self.slot, feed) && usable(record.bytes(self.slot))
     }
 }
 
@@ -209,16 +210,27 @@ impl<'s, F: MappedFlash> Idle<'s, F> {
         Ok(progress.received)
     }
 
-    /// The complete blob.
+    /// Whether all of the blob has been written.
     ///
     /// # Errors
     /// [`UpdateError::NotBegun`] also when another blob was announced; [`UpdateError::Incomplete`].
-    pub fn complete(&self, blob: &Identity) -> Result<&[u8], UpdateError> {
+    pub fn complete(&self, blob: &Identity) -> Result<(), UpdateError> {
         let progress = self.progress.filter(|progress| progress.blob == *blob).ok_or(UpdateError::NotBegun)?;
         if progress.received < progress.blob.len {
             return Err(UpdateError::Incomplete { received: progress.received });
         }
-        Ok(self.record(*blob, None).bytes(self.slot))
+        Ok(())
+    }
+
+    /// The complete blob, once the flash has given it back. Calls `feed` after each [`PIECE`] bytes that it reads.
+    ///
+    /// # Errors
+    /// Those of [`Self::complete`]; [`UpdateError::Digest`] when the slot holds other bytes than those of the blob, or they cannot be
+    /// read.
+    pub fn whole(&mut self, blob: &Identity, feed: &dyn Fn()) -> Result<&[u8], UpdateError> {
+        self.complete(blob)?;
+        let record = self.record(*blob, None);
+        if record.is_whole(self.slot, feed) { Ok(record.bytes(self.slot)) } else { Err(UpdateError::Digest) }
     }
 
     /// Forgets what has been written: the update has to begin anew.

@@ -1,8 +1,9 @@
 //! What a slot says about its blob.
 
-use crate::link::Identity;
+use crate::link::{Identity, READ, WRITE_ALIGN};
 use embedded_storage::nor_flash::NorFlash;
 use no_std_infer::CRC32;
+use no_std_infer::bounded::Bounded;
 
 use super::record_space;
 use crate::board::MappedFlash;
@@ -77,7 +78,28 @@ impl Record {
         (end <= slot.capacity()).then_some(record)
     }
 
-    /// The bytes where its blob lies.
+    /// Whether the blob is there and can be read. The flash's driver reads it, as it does the record: where the processor itself
+    /// reads a word that the flash has lost, it may stop. Calls `feed` after each [`PIECE`](crate::PIECE) bytes.
+    pub fn is_whole<F: NorFlash>(&self, slot: &mut F, feed: &dyn Fn()) -> bool {
+        const { assert!(READ.is_multiple_of(F::READ_SIZE) && F::READ_SIZE <= WRITE_ALIGN) };
+        let start = record_space::<F>() as u32;
+        let read = |offset: u32, bytes: &mut [u8]| {
+            let whole = bytes.len() - bytes.len() % F::READ_SIZE;
+            let (whole, rest) = bytes.split_at_mut_checked(whole).unwrap_or_default();
+            slot.read(start.plus(offset), whole)?;
+            if rest.is_empty() {
+                return Ok(());
+            }
+            let mut word = [0; WRITE_ALIGN];
+            let word = word.get_mut(..F::READ_SIZE).unwrap_or_default();
+            slot.read(start.plus(offset).plus(whole.len() as u32), word)?;
+            rest.iter_mut().zip(word).for_each(|(byte, &mut read)| *byte = read);
+            Ok::<(), F::Error>(())
+        };
+        Identity::read(self.blob.len, read, feed).is_ok_and(|found| found == self.blob)
+    }
+
+    /// The bytes where its blob lies. They are mapped: to be read when the blob [is whole](Self::is_whole).
     pub fn bytes<'f, F: MappedFlash>(&self, slot: &'f F) -> &'f [u8] {
         let blob = slot.bytes().get(record_space::<F>()..).and_then(|bytes| bytes.get(..self.blob.len as usize));
         blob.unwrap_or_default()

@@ -20,28 +20,22 @@ fn identity(blob: &[u8]) -> Identity {
     Identity::of(blob, &|| ())
 }
 
-fn is_whole(record: &Record, blob: &[u8]) -> bool {
-    identity(blob) == record.blob
-}
-
 fn running_now<F: MappedFlash>(slots: &mut [F; 2]) -> Option<Vec<u8>> {
-    SlotPair::open(slots.each_mut(), is_whole).blob().map(<[u8]>::to_vec)
+    SlotPair::open(slots.each_mut(), &|| (), |_| true).blob().map(<[u8]>::to_vec)
 }
 
 /// What a host does to bring a blob, and the device for it.
 fn update<F: MappedFlash>(slots: &mut [F; 2], blob: &[u8]) -> Result<(), UpdateError> {
-    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), is_whole);
+    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), &|| (), |_| true);
     let mut received = idle.begin(identity(blob))? as usize;
     while received < blob.len() {
         let end = blob.len().min(received + CHUNK);
         received = idle.write(received as u32, &blob[received..end], &|| ())? as usize;
     }
-    let (identity, complete) = (identity(blob), idle.complete(&identity(blob))?);
-    if complete != blob {
-        return Err(UpdateError::Digest);
-    }
+    let identity = identity(blob);
+    assert_eq!(idle.whole(&identity, &|| ())?, blob);
     idle.switch(&identity, None, &|| ())?;
-    let SlotPair { running, tentative, .. } = SlotPair::open(slots.each_mut(), is_whole);
+    let SlotPair { running, tentative, .. } = SlotPair::open(slots.each_mut(), &|| (), |_| true);
     if tentative && confirm(running) { Ok(()) } else { Err(UpdateError::Flash) }
 }
 
@@ -130,7 +124,7 @@ fn an_update_is_repeated_step_by_step() {
     let power = Power::new(1);
     let mut slots = slots::<32, 4096>(&power, 8192);
     let blob = blob(3, 1000);
-    let pair = SlotPair::open(slots.each_mut(), is_whole);
+    let pair = SlotPair::open(slots.each_mut(), &|| (), |_| true);
     assert_eq!(pair.blob(), None);
     let mut idle = pair.idle;
     assert_eq!(idle.write(0, &blob, &|| ()), Err(UpdateError::NotBegun));
@@ -148,7 +142,7 @@ fn an_update_is_repeated_step_by_step() {
     assert_eq!(idle.write(256, &blob[256..], &|| ()), Ok(1000));
     assert_eq!(idle.write(1000, &[1, 2, 3], &|| ()), Ok(1000), "nothing follows");
     assert_eq!(idle.complete(&identity(&[7])), Err(UpdateError::NotBegun));
-    assert_eq!(idle.complete(&identity(&blob)), Ok(&blob[..]));
+    assert_eq!(idle.whole(&identity(&blob), &|| ()), Ok(&blob[..]));
     assert_eq!(idle.begin(Identity { len: 1001, ..identity(&blob) }), Ok(0), "another blob begins anew");
 }
 
@@ -159,14 +153,14 @@ fn a_blob_that_cannot_run_gives_way_to_the_other_slots() {
     let [first, second, third] = [1, 2, 3].map(|seed| blob(seed, 999));
     update(&mut slots, &first).unwrap();
     update(&mut slots, &second).unwrap();
-    let pair = SlotPair::open(slots.each_mut(), |_, blob| blob == first);
+    let pair = SlotPair::open(slots.each_mut(), &|| (), |blob| blob == first);
     assert_eq!(pair.blob(), Some(&first[..]));
     let mut idle = pair.idle;
     idle.begin(identity(&third)).unwrap();
     idle.write(0, &third, &|| ()).unwrap();
     idle.switch(&identity(&third), None, &|| ()).unwrap();
     assert_eq!(running_now(&mut slots), Some(third), "its number is higher than that of both");
-    assert_eq!(SlotPair::open(slots.each_mut(), |_, _| false).blob(), None);
+    assert_eq!(SlotPair::open(slots.each_mut(), &|| (), |_| false).blob(), None);
 }
 
 #[test]
@@ -214,7 +208,7 @@ fn an_update_takes_effect_after_any_sequence_number() {
         for usable in [true, false] {
             let mut slots = slots::<32, 4096>(&Power::new(1), 8192);
             update(&mut slots, &first).unwrap();
-            let SlotPair { running, .. } = SlotPair::open(slots.each_mut(), is_whole);
+            let SlotPair { running, .. } = SlotPair::open(slots.each_mut(), &|| (), |_| true);
             running.erase(0, 4096).unwrap();
             let written = Record { sequence, blob: identity(if usable { &first } else { &second }), ..record(0) };
             running.write(0, &written.to_bytes()).unwrap();
@@ -233,7 +227,7 @@ fn the_greatest_number_is_kept_over_all_updates() {
     let mut slots = slots::<32, 4096>(&Power::new(1), 8192);
     for (step, number) in [Some(5), Some(9), None, Some(7), None, None].into_iter().enumerate() {
         for usable in [true, false] {
-            let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), |_, _| usable);
+            let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), &|| (), |_| usable);
             let floor = [None, Some(5), Some(9)][step.min(2)];
             assert_eq!(idle.floor(), floor, "before update {step}");
             if usable {
@@ -243,10 +237,10 @@ fn the_greatest_number_is_kept_over_all_updates() {
             idle.begin(identity(&blob)).unwrap();
             idle.write(0, &blob, &|| ()).unwrap();
             idle.switch(&identity(&blob), number, &|| ()).unwrap();
-            assert!(confirm(SlotPair::open(slots.each_mut(), |_, _| true).running));
+            assert!(confirm(SlotPair::open(slots.each_mut(), &|| (), |_| true).running));
         }
     }
-    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), is_whole);
+    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), &|| (), |_| true);
     idle.raise_floor(Some(8));
     assert_eq!(idle.floor(), Some(9));
     idle.raise_floor(Some(10));
@@ -258,7 +252,7 @@ fn nothing_is_erased_before_bytes_arrive() {
     let power = Power::new(1);
     let mut slots = slots::<32, 4096>(&power, 4 * 4096);
     let blob = blob(3, 3 * 4096);
-    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), is_whole);
+    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), &|| (), |_| true);
     for _ in 0..100 {
         idle.begin(identity(&blob)).unwrap();
         for bytes in [&[][..], &blob[..255]] {
@@ -271,4 +265,18 @@ fn nothing_is_erased_before_bytes_arrive() {
     assert_eq!(idle.write(0, &blob[..256], &|| ()), Ok(256));
     assert_eq!(power.operations(), 2, "a sector is erased, and some of it written");
     assert!(!idle.would_rewrite(256, &blob[256..]));
+}
+
+#[test]
+fn a_word_that_is_lost_on_the_way_is_found_by_the_flash_and_not_by_the_core() {
+    let power = Power::new(3);
+    let (blob, mut slots) = (blob(7, 5000), slots::<32, 1024>(&power, 16 * 1024));
+    let SlotPair { mut idle, .. } = SlotPair::open(slots.each_mut(), &|| (), |_| true);
+    assert_eq!(idle.begin(identity(&blob)), Ok(0));
+    for (offset, bytes) in (0..).step_by(CHUNK).zip(blob.chunks(CHUNK)) {
+        idle.write(offset, bytes, &|| ()).unwrap();
+    }
+    assert_eq!(idle.whole(&identity(&blob), &|| ()), Ok(&*blob));
+    idle.slot.lose(record_space::<Simulated<32, 1024>>() + 4321);
+    assert_eq!(idle.whole(&identity(&blob), &|| ()), Err(UpdateError::Digest));
 }

@@ -10,15 +10,20 @@ use no_std_infer::image::Frame;
 use crate::cache;
 use crate::pixels::{self, WORDS};
 
-/// The memory of a frame.
-pub type Buffer = [u32; WORDS];
+/// The memory of a frame, in lines of the cache of its own: what is forgotten of the cache after DMA has written is nobody else's.
+#[repr(C, align(32))]
+pub struct Buffer([u32; WORDS]);
+
+/// Bytes of a line of the cache.
+const LINE: usize = align_of::<Buffer>();
+const _: () = assert!(size_of::<Buffer>() == 4 * WORDS && (4 * WORDS).is_multiple_of(LINE));
 
 /// Fills a free buffer with the next frame, again and again. A frame that was damaged on the way is dropped.
 #[embassy_executor::task]
 pub async fn capture(mut dcmi: Dcmi<'static, DCMI>, mut free: Sender<'static, CriticalSectionRawMutex, Buffer>) {
     loop {
         let buffer = free.send().await;
-        if dcmi.capture(buffer).await.is_ok() {
+        if dcmi.capture(&mut buffer.0).await.is_ok() {
             free.send_done();
         }
     }
@@ -46,13 +51,13 @@ impl Camera for Frames {
         }
         let buffer = filled.try_receive()?;
         self.in_use = true;
-        cache::forget(buffer.as_ptr().cast(), size_of_val(buffer));
-        pixels::frame(buffer)
+        cache::forget(buffer.0.as_ptr().cast(), size_of_val(buffer));
+        pixels::frame(&buffer.0)
     }
 
     /// The buffer that is not given back.
     fn last(&mut self) -> Option<Frame<'_>> {
         let filled = self.filled.as_mut().filter(|_| self.in_use)?;
-        pixels::frame(filled.try_receive()?)
+        pixels::frame(&filled.try_receive()?.0)
     }
 }

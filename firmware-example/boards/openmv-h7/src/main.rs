@@ -6,6 +6,7 @@ mod axi;
 mod cache;
 mod camera;
 mod led;
+mod mpu;
 mod ov7725;
 mod pixels;
 mod setup;
@@ -50,6 +51,7 @@ fn main() -> ! {
 
     let Some(mut core) = cortex_m::Peripherals::take() else { cortex_m::asm::udf() };
     let axi::Memory { frames, request } = axi::clear();
+    mpu::guard_system_memory(&mut core.MPU);
     core.SCB.enable_icache();
     core.SCB.enable_dcache(&mut core.CPUID);
     let Hardware { camera, link, indicator, mut slots } = setup::start(frames);

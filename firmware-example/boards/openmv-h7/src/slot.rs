@@ -20,6 +20,8 @@ const BANK_2: u32 = 1024 * 1024;
 const LEN: usize = 512 * 1024;
 /// Index of bank 2 in the controller's registers.
 const BANK_2_INDEX: usize = 1;
+/// Bytes that are read back at a time.
+const LOOK: usize = 256;
 /// Ignore faults of data accesses while faults are masked (BFHFNMIGN).
 const IGNORE_DATA_FAULTS: u32 = 1 << 8;
 
@@ -46,6 +48,21 @@ impl Slot {
         (FLASH_BASE + self.start as usize) as *const u8
     }
 
+    /// Whether the flash gives these bytes. This is what an operation is judged by: of the controller's flags some are set by what
+    /// the core reads ahead, and say nothing of what was erased or written.
+    fn holds<'b>(&mut self, offset: u32, pieces: impl Iterator<Item = &'b [u8]>) -> Result<bool, Error> {
+        let (mut offset, mut found) = (offset, [0; LOOK]);
+        for expected in pieces {
+            let found = found.get_mut(..expected.len()).ok_or(Error::Size)?;
+            self.read(offset, found)?;
+            if found != expected {
+                return Ok(false);
+            }
+            offset += expected.len() as u32;
+        }
+        Ok(true)
+    }
+
     fn range(&self, offset: u32, len: usize) -> Result<(u32, *const u8), Error> {
         let start = offset as usize;
         if start.checked_add(len).is_none_or(|end| end > LEN) {
@@ -65,11 +82,10 @@ impl ReadNorFlash for Slot {
     /// Fails where power was lost while the flash was written: its check bits do not fit, which must not stop the core.
     fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Error> {
         let (_, address) = self.range(offset, bytes.len())?;
-        let bank = pac::FLASH.bank(BANK_2_INDEX);
-        bank.ccr().write(|clear| clear.set_clr_dbeccerr(true));
+        clear_flags();
         copy_ignoring_faults(address, bytes);
-        let damaged = bank.sr().read().dbeccerr();
-        bank.ccr().write(|clear| clear.set_clr_dbeccerr(true));
+        let damaged = pac::FLASH.bank(BANK_2_INDEX).sr().read().dbeccerr();
+        clear_flags();
         cache::forget(address, bytes.len());
         if damaged { Err(Error::Prog) } else { Ok(()) }
     }
@@ -86,16 +102,19 @@ impl NorFlash for Slot {
     fn erase(&mut self, from: u32, to: u32) -> Result<(), Error> {
         let len = to.checked_sub(from).ok_or(Error::Size)? as usize;
         let (start, address) = self.range(from, len)?;
-        self.flash.blocking_erase(start, start + len as u32)?;
+        clear_flags();
+        let outcome = self.flash.blocking_erase(start, start + len as u32);
         cache::forget(address, len);
-        Ok(())
+        let erased = core::iter::repeat_n(&[0xFF; LOOK][..], len / LOOK);
+        if self.holds(from, erased)? { Ok(()) } else { Err(outcome.err().unwrap_or(Error::Prog)) }
     }
 
     fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Error> {
         let (start, address) = self.range(offset, bytes.len())?;
-        self.flash.blocking_write(start, bytes)?;
+        clear_flags();
+        let outcome = self.flash.blocking_write(start, bytes);
         cache::forget(address, bytes.len());
-        Ok(())
+        if self.holds(offset, bytes.chunks(LOOK))? { Ok(()) } else { Err(outcome.err().unwrap_or(Error::Prog)) }
     }
 }
 
@@ -105,6 +124,25 @@ impl MappedFlash for Slot {
         // there, through an exclusive reference.
         unsafe { slice::from_raw_parts(self.address(), LEN) }
     }
+}
+
+/// Clears every flag of the bank, a corrected bit's and a speculative read's among them. Each of them would make the driver's next
+/// operation fail, and the driver clears them by the status register, which only shows them: they are cleared by a register of
+/// their own (RM0433, FLASH_CCR).
+fn clear_flags() {
+    pac::FLASH.bank(BANK_2_INDEX).ccr().write(|clear| {
+        clear.set_clr_eop(true);
+        clear.set_clr_wrperr(true);
+        clear.set_clr_pgserr(true);
+        clear.set_clr_strberr(true);
+        clear.set_clr_incerr(true);
+        clear.set_clr_operr(true);
+        clear.set_clr_rdperr(true);
+        clear.set_clr_rdserr(true);
+        clear.set_clr_sneccerr(true);
+        clear.set_clr_dbeccerr(true);
+        clear.set_clr_crcend(true);
+    });
 }
 
 /// Copies from the flash with interrupts and faults masked.

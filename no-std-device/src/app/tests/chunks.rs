@@ -90,7 +90,7 @@ fn a_server_alone_takes_no_step_after_a_commit() {
         {
             let mut server = Server::new(buffers.memory());
             let mut updater = Updater::new(Anyone, Linked::ALL);
-            updater.open(SlotPair::open(slots.each_mut(), |_, _| true).idle, update::Running::BuiltIn);
+            updater.open(SlotPair::open(slots.each_mut(), &|| (), |_| true).idle, update::Running::BuiltIn);
             let mut device =
                 Device { name: "", clock: &clock, loaded: Some(&loaded), arena: &mut arena[..], updater: &mut updater };
             let chunks = [before.iter().zip(1..).flat_map(|(&body, id)| frame(id, body)).collect(), chunk(&messages)];

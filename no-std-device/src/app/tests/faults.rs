@@ -33,6 +33,14 @@ fn a_damaged_word_lets_the_built_in_model_run() {
     assert_eq!(runs(&mut slots), crc(FACES));
 }
 
+/// A processor that reads such a word itself stops, at each start anew.
+#[test]
+fn a_word_that_cannot_be_read_lets_the_built_in_model_run() {
+    let (mut slots, holds) = updated();
+    slots[holds].lose(AT);
+    assert_eq!(runs(&mut slots), crc(FACES));
+}
+
 /// A look that finds the blob whole may be followed by one that does not.
 #[test]
 fn a_blob_that_reads_differently_the_second_time_lets_the_built_in_model_run() {

@@ -1,8 +1,8 @@
 //! Starts a device: firmware that is an application, or firmware of which only parts are ours.
 
 use no_std_device::{
-    Application, Asked, Board, Buffers, Device, Event, Loaded, MappedFlash, NoIndicator, Parts, Record, Running,
-    Server, SlotPair, Trust, Updater, confirm, reject,
+    Application, Asked, Board, Buffers, Device, Event, Loaded, MappedFlash, NoIndicator, Parts, Running, Server,
+    SlotPair, Trust, Updater, confirm, reject,
 };
 use no_std_infer::Arena;
 use no_std_infer::format::{arena_len, number};
@@ -64,10 +64,8 @@ pub fn boot<F: MappedFlash + 'static>(
         let board = Board { name: "application", camera, link, indicator, clock };
         return then(&mut Whole { application, board });
     }
-    let usable = |record: &Record, blob: &[u8]| {
-        Loaded::parse(blob, Linked::ALL).is_ok_and(|loaded| loaded.identity == record.blob)
-    };
-    let SlotPair { running, record, tentative, mut idle } = SlotPair::open(slots.each_mut(), usable);
+    let usable = |blob: &[u8]| Loaded::parse(blob, Linked::ALL).is_ok();
+    let SlotPair { running, record, tentative, mut idle } = SlotPair::open(slots.each_mut(), &|| (), usable);
     let blobs = [record.map(|record| record.bytes(running)), factory];
     let loaded = blobs.into_iter().flatten().find_map(|blob| Loaded::parse(blob, Linked::ALL).ok());
     let source = match record {
