@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::budget::{Budget, measure};
+use host_trainer::device::calls::Resident;
 use host_trainer::device::{Parts, Program, cycles, missing, missing_target};
 use host_trainer::measure::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
@@ -69,8 +70,14 @@ fn main() {
 fn no_firmware_takes_more_than_its_budget() -> Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
     let budgets = measure(&read_blob(&folder.join("../data/faces.blob"))?)?;
-    for Budget { name, formatting, rate, .. } in &budgets {
+    for Budget { name, formatting, residents, rate, .. } in &budgets {
         ensure!(formatting.is_empty(), "{name} formats text: {formatting:?}");
+        for Resident { name: function, leaves_to } in residents {
+            ensure!(leaves_to.is_empty(), "{name}: {function} runs without flash and branches to {leaves_to:x?}");
+        }
+        // The Pico 2's flash cannot be read while it is written.
+        let writes = residents.iter().any(|function| function.name.contains("write_flash_inner"));
+        ensure!(writes == (*name == Program::Pico2.name()), "{name} has {residents:?} in RAM");
         let faster = rate.as_ref().is_none_or(|rate| rate.frames_per_second[0] > 1.0);
         ensure!(faster, "{name} would not reach a frame a second: {rate:?}");
     }

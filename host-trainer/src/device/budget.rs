@@ -7,6 +7,7 @@ use no_std_infer::image::PixelFormat;
 use serde::Serialize;
 
 use crate::device::boards::{Estimate, named};
+use crate::device::calls::{Resident, residents};
 use crate::device::measure::Bench;
 use crate::device::{Core, Device, Elf, Layout, Parts, Program, build};
 
@@ -28,6 +29,8 @@ pub struct Budget {
     pub stack: Option<u32>,
     /// What in it formats text: nothing, where panics say nothing.
     pub formatting: Vec<String>,
+    /// Its functions in RAM, which run while the flash cannot be read.
+    pub residents: Vec<Resident>,
     /// Frames a second, where its board's clock is known.
     pub rate: Option<Rate>,
 }
@@ -87,6 +90,7 @@ pub fn measure(blob: &Aligned<u8>) -> Result<Vec<Budget>> {
             ram,
             stack: (program == Program::Link).then_some(emulated.stack),
             formatting,
+            residents: residents(&elf)?,
             rate: program.board().map(rate).transpose()?,
         })
     };

@@ -5,6 +5,7 @@
 pub mod bench;
 pub mod boards;
 pub mod budget;
+pub mod calls;
 mod camera;
 mod cargo;
 mod conversation;
