@@ -20,6 +20,7 @@ pub mod tiny;
 use std::num::NonZeroU16;
 
 use anyhow::Context;
+use host_kernels::{Isa, Prepared};
 use model_compiler::aligned::Aligned;
 use no_std_infer::kernels::Kernels;
 use no_std_infer::{Interpreter, Model, Step};
@@ -37,6 +38,26 @@ impl Engine for Reference {
     fn outputs(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
         oracle::outputs(model, input)
     }
+}
+
+/// The kernels for the widest vectors of this machine.
+pub struct Widest;
+
+impl Engine for Widest {
+    fn outputs(model: &Model<'_>, input: &[i8]) -> Vec<Vec<i8>> {
+        vector_outputs(model, Isa::best(), input)
+    }
+}
+
+/// Every operator's output of one run by the kernels for some vectors, in order.
+///
+/// # Panics
+/// When the input has not the model's length.
+#[must_use]
+pub fn vector_outputs(model: &Model<'_>, isa: Isa, input: &[i8]) -> Vec<Vec<i8>> {
+    let mut outputs = Vec::new();
+    Prepared::with(model, isa).runner().run_profiled(input, |_, output| outputs.push(output.to_vec()));
+    outputs
 }
 
 impl<K: Kernels> Engine for K {

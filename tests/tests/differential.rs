@@ -14,7 +14,7 @@ use no_std_infer::Model;
 use no_std_infer::format::{InputKind, Provenance};
 use no_std_infer::kernels::{Armv7em, Generic};
 use tests::corpus::{Case, committed, read};
-use tests::{Engine, Reference};
+use tests::{Engine, Reference, Widest};
 
 /// Names another corpus than the committed one.
 const CORPUS: &str = "DIFFERENTIAL_CORPUS";
@@ -64,6 +64,10 @@ fn compare(case: &Case) -> (usize, Result<()>) {
         for blob in [&smallest, &import(&case.model, usize::MAX)?] {
             let model = Model::parse(blob).context("the blob is refused")?;
             ensure!(run::<Generic>(&model, case)? == outputs, "the generic kernels differ from the reference");
+            ensure!(
+                run::<Widest>(&model, case)? == outputs,
+                "the kernels for this machine's vectors differ from the reference"
+            );
             ensure!(
                 run::<Armv7em>(&model, case)? == outputs,
                 "the kernels for the DSP extension differ from the reference"

@@ -6,9 +6,9 @@ use host_trainer::device;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::blob::emit::Limits;
 use no_std_infer::kernels::{Armv7em, Generic};
-use tests::Reference;
 use tests::mlperf::{Bytes, Golden, MODELS, missing};
 use tests::needing::trial;
+use tests::{Reference, Widest};
 
 /// Inputs that go through the device, in the first way and in each other way: the link takes most of the time, and what the ways
 /// differ in, all inputs meet.
@@ -42,7 +42,7 @@ fn on_the_host(name: &str) -> Result<()> {
         let golden = Golden::open(name, limits)?;
         // The reference transforms weights back slowly.
         let other = if limits.flash == 0 { golden.compare::<Reference>() } else { golden.compare::<Armv7em>() };
-        for [outputs, layers] in [golden.compare::<Generic>()?, other?] {
+        for [outputs, layers] in [golden.compare::<Generic>()?, golden.compare::<Widest>()?, other?] {
             all_equal(outputs)?;
             all_equal(layers)?;
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 
+use host_kernels::{Isa, Prepared};
 use model_compiler::aligned::Aligned;
 use no_std_infer::Model;
 use no_std_infer::format::{Layout, Op, Tensor};
@@ -10,7 +11,7 @@ use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernels};
 use no_std_infer::operators::Form;
 use proptest::prelude::*;
 use tests::operators::{Case, Kind, random};
-use tests::{Reference, outputs, prepared, stepped};
+use tests::{Reference, outputs, prepared, stepped, vector_outputs};
 
 const CASES: u32 = 2000;
 /// Cases of each transform, which take longer.
@@ -23,7 +24,33 @@ fn conforms(kind: Kind, seed: u64) -> Result<(), TestCaseError> {
     gives::<Generic>(&model, &case, &expected)?;
     gives::<Armv7em>(&model, &case, &expected)?;
     gives::<Armv7m>(&model, &case, &expected)?;
-    gives::<Armv6m>(&model, &case, &expected)
+    gives::<Armv6m>(&model, &case, &expected)?;
+    for isa in Isa::available() {
+        prop_assert_eq!(vector_outputs(&model, isa, &case.input), &expected[..], "{}", isa.name());
+    }
+    Ok(())
+}
+
+/// A machine with vectors must use them: for every layer with weights, whatever its layout, and for nearly all even sums.
+#[test]
+fn layers_with_weights_run_on_this_machine_s_vectors() {
+    let (mut sums, mut on_vectors) = (0, 0);
+    for (seed, kind) in (0..100).flat_map(|seed| Kind::ALL.map(|kind| (seed, kind))) {
+        let case = random(kind, seed);
+        let model = Model::parse(&case.blob).expect("the generator makes valid models");
+        for isa in Isa::available().into_iter().filter(|&isa| isa != Isa::Portable) {
+            for (op, vectors) in model.ops().zip(Prepared::with(&model, isa).vectorized()) {
+                match op {
+                    Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::Dense(_) => assert!(vectors, "{kind:?} {seed} {op:?}"),
+                    Op::Add(op) if op.a.len() == op.b.len() => {
+                        (sums, on_vectors) = (sums + 1, on_vectors + u32::from(vectors))
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    assert!(2 * on_vectors >= sums, "{on_vectors} of {sums} sums");
 }
 
 fn gives<K: Kernels>(model: &Model<'_>, case: &Case, expected: &[Vec<i8>]) -> Result<(), TestCaseError> {

@@ -1,4 +1,5 @@
-//! `bench`: time of an inference on one thread of this machine, beside LiteRT's, and instructions on the device.
+//! `bench`: time of an inference on one thread of this machine, by the engine's portable kernels and by those for its vector
+//! instructions, beside LiteRT's, and instructions on the device.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -6,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use host_kernels::{Isa, Prepared, Runner};
 use model_compiler::aligned::Aligned;
 use model_compiler::{Error, Tflite};
-use no_std_infer::{Cost, Interpreter, Model};
+use no_std_infer::{Cost, Model};
 use serde::Serialize;
 
 use super::arguments::{CostArgs, too_costly};
@@ -23,7 +25,7 @@ pub(super) struct BenchArgs {
     /// Blobs, or int8 `.tflite` models: those are run by LiteRT as well, where it is installed.
     #[arg(required = true)]
     models: Vec<PathBuf>,
-    /// Rounds, 1 or more; the median counts.
+    /// Rounds, 1 or more: of many short ones the shortest tells most where others use the machine.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     rounds: u16,
     /// Length of a round in seconds.
@@ -46,12 +48,24 @@ pub(super) struct BenchArgs {
 struct Bench {
     model: String,
     macs: u64,
+    /// By the engine's kernels for any processor.
     ours: Times,
+    /// By those for each of this machine's vector instructions, the widest last.
+    vectors: Vec<VectorTimes>,
+    /// Of the fastest of ours.
     gmacs_per_second: f64,
     litert_reference: Option<Times>,
     litert_xnnpack: Option<Times>,
     /// What the device counts for an inference: instructions or cycles.
     device: Option<u64>,
+}
+
+/// An inference on some vector instructions.
+#[derive(Serialize)]
+struct VectorTimes {
+    isa: &'static str,
+    #[serde(flatten)]
+    times: Times,
 }
 
 /// Seconds of a call: an inference, a training step.
@@ -124,23 +138,31 @@ impl Bench {
         rounds: usize,
         window: Duration,
     ) -> Result<Self> {
-        let mut arena = Aligned::new(model.arena_len());
-        let mut interpreter = Interpreter::new(*model, &mut arena)?;
-        let (mut ours, mut reference, mut xnnpack) = (Vec::new(), Vec::new(), Vec::new());
+        let input = vec![0; model.info().input.tensor.len()];
+        let prepared: Vec<Prepared<'_>> = Isa::available().into_iter().map(|isa| Prepared::with(model, isa)).collect();
+        let mut runners: Vec<Runner<'_, '_>> = prepared.iter().map(Prepared::runner).collect();
+        let mut ours = vec![Vec::new(); runners.len()];
+        let (mut reference, mut xnnpack) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
-            ours.push(seconds_per_call(window, || interpreter.run()));
+            for (runner, seconds) in runners.iter_mut().zip(&mut ours) {
+                seconds.push(seconds_per_call(window, || _ = runner.run(&input)));
+            }
             if let Some(litert) = &mut litert {
                 reference.push(litert.seconds(Kernels::Reference)?);
                 xnnpack.push(litert.seconds(Kernels::Xnnpack)?);
             }
         }
         let macs: u64 = model.ops().map(|op| op.macs()).sum();
-        let ours = Times::of(ours).context("no round was measured")?;
+        let mut ours = ours.into_iter().filter_map(Times::of).zip(prepared.iter().map(Prepared::isa));
+        let (portable, _) = ours.next().context("no round was measured")?;
+        let vectors: Vec<VectorTimes> = ours.map(|(times, isa)| VectorTimes { isa: isa.name(), times }).collect();
+        let fastest = vectors.iter().fold(portable.median, |fastest, vectors| fastest.min(vectors.times.median));
         Ok(Self {
             model: name,
             macs,
-            gmacs_per_second: macs as f64 / ours.median / 1e9,
-            ours,
+            gmacs_per_second: macs as f64 / fastest / 1e9,
+            ours: portable,
+            vectors,
             litert_reference: Times::of(reference),
             litert_xnnpack: Times::of(xnnpack),
             device: None,
@@ -177,19 +199,24 @@ pub(super) fn seconds_per_call(window: Duration, mut call: impl FnMut()) -> f64 
 }
 
 fn print(rows: &[Bench], args: &BenchArgs) {
-    let header = ["model", "MACs", "ours", "GMAC/s", "LiteRT reference", "LiteRT XNNPACK", "device"];
+    let isas = rows.first().map_or(&[][..], |row| &row.vectors).iter().map(|vectors| vectors.isa);
+    let header: Vec<&str> = ["model", "MACs", "portable"]
+        .into_iter()
+        .chain(isas)
+        .chain(["GMAC/s", "LiteRT reference", "LiteRT XNNPACK", "device"])
+        .collect();
     let mut table = text_table(&header, 1);
     let times = |times: &Option<Times>| times.as_ref().map_or("-".to_owned(), Times::to_text);
     for row in rows {
-        table.add_row([
-            row.model.clone(),
-            row.macs.to_string(),
-            row.ours.to_text(),
+        let mut cells = vec![row.model.clone(), row.macs.to_string(), row.ours.to_text()];
+        cells.extend(row.vectors.iter().map(|vectors| vectors.times.to_text()));
+        cells.extend([
             format!("{:.2}", row.gmacs_per_second),
             times(&row.litert_reference),
             times(&row.litert_xnnpack),
             row.device.map_or("-".to_owned(), |count| count.to_string()),
         ]);
+        table.add_row(cells);
     }
     println!("{}", table.trim_fmt());
     println!(

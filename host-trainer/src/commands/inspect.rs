@@ -5,11 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use host_kernels::Isa;
 use model_compiler::layout::pack::Price;
 use model_compiler::layout::stripes::{Layers, price};
 use no_std_infer::Model;
 use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Conv2d, Dense, Input, InputKind, Layout, Op};
-use no_std_infer::kernels::{Kernel, KernelSet, NATIVE_NAME};
+use no_std_infer::kernels::{Kernel, KernelSet};
 use no_std_infer::operators::{
     DensePacked, DensePlain, Form, Packed, PackedDepthwise, Plain, Winograd, plain_depthwise_weights, plain_weights,
 };
@@ -241,7 +242,7 @@ impl Inspection {
             signature: Signer::of(blob),
             crc32: format!("{:08x}", model.crc()),
             kernels: KernelSet::needed_by(blob).iter().map(Kernel::name).collect(),
-            kernel_set: NATIVE_NAME,
+            kernel_set: Isa::best().name(),
             stripes: Stripes::new(layers, model),
             layers: model.ops().enumerate().map(layer).collect(),
         }

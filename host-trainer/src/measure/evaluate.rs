@@ -1,8 +1,10 @@
-//! Runs models over images: the float graph, and the int8 model through `no-std-infer` itself.
+//! Runs models over images: the float graph, and the int8 model by the kernels of `host-kernels`, whose bytes are those of
+//! `no-std-infer`.
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
+use host_kernels::Prepared;
 use model_compiler::aligned::Aligned;
 use model_compiler::graph::{Graph, class};
 use no_std_infer::format::{Info, Tensor};
@@ -98,8 +100,8 @@ pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
 /// When an input has another length than the model's input.
 #[must_use]
 pub fn infer_all<I: AsRef<[i8]>>(model: &Model<'_>, inputs: impl IndexedParallelIterator<Item = I>) -> Vec<Int8Output> {
-    let arena = || Aligned::new(model.arena_len());
-    inputs.map_init(arena, |arena, input| infer(model, arena, input.as_ref())).collect()
+    let prepared = Prepared::new(model);
+    inputs.map_init(|| prepared.runner(), |runner, input| Int8Output::of(&runner.run(input.as_ref()))).collect()
 }
 
 /// On how many images the calling thread has run float networks and int8 models, for tests.
@@ -142,32 +144,27 @@ pub struct Int8Output {
     pub decision: Option<usize>,
 }
 
-/// Runs the int8 model on one input.
+impl Int8Output {
+    /// What an interpreter has made of its input.
+    #[must_use]
+    pub fn of(interpreter: &Interpreter<'_, '_>) -> Self {
+        Self {
+            logits: interpreter.logits().to_vec(),
+            output: interpreter.output().to_vec(),
+            decision: interpreter.decision(),
+        }
+    }
+}
+
+/// Runs the int8 model on one input, by the engine's own kernels.
 ///
 /// # Panics
 /// When `input` has another length than the model's input, or `arena` is shorter than the model needs.
 pub fn infer(model: &Model<'_>, arena: &mut Aligned<i8>, input: &[i8]) -> Int8Output {
-    infer_profiled(model, arena, input, |_| ())
-}
-
-/// The same, and shows each operator's output when it has run.
-///
-/// # Panics
-/// Where [`infer`] does.
-pub fn infer_profiled(
-    model: &Model<'_>,
-    arena: &mut Aligned<i8>,
-    input: &[i8],
-    mut operator: impl FnMut(&[i8]),
-) -> Int8Output {
     let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the length that the model asks for");
     interpreter.input_mut().copy_from_slice(input);
-    interpreter.run_profiled(|_, output| operator(output));
-    Int8Output {
-        logits: interpreter.logits().to_vec(),
-        output: interpreter.output().to_vec(),
-        decision: interpreter.decision(),
-    }
+    interpreter.run();
+    Int8Output::of(&interpreter)
 }
 
 /// The class of each image by the float logits; the first of equals.

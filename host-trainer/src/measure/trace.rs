@@ -1,14 +1,14 @@
 //! What each operator of a model makes of an input on this machine: by the kernels that int8 figures come from, and by the
 //! specification.
 
-use model_compiler::aligned::Aligned;
+use host_kernels::{Prepared, Runner};
 use no_std_infer::golden::checksum;
 use no_std_infer::{CRC32, Model};
 use rayon::prelude::*;
 
 use crate::data::dataset::Images;
 use crate::data::progress;
-use crate::measure::evaluate::{Int8Output, infer_profiled};
+use crate::measure::evaluate::Int8Output;
 
 /// The checksum of each operator's output for one input.
 pub type Checksums = Vec<u32>;
@@ -32,9 +32,7 @@ impl Engine {
         match self {
             Self::Kernels => {
                 let mut outputs = Vec::new();
-                infer_profiled(model, &mut Aligned::new(model.arena_len()), input, |output| {
-                    outputs.push(output.to_vec())
-                });
+                Prepared::new(model).runner().run_profiled(input, |_, output| outputs.push(output.to_vec()));
                 outputs
             }
             Self::Oracle => oracle::outputs(model, input),
@@ -49,14 +47,15 @@ impl Engine {
 #[must_use]
 pub fn traces(model: &Model<'_>, images: &Images) -> Vec<(Checksums, Int8Output)> {
     let bar = progress::scoring(images.len(), "int8 model");
-    let arena = || Aligned::new(model.arena_len());
-    let traced = |arena: &mut Aligned<i8>, index: usize| {
+    let prepared = Prepared::new(model);
+    let traced = |runner: &mut Runner<'_, '_>, index: usize| {
         let mut checksums = Checksums::new();
-        let output = infer_profiled(model, arena, &images.input(index), |output| checksums.push(checksum(output)));
+        let done = runner.run_profiled(&images.input(index), |_, output| checksums.push(checksum(output)));
+        let output = Int8Output::of(&done);
         bar.inc(1);
         (checksums, output)
     };
-    (0..images.len()).into_par_iter().map_init(arena, traced).collect()
+    (0..images.len()).into_par_iter().map_init(|| prepared.runner(), traced).collect()
 }
 
 /// What the specification says of each input, behind a progress bar.
@@ -86,6 +85,7 @@ pub fn joined<'t>(traces: impl IntoIterator<Item = &'t Checksums>) -> Checksums 
 
 #[cfg(test)]
 mod tests {
+    use model_compiler::aligned::Aligned;
     use model_compiler::graph::Shape;
 
     use super::*;

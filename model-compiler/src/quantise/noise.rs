@@ -1,11 +1,11 @@
 //! What quantisation changes in each layer: signal-to-noise ratios, and shifts of the channels' means.
 
+use host_kernels::{Prepared, Runner};
 use no_std_infer::format::Tensor;
-use no_std_infer::{Interpreter, Model, argmax};
+use no_std_infer::{Model, argmax};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::aligned::Aligned;
 use crate::graph::{Graph, Node, Shape, class, softmax};
 use crate::quantise::error::{Error, Result};
 use crate::quantise::quantisation;
@@ -47,7 +47,7 @@ pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
 ) -> Result<(Vec<LayerSqnr>, Vec<Vec<f32>>)> {
     check(graph, model, layers, inputs)?;
     let (energies, logits): (Vec<Vec<[f64; 2]>>, Vec<Vec<f32>>) =
-        inputs.par_iter().map(|input| layer_energies(graph, model, layers, input.as_ref())).unzip();
+        on_each(model, inputs, |runner, input| layer_energies(graph, model, layers, runner, input)).into_iter().unzip();
     let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(["softmax"]);
     let layer = |(index, name): (usize, &str)| {
         let energies = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum());
@@ -87,14 +87,11 @@ pub fn logits_sqnr<I: AsRef<[i8]> + Sync>(logits: &[Vec<f32>], model: &Model<'_>
     ensure!(logits.len() == inputs.len() && logits.iter().all(|l| l.len() == tensor.len()), Error::OtherGraph);
     let len = model.info().input.tensor.len();
     ensure!(inputs.iter().all(|input| input.as_ref().len() == len), Error::InputLength);
-    let energies = |arena: &mut Aligned<i8>, (input, real): (&I, &Vec<f32>)| {
-        let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the model's length and alignment");
-        interpreter.input_mut().copy_from_slice(input.as_ref());
-        interpreter.run();
-        energies(tensor, interpreter.logits(), real.iter())
+    let prepared = Prepared::new(model);
+    let energies = |runner: &mut Runner<'_, '_>, (input, real): (&I, &Vec<f32>)| {
+        energies(tensor, runner.run(input.as_ref()).logits(), real.iter())
     };
-    let arena = || Aligned::new(model.arena_len());
-    let energies: Vec<[f64; 2]> = inputs.par_iter().zip(logits).map_init(arena, energies).collect();
+    let energies: Vec<[f64; 2]> = inputs.par_iter().zip(logits).map_init(|| prepared.runner(), energies).collect();
     Ok(decibels([0, 1].map(|part| energies.iter().map(|energies| energies[part]).sum())))
 }
 
@@ -129,7 +126,7 @@ fn whole(model: &Model<'_>) -> Vec<Option<usize>> {
 pub fn mean_shifts<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<Vec<Vec<f64>>> {
     check(graph, model, &whole(model), inputs)?;
     let sums: Vec<Vec<Vec<f64>>> =
-        inputs.par_iter().map(|input| channel_differences(graph, model, input.as_ref())).collect();
+        on_each(model, inputs, |runner, input| channel_differences(graph, model, runner, input));
     let mean = |layer: usize, channel: usize| {
         let output = &graph.nodes[layer].output;
         let count = inputs.len() * output.height * output.width;
@@ -145,15 +142,19 @@ pub fn mean_shifts<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inpu
 /// When an input does not have the length of both models' inputs.
 #[must_use]
 pub fn agreeing<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> usize {
-    let agrees = |arena: &mut Aligned<i8>, input: &I| {
-        let input = input.as_ref();
-        let mut interpreter = Interpreter::new(*model, arena).expect("the arena has the model's length and alignment");
-        interpreter.input_mut().copy_from_slice(input);
-        interpreter.run();
-        argmax(interpreter.logits()) == class(&graph.logits(input))
-    };
-    let arena = || Aligned::new(model.arena_len());
-    inputs.par_iter().map_init(arena, agrees).filter(|&agrees| agrees).count()
+    let agrees =
+        |runner: &mut Runner<'_, '_>, input: &[i8]| argmax(runner.run(input).logits()) == class(&graph.logits(input));
+    on_each(model, inputs, agrees).into_iter().filter(|&agrees| agrees).count()
+}
+
+/// Calls `each` for every input, on all threads, with memory to run the model in; gives the results in order.
+fn on_each<I: AsRef<[i8]> + Sync, R: Send>(
+    model: &Model<'_>,
+    inputs: &[I],
+    each: impl Fn(&mut Runner<'_, '_>, &[i8]) -> R + Sync,
+) -> Vec<R> {
+    let prepared = Prepared::new(model);
+    inputs.par_iter().map_init(|| prepared.runner(), |runner, input| each(runner, input.as_ref())).collect()
 }
 
 fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, layers: &[Option<usize>], inputs: &[I]) -> Result<()> {
@@ -177,6 +178,7 @@ fn layer_energies(
     graph: &Graph,
     model: &Model<'_>,
     layers: &[Option<usize>],
+    runner: &mut Runner<'_, '_>,
     input: &[i8],
 ) -> (Vec<[f64; 2]>, Vec<f32>) {
     let mut float = graph.run(input);
@@ -186,7 +188,7 @@ fn layer_energies(
     // What of each layer has not been made yet, and its energies so far.
     let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0; 2])).collect();
     let mut layers = layers.iter();
-    each_operator(model, input, |tensor, bytes| {
+    each_operator(model, runner, input, |tensor, bytes| {
         let layer = layers.next().copied().flatten().and_then(|layer| open.get_mut(layer));
         let Some((left, sums)) = layer else { return };
         let rows = energies(tensor, bytes, left);
@@ -196,9 +198,9 @@ fn layer_energies(
 }
 
 /// Sum over all pixels of each channel's difference between what a float node and its int8 operator make of the same.
-fn channel_differences(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<Vec<f64>> {
+fn channel_differences(graph: &Graph, model: &Model<'_>, runner: &mut Runner<'_, '_>, input: &[i8]) -> Vec<Vec<f64>> {
     let mut tensors = vec![graph.input_tensor(input)];
-    each_operator(model, input, |tensor, bytes| {
+    each_operator(model, runner, input, |tensor, bytes| {
         tensors.push(bytes.iter().map(|&byte| quantisation(tensor).real(byte)).collect());
     });
     let differences = |(node, int8): (&Node, &Vec<f32>)| {
@@ -212,12 +214,9 @@ fn channel_differences(graph: &Graph, model: &Model<'_>, input: &[i8]) -> Vec<Ve
 }
 
 /// Runs a model and shows what each operator makes.
-fn each_operator(model: &Model<'_>, input: &[i8], mut show: impl FnMut(&Tensor, &[i8])) {
-    let mut arena = Aligned::new(model.arena_len());
-    let mut interpreter = Interpreter::new(*model, &mut arena).expect("the arena has the model's length and alignment");
-    interpreter.input_mut().copy_from_slice(input);
+fn each_operator(model: &Model<'_>, runner: &mut Runner<'_, '_>, input: &[i8], mut show: impl FnMut(&Tensor, &[i8])) {
     let mut ops = model.ops();
-    interpreter.run_profiled(|_, bytes| {
+    runner.run_profiled(input, |_, bytes| {
         if let Some(op) = ops.next() {
             show(op.output(), bytes);
         }

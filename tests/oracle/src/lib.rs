@@ -3,7 +3,7 @@
 //! Written independently of the kernels: a value is read by its coordinates, a sum is taken in 64 bits, and padding is
 //! decided for every tap. Inputs are copied first, so that it does not matter what an output lies over.
 
-mod weights;
+pub mod weights;
 
 use no_std_infer::Model;
 use no_std_infer::fixed::{self, Multiplier};

@@ -14,6 +14,7 @@ fn dependencies_point_one_way() {
             &["no-std-device", "model-compiler", "host-trainer", "mps2", "parts", "rig", "burn"][..],
         ),
         ("no-std-device/Cargo.toml", &["model-compiler", "host-trainer", "mps2", "parts", "rig", "burn"]),
+        ("host-kernels/Cargo.toml", &["no-std-device", "model-compiler", "host-trainer", "mps2", "parts", "rig"]),
         ("model-compiler/Cargo.toml", &["no-std-device", "host-trainer", "mps2", "parts", "rig"]),
         ("host-trainer/Cargo.toml", &["mps2", "parts", "rig"]),
         ("firmware-example/boards/mps2/Cargo.toml", &["host-trainer", "rig"]),
@@ -67,6 +68,8 @@ fn uses(code: &str) -> BTreeSet<&str> {
 fn each_module_uses_only_those_before_it() {
     let compiler = ["aligned", "graph", "quantise", "layout", "blob", "import", "compile"];
     check_order("model-compiler/src", &compiler);
+    let kernels = ["instructions", "patches", "image", "scaling", "conv", "depthwise", "add", "x86", "isa"];
+    check_order("host-kernels/src", &kernels);
     let trainer = [
         "system", "config", "data", "collect", "measure", "training", "run", "recipe", "device", "report", "beside",
         "studio", "commands",

@@ -38,6 +38,8 @@ fn the_code_map_is_the_tree() {
     let crates = [
         "no-std-infer/src",
         "no-std-device/src",
+        "host-kernels/src",
+        "host-kernels/src/x86",
         "model-compiler/src",
         "model-compiler/src/blob",
         "model-compiler/src/layout",

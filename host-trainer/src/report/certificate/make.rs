@@ -3,11 +3,11 @@
 use std::time::SystemTime;
 
 use anyhow::{Result, ensure};
+use host_kernels::Isa;
 use humantime::format_rfc3339_seconds;
 use model_compiler::graph::Graph;
 use model_compiler::layout::stripes::Layers;
 use no_std_infer::format::Op;
-use no_std_infer::kernels::NATIVE_NAME;
 use no_std_infer::{Model, argmax};
 
 use super::{Certificate, Costs, Difference, Facts, Image, Operator, Place, Run, VERSION, Value, said, words};
@@ -172,7 +172,7 @@ impl Made<'_> {
     fn on_host(&self) -> Run {
         let own: Vec<Checksums> = self.host.iter().map(|(checksums, _)| checksums.clone()).collect();
         let all: Vec<usize> = (0..own.len()).collect();
-        Run { kernels: NATIVE_NAME.to_owned(), ..self.compared(Place::Host, "host", &all, &own) }
+        Run { kernels: Isa::best().name().to_owned(), ..self.compared(Place::Host, "host", &all, &own) }
     }
 
     /// What the specification says of at most so many images.

@@ -5,6 +5,7 @@
 use std::num::NonZeroU16;
 
 use fastrand::Rng;
+use host_kernels::{Isa, Prepared};
 use no_std_infer::format::{ALIGN, Signed, arena_len};
 use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernel, KernelSet, Kernels};
 use no_std_infer::{Error, Interpreter, Model, Step};
@@ -26,7 +27,7 @@ pub enum Outcome {
 }
 
 /// Parses a blob, and runs it where that takes at most so many operations: each kernel set as `rng` chooses, whole, an
-/// operator a step, or some rows a step.
+/// operator a step, or some rows a step; and the kernels for some vector instructions of this machine.
 ///
 /// # Panics
 /// When a kernel set gives other bytes than the oracle or writes what it may not, or the engine panics.
@@ -52,6 +53,11 @@ pub fn check(blob: &[u8], operations: u64, rng: &mut Rng) -> Outcome {
     for run in [run::<Generic>, run::<Armv7em>, run::<Armv7m>, run::<Armv6m>] {
         run(model, &input, &expected, &mut memory, rng);
     }
+    let isa = *rng.choice(&Isa::available()).expect("every machine has portable kernels");
+    let mut outputs = expected.iter();
+    Prepared::with(&model, isa).runner().run_profiled(&input, |_, output| {
+        assert!(outputs.next().is_some_and(|expected| expected == output), "{DIFFERS}");
+    });
     Outcome::Ran
 }
 

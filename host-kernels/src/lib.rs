@@ -1,0 +1,119 @@
+//! Runs a model on the vector instructions of this machine, to the bytes that every kernel set gives.
+//!
+//! A model is [prepared](Prepared) once: the weights of its convolutions, depthwise convolutions and fully connected layers
+//! are put into the order in which vectors are read, whatever their layout in the blob. The blob's plan of the arena stays as it
+//! is, and every operator that has no kernel here runs the engine's.
+//!
+//! A kernel first copies its whole input, with the border around it, into memory of its own, so that its output may lie
+//! anywhere in the arena. The loops are generic over the [`Instructions`](instructions::Instructions) of a processor.
+
+mod add;
+mod conv;
+mod depthwise;
+mod image;
+mod instructions;
+mod isa;
+mod patches;
+mod scaling;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use std::ops::Range;
+
+use no_std_infer::format::{ALIGN, Op};
+use no_std_infer::{Interpreter, Model};
+
+use instructions::Vectors;
+pub use isa::Isa;
+
+/// A model whose constants lie as the vectors of a processor read them.
+pub struct Prepared<'m> {
+    model: Model<'m>,
+    isa: Isa,
+    steps: Vec<(Step, Range<usize>)>,
+    scratch: usize,
+}
+
+/// How an operator runs.
+enum Step {
+    /// By a kernel of this crate.
+    Vectors(Box<dyn Vectors>),
+    /// By the engine's.
+    Engine(Op),
+}
+
+impl<'m> Prepared<'m> {
+    /// Prepares a model for the widest vectors of this machine.
+    #[must_use]
+    pub fn new(model: &Model<'m>) -> Self {
+        Self::with(model, Isa::best())
+    }
+
+    /// Prepares a model for some of the instructions that this machine has; for others where it has not.
+    #[must_use]
+    pub fn with(model: &Model<'m>, isa: Isa) -> Self {
+        let step = |op: Op| {
+            let output = op.output().range();
+            let vectors = isa.prepare(&op, model.weights());
+            (vectors.map_or(Step::Engine(op), Step::Vectors), output)
+        };
+        let steps: Vec<_> = model.ops().map(step).collect();
+        let scratch = steps.iter().map(|(step, _)| if let Step::Vectors(step) = step { step.scratch() } else { 0 });
+        Self { model: *model, isa, scratch: scratch.max().unwrap_or(0), steps }
+    }
+
+    /// The instructions that it runs on.
+    #[must_use]
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// For each operator, whether a kernel of this crate runs it.
+    pub fn vectorized(&self) -> impl Iterator<Item = bool> {
+        self.steps.iter().map(|(step, _)| matches!(step, Step::Vectors(_)))
+    }
+
+    /// Memory to run it in, for one thread at a time.
+    #[must_use]
+    pub fn runner(&self) -> Runner<'_, 'm> {
+        let arena = vec![0; self.model.arena_len() + ALIGN];
+        let start = arena.as_ptr().align_offset(ALIGN);
+        Runner { prepared: self, arena, start, scratch: vec![0; self.scratch] }
+    }
+}
+
+/// A prepared model with memory of its own.
+pub struct Runner<'p, 'm> {
+    prepared: &'p Prepared<'m>,
+    arena: Vec<i8>,
+    start: usize,
+    scratch: Vec<u8>,
+}
+
+impl<'m> Runner<'_, 'm> {
+    /// Runs the network on an input. What it gives is the interpreter after a run: its outputs are to be read.
+    ///
+    /// # Panics
+    /// When the input has not the model's length.
+    pub fn run(&mut self, input: &[i8]) -> Interpreter<'m, '_> {
+        self.run_profiled(input, |_, _| {})
+    }
+
+    /// The same, and calls `hook(index, output bytes)` after each operator.
+    ///
+    /// # Panics
+    /// When the input has not the model's length.
+    pub fn run_profiled(&mut self, input: &[i8], mut hook: impl FnMut(usize, &[i8])) -> Interpreter<'m, '_> {
+        let Self { prepared: Prepared { model, steps, .. }, arena, start, scratch } = self;
+        let arena = &mut arena[*start..][..model.arena_len()];
+        arena[model.info().input.tensor.range()].copy_from_slice(input);
+        for (index, (step, output)) in steps.iter().enumerate() {
+            match step {
+                Step::Vectors(step) => step.run(arena, scratch),
+                Step::Engine(op) => model.linked().run(op, arena, model.weights()),
+            }
+            hook(index, &arena[output.clone()]);
+        }
+        Interpreter::new(*model, arena).expect("the arena has the model's length and alignment")
+    }
+}

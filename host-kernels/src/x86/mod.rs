@@ -1,0 +1,24 @@
+//! Vectors of x86-64.
+//!
+//! The intrinsics are `unsafe` where the compiler does not know that the processor has them. Each type here can only be made by
+//! its `detect`, which asks the processor, so that a value of it proves it.
+#![allow(unsafe_code)]
+
+mod eight;
+mod sixteen;
+
+pub(crate) use eight::{Avx2, AvxVnni, Vnni256};
+pub(crate) use sixteen::Vnni512;
+
+/// Intrinsics within a method of a type that proves that the processor has them.
+macro_rules! proved {
+    ($($body:tt)*) => {{
+        // SAFETY: `self` is there, and is only made where the processor has the instructions of its type. None of the
+        // intrinsics takes a pointer.
+        #[allow(unused_unsafe)]
+        unsafe {
+            $($body)*
+        }
+    }};
+}
+use proved;
