@@ -5,9 +5,6 @@
     // r0-r3: sums of the first channel at pixels 0-3; r4-r7: common sums; r8 words; r9 panel.
     // With a floating-point unit (nsi_fpu = 1) its registers hold the weights of up to 16 taps, so that r8 is free for
     // the weight and a tap's pixels are loaded by one instruction.
-    .if nsi_fpu
-    .fpu fpv4-sp-d16
-    .endif
 
     // \sum plus, or for \op smuad only, the products of \weight and \pixel.
     .macro nsi_product op, sum, weight, pixel
