@@ -102,47 +102,98 @@ impl Form {
 pub trait Transform<const N: usize> {
     /// Which it is.
     const FORM: Form;
-    /// The product of what [`gather_down`](Self::gather_down) and [`gather_across`](Self::gather_across) multiply by.
+    /// The product of what [`gather_down`](Self::gather_down) and [`gather_across`](Self::gather_across) multiply by: a power
+    /// of two, and an odd number.
     const SCALE: i32;
     /// A column of the weights, spread.
-    fn down(column: [i16; 3]) -> [i16; N];
+    fn down(column: [i32; 3]) -> [i32; N];
     /// A row of the weights, spread.
-    fn across(row: [i16; 3]) -> [i16; N];
-    /// A column of the weights, multiplied, from what it became.
-    fn gather_down<I: Copy + Into<i32>>(column: &[I; N]) -> [i32; 3];
-    /// A row of the weights, multiplied, from what it became.
-    fn gather_across<I: Copy + Into<i32>>(row: &[I; N]) -> [i32; 3];
+    fn across(row: [i32; 3]) -> [i32; N];
+    /// A column of the weights, multiplied, from what it became. Of other numbers anything; it wraps.
+    fn gather_down(column: [i32; N]) -> [i32; 3];
+    /// A row of the weights, multiplied, from what it became. Of other numbers anything; it wraps.
+    fn gather_across(row: [i32; N]) -> [i32; 3];
+
+    /// Which bits differ in two rows of a block.
+    fn difference(row: [i32; N], other: [i32; N]) -> i32;
+
+    /// What weights become, column by column of them.
+    #[inline(always)]
+    fn columns(&[[a, b, c], [d, e, f], [g, h, i]]: &[[i32; 3]; 3]) -> [[i32; N]; 3] {
+        [Self::down([a, d, g]), Self::down([b, e, h]), Self::down([c, f, i])]
+    }
+
+    /// The weights that became this, of magnitudes below 2^24; anything if there are none.
+    #[inline(always)]
+    fn gather(block: &[[i32; N]; N]) -> [[i32; 3]; 3] {
+        let rows = block.map(Self::gather_across);
+        // The scale's odd part is undone by its inverse modulo 2^32, and the other one by a shift.
+        let column = |column: [i32; N]| {
+            let shift = Self::SCALE.trailing_zeros();
+            Self::gather_down(column).map(|sum| sum.wrapping_mul(inverse(Self::SCALE >> shift)) >> shift)
+        };
+        let [a, d, g] = column(rows.map(|[left, _, _]| left));
+        let [b, e, h] = column(rows.map(|[_, middle, _]| middle));
+        let [c, f, i] = column(rows.map(|[_, _, right]| right));
+        [[a, b, c], [d, e, f], [g, h, i]]
+    }
 
     /// The block of these weights.
-    fn block([top, middle, bottom]: &[[i8; 3]; 3]) -> [[i16; N]; N] {
-        let mut columns = [[0; N]; 3];
-        for (column, ((&a, &b), &c)) in columns.iter_mut().zip(top.iter().zip(middle).zip(bottom)) {
-            *column = Self::down([a.into(), b.into(), c.into()]);
-        }
-        let [left, middle, right] = &columns;
+    fn block(weights: &[[i8; 3]; 3]) -> [[i16; N]; N] {
+        let [left, middle, right] = Self::columns(&weights.map(|row| row.map(i32::from)));
         let mut block = [[0; N]; N];
-        for (row, ((&a, &b), &c)) in block.iter_mut().zip(left.iter().zip(middle).zip(right)) {
-            *row = Self::across([a, b, c]);
+        for (row, ((&a, &b), &c)) in block.iter_mut().zip(left.iter().zip(&middle).zip(&right)) {
+            *row = Self::across([a, b, c]).map(|element| element as i16);
         }
         block
     }
 
     /// The weights whose block this is, if it is one of int8 weights.
     fn weights(block: &[[i16; N]; N]) -> [[i8; 3]; 3] {
-        let mut columns = [[0; N]; 3];
-        let [left, middle, right] = &mut columns;
-        for (((a, b), c), row) in left.iter_mut().zip(middle).zip(right).zip(block) {
-            [*a, *b, *c] = Self::gather_across(row);
-        }
-        let weight = |sum: i32| (sum / Self::SCALE) as i8;
-        let mut weights = [[0; 3]; 3];
-        let [top, middle, bottom] = &mut weights;
-        for (((a, b), c), column) in top.iter_mut().zip(middle).zip(bottom).zip(&columns) {
-            let [first, second, third] = Self::gather_down(column);
-            [*a, *b, *c] = [weight(first), weight(second), weight(third)];
-        }
-        weights
+        Self::gather(&block.map(|row| row.map(i32::from))).map(|row| row.map(|weight| weight as i8))
     }
+
+    /// Proves that two blocks are those of int8 weights, and gives the sums of the absolute weights. Of each word the lower half
+    /// is an element of one block, and the upper half of the other one.
+    ///
+    /// Everything is done with the numbers `lower + 2^16 · upper`. Those of int8 weights become numbers of which both halves are
+    /// below 2^15, so that a word that is such a number is one of the same halves.
+    #[inline(always)]
+    fn magnitudes(words: impl Iterator<Item = u32>) -> Option<[u32; 2]> {
+        let mut words = words;
+        // A negative lower half takes one from the upper one.
+        let mut next = || (words.next().unwrap_or(0) ^ 0x8000).wrapping_sub(0x8000) as i32;
+        let block: [[i32; N]; N] = core::array::from_fn(|_| core::array::from_fn(|_| next()));
+        let weights = Self::gather(&block);
+        let [mut first, mut second] = [0_u32; 2];
+        for &both in weights.as_flattened() {
+            let lower = i32::from(both as i8);
+            let upper = both.wrapping_sub(lower) >> 16;
+            if both != (i32::from(upper as i8) << 16).plus(lower) {
+                return None;
+            }
+            first = first.plus(lower.unsigned_abs());
+            second = second.plus(upper.unsigned_abs());
+        }
+        let [left, middle, right] = Self::columns(&weights);
+        let mut difference = 0;
+        for (&row, ((&a, &b), &c)) in block.iter().zip(left.iter().zip(&middle).zip(&right)) {
+            difference |= Self::difference(row, Self::across([a, b, c]));
+        }
+        (difference == 0).then_some([first, second])
+    }
+}
+
+/// The inverse of an odd number modulo 2^32.
+const fn inverse(odd: i32) -> i32 {
+    // Each step doubles the bits that are right, of which the number itself has three.
+    let mut inverse = odd;
+    let mut bits = 3;
+    while bits < 32 {
+        inverse = inverse.wrapping_mul(2_i32.wrapping_sub(odd.wrapping_mul(inverse)));
+        bits *= 2;
+    }
+    inverse
 }
 
 /// Twice the usual matrix. Columns are in the order 2, 1, 0 and then 3, negated.
@@ -152,22 +203,25 @@ impl Transform<4> for F2x2 {
     const FORM: Form = Form::F2x2;
     const SCALE: i32 = 4;
 
-    fn down([a, b, c]: [i16; 3]) -> [i16; 4] {
+    #[inline(always)]
+    fn difference([a, b, c, d]: [i32; 4], [e, f, g, h]: [i32; 4]) -> i32 {
+        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h)
+    }
+
+    fn down([a, b, c]: [i32; 3]) -> [i32; 4] {
         [a.times(2), a.plus(b).plus(c), a.minus(b).plus(c), c.times(2)]
     }
 
-    fn across([a, b, c]: [i16; 3]) -> [i16; 4] {
+    fn across([a, b, c]: [i32; 3]) -> [i32; 4] {
         [a.minus(b).plus(c), a.plus(b).plus(c), a.times(2), c.times(-2)]
     }
 
-    fn gather_down<I: Copy + Into<i32>>(&[p, q, r, s]: &[I; 4]) -> [i32; 3] {
-        let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
-        [p, q.minus(r), s]
+    fn gather_down([p, q, r, s]: [i32; 4]) -> [i32; 3] {
+        [p, q.wrapping_sub(r), s]
     }
 
-    fn gather_across<I: Copy + Into<i32>>(&[r, q, p, s]: &[I; 4]) -> [i32; 3] {
-        let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
-        [p, q.minus(r), 0.minus(s)]
+    fn gather_across([r, q, p, s]: [i32; 4]) -> [i32; 3] {
+        [p, q.wrapping_sub(r), s.wrapping_neg()]
     }
 }
 
@@ -178,21 +232,25 @@ impl Transform<6> for F4x4 {
     const FORM: Form = Form::F4x4;
     const SCALE: i32 = 144;
 
-    fn down([a, b, c]: [i16; 3]) -> [i16; 6] {
+    #[inline(always)]
+    fn difference([a, b, c, d, e, f]: [i32; 6], [g, h, i, j, k, l]: [i32; 6]) -> i32 {
+        (a ^ g) | (b ^ h) | (c ^ i) | (d ^ j) | (e ^ k) | (f ^ l)
+    }
+
+    fn down([a, b, c]: [i32; 3]) -> [i32; 6] {
         let (even, wide) = (a.plus(c), a.plus(c.times(4)));
         [a.times(6), 0.minus(even).minus(b), b.minus(even), wide.plus(b.times(2)), wide.minus(b.times(2)), c.times(12)]
     }
 
-    fn across(row: [i16; 3]) -> [i16; 6] {
+    fn across(row: [i32; 3]) -> [i32; 6] {
         Self::down(row)
     }
 
-    fn gather_down<I: Copy + Into<i32>>(&[p, q, r, _, _, s]: &[I; 6]) -> [i32; 3] {
-        let [p, q, r, s] = [p.into(), q.into(), r.into(), s.into()];
-        [p.times(2), r.minus(q).times(6), s]
+    fn gather_down([p, q, r, _, _, s]: [i32; 6]) -> [i32; 3] {
+        [p.wrapping_mul(2), r.wrapping_sub(q).wrapping_mul(6), s]
     }
 
-    fn gather_across<I: Copy + Into<i32>>(row: &[I; 6]) -> [i32; 3] {
+    fn gather_across(row: [i32; 6]) -> [i32; 3] {
         Self::gather_down(row)
     }
 }
@@ -204,19 +262,24 @@ impl Transform<5> for Stride2 {
     const FORM: Form = Form::Stride2;
     const SCALE: i32 = 1;
 
-    fn down([a, b, c]: [i16; 3]) -> [i16; 5] {
+    #[inline(always)]
+    fn difference([a, b, c, d, e]: [i32; 5], [f, g, h, i, j]: [i32; 5]) -> i32 {
+        (a ^ f) | (b ^ g) | (c ^ h) | (d ^ i) | (e ^ j)
+    }
+
+    fn down([a, b, c]: [i32; 3]) -> [i32; 5] {
         [a.plus(c), a, b, c, b]
     }
 
-    fn across(row: [i16; 3]) -> [i16; 5] {
+    fn across(row: [i32; 3]) -> [i32; 5] {
         Self::down(row)
     }
 
-    fn gather_down<I: Copy + Into<i32>>(&[_, a, b, c, _]: &[I; 5]) -> [i32; 3] {
-        [a.into(), b.into(), c.into()]
+    fn gather_down([_, a, b, c, _]: [i32; 5]) -> [i32; 3] {
+        [a, b, c]
     }
 
-    fn gather_across<I: Copy + Into<i32>>(row: &[I; 5]) -> [i32; 3] {
+    fn gather_across(row: [i32; 5]) -> [i32; 3] {
         Self::gather_down(row)
     }
 }
@@ -237,6 +300,40 @@ mod tests {
         assert_eq!(T::block(&T::weights(&block)) == block, change == 0);
     }
 
+    /// Finds a change of one element of two blocks, and bytes that are no blocks.
+    fn is_proved<T: Transform<N>, const N: usize>(
+        [lower, upper]: [[[i8; 3]; 3]; 2],
+        at: usize,
+        change: u32,
+        [first, second]: [[[i32; 3]; 3]; 2],
+    ) {
+        let mut words = [[0; N]; N];
+        let blocks = [T::block(&lower), T::block(&upper)];
+        for (word, (&a, &b)) in
+            words.as_flattened_mut().iter_mut().zip(blocks[0].as_flattened().iter().zip(blocks[1].as_flattened()))
+        {
+            *word = u32::from(a as u16) | u32::from(b as u16) << 16;
+        }
+        let magnitude =
+            |weights: [[i8; 3]; 3]| weights.as_flattened().iter().map(|w| u32::from(w.unsigned_abs())).sum();
+        assert_eq!(T::magnitudes(words.as_flattened().iter().copied()), Some([magnitude(lower), magnitude(upper)]));
+        let element = &mut words[at / N % N][at % N];
+        *element = element.wrapping_add(change);
+        assert_eq!(T::magnitudes(words.as_flattened().iter().copied()).is_some(), change == 0);
+        // The halves of what weights of any size become are proved where those are int8, and nowhere else.
+        let fits = |weights: [[i32; 3]; 3]| weights.as_flattened().iter().all(|&w| i8::try_from(w).is_ok());
+        let spread = |weights: &[[i32; 3]; 3]| {
+            let columns = T::columns(weights);
+            let rows = (0..N).map(|row| T::across(columns.map(|column| column[row])));
+            rows.collect::<std::vec::Vec<_>>()
+        };
+        let (a, b) = (spread(&first), spread(&second));
+        for (word, (&a, &b)) in words.as_flattened_mut().iter_mut().zip(a.as_flattened().iter().zip(b.as_flattened())) {
+            *word = u32::from(a as u16) | u32::from(b as u16) << 16;
+        }
+        assert_eq!(T::magnitudes(words.as_flattened().iter().copied()).is_some(), fits(first) && fits(second));
+    }
+
     proptest! {
         #[test]
         fn weights_are_recovered_and_a_changed_element_is_found(weights: [[i8; 3]; 3], at in 0..900_usize, change: i16) {
@@ -244,6 +341,26 @@ mod tests {
             is_exact::<F4x4, 6>(weights, at, change, 12 * 12 * 128);
             is_exact::<Stride2, 5>(weights, at, change, 4 * 128);
         }
+
+        #[test]
+        fn two_blocks_are_proved_together(
+            weights: [[[i8; 3]; 3]; 2],
+            at in 0..900_usize,
+            change in prop_oneof![Just(0_u32), Just(1), Just(1 << 16), any::<u32>()],
+            wide in proptest::array::uniform2(proptest::array::uniform3(proptest::array::uniform3(-140_i32..140))),
+            extremes: [[[bool; 3]; 3]; 2],
+        ) {
+            is_proved::<F2x2, 4>(weights, at, change, wide);
+            is_proved::<F4x4, 6>(weights, at, change, wide);
+            is_proved::<Stride2, 5>(weights, at, change, wide);
+            let wide = extremes.map(|w| w.map(|row| row.map(|low| if low { -128 } else { 127 })));
+            is_proved::<F4x4, 6>(weights, at, change, wide);
+        }
+    }
+
+    #[test]
+    fn an_inverse_makes_one() {
+        assert!((1..2000).step_by(2).all(|odd| inverse(odd).wrapping_mul(odd) == 1));
     }
 
     #[test]

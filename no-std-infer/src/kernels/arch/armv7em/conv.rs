@@ -16,7 +16,7 @@ use crate::operators::{Conv2d, Packed, Strip, panel_len};
 pub fn conv2d(op: &Conv2d, packed: &Packed<'_>, views: Shared<'_, 1>) {
     let Shared { inputs: [input], output, scratch, rows } = views;
     let Some((panel, strip)) = cells(scratch).split_at_checked(panel_len(op)) else { return };
-    let Some(gemm) = Gemm::new(panel, packed) else { return };
+    let Some(gemm) = Gemm::new(panel, packed, op.output.zero_point) else { return };
     let mut product = Product { gemm, channels: op.output.channels as usize, output, pixels: 0 };
     let (width, channels) = (usize::from(op.input.width), op.input.channels as usize);
     let patches = Patches {

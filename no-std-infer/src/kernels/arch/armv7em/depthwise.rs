@@ -31,12 +31,24 @@ struct Arguments {
     weights: *const u8,
     parameters: *const u8,
     count: usize,
+    together: usize,
 }
 
 #[cfg(nsi_armv7em)]
 crate::kernels::arch::assembly! {
     fn no_std_infer_depthwise_1(arguments: *mut Arguments);
     fn no_std_infer_depthwise_2(arguments: *mut Arguments);
+}
+
+/// How many of `rows` output rows are computed together, which is 1 or more: the most with the shorter requantisation, which
+/// `floor` allows, but not where many of them would be computed twice.
+const fn together(stride: usize, rows: usize, floor: bool) -> usize {
+    match (stride, rows) {
+        (1, 3 | 5..) if floor => 3,
+        (1, 2..) => 2,
+        (2, 2..) if floor => 2,
+        _ => 1,
+    }
 }
 
 /// Some channels of a packed depthwise convolution. Scratch and constants are aligned to 4 bytes.
@@ -68,14 +80,16 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
         return debug_assert!(range.is_empty(), "scratch and constants are aligned and long enough");
     }
     scratch.fill(op.input.zero_point);
+    let stride = usize::from(op.window.stride_w);
+    let together = together(stride, rows.len(), op.output.zero_point == i8::MIN);
     #[cfg(nsi_armv7em)]
     // SAFETY: for each channel it reads, `channels` bytes apart, `gathered_columns` elements of `gathered_rows` rows of
     // the input from `input_row` on, which `Plane` keeps inside the input; it writes them to the plane from `first` on,
-    // inside it; it reads the plane up to its end, with loads that need no alignment; 12 bytes of weights and 16 of
+    // inside it; it reads the plane up to its end, also in the last rows, which end where the output does,
+    // with loads that need no alignment; 12 bytes of weights and 16 of
     // parameters a channel, aligned to 4; and it writes the elements of the output's rows `rows`. All regions lie in
     // their slices, as checked above. It keeps the calling convention, and `arguments` is its own to change.
     unsafe {
-        let stride = usize::from(op.window.stride_w);
         let mut arguments = Arguments {
             target: scratch.as_mut_ptr().wrapping_add(plane.first),
             gathered_columns: plane.gathered_columns,
@@ -93,6 +107,7 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
             weights: packed.weights.as_ptr().wrapping_add(range.start.times(DEPTHWISE_LEN)),
             parameters: packed.channels.bytes().as_ptr().wrapping_add(range.start.times(PACKED_CHANNEL_LEN)),
             count: range.len(),
+            together,
         };
         if stride == 1 {
             no_std_infer_depthwise_1(&mut arguments);
@@ -103,7 +118,8 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
     #[cfg(not(nsi_armv7em))]
     for channel in range {
         let (input, output) = (&input[skipped + channel..], &output[channel..]);
-        model(op, (packed, channel), &plane, [input, cells(scratch), output], rows.len());
+        let shorter = together + stride > 3;
+        model(op, (packed, channel), &plane, [input, cells(scratch), output], (rows.len(), shorter));
     }
 }
 
@@ -113,9 +129,9 @@ fn model(
     (packed, channel): (&PackedDepthwise<'_>, usize),
     plane: &Plane,
     [input, scratch, output]: [&[Cell<i8>]; 3],
-    rows: usize,
+    (rows, shorter): (usize, bool),
 ) {
-    use super::insn::requantise;
+    use super::insn::{requantise, requantise_at_floor};
 
     let [channels, input_width] = [op.output.channels as usize, op.input.width.into()];
     for (y, x) in (0..plane.gathered_rows).flat_map(|y| (0..plane.gathered_columns).map(move |x| (y, x))) {
@@ -130,6 +146,7 @@ fn model(
             let at = (y * stride + tap / 3) * plane.pitch + x * stride + tap % 3;
             doubled += i32::from(scratch[at].get()) * 2 * i32::from(weight);
         }
+        let requantise = if shorter { requantise_at_floor } else { requantise };
         let result = requantise(doubled, parameters.mantissa, parameters.rounding, parameters.shift);
         output[(y * width + x) * channels].set(result);
     }

@@ -14,20 +14,26 @@ const ROW_LEN: usize = 2 * PACKED_CHANNEL_LEN;
 #[cfg(nsi_armv7em)]
 #[repr(C)]
 pub(super) struct Arguments {
-    panel: *const i8,
-    panel_end: *const i8,
+    pub(super) panel: *const i8,
+    pub(super) panel_end: *const i8,
     words: *const u8,
     channels: *const u8,
     channels_end: *const u8,
     pub(super) output: *mut i8,
     pixel_stride: usize,
     entry: usize,
+    floor: usize,
 }
 
 #[cfg(nsi_armv7em)]
 crate::kernels::arch::assembly! {
     pub(super) fn no_std_infer_gemm(arguments: *const Arguments);
     fn no_std_infer_gemm_one(arguments: *const Arguments);
+}
+
+#[cfg(all(nsi_armv7em, target_abi = "eabihf"))]
+crate::kernels::arch::assembly! {
+    pub(super) fn no_std_infer_gemm_groups(arguments: *const Arguments);
 }
 
 /// A panel and the weights that it is multiplied with.
@@ -41,17 +47,29 @@ pub struct Gemm<'a> {
     words: &'a [u8],
     /// For each pair of output channels, the parameters of both.
     channels: &'a [u8],
+    /// True where the output's zero point is the least value, so that the shorter requantisation will do.
+    #[cfg(nsi_armv7em)]
+    floor: bool,
 }
 
 impl<'a> Gemm<'a> {
-    /// `None` when there are no weights, or panel or weights are too short or not aligned to 4 bytes.
-    pub fn new(panel: &'a [Cell<i8>], packed: &Packed<'a>) -> Option<Self> {
+    /// `None` when there are no weights, or panel or weights are too short or not aligned to 4 bytes. `zero_point` is the output's.
+    #[cfg_attr(not(nsi_armv7em), allow(unused_variables, reason = "the model has one requantisation for all"))]
+    pub fn new(panel: &'a [Cell<i8>], packed: &Packed<'a>, zero_point: i8) -> Option<Self> {
         let (pairs, words, channels) = (packed.order.pairs(), packed.words, packed.channels.bytes());
         let rows = channels.len() / ROW_LEN;
         let addresses = panel.as_ptr() as usize | words.as_ptr() as usize | channels.as_ptr() as usize;
         let enough = panel.len() >= pairs.times(16) && words.len() >= rows.times(pairs).times(4);
         let whole = pairs > 0 && enough && addresses.is_multiple_of(4);
-        whole.then_some(Self { panel, pairs, rows, words, channels })
+        whole.then_some(Self {
+            panel,
+            pairs,
+            rows,
+            words,
+            channels,
+            #[cfg(nsi_armv7em)]
+            floor: zero_point == i8::MIN,
+        })
     }
 
     /// The panel: pair by pair of a patch, the pairs of four pixels.
@@ -108,7 +126,14 @@ impl<'a> Gemm<'a> {
             output,
             pixel_stride,
             entry: if self.pairs == 1 { 16 } else { 1_usize.wrapping_sub(self.pairs) % 16 },
+            floor: self.floor.into(),
         }
+    }
+
+    /// Pairs of elements of a patch.
+    #[cfg(all(nsi_armv7em, target_abi = "eabihf"))]
+    pub(super) fn pairs(&self) -> usize {
+        self.pairs
     }
 
     /// Pairs of output channels.

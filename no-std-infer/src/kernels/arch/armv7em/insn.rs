@@ -38,6 +38,12 @@ pub const fn requantise(doubled: i32, mantissa: i32, rounding: i32, shift: i32) 
     ssat8(scaled >> (shift & 31))
 }
 
+/// The same without `ADD asr #31`, where the output's zero point is -128: the results differ only where a negative tie would
+/// be rounded to below the zero point or to it, and both become -128.
+pub const fn requantise_at_floor(doubled: i32, mantissa: i32, rounding: i32, shift: i32) -> i8 {
+    ssat8(smmlar(doubled, mantissa, rounding) >> (shift & 31))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -81,6 +87,10 @@ mod tests {
             prop_assert!(fast.fits(zero_point));
             let expected = clamp_i8(plain.scale(sum) + i32::from(zero_point), i8::MIN, i8::MAX);
             prop_assert_eq!(requantise(2 * sum, fast.mantissa, fast.rounding, fast.shift), expected);
+            let least = PackedParams::new(plain, i8::MIN).expect("the shift is in range");
+            let [whole, short] = [requantise, requantise_at_floor]
+                .map(|requantise| requantise(2 * sum, least.mantissa, least.rounding, least.shift));
+            prop_assert_eq!(whole, short);
         }
     }
 }

@@ -1,3 +1,6 @@
+    .if nsi_fpu
+    .fpu fpv4-sp-d16
+    .endif
     // Requantises \x, twice a sum with its bias, into \t: \m mantissa, \c rounding, \r shift. With \to the result goes
     // there, which may be \x.
     .macro nsi_requantise x, t, m=r10, c=r11, r=r12, to

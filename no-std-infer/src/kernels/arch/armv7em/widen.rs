@@ -10,13 +10,14 @@ crate::kernels::arch::assembly! {
     fn no_std_infer_widen(arguments: *const Arguments);
     fn no_std_infer_widen_rgb(arguments: *const Arguments);
     fn no_std_infer_widen_3x1(arguments: *const Arguments);
+    fn no_std_infer_widen_four(arguments: *const Arguments);
 }
 
 #[cfg(nsi_armv7em)]
 #[repr(C)]
 pub(super) struct Arguments {
     pub(super) source: *const i8,
-    target: *mut i8,
+    pub(super) target: *mut i8,
     quads: usize,
     runs: usize,
     run_stride: usize,
@@ -47,7 +48,7 @@ impl Patches {
     }
 
     /// Pairs that each patch becomes.
-    fn pairs(&self) -> usize {
+    pub(super) fn pairs(&self) -> usize {
         self.runs.times(self.quads).times(2).plus(self.runs.times(self.left_over).div_ceil(2))
     }
 
@@ -79,6 +80,7 @@ impl Patches {
         let function = match (runs, quads, left_over) {
             (3, 2, 1) => no_std_infer_widen_rgb,
             _ if shared => no_std_infer_widen_3x1,
+            (1, 1.., 0) if pixels == 4 && aligned => no_std_infer_widen_four,
             _ => no_std_infer_widen,
         };
         (function, Arguments { source, target, quads, runs, run_stride, pixels, pixel_stride, left_over })
