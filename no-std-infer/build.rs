@@ -35,7 +35,9 @@ fn announce(choice: Choice, target: &str) {
     println!("cargo::rustc-cfg=nsi_kernels={name:?}");
     let assembly = |kernels| choice.assembly && choice.kernels == kernels;
     for (name, holds) in [
-        ("nsi_armv7em", assembly(Kernels::Armv7em)),
+        ("nsi_armv81m", assembly(Kernels::Armv81m)),
+        // The loops for packed weights serve both.
+        ("nsi_armv7em", assembly(Kernels::Armv81m) || assembly(Kernels::Armv7em)),
         ("nsi_armv7m", assembly(Kernels::Armv7m)),
         ("nsi_armv6m", assembly(Kernels::Armv6m)),
         ("nsi_armv8m", choice.armv8m),

@@ -212,7 +212,7 @@ fn mlperf_rows() -> Result<Vec<Vec<String>>> {
     }
     let share = |bytes: Bytes| format!("{} of {}", grouped(bytes.equal as u64), grouped(bytes.all as u64));
     let row = |(name, arena): (&str, Option<u32>)| {
-        let golden = Golden::open(name, Limits { flash: 0, arena })?;
+        let golden = Golden::open(name, Limits { flash: 0, arena, ..Limits::default() })?;
         let [outputs, layers] = golden.compare::<Generic>()?;
         let (device, instructions) = golden.compare_on_device(golden.inputs.len())?;
         let model = Model::parse(&golden.blob)?;

@@ -145,7 +145,12 @@ impl Maker {
                 let taps = window.taps() as u32;
                 let weights = self.constants(taps * output.channels, output.channels, taps);
                 let activation = self.activation();
-                Op::DepthwiseConv2d(Conv2d { input: a, output, window, weights, activation, scratch: 0 })
+                let scratch = self.end.next_multiple_of(16);
+                let op = Op::DepthwiseConv2d(Conv2d { input: a, output, window, weights, activation, scratch });
+                if op.scratch_len() > 0 {
+                    self.end = scratch + op.scratch_len();
+                }
+                op
             }
             Kind::Dense => {
                 let channels = self.rng.random_range(1..40);

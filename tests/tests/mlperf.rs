@@ -5,6 +5,7 @@ use anyhow::{Result, ensure};
 use host_trainer::device;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::blob::emit::Limits;
+use model_compiler::layout::pack::Constants;
 use no_std_infer::kernels::{Armv7em, Generic};
 use tests::mlperf::{Bytes, Golden, MODELS, missing};
 use tests::needing::trial;
@@ -15,10 +16,10 @@ use tests::{Reference, Widest};
 const DEVICE_INPUTS: [usize; 2] = [8, 2];
 /// The least flash and any, and the same with the least RAM.
 const LIMITS: [Limits; 4] = [
-    Limits { flash: 0, arena: None },
-    Limits { flash: usize::MAX, arena: None },
-    Limits { flash: 0, arena: Some(0) },
-    Limits { flash: usize::MAX, arena: Some(0) },
+    Limits { flash: 0, arena: None, constants: Constants::Packed },
+    Limits { flash: usize::MAX, arena: None, constants: Constants::Packed },
+    Limits { flash: 0, arena: Some(0), constants: Constants::Packed },
+    Limits { flash: usize::MAX, arena: Some(0), constants: Constants::Packed },
 ];
 
 fn main() {

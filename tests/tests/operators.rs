@@ -7,7 +7,7 @@ use host_kernels::{Isa, Prepared};
 use model_compiler::aligned::Aligned;
 use no_std_infer::Model;
 use no_std_infer::format::{Layout, Op, Tensor};
-use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernels};
+use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Armv81m, Generic, Kernels};
 use no_std_infer::operators::Form;
 use proptest::prelude::*;
 use tests::operators::{Case, Kind, random};
@@ -22,6 +22,7 @@ fn conforms(kind: Kind, seed: u64) -> Result<(), TestCaseError> {
     let model = Model::parse(&case.blob).map_err(|error| TestCaseError::fail(format!("{kind:?}: {error}")))?;
     let expected = outputs::<Reference>(&model, &case.input);
     gives::<Generic>(&model, &case, &expected)?;
+    gives::<Armv81m>(&model, &case, &expected)?;
     gives::<Armv7em>(&model, &case, &expected)?;
     gives::<Armv7m>(&model, &case, &expected)?;
     gives::<Armv6m>(&model, &case, &expected)?;

@@ -42,7 +42,9 @@ fn stripes_give_the_bytes_of_whole_layers() {
 /// Arena and operators of one of MLPerf Tiny's topologies within limits.
 fn arena_and_operators(name: &str, flash: usize, arena: Option<u32>) -> [usize; 2] {
     let model = network(name).expect("it is one of the three");
-    let blob = emit_within(&model, &DESCRIPTION, Limits { flash, arena }).expect("the blob is valid").blob;
+    let blob = emit_within(&model, &DESCRIPTION, Limits { flash, arena, ..Limits::default() })
+        .expect("the blob is valid")
+        .blob;
     let model = Model::parse(&blob).expect("emit checks the blob");
     [model.arena_len(), model.ops().count()]
 }

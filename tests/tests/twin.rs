@@ -102,10 +102,10 @@ fn resnet8(limits: Limits) -> Result<Aligned<u8>> {
 /// Faces, a model with stripes of rows, one with transformed weights: each operator's output of the first input, the last one's
 /// and the logits of all, and the decision that is averaged over them.
 fn the_bytes_are_the_native_engines() -> Result<()> {
-    let stripes = resnet8(Limits { flash: 0, arena: Some(0) })?;
+    let stripes = resnet8(Limits { flash: 0, arena: Some(0), ..Limits::default() })?;
     let layers = Layers::of(&stripes, &Model::parse(&stripes)?)?.count();
     ensure!(Model::parse(&stripes)?.ops().count() > layers, "no layer is in stripes");
-    let transformed = resnet8(Limits { flash: usize::MAX, arena: None })?;
+    let transformed = resnet8(Limits { flash: usize::MAX, arena: None, ..Limits::default() })?;
     let kernels = no_std_infer::kernels::KernelSet::needed_by(&transformed);
     ensure!(kernels.iter().any(|kernel| kernel.name().contains("F(")), "no weights are transformed");
     let mut browser = Chromium::start()?;

@@ -5,7 +5,7 @@ use core::num::NonZeroU16;
 use no_std_infer::Interpreter;
 
 /// Longest arena that can be supervised, in bytes.
-pub const ARENA_MAX: usize = 128 * 1024;
+pub const ARENA_MAX: usize = 384 * 1024;
 
 /// Runs the network in steps of so many rows, and calls `hook(output bytes)` after each operator. False when one has written
 /// outside its output and its scratch, or the arena is too long.

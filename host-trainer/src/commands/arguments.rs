@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::data::dataset::{Dataset, View};
 #[cfg(feature = "train")]
 use crate::data::dataset::{Grouping, Options};
+use crate::device::Core;
 #[cfg(feature = "train")]
 use crate::training::{self, DeviceKind};
 
@@ -31,18 +32,24 @@ pub(super) struct LimitArgs {
     /// short as can be found with the flash that is spent.
     #[arg(long, value_name = "KIB")]
     pub ram_budget: Option<u32>,
+    /// The core that the model is to run on: for the vector instructions of a Cortex-M55 or M85 (`m55`) weights stay plain, for
+    /// others they are packed. Either runs everywhere, with the same bytes as result. Without it a board that the configuration
+    /// names decides, or else they are packed.
+    #[arg(long, value_name = "CORE")]
+    pub core: Option<Core>,
 }
 
 impl LimitArgs {
     /// The limits, where one is given.
     pub fn given(&self) -> Option<Limits> {
-        (self.flash_budget.is_some() || self.ram_budget.is_some()).then(|| self.limits())
+        (self.flash_budget.is_some() || self.ram_budget.is_some() || self.core.is_some()).then(|| self.limits())
     }
 
     pub fn limits(&self) -> Limits {
         Limits {
             flash: self.flash_budget.map_or(0, |kib| (kib as usize).saturating_mul(1024)),
             arena: self.ram_budget.map(|kib| kib.saturating_mul(1024)),
+            constants: self.core.unwrap_or_default().constants(),
         }
     }
 

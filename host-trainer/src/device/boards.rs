@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use model_compiler::aligned::Aligned;
+use model_compiler::layout::pack::Constants;
 use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +39,14 @@ pub struct Board {
     pub source: String,
     /// What of it is a guess or left out.
     pub note: Option<String>,
+}
+
+impl Board {
+    /// How constants are laid out for its core.
+    #[must_use]
+    pub fn constants(&self) -> Constants {
+        if matches!(&*self.core, "Cortex-M55" | "Cortex-M85") { Constants::Plain } else { Constants::Packed }
+    }
 }
 
 /// A board, as far as a page needs it.

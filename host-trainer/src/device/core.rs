@@ -1,6 +1,7 @@
 //! The cores that QEMU's MPS2 and MPS3 boards have.
 
 use clap::ValueEnum;
+use model_compiler::layout::pack::Constants;
 use serde::{Deserialize, Serialize};
 
 /// By this variable firmware says which kernels it takes.
@@ -30,7 +31,7 @@ pub enum Core {
     M33NoFpu,
     /// Cortex-M33 with neither: its code, on a Cortex-M55.
     M33NoDsp,
-    /// Cortex-M55, whose vector extension the kernels leave alone.
+    /// Cortex-M55 with its vector extension.
     M55,
 }
 
@@ -70,10 +71,17 @@ impl Core {
     #[must_use]
     pub fn kernels(self) -> &'static str {
         match self {
-            Core::M4 | Core::M4NoFpu | Core::M7 | Core::M33 | Core::M33NoFpu | Core::M55 => "armv7em",
+            Core::M55 => "armv8.1m",
+            Core::M4 | Core::M4NoFpu | Core::M7 | Core::M33 | Core::M33NoFpu => "armv7em",
             Core::M3 | Core::M33NoDsp => "armv7m",
             Core::M0Plus | Core::M23 => "armv6m",
         }
+    }
+
+    /// How constants are laid out for it.
+    #[must_use]
+    pub fn constants(self) -> Constants {
+        if self == Core::M55 { Constants::Plain } else { Constants::Packed }
     }
 
     /// What the compiler is told besides, as variables of its environment.

@@ -106,7 +106,8 @@ impl Target {
     pub fn limits(&self, model: &Model<'_>, blob: usize) -> Limits {
         let besides = blob - model.weights().len();
         let flash = self.flash.map_or(0, |flash| usize::try_from(flash).unwrap_or(usize::MAX).saturating_sub(besides));
-        Limits { flash, arena: self.ram.map(|ram| u32::try_from(ram).unwrap_or(u32::MAX)) }
+        let constants = self.board.as_ref().map(Board::constants).unwrap_or_default();
+        Limits { flash, arena: self.ram.map(|ram| u32::try_from(ram).unwrap_or(u32::MAX)), constants }
     }
 
     /// Whether a blob fits.
@@ -255,7 +256,7 @@ mod tests {
         let blob = blob(&[], 1.0);
         let model = Model::parse(&blob).unwrap();
         let target = Target::new(&TargetConfig { flash: Some(64), ram: Some(8), ..TargetConfig::default() }).unwrap();
-        let Limits { flash, arena } = target.limits(&model, blob.len());
+        let Limits { flash, arena, .. } = target.limits(&model, blob.len());
         assert_eq!((flash - model.weights().len(), arena), ((64 << 10) - blob.len(), Some(8 << 10)));
     }
 }

@@ -7,7 +7,7 @@ use no_std_infer::format::{Info, Input, InputKind, Provenance, Section, arena_le
 use crate::aligned::Aligned;
 use crate::blob::{Parts, write_with_golden};
 use crate::layout::arena::Plan;
-use crate::layout::pack::pack;
+use crate::layout::pack::{Constants, pack, plain};
 use crate::layout::program::Program;
 use crate::layout::stripes::{Group, Layers, choose, program};
 use crate::quantise::QuantModel;
@@ -42,6 +42,8 @@ pub struct Limits {
     /// Most bytes of arena: operators go in stripes of rows where it would be longer, and less flash is spent where that does not
     /// suffice. 0 asks for the least that is found with all of the flash.
     pub arena: Option<u32>,
+    /// How constants are laid out.
+    pub constants: Constants,
 }
 
 /// A blob and how its arena was planned.
@@ -75,7 +77,7 @@ impl Limits {
     }
 }
 
-/// Packs the layers that can be, plans the arena, lays out the blob and adds a golden vector made by running it. The same
+/// Lays out constants, plans the arena, lays out the blob and adds a golden vector made by running it. The same
 /// model gives the same bytes.
 ///
 /// # Errors
@@ -113,14 +115,17 @@ pub fn emit_in_stripes(model: &QuantModel, description: &Description<'_>, groups
 /// A model packed and planned within limits.
 fn plan_within(model: &QuantModel, limits: Limits) -> (QuantModel, Planned) {
     let plan = |flash: usize| {
-        let model = pack(model, flash);
+        let model = match limits.constants {
+            Constants::Packed => pack(model, flash),
+            Constants::Plain => plain(model),
+        };
         let groups = limits.arena.map(|bytes| choose(&model, bytes)).unwrap_or_default();
         let planned = Planned::new(&model, &groups);
         (model, planned)
     };
     let mut best = plan(limits.flash);
     // Transformed weights need memory to work in: where the arena is too long, less flash is spent on them.
-    for quarters in (0..4).rev().filter(|_| limits.flash > 0) {
+    for quarters in (0..4).rev().filter(|_| limits.flash > 0 && limits.constants == Constants::Packed) {
         if limits.arena.is_none_or(|arena| arena == 0 || best.1.plan.arena_len <= arena) {
             break;
         }
@@ -247,7 +252,7 @@ mod tests {
     fn limits_are_those_of_weights_and_of_the_arena() {
         let Emitted { blob, plan } = emitted(0).unwrap();
         let weights = Model::parse(&blob).unwrap().weights().len();
-        let check = |flash: usize, arena: u32| Limits { flash, arena: Some(arena) }.check(&blob);
+        let check = |flash: usize, arena: u32| Limits { flash, arena: Some(arena), ..Limits::default() }.check(&blob);
         let arena = plan.arena_len;
         assert!(check(weights, arena).is_ok() && check(0, 0).is_ok() && Limits::default().check(&blob).is_ok());
         let error = check(weights - 1, arena).unwrap_err();
@@ -271,7 +276,8 @@ mod tests {
             let fits = tried.iter().position(|emitted| emitted.plan.arena_len <= arena);
             assert_eq!(fits, first_to_fit, "less flash needs less arena");
             let best = tried.iter().take(fits.map_or(5, |fits| fits + 1)).min_by_key(|emitted| emitted.plan.arena_len);
-            let made = emit_within(&model, &description, Limits { flash, arena: Some(arena) }).unwrap();
+            let made =
+                emit_within(&model, &description, Limits { flash, arena: Some(arena), ..Limits::default() }).unwrap();
             assert!(best.is_some_and(|best| *made.blob == *best.blob), "{arena}");
         }
     }

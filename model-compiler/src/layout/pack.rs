@@ -30,6 +30,24 @@ pub fn pack(model: &QuantModel, flash: usize) -> QuantModel {
     with(&winograd::choose(&smallest.ops, left))
 }
 
+/// How a model's constants are laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Constants {
+    /// [Packed](pack), for cores without vector instructions.
+    #[default]
+    Packed,
+    /// [Plain](plain), for cores with them.
+    Plain,
+}
+
+/// The same model with plain weights, and tables for its sums.
+#[must_use]
+pub fn plain(model: &QuantModel) -> QuantModel {
+    let mut constants = Section::default();
+    let ops = model.ops.iter().map(|op| constants.add_plain(op, &model.constants)).collect();
+    QuantModel { ops, constants: constants.0, ..model.clone() }
+}
+
 /// A weights section that grows.
 #[derive(Default)]
 struct Section(Vec<u8>);
@@ -46,25 +64,31 @@ impl Section {
             {
                 layer.weights = self.layer(form.layout(), &words, &channels);
             }
-            Op::Conv2d(layer) => match packed_conv2d(layer, source) {
-                Some((words, channels)) => {
-                    layer.weights = self.layer(Layout::Packed, &words, &channels);
-                }
-                None => layer.weights = self.copy_plain(conv2d(layer, source), layer.weights),
-            },
-            Op::DepthwiseConv2d(layer) => match packed_depthwise(layer, source) {
-                Some((weights, channels)) => {
-                    layer.weights = self.layer(Layout::Packed, &weights, &channels);
-                }
-                None => layer.weights = self.copy_plain(depthwise(layer, source), layer.weights),
-            },
-            Op::Dense(layer) => match (packed_dense(layer, source), dense(layer, source)) {
-                (Some((weights, channels)), _) => layer.weights = self.layer(Layout::Packed, &weights, &channels),
-                (None, Some(DensePlain { weights, channels })) => {
+            Op::Conv2d(layer) if let Some((words, channels)) = packed_conv2d(layer, source) => {
+                layer.weights = self.layer(Layout::Packed, &words, &channels);
+            }
+            Op::DepthwiseConv2d(layer) if let Some((weights, channels)) = packed_depthwise(layer, source) => {
+                layer.weights = self.layer(Layout::Packed, &weights, &channels);
+            }
+            Op::Dense(layer) if let Some((weights, channels)) = packed_dense(layer, source) => {
+                layer.weights = self.layer(Layout::Packed, &weights, &channels);
+            }
+            _ => return self.add_plain(&op, source),
+        }
+        op
+    }
+
+    /// The same with plain weights.
+    fn add_plain(&mut self, op: &Op, source: &[u8]) -> Op {
+        let mut op = *op;
+        match &mut op {
+            Op::Conv2d(layer) => layer.weights = self.copy_plain(conv2d(layer, source), layer.weights),
+            Op::DepthwiseConv2d(layer) => layer.weights = self.copy_plain(depthwise(layer, source), layer.weights),
+            Op::Dense(layer) => {
+                if let Some(DensePlain { weights, channels }) = dense(layer, source) {
                     layer.weights = self.layer(Layout::Plain, weights, channels.bytes());
                 }
-                _ => {}
-            },
+            }
             Op::Add(add) => self.add_tables(add),
             Op::Lookup(lookup) => lookup.table = self.copy(source, lookup.table, 256),
             Op::Constant(constant) => constant.values = self.copy(source, constant.values, constant.output.len()),

@@ -19,7 +19,7 @@ mod window;
 
 pub use arch::NATIVE_NAME;
 #[doc(hidden)]
-pub use arch::{Armv6m, Armv7em, Armv7m, Native};
+pub use arch::{Armv6m, Armv7em, Armv7m, Armv81m, Native};
 #[doc(hidden)]
 pub use generic::Generic;
 pub(crate) use linked::Entry;
@@ -45,7 +45,7 @@ pub trait Kernels {
 
     /// A convolution.
     #[inline(always)]
-    fn conv2d(op: &Conv2d, constants: &Plain<'_>, views: Apart<'_>) {
+    fn conv2d(op: &Conv2d, constants: &Plain<'_>, views: Shared<'_, 1>) {
         generic::conv2d::conv2d(op, constants, views);
     }
 

@@ -1,5 +1,6 @@
 //! Which taps of a window lie in the input, and what lies under them.
 
+use core::cell::Cell;
 use core::ops::Range;
 
 use crate::bounded::Bounded;
@@ -53,7 +54,7 @@ pub fn horizontal_taps(window: &Window, x: usize, input: &Tensor) -> Taps {
 }
 
 /// Copies the patch under one output pixel, padding included; `input` is the input tensor's bytes.
-pub fn gather(op: &Conv2d, input: &[i8], patch: &mut [i8], vertical: Taps, horizontal: Taps) {
+pub fn gather(op: &Conv2d, input: &[Cell<i8>], patch: &mut [i8], vertical: Taps, horizontal: Taps) {
     let channels = op.input.channels as usize;
     let kernel_w = usize::from(op.window.kernel_w);
     for (tap_y, row) in (0..usize::from(op.window.kernel_h)).zip(patch.chunks_mut(kernel_w.times(channels).max(1))) {
@@ -70,7 +71,7 @@ pub fn gather(op: &Conv2d, input: &[i8], patch: &mut [i8], vertical: Taps, horiz
             let source = input.get(first..).unwrap_or_default();
             let target = tap_x.times(channels)..tap_x.plus(together).times(channels);
             let target = row.get_mut(target).unwrap_or_default();
-            target.iter_mut().zip(source).for_each(|(target, &source)| *target = source);
+            target.iter_mut().zip(source).for_each(|(target, source)| *target = source.get());
         }
     }
 }

@@ -37,11 +37,13 @@ pub use self::constant::Constant;
 pub use self::conv2d::order::PatchOrder;
 pub(crate) use self::conv2d::packed::panel_len;
 pub use self::conv2d::packed::{Packed, Strip};
+pub(crate) use self::conv2d::patches::Patches;
 pub use self::conv2d::winograd::{self, Form, Winograd};
 pub use self::conv2d::{Conv2d, plain_weights};
 pub use self::dense::{DENSE_BLOCK, Dense, DensePacked, DensePlain, dense_position};
 #[cfg(nsi_armv7em)]
 pub(crate) use self::dense::{ENTRIES_IN_BLOCKS, groups};
+pub(crate) use self::depthwise_conv2d::blocks::Blocks;
 pub(crate) use self::depthwise_conv2d::plane::Plane;
 pub use self::depthwise_conv2d::{PackedDepthwise, plain_depthwise_weights};
 pub use self::lookup::Lookup;

@@ -20,7 +20,7 @@ fn a_build_script_gets_the_bytes_that_the_command_writes() {
         let import = ["import", text(&model), "--out", text(&blob), "--labels", text(&labels)];
         call(&[&import[..], options, &["--flash-budget", &flash_budget]].concat()).expect("it is imported");
         let mut tflite = Tflite::read(&bytes).expect("it is a model").name("c").producer(PRODUCER);
-        tflite = tflite.labels(["cat", "dog", "owl"]).limits(Limits { flash, arena: None });
+        tflite = tflite.labels(["cat", "dog", "owl"]).limits(Limits { flash, arena: None, ..Limits::default() });
         if let Some(input) = input {
             tflite = tflite.input(input);
         }

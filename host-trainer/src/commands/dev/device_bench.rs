@@ -62,7 +62,7 @@ fn cases(args: &DeviceBenchArgs) -> Result<Vec<Case>> {
     }
     let named = args.mlperf_tiny.clone().or_else(|| std::env::var_os("MLPERF_TINY").map(PathBuf::from));
     let folder = named.unwrap_or_else(|| PathBuf::from("../shared/data/mlperf-tiny"));
-    let mut cases = seeded()?;
-    cases.extend(imported(&folder)?);
+    let mut cases = seeded(args.core)?;
+    cases.extend(imported(&folder, args.core)?);
     Ok(cases)
 }

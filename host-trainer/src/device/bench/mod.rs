@@ -25,7 +25,7 @@ use figures::{Figures, Yardstick};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::emit::{Description, Limits, emit_within};
 use model_compiler::import;
-use model_compiler::layout::pack::{Price, pack};
+use model_compiler::layout::pack::{Constants, Price, pack};
 use model_compiler::quantise::QuantModel;
 use networks::network;
 
@@ -88,11 +88,12 @@ impl Case {
     }
 }
 
-/// Layers and models with seeded weights.
+/// Layers and models with seeded weights, as they are exported for a core.
 ///
 /// # Errors
 /// When one cannot be built.
-pub fn seeded() -> Result<Vec<Case>> {
+pub fn seeded(core: Core) -> Result<Vec<Case>> {
+    let constants = core.constants();
     let Yardstick { layers, models } = Yardstick::read()?;
     let mut cases = Vec::new();
     for layer in layers {
@@ -100,13 +101,14 @@ pub fn seeded() -> Result<Vec<Case>> {
         let transformed = Form::ALL
             .into_iter()
             .filter_map(|form| Some((format!("{}, {}", layer.name, form.name()), flash_for(&model, form)?)))
-            .map(|(name, flash)| (name, Limits { flash, arena: None }));
-        let limits = std::iter::once((layer.name.clone(), Limits::default())).chain(transformed);
+            .map(|(name, flash)| (name, Limits { flash, arena: None, constants }));
+        let least = Limits { constants, ..Limits::default() };
+        let limits = std::iter::once((layer.name.clone(), least)).chain(transformed);
         cases.extend(Case::within_each(&model, Scope::Layer, &layer.figures, limits)?);
     }
     for model in models {
         let network = network(&model.name)?;
-        cases.extend(Case::within_each(&network, Scope::Model, &model.figures, limits(&model.title))?);
+        cases.extend(Case::within_each(&network, Scope::Model, &model.figures, limits(&model.title, constants))?);
     }
     Ok(cases)
 }
@@ -120,15 +122,15 @@ pub(in crate::device) fn flash_for(model: &QuantModel, form: Form) -> Option<usi
 }
 
 /// What models are measured within: the least flash, two budgets of bytes of constants, and none; and with the least RAM.
-fn limits(title: &str) -> [(String, Limits); 6] {
-    let within = |flash: &str, kib: usize| (format!("{title}{flash}"), Limits { flash: kib * 1024, arena: None });
-    let least_ram =
-        |flash: &str, kib: usize| (format!("{title}{flash}, least RAM"), Limits { flash: kib * 1024, arena: Some(0) });
+fn limits(title: &str, constants: Constants) -> [(String, Limits); 6] {
+    let case = |title: String, flash: usize, arena: Option<u32>| (title, Limits { flash, arena, constants });
+    let within = |flash: &str, kib: usize| case(format!("{title}{flash}"), kib * 1024, None);
+    let least_ram = |flash: &str, kib: usize| case(format!("{title}{flash}, least RAM"), kib * 1024, Some(0));
     [
         within("", 0),
         within(", <= 90 KB", 90),
         within(", <= 220 KB", 220),
-        (format!("{title}, any flash"), Limits { flash: usize::MAX, arena: None }),
+        case(format!("{title}, any flash"), usize::MAX, None),
         least_ram("", 0),
         least_ram(", <= 90 KB", 90),
     ]
@@ -140,11 +142,11 @@ fn bytes(blob: &[u8]) -> Option<[usize; 2]> {
     Some([model.weights().len(), model.arena_len()])
 }
 
-/// The models of MLPerf Tiny that are in a folder, each in a folder of its own.
+/// The models of MLPerf Tiny that are in a folder, each in a folder of its own, as they are exported for a core.
 ///
 /// # Errors
 /// When a file cannot be read or imported.
-pub fn imported(folder: &Path) -> Result<Vec<Case>> {
+pub fn imported(folder: &Path, core: Core) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     for model in Yardstick::read()?.models {
         let Ok(entries) = std::fs::read_dir(folder.join(&model.name)) else { continue };
@@ -154,7 +156,7 @@ pub fn imported(folder: &Path) -> Result<Vec<Case>> {
             let bytes =
                 read::bytes(&path, read::MODEL).with_context(|| format!("cannot read the model {}", path.display()))?;
             let lowered = import::int8(&bytes).with_context(|| format!("{} cannot be imported", path.display()))?;
-            let limits = limits(&format!("{}, imported", model.title));
+            let limits = limits(&format!("{}, imported", model.title), core.constants());
             cases.extend(Case::within_each(&lowered.model, Scope::Model, &model.figures, limits)?);
         }
     }

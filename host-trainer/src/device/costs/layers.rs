@@ -197,7 +197,7 @@ pub fn blobs() -> Result<Vec<Aligned<u8>>> {
 fn blob(model: &QuantModel, flash: usize) -> Result<Aligned<u8>> {
     let description =
         Description { name: "layer", labels: &[], input: InputKind::Tensor, provenance: Provenance::default() };
-    Ok(emit_within(model, &description, Limits { flash, arena: None })?.blob)
+    Ok(emit_within(model, &description, Limits { flash, arena: None, ..Limits::default() })?.blob)
 }
 
 /// Layers that no kernel packs.

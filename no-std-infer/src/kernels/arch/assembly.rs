@@ -97,3 +97,20 @@ core::arch::global_asm!(
     include_str!("forget.s"),
     options(raw)
 );
+
+// A block of its own: the assembler is told of another core.
+#[cfg(nsi_armv81m)]
+core::arch::global_asm!(
+    ".cpu cortex-m55",
+    versioned!(),
+    include_str!("function.s"),
+    include_str!("armv81m/macros.s"),
+    include_str!("armv81m/add.s"),
+    include_str!("armv81m/dense.s"),
+    include_str!("armv81m/depthwise.s"),
+    include_str!("armv81m/gemm.s"),
+    include_str!("armv81m/patches.s"),
+    include_str!("armv81m/forget.s"),
+    include_str!("forget.s"),
+    options(raw)
+);

@@ -9,10 +9,14 @@ pub const VARIABLE: &str = "NO_STD_INFER_KERNELS";
 /// Cores of Armv8-M that the compiler takes to have the DSP extension, and gives such instructions. It is an option of the
 /// first two: who has a part without it tells the compiler, by `-C target-feature=-dsp`.
 const CORES_WITH_DSP: [&str; 6] = ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85", "star-mc1"];
+/// Those of them that the compiler takes to have the vector extension, and gives such instructions. It is an option of each; who
+/// has a part without it tells the compiler, by `-C target-feature=-mve`.
+const CORES_WITH_MVE: [&str; 3] = ["cortex-m52", "cortex-m55", "cortex-m85"];
 
 /// A set of kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernels {
+    Armv81m,
     Armv7em,
     Armv7m,
     Armv6m,
@@ -20,11 +24,12 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    pub const ALL: [Self; 4] = [Self::Armv7em, Self::Armv7m, Self::Armv6m, Self::Generic];
+    pub const ALL: [Self; 5] = [Self::Armv81m, Self::Armv7em, Self::Armv7m, Self::Armv6m, Self::Generic];
 
     /// What [`VARIABLE`] calls it.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Armv81m => "armv8.1m",
             Self::Armv7em => "armv7em",
             Self::Armv7m => "armv7m",
             Self::Armv6m => "armv6m",
@@ -40,7 +45,7 @@ enum Architecture {
     Armv6m,
     Armv7m,
     Armv7em,
-    /// Of Armv8-M what has the main extension, and the DSP extension or not.
+    /// Of Armv8-M what has the main extension, and the DSP extension and the vector extension or not.
     Armv8mMain,
     Riscv32,
     Other,
@@ -63,8 +68,9 @@ impl Architecture {
     fn runs(self, kernels: Kernels) -> bool {
         match self {
             Self::Armv6m => matches!(kernels, Kernels::Armv6m | Kernels::Generic),
-            Self::Armv7m => kernels != Kernels::Armv7em,
-            Self::Armv7em | Self::Armv8mMain | Self::Riscv32 | Self::Other => true,
+            Self::Armv7m => !matches!(kernels, Kernels::Armv81m | Kernels::Armv7em),
+            Self::Armv7em => kernels != Kernels::Armv81m,
+            Self::Armv8mMain | Self::Riscv32 | Self::Other => true,
         }
     }
 
@@ -110,25 +116,26 @@ fn default(architecture: Architecture, flags: &str) -> (Kernels, bool) {
         Architecture::Armv6m => (Kernels::Armv6m, false),
         Architecture::Armv7m | Architecture::Riscv32 => (Kernels::Armv7m, false),
         Architecture::Armv7em => (Kernels::Armv7em, false),
-        Architecture::Armv8mMain => match has_dsp(flags) {
-            Some(true) => (Kernels::Armv7em, false),
-            Some(false) => (Kernels::Armv7m, false),
-            None => (Kernels::Armv7m, true),
+        Architecture::Armv8mMain => match (has(flags, "mve", &CORES_WITH_MVE), has(flags, "dsp", &CORES_WITH_DSP)) {
+            (Some(true), _) => (Kernels::Armv81m, false),
+            (_, Some(true)) => (Kernels::Armv7em, false),
+            (_, Some(false)) => (Kernels::Armv7m, false),
+            (_, None) => (Kernels::Armv7m, true),
         },
         Architecture::Other => (Kernels::Generic, false),
     }
 }
 
-/// What the flags say of the DSP extension: the feature, or else the core; of each the last one counts.
-fn has_dsp(flags: &str) -> Option<bool> {
+/// What the flags say of an extension: the feature, or else the core; of each the last one counts.
+fn has(flags: &str, extension: &str, cores: &[&str]) -> Option<bool> {
     let (mut feature, mut core) = (None, None);
     for (key, value) in codegen_options(flags) {
         match key {
-            "target-cpu" | "target_cpu" => core = CORES_WITH_DSP.contains(&value).then_some(true),
+            "target-cpu" | "target_cpu" => core = cores.contains(&value).then_some(true),
             "target-feature" | "target_feature" => {
-                let said = value.rsplit(',').find_map(|feature| match feature.trim() {
-                    "+dsp" => Some(true),
-                    "-dsp" => Some(false),
+                let said = value.rsplit(',').map(str::trim).find_map(|said| match said.split_at_checked(1)? {
+                    ("+", named) if named == extension => Some(true),
+                    ("-", named) if named == extension => Some(false),
                     _ => None,
                 });
                 feature = said.or(feature);
@@ -215,8 +222,11 @@ mod tests {
 
     #[test]
     fn a_core_of_armv8m_says_whether_it_has_the_extension() {
-        for core in ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85", "star-mc1"] {
+        for core in ["cortex-m33", "cortex-m35p", "star-mc1"] {
             assert_eq!(chosen(M33, &format(core)), ("armv7em", false), "{core}");
+        }
+        for core in ["cortex-m52", "cortex-m55", "cortex-m85"] {
+            assert_eq!(chosen(M33, &format(core)), ("armv8.1m", false), "{core}");
         }
         for core in ["generic", "cortex-m23", "cortex-m99"] {
             assert_eq!(chosen(M33, &format(core)), ("armv7m", true), "{core}");
@@ -262,6 +272,9 @@ mod tests {
             ("-Ctarget-feature=-dsp -Ctarget-feature=-mve", ("armv7m", false)),
             ("-Ctarget-feature=-dsp -Ctarget-cpu=cortex-m33", ("armv7m", false)),
             ("-Ctarget-cpu=cortex-m55 -Ctarget-feature=-mve", ("armv7em", false)),
+            ("-Ctarget-cpu=cortex-m55 -Ctarget-feature=-mve,-dsp", ("armv7m", false)),
+            ("-Ctarget-feature=+mve", ("armv8.1m", false)),
+            ("-Ctarget-feature=+mve.fp,+dsp", ("armv7em", false)),
         ] {
             assert_eq!(chosen(M33, flags), expected, "{flags}");
         }
@@ -281,8 +294,8 @@ mod tests {
             (
                 M33,
                 "dsp",
-                "NO_STD_INFER_KERNELS is `dsp`, which is no set of kernels: take armv7em or armv7m or armv6m or \
-                          generic, or leave it to the target",
+                "NO_STD_INFER_KERNELS is `dsp`, which is no set of kernels: take armv8.1m or armv7em or armv7m \
+                          or armv6m or generic, or leave it to the target",
             ),
             (
                 "thumbv7m-none-eabi",

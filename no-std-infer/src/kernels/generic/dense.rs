@@ -11,10 +11,16 @@ pub type Block = [u8; DENSE_BLOCK_LEN];
 /// A layer with plain weights.
 #[inline(always)]
 pub fn plain(op: &Dense, constants: &DensePlain<'_>, views: Apart<'_>) {
+    multiply(op, constants, views, dot_bytes);
+}
+
+/// The same, given how a vector is multiplied with the weights of an output.
+#[inline(always)]
+pub fn multiply(op: &Dense, constants: &DensePlain<'_>, views: Apart<'_>, dot: impl Fn(&[i8], &[u8]) -> i32) {
     let rows = constants.weights.chunks_exact(op.inputs().max(1));
     for_each_vector(op, views, |input, output| {
         for ((out, weights), channel) in output.iter_mut().zip(rows.clone()).zip(constants.channels.iter()) {
-            *out = epilogue(dot_bytes(input, weights), &channel, op.output.zero_point, op.activation);
+            *out = epilogue(dot(input, weights), &channel, op.output.zero_point, op.activation);
         }
     });
 }

@@ -3,13 +3,15 @@
 pub(crate) mod form;
 pub(crate) mod order;
 pub(crate) mod packed;
+pub(crate) mod patches;
 pub mod winograd;
 
 use self::order::PatchOrder;
+use self::patches::Patches;
 use self::winograd::Form;
 use super::check::{check_activation, check_rows, check_weights, check_window};
 use super::record::{Field, Record, record};
-use super::{Activation, Code, Layout, Operator, Overlap, Plain, Weights, Window, overlap, rounded};
+use super::{Activation, Code, Layout, Operator, Overlap, Plain, Weights, Window, overlap};
 use crate::bounded::Bounded;
 use crate::error::OpError;
 use crate::format::Tensor;
@@ -46,14 +48,14 @@ impl Operator for Conv2d {
     type Params = Self;
     const READ_BY_CALL: bool = true;
 
-    /// One output pixel's patch: kernel height · kernel width · input channels bytes. A packed one widens those of four
-    /// pixels to 16 bits, 16 bytes for each pair of the patch, from a [`Strip`](packed::Strip) of the input. One with
-    /// transformed weights copies the rows under a row of tiles and transforms four tiles.
+    /// The [`Patches`](patches::Patches) of four output pixels and a [`Strip`](packed::Strip) of the input. A packed one widens
+    /// the patches to 16 bits, 16 bytes for each pair. One with transformed weights copies the rows under a row of tiles and
+    /// transforms four tiles.
     fn scratch(op: &Self) -> (u32, usize) {
         let len = match (op.weights.layout, Form::of(op.weights.layout)) {
             (_, Some(form)) => winograd::scratch_len(form, op),
             (Layout::Packed, _) => packed::scratch_len(op),
-            _ => patch_len(op),
+            _ => Patches::new(op).scratch_len(op),
         };
         (op.scratch, len)
     }
@@ -84,14 +86,10 @@ impl Code for Direct {
     #[inline(always)]
     fn run<K: Kernels>(op: &Conv2d, memory: Memory<'_>) -> Option<()> {
         let constants = plain_weights(op, memory.section)?;
-        K::conv2d(op, &constants, memory.apart(&op.input, &op.output, (op.scratch, patch_len(op)))?);
+        let scratch = (op.scratch, Patches::new(op).scratch_len(op));
+        K::conv2d(op, &constants, memory.shared_with(&op.input, &op.output, scratch)?);
         Some(())
     }
-}
-
-/// Bytes of one output pixel's patch, rounded up to a multiple of 16.
-fn patch_len(op: &Conv2d) -> usize {
-    rounded(PatchOrder::conv2d(op).len())
 }
 
 /// What must hold of any convolution.

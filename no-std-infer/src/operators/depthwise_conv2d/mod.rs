@@ -1,7 +1,9 @@
 //! Convolution of each channel by itself, with the parameters of [`Conv2d`].
 
+pub(crate) mod blocks;
 pub(crate) mod plane;
 
+use self::blocks::Blocks;
 use self::plane::Plane;
 use super::check::{check_packed_channel, check_packed_layer, check_sum, check_weights, ensure};
 use super::conv2d::check_convolution;
@@ -19,11 +21,11 @@ impl Operator for DepthwiseConv2d {
     type Params = Conv2d;
     const READ_BY_CALL: bool = true;
 
-    /// A packed one copies one channel with its border.
+    /// [`Blocks`] of rows; a packed one copies one channel with its border.
     fn scratch(op: &Conv2d) -> (u32, usize) {
         let len = match op.weights.layout {
             Layout::Packed => plane_len(op),
-            _ => 0,
+            _ => Blocks::scratch_len(op),
         };
         (op.scratch, len)
     }
@@ -56,7 +58,8 @@ impl Code for Direct {
     #[inline(always)]
     fn run<K: Kernels>(op: &Conv2d, memory: Memory<'_>) -> Option<()> {
         let constants = plain_depthwise_weights(op, memory.section)?;
-        K::depthwise_conv2d(op, &constants, memory.pair(&op.input, &op.output)?);
+        let scratch = (op.scratch, Blocks::scratch_len(op));
+        K::depthwise_conv2d(op, &constants, memory.apart(&op.input, &op.output, scratch)?);
         Some(())
     }
 }

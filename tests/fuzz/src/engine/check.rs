@@ -7,7 +7,7 @@ use std::num::NonZeroU16;
 use fastrand::Rng;
 use host_kernels::{Isa, Prepared};
 use no_std_infer::format::{ALIGN, Signed, arena_len};
-use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Generic, Kernel, KernelSet, Kernels};
+use no_std_infer::kernels::{Armv6m, Armv7em, Armv7m, Armv81m, Generic, Kernel, KernelSet, Kernels};
 use no_std_infer::{Error, Interpreter, Model, Step};
 
 /// Largest arena that models are run in.
@@ -50,7 +50,7 @@ pub fn check(blob: &[u8], operations: u64, rng: &mut Rng) -> Outcome {
     let input: Vec<i8> = (0..model.info().input.tensor.len()).map(|_| rng.i8(..)).collect();
     let expected = oracle::outputs(&model, &input);
     let mut memory = Memory { arena: vec![0; model.arena_len()], before: vec![0; model.arena_len()] };
-    for run in [run::<Generic>, run::<Armv7em>, run::<Armv7m>, run::<Armv6m>] {
+    for run in [run::<Generic>, run::<Armv81m>, run::<Armv7em>, run::<Armv7m>, run::<Armv6m>] {
         run(model, &input, &expected, &mut memory, rng);
     }
     let isa = *rng.choice(&Isa::available()).expect("every machine has portable kernels");

@@ -1,0 +1,3 @@
+    .irp name, enter_all, leave_all, chunk, sums, results, gemm, add, blocks, block_of_four, depthwise_1, group, depthwise_2
+    .purgem nsi_\name
+    .endr

@@ -1,0 +1,96 @@
+//! Kernels for cores with Arm's vector extension for microcontrollers, Helium or MVE (Cortex-M55, M85; M52 where present).
+//!
+//! Their loops take plain weights, so nothing is packed for them. What has been packed runs on the loops for the DSP extension,
+//! which these cores have too. Elsewhere every loop in assembly is replaced by a plain model with the same result, so that the
+//! same kernels run in tests on any host.
+
+mod add;
+mod conv;
+mod dense;
+mod depthwise;
+mod gemm;
+#[cfg(not(nsi_armv81m))]
+mod insn;
+mod panel;
+
+use core::ops::Range;
+
+use super::armv7em::Armv7em;
+use crate::format::CHANNEL_LEN;
+use crate::kernels::{Apart, Kernels, Shared};
+use crate::operators::{
+    Add, Conv2d, Dense, DensePacked, DensePlain, Mean, Packed, PackedDepthwise, Plain, Pool2d, Tables, Winograd,
+};
+
+/// Kernels for cores with the vector extension.
+#[derive(Clone, Copy, Debug, Default)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Armv81m;
+
+impl Kernels for Armv81m {
+    #[inline(always)]
+    fn conv2d(op: &Conv2d, constants: &Plain<'_>, views: Shared<'_, 1>) {
+        conv::conv2d(op, constants, views);
+    }
+
+    #[inline(always)]
+    fn depthwise_conv2d(op: &Conv2d, constants: &Plain<'_>, views: Apart<'_>) {
+        depthwise::depthwise_conv2d(op, constants, views);
+    }
+
+    #[inline(always)]
+    fn conv2d_packed(op: &Conv2d, constants: &Packed<'_>, views: Shared<'_, 1>) {
+        Armv7em::conv2d_packed(op, constants, views);
+    }
+
+    #[inline(always)]
+    fn conv2d_winograd(op: &Conv2d, constants: &Winograd<'_>, views: Shared<'_, 1>) {
+        Armv7em::conv2d_winograd(op, constants, views);
+    }
+
+    #[inline(always)]
+    fn depthwise_conv2d_packed(
+        op: &Conv2d,
+        constants: &PackedDepthwise<'_>,
+        views: Shared<'_, 1>,
+        channels: Range<usize>,
+    ) {
+        Armv7em::depthwise_conv2d_packed(op, constants, views, channels);
+    }
+
+    #[inline(always)]
+    fn dense(op: &Dense, constants: &DensePlain<'_>, views: Apart<'_>) {
+        dense::plain(op, constants, views);
+    }
+
+    #[inline(always)]
+    fn dense_packed(op: &Dense, constants: &DensePacked<'_>, views: Apart<'_>) {
+        Armv7em::dense_packed(op, constants, views);
+    }
+
+    #[inline(always)]
+    fn max_pool2d(op: &Pool2d, views: Apart<'_>) {
+        Armv7em::max_pool2d(op, views);
+    }
+
+    #[inline(always)]
+    fn average_pool2d(op: &Pool2d, views: Apart<'_>) {
+        Armv7em::average_pool2d(op, views);
+    }
+
+    #[inline(always)]
+    fn add_tables(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
+        add::add(op, tables, views);
+    }
+
+    #[inline(always)]
+    fn mean(op: &Mean, views: Apart<'_>) {
+        Armv7em::mean(op, views);
+    }
+}
+
+/// Whether all multipliers are below 1/2: the loops requantise by a right shift of 1 or more.
+fn shift_right(parameters: &[u8]) -> bool {
+    let shift = |&[.., a, b, c, d]: &[u8; CHANNEL_LEN]| i32::from_le_bytes([a, b, c, d]);
+    parameters.as_chunks().0.iter().all(|entry| (-31..=-1).contains(&shift(entry)))
+}
