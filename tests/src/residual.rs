@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use model_compiler::aligned::Aligned;
-use model_compiler::blob::emit::{Description, emit};
+use model_compiler::blob::emit::{Description, Limits, emit_within};
 use model_compiler::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, same_window};
+use model_compiler::layout::pack::Constants;
 use model_compiler::quantise::calibrate::calibrate;
 use model_compiler::quantise::{Method, quantise};
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance, Window};
@@ -18,6 +19,14 @@ const CLASSES: usize = 5;
 /// # Errors
 /// When a step of the export fails.
 pub fn blob(seed: u64) -> Result<Aligned<u8>> {
+    blob_with(seed, Constants::Packed)
+}
+
+/// The same with constants laid out so.
+///
+/// # Errors
+/// When a step of the export fails.
+pub fn blob_with(seed: u64, constants: Constants) -> Result<Aligned<u8>> {
     let input = Shape { height: 24, width: 20, channels: 3 };
     let mut maker = Maker { graph: Graph { input, zero: 0, nodes: Vec::new() }, rng: ChaCha8Rng::seed_from_u64(seed) };
     let stem = maker.conv(0, 8, 1, Clamp::Relu6);
@@ -45,7 +54,8 @@ pub fn blob(seed: u64) -> Result<Aligned<u8>> {
         input: InputKind::Image(image),
         provenance: Provenance::default(),
     };
-    Ok(emit(&quantise(&maker.graph, &ranges, 1.0)?, &description)?.blob)
+    let limits = Limits { constants, ..Limits::default() };
+    Ok(emit_within(&quantise(&maker.graph, &ranges, 1.0)?, &description, limits)?.blob)
 }
 
 /// A picture of `len` bytes, RGB: noise around a tint, both of which the seed decides.

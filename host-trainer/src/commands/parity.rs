@@ -33,7 +33,7 @@ pub(super) struct ParityArgs {
     #[command(flatten)]
     images: ImageArgs,
     /// Where the int8 model runs besides this process: `host` (nowhere else), `qemu` (a Cortex-M4 that is emulated),
-    /// `qemu:FILE` (the same, with the model that `flash` has put into the file), `serial:PORT` or `serial:PORT@BAUD` (a
+    /// `qemu-CORE` (another one: `qemu-m55` is the board mps3-an547), `qemu:FILE` (a Cortex-M4 with the model that `flash` has put into the file), `serial:PORT` or `serial:PORT@BAUD` (a
     /// board that runs the model already).
     #[arg(long, default_value = "host")]
     link: Link,

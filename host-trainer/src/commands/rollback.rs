@@ -29,7 +29,7 @@ struct Outcome {
 }
 
 pub(super) fn run(args: &RollbackArgs) -> Result<ExitCode> {
-    ensure!(args.link != Link::Qemu, "`qemu` has no model before the one that runs: name `qemu:FILE`");
+    ensure!(!matches!(args.link, Link::Qemu(_)), "`qemu` has no model before the one that runs: name `qemu:FILE`");
     let mut device = open(&args.link, &[])?;
     let shown = |device: &Device| device.description().model.map(|model| hexadecimal(&model.blob.sha256));
     let before = shown(&device);

@@ -86,7 +86,7 @@ impl StudioArgs {
     /// A board's name, and the way to it, which can be opened again and again.
     fn board(&self, link: &Link) -> Result<(String, Opener)> {
         ensure!(
-            !matches!(link, Link::Host | Link::Qemu),
+            !matches!(link, Link::Host | Link::Qemu(_)),
             "`{link}` has no camera: give `qemu:FLASH`, with `--frames`, or `serial:PORT`"
         );
         link.create_flash()?;

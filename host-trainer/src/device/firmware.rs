@@ -120,7 +120,15 @@ pub(super) fn missing_emulator() -> Option<String> {
 /// # Errors
 /// When the compiler fails; says what to install when a target or cargo is missing.
 pub fn build(program: Program, blob: &[u8]) -> Result<PathBuf> {
-    build_with([program.package(), program.name()], blob, program.emulated())
+    build_for(program, blob, program.emulated())
+}
+
+/// The same for another core than the board's.
+///
+/// # Errors
+/// Those of [`build`].
+pub(super) fn build_for(program: Program, blob: &[u8], core: Core) -> Result<PathBuf> {
+    build_with([program.package(), program.name()], blob, core)
 }
 
 /// Builds a program, named after its package, with a blob.

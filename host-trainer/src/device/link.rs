@@ -7,10 +7,11 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum;
 use no_std_device::{RECORD_LEN, Record};
 
-use super::firmware::build_app;
-use super::{Device, Emulated, Film, Patience, Program, Serial, Transport, Way, build};
+use super::firmware::{build_app, build_for};
+use super::{Core, Device, Emulated, Film, Patience, Program, Serial, Transport, Way};
 use crate::system::hints::{program, quoted};
 use crate::system::{atomic, read};
 
@@ -22,9 +23,9 @@ const BAUD: u32 = 115_200;
 pub enum Link {
     /// This machine only.
     Host,
-    /// On a Cortex-M4 in QEMU.
-    Qemu,
-    /// On the same board with the camera application, whose flash is this file.
+    /// On a core in QEMU.
+    Qemu(Core),
+    /// On a Cortex-M4 with the camera application, whose flash is this file.
     QemuFlash(PathBuf),
     /// On a device at a serial port.
     Serial {
@@ -41,7 +42,10 @@ impl FromStr for Link {
     fn from_str(text: &str) -> Result<Self> {
         match text.split_once(':') {
             None if text == "host" => Ok(Self::Host),
-            None if text == "qemu" => Ok(Self::Qemu),
+            None if text == "qemu" => Ok(Self::Qemu(Core::default())),
+            None if let Some(core) = text.strip_prefix("qemu-").and_then(|core| Core::from_str(core, false).ok()) => {
+                Ok(Self::Qemu(core))
+            }
             Some(("qemu", file)) if !file.is_empty() => Ok(Self::QemuFlash(file.into())),
             Some(("serial", port)) if !port.is_empty() => {
                 let (port, baud) = port.rsplit_once('@').unwrap_or((port, ""));
@@ -50,7 +54,9 @@ impl FromStr for Link {
                 ensure!(baud > 0, "0 bits a second are too few");
                 Ok(Self::Serial { port: port.to_owned(), baud })
             }
-            _ => bail!("a link is `host`, `qemu`, `qemu:FLASH.bin`, `serial:PORT` or `serial:PORT@BAUD`"),
+            _ => bail!(
+                "a link is `host`, `qemu`, `qemu-CORE` (m55 and others), `qemu:FLASH.bin`, `serial:PORT` or `serial:PORT@BAUD`"
+            ),
         }
     }
 }
@@ -59,7 +65,10 @@ impl fmt::Display for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Host => f.write_str("host"),
-            Self::Qemu => f.write_str("qemu"),
+            Self::Qemu(core) => match core.to_possible_value().filter(|_| *core != Core::default()) {
+                Some(core) => write!(f, "qemu-{}", core.get_name()),
+                None => f.write_str("qemu"),
+            },
             Self::QemuFlash(file) => write!(f, "qemu:{}", file.display()),
             Self::Serial { port, baud } => write!(f, "serial:{port}@{baud}"),
         }
@@ -104,9 +113,9 @@ impl Link {
     pub fn open(&self, blob: &[u8]) -> Result<Option<Opened>> {
         let (transport, firmware): (Box<dyn Transport>, _) = match self {
             Self::Host => return Ok(None),
-            Self::Qemu => {
-                let elf = build(Program::Link, blob)?;
-                (Box::new(Emulated::boot(&elf)?), Some(elf))
+            &Self::Qemu(core) => {
+                let elf = build_for(Program::Link, blob, core)?;
+                (Box::new(Emulated::boot(core, &elf)?), Some(elf))
             }
             Self::QemuFlash(file) => {
                 check_flash(file)?;
@@ -134,7 +143,7 @@ impl Link {
                 let (port, baud) = (port.clone(), *baud);
                 Way::open(move || Ok(Box::new(Serial::open(&port, baud)?)))
             }
-            Self::Host | Self::Qemu => {
+            Self::Host | Self::Qemu(_) => {
                 bail!("`{self}` has no camera: give `qemu:FLASH`, with `--frames`, or `serial:PORT`")
             }
         }
@@ -197,16 +206,30 @@ mod tests {
 
     #[test]
     fn links_are_read_as_they_are_shown() {
-        for text in ["host", "qemu", "qemu:runs/flash.bin", "serial:/dev/ttyACM0@9600", "serial:COM3@115200"] {
+        for text in
+            ["host", "qemu", "qemu-m55", "qemu:runs/flash.bin", "serial:/dev/ttyACM0@9600", "serial:COM3@115200"]
+        {
             assert_eq!(text.parse::<Link>().unwrap().to_string(), text);
         }
+        assert_eq!("qemu-m4".parse::<Link>().unwrap().to_string(), "qemu");
         let default = "serial:/dev/ttyUSB1".parse::<Link>().unwrap();
         assert_eq!(default, Link::Serial { port: "/dev/ttyUSB1".to_owned(), baud: BAUD });
     }
 
     #[test]
     fn other_links_are_refused() {
-        for text in ["", "Qemu", "qemu:", "serial", "serial:", "serial:COM3@fast", "serial:COM3@0", "tcp:COM3"] {
+        for text in [
+            "",
+            "Qemu",
+            "qemu-",
+            "qemu-m56",
+            "qemu:",
+            "serial",
+            "serial:",
+            "serial:COM3@fast",
+            "serial:COM3@0",
+            "tcp:COM3",
+        ] {
             assert!(text.parse::<Link>().is_err(), "{text}");
         }
     }

@@ -180,7 +180,7 @@ impl Device {
     /// When something is not installed (the error says what and how), the firmware does not compile or does not answer,
     /// or it refuses the blob.
     pub fn start(blob: &[u8]) -> Result<Self> {
-        Self::with_model(Box::new(Emulated::boot(&build(Program::Link, blob)?)?), blob)
+        Self::with_model(Box::new(Emulated::boot(Core::M4, &build(Program::Link, blob)?)?), blob)
     }
 
     /// Greets the device at the other end. While its camera's frames are seen, a way that can be opened again is, when it is lost.

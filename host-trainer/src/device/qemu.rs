@@ -34,14 +34,14 @@ pub struct Emulated {
 }
 
 impl Emulated {
-    /// Starts firmware, an ELF file made by [`build`](super::build) for [`Program::Link`](super::Program::Link). Its serial line
-    /// leads both ways.
+    /// Starts firmware on a core, an ELF file made by [`build`](super::build) for [`Program::Link`](super::Program::Link). Its
+    /// serial line leads both ways.
     ///
     /// # Errors
     /// When QEMU is not installed or does not start.
-    pub fn boot(elf: &Path) -> Result<Self> {
+    pub fn boot(core: Core, elf: &Path) -> Result<Self> {
         let line = Port::open()?;
-        let mut qemu = Qemu::counting(emulator(Core::M4, elf, &line.serial))?;
+        let mut qemu = Qemu::counting(emulator(core, elf, &line.serial))?;
         let requests = line.accept(&mut qemu)?;
         let answers = requests.try_clone().context("the system has no handles left")?;
         Ok(Self { qemu, requests, answers, _film: None })

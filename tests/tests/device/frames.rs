@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use host_trainer::device::{Emulated, Program, Transport, build};
+use host_trainer::device::{Core, Emulated, Program, Transport, build};
 use no_std_device::link::{
     Failure, FrameError, Message, Picture, Receiver, Request, Response, SelfTest, decode, encode,
 };
@@ -12,7 +12,7 @@ use no_std_infer::Model;
 use super::{BLOB, input};
 
 pub(super) fn damaged_frames_are_refused_and_the_next_is_answered() -> Result<()> {
-    let mut link = Emulated::boot(&build(Program::Link, &BLOB)?)?;
+    let mut link = Emulated::boot(Core::M4, &build(Program::Link, &BLOB)?)?;
     let mut memory = [0; 64];
     let request = Request::Infer(Picture::Input(&[1, 2, 0, 4]));
     let frame = encode(&Message { id: 1, body: request }, &mut memory)?.to_vec();
@@ -39,7 +39,7 @@ pub(super) fn damaged_frames_are_refused_and_the_next_is_answered() -> Result<()
 
 pub(super) fn a_repeated_request_gets_the_answer_again_without_another_run() -> Result<()> {
     let model = Model::parse(&BLOB)?;
-    let mut link = Emulated::boot(&build(Program::Link, &BLOB)?)?;
+    let mut link = Emulated::boot(Core::M4, &build(Program::Link, &BLOB)?)?;
     let input: Vec<u8> = input(&model, 1).iter().map(|&value| value as u8).collect();
     let mut memory = vec![0; input.len() + 64];
     let frame = encode(&Message { id: 9, body: Request::Infer(Picture::Input(&input)) }, &mut memory)?;

@@ -10,7 +10,9 @@ use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::data::faces::{CLASSES, draw};
-use host_trainer::device::{Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, build, missing};
+use host_trainer::device::{
+    Core, Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, build, missing, missing_for,
+};
 use host_trainer::measure::evaluate::{Int8Output, infer, input_config, read_blob};
 use host_trainer::measure::trace::Engine;
 use libtest_mimic::{Arguments, Trial};
@@ -29,6 +31,8 @@ use tests::residual;
 const IMAGES: u64 = 200;
 /// Images of which each operator's output is compared.
 const TRACED_IMAGES: u64 = 3;
+/// Images that go through a Cortex-M55.
+const M55_IMAGES: u64 = 20;
 /// Images that go through the device over a faulty link.
 const FAULTY_IMAGES: u64 = 300;
 /// Images that go through the device with the shipped model.
@@ -42,6 +46,11 @@ fn main() {
     let trials: Vec<Trial> = vec![
         test("every_byte_of_every_image_is_the_hosts", every_byte_of_every_image_is_the_hosts),
         test("every_operator_s_output_is_the_hosts", every_operator_s_output_is_the_hosts),
+        trial(
+            "a_cortex_m55_gives_the_hosts_bytes_of_either_layout",
+            &missing_for(Core::M55),
+            a_cortex_m55_gives_the_hosts_bytes_of_either_layout,
+        ),
         test("injected_faults_change_no_byte", injected_faults_change_no_byte),
         test("a_serial_port_leads_to_the_device", a_serial_port_leads_to_the_device),
         test("camera_frames_give_the_hosts_bytes", camera_frames_give_the_hosts_bytes),
@@ -121,11 +130,30 @@ fn every_operator_s_output_is_the_hosts() -> Result<()> {
     Ok(())
 }
 
+/// The board mps3-an547, whose kernels take plain weights and packed ones.
+fn a_cortex_m55_gives_the_hosts_bytes_of_either_layout() -> Result<()> {
+    for constants in [Core::M55.constants(), Core::M4.constants()] {
+        let blob = residual::blob_with(1, constants)?;
+        let model = Model::parse(&blob)?;
+        let mut arena = Aligned::new(model.arena_len());
+        let transport = "qemu-m55".parse::<Link>()?.transport(&blob)?.context("a core is a device")?;
+        let mut device = Device::with_model(transport, &blob)?;
+        let mut parity = DeviceParity::new(&device);
+        for seed in 0..M55_IMAGES {
+            let input = drawing(&model, seed)?;
+            let host = infer(&model, &mut arena, &input);
+            parity.compare(&mut device, &input, &host)?;
+        }
+        ensure!(parity.images as u64 == M55_IMAGES && parity.differing_bytes == 0, "{constants:?}: {parity}");
+    }
+    Ok(())
+}
+
 /// One frame of twelve is lost, doubled, damaged, cut off or late, in each direction.
 fn injected_faults_change_no_byte() -> Result<()> {
     let model = Model::parse(&BLOB)?;
     let mut arena = Aligned::new(model.arena_len());
-    let emulated = Emulated::boot(&build(Program::Link, &BLOB)?)?;
+    let emulated = Emulated::boot(Core::M4, &build(Program::Link, &BLOB)?)?;
     let (faulty, suffered) = Faulty::new(emulated, 1, 1.0 / 12.0);
     let mut device = Device::with_model(Box::new(faulty), &BLOB)?;
     let mut parity = DeviceParity::new(&device);

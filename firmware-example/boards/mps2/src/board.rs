@@ -28,7 +28,7 @@ pub(crate) struct Board {
 
 /// The board that this is built for.
 pub(crate) const BOARD: Board = if cfg!(an547) {
-    Board { uarts: 0x4930_3000, receive_interrupt: 34, clock: 32, psram: 0x6100_0000 }
+    Board { uarts: 0x4930_3000, receive_interrupt: 33, clock: 32, psram: 0x6100_0000 }
 } else if cfg!(an505) {
     Board { uarts: 0x5020_0000, receive_interrupt: 33, clock: 20, psram: 0x8000_0000 }
 } else {
