@@ -1,6 +1,5 @@
 //! What labelled frames of a camera are worth to a network that learnt without them, over some seeds:
-//! `the_loop FOLDER SEEDS [PLAN]`. The plan `scratch` has a network that learnt from random weights, which takes long; `short` is
-//! what CI runs.
+//! `the_loop FOLDER SEEDS [PLAN]`. The plan `scratch` has a network that learnt from random weights, which takes long.
 
 use std::path::PathBuf;
 
@@ -14,8 +13,7 @@ fn main() -> Result<()> {
     let seeds: u64 = arguments.next().and_then(|seeds| seeds.to_str()?.parse().ok()).context("the number of seeds")?;
     let plan = match arguments.next().as_ref().and_then(|plan| plan.to_str()) {
         Some("scratch") => Plan::scratch,
-        Some("short") => Plan::short,
-        Some(other) => bail!("there is no plan {other}: `scratch` or `short`"),
+        Some(other) => bail!("there is no plan {other}: only `scratch`"),
         None => Plan::new,
     };
     for seed in 1..=seeds {

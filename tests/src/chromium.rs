@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Ends a browser that hangs, and with it the pipe that is read from.
-const AT_MOST: &str = "120";
+const AT_MOST: &str = "600";
 /// How long a page has for what it is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Hands over the two ends of the protocol's pipe as what Chromium takes them for.

@@ -10,6 +10,7 @@ pub mod needing;
 pub mod networks;
 pub mod operators;
 pub mod pretrained;
+pub mod processes;
 pub mod residual;
 pub mod results;
 pub mod stripes;

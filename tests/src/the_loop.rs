@@ -5,16 +5,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
 use host_trainer::collect::{Collection, Filing, Saved};
-use host_trainer::commands::{Cli, run};
-use host_trainer::data::dataset::{View, image_files, rgb565};
+use host_trainer::data::dataset::{Dataset, View, image_files, rgb565};
 use host_trainer::data::faces::{CLASSES, PerClass, Shift, generate, generate_shifted};
 use host_trainer::data::record::Record;
 use host_trainer::measure::evaluate::{parse, read_blob};
-use host_trainer::measure::held_out::{Contender, HeldOut, HowRead, held_out};
+use host_trainer::measure::held_out::{Contender, HeldOut, held_out, known_classes};
 use no_std_device::link::Shape;
 use no_std_infer::image::PixelFormat;
+
+use crate::processes::call;
 
 /// How large the experiment is.
 #[derive(Clone, Debug)]
@@ -29,8 +29,6 @@ pub struct Plan {
     pub shift: Shift,
     /// Frames of each class that are collected and labelled.
     pub collected: usize,
-    /// Whether all of them are learnt, so that the figures do not depend on names, which are times; or most, by a split.
-    pub all_learnt: bool,
     /// Other frames of each class, to measure with.
     pub held_out: usize,
     /// How the first network learns, as TOML.
@@ -48,17 +46,9 @@ impl Plan {
             drawings: PerClass { train: 250, valid: 50, test: 150 },
             shift: Shift::Poor,
             collected: 50,
-            all_learnt: false,
             held_out: 150,
             config,
         }
-    }
-
-    /// The same with fewer drawings and more frames: a minute at most.
-    #[must_use]
-    pub fn short(seed: u64) -> Self {
-        let drawings = PerClass { train: 100, valid: 10, test: 40 };
-        Self { drawings, collected: 80, all_learnt: true, ..Self::new(seed) }
     }
 
     /// As [`Self::new`] with the network of the demo, which learns 4,000 drawings from random weights.
@@ -95,7 +85,7 @@ pub fn measure(plan: &Plan, folder: &Path) -> Result<Outcome> {
     let of = |train, test| PerClass { train, valid: 0, test };
     generate_shifted(&frames, seed(2), &of(plan.collected, 0), plan.size, Some(plan.shift))?;
     generate_shifted(&others, seed(3), &of(0, plan.held_out), plan.size, Some(plan.shift))?;
-    collect(&frames.join("train"), &if plan.all_learnt { collected.join("train") } else { collected.clone() })?;
+    collect(&frames.join("train"), &collected)?;
     call(&["train", "--from", text(&before)?, "--data", text(&collected)?, "--out", text(&after)?])?;
     Ok(Outcome {
         frames: compare([&before, &after], &others, View::Rgb565)?,
@@ -133,11 +123,8 @@ fn compare(runs: [&Path; 2], data: &Path, view: View) -> Result<HeldOut> {
         let name = runs[index].file_name().unwrap_or_default().to_string_lossy().into_owned();
         Contender::new(name, model, &paths[index], Some(record.context("a run has a record")?))
     };
-    held_out([&contender(0)?, &contender(1)?], data, &HowRead { view, ..HowRead::default() })
-}
-
-fn call(arguments: &[&str]) -> Result<()> {
-    run(Cli::try_parse_from(["host-trainer"].iter().chain(arguments))?).map(|_| ())
+    let contenders = [&contender(0)?, &contender(1)?];
+    held_out(contenders, &Dataset::open_for(data, &known_classes(contenders), false)?, view)
 }
 
 fn text(path: &Path) -> Result<&str> {

@@ -15,9 +15,11 @@ use tests::{Reference, outputs};
 
 /// Cases of each operator on a core. Of the faults that were put into the assembly at random, one at a time, those that 10,000
 /// cases find were found by the first 20; `tests/tests/operators.rs` has more cases for the models of the same loops.
-const CASES: u64 = 500;
+const CASES: u64 = 250;
 /// The same where the core runs another's instructions, or they are assembled for another core only.
-const FEW_CASES: u64 = 200;
+const FEW_CASES: u64 = 60;
+/// Cases beyond these that once found a fault: an output of one column.
+const ONCE_WRONG: [(Kind, u64); 1] = [(Kind::DepthwiseConv2d, 3281)];
 /// Bytes of cases that are loaded at a time.
 const BATCH: usize = 12 << 20;
 
@@ -30,7 +32,7 @@ const CORES: [(Core, u64, Kinds); 9] = [
     (Core::M33, FEW_CASES, &DSP),
     (Core::M4NoFpu, FEW_CASES, &DSP),
     (Core::M33NoFpu, FEW_CASES, &DSP),
-    (Core::M55, FEW_CASES, &DSP),
+    (Core::M55, CASES, &DSP),
     (Core::M3, CASES, &SCALAR),
     (Core::M33NoDsp, FEW_CASES, &SCALAR),
     (Core::M0Plus, CASES, &SCALAR),
@@ -92,14 +94,20 @@ struct Cases {
 
 impl Cases {
     fn get(&self) -> &[Vec<u8>] {
-        self.encoded.get_or_init(|| (0..self.most).into_par_iter().map(|seed| encoded(self.kind, seed)).collect())
+        let seeds = || (0..self.most).chain(self.once_wrong()).collect::<Vec<u64>>();
+        self.encoded.get_or_init(|| seeds().into_par_iter().map(|seed| encoded(self.kind, seed)).collect())
+    }
+
+    fn once_wrong(&self) -> impl Iterator<Item = u64> {
+        ONCE_WRONG.into_iter().filter(|&(kind, _)| kind == self.kind).map(|(_, seed)| seed)
     }
 }
 
 fn conforms(core: Core, cases: &Cases, count: u64) -> Result<()> {
     let firmware = Loaded::build("conformance", core)?;
-    let mut cases = cases.get().iter().take(count as usize).peekable();
-    let mut passed = 0;
+    let (common, once_wrong) = cases.get().split_at(cases.most as usize);
+    let (count, mut passed) = (count + once_wrong.len() as u64, 0);
+    let mut cases = common.iter().take(count as usize - once_wrong.len()).chain(once_wrong).peekable();
     while cases.peek().is_some() {
         let mut batch = Batch::default();
         while batch.bytes.len() < BATCH

@@ -30,6 +30,8 @@ pub use pixels::{Thumbnail, picture, png};
 const LOCK_FILE: &str = ".collect.lock";
 /// So many of the pictures that were saved last are remembered.
 const REMEMBERED: usize = 64;
+/// Longest name of a class, in bytes: no system has shorter names of folders.
+const CLASS_MAX: usize = 200;
 /// Pictures whose [`Thumbnail`]s differ by less are copies of each other. The noise of a sensor is below it; a hand that moves is not.
 pub const NEAR: f32 = 6.0;
 
@@ -148,12 +150,17 @@ impl Collection {
     }
 }
 
-/// Refuses a label that is no name of a folder.
-fn check_class(label: Option<&str>) -> Result<()> {
-    let class = label.unwrap_or(UNLABELLED);
+/// Refuses a label that is no name of a folder, or an unwieldy one.
+///
+/// # Errors
+/// When it is refused.
+pub fn check_class(label: Option<&str>) -> Result<()> {
+    let fits = |class: &str| class.len() <= CLASS_MAX && class.trim() == class && is_class_name(class);
     ensure!(
-        label.is_none_or(is_class_name),
-        "`{class}` is no name of a class: it becomes a folder's name, without separators, and does not begin with a dot"
+        label.is_none_or(fits),
+        "`{}` is no name of a class: it becomes a folder's name of at most {CLASS_MAX} bytes, without separators and outer spaces, and \
+         does not begin with a dot",
+        label.unwrap_or_default()
     );
     Ok(())
 }

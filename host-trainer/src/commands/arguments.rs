@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Args;
 use model_compiler::blob::emit::Limits;
 use model_compiler::{ARENA_MAX, RUN_AT_MOST};
@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::data::dataset::{Dataset, View};
 #[cfg(feature = "train")]
 use crate::data::dataset::{Grouping, Options};
-use crate::device::Core;
+use crate::device::{Core, Device, Link, Patience};
 #[cfg(feature = "train")]
 use crate::training::{self, DeviceKind};
 
@@ -107,6 +107,24 @@ pub(super) fn too_costly(needed: Cost, most: Cost) -> String {
         "a run of the model takes {needed}, and {most} are allowed at most: allow more with --max-products {needed_option}, \
          if you have the time"
     )
+}
+
+/// A device that models are sent to.
+#[derive(Debug, Args)]
+pub(super) struct DeviceArgs {
+    /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose
+    /// flash is a file.
+    #[arg(long)]
+    pub link: Link,
+}
+
+impl DeviceArgs {
+    /// Greets it, where it is `qemu` with `blob` in its firmware.
+    pub fn open(&self, blob: &[u8]) -> Result<Device> {
+        let transport = self.link.transport(blob)?;
+        let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
+        Device::open(transport, Patience::default())
+    }
 }
 
 /// Which images are copies of one photograph.

@@ -22,12 +22,8 @@ pub(super) struct CameraArgs {
     /// file and whose camera plays `--frames`.
     #[arg(long)]
     link: Link,
-    /// Folder of pictures that the emulated camera plays, again and again.
-    #[arg(long, value_name = "DIR")]
-    frames: Option<PathBuf>,
-    /// Width and height of the emulated camera's frames.
-    #[arg(long, value_name = "WxH", default_value = "320x240", value_parser = sides, requires = "frames")]
-    size: [u16; 2],
+    #[command(flatten)]
+    film: FilmArgs,
     /// The model that the board runs, a blob or the folder that `train` made: this machine computes each frame as well, and names
     /// classes by its labels.
     #[arg(long, value_name = "RUN|BLOB")]
@@ -36,7 +32,31 @@ pub(super) struct CameraArgs {
     cost: CostArgs,
 }
 
-pub(super) fn sides(text: &str) -> Result<[u16; 2]> {
+/// What an emulated camera sees.
+#[derive(Debug, Args)]
+pub(super) struct FilmArgs {
+    /// Folder of pictures that the emulated camera plays, again and again.
+    #[arg(long, value_name = "DIR")]
+    frames: Option<PathBuf>,
+    /// Width and height of the emulated camera's frames.
+    #[arg(long, value_name = "WxH", default_value = "320x240", value_parser = sides, requires = "frames")]
+    size: [u16; 2],
+}
+
+impl FilmArgs {
+    /// True where no camera plays frames.
+    #[cfg(feature = "train")]
+    pub(super) fn is_none(&self) -> bool {
+        self.frames.is_none()
+    }
+
+    /// The pictures as frames, where there are any.
+    pub(super) fn film(&self) -> Result<Option<Film>> {
+        self.frames.as_deref().map(|folder| Film::of_folder(folder, self.size)).transpose()
+    }
+}
+
+fn sides(text: &str) -> Result<[u16; 2]> {
     let (width, height) = text.split_once('x').context("width and height are two numbers, as in 320x240")?;
     let sides = [width.parse()?, height.parse()?];
     ensure!(!sides.contains(&0), "a frame has pixels");
@@ -52,8 +72,7 @@ impl CameraArgs {
     /// Greets the board, which must run the model that is given.
     pub(super) fn open<'m>(&self, given: Option<&'m Known>) -> Result<Watched<'m>> {
         let model = given.map(Known::model).transpose()?;
-        let film = self.frames.as_deref().map(|folder| Film::of_folder(folder, self.size)).transpose()?;
-        let device = Device::open(self.link.camera(film)?, Patience::default())?;
+        let device = Device::open(self.link.camera(self.film.film()?)?, Patience::default())?;
         if let (Some(given), Some(model)) = (given, &model) {
             self.cost.check(model)?;
             device.expect(given.blob())?;

@@ -4,19 +4,19 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde::Serialize;
 
-use super::arguments::CostArgs;
-use crate::data::dataset::View;
+use super::arguments::{CostArgs, ReadingArgs};
 use crate::data::record::Record;
 use crate::measure::evaluate::{parse, read_blob};
-use crate::measure::held_out::{Contender, HowRead, held_out};
+use crate::measure::held_out::{Contender, HeldOut, held_out, known_classes};
 use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::measure::scores::Paired;
 use crate::run::folder::RunDir;
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("reading").args(["view", "skip_bad", "cache"]).multiple(true).requires("data"))]
 pub(super) struct CompareArgs {
     /// Folder that `cv` or `train` made; with `--data` a blob will do.
     first: PathBuf,
@@ -26,15 +26,8 @@ pub(super) struct CompareArgs {
     /// and test images; an image whose class a model does not know counts as wrong.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// With `--data`, what the networks see of each image.
-    #[arg(long = "as", value_enum, default_value = "rgb888", requires = "data")]
-    view: View,
-    /// With `--data`, go on without files that cannot be read.
-    #[arg(long, requires = "data")]
-    skip_bad: bool,
-    /// With `--data`, folder for decoded images, which other commands share.
-    #[arg(long, value_name = "DIR", requires = "data")]
-    cache: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     #[command(flatten)]
     cost: CostArgs,
     /// Print JSON.
@@ -79,8 +72,10 @@ fn on_held_out(args: &CompareArgs, data: &Path) -> Result<ExitCode> {
         }
         Contender::new(named.display().to_string(), model, path, record)
     };
-    let how = HowRead { view: args.view, skip_bad: args.skip_bad, cache: args.cache.as_deref() };
-    print(args.json, &held_out([&contender(0)?, &contender(1)?], data, &how)?, |found| found.to_text())
+    let contenders = [&contender(0)?, &contender(1)?];
+    let mut dataset = args.reading.open(data, &known_classes(contenders))?;
+    dataset.take_groups(data)?;
+    print(args.json, &held_out(contenders, &dataset, args.reading.view)?, HeldOut::to_text)
 }
 
 fn predictions(dir: &Path) -> Result<Predictions> {

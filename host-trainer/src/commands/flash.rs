@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 use serde::Serialize;
 
+use super::arguments::DeviceArgs;
 use crate::data::progress;
-use crate::device::{Device, Faults, Link, Patience, check_update, identity};
+use crate::device::{Faults, check_update, identity};
 use crate::measure::evaluate::{parse, read_blob};
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::terminal::escaped;
@@ -18,10 +19,8 @@ use crate::system::terminal::escaped;
 pub(super) struct FlashModelArgs {
     /// The blob.
     blob: PathBuf,
-    /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose
-    /// flash is a file.
-    #[arg(long)]
-    link: Link,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Print the outcome as JSON.
     #[arg(long)]
     json: bool,
@@ -45,8 +44,8 @@ struct Outcome {
 pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
-    args.link.create_flash()?;
-    let mut device = open(&args.link, &blob)?;
+    args.device.link.create_flash()?;
+    let mut device = args.device.open(&blob)?;
     check_update(&blob, &model, device.description())?;
     let before = device.description().model.map(|model| hexadecimal(&model.blob.sha256));
     let start = Instant::now();
@@ -69,12 +68,6 @@ pub(super) fn run(args: &FlashModelArgs) -> Result<ExitCode> {
         outcome.print();
     }
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn open(link: &Link, blob: &[u8]) -> Result<Device> {
-    let transport = link.transport(blob)?;
-    let transport = transport.context("`host` is no device: name one, such as `--link serial:PORT`")?;
-    Device::open(transport, Patience::default())
 }
 
 impl Outcome {

@@ -6,16 +6,14 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use serde::Serialize;
 
-use super::flash::open;
+use super::arguments::DeviceArgs;
 use crate::device::{Device, Link};
 use crate::system::hexadecimal::hexadecimal;
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {
-    /// The device: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose
-    /// flash is a file.
-    #[arg(long)]
-    link: Link,
+    #[command(flatten)]
+    device: DeviceArgs,
     /// Print the outcome as JSON.
     #[arg(long)]
     json: bool,
@@ -29,8 +27,11 @@ struct Outcome {
 }
 
 pub(super) fn run(args: &RollbackArgs) -> Result<ExitCode> {
-    ensure!(!matches!(args.link, Link::Qemu(_)), "`qemu` has no model before the one that runs: name `qemu:FILE`");
-    let mut device = open(&args.link, &[])?;
+    ensure!(
+        !matches!(args.device.link, Link::Qemu(_)),
+        "`qemu` has no model before the one that runs: name `qemu:FILE`"
+    );
+    let mut device = args.device.open(&[])?;
     let shown = |device: &Device| device.description().model.map(|model| hexadecimal(&model.blob.sha256));
     let before = shown(&device);
     device.rollback()?;

@@ -9,11 +9,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::CostArgs;
-use super::camera::sides;
+use super::camera::FilmArgs;
 use super::refuse_among_pictures;
-use crate::device::{Film, Link, Way};
+use crate::device::{Link, Opener};
 use crate::run::known::Known;
-use crate::studio::{Opener, Options, Server, Studio, Teaching};
+use crate::studio::{Options, Server, Studio, Teaching};
 
 #[derive(Debug, Args)]
 pub(super) struct StudioArgs {
@@ -21,12 +21,8 @@ pub(super) struct StudioArgs {
     /// file, which is made where it is missing, and whose camera plays `--frames`. Several boards are seen at once.
     #[arg(long, required = true)]
     link: Vec<Link>,
-    /// Folder of pictures that emulated cameras play, again and again.
-    #[arg(long, value_name = "DIR")]
-    frames: Option<PathBuf>,
-    /// Width and height of emulated cameras' frames.
-    #[arg(long, value_name = "WxH", default_value = "320x240", value_parser = sides, requires = "frames")]
-    size: [u16; 2],
+    #[command(flatten)]
+    film: FilmArgs,
     /// Folder of pictures that is collected into, with a folder for each class; made where it is missing.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -57,7 +53,7 @@ struct Line<'a> {
 pub(super) fn run(args: &StudioArgs) -> Result<ExitCode> {
     let emulated = args.link.iter().any(|link| matches!(link, Link::QemuFlash(_)));
     ensure!(
-        args.frames.is_none() || emulated,
+        args.film.is_none() || emulated,
         "only the emulated board of `--link qemu:FLASH` plays pictures as its camera"
     );
     let models: Vec<Known> = args.model.iter().map(|path| Known::read(path)).collect::<Result<_>>()?;
@@ -85,18 +81,8 @@ pub(super) fn run(args: &StudioArgs) -> Result<ExitCode> {
 impl StudioArgs {
     /// A board's name, and the way to it, which can be opened again and again.
     fn board(&self, link: &Link) -> Result<(String, Opener)> {
-        ensure!(
-            !matches!(link, Link::Host | Link::Qemu(_)),
-            "`{link}` has no camera: give `qemu:FLASH`, with `--frames`, or `serial:PORT`"
-        );
         link.create_flash()?;
-        let (link, size) = (link.clone(), self.size);
-        let frames = self.frames.clone().filter(|_| matches!(link, Link::QemuFlash(_)));
-        let name = link.to_string();
-        let open = move || {
-            let film = frames.as_deref().map(|folder| Film::of_folder(folder, size)).transpose()?;
-            link.camera(film).map(Way::into_transport)
-        };
-        Ok((name, Box::new(open)))
+        let film = if matches!(link, Link::QemuFlash(_)) { self.film.film()? } else { None };
+        Ok((link.to_string(), link.opener(film)?))
     }
 }

@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use no_std_device::{RECORD_LEN, Record};
 
 use super::firmware::{build_app, build_for};
-use super::{Core, Device, Emulated, Film, Patience, Program, Serial, Transport, Way};
+use super::{Core, Device, Emulated, Film, Opener, Patience, Program, Serial, Transport, Way};
 use crate::system::hints::{program, quoted};
 use crate::system::{atomic, read};
 
@@ -130,23 +130,37 @@ impl Link {
     /// The way to a device with a camera, which is emulated where a film says what it sees; it is opened again when it is lost.
     ///
     /// # Errors
-    /// Those of [`transport`](Self::transport), and when there is a film and no emulated camera, or there is no camera.
+    /// Those of [`transport`](Self::transport) and of [`opener`](Self::opener).
     pub fn camera(&self, film: Option<Film>) -> Result<Way> {
-        match self {
+        Way::open(self.opener(film)?)
+    }
+
+    /// How such a way is opened. Firmware for an emulated board is built when that is done for the first time.
+    ///
+    /// # Errors
+    /// When there is a film and no emulated camera, or there is no camera.
+    pub fn opener(&self, film: Option<Film>) -> Result<Opener> {
+        Ok(match self {
             Self::QemuFlash(file) => {
-                check_flash(file)?;
-                let (elf, file, film) = (build_app(None)?, file.clone(), film.map(Arc::new));
-                Way::open(move || Ok(Box::new(Emulated::boot_app(&elf, &file, film.clone())?)))
+                let (file, film, mut built) = (file.clone(), film.map(Arc::new), None);
+                Box::new(move || {
+                    check_flash(&file)?;
+                    let elf = match built.take() {
+                        Some(elf) => elf,
+                        None => build_app(None)?,
+                    };
+                    Ok(Box::new(Emulated::boot_app(built.insert(elf), &file, film.clone())?))
+                })
             }
             _ if film.is_some() => bail!("only the emulated board of `--link qemu:FLASH` plays pictures as its camera"),
             Self::Serial { port, baud } => {
                 let (port, baud) = (port.clone(), *baud);
-                Way::open(move || Ok(Box::new(Serial::open(&port, baud)?)))
+                Box::new(move || Ok(Box::new(Serial::open(&port, baud)?)))
             }
             Self::Host | Self::Qemu(_) => {
                 bail!("`{self}` has no camera: give `qemu:FLASH`, with `--frames`, or `serial:PORT`")
             }
-        }
+        })
     }
 }
 

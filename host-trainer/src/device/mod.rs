@@ -63,7 +63,7 @@ pub use trace::OtherValue;
 pub use transport::Transport;
 pub use update::{check_update, identity};
 use way::Again;
-pub use way::{Absences, Lost, Way};
+pub use way::{Absences, Lost, Opener, Way, find};
 
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::hints::program;

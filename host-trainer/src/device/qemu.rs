@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::transport::{Transport, read_within};
 use super::{Core, Film, QEMU, firmware};
+use crate::system::claim::{Claim, claim_file};
 use crate::system::interrupt::Owned;
 
 /// Lets the emulated clock count instructions.
@@ -31,6 +32,8 @@ pub struct Emulated {
     answers: TcpStream,
     /// What the camera plays, until QEMU has ended.
     _film: Option<Arc<Film>>,
+    /// The file of its flash, which is its own until then.
+    _flash: Option<Claim>,
 }
 
 impl Emulated {
@@ -44,7 +47,7 @@ impl Emulated {
         let mut qemu = Qemu::counting(emulator(core, elf, &line.serial))?;
         let requests = line.accept(&mut qemu)?;
         let answers = requests.try_clone().context("the system has no handles left")?;
-        Ok(Self { qemu, requests, answers, _film: None })
+        Ok(Self { qemu, requests, answers, _film: None, _flash: None })
     }
 
     /// Starts the camera application with its slots in a file, which is created when there is none. Its camera plays a film, whose
@@ -54,9 +57,15 @@ impl Emulated {
     /// line takes most of a second.
     ///
     /// # Errors
-    /// When QEMU is not installed or does not start.
+    /// When QEMU is not installed or does not start, or another board has the file as its flash.
     pub fn boot_app(elf: &Path, slots: &Path, film: Option<Arc<Film>>) -> Result<Self> {
         let slots = std::path::absolute(slots).context("the folder of the flash's file is not there")?;
+        let claim = claim_file(&slots)?.with_context(|| {
+            format!(
+                "{} is the flash of an emulated board that runs already: end that, or name another file",
+                slots.display()
+            )
+        })?;
         let told = if film.is_some() { ",arg=frames=loaded,arg=smoothing=off" } else { "" };
         let (line, console) = (Port::open()?, Port::open()?);
         let arguments = format!(",chardev=console,arg=app,arg=answers=blocks{told},arg=slots={}", escaped(&slots));
@@ -69,7 +78,7 @@ impl Emulated {
         command.args(["-serial", "null", "-serial", &line.serial, "-serial", "null"]);
         let mut qemu = Qemu::counting(command)?;
         let [requests, answers] = [line.accept(&mut qemu)?, console.accept(&mut qemu)?];
-        Ok(Self { qemu, requests, answers, _film: film })
+        Ok(Self { qemu, requests, answers, _film: film, _flash: Some(claim) })
     }
 
     /// The number by which the system knows QEMU.
@@ -213,11 +222,11 @@ impl Qemu {
     fn spawn(mut command: Command, stdout: Stdio) -> Result<Self> {
         let stderr = tempfile::tempfile().context("cannot create a temporary file for QEMU's messages")?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr.try_clone()?);
-        let child = command.spawn().map_err(|error| match firmware::missing_emulator() {
+        let child = Owned::start(command).map_err(|error| match firmware::missing_emulator() {
             Some(remedy) => anyhow::anyhow!("{QEMU} cannot be run: {remedy}"),
             None => anyhow::anyhow!("{QEMU} cannot be run: {error}"),
         })?;
-        Ok(Self { child: Owned::new(child), stderr })
+        Ok(Self { child, stderr })
     }
 
     /// What QEMU printed as it failed, for the end of an error message.

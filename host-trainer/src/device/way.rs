@@ -1,5 +1,6 @@
 //! The way to a device that may go and come back: a port that vanishes, a board that is reset, an emulator that ends.
 
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -20,8 +21,8 @@ pub(super) const RETURNS_MAX: u32 = 8;
 #[error("{0:#}")]
 pub struct Lost(pub(super) anyhow::Error);
 
-/// How a way is opened.
-type Open = Box<dyn FnMut() -> Result<Box<dyn Transport>> + Send>;
+/// How a way is opened, again and again.
+pub type Opener = Box<dyn FnMut() -> Result<Box<dyn Transport>> + Send>;
 
 /// A way to a device, and where it can be opened again, how.
 pub struct Way {
@@ -31,7 +32,7 @@ pub struct Way {
 
 /// How a way is opened again, and for how long that is tried.
 pub(super) struct Again {
-    open: Open,
+    open: Opener,
     absence: Duration,
 }
 
@@ -41,7 +42,7 @@ impl Way {
     /// # Errors
     /// When it cannot be opened for the first time.
     pub fn open(open: impl FnMut() -> Result<Box<dyn Transport>> + Send + 'static) -> Result<Self> {
-        let mut open: Open = Box::new(open);
+        let mut open: Opener = Box::new(open);
         let transport = open()?;
         Ok(Self { transport, again: Some(Again { open, absence: ABSENCE }) })
     }
@@ -52,11 +53,22 @@ impl Way {
         self.again.iter_mut().for_each(|again| again.absence = absence);
         self
     }
+}
 
-    /// The way itself, which ends where it is lost.
-    #[must_use]
-    pub fn into_transport(self) -> Box<dyn Transport> {
-        self.transport
+/// Looks for a device until it is found: opens the way to it and greets it there, and asks after each failure whether to try again.
+///
+/// # Errors
+/// The failure after which there is no other attempt.
+pub fn find<T>(
+    open: &mut Opener,
+    mut greet: impl FnMut(Box<dyn Transport>) -> Result<T>,
+    mut tries_again: impl FnMut(&anyhow::Error) -> bool,
+) -> Result<T> {
+    loop {
+        match open().and_then(&mut greet) {
+            Err(error) if tries_again(&error) => {}
+            found => return found,
+        }
     }
 }
 
@@ -109,25 +121,29 @@ impl Device {
 
     /// Waits until the device is back, and checks that it runs the model that it ran before.
     fn await_return(&mut self, lost: &anyhow::Error) -> Result<()> {
-        let again = self.again.as_mut().context("the way to the device cannot be opened again")?;
-        let (absence, start) = (again.absence, Instant::now());
+        let Again { open, absence } = self.again.as_mut().context("the way to the device cannot be opened again")?;
+        let (absence, start) = (*absence, Instant::now());
         tracing::warn!("{lost:#}: waiting up to {} s for the device to come back", absence.as_secs());
-        let description = loop {
-            // What is lost is closed first: an emulator holds its flash, and a port its name.
-            self.conversation.hang_up();
-            let back = (again.open)().and_then(|transport| {
-                self.conversation.go_on_over(transport);
-                greet(&mut self.conversation)
-            });
-            match back {
-                Ok(description) => break description,
-                Err(error) if start.elapsed() >= absence => {
-                    return Err(error.context(format!("the device did not come back within {absence:?}")));
-                }
-                Err(error) => tracing::debug!("still away: {error:#}"),
-            }
-            std::thread::sleep(PAUSE.min(absence));
+        let conversation = RefCell::new(&mut self.conversation);
+        // What is lost is closed first: an emulator holds its flash, and a port its name.
+        let hang_up = || conversation.borrow_mut().hang_up();
+        hang_up();
+        let greet = |transport| {
+            let mut conversation = conversation.borrow_mut();
+            conversation.go_on_over(transport);
+            greet(&mut conversation)
         };
+        let waits = |error: &anyhow::Error| {
+            hang_up();
+            tracing::debug!("still away: {error:#}");
+            let waits = start.elapsed() < absence;
+            if waits {
+                std::thread::sleep(PAUSE.min(absence));
+            }
+            waits
+        };
+        let description =
+            find(open, greet, waits).with_context(|| format!("the device did not come back within {absence:?}"))?;
         let [before, now] = [&self.description, &description].map(|about| about.model.map(|model| model.blob));
         ensure!(
             before == now,

@@ -110,42 +110,35 @@ pub struct HeldOut {
     pub verdict: String,
 }
 
-/// How the images are read.
-#[derive(Clone, Debug, Default)]
-pub struct HowRead<'a> {
-    /// What is seen of each image.
-    pub view: View,
-    /// Whether files that cannot be read are left out.
-    pub skip_bad: bool,
-    /// Folder of decoded images.
-    pub cache: Option<&'a Path>,
+/// The classes that one of two models knows.
+#[must_use]
+pub fn known_classes(contenders: [&Contender<'_>; 2]) -> Vec<String> {
+    let own = contenders.map(|contender| class_names(&contender.model));
+    own.into_iter().flatten().collect::<BTreeSet<String>>().into_iter().collect()
 }
 
-/// Compares two models on the images of a folder from which neither has learnt, image by image.
+/// Compares two models on those of a folder's images from which neither has learnt, image by image; the images are in
+/// [`known_classes`].
 ///
 /// # Errors
-/// When the folder cannot be read, has a class that neither model knows, or has no image that both have not learnt from.
-pub fn held_out(contenders: [&Contender<'_>; 2], folder: &Path, how: &HowRead<'_>) -> Result<HeldOut> {
-    let own_classes = contenders.map(|contender| class_names(&contender.model));
-    let classes: BTreeSet<String> = own_classes.iter().flatten().cloned().collect();
-    let classes: Vec<String> = classes.into_iter().collect();
-    let mut dataset = Dataset::open_for(folder, &classes, how.skip_bad)?;
-    dataset.take_groups(folder)?;
+/// When an image cannot be read, or there is none that both have not learnt from.
+pub fn held_out(contenders: [&Contender<'_>; 2], dataset: &Dataset, view: View) -> Result<HeldOut> {
+    let classes = known_classes(contenders);
     let mut dataset = dataset.whole();
-    dataset.cache = how.cache.map(Path::to_owned);
+    let own_classes = contenders.map(|contender| class_names(&contender.model));
     let [first, second] = contenders;
-    let loaded = progress::load(&mut dataset, &Reading::all(&first.input, how.view))?.train;
+    let loaded = progress::load(&mut dataset, &Reading::all(&first.input, view))?.train;
     let unseen = unseen(&dataset.train, contenders);
     ensure!(
         !unseen.is_empty(),
         "of the {} pictures in {} one of the models has learnt from each, or from one of its group: give others",
         dataset.train.len(),
-        folder.display()
+        dataset.root.display()
     );
     let images = loaded.only(&unseen);
     let right = [first.right(&images, &classes), {
         let other = (second.input != first.input)
-            .then(|| progress::load(&mut dataset.clone(), &Reading::all(&second.input, how.view)));
+            .then(|| progress::load(&mut dataset.clone(), &Reading::all(&second.input, view)));
         let other = other.transpose()?.map(|loaded| loaded.train.only(&unseen));
         second.right(other.as_ref().unwrap_or(&images), &classes)
     }];

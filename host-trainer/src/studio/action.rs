@@ -8,15 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::board::{Automatic, Board, Burst, Task};
 use super::{Shared, lock};
 use crate::collect::rules::{CHANGED, Rule};
-use crate::collect::{Filing, Picture, Saved};
-use crate::data::dataset::{UNLABELLED, is_class_name};
+use crate::collect::{Collection, Filing, Picture, Saved, check_class};
+use crate::data::dataset::UNLABELLED;
 
 /// Most frames of a burst.
 const BURST: u32 = 1000;
 /// Most pictures that are corrected or deleted at once.
 const PICTURES: usize = 1000;
-/// Longest name of a class, in bytes: a folder's name may be longer on no system.
-const CLASS: usize = 200;
 
 /// What a page asks for: an object of JSON, of which `do` says what.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
@@ -142,7 +140,7 @@ impl Shared {
             Action::Save { board, number, class } => self.save_shown(board, number, class.as_deref()),
             Action::Burst { board, count, class } => {
                 ensure!(count <= BURST, "a burst has {BURST} frames at most");
-                check(class.as_deref())?;
+                check_class(class.as_deref())?;
                 let burst = (count > 0).then_some(Burst { left: count, label: class, begun: false });
                 self.board(board)?.change(|state| state.burst = burst);
                 Ok(Done::default())
@@ -157,13 +155,17 @@ impl Shared {
                 Ok(Done::default())
             }
             Action::Class { name } => {
-                check(Some(&name))?;
+                check_class(Some(&name))?;
                 lock(&self.shelf).offer(&name);
                 self.changes.tell();
                 Ok(format!("{name} is a class from its first picture on").into())
             }
-            Action::Relabel { pictures, class } => self.relabel(&pictures, class.as_deref()),
-            Action::Delete { pictures } => self.delete(&pictures),
+            Action::Relabel { pictures, class } => {
+                let class = class.as_deref();
+                let now = format!("now {}", class.unwrap_or(UNLABELLED));
+                self.change(&pictures, &now, |collection| collection.relabel(&pictures, class))
+            }
+            Action::Delete { pictures } => self.change(&pictures, "deleted", |collection| collection.remove(&pictures)),
             Action::Send { board, model } => self.begin(board, Task::Send(self.models.get(model)?)),
             Action::RollBack { board } => self.begin(board, Task::RollBack),
             Action::Teach { model } => self.teach(model).map(|()| Done::default()),
@@ -175,7 +177,7 @@ impl Shared {
     }
 
     fn save_shown(&self, index: usize, number: u64, class: Option<&str>) -> Result<Done> {
-        check(class)?;
+        check_class(class)?;
         let sight = self.board(index)?.sight(number)?;
         let filing = Filing { label: class, camera: index, near: false };
         let Saved::New { path, .. } = self.save(&sight.shot, filing)? else {
@@ -194,7 +196,7 @@ impl Shared {
         class: Option<String>,
     ) -> Result<Done> {
         let board = self.board(index)?;
-        check(class.as_deref())?;
+        check_class(class.as_deref())?;
         let Some(which) = which else {
             board.change(|state| state.automatic = None);
             return Ok(Done::default());
@@ -228,25 +230,22 @@ impl Shared {
         Ok("frames are saved when the rule takes them".to_owned().into())
     }
 
-    fn relabel(&self, pictures: &[Picture], class: Option<&str>) -> Result<Done> {
-        check(class)?;
-        check_count(pictures)?;
+    /// Changes pictures of the collection; says what they are then.
+    fn change(
+        &self,
+        pictures: &[Picture],
+        now: &str,
+        change: impl FnOnce(&mut Collection) -> Result<()>,
+    ) -> Result<Done> {
+        let count = pictures.len();
+        ensure!(count <= PICTURES, "{PICTURES} pictures at most are changed at once");
         let mut shelf = lock(&self.shelf);
-        let done = shelf.collection.relabel(pictures, class);
+        let done = change(&mut shelf.collection);
         shelf.count()?;
         drop(shelf);
         self.changes.tell();
-        done.map(|()| format!("{} now {}", count(pictures.len()), class.unwrap_or(UNLABELLED)).into())
-    }
-
-    fn delete(&self, pictures: &[Picture]) -> Result<Done> {
-        check_count(pictures)?;
-        let mut shelf = lock(&self.shelf);
-        let done = shelf.collection.remove(pictures);
-        shelf.count()?;
-        drop(shelf);
-        self.changes.tell();
-        done.map(|()| format!("{} deleted", count(pictures.len())).into())
+        let are = if count == 1 { "1 picture is".to_owned() } else { format!("{count} pictures are") };
+        done.map(|()| format!("{are} {now}").into())
     }
 
     fn begin(&self, index: usize, task: Task) -> Result<Done> {
@@ -258,23 +257,4 @@ impl Shared {
             Ok(Done::default())
         })
     }
-}
-
-fn count(pictures: usize) -> String {
-    if pictures == 1 { "1 picture is".to_owned() } else { format!("{pictures} pictures are") }
-}
-
-fn check(class: Option<&str>) -> Result<()> {
-    let fits = class.is_none_or(|class| class.len() <= CLASS && class.trim() == class && is_class_name(class));
-    ensure!(
-        fits,
-        "`{}` is no name of a class: it becomes a folder's name, without separators, and does not begin with a dot",
-        class.unwrap_or_default()
-    );
-    Ok(())
-}
-
-fn check_count(pictures: &[Picture]) -> Result<()> {
-    ensure!(pictures.len() <= PICTURES, "{PICTURES} pictures at most are changed at once");
-    Ok(())
 }

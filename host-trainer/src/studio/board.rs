@@ -13,6 +13,8 @@ use crate::collect::health::Trouble;
 use crate::collect::rules::Rule;
 use crate::device::{Agreement, Description, Shot};
 
+/// After so long a board that is not there is looked for again.
+const AGAIN: Duration = Duration::from_secs(2);
 /// So many frames are kept, so that the one that a person sees can still be saved.
 pub(super) const KEPT: usize = 8;
 /// So many notes are kept for pages that did not ask for a while.
@@ -177,15 +179,21 @@ impl Board {
         }
     }
 
-    /// Waits a while, or till something needs the board; says whether the studio goes on.
-    pub(super) fn rest(&self, pause: Duration) -> bool {
+    /// Says why the board is not there, and waits a while, or till something needs it; says whether the studio goes on.
+    pub(super) fn lose(&self, error: &anyhow::Error) -> bool {
+        let why = format!("{error:#}");
+        tracing::warn!("{}: {why}", self.link);
+        self.change(|state| {
+            state.status = Status::Lost(why);
+            state.forget();
+        });
         let waiting = |state: &mut State| !state.over && state.task.is_none();
-        let state = self.woken.wait_timeout_while(self.state(), pause, waiting);
-        !state.map_or_else(|error| error.into_inner().0, |(state, _)| state).over
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.state().over
+        let state = self.woken.wait_timeout_while(self.state(), AGAIN, waiting);
+        let is_over = state.map_or_else(|error| error.into_inner().0, |(state, _)| state).over;
+        if !is_over {
+            self.change(|state| state.status = Status::Connecting);
+        }
+        !is_over
     }
 
     /// The frame of this number.

@@ -28,11 +28,8 @@ use teach::Teacher;
 pub use teach::Teaching;
 
 use crate::collect::Collection;
-use crate::device::Transport;
+use crate::device::Opener;
 use crate::run::known::Known;
-
-/// Opens the way to a board, again and again where it is lost.
-pub type Opener = Box<dyn FnMut() -> Result<Box<dyn Transport>> + Send>;
 
 /// What a studio works with.
 pub struct Options {

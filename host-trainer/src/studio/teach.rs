@@ -75,14 +75,13 @@ impl Teacher {
         changed
     }
 
-    /// Ends the process that runs, if one does.
+    /// Ends the process that runs, if one does, which may save before what it has made.
     pub(super) fn cancel(&self) {
         let process = self.change(|lesson| {
             lesson.is_cancelled = lesson.running;
             lesson.process.take()
         });
-        // It may have ended by itself.
-        process.iter().for_each(|process| drop(process.get().kill()));
+        process.iter().for_each(|process| process.let_end());
     }
 
     /// Runs a command of this program; hands each line that it prints to `then`.
@@ -90,9 +89,12 @@ impl Teacher {
         let teaching = self.teaching.as_ref().context("nothing can be taught here")?;
         let mut command = Command::new(&teaching.program);
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("cannot start {}", teaching.program.display()))?;
-        let (output, complaints) = (child.stdout.take(), child.stderr.take());
-        let process = Arc::new(Owned::new(child));
+        let process = Owned::start(command).with_context(|| format!("cannot start {}", teaching.program.display()))?;
+        let (output, complaints) = {
+            let mut child = process.get();
+            (child.stdout.take(), child.stderr.take())
+        };
+        let process = Arc::new(process);
         let is_cancelled = self.change(|lesson| {
             lesson.process = Some(Arc::clone(&process));
             lesson.is_cancelled

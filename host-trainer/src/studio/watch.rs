@@ -1,37 +1,26 @@
 //! The thread of a board: sees its frames, saves those that are wished, and does what needs the board for itself.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use no_std_infer::score::probabilities;
 
 use super::board::{Automatic, Board, Burst, Input, Next, Sight, Status, Task};
 use super::models::{Costs, Entry};
-use super::{Opener, Shared, lock};
+use super::{Shared, lock};
 use crate::collect::health::{FRAMES, diagnose};
 use crate::collect::rules::Rule;
 use crate::collect::{Filing, Saved};
 use crate::data::dataset::UNLABELLED;
-use crate::device::{Camera, Device, Patience, Shot, check_update};
-
-/// After so long a board that is not there is looked for again.
-const AGAIN: Duration = Duration::from_secs(2);
+use crate::device::{Camera, Device, Opener, Patience, Shot, check_update, find};
 
 /// Watches a board until the studio ends, whatever happens to the board.
 pub(super) fn run(shared: &Shared, index: usize, mut open: Opener) {
     let board = &shared.boards[index];
-    while !board.is_over() {
-        board.change(|state| state.status = Status::Connecting);
-        let ended = open().and_then(|transport| Device::open(transport, Patience::default()));
-        let Err(error) = ended.and_then(|device| session(shared, index, device)) else { continue };
-        let why = format!("{error:#}");
-        tracing::warn!("{}: {why}", board.link);
-        board.change(|state| {
-            state.status = Status::Lost(why);
-            state.forget();
-        });
-        board.rest(AGAIN);
+    let greet = |transport| session(shared, index, Device::open(transport, Patience::default())?);
+    // A session ends without an error when the studio does.
+    if let Err(error) = find(&mut open, greet, |error| board.lose(error)) {
+        tracing::debug!("{} is looked for no longer: {error:#}", board.link);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What everything else needs of the system: files, signals, text.
 
 pub mod atomic;
+mod child;
 pub mod claim;
 pub mod files;
 pub mod hexadecimal;

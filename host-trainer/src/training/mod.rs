@@ -37,6 +37,7 @@ use model_compiler::graph::Graph;
 use crate::config::{Config, Normalization};
 use crate::data::dataset::Images;
 use crate::system::hints::{program, quoted};
+use crate::system::interrupt::{Unsaved, is_leaving};
 
 pub use crate::measure::metrics::Epoch;
 pub(crate) use batch::planes;
@@ -75,12 +76,21 @@ pub struct Options {
     pub save_every: Duration,
     /// Tell a program what the run does, as lines of JSON on the standard output.
     pub json: bool,
+    /// Asked after each step: whether the run is to be saved and to end, since the program is told to.
+    pub is_ending: fn() -> bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let save_every = Duration::from_secs(120);
-        Self { device: DeviceKind::default(), threads: 0, resume: false, save_every, json: false }
+        Self {
+            device: DeviceKind::default(),
+            threads: 0,
+            resume: false,
+            save_every,
+            json: false,
+            is_ending: is_leaving,
+        }
     }
 }
 
@@ -120,7 +130,8 @@ pub fn check_new(run_dir: &Path) -> Result<()> {
 ///
 /// # Errors
 /// When the device cannot be opened, the configuration is impossible, `run_dir` cannot be written, holds another run
-/// (without `resume`) or one of other images or another configuration (with it), or when the loss is no longer finite.
+/// (without `resume`) or one of other images or another configuration (with it), when the loss is no longer finite, or when the
+/// program is told to end: then the run is saved.
 pub fn train(
     data: &TrainingData,
     config: &Config,
@@ -131,6 +142,7 @@ pub fn train(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(options.threads).build()?;
     let outcome = pool.install(|| {
         let mut run = run::Run::start(data, config, run_dir, options, observer)?;
+        let _unsaved = Unsaved::begin();
         while !run.finished() {
             observer.epoch(run.epoch(observer)?, config.epochs());
         }

@@ -44,6 +44,7 @@ pub(super) struct Run<'a> {
     /// All that a checkpoint holds but the weights and the optimiser, which are those of when it was saved.
     pub state: Checkpoint,
     save_every: Duration,
+    is_ending: fn() -> bool,
     /// When the epoch began, or was saved last.
     clock: Instant,
 }
@@ -84,6 +85,7 @@ impl<'a> Run<'a> {
                 within: Within::default(),
             },
             save_every: options.save_every,
+            is_ending: options.is_ending,
             clock: Instant::now(),
             data,
             config,
@@ -274,13 +276,14 @@ impl<'a> Run<'a> {
         let (loss, accuracy) = (within.loss(), within.accuracy());
         let (epochs, steps) = (self.config.epochs(), self.steps_of_epoch());
         observer.step(&Moment { epoch, epochs, step: step + 1, steps, learning_rate, loss, accuracy });
-        let elapsed = self.clock.elapsed();
-        if elapsed >= self.save_every {
+        let (elapsed, is_ending) = (self.clock.elapsed(), (self.is_ending)());
+        if elapsed >= self.save_every || is_ending {
             self.clock = Instant::now();
             self.state.within.seconds += elapsed.as_secs_f64();
             self.state.within.dropout = dropout.get_word_pos();
             self.save()?;
         }
+        ensure!(!is_ending, "the program is told to end, and the run is saved");
         Ok(())
     }
 

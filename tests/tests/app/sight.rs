@@ -1,7 +1,6 @@
 //! What a host sees of the emulated board's camera, for long, of several boards, and of one that is killed meanwhile.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -15,6 +14,7 @@ use no_std_infer::Model;
 use no_std_infer::image::PixelFormat;
 use tempfile::TempDir;
 use tests::needing::trial;
+use tests::processes::{call, emulators, signal};
 use tests::{resident, residual};
 
 use super::shipped;
@@ -33,6 +33,7 @@ pub(super) fn trials(missing: &Option<String>) -> Vec<Trial> {
         test("a_host_sees_each_frame_and_computes_the_same", sees),
         test("two_boards_are_seen_at_once", two_boards),
         test("a_board_that_is_killed_and_started_again_is_seen_on", killed),
+        test("commands_go_on_with_a_board_that_is_killed_and_started_again", commands_go_on),
         test("ten_thousand_frames_leave_memory_flat", ten_thousand).with_ignored_flag(true),
     ]
 }
@@ -133,8 +134,7 @@ fn killed() -> Result<()> {
     let (mut twin, mut last) = (Twin::new(Model::parse(&blob)?), 0);
     for number in 0..9 {
         if number % 3 == 2 {
-            let killed = Command::new("kill").args(["-9", &running.load(Ordering::Relaxed).to_string()]).status()?;
-            ensure!(killed.success(), "QEMU was not there to be killed");
+            signal(running.load(Ordering::Relaxed), "KILL")?;
         }
         let (frame, bytes) = device.see(last, WAIT, |_| ())?;
         ensure!(twin.compare(&frame, &bytes)?.differing == 0, "frame {number}");
@@ -142,6 +142,47 @@ fn killed() -> Result<()> {
     }
     ensure!(device.absences().count == 3, "{:?}", device.absences());
     device.expect(&blob)
+}
+
+/// QEMU is killed while `collect` and `watch` see its camera: they end as if nothing had happened, and nothing is lost.
+fn commands_go_on() -> Result<()> {
+    // Firmware that is compiled already does not keep the commands waiting.
+    build_app(None)?;
+    let scene = Scene::new(1)?;
+    let at = |name: &str| scene.folder.path().join(name);
+    let text = |path: PathBuf| path.display().to_string();
+    let (link, pictures, collected) = (format!("qemu:{}", text(scene.flash())), text(at("pictures")), at("collected"));
+    let camera = ["--link", &link, "--frames", &pictures, "--size", "64x48"];
+    let saved = || std::fs::read_dir(collected.join("some")).map_or(0, |files| files.count());
+    let (out, count) = (text(collected.clone()), 8);
+    let collect = ["collect", "--label", "some", "--out", &out, "--count", &count.to_string()];
+    killed_meanwhile(&[&collect, &camera[..]].concat(), &scene.flash(), || saved() > 1)?;
+    let groups = std::fs::read_to_string(collected.join("groups.csv"))?;
+    ensure!(saved() == count && groups.lines().count() == 1 + count, "{} of {count} saved\n{groups}", saved());
+    let (preview, blob) = (at("preview.png"), Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"));
+    let (shown, model) = (text(preview.clone()), text(blob));
+    let watch = ["watch", "--model", &model, "--preview", &shown, "--count", "8"];
+    killed_meanwhile(&[&watch, &camera[..]].concat(), &scene.flash(), || preview.exists())
+}
+
+/// Runs a command, and kills its emulator once it has `begun`; another one takes its place.
+fn killed_meanwhile(command: &[&str], flash: &Path, begun: impl Fn() -> bool) -> Result<()> {
+    std::thread::scope(|scope| {
+        let command = scope.spawn(|| call(command));
+        let until = |what: &str, is_so: &dyn Fn() -> Result<bool>| {
+            let start = Instant::now();
+            while !is_so()? {
+                ensure!(!command.is_finished() && start.elapsed() < WAIT, "in vain waited for {what}");
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Ok(())
+        };
+        until("its first frames", &|| Ok(begun()))?;
+        let first = *emulators(flash)?.first().context("it has an emulator")?;
+        signal(first, "KILL")?;
+        until("another emulator", &|| Ok(emulators(flash)?.iter().any(|&other| other != first)))?;
+        command.join().ok().context("the command panics")?
+    })
 }
 
 /// A small network and small frames, so that a run is short; prints how long it took.

@@ -1,240 +1,262 @@
-//! The program `studio` over the emulated board, with a person's hands in Chromium.
+//! The program `studio` over the emulated board, with a person's hands in Chromium: the whole way from a camera that the model does not
+//! know to one that it has learnt.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::data::faces::{PerClass, generate};
+use host_trainer::data::faces::{PerClass, Shift};
 use host_trainer::device::build_app;
-use host_trainer::measure::evaluate::read_blob;
-use model_compiler::blob::with_calibration;
-use no_std_infer::format::Calibration;
 use serde_json::{Value, json};
 use tests::chromium::Chromium;
+use tests::processes::{call, emulators, program, signal};
 
-use crate::{ARGUMENTS, host_trainer};
+use crate::lamps::{CONFIG, LAMPS, SIDE, answers, draw};
 
 /// How long a small network may learn.
-const LESSON: Duration = Duration::from_secs(90);
-/// How long the program has to end once it is told to.
+const LESSON: Duration = Duration::from_secs(180);
+/// How long the emulator has to end after the program.
 const END: Duration = Duration::from_secs(10);
+/// The board runs a model that this machine has, without other work, and both have computed the same of some frames.
+const RUNS: &str = "document.getElementById('parity').className === 'agrees' && view.boards[0].doing === null && view.boards[0].compared > 2";
 
 /// The program, and the address that it prints.
-struct Program {
+struct Studio {
     process: Child,
     address: String,
 }
 
-impl Program {
-    fn start(arguments: &[String]) -> Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.env(ARGUMENTS, arguments.join("\n")).stdout(Stdio::piped());
-        let mut process = command.spawn()?;
+impl Studio {
+    fn start(arguments: &[&str]) -> Result<Self> {
+        let mut process = program(arguments)?.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("an output")?).read_line(&mut line)?;
         let told: Value = serde_json::from_str(&line).with_context(|| format!("it prints `{line}`"))?;
         let address = told["address"].as_str().context("an address")?.to_owned();
         Ok(Self { process, address })
     }
-
-    /// Ends it as a terminal does.
-    fn terminate(&mut self) -> Result<()> {
-        let told = Command::new("kill").args(["-TERM", &self.process.id().to_string()]).status()?;
-        let start = Instant::now();
-        while told.success() && self.process.try_wait()?.is_none() && start.elapsed() < END {
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        ensure!(self.process.try_wait()?.is_some(), "the program does not end");
-        Ok(())
-    }
 }
 
-impl Drop for Program {
+impl Drop for Studio {
     fn drop(&mut self) {
-        // Killed it would leave its emulator behind.
-        let _ = self.terminate();
+        // It may have ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// Whether a process names this file among its arguments.
-fn is_used(file: &Path) -> Result<bool> {
-    let processes = fs::read_dir("/proc")?.flatten().filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    let name = file.display().to_string();
-    Ok(processes.into_iter().any(|line| String::from_utf8_lossy(&line).contains(&name)))
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-pub fn a_person_does_all() -> Result<()> {
+/// What CI runs.
+pub fn short() -> Result<()> {
+    goes_round(20)
+}
+
+/// 200 frames are labelled.
+pub fn long() -> Result<()> {
+    goes_round(100)
+}
+
+/// A network has learnt drawings, and sees them through another camera. A person labels `each` frames of each class, lets it learn
+/// them, compares, sends it to the board and takes it back.
+fn goes_round(each: usize) -> Result<()> {
     // Firmware that is compiled already does not keep the browser waiting.
     build_app(None)?;
     let folder = tempfile::tempdir()?;
     let at = |name: &str| folder.path().join(name);
-    generate(&at("pictures"), 1, &PerClass { train: 0, valid: 0, test: 2 }, 120)?;
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob").canonicalize()?;
-    let calibration = Calibration { threshold: 150, images: 40, coverage: 0.5, accuracy: 1.0 };
-    fs::write(at("careful.blob"), &with_calibration(&read_blob(&built_in)?, &calibration)?[..])?;
-    let text = |path: &Path| path.display().to_string();
-    let link = format!("qemu:{}", text(&at("flash.bin")));
-    let [pictures, careful, out] = ["pictures", "careful.blob", "collected"].map(|name| text(&at(name)));
-    let arguments = [
-        "studio",
-        "--json",
-        "--link",
-        &link,
-        "--frames",
-        &pictures,
-        "--size",
-        "160x120",
-        "--model",
-        &text(&built_in),
-        "--model",
-        &careful,
-        "--out",
-        &out,
-    ];
-    let mut program = Program::start(&arguments.map(str::to_owned))?;
+    let text = |name: &str| at(name).display().to_string();
+    let of = |train, valid, test| PerClass { train, valid, test };
+    draw(&at("drawings"), 1, &of(120, 12, 20), None)?;
+    // One frame more, which is deleted.
+    draw(&at("camera"), 2, &of(each + 1, 0, 0), Some(Shift::Poor))?;
+    draw(&at("held-out"), 3, &of(0, 0, 60), Some(Shift::Poor))?;
+    fs::write(at("config.toml"), CONFIG)?;
+    call(&["train", "--data", &text("drawings"), "--config", &text("config.toml"), "--out", &text("before")])?;
+    let link = format!("qemu:{}", text("flash.bin"));
+    call(&["flash", &text("before/model.blob"), "--link", &link])?;
+    let (frames, size) = (text("camera/train"), format!("{SIDE}x{SIDE}"));
+    let board = ["--link", &link, "--frames", &frames, "--size", &size];
+    let (before, collected, runs, held_out) = (text("before"), text("collected"), text("runs"), text("held-out"));
+    let kept = ["--model", &before, "--out", &collected, "--runs", &runs, "--held-out", &held_out];
+    let mut studio = Studio::start(&[&["studio", "--json"], &board[..], &kept[..]].concat())?;
     let mut browser = Chromium::start()?;
-    browser.visit(&program.address)?;
+    browser.visit(&studio.address)?;
+
     sees(&mut browser)?;
-    labels(&mut browser, &at("collected"))?;
-    sends(&mut browser)?;
-    browser.expect_fit([1280, 800])?;
-    browser.expect_silence()?;
-    ensure!(is_used(&at("flash.bin"))?, "the emulator runs");
-    program.terminate()?;
-    ensure!(!is_used(&at("flash.bin"))?, "the emulator outlives the program");
+    let taken = call(&["watch", "--link", &link, "--count", "1"]).err().context("two boards on one flash")?;
+    ensure!(taken.to_string().contains("runs already"), "{taken:#}");
+    let mut person = Person { browser, answers: answers(&at("camera/train"))?, collected: at("collected") };
+    person.corrects()?;
+    let knew = person.labels(2 * each)?;
+    let verdict = person.teaches(&at("runs"))?;
+    let knows = person.sends()?;
+    println!("frames of the camera that the board had right: {knew:.2} before, {knows:.2} after; the page: {verdict}");
+    let gain = gain(&verdict)?;
+    ensure!(gain[1] > 0.0 && knows > knew, "{verdict}");
+    person.cancels()?;
+    person.browser.expect_fit([1280, 800])?;
+    person.browser.expect_silence()?;
+
+    ensure!(emulators(&at("flash.bin"))?.len() == 1, "the emulator runs");
+    let start = Instant::now();
+    signal(studio.process.id(), "KILL")?;
+    studio.process.wait()?;
+    while !emulators(&at("flash.bin"))?.is_empty() {
+        ensure!(start.elapsed() < END, "the emulator outlives the program");
+        sleep(Duration::from_millis(10));
+    }
     Ok(())
+}
+
+/// Points that the second model has more, with their interval, by the page's sentence.
+fn gain(verdict: &str) -> Result<[f64; 3]> {
+    let read = || {
+        let (_, gain) = verdict.split_once("which is ")?;
+        let (value, interval) = gain.split_once(" points (")?;
+        let (low, high) = interval.split_once(')')?.0.split_once(" to ")?;
+        Some([value.parse().ok()?, low.parse().ok()?, high.parse().ok()?])
+    };
+    read().with_context(|| format!("the page does not say that it is better: {verdict}"))
 }
 
 /// Frames come, and the light is green.
 fn sees(browser: &mut Chromium) -> Result<()> {
-    browser.until("document.getElementById('parity').className === 'agrees' && view.boards[0].compared > 5")?;
-    ensure!(browser.evaluate("document.getElementById('frame').naturalWidth")? == 160);
-    ensure!(browser.evaluate("document.getElementById('input').naturalWidth")? == 32);
+    browser.until(&format!("{RUNS} && view.boards[0].compared > 5"))?;
+    ensure!(browser.evaluate("document.getElementById('frame').naturalWidth")? == u64::from(SIDE));
+    ensure!(browser.evaluate("document.getElementById('input').naturalWidth")? == 24);
     let said = browser.evaluate("document.getElementById('parity').textContent")?;
     ensure!(said.as_str().is_some_and(|said| said.contains("byte for byte")), "{said}");
     let bars = browser.evaluate("document.getElementById('bars').children.length")?;
-    ensure!(bars == 4, "{bars} classes");
-    Ok(())
+    ensure!(bars == LAMPS.len(), "{bars} classes");
+    browser.press(" ", " ")?;
+    browser.until("stopped && unanswered === 0 && view.boards[0].paused")
 }
 
-/// Four frames get classes by keys, one of another class, and one is corrected and one deleted in the gallery.
-fn labels(browser: &mut Chromium, folder: &Path) -> Result<()> {
-    browser.press(" ", " ")?;
-    browser.until("stopped && unanswered === 0 && view.boards[0].paused")?;
-    for (index, key) in ["1", "2", "3", "1"].into_iter().enumerate() {
-        browser.evaluate("void (window.before = sight.number)")?;
-        browser.press(key, key)?;
-        browser.until(&format!(
-            "sight.number > before && view.classes.reduce((sum, [, count]) => sum + count, 0) === {}",
-            index + 1
-        ))?;
+/// What a person does who knows the classes of the frames.
+struct Person {
+    browser: Chromium,
+    /// The class of each frame, by how the page shows it.
+    answers: HashMap<String, &'static str>,
+    collected: PathBuf,
+}
+
+impl Person {
+    /// The class of the frame that the page shows, and its key; whether the board says the same.
+    fn looks(&mut self) -> Result<(&'static str, &'static str, bool)> {
+        let shown = self.browser.evaluate("[sight.frame, sight.class]")?;
+        let [frame, says]: [String; 2] = serde_json::from_value(shown)?;
+        let class = *self.answers.get(&frame).context("the page shows a frame that is none of the film's")?;
+        let key = if class == LAMPS[0].0 { "1" } else { "2" };
+        Ok((class, key, says == class))
     }
-    browser.press("n", "n")?;
-    browser.until("document.activeElement.id === 'name'")?;
-    browser.call("Input.insertText", json!({ "text": "bored" }))?;
-    browser.press("Enter", "\r")?;
-    browser.until("classes().includes('bored') && document.activeElement.id !== 'name'")?;
-    browser.press("5", "5")?;
-    browser.until("view.classes.some(([name, count]) => name === 'bored' && count === 1)")?;
-    let classes: Vec<String> = serde_json::from_value(browser.evaluate("classes()")?)?;
-    ensure!(classes.len() == 5 && files(&folder.join(&classes[0])).len() == 2, "{classes:?}");
 
-    let shown = "document.getElementById('pictures').children";
-    browser.until(&format!(
-        "shelf === classes()[0] && {shown}.length === 2 && {shown}[0].firstChild.naturalWidth === 160"
-    ))?;
-    let groups = fs::read_to_string(folder.join("groups.csv"))?;
-    browser.evaluate(&format!("{shown}[0].focus()"))?;
-    browser.press("Enter", "\r")?;
-    browser.until("chosen.size === 1 && !document.getElementById('chosen').hidden")?;
-    browser.press("2", "2")?;
-    browser.until(&format!("{shown}.length === 1 && chosen.size === 0"))?;
-    ensure!(files(&folder.join(&classes[1])).len() == 2 && files(&folder.join(&classes[0])).len() == 1);
-    let corrected = fs::read_to_string(folder.join("groups.csv"))?;
-    ensure!(groups != corrected && groups.lines().count() == corrected.lines().count(), "{groups}\n{corrected}");
-    browser.press("Enter", "\r")?;
-    browser.until("chosen.size === 1")?;
-    browser.press("Delete", "")?;
-    browser.until("!view.classes.some(([name, count]) => name === classes()[0] && count > 0)")?;
-    ensure!(files(&folder.join(&classes[0])).is_empty(), "it is not deleted");
-    Ok(())
-}
+    /// Presses a key that has the next frame shown, or waits until something else is so.
+    fn presses(&mut self, key: &str, until: &str) -> Result<()> {
+        self.browser.evaluate("void (window.before = sight.number)")?;
+        self.browser.press(key, if key.len() == 1 { key } else { "" })?;
+        self.browser.until(&format!("sight.number > before && {until}"))
+    }
 
-/// Another model is sent, runs, and is taken back.
-fn sends(browser: &mut Chromium) -> Result<()> {
-    browser.press("Escape", "")?;
-    browser.press(" ", " ")?;
-    browser.until("!stopped && unanswered === 0")?;
-    let ready = "view.boards[0].doing === null && view.boards[0].compared > 2 && document.getElementById('parity').className === 'agrees'";
-    browser.evaluate("document.querySelector('#known li:nth-child(2) button').click()")?;
-    browser.until(&format!("view.boards[0].model === 1 && {ready} && sight.threshold > 0.5"))?;
-    browser.evaluate("document.getElementById('back').click()")?;
-    browser.until(&format!("view.boards[0].model === 0 && {ready} && sight.threshold === 0"))?;
-    Ok(())
-}
+    /// Saves a frame under a class of its own and corrects that in the gallery, and saves one without a class and deletes it.
+    fn corrects(&mut self) -> Result<()> {
+        self.browser.press("n", "n")?;
+        self.browser.until("document.activeElement.id === 'name'")?;
+        self.browser.call("Input.insertText", json!({ "text": "odd" }))?;
+        self.browser.press("Enter", "\r")?;
+        self.browser.until("classes()[2] === 'odd' && document.activeElement.id !== 'name'")?;
+        let (class, key, _) = self.looks()?;
+        self.presses("3", "view.classes.some(([name, count]) => name === 'odd' && count === 1)")?;
+        let shown = "document.getElementById('pictures').children";
+        self.browser
+            .until(&format!("shelf === 'odd' && {shown}.length === 1 && {shown}[0].firstChild.naturalWidth > 0"))?;
+        let groups = fs::read_to_string(self.collected.join("groups.csv"))?;
+        self.browser.evaluate(&format!("{shown}[0].focus()"))?;
+        self.browser.press("Enter", "\r")?;
+        self.browser.until("chosen.size === 1 && !document.getElementById('chosen').hidden")?;
+        self.browser.press(key, key)?;
+        self.browser.until(&format!("shelf === '{class}' && {shown}.length === 1 && chosen.size === 0"))?;
+        ensure!(files(&self.collected.join(class)).len() == 1 && files(&self.collected.join("odd")).is_empty());
+        let corrected = fs::read_to_string(self.collected.join("groups.csv"))?;
+        ensure!(groups != corrected && groups.lines().count() == corrected.lines().count(), "{groups}\n{corrected}");
+        self.presses("s", "view.classes.some(([name, count]) => name === UNLABELLED && count === 1)")?;
+        self.browser.evaluate("document.querySelector('#shelves [data-key=unlabelled]').click()")?;
+        self.browser.until(&format!("{shown}.length === 1 && {shown}[0].dataset.key.startsWith(UNLABELLED)"))?;
+        self.browser.evaluate(&format!("{shown}[0].focus()"))?;
+        self.browser.press("Enter", "\r")?;
+        self.browser.until("chosen.size === 1")?;
+        self.browser.press("Delete", "")?;
+        self.browser.until("!view.classes.some(([name, count]) => name === UNLABELLED && count > 0)")?;
+        ensure!(files(&self.collected.join("unlabelled")).is_empty(), "it is not deleted");
+        self.browser.press("Escape", "")?;
+        Ok(())
+    }
 
-/// A small network goes on with pictures that were collected, is compared and can be sent; another time the training is cancelled. There
-/// is no board meanwhile.
-pub fn a_person_trains() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let at = |name: &str| folder.path().join(name);
-    let text = |name: &str| at(name).display().to_string();
-    generate(&at("drawings"), 1, &PerClass { train: 40, valid: 6, test: 6 }, 16)?;
-    generate(&at("others"), 2, &PerClass { train: 12, valid: 0, test: 0 }, 16)?;
-    // The studio adds an empty file of groups to pictures that come from elsewhere.
-    fs::rename(at("others/train"), at("collected"))?;
-    fs::write(
-        at("config.toml"),
-        "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\n[train]\nepochs = 1\n",
-    )?;
-    let train = ["train", "--data", &text("drawings"), "--config", &text("config.toml"), "--out", &text("first")];
-    host_trainer(&train.map(str::to_owned))?;
-    let arguments = [
-        "studio",
-        "--json",
-        "--link",
-        &format!("serial:{}", text("nowhere")),
-        "--model",
-        &text("first"),
-        "--out",
-        &text("collected"),
-        "--runs",
-        &text("runs"),
-        "--held-out",
-        &text("drawings"),
-    ];
-    let program = Program::start(&arguments.map(str::to_owned))?;
-    let mut browser = Chromium::start()?;
-    browser.visit(&program.address)?;
-    browser.until("view.boards[0]?.status === 'lost' && !document.getElementById('train').disabled")?;
-    browser.evaluate("document.getElementById('train').click()")?;
-    browser.within(LESSON, "!view.lesson.running && (view.lesson.failed !== null || view.lesson.said.length > 0)")?;
-    let outcome =
-        browser.evaluate("[...document.getElementById('outcome').children].map((line) => line.textContent)")?;
-    let outcome: Vec<String> = serde_json::from_value(outcome)?;
-    let failed = browser.evaluate("view.lesson.failed")?;
-    ensure!(failed.is_null(), "{failed}");
-    ensure!(outcome.len() > 1 && outcome[0].contains("first"), "{outcome:?}");
-    ensure!(browser.evaluate("document.getElementById('known').children.length")? == 2);
-    let made = files(&at("runs"));
-    ensure!(
-        made.len() == 1 && made[0].join("model.blob").is_file() && made[0].join("report.html").is_file(),
-        "{made:?}"
-    );
+    /// Gives all frames of the film their classes, so that so many have one; gives the share that the board had right.
+    fn labels(&mut self, count: usize) -> Result<f64> {
+        let labelled = "view.classes.reduce((sum, [, count]) => sum + count, 0)";
+        let (mut saved, mut right) = (1, 0);
+        while saved < count {
+            let (_, key, agrees) = self.looks()?;
+            saved += 1;
+            right += usize::from(agrees);
+            self.presses(key, &format!("{labelled} === {saved}"))?;
+        }
+        for (class, _) in LAMPS {
+            let labelled = files(&self.collected.join(class)).len();
+            ensure!(labelled * 5 > count * 2, "{labelled} are {class}");
+        }
+        Ok(right as f64 / (count - 1) as f64)
+    }
 
-    browser.evaluate("document.getElementById('train').click()")?;
-    browser.within(LESSON, "view.lesson.running")?;
-    browser.evaluate("document.getElementById('cancel').click()")?;
-    browser.within(LESSON, "!view.lesson.running && view.lesson.failed?.includes('cancelled') === true")?;
-    ensure!(browser.evaluate("document.getElementById('known').children.length")? == 2);
-    browser.expect_silence()
+    /// Lets the model learn them; gives the sentence with which the page compares.
+    fn teaches(&mut self, runs: &Path) -> Result<String> {
+        self.browser.evaluate("document.getElementById('train').click()")?;
+        let over = "!view.lesson.running && (view.lesson.failed !== null || view.lesson.said.length > 0)";
+        self.browser.within(LESSON, over)?;
+        let outcome = "[...document.getElementById('outcome').children].map((line) => line.textContent)";
+        let outcome: Vec<String> = serde_json::from_value(self.browser.evaluate(outcome)?)?;
+        ensure!(self.browser.evaluate("view.lesson.failed === null")? == true, "{outcome:?}");
+        ensure!(self.browser.evaluate("document.getElementById('known').children.length")? == 2);
+        let made = files(runs);
+        let has = |name: &str| made.iter().all(|run| run.join(name).is_file());
+        ensure!(made.len() == 1 && has("model.blob") && has("report.html"), "{made:?}");
+        outcome.into_iter().next().context("an outcome")
+    }
+
+    /// Sends the new model, and looks at what the board makes of frames with it; then takes it back. Gives the share that it has right.
+    fn sends(&mut self) -> Result<f64> {
+        self.browser.press(" ", " ")?;
+        self.browser.until("!stopped && unanswered === 0")?;
+        self.browser.evaluate("document.querySelector('#known li:nth-child(2) button').click()")?;
+        self.browser.until(&format!("view.boards[0].model === 1 && {RUNS}"))?;
+        self.browser.press(" ", " ")?;
+        self.browser.until("stopped && unanswered === 0 && view.boards[0].paused")?;
+        let (mut right, frames) = (0, self.answers.len());
+        for _ in 0..frames {
+            right += usize::from(self.looks()?.2);
+            self.presses("ArrowRight", "true")?;
+        }
+        self.browser.press(" ", " ")?;
+        self.browser.until("!stopped && unanswered === 0")?;
+        self.browser.evaluate("document.getElementById('back').click()")?;
+        self.browser.until(&format!("view.boards[0].model === 0 && {RUNS}"))?;
+        Ok(right as f64 / frames as f64)
+    }
+
+    /// Another training is ended before its end.
+    fn cancels(&mut self) -> Result<()> {
+        self.browser.evaluate("document.getElementById('train').click()")?;
+        self.browser.until("view.lesson.running")?;
+        self.browser.evaluate("document.getElementById('cancel').click()")?;
+        self.browser.until("!view.lesson.running && view.lesson.failed?.includes('cancelled') === true")?;
+        ensure!(self.browser.evaluate("document.getElementById('known').children.length")? == 2);
+        Ok(())
+    }
 }

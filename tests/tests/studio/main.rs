@@ -2,29 +2,19 @@
 
 mod browser;
 mod in_process;
+mod lamps;
 
-use anyhow::Result;
-use clap::Parser;
-use host_trainer::commands::{Cli, run};
+use std::process::ExitCode;
+
 use host_trainer::device;
 use libtest_mimic::{Arguments, Trial};
 use tests::chromium;
 use tests::needing::trial;
+use tests::processes::as_program;
 
-/// Where the arguments of the program stand that this test starts again as.
-const ARGUMENTS: &str = "STUDIO_ARGUMENTS";
-
-fn main() -> Result<()> {
-    // The program that this test starts again as starts itself for some of its commands.
-    let own: Vec<String> = std::env::args().skip(1).collect();
-    let is_command = own.first().is_some_and(|first| ["train", "compare"].contains(&first.as_str()));
-    if let Ok(arguments) = std::env::var(ARGUMENTS) {
-        host_trainer::system::interrupt::watch()?;
-        let arguments = if is_command { own } else { arguments.lines().map(str::to_owned).collect() };
-        return host_trainer(&arguments).inspect_err(|error| {
-            eprintln!("error: {error:#}");
-            std::process::exit(1);
-        });
+fn main() -> ExitCode {
+    if let Some(code) = as_program() {
+        return code;
     }
     let missing = chromium::missing().or_else(device::missing);
     let trials: Vec<Trial> = vec![
@@ -33,14 +23,8 @@ fn main() -> Result<()> {
         trial("models_are_sent_and_rolled_back", &None, in_process::models_are_sent_and_rolled_back),
         trial("a_lost_board_is_found_again", &None, in_process::a_lost_board_is_found_again),
         trial("what_is_wrong_with_a_camera_is_named", &None, in_process::what_is_wrong_is_named),
-        trial("a_person_trains_further_and_compares", &chromium::missing(), browser::a_person_trains),
-        trial("a_person_sees_labels_corrects_sends_and_rolls_back", &missing, browser::a_person_does_all),
+        trial("a_person_teaches_the_board_what_its_camera_sees", &missing, browser::short),
+        trial("a_person_teaches_the_board_by_200_frames", &missing, browser::long).with_ignored_flag(true),
     ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-/// Does what the program does.
-fn host_trainer(arguments: &[String]) -> Result<()> {
-    let all = ["host-trainer"].into_iter().chain(arguments.iter().map(String::as_str));
-    run(Cli::try_parse_from(all)?).map(drop)
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

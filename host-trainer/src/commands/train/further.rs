@@ -37,7 +37,7 @@ pub(super) fn start(args: &TrainArgs, from: &Path, compute: training::Options) -
     };
     let added = Added::new(&record, &own, data, &options)
         .with_context(|| format!("cannot go on from {} with {}", from.display(), data.display()))?;
-    tell(&added, record.train.len() + record.valid.len() + record.test.len());
+    tell(&added, record.sides().count());
     let prefixed = added.dataset.train.iter().filter(|sample| sample.name.starts_with(&added.prefix)).count();
     let mut config = further(
         &config,

@@ -127,8 +127,9 @@ struct Layer {
 /// # Errors
 /// When the blob's layers, the list of boards or the cost tables cannot be read.
 pub fn twin(blob: &Aligned<u8>, model: &Model<'_>, samples: &[Sample]) -> Result<String> {
-    let layers = Layers::of(blob, model)?.whole(model);
-    let data = serde_json::to_string(&known(blob, model, &layers)?)?;
+    let layers = Layers::of(blob, model)?;
+    let whole = layers.whole(model);
+    let data = serde_json::to_string(&known(blob, model, &layers, &whole))?;
     let body = html! {
         style { (PreEscaped(STYLE)) }
         div.head {
@@ -144,7 +145,7 @@ pub fn twin(blob: &Aligned<u8>, model: &Model<'_>, samples: &[Sample]) -> Result
             }
             (answer(model))
         }
-        (activations(&layers))
+        (activations(&whole))
         (on_boards(blob, model)?)
         (about(blob, model))
         // JSON in which no text can end the element.
@@ -157,17 +158,16 @@ pub fn twin(blob: &Aligned<u8>, model: &Model<'_>, samples: &[Sample]) -> Result
     Ok(html::page_with(&title, &head, &body))
 }
 
-fn known(blob: &Aligned<u8>, model: &Model<'_>, whole: &[Op]) -> Result<Known> {
+fn known(blob: &Aligned<u8>, model: &Model<'_>, layers: &Layers, whole: &[Op]) -> Known {
     let info = model.info();
     let Tensor { width, height, channels, .. } = info.input.tensor;
-    let layers = Layers::of(blob, model)?;
     let operator = |(index, op): (usize, Op)| Operator { layer: layers.layer(index), place: Place::of(op.output()) };
     let layer = |op: &Op| {
         let &Tensor { width, height, channels, .. } = op.output();
         Layer { width, height, channels }
     };
     let softmax = model.ops().last().is_some_and(|op| matches!(op, Op::Softmax(_)));
-    Ok(Known {
+    Known {
         labels: class_names(model),
         width,
         height,
@@ -183,7 +183,7 @@ fn known(blob: &Aligned<u8>, model: &Model<'_>, whole: &[Op]) -> Result<Known> {
         layers: whole.iter().map(layer).collect(),
         wasm: BASE64_STANDARD.encode(WASM),
         blob: BASE64_STANDARD.encode(&**blob),
-    })
+    }
 }
 
 /// Where a picture comes from.

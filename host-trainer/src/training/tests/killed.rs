@@ -1,6 +1,7 @@
 //! Runs that are killed and go on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
 
@@ -74,6 +75,32 @@ fn killed_runs_resume_to_the_same_end() {
             assert_eq!(read(dir.path()), read(whole_dir.path()), "{name}");
         }
     }
+}
+
+/// Whether the program is told to end.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Tells it so in the given step.
+struct Teller((usize, usize));
+
+impl Observer for Teller {
+    fn step(&self, moment: &Moment) {
+        ENDING.store((moment.epoch, moment.step) == self.0, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_run_that_is_told_to_end_is_saved_after_the_step() {
+    let images = Stripes::new(44, 8, 10);
+    let (data, config, dir) = (images.data(14), small(3), tempfile::tempdir().unwrap());
+    let whole = train(&data, &config, tempfile::tempdir().unwrap().path(), options(1), &Silent).unwrap();
+    let told = Options { save_every: NEVER, is_ending: || ENDING.load(Ordering::SeqCst), ..options(2) };
+    let message = refusal(train(&data, &config, dir.path(), told, &Teller((2, 3))));
+    assert!(message.contains("the run is saved"), "{message}");
+    let steps = Steps::default();
+    let outcome = train(&data, &config, dir.path(), Options { resume: true, ..options(1) }, &steps).unwrap();
+    assert_eq!(steps.0.into_inner().unwrap()[0], (2, 4));
+    assert_eq!(timeless(&outcome), timeless(&whole));
 }
 
 #[test]

@@ -90,8 +90,8 @@ struct Group {
 }
 
 impl<'a> Depthwise<'a> {
-    /// `None` where the loops do not requantise as the multipliers say, rows of the output are too long for offsets of 16 bits,
-    /// or something is too short or not aligned.
+    /// `None` where the loops do not requantise as the multipliers say, rows of the output have no pair of pixels or are too long for
+    /// offsets of 16 bits, or something is too short or not aligned.
     fn new(op: &'a Conv2d, constants: &Plain<'a>, views: &Apart<'_>) -> Option<Self> {
         let blocks = Blocks::new(op)?;
         let (channels, row) = (op.output.channels as usize, op.output.row_len());
@@ -103,7 +103,7 @@ impl<'a> Depthwise<'a> {
             && constants.weights.len() >= channels.times(9)
             && parameters.len() >= channels.times(CHANNEL_LEN);
         let aligned = (parameters.as_ptr() as usize | views.scratch.as_ptr() as usize).is_multiple_of(4);
-        let near = row < 1 << 14 && usize::from(op.window.pad_left) <= blocks.columns;
+        let near = op.output.width > 1 && row < 1 << 14 && usize::from(op.window.pad_left) <= blocks.columns;
         let block_rows = if op.window.stride_h == 1 { 2 } else { 1 };
         let whole = enough && aligned && near && shift_right(parameters);
         whole.then_some(Self { op, constants: *constants, blocks, rows: views.rows.len(), block_rows })
@@ -208,8 +208,8 @@ impl<'a> Depthwise<'a> {
         // SAFETY: it reads windows of whole columns: those under the outputs, and one of two or four columns ahead, for which
         // blocks have room; of taps the bytes of the group's channels and up to 5 before, where there are zeros; and 12 bytes of
         // parameters a channel. Words are aligned, as `new` has checked. It writes one byte for each of the group's channels in
-        // each pixel of `rows` rows, which the output holds: of the last pairs only what the masks name. It keeps the calling
-        // convention.
+        // each pixel of `rows` rows, which the output holds: of the last pairs only what the masks name. A row has a pair of
+        // pixels, as `new` has checked, since the loop over pairs runs at least once. It keeps the calling convention.
         unsafe {
             let count = rows.div_ceil(self.block_rows);
             let short = stride == 1 && !rows.is_multiple_of(2);
