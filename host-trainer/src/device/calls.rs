@@ -42,7 +42,7 @@ pub fn residents(elf: &Path) -> Result<Vec<Resident>> {
 fn branches(start: u32, code: &[u8]) -> impl Iterator<Item = u32> {
     let mut halfwords =
         (start..).step_by(2).zip(code.as_chunks::<2>().0.iter().map(|&bytes| u16::from_le_bytes(bytes)));
-    let mut next = move || {
+    let next = move || {
         let (address, first) = halfwords.next()?;
         if first >> 11 < 0b11101 {
             return Some(None);
@@ -50,7 +50,7 @@ fn branches(start: u32, code: &[u8]) -> impl Iterator<Item = u32> {
         let (_, second) = halfwords.next()?;
         Some(offset(u32::from(first), u32::from(second)).map(|offset| address.wrapping_add(4).wrapping_add(offset)))
     };
-    std::iter::from_fn(move || next()).flatten()
+    std::iter::from_fn(next).flatten()
 }
 
 /// By how much a branch's target differs from the address that the processor counts from; `None` for another instruction.

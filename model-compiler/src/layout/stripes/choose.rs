@@ -97,7 +97,7 @@ pub fn price(stripes: impl IntoIterator<Item = Op>, layers: &[Op]) -> u64 {
 }
 
 /// What an operator takes beside what is in proportion to its rows, fitted to what `dev device-bench` measures; a test holds the
-/// sums to a third of it.
+/// sums to two thirds of it.
 fn cost(op: &Op) -> u64 {
     const START: u64 = 640;
     START
