@@ -5,7 +5,7 @@
 //! is, and every operator that has no kernel here runs the engine's.
 //!
 //! A kernel first copies its whole input, with the border around it, into memory of its own, so that its output may lie
-//! anywhere in the arena. The loops are generic over the [`Instructions`](instructions::Instructions) of a processor.
+//! anywhere in the arena. The loops are generic over the instructions of a processor.
 
 // Elsewhere nothing has instructions for the loops yet.
 #![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
