@@ -101,11 +101,12 @@ impl<'a> Memory<'a> {
         Self { part: if self.part.start == 0 { Part::ALL } else { Part { start: u16::MAX, ..self.part } }, ..self }
     }
 
-    /// An input and an output that share no byte.
+    /// An input and an output that share no byte. Scratch of no bytes lies nowhere, whatever its place.
     #[inline(always)]
-    pub fn apart(self, input: &Tensor, output: &Tensor, scratch: Scratch) -> Option<Apart<'a>> {
+    pub fn apart(self, input: &Tensor, output: &Tensor, (start, len): Scratch) -> Option<Apart<'a>> {
         let rows = self.part.rows(output.height);
-        let regions = [whole(input), lines(output, &rows), (scratch.0 as usize, scratch.1)].map(range);
+        let start = if len > 0 { start as usize } else { 0 };
+        let regions = [whole(input), lines(output, &rows), (start, len)].map(range);
         let [input, output, scratch] = self.arena.get_disjoint_mut(regions).ok()?;
         Some(Apart { input, output, scratch, rows })
     }
