@@ -11,7 +11,7 @@ impl PixelFormat {
     #[inline(never)]
     pub(super) fn row_sums(self, row: &[u8], columns: Axis, first: u32, parts: &mut [Components]) {
         if !columns.shrinks() {
-            for (part, index) in parts.iter_mut().zip(first..) {
+            for (part, index) in parts.iter_mut().zip(first..u32::MAX) {
                 let Taps { first, last, first_weight, last_weight, .. } = columns.taps(index);
                 let ends = [(first, first_weight), (last, last_weight)];
                 let [first, last] = ends.map(|(x, weight)| times(self.pixel(row, x as usize), weight));

@@ -66,7 +66,7 @@ impl Strip {
         let start = start.plus((self.first as usize).times(resize.color.channels()));
         let mut pixels = output.get_mut(start..).unwrap_or_default().chunks_exact_mut(resize.color.channels());
         let mut parts = [[0; 3]; COLUMNS];
-        for (first, memory) in (self.first..).step_by(COLUMNS).zip(memory.chunks_mut(COLUMNS)) {
+        for (first, memory) in (self.first..u32::MAX).step_by(COLUMNS).zip(memory.chunks_mut(COLUMNS)) {
             let parts = parts.get_mut(..memory.len()).unwrap_or_default();
             resize.source.format().row_sums(row, resize.columns, first, parts);
             for (kept, &parts) in memory.iter_mut().zip(&*parts) {
