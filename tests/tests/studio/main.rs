@@ -26,5 +26,6 @@ fn main() -> ExitCode {
         trial("a_person_teaches_the_board_what_its_camera_sees", &missing, browser::short),
         trial("a_person_teaches_the_board_by_200_frames", &missing, browser::long).with_ignored_flag(true),
     ];
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    // One after the other: beside a browser and an emulator of another trial, frames are too rare for keys to be pressed in time.
+    libtest_mimic::run(&Arguments { test_threads: Some(1), ..Arguments::from_args() }, trials).exit_code()
 }
