@@ -27,5 +27,7 @@ fn main() -> ExitCode {
         trial("a_person_teaches_the_board_by_200_frames", &missing, browser::long).with_ignored_flag(true),
     ];
     // One after the other: beside a browser and an emulator of another trial, frames are too rare for keys to be pressed in time.
-    libtest_mimic::run(&Arguments { test_threads: Some(1), ..Arguments::from_args() }, trials).exit_code()
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
