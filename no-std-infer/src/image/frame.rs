@@ -26,6 +26,9 @@ pub enum PixelFormat {
 }
 
 impl PixelFormat {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Rgb888, Self::Rgb565Be, Self::Rgb565Le, Self::Yuv422, Self::Grey8, Self::Uyvy422];
+
     /// Bytes of one pixel.
     #[must_use]
     pub const fn bytes_per_pixel(self) -> usize {

@@ -129,6 +129,32 @@ impl<'a> Summands<'a> {
         };
         Some(Self { first, first_table, second, second_table })
     }
+
+    /// The same for loops in assembly: `None` also where a summand is shorter than the sum, of `count` elements, or a table is not
+    /// aligned to 4 bytes.
+    #[inline(always)]
+    pub(crate) fn checked(inputs: [&'a [Cell<i8>]; 2], tables: Tables<'a>, count: usize) -> Option<Self> {
+        let summands = Self::new(inputs, tables)?;
+        let aligned = |table: &Table| (table.as_ptr() as usize).is_multiple_of(4);
+        let long = summands.first.len() >= count && summands.second.len() >= count;
+        let fits = long && aligned(summands.second_table) && summands.first_table.is_none_or(aligned);
+        fits.then_some(summands)
+    }
+
+    /// Twice the sum of an element of each, before it is requantised.
+    #[cfg(not(all(nsi_armv7em, nsi_armv81m)))]
+    pub(crate) fn doubled(&self, first: i8, second: i8) -> i32 {
+        let first = self.first_table.map_or(i32::from(first) << ADD_SHIFT, |table| entry(table, first));
+        first.wrapping_add(entry(self.second_table, second))
+    }
+}
+
+/// What a table holds for a value.
+#[inline]
+pub(crate) fn entry(table: &Table, value: i8) -> i32 {
+    const { assert!(size_of::<Table>() == 4 * 256) };
+    let (entries, _) = table.as_chunks::<4>();
+    entries.get(usize::from(value as u8)).map_or(0, |&entry| i32::from_le_bytes(entry))
 }
 
 /// Finds a sum's tables in the weights section; `None` when one lies outside.

@@ -29,8 +29,8 @@ mod window;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::add::Summands;
 pub use self::add::{ADD_SHIFT, Add, Table, Tables};
+pub(crate) use self::add::{Summands, entry as table_entry};
 pub use self::clamp::Clamp;
 pub use self::concat::Concat;
 pub use self::constant::Constant;

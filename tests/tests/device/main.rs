@@ -206,15 +206,7 @@ fn camera_frames_give_the_hosts_bytes() -> Result<()> {
     let model = Model::parse(&BLOB)?;
     let mut arena = Aligned::new(model.arena_len());
     let mut device = Device::start(&BLOB)?;
-    let formats = [
-        PixelFormat::Rgb888,
-        PixelFormat::Rgb565Be,
-        PixelFormat::Rgb565Le,
-        PixelFormat::Yuv422,
-        PixelFormat::Grey8,
-        PixelFormat::Uyvy422,
-    ];
-    for (seed, format) in (0..).zip(formats) {
+    for (seed, format) in (0..).zip(PixelFormat::ALL) {
         for (width, height) in [(96_u16, 64_u16), (20, 24), (14, 9)] {
             let len = usize::from(width) * usize::from(height) * format.bytes_per_pixel();
             let bytes: Vec<u8> = residual::picture(seed, len).iter().map(|&value| value as u8).collect();

@@ -17,14 +17,6 @@ use static_cell::ConstStaticCell;
 /// Width and height of the frames, and side of the inputs.
 const FRAME: (u32, u32) = (320, 240);
 const SIDES: [u16; 3] = [32, 64, 96];
-const FORMATS: [PixelFormat; 6] = [
-    PixelFormat::Rgb888,
-    PixelFormat::Rgb565Be,
-    PixelFormat::Rgb565Le,
-    PixelFormat::Yuv422,
-    PixelFormat::Grey8,
-    PixelFormat::Uyvy422,
-];
 
 static BYTES: ConstStaticCell<[u8; 3 * 320 * 240]> = ConstStaticCell::new([0; 3 * 320 * 240]);
 static INPUT: ConstStaticCell<[i8; 3 * 96 * 96]> = ConstStaticCell::new([0; 3 * 96 * 96]);
@@ -35,7 +27,7 @@ fn main() -> ! {
     let (bytes, input) = (BYTES.take(), INPUT.take());
     generate(Generator::Xorshift32, SEED, input);
     bytes.iter_mut().zip(input.iter().cycle()).for_each(|(byte, &value)| *byte = value as u8);
-    for (format, side) in FORMATS.into_iter().flat_map(|format| SIDES.map(|side| (format, side))) {
+    for (format, side) in PixelFormat::ALL.into_iter().flat_map(|format| SIDES.map(|side| (format, side))) {
         let (width, height) = FRAME;
         let len = (width * height) as usize * format.bytes_per_pixel();
         let pixels = usize::from(side) * usize::from(side);

@@ -2,7 +2,7 @@
 
 use super::requantise::requantise;
 use crate::kernels::Shared;
-use crate::operators::{ADD_SHIFT, Add, Summands, Table, Tables};
+use crate::operators::{ADD_SHIFT, Add, Summands, Tables, table_entry as entry};
 
 /// A sum with a table for one summand or both.
 pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
@@ -22,11 +22,4 @@ pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
             out.set(finish(scaled.wrapping_add(entry(second_table, second.get()))));
         }),
     }
-}
-
-#[inline]
-fn entry(table: &Table, value: i8) -> i32 {
-    const { assert!(size_of::<Table>() == 4 * 256) };
-    let (entries, _) = table.as_chunks::<4>();
-    entries.get(usize::from(value as u8)).map_or(0, |&entry| i32::from_le_bytes(entry))
 }

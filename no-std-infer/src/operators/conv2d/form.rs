@@ -149,8 +149,9 @@ pub trait Transform<const N: usize> {
     }
 
     /// The weights whose block this is, if it is one of int8 weights.
-    fn weights(block: &[[i16; N]; N]) -> [[i8; 3]; 3] {
-        Self::gather(&block.map(|row| row.map(i32::from))).map(|row| row.map(|weight| weight as i8))
+    fn weights(block: &[[i32; N]; N]) -> [[i8; 3]; 3] {
+        let [[a, b, c], [d, e, f], [g, h, i]] = Self::gather(block);
+        [[a as i8, b as i8, c as i8], [d as i8, e as i8, f as i8], [g as i8, h as i8, i as i8]]
     }
 
     /// Proves that two blocks are those of int8 weights, and gives the sums of the absolute weights. Of each word the lower half
@@ -293,11 +294,12 @@ mod tests {
     /// Recovers the weights, and finds a change of one element.
     fn is_exact<T: Transform<N>, const N: usize>(weights: [[i8; 3]; 3], at: usize, change: i16, largest: i16) {
         let mut block = T::block(&weights);
-        assert_eq!(T::weights(&block), weights);
+        let gather = |block: &[[i16; N]; N]| T::weights(&block.map(|row| row.map(i32::from)));
+        assert_eq!(gather(&block), weights);
         assert!(block.as_flattened().iter().all(|value| value.abs() <= largest), "{block:?}");
         let element = &mut block[at / N % N][at % N];
         *element = element.wrapping_add(change);
-        assert_eq!(T::block(&T::weights(&block)) == block, change == 0);
+        assert_eq!(T::block(&gather(&block)) == block, change == 0);
     }
 
     /// Finds a change of one element of two blocks, and bytes that are no blocks.

@@ -66,7 +66,7 @@ impl<'a> Winograd<'a> {
     }
 
     /// The block of an output and an input channel.
-    fn block<const N: usize>(&self, output: usize, input: usize) -> [[i16; N]; N] {
+    fn block<const N: usize>(&self, output: usize, input: usize) -> [[i32; N]; N] {
         let mut block = [[0; N]; N];
         self.read(output, input, block.as_flattened_mut());
         block
@@ -74,11 +74,11 @@ impl<'a> Winograd<'a> {
 
     /// Reads a block; one function serves blocks of all sizes.
     #[inline(never)]
-    fn read(&self, output: usize, input: usize, block: &mut [i16]) {
+    fn read(&self, output: usize, input: usize, block: &mut [i32]) {
         let (start, stride) = position(self.quads, block.len(), output, input);
         let elements = self.words.as_chunks::<2>().0.get(start..).unwrap_or_default().iter();
         for (slot, &bytes) in block.iter_mut().zip(elements.step_by(stride.max(1))) {
-            *slot = i16::from_le_bytes(bytes);
+            *slot = i16::from_le_bytes(bytes).into();
         }
     }
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::kernels::Shared;
-use crate::operators::{Add, Summands, Table, Tables};
+use crate::operators::{Add, Summands, Tables};
 
 #[cfg(nsi_armv7em)]
 #[repr(C)]
@@ -28,21 +28,16 @@ crate::kernels::arch::assembly! {
 pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
     let Shared { inputs, output, .. } = views;
     let count = output.len();
-    let Some(Summands { first, first_table, second, second_table }) = Summands::new(inputs, tables) else {
-        return debug_assert!(false, "a sum without tables has another kernel");
+    let Some(summands) = Summands::checked(inputs, tables, count) else {
+        return debug_assert!(false, "a sum has a table, aligned, and summands as long as it is");
     };
-    let aligned = |table: &Table| (table.as_ptr() as usize).is_multiple_of(4);
-    let fits =
-        first.len() >= count && second.len() >= count && aligned(second_table) && first_table.is_none_or(aligned);
-    if !fits {
-        return debug_assert!(false, "summands are as long as the sum, and tables aligned");
-    }
     let (rounding, shift) = op.rounding();
     #[cfg(nsi_armv7em)]
     // SAFETY: it reads `count` elements of both summands and writes as many of the output, one by one, all inside their
     // views, as checked above; where they share bytes an element is read before it is written. A table has an entry for
     // every byte, aligned to 4. It keeps the calling convention.
     unsafe {
+        let Summands { first, first_table, second, second_table } = summands;
         let arguments = Arguments {
             first: first.as_ptr().cast(),
             second: second.as_ptr().cast(),
@@ -61,14 +56,8 @@ pub fn add(op: &Add, tables: Tables<'_>, views: Shared<'_, 2>) {
         }
     }
     #[cfg(not(nsi_armv7em))]
-    for ((out, first), second) in output.iter().zip(first).zip(second) {
-        let entry = |table: &Table, value: i8| {
-            let (entries, _) = table.as_chunks::<4>();
-            i32::from_le_bytes(entries[usize::from(value as u8)])
-        };
-        let value = first.get();
-        let scaled = first_table.map_or(i32::from(value) << crate::operators::ADD_SHIFT, |table| entry(table, value));
-        let doubled = scaled + entry(second_table, second.get());
+    for ((out, first), second) in output.iter().zip(summands.first).zip(summands.second) {
+        let doubled = summands.doubled(first.get(), second.get());
         out.set(super::insn::requantise(doubled, op.output_multiplier.mantissa, rounding, shift));
     }
 }
