@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::proved;
+use super::{proved, sixteen_bytes};
 use crate::instructions::{Instructions, LANES_MAX, Task};
 
 /// Proof of AVX2.
@@ -23,14 +23,6 @@ fn eight(bytes: &[u8]) -> __m128i {
     let bytes: &[u8; 8] = bytes.first_chunk().expect("a byte for each lane");
     // SAFETY: eight bytes are read from a reference to as many; every x86-64 has SSE2.
     unsafe { _mm_loadl_epi64(bytes.as_ptr().cast()) }
-}
-
-/// Eight values of 16 bits.
-#[inline(always)]
-fn sixteen(bytes: &[u8]) -> __m128i {
-    let bytes: &[u8; 16] = bytes.first_chunk().expect("two bytes for each lane");
-    // SAFETY: sixteen bytes are read from a reference to as many; every x86-64 has SSE2.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
 macro_rules! eight_lanes {
@@ -104,7 +96,7 @@ macro_rules! eight_lanes {
             #[inline(always)]
             fn interleave(self, rows: [&[u8]; 4]) -> __m256i {
                 if Self::ELEMENT == 2 {
-                    let [a, b] = [sixteen(rows[0]), sixteen(rows[1])];
+                    let [a, b] = [sixteen_bytes(rows[0]), sixteen_bytes(rows[1])];
                     return proved! {
                         _mm256_or_si256(_mm256_cvtepu16_epi32(a), _mm256_slli_epi32(_mm256_cvtepu16_epi32(b), 16))
                     };

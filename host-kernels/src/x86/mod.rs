@@ -7,6 +7,8 @@
 mod eight;
 mod sixteen;
 
+use std::arch::x86_64::{__m128i, _mm_loadu_si128};
+
 pub(crate) use eight::{Avx2, AvxVnni, Vnni256};
 pub(crate) use sixteen::Vnni512;
 
@@ -22,3 +24,11 @@ macro_rules! proved {
     }};
 }
 use proved;
+
+/// Sixteen bytes: a byte for each lane, or two.
+#[inline(always)]
+fn sixteen_bytes(bytes: &[u8]) -> __m128i {
+    let bytes: &[u8; 16] = bytes.first_chunk().expect("bytes for each lane");
+    // SAFETY: sixteen bytes are read from a reference to as many; every x86-64 has SSE2.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}

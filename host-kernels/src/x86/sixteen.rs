@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::proved;
+use super::{proved, sixteen_bytes};
 use crate::instructions::{Instructions, LANES_MAX, Task};
 
 /// Proof of AVX-512 F, BW, VL and VNNI.
@@ -24,14 +24,6 @@ impl Vnni512 {
 #[target_feature(enable = "avx2,avx512f,avx512bw,avx512vl,avx512vnni")]
 fn within(task: impl Task) {
     task.run();
-}
-
-/// Sixteen bytes.
-#[inline(always)]
-fn half_lane(bytes: &[u8]) -> __m128i {
-    let bytes: &[u8; 16] = bytes.first_chunk().expect("a byte for each lane");
-    // SAFETY: sixteen bytes are read from a reference to as many; every x86-64 has SSE2.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
 impl Instructions for Vnni512 {
@@ -89,7 +81,7 @@ impl Instructions for Vnni512 {
 
     #[inline(always)]
     fn interleave(self, rows: [&[u8]; 4]) -> __m512i {
-        let [a, b, c, d] = rows.map(half_lane);
+        let [a, b, c, d] = rows.map(sixteen_bytes);
         proved! {
             let low = _mm512_or_si512(_mm512_cvtepu8_epi32(a), _mm512_slli_epi32(_mm512_cvtepu8_epi32(b), 8));
             let high = _mm512_or_si512(_mm512_cvtepu8_epi32(c), _mm512_slli_epi32(_mm512_cvtepu8_epi32(d), 8));
