@@ -1,8 +1,12 @@
 //! The browser twin: a page that runs the very blob with the device's engine, of pictures and a camera that its reader gives it.
 
+use std::io::Write;
+
 use anyhow::{Context, Result};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use flate2::Compression;
+use flate2::write::ZlibEncoder;
 use image::RgbImage;
 use maud::{Markup, PreEscaped, html};
 use model_compiler::aligned::Aligned;
@@ -89,6 +93,7 @@ struct Known {
     golden: bool,
     operators: Vec<Operator>,
     layers: Vec<Layer>,
+    /// Deflated, which leaves two fifths of it.
     wasm: String,
     blob: String,
 }
@@ -129,7 +134,7 @@ struct Layer {
 pub fn twin(blob: &Aligned<u8>, model: &Model<'_>, samples: &[Sample]) -> Result<String> {
     let layers = Layers::of(blob, model)?;
     let whole = layers.whole(model);
-    let data = serde_json::to_string(&known(blob, model, &layers, &whole))?;
+    let data = serde_json::to_string(&known(blob, model, &layers, &whole)?)?;
     let body = html! {
         style { (PreEscaped(STYLE)) }
         div.head {
@@ -158,7 +163,9 @@ pub fn twin(blob: &Aligned<u8>, model: &Model<'_>, samples: &[Sample]) -> Result
     Ok(html::page_with(&title, &head, &body))
 }
 
-fn known(blob: &Aligned<u8>, model: &Model<'_>, layers: &Layers, whole: &[Op]) -> Known {
+fn known(blob: &Aligned<u8>, model: &Model<'_>, layers: &Layers, whole: &[Op]) -> Result<Known> {
+    let mut wasm = ZlibEncoder::new(Vec::new(), Compression::best());
+    wasm.write_all(WASM)?;
     let info = model.info();
     let Tensor { width, height, channels, .. } = info.input.tensor;
     let operator = |(index, op): (usize, Op)| Operator { layer: layers.layer(index), place: Place::of(op.output()) };
@@ -167,7 +174,7 @@ fn known(blob: &Aligned<u8>, model: &Model<'_>, layers: &Layers, whole: &[Op]) -
         Layer { width, height, channels }
     };
     let softmax = model.ops().last().is_some_and(|op| matches!(op, Op::Softmax(_)));
-    Known {
+    Ok(Known {
         labels: class_names(model),
         width,
         height,
@@ -181,9 +188,9 @@ fn known(blob: &Aligned<u8>, model: &Model<'_>, layers: &Layers, whole: &[Op]) -
         golden: model.golden().is_some(),
         operators: model.ops().enumerate().map(operator).collect(),
         layers: whole.iter().map(layer).collect(),
-        wasm: BASE64_STANDARD.encode(WASM),
+        wasm: BASE64_STANDARD.encode(wasm.finish()?),
         blob: BASE64_STANDARD.encode(&**blob),
-    }
+    })
 }
 
 /// Where a picture comes from.

@@ -1,9 +1,10 @@
 "use strict";
 // The device's engine in WebAssembly, with one model. Addresses are those of its memory, which this file grows and hands out.
 class Engine {
-  // Throws where the browser lacks what is needed, or the engine refuses the blob.
-  static async open(wasm, blob, model) {
-    const { instance } = await WebAssembly.instantiate(wasm, {});
+  // `deflated` is the engine as the page holds it. Throws where the browser lacks what is needed, or the engine refuses the blob.
+  static async open(deflated, blob, model) {
+    const inflated = new Blob([deflated]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const { instance } = await WebAssembly.instantiate(await new Response(inflated).arrayBuffer(), {});
     const engine = new Engine(instance.exports, model);
     const at = engine.take(blob.length);
     engine.bytes(at, blob.length).set(blob);
