@@ -208,7 +208,7 @@ const TABLES_OF_MODELS: f64 = 0.05;
 const TABLES_OF_LAYERS: f64 = 0.12;
 
 /// Share by which a whole model's cycles may, waits for flash included.
-const TABLES_OF_CYCLES: f64 = 0.11;
+const TABLES_OF_CYCLES: f64 = 0.08;
 
 /// Where nothing can be counted, costs are modelled by tables; they are compared with what was measured.
 fn the_tables_know_what_everything_costs() -> Result<()> {
@@ -274,7 +274,7 @@ fn the_exporter_knows_what_stripes_cost() -> Result<()> {
         let measured = [&*case.name, whole].map(instructions).into_iter().collect::<Result<Vec<u64>>>()?;
         let measured = measured[0].saturating_sub(measured[1]);
         ensure!(
-            estimated.abs_diff(measured) * 3 < 2 * measured,
+            estimated.abs_diff(measured) * 3 < measured,
             "{}: {estimated} estimated, {measured} measured",
             case.name
         );

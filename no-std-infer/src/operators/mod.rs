@@ -45,6 +45,7 @@ pub use self::dense::{DENSE_BLOCK, Dense, DensePacked, DensePlain, dense_positio
 pub(crate) use self::dense::{ENTRIES_IN_BLOCKS, groups};
 pub(crate) use self::depthwise_conv2d::blocks::Blocks;
 pub(crate) use self::depthwise_conv2d::plane::Plane;
+pub use self::depthwise_conv2d::plane::rows_together;
 pub use self::depthwise_conv2d::{PackedDepthwise, plain_depthwise_weights};
 pub use self::lookup::Lookup;
 pub use self::mean::Mean;

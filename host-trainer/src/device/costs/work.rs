@@ -1,7 +1,7 @@
 //! What an operator has its kernel do: how often each of the kernel's loops runs, of the kernels for cores with the DSP extension.
 
 use no_std_infer::format::{Add, Conv2d, DEPTHWISE_LEN, Dense, Layout, Mean, Op, PACKED_CHANNEL_LEN, Pool2d, Tensor};
-use no_std_infer::operators::{DENSE_BLOCK, Form, PatchOrder, Strip, Winograd};
+use no_std_infer::operators::{DENSE_BLOCK, Form, PatchOrder, Strip, Winograd, rows_together};
 
 use crate::device::cycles::Caches;
 
@@ -245,9 +245,13 @@ fn transformed(op: &Conv2d, form: Form) -> Work {
 fn packed_depthwise(op: &Conv2d) -> Work {
     let (channels, rows, columns) =
         (op.output.channels as usize, usize::from(op.output.height), usize::from(op.output.width));
-    let (kernel, steps) = match op.window.stride_h {
-        1 => ("depthwise_conv2d, packed", rows.div_ceil(2)),
-        _ => ("depthwise_conv2d, packed, stride 2", rows),
+    let together = rows_together(op, rows);
+    let steps = rows.div_ceil(together);
+    // Rows that are made, some of them twice.
+    let made = channels * steps * together;
+    let kernel = match op.window.stride_h {
+        1 => "depthwise_conv2d, packed",
+        _ => "depthwise_conv2d, packed, stride 2",
     };
     Work::new(
         kernel,
@@ -255,10 +259,9 @@ fn packed_depthwise(op: &Conv2d) -> Work {
             ("channel", channels),
             ("row gathered", channels * usize::from(op.input.height)),
             ("element gathered", op.input.len()),
-            ("row", channels * steps),
-            ("pair of columns", channels * steps * (columns / 2)),
-            ("odd column", channels * steps * (columns % 2)),
-            ("odd row", channels * (rows % 2)),
+            ("rows together", channels * steps),
+            ("pair of columns", made * (columns / 2)),
+            ("odd column", made * (columns % 2)),
         ],
     )
     .reading(channels * (DEPTHWISE_LEN + PACKED_CHANNEL_LEN), 1)

@@ -22,6 +22,20 @@ pub struct Plane {
     pub first: usize,
 }
 
+/// How many of `rows` output rows, 1 or more, the loops for the DSP extension make together; the last ones again where they are
+/// fewer. The most with the shorter requantisation, which an output allows whose zero point is the least value, but not where
+/// many of them would be made twice.
+#[must_use]
+pub const fn rows_together(op: &Conv2d, rows: usize) -> usize {
+    let floor = op.output.zero_point == i8::MIN;
+    match (op.window.stride_w, rows) {
+        (1, 3 | 5..) if floor => 3,
+        (1, 2..) => 2,
+        (2, 2..) if floor => 2,
+        _ => 1,
+    }
+}
+
 impl Plane {
     /// The plane for output rows `rows`, at least one, of a 3x3 convolution with one of the strides 1 and 2 in both
     /// directions. It has room for pairs of columns and, with stride 1, of rows.

@@ -10,7 +10,7 @@ use crate::format::{DEPTHWISE_LEN, PACKED_CHANNEL_LEN};
 use crate::kernels::Shared;
 #[cfg(not(nsi_armv7em))]
 use crate::kernels::views::cells;
-use crate::operators::{Conv2d, PackedDepthwise, Plane};
+use crate::operators::{Conv2d, PackedDepthwise, Plane, rows_together};
 
 #[cfg(nsi_armv7em)]
 #[repr(C)]
@@ -38,17 +38,6 @@ struct Arguments {
 crate::kernels::arch::assembly! {
     fn no_std_infer_depthwise_1(arguments: *mut Arguments);
     fn no_std_infer_depthwise_2(arguments: *mut Arguments);
-}
-
-/// How many of `rows` output rows are computed together, which is 1 or more: the most with the shorter requantisation, which
-/// `floor` allows, but not where many of them would be computed twice.
-const fn together(stride: usize, rows: usize, floor: bool) -> usize {
-    match (stride, rows) {
-        (1, 3 | 5..) if floor => 3,
-        (1, 2..) => 2,
-        (2, 2..) if floor => 2,
-        _ => 1,
-    }
 }
 
 /// Some channels of a packed depthwise convolution. Scratch and constants are aligned to 4 bytes.
@@ -81,7 +70,7 @@ pub fn depthwise_conv2d(op: &Conv2d, packed: &PackedDepthwise<'_>, views: Shared
     }
     scratch.fill(op.input.zero_point);
     let stride = usize::from(op.window.stride_w);
-    let together = together(stride, rows.len(), op.output.zero_point == i8::MIN);
+    let together = rows_together(op, rows.len());
     #[cfg(nsi_armv7em)]
     // SAFETY: for each channel it reads, `channels` bytes apart, `gathered_columns` elements of `gathered_rows` rows of
     // the input from `input_row` on, which `Plane` keeps inside the input; it writes them to the plane from `first` on,
