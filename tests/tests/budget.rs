@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::budget::{Budget, measure};
 use host_trainer::device::calls::Resident;
-use host_trainer::device::{Parts, Program, cycles, missing, missing_target};
+use host_trainer::device::{Core, Parts, Program, cycles, missing, missing_target};
 use host_trainer::measure::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
 use serde::{Deserialize, Serialize};
@@ -59,7 +59,7 @@ impl Limits {
 }
 
 fn main() {
-    let missing = missing().or_else(|| missing_target(Program::Pico2.target())).or_else(cycles::missing);
+    let missing = missing().or_else(|| missing_target(Program::Pico2.target())).or_else(|| cycles::missing(Core::M4));
     let trials: Vec<Trial> = vec![
         trial("no_firmware_takes_more_than_its_budget", &missing, no_firmware_takes_more_than_its_budget),
         trial("a_rise_is_found", &None, a_rise_is_found),

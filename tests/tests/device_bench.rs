@@ -101,7 +101,7 @@ impl Counts {
 }
 
 fn main() {
-    let (missing, without_plugin) = (missing(), cycles::missing());
+    let (missing, without_plugin) = (missing(), cycles::missing(Core::M4));
     let models_on = |core| move || nothing_costs_more_than_before(core, Scope::Model);
     let trials: Vec<Trial> = vec![
         trial("nothing_costs_more_than_before", &missing, || nothing_costs_more_than_before(Core::M4, Scope::Layer)),
@@ -123,6 +123,11 @@ fn main() {
             sequences_take_the_cycles_that_the_manual_says,
         ),
         trial("operators_cycles_add_up_to_the_inferences", &without_plugin, operators_cycles_add_up_to_the_inferences),
+        trial(
+            "a_cortex_m55_takes_cycles_within_its_readings",
+            &cycles::missing(Core::M55),
+            m55_takes_cycles_within_its_readings,
+        ),
         trial("an_estimate_says_what_fits", &without_plugin, an_estimate_says_what_fits),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -170,16 +175,15 @@ fn nothing_costs_more_than_before(core: Core, scope: Scope) -> Result<()> {
 /// The bytes are compared by `measure`.
 fn kws_runs_on(core: Core) -> Result<()> {
     let bench = Bench::build(core)?;
-    let case = seeded(core)?.into_iter().find(|case| case.name == KWS).context("there is a KWS model")?;
-    let row = Row::measure(&bench, &case, None)?;
+    let row = Row::measure(&bench, &kws(core)?, None)?;
     ensure!(row.measured.core == core && row.instructions > row.macs, "{row:?}");
     Ok(())
 }
 
 const KWS: &str = "KWS DS-CNN";
 
-fn kws() -> Result<Case> {
-    seeded(Core::M4)?.into_iter().find(|case| case.name == KWS).context("there is a KWS model")
+fn kws(core: Core) -> Result<Case> {
+    seeded(core)?.into_iter().find(|case| case.name == KWS).context("there is a KWS model")
 }
 
 /// The exporter chooses layouts by estimates; they are compared with what was measured.
@@ -242,10 +246,10 @@ fn the_tables_know_what_everything_costs() -> Result<()> {
 
 /// Cycles on every board, of a model whose weights stay in the caches of some of them only.
 fn tables_and_counts_agree() -> Result<()> {
-    let (bench, costs, case) = (Bench::build(Core::M4)?, Costs::built_in()?, kws()?);
+    let (bench, costs, case) = (Bench::build(Core::M4)?, Costs::built_in()?, kws(Core::M4)?);
     let model = Model::parse(&case.blob)?;
     let mut wrong = Vec::new();
-    for board in named(&[])? {
+    for board in named(&[])?.into_iter().filter(|board| board.emulated() == Core::M4) {
         let name = board.name.clone();
         let counted = Estimate::new(&bench, &case.blob, board.clone())?;
         let modelled = Estimate::modelled(&costs, &model, &case.blob, board)?;
@@ -372,7 +376,7 @@ fn sequences_take_the_cycles_that_the_manual_says() -> Result<()> {
 /// `count` fails where the plugin's counts are not those of the board's clock; here, that they add up too.
 fn operators_cycles_add_up_to_the_inferences() -> Result<()> {
     let bench = Bench::build(Core::M4)?;
-    let case = kws()?;
+    let case = kws(Core::M4)?;
     let counted = bench.count(&case.blob, Caches::default())?;
     let sum: u64 = counted.operators.iter().map(|region| region.cycles.nominal).sum();
     let run = counted.run.cycles.nominal;
@@ -382,9 +386,25 @@ fn operators_cycles_add_up_to_the_inferences() -> Result<()> {
     Ok(())
 }
 
+/// Vector instructions take two cycles of their unit, and one where they alternate: so many cycles an instruction.
+fn m55_takes_cycles_within_its_readings() -> Result<()> {
+    let bench = Bench::build(Core::M55)?;
+    let case = kws(Core::M55)?;
+    let counted = bench.count(&case.blob, Caches::default())?;
+    let Cycles { low, nominal, high } = counted.run.cycles;
+    ensure!(counted.run.instructions <= low && low < nominal && nominal < high, "{:?}", counted.run.cycles);
+    ensure!((1.15..1.4).contains(&counted.run.cycles_per_instruction()), "{:?}", counted.run.cycles);
+    let sum: u64 = counted.operators.iter().map(|region| region.cycles.nominal).sum();
+    ensure!(sum.abs_diff(nominal) < nominal / 50, "{sum} cycles of operators, {nominal} of the inference");
+    let board = named(&["grove-vision-ai-v2".to_owned()])?.remove(0);
+    let estimate = Estimate::new(&bench, &case.blob, board)?;
+    ensure!(estimate.core_is_modelled && estimate.cycles == [low, nominal, high], "{estimate:?}");
+    Ok(())
+}
+
 fn an_estimate_says_what_fits() -> Result<()> {
     let bench = Bench::build(Core::M4)?;
-    let case = kws()?;
+    let case = kws(Core::M4)?;
     let board = named(&["nucleo-l4r5zi".to_owned()])?.remove(0);
     let without_waits = bench.count(&case.blob, board.caches)?.run.cycles;
     let estimate = Estimate::new(&bench, &case.blob, board.clone())?;

@@ -1,5 +1,6 @@
 //! `estimate`: how long a model takes on a board and whether it fits, before anything is flashed.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -10,7 +11,7 @@ use super::BOUND_MISSED;
 use crate::device::Core;
 use crate::device::boards::{Board, Estimate, named};
 use crate::device::costs::{self, Costs};
-use crate::device::cycles::{DISCLAIMER, missing};
+use crate::device::cycles::{disclaimer, missing};
 use crate::device::measure::Bench;
 use crate::measure::comparison::text_table;
 use crate::measure::evaluate::{parse, read_blob};
@@ -34,19 +35,17 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode> {
     let boards = named(&args.board)?;
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
-    let missing = if args.modelled { None } else { missing() };
-    if let Some(missing) = &missing {
-        tracing::warn!("what follows is modelled by tables, since nothing can be counted here: {missing}");
-    }
-    let estimates: Vec<Estimate> = if args.modelled || missing.is_some() {
-        let costs = Costs::built_in()?;
-        let each = |board: Board| Estimate::modelled(&costs, &model, &blob, board);
-        boards.into_iter().map(each).collect::<Result<_>>()?
-    } else {
-        // Its code is what this model takes.
-        let bench = Bench::build_for(Core::M4, &blob)?;
-        boards.into_iter().map(|board| Estimate::new(&bench, &blob, board)).collect::<Result<_>>()?
+    let cores: BTreeSet<Core> = boards.iter().map(Board::emulated).collect();
+    let counted = cores.into_iter().filter(|&core| !args.modelled && is_counted(core));
+    // Its code is what this model takes.
+    let benches: BTreeMap<Core, Bench> =
+        counted.map(|core| Ok((core, Bench::build_for(core, &blob)?))).collect::<Result<_>>()?;
+    let costs = Costs::built_in()?;
+    let estimate = |board: Board| match benches.get(&board.emulated()) {
+        Some(bench) => Estimate::new(bench, &blob, board),
+        None => Estimate::modelled(&costs, &model, &blob, board),
     };
+    let estimates: Vec<Estimate> = boards.into_iter().map(estimate).collect::<Result<_>>()?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&estimates)?);
     } else {
@@ -54,6 +53,18 @@ pub(super) fn run(args: &EstimateArgs) -> Result<ExitCode> {
     }
     let fits = args.board.is_empty() || estimates.iter().all(|estimate| estimate.fits);
     Ok(if fits { ExitCode::SUCCESS } else { BOUND_MISSED.into() })
+}
+
+/// Whether a core's instructions can be counted here; says where they cannot.
+fn is_counted(core: Core) -> bool {
+    let missing = missing(core);
+    if let Some(missing) = &missing {
+        let title = core.title();
+        tracing::warn!(
+            "boards with a {title} are modelled by tables, since nothing can be counted for it here: {missing}"
+        );
+    }
+    missing.is_none()
 }
 
 fn print(estimates: &[Estimate]) {
@@ -76,16 +87,21 @@ fn print(estimates: &[Estimate]) {
         ]);
     }
     println!("{}\n", table.trim_fmt());
-    if let Some(Estimate { blob, code, arena, stack, instructions, counted, .. }) = estimates.first() {
-        let made = if *counted { DISCLAIMER } else { costs::DISCLAIMER };
-        println!("Flash in bytes: blob {blob}, code {code}. RAM in bytes: arena {arena}, stack {stack}.");
-        println!("{instructions} instructions; {made}.");
+    let mut told = BTreeSet::new();
+    for Estimate { board, blob, code, arena, stack, instructions, counted, .. } in estimates {
+        let core = board.emulated();
+        let made = disclaimer(core).filter(|_| *counted).unwrap_or(costs::DISCLAIMER);
+        if told.insert(made) {
+            println!("Flash in bytes: blob {blob}, code {code}. RAM in bytes: arena {arena}, stack {stack}.");
+            println!("{instructions} instructions; {made}.");
+        }
     }
     for estimate in estimates {
         let board = &estimate.board;
         println!("{}: {}", board.name, board.source);
         if !estimate.core_is_modelled {
-            println!("  a rough figure: its cycles are counted as if it were a Cortex-M4");
+            let as_if = if estimate.counted { board.emulated() } else { Core::M4 }.title();
+            println!("  a rough figure: its cycles are counted as if it were a {as_if}");
         }
         board.note.iter().for_each(|note| println!("  {note}"));
     }

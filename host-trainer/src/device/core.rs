@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub(super) const KERNELS: &str = "NO_STD_INFER_KERNELS";
 
 /// A core to measure on.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Core {
     /// Cortex-M0+: its code, counted on a Cortex-M3, which runs it instruction by instruction.

@@ -1,5 +1,7 @@
 //! What a blob costs on the emulated device, operator by operator, with one firmware for all blobs.
 
+use std::path::Path;
+
 use anyhow::{Context, Result, bail, ensure};
 use model_compiler::aligned::Aligned;
 use no_std_infer::format::Generator;
@@ -69,6 +71,11 @@ impl Bench {
     #[must_use]
     pub fn core(&self) -> Core {
         self.firmware.core
+    }
+
+    /// The firmware's file.
+    pub(super) fn path(&self) -> &Path {
+        &self.firmware.elf
     }
 
     /// The firmware's functions, size and compiler.

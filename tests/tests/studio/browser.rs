@@ -26,13 +26,13 @@ const END: Duration = Duration::from_secs(10);
 const RUNS: &str = "document.getElementById('parity').className === 'agrees' && view.boards[0].doing === null && view.boards[0].compared > 2";
 
 /// The program, and the address that it prints.
-struct Studio {
-    process: Child,
-    address: String,
+pub struct Studio {
+    pub process: Child,
+    pub address: String,
 }
 
 impl Studio {
-    fn start(arguments: &[&str]) -> Result<Self> {
+    pub fn start(arguments: &[&str]) -> Result<Self> {
         let mut process = program(arguments)?.stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("an output")?).read_line(&mut line)?;
@@ -100,7 +100,7 @@ fn goes_round(each: usize) -> Result<()> {
     println!("frames of the camera that the board had right: {knew:.2} before, {knows:.2} after; the page: {verdict}");
     let gain = gain(&verdict)?;
     ensure!(gain[1] > 0.0 && knows > knew, "{verdict}");
-    person.cancels()?;
+    person.cancels(&at("runs"))?;
     person.browser.expect_fit([1280, 800])?;
     person.browser.expect_silence()?;
 
@@ -250,13 +250,23 @@ impl Person {
         Ok(right as f64 / frames as f64)
     }
 
-    /// Another training is ended before its end.
-    fn cancels(&mut self) -> Result<()> {
+    /// Another training is ended in the middle: it has saved what it had learnt, and goes on by the command that the page names.
+    fn cancels(&mut self, runs: &Path) -> Result<()> {
+        let before = files(runs);
         self.browser.evaluate("document.getElementById('train').click()")?;
-        self.browser.until("view.lesson.running")?;
+        self.browser.until("view.lesson.running && view.lesson.what.startsWith('epoch')")?;
         self.browser.evaluate("document.getElementById('cancel').click()")?;
         self.browser.until("!view.lesson.running && view.lesson.failed?.includes('cancelled') === true")?;
         ensure!(self.browser.evaluate("document.getElementById('known').children.length")? == 2);
+        let left: Vec<PathBuf> = files(runs).into_iter().filter(|run| !before.contains(run)).collect();
+        let [left] = &left[..] else { anyhow::bail!("one run is left, not {left:?}") };
+        ensure!(!left.join("model.blob").exists(), "the training has come to its end");
+        let resume = ["train", "--resume", left.to_str().context("a path of text")?];
+        let said = self.browser.evaluate("document.getElementById('outcome').textContent")?;
+        ensure!(said.as_str().is_some_and(|said| said.contains(&resume.join(" "))), "{said}");
+        ensure!(left.join("checkpoint.postcard").is_file(), "nothing that was learnt is saved");
+        call(&resume)?;
+        ensure!(left.join("model.blob").is_file(), "no model is made");
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! The studio: over devices in this process, and as a program with a browser over the emulated board.
 
 mod browser;
+mod endurance;
 mod in_process;
 mod lamps;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         trial("what_is_wrong_with_a_camera_is_named", &None, in_process::what_is_wrong_is_named),
         trial("a_person_teaches_the_board_what_its_camera_sees", &missing, browser::short),
         trial("a_person_teaches_the_board_by_200_frames", &missing, browser::long).with_ignored_flag(true),
+        trial("ten_thousand_frames_leave_memory_flat", &missing, endurance::ten_thousand).with_ignored_flag(true),
     ];
     // One after the other: beside a browser and an emulator of another trial, frames are too rare for keys to be pressed in time.
     let mut arguments = Arguments::from_args();

@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::device::bench::{Benches, Case, Row, imported, print, seeded};
-use crate::device::cycles::Caches;
+use crate::device::cycles::{Caches, disclaimer};
 use crate::device::{Core, Engine};
 use crate::measure::evaluate::read_blob;
 
@@ -23,7 +23,7 @@ pub(super) struct DeviceBenchArgs {
     /// The core whose code is counted.
     #[arg(long, value_enum, default_value = "m4")]
     core: Core,
-    /// Model the cycles of a Cortex-M4 too.
+    /// Model cycles too, of a Cortex-M4 or a Cortex-M55.
     #[arg(long)]
     cycles: bool,
     /// Wait states of the flash, behind the caches of an STM32L4.
@@ -36,8 +36,8 @@ pub(super) struct DeviceBenchArgs {
 
 pub(super) fn run(args: &DeviceBenchArgs) -> Result<ExitCode> {
     ensure!(
-        !args.cycles || args.core == Core::M4,
-        "cycles are modelled of a Cortex-M4 only: leave --core or --cycles out"
+        !args.cycles || disclaimer(args.core).is_some(),
+        "cycles are modelled of a Cortex-M4 and a Cortex-M55 only: leave --core or --cycles out"
     );
     let cases = cases(args)?;
     let mut benches = Benches::build(args.core)?;

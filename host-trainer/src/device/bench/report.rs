@@ -4,7 +4,7 @@ use comfy_table::Table;
 
 use super::{Row, Scope};
 use crate::device::Core;
-use crate::device::cycles::{Cycles, DISCLAIMER};
+use crate::device::cycles::{Cycles, disclaimer};
 use crate::measure::comparison::text_table;
 
 /// Prints layers, models and the operators of blobs on a core; cycles are those with flash of so many wait states.
@@ -24,12 +24,12 @@ pub fn print(rows: &[Row], core: Core, wait_states: u32) {
     }
     let exact = rows.iter().any(|row| row.cycles.is_some());
     let precision = if exact { "exact" } else { "to within 40" };
-    let (core, kernels) = (core.title(), core.kernels());
+    let (title, kernels) = (core.title(), core.kernels());
     println!(
-        "Instructions of a {core} in QEMU, {precision}, with the {kernels} kernels; every operator's bytes compared with this machine's."
+        "Instructions of a {title} in QEMU, {precision}, with the {kernels} kernels; every operator's bytes compared with this machine's."
     );
-    if exact {
-        println!("Cycles: {DISCLAIMER}; flash of {wait_states} wait states.");
+    if let Some(disclaimer) = disclaimer(core).filter(|_| exact) {
+        println!("Cycles: {disclaimer}; flash of {wait_states} wait states.");
     }
     println!("Code is the engine's functions with no other kernels than the model's.");
     println!("RAM is arena and stack, which holds `Model`. Ratios below 1 are fewer instructions than the others'.");

@@ -5,14 +5,12 @@ use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
-use super::instruction::Instruction;
-
-/// All regions, and the instructions that ran.
-#[derive(Debug, Default)]
-pub struct Counts {
+/// All regions, and the instructions that ran, as far as a model knows them.
+#[derive(Debug)]
+pub struct Counts<I> {
     pub regions: Vec<RegionCounts>,
     /// By address.
-    pub instructions: BTreeMap<u32, Instruction>,
+    pub instructions: BTreeMap<u32, I>,
 }
 
 /// A region.
@@ -35,23 +33,23 @@ pub struct Block {
     pub jumps_out: u64,
 }
 
-impl Counts {
-    /// Reads the report.
+impl<I> Counts<I> {
+    /// Reads the report, and each instruction from its bytes' number and QEMU's text.
     ///
     /// # Errors
     /// Names the line that is damaged or holds an unknown instruction.
-    pub fn read(report: &str) -> Result<Self> {
-        let mut counts = Self::default();
+    pub fn read(report: &str, instruction: impl Fn(u32, &str) -> Result<I>) -> Result<Self> {
+        let mut counts = Self { regions: Vec::new(), instructions: BTreeMap::new() };
         for line in report.lines() {
             if line == "end" {
                 return Ok(counts);
             }
-            counts.add(line).with_context(|| format!("the plugin's line `{line}` cannot be used"))?;
+            counts.add(line, &instruction).with_context(|| format!("the plugin's line `{line}` cannot be used"))?;
         }
         bail!("the plugin's report breaks off")
     }
 
-    fn add(&mut self, line: &str) -> Result<()> {
+    fn add(&mut self, line: &str, instruction: &impl Fn(u32, &str) -> Result<I>) -> Result<()> {
         let (name, values) = line.split_once(' ').context("it is empty")?;
         match name {
             "region" => {
@@ -71,7 +69,7 @@ impl Counts {
             "instruction" => {
                 let (address, values) = address(values)?;
                 let (width, text) = values.split_once(' ').context("it has no text")?;
-                self.instructions.insert(address, Instruction::read(width.parse()?, text)?);
+                self.instructions.insert(address, instruction(width.parse()?, text)?);
             }
             _ => bail!("its kind is unknown"),
         }
@@ -96,6 +94,7 @@ fn numbers<const N: usize>(text: &str) -> Result<[u64; N]> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::instruction::Instruction;
     use super::*;
 
     const REPORT: &str = "region 3 4\nblock 10 14 5 1 2\naccess 10 5 0 0 1\ninstruction 10 2 ldr r0, [r1]\n\
@@ -103,7 +102,7 @@ mod tests {
 
     #[test]
     fn a_report_is_read() {
-        let counts = Counts::read(REPORT).unwrap();
+        let counts = Counts::read(REPORT, Instruction::read).unwrap();
         let region = &counts.regions[0];
         assert_eq!((region.instruction_misses, region.data_misses), (3, 4));
         let Block { start, end, runs, jumps_in, jumps_out } = region.blocks[0];
@@ -122,7 +121,7 @@ mod tests {
             ("block 10", "block x"),
             ("access", "excess"),
         ] {
-            assert!(Counts::read(&REPORT.replace(from, to)).is_err(), "{to:?} in place of {from:?}");
+            assert!(Counts::read(&REPORT.replace(from, to), Instruction::read).is_err(), "{to:?} in place of {from:?}");
         }
     }
 }

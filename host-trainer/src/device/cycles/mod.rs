@@ -1,7 +1,9 @@
-//! Modelled Cortex-M4 cycles: rules of the technical reference manual over exact counts from QEMU, not measured on silicon.
+//! Modelled cycles over exact counts from QEMU, not measured on silicon: of a Cortex-M4 by rules of its technical reference manual, and
+//! of a Cortex-M55 by a [pipeline](m55).
 
 mod counts;
 mod instruction;
+mod m55;
 mod plugin;
 mod rules;
 
@@ -18,8 +20,18 @@ use counts::{Block, Counts, RegionCounts};
 use instruction::{Instruction, Kind};
 pub use rules::{Cycles, Rules};
 
-/// What every figure here is.
+/// What every figure of a Cortex-M4 is.
 pub const DISCLAIMER: &str = "modelled Cortex-M4 cycles, TRM rules, exact counts from QEMU, not measured on silicon";
+
+/// What every figure of a core is; `None` where its cycles are not modelled.
+#[must_use]
+pub fn disclaimer(core: Core) -> Option<&'static str> {
+    match core {
+        Core::M4 => Some(DISCLAIMER),
+        Core::M55 => Some(m55::DISCLAIMER),
+        _ => None,
+    }
+}
 
 /// Where the emulated board has its code.
 const CODE: std::ops::Range<u32> = 0..0x0040_0000;
@@ -45,10 +57,11 @@ impl Default for Caches {
     }
 }
 
-/// What must be installed before cycles can be counted; `None` when nothing is missing.
+/// What must be installed before a core's cycles can be counted; `None` when nothing is missing.
 #[must_use]
-pub fn missing() -> Option<String> {
-    super::missing().or_else(|| plugin::check_version().err().map(|error| error.to_string()))
+pub fn missing(core: Core) -> Option<String> {
+    let of_core = if core == Core::M55 { m55::missing() } else { None };
+    super::missing_for(core).or(of_core).or_else(|| plugin::check_version().err().map(|error| error.to_string()))
 }
 
 /// What happened in a region: between two operators, or in a whole inference.
@@ -111,16 +124,21 @@ impl Bench {
     /// Runs a blob like [`measure`](Self::measure), and counts what its cycles depend on.
     ///
     /// # Errors
-    /// Those of `measure`; when the core is no Cortex-M4, QEMU takes no plugins of this kind, the plugin does not compile,
+    /// Those of `measure`; when the core's cycles are [not modelled](disclaimer), QEMU takes no plugins of this kind, the plugin does not compile,
     /// the firmware has an instruction that the model does not know, or the plugin's counts are not those of the firmware's clock.
     pub fn count(&self, blob: &Aligned<u8>, caches: Caches) -> Result<Counted> {
-        ensure!(self.core() == Core::M4, "cycles are modelled of a Cortex-M4 only, not of a {}", self.core().title());
+        let title = self.core().title();
+        ensure!(
+            disclaimer(self.core()).is_some(),
+            "cycles are modelled of a Cortex-M4 and a Cortex-M55, not of a {title}"
+        );
         let elf = self.elf()?;
         let start = self.core().load_address();
         let flash = [CODE, start..start + blob.len() as u32];
         let (measurement, text) =
             plugin::counted(&elf, caches, &flash, |option| self.run(blob, &["-icount", "shift=0", "-plugin", option]))?;
-        let mut regions = regions(&text, &elf)?;
+        let mut regions =
+            if self.core() == Core::M55 { m55::regions(&text, self.path(), &elf)? } else { regions(&text, &elf)? };
         ensure!(regions.len() == measurement.operators.len() + 1, "the plugin counted {} regions", regions.len());
         let operators = regions.split_off(1);
         let run = regions.remove(0);
@@ -132,12 +150,12 @@ impl Bench {
     }
 }
 
-/// The cost of each region of a plugin's report.
+/// The cost of each region of a plugin's report of a Cortex-M4.
 ///
 /// # Errors
 /// When the report is damaged or has an unknown instruction.
 pub fn regions(report: &str, elf: &Elf) -> Result<Vec<Region>> {
-    let counts = Counts::read(report)?;
+    let counts = Counts::read(report, Instruction::read)?;
     counts.regions.iter().map(|region| evaluate(region, &counts.instructions, elf)).collect()
 }
 
@@ -163,17 +181,22 @@ fn agree(what: &str, region: &Region, clock: u64) -> Result<()> {
 }
 
 fn evaluate(counts: &RegionCounts, instructions: &BTreeMap<u32, Instruction>, elf: &Elf) -> Result<Region> {
-    let mut sums = Sums { elf, functions: BTreeMap::new(), runs: BTreeMap::new(), region: Region::default() };
+    let mut sums = Sums::new(elf);
+    let mut runs = BTreeMap::new();
     sums.region.instruction_misses = counts.instruction_misses;
     sums.region.data_misses = counts.data_misses;
     for block in &counts.blocks {
         sums.add_block(block, instructions)?;
+        for (&address, _) in instructions.range(block.start..block.end) {
+            *runs.entry(address).or_default() += block.runs;
+        }
     }
     for (&address, by_remainder) in &counts.accesses {
         let instruction = instructions.get(&address).context("an access is by no instruction")?;
-        sums.add_accesses(address, instruction, *by_remainder);
+        sums.add(address, 0, split_accesses(instruction, *by_remainder));
     }
-    let skipped = skipped_loads(&sums.runs, instructions, &counts.accesses);
+    sums.add_accesses(&counts.accesses);
+    let skipped = skipped_loads(&runs, instructions, &counts.accesses);
     Ok(sums.finish(skipped))
 }
 
@@ -181,12 +204,14 @@ fn evaluate(counts: &RegionCounts, instructions: &BTreeMap<u32, Instruction>, el
 struct Sums<'e> {
     elf: &'e Elf,
     functions: BTreeMap<&'e str, Function>,
-    /// How often each instruction ran.
-    runs: BTreeMap<u32, u64>,
     region: Region,
 }
 
-impl Sums<'_> {
+impl<'e> Sums<'e> {
+    fn new(elf: &'e Elf) -> Self {
+        Self { elf, functions: BTreeMap::new(), region: Region::default() }
+    }
+
     fn add(&mut self, address: u32, instructions: u64, cycles: Cycles) {
         let name = self.elf.functions.range(..=address).next_back().map_or("?", |(_, name)| name);
         let new = || Function { name: name.to_owned(), instructions: 0, cycles: Cycles::default() };
@@ -201,9 +226,6 @@ impl Sums<'_> {
         let &Block { start, end, runs, jumps_in, jumps_out } = block;
         let straight: Vec<&Instruction> = instructions.range(start..end).map(|(_, instruction)| instruction).collect();
         let (&first, &last) = straight.first().zip(straight.last()).context("a block is empty")?;
-        for (&address, _) in instructions.range(start..end) {
-            *self.runs.entry(address).or_default() += runs;
-        }
         // A block that is only fallen into goes on where the one before it in memory ends.
         let before = instructions.range(..start).next_back();
         let before = before.filter(|&(address, before)| jumps_in == 0 && address + before.width == start);
@@ -223,18 +245,12 @@ impl Sums<'_> {
         Ok(())
     }
 
-    /// Counts accesses; unaligned ones are done in pieces.
-    fn add_accesses(&mut self, address: u32, instruction: &Instruction, by_remainder: [u64; 4]) {
-        let [_, one, two, three] = by_remainder;
-        let more = if instruction.size == 2 { one + three } else { 2 * (one + three) + two };
-        let cycles = Cycles::each(|rules| match instruction.kind {
-            Kind::Load => more,
-            Kind::Store if rules.unaligned_stores => more,
-            _ => 0,
-        });
-        self.add(address, 0, cycles);
-        self.region.accesses += by_remainder.iter().sum::<u64>();
-        self.region.unaligned += one + two + three;
+    /// Counts accesses: by address of the instruction, how often each remainder of the length was met.
+    fn add_accesses(&mut self, accesses: &BTreeMap<u32, [u64; 4]>) {
+        for [none, one, two, three] in accesses.values() {
+            self.region.accesses += none + one + two + three;
+            self.region.unaligned += one + two + three;
+        }
     }
 
     fn finish(self, skipped_loads: u64) -> Region {
@@ -245,6 +261,16 @@ impl Sums<'_> {
         functions.sort_by_key(|function| std::cmp::Reverse(function.cycles.nominal));
         Region { cycles: Cycles { low, nominal, high }, functions, ..self.region }
     }
+}
+
+/// More cycles of unaligned accesses, which are done in pieces.
+fn split_accesses(instruction: &Instruction, [_, one, two, three]: [u64; 4]) -> Cycles {
+    let more = if instruction.size == 2 { one + three } else { 2 * (one + three) + two };
+    Cycles::each(|rules| match instruction.kind {
+        Kind::Load => more,
+        Kind::Store if rules.unaligned_stores => more,
+        _ => 0,
+    })
 }
 
 /// Loads after an IT whose condition was not met: they took one cycle and not two.

@@ -20,7 +20,12 @@ impl Cycles {
     /// Each reading's figure.
     #[must_use]
     pub fn each(figure: impl Fn(&Rules) -> u64) -> Self {
-        let [low, nominal, high] = RULES.each_ref().map(figure);
+        Self::each_of(&RULES, figure)
+    }
+
+    /// Each reading's figure, of another model's readings: low, nominal, high.
+    pub fn each_of<R>(readings: &[R; 3], figure: impl Fn(&R) -> u64) -> Self {
+        let [low, nominal, high] = readings.each_ref().map(figure);
         Self { low, nominal, high }
     }
 
