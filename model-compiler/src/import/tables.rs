@@ -3,6 +3,7 @@
 use planus::errors::ErrorKind;
 
 use super::Result;
+use super::advice::STATE;
 use super::bounds::{Room, check_constants, check_count};
 use super::model::{
     ELEMENTS_MAX, Network, Operator, Options, Quantisation, RANK_MAX, Tensor, element_size, schema_name, type_name,
@@ -41,11 +42,27 @@ impl<'a> Network<'a> {
         let codes: Vec<OperatorCodeRef> = list(model.operator_codes()?)?;
         let graphs: Vec<SubGraphRef> = list(model.subgraphs()?)?;
         let [graph] = graphs.as_slice() else {
-            return Err(refused!(
-                Unsupported,
-                "the model has {} subgraphs (control flow or several signatures): export one function without branches",
-                graphs.len()
-            ));
+            let calls = |code: &BuiltinOperator| {
+                matches!(
+                    code,
+                    BuiltinOperator::CallOnce | BuiltinOperator::If | BuiltinOperator::While | BuiltinOperator::Call
+                )
+            };
+            let codes = codes.iter().map(|code| builtin(*code)).collect::<Result<Vec<_>>>()?;
+            return Err(match codes.into_iter().find(calls) {
+                Some(code) => refused!(
+                    Unsupported,
+                    "the model has {} subgraphs, of which its operator {} runs one: {}",
+                    graphs.len(),
+                    schema_name(code),
+                    if code == BuiltinOperator::CallOnce { STATE } else { "export a model without branches and loops" }
+                ),
+                None => refused!(
+                    Unsupported,
+                    "the model has {} subgraphs, of several signatures: export one function",
+                    graphs.len()
+                ),
+            });
         };
         let mut room = Room::of(bytes);
         let mut tensors = Vec::new();
@@ -103,7 +120,6 @@ fn read_tensor<'a>(tensor: TensorRef<'a>, buffers: &[BufferRef<'a>]) -> Result<T
     let name = tensor.name()?.unwrap_or("unnamed").split(';').next().unwrap_or_default();
     let element = tensor.type_()?;
     ensure!(tensor.sparsity()?.is_none(), Unsupported, "{name} is sparse: export the model without sparsity");
-    ensure!(!tensor.is_variable()?, Unsupported, "{name} is a variable: models that keep a state are not supported");
     ensure!(tensor.external_buffer()? == 0, Unsupported, "{name} lies outside the file: export the model as one file");
     let buffer = buffers
         .get(tensor.buffer()? as usize)
@@ -124,7 +140,8 @@ fn read_tensor<'a>(tensor: TensorRef<'a>, buffers: &[BufferRef<'a>]) -> Result<T
         Some(quantisation) => read_quantisation(quantisation).map_err(|error| error.within(name))?,
         None => Quantisation::default(),
     };
-    Ok(Tensor { name, element, dynamic: signature.skip(1).any(|side| side < 0), shape, quantisation, data })
+    let (dynamic, variable) = (signature.skip(1).any(|side| side < 0), tensor.is_variable()?);
+    Ok(Tensor { name, element, dynamic, variable, shape, quantisation, data })
 }
 
 fn read_quantisation(quantisation: QuantizationParametersRef<'_>) -> Result<Quantisation> {
@@ -147,14 +164,7 @@ fn read_operator(
     let code = codes
         .get(operator.opcode_index()? as usize)
         .ok_or_else(|| refused!(Damaged, "its operator code does not exist"))?;
-    // Older files have the code in a byte, newer ones in both where it fits.
-    let code_in_byte = i32::from(code.deprecated_builtin_code()?);
-    let builtin = code.builtin_code()?;
-    let builtin = if builtin as i32 >= code_in_byte {
-        builtin
-    } else {
-        BuiltinOperator::try_from(code_in_byte).map_err(|error| refused!(UnsupportedOperator, "{error}"))?
-    };
+    let builtin = builtin(*code)?;
     let kind = match code.custom_code()? {
         Some(name) if builtin == BuiltinOperator::Custom => format!("CUSTOM {name}"),
         _ => schema_name(builtin),
@@ -181,6 +191,15 @@ fn read_operator(
             options => read_options(options?)?,
         },
     })
+}
+
+/// The operator that a code stands for: older files have it in a byte, newer ones in both where it fits.
+fn builtin(code: OperatorCodeRef<'_>) -> Result<BuiltinOperator> {
+    let (code_in_byte, builtin) = (i32::from(code.deprecated_builtin_code()?), code.builtin_code()?);
+    if builtin as i32 >= code_in_byte {
+        return Ok(builtin);
+    }
+    BuiltinOperator::try_from(code_in_byte).map_err(|error| refused!(UnsupportedOperator, "{error}"))
 }
 
 /// Length of the list of an operator's fields that ends with the type of its options: four entries of two bytes behind two

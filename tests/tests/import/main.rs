@@ -116,7 +116,7 @@ fn what_is_not_supported_is_named() {
         (BuiltinOperator::Dilate, "DILATE"),
         (BuiltinOperator::TransposeConv, "TRANSPOSE_CONV"),
     ] {
-        assert_names(&with(code), &["operator 3", name, "rectified", "replace"]);
+        assert_names(&with(code), &["operator 3", name, "rectified", "supported neither in int8 nor in float models"]);
     }
     let mut maker = classifier();
     maker.codes[3].deprecated_builtin_code = BuiltinOperator::Custom as i8;
@@ -133,7 +133,10 @@ fn types_and_shapes_that_are_not_supported_are_named() {
         maker.finish(ENDS[0], ENDS[1])
     };
     let retype = |tensor: usize, element| with(&|maker| maker.tensors[tensor].type_ = element);
-    assert_names(&retype(7, TensorType::Int16), &["operator 3", "RELU", "rectified", "INT16", "INT8"]);
+    assert_names(
+        &retype(7, TensorType::Int16),
+        &["operator 3", "RELU", "rectified", "INT16", "16x8", "TFLITE_BUILTINS_INT8"],
+    );
     assert_names(&retype(8, TensorType::Int4), &["operator 4", "FULLY_CONNECTED", "dense kernel", "INT4"]);
     assert_names(&retype(6, TensorType::Float32), &["CONV_2D", "features", "dynamic-range", "--calibrate"]);
     let signature = |maker: &mut Maker| maker.tensors[6].shape_signature = Some(vec![-1, -1, -1, 2]);
@@ -147,6 +150,41 @@ fn types_and_shapes_that_are_not_supported_are_named() {
     assert_names(&with(&zero_points), &["CONV_2D", "kernel", "symmetric"]);
     let scale = |maker: &mut Maker| maker.tensors[10].quantization.as_mut().expect("it has one").zero_point = None;
     assert_names(&with(&scale), &["SOFTMAX", "shares", "1/256"]);
+}
+
+#[test]
+fn an_operator_that_keeps_a_state_is_named_and_so_is_an_edge_tpu() {
+    let mut maker = classifier();
+    maker.tensors[7].is_variable = true;
+    assert_names(&maker.finish(ENDS[0], ENDS[1]), &["operator 3 (RELU", "rectified is a variable", "keeps a state"]);
+    let mut maker = classifier();
+    maker.codes[3].deprecated_builtin_code = BuiltinOperator::Custom as i8;
+    maker.codes[3].builtin_code = BuiltinOperator::Custom;
+    maker.codes[3].custom_code = Some("edgetpu-custom-op".into());
+    maker.tensors[7].type_ = TensorType::Uint8;
+    assert_names(&maker.finish(ENDS[0], ENDS[1]), &["operator 3", "edgetpu-custom-op", "before edgetpu_compiler"]);
+}
+
+#[test]
+fn scales_of_another_side_run_as_in_tensorflow_lite_micro_with_a_note() {
+    let with = |scales: &[f32], axis: i32| {
+        let mut maker = classifier();
+        let quantisation = maker.tensors[4].quantization.as_mut().expect("the kernel has one");
+        (quantisation.scale, quantisation.quantized_dimension) = (Some(scales.to_vec()), axis);
+        quantisation.zero_point = Some(vec![0; scales.len()]);
+        int8(&maker.finish(ENDS[0], ENDS[1]))
+    };
+    let right = with(&[0.01, 0.02], 0).expect("it is imported");
+    // A side that is none of four, and one of three elements for two scales.
+    for axis in [1, 7] {
+        let wrong = with(&[0.01, 0.02], axis).expect("it is imported");
+        assert_eq!(wrong.model, right.model);
+        assert_eq!(wrong.changes.len(), right.changes.len() + 1);
+        assert!(wrong.changes.iter().any(|change| change.contains("kernel") && change.contains("quantized_dimension")));
+    }
+    let one = with(&[0.01], 3).expect("it is imported");
+    assert_eq!(one.changes.len(), right.changes.len(), "one scale belongs to all sides");
+    assert!(with(&[0.01, 0.02, 0.03], 1).is_err(), "three scales for two outputs");
 }
 
 #[test]

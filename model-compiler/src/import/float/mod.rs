@@ -6,6 +6,7 @@ mod layers;
 use no_std_infer::format::{Color, Window};
 
 use super::Result;
+use super::advice::check_supported;
 use super::bounds::check_count;
 use super::lower::live;
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
@@ -108,13 +109,14 @@ impl Translation<'_> {
                 );
                 self.pass_on(op)
             }
-            _ => Err(refused!(
-                UnsupportedOperator,
-                "this operator is not supported in float models: quantise the model with TensorFlow's converter to a \
-                 full-integer int8 model, or replace the operator (convolutions, dense layers, poolings, ADD, \
-                 MUL, MEAN, REDUCE_MAX, PAD, CONCATENATION, LOGISTIC, TANH, HARD_SWISH, RELU, RELU6, RESHAPE and a final SOFTMAX \
-                 are supported)"
-            )),
+            _ => {
+                check_supported(op)?;
+                Err(refused!(
+                    UnsupportedOperator,
+                    "this operator is supported in int8 models only: quantise the model with TensorFlow's converter to a \
+                     full-integer int8 model"
+                ))
+            }
         }
     }
 
