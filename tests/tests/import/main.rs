@@ -3,6 +3,7 @@
 
 mod bounds;
 mod compile;
+mod sigmoid;
 
 use std::error::Error as _;
 use std::fs;
@@ -15,7 +16,7 @@ use host_trainer::report::export::PRODUCER;
 use model_compiler::blob::emit::{self, Description, Memory, emit};
 use model_compiler::graph::{Shape, class};
 use model_compiler::import::float::float;
-use model_compiler::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
+use model_compiler::import::tflite::tflite::{BuiltinOperator, BuiltinOptions, Padding, TensorType};
 use model_compiler::import::{self, Kind, int8, read};
 use model_compiler::{Error, InputChoice, Limits, Normalisation, Tflite};
 use no_std_infer::format::{InputKind, Op, Provenance};
@@ -196,7 +197,7 @@ fn a_float_model_is_told_of_calibration() {
 fn the_float_graph_computes_what_litert_computes() {
     let bytes = float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]);
     let network = read(&bytes).expect("it is a model");
-    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
+    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated").graph;
     assert_eq!((graph.nodes.len(), graph.zero), (3, -128), "MUL, RELU and SOFTMAX are joined to others");
     let logits = graph.logits(&picture());
     for (made, expected) in logits.iter().zip([-0.873_041_15, 1.068_562_6, -1.210_322_7_f32]) {
@@ -223,7 +224,7 @@ fn zeros_around_a_float_picture_are_taken_into_the_convolution() {
     maker.op(BuiltinOperator::FullyConnected, &[sums, identity], output, None);
     let bytes = maker.finish(input, output);
     let network = read(&bytes).expect("it is a model");
-    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
+    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated").graph;
     let pixels: Vec<i8> = (0..16_u8).map(|pixel| (pixel ^ 0x80) as i8).collect();
     // Windows begin at rows and columns −1 and 1: pixels 0; 1 and 2; 4 and 8; 5, 6, 9 and 10.
     assert_eq!(graph.logits(&pixels), [0.0, 3.0, 12.0, 30.0]);
@@ -354,7 +355,7 @@ fn the_commands_import_inspect_and_run() {
     assert!(error.contains("383 bytes") && error.contains("192"), "{error}");
     fs::write(file("labels.txt"), "cat\ndog\n").expect("written");
     let error = format!("{:#}", call(&[&import[..], &["--labels", text(&labels)]].concat()).unwrap_err());
-    assert!(error.contains("labels.txt has 2 names, the model 3 outputs"), "{error}");
+    assert!(error.contains("labels.txt has 2 names, the model 3 classes"), "{error}");
     for (names, word) in [("cat\ndog\ncat\n", "line 3"), ("cat\n\ndog\n", "line 2"), ("", "no names")] {
         fs::write(file("labels.txt"), names).expect("written");
         let error = format!("{:#}", call(&[&import[..], &["--labels", text(&labels)]].concat()).unwrap_err());
