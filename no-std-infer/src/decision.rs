@@ -1,6 +1,7 @@
 //! What a classifier's scores say: the one rule by which host and device choose a class and whether to answer.
 //!
-//! The class is that of the largest logit, the first of equals. It is answered where its probability reaches the threshold of
+//! The class is that of the largest logit, the first of equals. A model that ends in the sigmoid of one logit has two classes,
+//! the second of which it is where that logit is above 0: see [`Scores`]. It is answered where its probability reaches the threshold of
 //! the blob's [`Calibration`](crate::format::Calibration). Probabilities only say how sure the model is: they have
 //! fewer steps than the logits, so that several classes may share the largest.
 
@@ -8,8 +9,65 @@ use core::cmp::Ordering;
 
 use heapless::Vec;
 
+use crate::format::{Op, Tensor};
 use crate::interpreter::Interpreter;
 use crate::model::Model;
+
+/// The scores of a model's classes: logits, and probabilities `(q + 128) / 256` where the model ends in a softmax or a sigmoid.
+///
+/// Those are what it gives, but for a sigmoid of one logit `x`, which is the softmax of 0 and `x`: the first class has the logit
+/// 0 and the probability that is left, 255 / 256 at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Scores<'s> {
+    /// One a channel.
+    Each {
+        /// The scores before softmax or sigmoid.
+        logits: &'s [i8],
+        /// The last operator's output.
+        output: &'s [i8],
+    },
+    /// Those of two classes, which one logit tells apart.
+    Two {
+        /// 0 and the logit.
+        logits: [i8; 2],
+        /// What is left of the probability, and the probability.
+        output: [i8; 2],
+    },
+}
+
+impl Scores<'_> {
+    /// Logits, one a class.
+    #[must_use]
+    pub fn logits(&self) -> &[i8] {
+        match self {
+            Self::Each { logits, .. } => logits,
+            Self::Two { logits, .. } => logits,
+        }
+    }
+
+    /// What the last operator gives for each class.
+    #[must_use]
+    pub fn output(&self) -> &[i8] {
+        match self {
+            Self::Each { output, .. } => output,
+            Self::Two { output, .. } => output,
+        }
+    }
+}
+
+/// Whether an operator is a sigmoid over the logits: a table whose outputs are probabilities.
+#[must_use]
+pub fn is_sigmoid(op: &Op, logits: &Tensor) -> bool {
+    let Op::Lookup(op) = op else { return false };
+    op.input == *logits && op.output != *logits && (op.output.scale, op.output.zero_point) == (1.0 / 256.0, -128)
+}
+
+/// Number of classes of a model: one a channel of the logits, but two where a sigmoid of one logit tells them apart.
+#[must_use]
+pub fn classes(logits: &Tensor, sigmoid: bool) -> u32 {
+    if sigmoid && logits.checked_len() == Some(1) { 2 } else { logits.channels }
+}
 
 /// What the scores of one picture say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +75,7 @@ use crate::model::Model;
 pub struct Decision {
     /// The class: index of the largest logit, the first of equals.
     pub class: usize,
-    /// Its probability in 256ths, where the model ends in a softmax over its logits.
+    /// Its probability in 256ths, where the model ends in a softmax or a sigmoid over its logits.
     pub probability: u8,
     /// False when the probability is below the threshold: then the class is rather not to be believed.
     pub sure: bool,
@@ -83,28 +141,48 @@ impl Model<'_> {
     pub fn threshold(&self) -> u8 {
         self.calibration().map_or(0, |calibration| calibration.threshold)
     }
+
+    /// The scores of the [classes](Self::classes), of what the model has given: logits and the last operator's output.
+    #[must_use]
+    pub fn scores<'s>(&self, logits: &'s [i8], output: &'s [i8]) -> Scores<'s> {
+        match (logits, output) {
+            (&[logit], &[second]) if self.ends_in_sigmoid() => Scores::Two {
+                logits: [self.info().logits.zero_point, logit],
+                output: [second.saturating_neg(), second],
+            },
+            _ => Scores::Each { logits, output },
+        }
+    }
 }
 
 impl Interpreter<'_, '_> {
+    /// The scores of the model's classes.
+    #[must_use]
+    pub fn scores(&self) -> Scores<'_> {
+        self.model().scores(self.logits(), self.output())
+    }
+
     /// Index of the largest logit, the first of equals: a classifier's class. Logits of several rows and columns count
-    /// in HWC order.
+    /// in HWC order; a sigmoid of one logit tells class 0 from class 1.
     #[must_use]
     pub fn class(&self) -> usize {
-        argmax(self.logits())
+        argmax(self.scores().logits())
     }
 
     /// The class, or `None` where its probability is below the threshold of the blob's
     /// [`Calibration`](crate::format::Calibration): the model rather does not answer. Without one it always answers.
     #[must_use]
     pub fn decision(&self) -> Option<usize> {
-        Decision::new(self.logits(), self.output(), self.model().threshold()).answer()
+        let scores = self.scores();
+        Decision::new(scores.logits(), scores.output(), self.model().threshold()).answer()
     }
 
     /// The `K` likeliest classes, fewer where there are not so many, with their probabilities in 256ths: by descending
     /// logit, and ascending index among equals. So the first is [`class`](Self::class).
     #[must_use]
     pub fn top<const K: usize>(&self) -> Vec<(usize, u8), K> {
-        top(self.logits(), self.output())
+        let scores = self.scores();
+        top(scores.logits(), scores.output())
     }
 }
 

@@ -71,7 +71,8 @@ pub enum Error {
     },
     /// The golden vector cannot be decoded or does not fit the model.
     BadGolden,
-    /// The calibration cannot be decoded, a share is not in 0 to 1, or the model ends in no softmax over its logits.
+    /// The calibration cannot be decoded, a share is not in 0 to 1, or the model ends in no softmax or sigmoid over its
+    /// logits.
     BadCalibration,
 }
 

@@ -54,7 +54,7 @@ mod work;
 
 pub use arena::{Aligned, Arena};
 pub use cost::{Cost, SOFTMAX_PRODUCTS};
-pub use decision::{Decision, argmax, rank};
+pub use decision::{Decision, Scores, argmax, classes, is_sigmoid, rank};
 pub use error::{Error, OpError};
 pub use interpreter::{Interpreter, Progress, Step};
 pub use model::Model;

@@ -1,6 +1,7 @@
 //! [`Model::parse`]: everything about a blob is checked here, once.
 
 use crate::cost::Cost;
+use crate::decision::{classes, is_sigmoid};
 use crate::error::{Error, OpError};
 use crate::format::{
     ALIGN, Calibration, FIRST_ANCILLARY, Golden, HEADER_LEN, ImageInput, Info, MAGIC, Op, RECORD_LEN, Section, Tensor,
@@ -24,6 +25,8 @@ pub struct Model<'a> {
     calibration: Option<Calibration>,
     arena_len: usize,
     crc: u32,
+    /// Whether the last operator makes probabilities of each logit alone.
+    sigmoid: bool,
 }
 
 /// The operators, and what they run with.
@@ -64,14 +67,15 @@ impl<'a> Model<'a> {
             return Err(Error::BadManifest);
         }
         let (program, arena_len) = (Program { records, weights: sections.weights, linked }, arena_len(blob));
-        check_info(info)?;
+        let sigmoid = program.last().as_ref().is_some_and(|op| is_sigmoid(op, &info.logits));
+        check_info(info, sigmoid)?;
         let cost = program.check(info, arena_len, blob.len())?;
         if !cost.is_within(linked.most()) {
             return Err(Error::Cost { mebi: cost.mebi() });
         }
         let golden = check_golden(sections.golden, info)?;
         let calibration = check_calibration(sections.calibration, info, &program)?;
-        Ok(Self { info: *info, labels, program, golden, calibration, arena_len, crc })
+        Ok(Self { info: *info, labels, program, golden, calibration, arena_len, crc, sigmoid })
     }
 
     /// What the model is.
@@ -80,7 +84,19 @@ impl<'a> Model<'a> {
         &self.info
     }
 
-    /// Names of the logits' channels, in their order; none when they have no names.
+    /// Number of classes: one a channel of the logits, but two where a sigmoid of one logit tells them apart.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        classes(&self.info.logits, self.sigmoid) as usize
+    }
+
+    /// Whether the last operator is a table that makes a probability of each logit alone.
+    #[must_use]
+    pub fn ends_in_sigmoid(&self) -> bool {
+        self.sigmoid
+    }
+
+    /// Names of the [classes](Self::classes), in their order; none when they have no names.
     pub fn labels(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let mut rest = self.labels;
         core::iter::from_fn(move || {
@@ -225,13 +241,13 @@ impl Program<'_> {
     }
 }
 
-fn check_info(info: &Info<'_>) -> Result<(), Error> {
+fn check_info(info: &Info<'_>, sigmoid: bool) -> Result<(), Error> {
     let Info { input, logits, labels, temperature, ops, .. } = info;
     check_tensor(&input.tensor).map_err(|_| Error::BadInfo)?;
     check_tensor(logits).map_err(|_| Error::BadInfo)?;
     let channels = |image: &ImageInput| input.tensor.channels as usize == image.color.channels();
     let channels = input.kind.image().is_none_or(channels);
-    let classes = *labels == 0 || logits.channels == u32::from(*labels);
+    let classes = *labels == 0 || classes(logits, sigmoid) == u32::from(*labels);
     let temperature = temperature.is_finite() && *temperature > 0.0;
     if channels && classes && temperature && *ops > 0 { Ok(()) } else { Err(Error::BadInfo) }
 }
@@ -254,7 +270,7 @@ fn check_calibration(
     let (calibration, rest) = postcard::take_from_bytes::<Calibration>(bytes).map_err(|_| Error::BadCalibration)?;
     let share = |share: f32| (0.0..=1.0).contains(&share);
     let logits = &info.logits;
-    let over_logits = |op: &Op| matches!(op, Op::Softmax(op) if op.input == *logits);
+    let over_logits = |op: &Op| matches!(op, Op::Softmax(op) if op.input == *logits) || is_sigmoid(op, logits);
     let fits = share(calibration.coverage)
         && share(calibration.accuracy)
         && logits.height == 1

@@ -102,7 +102,8 @@ impl<'a> Twin<'a> {
         let Loaded { model, arena, .. } = self.loaded.as_ref()?;
         let tensor = |range| arena.get(range).unwrap_or_default();
         let (logits, output) = (tensor(model.info().logits.range()), tensor(model.output().range()));
-        Some(self.smoother.push(logits, output, model.threshold()))
+        let scores = model.scores(logits, output);
+        Some(self.smoother.push(scores.logits(), scores.output(), model.threshold()))
     }
 
     /// Forgets what was averaged: the next picture shows something else.

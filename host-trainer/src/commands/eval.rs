@@ -14,7 +14,9 @@ use crate::data::dataset::{Dataset, Loaded, Reading};
 use crate::data::record::Record;
 use crate::data::{progress, seen};
 use crate::measure::comparison::{Comparison, Split};
-use crate::measure::evaluate::{Int8Output, class_names, input_config, int8_classes, int8_outputs, parse, read_blob};
+use crate::measure::evaluate::{
+    Int8Output, class_names, classifier_config, int8_classes, int8_outputs, parse, read_blob,
+};
 use crate::measure::metrics::Share;
 use crate::system::files::RECORD_FILE;
 
@@ -53,7 +55,7 @@ pub(super) fn run(args: &EvalArgs) -> Result<ExitCode> {
     let blob = read_blob(&args.blob)?;
     let model = parse(&blob, &args.blob)?;
     args.cost.check(&model)?;
-    let input = input_config(&model, &args.blob)?;
+    let input = classifier_config(&model, &args.blob)?;
     let labels = class_names(&model);
     let mut dataset = args.images.open(&labels)?;
     dataset.take_groups(&args.images.data)?;

@@ -45,8 +45,9 @@ pub(super) struct ImportArgs {
     /// What the input is; guessed from its shape and scale when left out.
     #[arg(long, value_parser = named(INPUTS), conflicts_with = "calibrate")]
     pub(super) input: Option<InputChoice>,
-    /// Quantise a float model on the images in this folder.
-    #[arg(long, value_name = "DIR")]
+    /// Quantise a float model on the images in this folder. Of a model that reads no pictures: on this file of float32 numbers
+    /// as it reads them, the lowest byte first, one input after the other.
+    #[arg(long, value_name = "DIR|FILE.f32")]
     pub(super) calibrate: Option<PathBuf>,
     /// What the float model wants subtracted from pixels of 0 to 255.
     #[arg(long, default_value_t = 127.5, requires = "calibrate")]
@@ -54,6 +55,9 @@ pub(super) struct ImportArgs {
     /// What the float model wants the difference divided by.
     #[arg(long, default_value_t = 127.5, requires = "calibrate")]
     pub(super) std: f64,
+    /// Add a softmax over the outputs of a model that ends with neither a softmax nor a sigmoid.
+    #[arg(long)]
+    pub(super) softmax: bool,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
     #[command(flatten)]
@@ -85,11 +89,13 @@ fn compile(args: &ImportArgs, bytes: &[u8], labels: Vec<String>) -> Result<Compi
     let name = args.model.file_stem().map_or("model".into(), |name| name.to_string_lossy());
     let read = || -> Result<Compiled, Error> {
         let mut model = Tflite::read(bytes)?.name(name).producer(PRODUCER).labels(labels).limits(args.limits.limits());
-        model = model.run_at_most(args.cost.most());
+        model = model.run_at_most(args.cost.most()).softmax(args.softmax);
         if let Some(input) = args.input {
             model = model.input(input);
         }
-        if let Some(folder) = &args.calibrate {
+        if let Some(file) = args.calibrate.as_deref().filter(|path| path.is_file()) {
+            model = model.calibrate_on_numbers(|shape| numbers(file, shape).map_err(Cause::from));
+        } else if let Some(folder) = &args.calibrate {
             let normalisation = Normalisation { mean: args.mean, std: args.std };
             model = model.calibrate(normalisation, |shape| inputs(folder, shape).map_err(Cause::from));
         }
@@ -102,11 +108,18 @@ fn compile(args: &ImportArgs, bytes: &[u8], labels: Vec<String>) -> Result<Compi
 fn by_options(args: &ImportArgs, error: Error) -> anyhow::Error {
     match (error, &args.labels) {
         (Error::Labels { names, classes }, Some(path)) => anyhow!(
-            "{} has {names} names, the model {classes} outputs: give one name a line, in the order of the outputs",
-            path.display()
+            "{} has {names} names, the model {classes} {}: give one name a line, in the order of the outputs",
+            path.display(),
+            if classes == 1 { "class" } else { "classes" }
         ),
         (Error::Cost { needed, most }, _) => anyhow!(too_costly(needed, most)),
         (Error::AlreadyInt8, _) => anyhow!("it is an int8 model already: leave --calibrate out"),
+        (Error::Ended, _) => anyhow!("the model ends with a softmax or a sigmoid already: leave --softmax out"),
+        (Error::OneOutput, _) => anyhow!("the model has one output, whose softmax is always 1: leave --softmax out"),
+        (Error::NoPicture(shape), _) => anyhow!(
+            "the input {shape} is no picture, which has one channel or three: give --calibrate a file of float32 numbers as the \
+             network reads them, one input after the other"
+        ),
         (Error::Deviation(std), _) => anyhow!("--std is {std}: give a positive number"),
         (error, _) => error.into(),
     }
@@ -134,9 +147,31 @@ fn read_labels(path: &Path) -> Result<Vec<String>> {
     Ok(labels)
 }
 
+/// Inputs for a network that reads tensors of this shape, spread over the file.
+fn numbers(file: &Path, shape: Shape) -> Result<Vec<Vec<f32>>> {
+    let shown = file.display();
+    let bytes = read::bytes(file, read::DATA).with_context(|| format!("cannot read the numbers {shown}"))?;
+    let len = size_of::<f32>() * shape.len();
+    ensure!(
+        bytes.len().is_multiple_of(len),
+        "{shown} has {} bytes, which is no multiple of {len}, the length of an input of {shape} float32 numbers: give whole \
+         inputs, one after the other",
+        bytes.len()
+    );
+    let inputs: Vec<&[u8]> = bytes.chunks_exact(len).collect();
+    let count = inputs.len().min(2 * IMAGES);
+    let chosen = (0..count).filter_map(|index| inputs.get(index * inputs.len() / count));
+    let real = |input: &&[u8]| input.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    Ok(chosen.map(real).collect())
+}
+
 /// Inputs for a network that reads pictures of this shape, of files spread over the folder.
 fn inputs(folder: &Path, shape: Shape) -> Result<Vec<Vec<i8>>> {
-    ensure!(folder.is_dir(), "--calibrate: there is no folder {}: give a folder of typical images", folder.display());
+    ensure!(
+        folder.is_dir(),
+        "--calibrate: there is no folder or file {}: give a folder of typical images, or a file of numbers",
+        folder.display()
+    );
     let side = |side: usize| u16::try_from(side).context("the network's input is too large");
     let color = if shape.channels == 1 { Color::Grey } else { Color::Rgb };
     let config = InputConfig { width: side(shape.width)?, height: side(shape.height)?, color, fit: Fit::Stretch };

@@ -10,13 +10,12 @@ use image::{ColorType, ImageFormat};
 use model_compiler::aligned::Aligned;
 use model_compiler::graph::Shape;
 use no_std_infer::rank;
-use no_std_infer::score::probabilities;
 use serde::Serialize;
 
 use super::arguments::CostArgs;
 use crate::data::dataset::{View, image_files, input_for};
 use crate::measure::cam::ClassMap;
-use crate::measure::evaluate::{class_names, infer, input_config, parse, read_blob};
+use crate::measure::evaluate::{class_names, class_probabilities, infer, input_config, parse, read_blob};
 use crate::run::folder::RunDir;
 use crate::system::atomic;
 use crate::system::terminal::escaped;
@@ -48,7 +47,11 @@ struct Prediction {
     class: String,
     /// Whether the class is probable enough for the model to answer.
     answers: bool,
+    /// How many there are: 1 where the one output is no class.
+    classes: usize,
     top: Vec<Score>,
+    /// What the last operator gives, as real numbers.
+    outputs: Vec<f32>,
     logits: Vec<i8>,
 }
 
@@ -77,10 +80,10 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
             }
         };
         let output = infer(&model, &mut arena, &input);
-        let mut shares = vec![0.0; labels.len()];
-        probabilities(model.info(), &output.logits, &mut shares);
+        let shares = class_probabilities(&model, &output.logits, &output.output);
+        let scores = model.scores(&output.logits, &output.output);
         let mut order: Vec<usize> = (0..labels.len()).collect();
-        order.sort_by(|&one, &other| rank(&output.logits, one, other));
+        order.sort_by(|&one, &other| rank(scores.logits(), one, other));
         if let (Some(map), Some(file)) = (&map, &args.cam) {
             let pixels: Vec<u8> = input.iter().map(|value| value.cast_unsigned() ^ 0x80).collect();
             atomic::write(file, &png(&map.tinted(&pixels, order[0]), config.shape())?)?;
@@ -90,7 +93,9 @@ pub(super) fn run(args: &PredictArgs) -> Result<ExitCode> {
             image: image.display().to_string(),
             class: labels[order[0]].clone(),
             answers: output.decision.is_some(),
+            classes: labels.len(),
             top: order.iter().take(usize::from(args.top)).map(score).collect(),
+            outputs: output.output.iter().map(|&byte| model.output().real(byte)).collect(),
             logits: output.logits,
         });
     }
@@ -140,6 +145,10 @@ fn expanded(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 }
 
 fn print(prediction: &Prediction) {
+    // One output that is no probability tells no classes apart.
+    if let (1, [output]) = (prediction.classes, &prediction.outputs[..]) {
+        return println!("{}: {output}", escaped(&prediction.image));
+    }
     let scores =
         prediction.top.iter().map(|score| format!("{} {:.1} %", escaped(&score.class), 100.0 * score.probability));
     let abstains = if prediction.answers { "" } else { "no answer; " };

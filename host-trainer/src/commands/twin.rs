@@ -11,7 +11,7 @@ use image::imageops::thumbnail;
 use super::arguments::CostArgs;
 use super::refuse_overwriting;
 use crate::data::dataset::{image_files, picture};
-use crate::measure::evaluate::{input_config, parse, read_blob};
+use crate::measure::evaluate::{classifier_config, parse, read_blob};
 use crate::report::pages::{self, SAMPLES};
 use crate::run::folder::RunDir;
 use crate::system::atomic;
@@ -39,7 +39,7 @@ pub(super) fn run(args: &TwinArgs) -> Result<ExitCode> {
     let model = parse(&blob, &path)?;
     args.cost.check(&model)?;
     refuse_overwriting(&path, &args.out, "--out")?;
-    let input = input_config(&model, &path)?;
+    let input = classifier_config(&model, &path)?;
     let files = match (&args.samples, &run) {
         (Some(folder), _) => image_files(folder)?,
         (None, Some(run)) => measured_on(run)?,

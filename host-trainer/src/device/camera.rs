@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use model_compiler::graph::Graph;
 use no_std_device::link::{Shape, Shown};
-use no_std_infer::{Model, argmax};
+use no_std_infer::Model;
 
 use super::{Agreement, Device, Seen, Twin, frame_len};
 use crate::collect::Thumbnail;
@@ -100,7 +100,7 @@ impl<'m> Camera<'m> {
             (Some(twin), Some(graph)) => {
                 let input = twin.input(&shot.shape()?, &shot.bytes)?.to_vec();
                 let float = float_classes(&[graph.logits(&input)]);
-                Some([argmax(&shot.seen.result.logits), float[0]])
+                Some([shot.seen.result.class, float[0]])
             }
             _ => None,
         };

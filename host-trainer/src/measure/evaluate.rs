@@ -8,7 +8,8 @@ use host_kernels::Prepared;
 use model_compiler::aligned::Aligned;
 use model_compiler::graph::{Graph, class};
 use no_std_infer::format::{Info, Tensor};
-use no_std_infer::{Interpreter, Model, argmax};
+use no_std_infer::score::probabilities;
+use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 
 use crate::config::InputConfig;
@@ -56,11 +57,38 @@ pub fn input_config(model: &Model<'_>, path: &Path) -> Result<InputConfig> {
     Ok(InputConfig { width: input.tensor.width, height: input.tensor.height, color: image.color, fit: image.fit })
 }
 
+/// [`input_config`] of a model that tells classes apart.
+///
+/// # Errors
+/// Those of [`input_config`], and when the model gives one number that is no probability.
+pub fn classifier_config(model: &Model<'_>, path: &Path) -> Result<InputConfig> {
+    let config = input_config(model, path)?;
+    ensure!(
+        model.classes() > 1,
+        "{} gives one number for a picture, which is no class: `{} predict` prints it",
+        path.display(),
+        program()
+    );
+    Ok(config)
+}
+
 /// Names of a model's classes: its labels, or their indices where it has none.
 #[must_use]
 pub fn class_names(model: &Model<'_>) -> Vec<String> {
     let labels: Vec<String> = model.labels().map(str::to_owned).collect();
-    if labels.is_empty() { (0..model.info().logits.channels).map(|class| class.to_string()).collect() } else { labels }
+    if labels.is_empty() { (0..model.classes()).map(|class| class.to_string()).collect() } else { labels }
+}
+
+/// Probabilities of a model's classes, of what it has given: those of its own sigmoid, or what its logits come to by softmax.
+#[must_use]
+pub fn class_probabilities(model: &Model<'_>, logits: &[i8], output: &[i8]) -> Vec<f32> {
+    let scores = model.scores(logits, output);
+    if model.ends_in_sigmoid() {
+        return scores.output().iter().map(|&byte| (f32::from(byte) + 128.0) / 256.0).collect();
+    }
+    let mut shares = vec![0.0; scores.logits().len()];
+    probabilities(model.info(), scores.logits(), &mut shares);
+    shares
 }
 
 /// A tensor's sides for people: `height x width x channels`, without leading sides of 1 for a vector.
@@ -140,6 +168,8 @@ pub struct Int8Output {
     pub logits: Vec<i8>,
     /// The last operator's output.
     pub output: Vec<i8>,
+    /// The class, whether or not the model answers.
+    pub class: usize,
     /// The class, or `None` where the model rather does not answer.
     pub decision: Option<usize>,
 }
@@ -151,6 +181,7 @@ impl Int8Output {
         Self {
             logits: interpreter.logits().to_vec(),
             output: interpreter.output().to_vec(),
+            class: interpreter.class(),
             decision: interpreter.decision(),
         }
     }
@@ -176,7 +207,7 @@ pub fn float_classes(logits: &[Vec<f32>]) -> Vec<usize> {
 /// The class of each image by the int8 logits; the first of equals.
 #[must_use]
 pub fn int8_classes(outputs: &[Int8Output]) -> Vec<usize> {
-    outputs.iter().map(|output| argmax(&output.logits)).collect()
+    outputs.iter().map(|output| output.class).collect()
 }
 
 #[cfg(test)]
@@ -184,9 +215,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ties_go_to_the_first_class_on_both_sides() {
+    fn ties_go_to_the_first_class() {
         assert_eq!(float_classes(&[vec![1.0, 3.0, 3.0], vec![2.0, 2.0, 0.0]]), [1, 0]);
-        let output = |logits: &[i8]| Int8Output { logits: logits.to_vec(), output: Vec::new(), decision: None };
-        assert_eq!(int8_classes(&[output(&[1, 3, 3]), output(&[2, 2, 0])]), [1, 0]);
     }
 }

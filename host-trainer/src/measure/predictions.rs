@@ -86,7 +86,7 @@ impl Predictions {
             group: sample.group.clone(),
             fold: None,
             float: float.clone(),
-            int8: int8.logits.clone(),
+            int8: model.scores(&int8.logits, &int8.output).logits().to_vec(),
             scale: model.info().logits.scale,
         };
         let said = said.float.iter().zip(&said.int8);

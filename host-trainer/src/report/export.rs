@@ -8,7 +8,7 @@ use model_compiler::blob::with_calibration;
 use model_compiler::quantise::calibrate::{calibration_indices, temperature};
 use model_compiler::quantise::noise::LayerSqnr;
 use model_compiler::quantise::search::{self, Best, Choice};
-use model_compiler::quantise::{Method, QuantModel};
+use model_compiler::quantise::{Ending, Method, QuantModel};
 use no_std_infer::Model;
 use no_std_infer::format::{Calibration, ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
@@ -141,11 +141,12 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     let source = Source { name: &name, config, record };
 
     let emit_plain = |model: &QuantModel| source.emit(model, Provenance::default(), Limits::default());
+    let ending = Ending::Softmax { temperature };
     let best = match (choices.method, run.ranges()?) {
-        (None, Some(learnt)) => search::learnt(&graph, &calibration, &learnt, temperature, emit_plain)?,
+        (None, Some(learnt)) => search::learnt(&graph, &calibration, &learnt, ending, emit_plain)?,
         (method, _) => {
             let methods = method.map_or(Method::ALL.to_vec(), |method| vec![method]);
-            search::best(&graph, &calibration, &methods, temperature, emit_plain)?
+            search::best(&graph, &calibration, &methods, ending, emit_plain)?
         }
     };
     let Best { choice, model: quantised, plain, layers } = best;

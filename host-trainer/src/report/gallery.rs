@@ -5,11 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use maud::{Markup, html};
 use no_std_infer::Model;
-use no_std_infer::score::probabilities;
 
 use crate::data::dataset::Images;
 use crate::measure::comparison::shorten;
-use crate::measure::evaluate::Int8Output;
+use crate::measure::evaluate::{Int8Output, class_probabilities};
 use crate::system::atomic;
 use crate::system::html::png_uri;
 
@@ -91,10 +90,7 @@ fn spread(images: &Images, class: usize) -> Vec<usize> {
 
 /// The model's class and its probability.
 fn answer(model: &Model<'_>, output: &Int8Output) -> (usize, f32) {
-    let mut shares = vec![0.0; output.logits.len()];
-    probabilities(model.info(), &output.logits, &mut shares);
-    let class = no_std_infer::argmax(&output.logits);
-    (class, shares[class])
+    (output.class, class_probabilities(model, &output.logits, &output.output)[output.class])
 }
 
 #[cfg(test)]

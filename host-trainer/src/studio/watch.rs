@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::Result;
-use no_std_infer::score::probabilities;
 
 use super::board::{Automatic, Board, Burst, Input, Next, Sight, Status, Task};
 use super::models::{Costs, Entry};
@@ -13,6 +12,7 @@ use crate::collect::rules::Rule;
 use crate::collect::{Filing, Saved};
 use crate::data::dataset::UNLABELLED;
 use crate::device::{Camera, Device, Opener, Patience, Shot, check_update, find};
+use crate::measure::evaluate::class_probabilities;
 
 /// Watches a board until the studio ends, whatever happens to the board.
 pub(super) fn run(shared: &Shared, index: usize, mut open: Opener) {
@@ -118,9 +118,9 @@ impl Watched<'_> {
 
     fn sight(&self, camera: &mut Camera<'_>, shot: Shot, number: u64) -> Result<Sight> {
         let class = camera.name(shot.seen.class);
-        let mut shares = vec![0.0; camera.labels().len()];
-        camera.model().iter().for_each(|model| probabilities(model.info(), &shot.seen.result.logits, &mut shares));
-        let answers = camera.labels().iter().cloned().zip(shares).collect();
+        let result = &shot.seen.result;
+        let shares = camera.model().map(|model| class_probabilities(model, &result.logits, &result.output));
+        let answers = camera.labels().iter().cloned().zip(shares.unwrap_or_default()).collect();
         let layers = self.costs.as_ref().map(|costs| costs.by_layer(&shot.seen.result.layers)).unwrap_or_default();
         let size = camera.model().map(|model| model.info().input.tensor).map(|tensor| (tensor.width, tensor.height));
         let input = match (camera.twin(), size, shot.seen.shape) {

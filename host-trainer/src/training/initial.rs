@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
+use model_compiler::quantise::calibrate::calibration_indices;
 
 use super::batch::{Use, generator, pixels};
 use super::learner::Learner;
@@ -11,10 +12,12 @@ use crate::config::{Config, KmeansConfig, Normalization, TrainConfig};
 use crate::data::dataset::Images;
 use crate::training::kmeans;
 use crate::training::logistic::{self, Effort, Linear, Samples};
-use crate::training::model::Net;
+use crate::training::model::{Loaded, Net};
 
 /// Images that run through the network at once.
 const BATCH: usize = 64;
+/// Most images that statistics of batch-norms come from.
+const STATISTICS: usize = 128;
 /// Most values of the patches that k-means learns from: half a GB, twice.
 const MAX_VALUES: usize = 1 << 27;
 
@@ -27,9 +30,19 @@ pub(super) fn initialise(
 ) -> Result<()> {
     let Learner { net, criterion, .. } = learner;
     if let Some(pretrained) = &config.model.pretrained {
-        let new = net.load_pretrained(&start::open(pretrained)?, &data.classes)?;
+        let Loaded { new, folded } = net.load_pretrained(&start::open(pretrained)?, &data.classes)?;
         let new = if new.is_empty() { "none".to_owned() } else { new.join(", ") };
         observer.note(&format!("pretrained weights are loaded; layers that start anew: {new}"));
+        if !folded.is_empty() {
+            let images = calibration_indices(data.train.len(), STATISTICS).map(|index| data.train.input(index));
+            let images: Vec<Vec<i8>> = images.collect();
+            net.set_statistics(&folded, &images);
+            observer.note(&format!(
+                "the file has no batch-norm for {} layers: theirs takes its statistics from {} training images",
+                folded.len(),
+                images.len()
+            ));
+        }
     }
     if let Some(settings) = &config.model.kmeans {
         learn_filters(net, data, settings, config.seed)?;

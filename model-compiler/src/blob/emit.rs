@@ -153,8 +153,8 @@ impl Planned {
     fn emit(self, model: &QuantModel, description: &Description<'_>) -> Result<Emitted, Error> {
         let Description { name, labels, input, provenance } = *description;
         let Self { program, plan } = self;
-        let (names, classes) = (labels.len(), model.logits.channels);
-        ensure!(names == 0 || names == classes as usize, Error::Labels { names, classes });
+        let (names, classes) = (labels.len(), model.classes());
+        ensure!(names == 0 || names == classes, Error::Labels { names, classes });
         if let InputKind::Image(image) = input {
             let (channels, color) = (model.input.channels, image.color);
             ensure!(channels as usize == color.channels(), Error::Channels { channels, color });

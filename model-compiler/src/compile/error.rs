@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use no_std_infer::Cost;
 
 use crate::blob::emit;
+use crate::graph::Shape;
 use crate::import::{self, NEEDS_CALIBRATION};
 use crate::quantise;
 
@@ -71,16 +72,28 @@ pub enum Error {
         /// How many the model has outputs.
         classes: usize,
     },
+    /// A softmax is to be added to a model that ends with a softmax or a sigmoid.
+    #[error("the model ends with a softmax or a sigmoid already: add no other")]
+    Ended,
+    /// A softmax is to be added over one output.
+    #[error("the model has one output, whose softmax is always 1: add none")]
+    OneOutput,
+    /// A network that is to be calibrated on pictures reads none.
+    #[error("its input of {0} is no picture, which has one channel or three: calibrate it on numbers as it reads them")]
+    NoPicture(Shape),
+    /// Numbers to calibrate on are not finite.
+    #[error("a number to calibrate on is not finite, or they are too far apart")]
+    NotFinite,
     /// The caller could not make inputs to calibrate on.
     #[error(transparent)]
     Inputs(Cause),
     /// One input, or none: the first chooses the ranges, the second checks the result.
     #[error(
-        "there are {0} images to calibrate on, but at least two are needed: the second checks what the first gives"
+        "there are {0} inputs to calibrate on, but at least two are needed: the second checks what the first gives"
     )]
     FewInputs(usize),
     /// An input to calibrate on is no input of the network.
-    #[error("an image to calibrate on has {found} values, but the network reads {expected}")]
+    #[error("an input to calibrate on has {found} values, but the network reads {expected}")]
     InputLength {
         /// How many values it has.
         found: usize,

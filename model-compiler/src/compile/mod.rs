@@ -1,25 +1,27 @@
 //! From the bytes of a TensorFlow Lite model to the blob, in one call.
 
 pub mod build_script;
+mod calibration;
 pub(crate) mod error;
 
-use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
+use no_std_infer::format::{InputKind, Provenance};
 use no_std_infer::{Cost, Model};
 
 use crate::aligned::Aligned;
 use crate::blob::emit::{self, Description, Emitted, Limits, emit_within};
+use crate::compile::calibration::{Calibration, Inputs};
 use crate::compile::error::{Cause, Error};
 use crate::graph::Shape;
-use crate::import::float::{Normalisation, float};
+use crate::import::float::{Normalisation, Translated, float};
 use crate::import::kind::{InputChoice, input_kind};
 use crate::import::lower::lower;
 use crate::import::model::Network;
 use crate::import::{self, Arithmetic};
 use crate::layout::arena::Plan;
 use crate::layout::schedule::schedule_graph;
-use crate::quantise::noise::{LayerSqnr, agreeing};
+use crate::quantise::noise::{LayerSqnr, agreeing, float_logits, logits_sqnr};
 use crate::quantise::search::{Best, Choice, best};
-use crate::quantise::{Method, QuantModel};
+use crate::quantise::{Ending, Method, QuantModel};
 
 /// What a run of a model may take at most where the caller says nothing else: a minute or so on a laptop, seconds of most
 /// networks for pictures.
@@ -48,15 +50,8 @@ pub struct Tflite<'a> {
     input: Option<InputChoice>,
     limits: Limits,
     run_at_most: Cost,
+    softmax: bool,
     calibration: Option<Calibration<'a>>,
-}
-
-/// Makes inputs for a network that reads tensors of this shape.
-type MakeInputs<'a> = Box<dyn FnOnce(Shape) -> Result<Vec<Vec<i8>>, Cause> + 'a>;
-
-struct Calibration<'a> {
-    normalisation: Normalisation,
-    inputs: MakeInputs<'a>,
 }
 
 /// A blob, and how it came about.
@@ -81,10 +76,13 @@ pub struct Compiled {
 pub struct Quantised {
     /// How many inputs chose the ranges.
     pub calibrated: usize,
-    /// How many others were classified by both models.
+    /// How many others were given to both models.
     pub checked: usize,
-    /// How many of these both put into the same class.
-    pub agreeing: usize,
+    /// How many of these both put into the same class; none where the model has no two classes.
+    pub agreeing: Option<usize>,
+    /// Signal-to-noise ratio in dB of what int8 makes of these others: of the outputs, or of the scores before a last softmax or
+    /// sigmoid. None where they are exact.
+    pub db: Option<f64>,
     /// What was tried.
     pub choice: Choice,
     /// The noise of each layer.
@@ -108,6 +106,7 @@ impl<'a> Tflite<'a> {
             input: None,
             limits: Limits::default(),
             run_at_most: RUN_AT_MOST,
+            softmax: false,
             calibration: None,
         })
     }
@@ -130,7 +129,14 @@ impl<'a> Tflite<'a> {
         Self { labels: labels.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// What the input of an int8 model is; without it, its shape and scale tell. A float model reads pictures.
+    /// Whether a softmax is added over the outputs of a model that ends with neither a softmax nor a sigmoid. Otherwise a model's
+    /// last operator is what it is.
+    #[must_use]
+    pub fn softmax(self, softmax: bool) -> Self {
+        Self { softmax, ..self }
+    }
+
+    /// What the input of an int8 model is; without it, its shape and scale tell. A float model reads what it is calibrated on.
     #[must_use]
     pub fn input(self, input: InputChoice) -> Self {
         Self { input: Some(input), ..self }
@@ -160,7 +166,14 @@ impl<'a> Tflite<'a> {
         normalisation: Normalisation,
         inputs: impl FnOnce(Shape) -> Result<Vec<Vec<i8>>, Cause> + 'a,
     ) -> Self {
-        Self { calibration: Some(Calibration { normalisation, inputs: Box::new(inputs) }), ..self }
+        Self { calibration: Some(Calibration::Pictures(normalisation, Box::new(inputs))), ..self }
+    }
+
+    /// The same for a network that reads no pictures: on typical inputs, the numbers that it reads, in rows of channels. They
+    /// choose the scale of the blob's input as well.
+    #[must_use]
+    pub fn calibrate_on_numbers(self, inputs: impl FnOnce(Shape) -> Result<Vec<Vec<f32>>, Cause> + 'a) -> Self {
+        Self { calibration: Some(Calibration::Numbers(Box::new(inputs))), ..self }
     }
 
     /// Makes the blob. The same model and settings give the same bytes.
@@ -178,54 +191,70 @@ impl<'a> Tflite<'a> {
 
     fn compile_int8(self) -> Result<Compiled, Error> {
         let lowered = lower(&self.network)?;
-        self.check_cost(lowered.model.cost())?;
-        self.check_labels(lowered.model.logits.channels as usize)?;
-        let input = input_kind(&lowered.model.input, self.input)?;
-        let Emitted { blob, plan } = self.emit(&lowered.model, input, self.limits)?;
-        let changes = lowered.changes.into_iter().chain(lowered.model.notes).collect();
+        let (mut model, mut changes) = (lowered.model, lowered.changes);
+        if self.softmax {
+            let outputs = model.ops.last().is_some_and(|last| *last.output() == model.logits);
+            let found = if outputs { Ending::Outputs } else { Ending::Sigmoid };
+            let ending = self.ending(found, model.classes(), &mut changes)?;
+            model = model.ended(ending)?;
+        }
+        self.check_cost(model.cost())?;
+        self.check_labels(model.classes())?;
+        let input = input_kind(&model.input, self.input)?;
+        let Emitted { blob, plan } = self.emit(&model, input, self.limits)?;
+        changes.extend(model.notes);
         Ok(Compiled { blob, plan, input, changes, quantisation: None, limits: self.limits })
     }
 
-    fn compile_float(self, Calibration { normalisation, inputs }: Calibration<'a>) -> Result<Compiled, Error> {
-        let Normalisation { mean, std } = normalisation;
-        if !(std.is_finite() && std > 0.0) {
-            return Err(Error::Deviation(std));
-        }
-        let graph = float(&self.network, normalisation)?;
+    fn compile_float(self, calibration: Calibration<'a>) -> Result<Compiled, Error> {
+        let looked_at = calibration.normalisation()?;
+        let Translated { graph, ending } = float(&self.network, looked_at)?;
         self.check_cost(graph.cost())?;
         // The float graph holds whole tensors, and the int8 model's arena its largest.
         emit::check_arena(graph.largest())?;
-        let graph = schedule_graph(graph);
-        self.check_labels(graph.classes())?;
-        let color = if graph.input.channels == 1 { Color::Grey } else { Color::Rgb };
-        let [mean, std] = [mean, std].map(|value| [(value / 255.0) as f32; 3]);
-        let input = InputKind::Image(ImageInput { color, fit: Fit::Stretch, mean, std });
+        let two = ending == Ending::Sigmoid && graph.classes() == 1;
+        self.check_labels(if two { 2 } else { graph.classes() })?;
+        let mut changes = self.network.changes.clone();
+        let ending = self.ending(ending, graph.classes(), &mut changes)?;
 
-        let inputs = inputs(graph.input).map_err(Error::Inputs)?;
-        if inputs.len() < 2 {
-            return Err(Error::FewInputs(inputs.len()));
-        }
-        let len = graph.input.len();
-        if let Some(wrong) = inputs.iter().find(|input| input.len() != len) {
-            return Err(Error::InputLength { found: wrong.len(), expected: len });
-        }
+        let Inputs { bytes, normalisation, kind, scale } = calibration.inputs(graph.input)?;
+        let read = normalisation != looked_at;
+        let graph = schedule_graph(if read { float(&self.network, normalisation)?.graph } else { graph });
         let [calibration, others] =
-            [0, 1].map(|first| inputs.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
+            [0, 1].map(|first| bytes.iter().skip(first).step_by(2).cloned().collect::<Vec<_>>());
+        let emit = |model: &QuantModel, limits: Limits| {
+            let scaled = scale.map(|scale| model.clone().with_input_scale(scale));
+            self.emit(scaled.as_ref().unwrap_or(model), kind, limits)
+        };
         // Whole layers can be compared with the float graph's.
         let whole = Limits { arena: None, ..self.limits };
-        let emit = |model: &QuantModel| self.emit(model, input, whole);
-        let Best { choice, model, plain, layers } = best(&graph, &calibration, &Method::ALL, 1.0, emit)?;
-        let Emitted { blob, plan } =
-            if self.limits.arena.is_some() { self.emit(&model, input, self.limits)? } else { plain };
+        let Best { choice, model, plain, layers } =
+            best(&graph, &calibration, &Method::ALL, ending, |model| emit(model, whole))?;
+        let Emitted { blob, plan } = if self.limits.arena.is_some() { emit(&model, self.limits)? } else { plain };
+        let parsed = parse(&blob)?;
         let quantisation = Quantised {
             calibrated: calibration.len(),
             checked: others.len(),
-            agreeing: agreeing(&graph, &parse(&blob)?, &others),
+            agreeing: agreeing(&graph, &parsed, &others),
+            db: logits_sqnr(&float_logits(&graph, &others), &parsed, &others)?,
             choice,
             layers,
         };
-        let changes = self.network.changes.into_iter().chain(model.notes).collect();
-        Ok(Compiled { blob, plan, input, changes, quantisation: Some(quantisation), limits: self.limits })
+        changes.extend(model.notes);
+        Ok(Compiled { blob, plan, input: kind, changes, quantisation: Some(quantisation), limits: self.limits })
+    }
+
+    /// What a model ends with that ends so in the file: in a softmax instead where the caller asks for it.
+    fn ending(&self, found: Ending, outputs: usize, changes: &mut Vec<String>) -> Result<Ending, Error> {
+        match found {
+            _ if !self.softmax => Ok(found),
+            Ending::Outputs if outputs < 2 => Err(Error::OneOutput),
+            Ending::Outputs => {
+                changes.push("softmax: added over the outputs".to_owned());
+                Ok(Ending::Softmax { temperature: 1.0 })
+            }
+            Ending::Sigmoid | Ending::Softmax { .. } => Err(Error::Ended),
+        }
     }
 
     /// Refuses a run that takes more than it may.

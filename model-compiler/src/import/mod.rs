@@ -4,6 +4,7 @@
 
 #[macro_use]
 mod error;
+mod advice;
 mod bounds;
 pub mod dilation;
 pub mod float;
@@ -21,7 +22,7 @@ pub mod tflite;
 pub use error::{Error, Kind};
 
 use lower::{Lowered, lower};
-use model::{BuiltinOperator, Network, Tensor, TensorType, type_name};
+use model::{BuiltinOperator, Network, Operator, Tensor, TensorType, type_name};
 
 type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -35,7 +36,23 @@ pub fn read(bytes: &[u8]) -> Result<Network<'_>> {
     float16::join(&mut network);
     dilation::join(&mut network);
     padding::join(&mut network);
+    network.changes.extend(wrong_sides(&network));
     Ok(network)
+}
+
+/// A note on tensors whose scales belong to a side that they do not have, or that has another length. It changes nothing here.
+fn wrong_sides(network: &Network<'_>) -> Option<String> {
+    let wrong = |tensor: &&Tensor<'_>| {
+        let (scales, side) = (tensor.quantisation.scales.len(), tensor.shape.get(tensor.quantisation.axis));
+        scales > 0 && !tensor.shape.is_empty() && side.is_none_or(|&side| scales > 1 && scales != side)
+    };
+    let mut names = network.tensors.iter().filter(wrong).map(|tensor| tensor.name);
+    let (first, others) = (names.next()?, names.count());
+    let others = if others == 0 { String::new() } else { format!(" (and {others} more tensors)") };
+    Some(format!(
+        "{first}{others}: its quantized_dimension is no side with as many elements as it has scales, so that LiteRT refuses the file; \
+         TensorFlow Lite Micro runs it, and so does this blob"
+    ))
 }
 
 /// What is said about a float model without images to calibrate on.
@@ -60,6 +77,8 @@ pub fn arithmetic(network: &Network<'_>) -> Result<Arithmetic> {
     let computing = computing.filter(|op| !matches!(op.code, BuiltinOperator::Quantize | BuiltinOperator::Dequantize));
     let mut arithmetic = None;
     for op in computing {
+        advice::check_supported(op).map_err(|error| error.of_operator(network, op))?;
+        check_stateless(network, op).map_err(|error| error.of_operator(network, op))?;
         let Some(output) = op.outputs.first().map(|&tensor| &network.tensors[tensor]) else { continue };
         let weights = op.inputs.get(1).copied().flatten().map(|tensor| &network.tensors[tensor]);
         let layer = matches!(
@@ -80,12 +99,8 @@ pub fn arithmetic(network: &Network<'_>) -> Result<Arithmetic> {
             TensorType::Int8 => Arithmetic::Int8,
             TensorType::Float32 => Arithmetic::Float,
             other => {
-                return Err(refused!(
-                    Unsupported,
-                    "it makes {}: export the model with activations of INT8, or as a float model",
-                    type_name(other)
-                )
-                .of_operator(network, op));
+                return Err(refused!(Unsupported, "it makes {}: {}", type_name(other), advice::of_type(other))
+                    .of_operator(network, op));
             }
         };
         if *arithmetic.get_or_insert(found) != found {
@@ -97,6 +112,15 @@ pub fn arithmetic(network: &Network<'_>) -> Result<Arithmetic> {
         }
     }
     Ok(arithmetic.unwrap_or(Arithmetic::Int8))
+}
+
+/// Refuses an operator that reads or writes what is kept from one run to the next.
+fn check_stateless(network: &Network<'_>, op: &Operator) -> Result<()> {
+    let kept = op.inputs.iter().flatten().chain(&op.outputs).map(|&tensor| &network.tensors[tensor]);
+    match kept.clone().find(|tensor| tensor.variable) {
+        Some(tensor) => Err(refused!(Unsupported, "{} is a variable: {}", tensor.name, advice::STATE)),
+        None => Ok(()),
+    }
 }
 
 /// Reads an int8 model from a file's bytes.

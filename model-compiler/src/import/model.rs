@@ -36,6 +36,8 @@ pub struct Tensor<'a> {
     pub shape: Vec<usize>,
     /// True when a side after the first is unknown before the model runs.
     pub dynamic: bool,
+    /// True when its elements are kept from one run to the next.
+    pub variable: bool,
     /// How its elements stand for real numbers.
     pub quantisation: Quantisation,
     /// Little-endian elements, where the model contains them.

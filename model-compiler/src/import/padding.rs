@@ -181,7 +181,7 @@ mod tests {
     fn network(first: BuiltinOperator, last: BuiltinOperator, borders: &[u8]) -> Network<'_> {
         let tensor = |shape: &[usize], element, data| {
             let (name, quantisation) = ("tensor", Default::default());
-            Tensor { name, element, shape: shape.to_vec(), dynamic: false, quantisation, data }
+            Tensor { name, element, shape: shape.to_vec(), dynamic: false, variable: false, quantisation, data }
         };
         let real = |shape: &[usize]| tensor(shape, TensorType::Float32, None);
         let op = |index, code, inputs: &[usize], output| Operator {

@@ -3,6 +3,7 @@
 use planus::errors::ErrorKind;
 
 use super::Result;
+use super::advice::STATE;
 use super::bounds::{Room, check_constants, check_count};
 use super::model::{
     ELEMENTS_MAX, Network, Operator, Options, Quantisation, RANK_MAX, Tensor, element_size, schema_name, type_name,
@@ -41,11 +42,27 @@ impl<'a> Network<'a> {
         let codes: Vec<OperatorCodeRef> = list(model.operator_codes()?)?;
         let graphs: Vec<SubGraphRef> = list(model.subgraphs()?)?;
         let [graph] = graphs.as_slice() else {
-            return Err(refused!(
-                Unsupported,
-                "the model has {} subgraphs (control flow or several signatures): export one function without branches",
-                graphs.len()
-            ));
+            let calls = |code: &BuiltinOperator| {
+                matches!(
+                    code,
+                    BuiltinOperator::CallOnce | BuiltinOperator::If | BuiltinOperator::While | BuiltinOperator::Call
+                )
+            };
+            let codes = codes.iter().map(|code| builtin(*code)).collect::<Result<Vec<_>>>()?;
+            return Err(match codes.into_iter().find(calls) {
+                Some(code) => refused!(
+                    Unsupported,
+                    "the model has {} subgraphs, of which its operator {} runs one: {}",
+                    graphs.len(),
+                    schema_name(code),
+                    if code == BuiltinOperator::CallOnce { STATE } else { "export a model without branches and loops" }
+                ),
+                None => refused!(
+                    Unsupported,
+                    "the model has {} subgraphs, of several signatures: export one function",
+                    graphs.len()
+                ),
+            });
         };
         let mut room = Room::of(bytes);
         let mut tensors = Vec::new();
@@ -103,7 +120,6 @@ fn read_tensor<'a>(tensor: TensorRef<'a>, buffers: &[BufferRef<'a>]) -> Result<T
     let name = tensor.name()?.unwrap_or("unnamed").split(';').next().unwrap_or_default();
     let element = tensor.type_()?;
     ensure!(tensor.sparsity()?.is_none(), Unsupported, "{name} is sparse: export the model without sparsity");
-    ensure!(!tensor.is_variable()?, Unsupported, "{name} is a variable: models that keep a state are not supported");
     ensure!(tensor.external_buffer()? == 0, Unsupported, "{name} lies outside the file: export the model as one file");
     let buffer = buffers
         .get(tensor.buffer()? as usize)
@@ -124,7 +140,8 @@ fn read_tensor<'a>(tensor: TensorRef<'a>, buffers: &[BufferRef<'a>]) -> Result<T
         Some(quantisation) => read_quantisation(quantisation).map_err(|error| error.within(name))?,
         None => Quantisation::default(),
     };
-    Ok(Tensor { name, element, dynamic: signature.skip(1).any(|side| side < 0), shape, quantisation, data })
+    let (dynamic, variable) = (signature.skip(1).any(|side| side < 0), tensor.is_variable()?);
+    Ok(Tensor { name, element, dynamic, variable, shape, quantisation, data })
 }
 
 fn read_quantisation(quantisation: QuantizationParametersRef<'_>) -> Result<Quantisation> {
@@ -147,14 +164,7 @@ fn read_operator(
     let code = codes
         .get(operator.opcode_index()? as usize)
         .ok_or_else(|| refused!(Damaged, "its operator code does not exist"))?;
-    // Older files have the code in a byte, newer ones in both where it fits.
-    let code_in_byte = i32::from(code.deprecated_builtin_code()?);
-    let builtin = code.builtin_code()?;
-    let builtin = if builtin as i32 >= code_in_byte {
-        builtin
-    } else {
-        BuiltinOperator::try_from(code_in_byte).map_err(|error| refused!(UnsupportedOperator, "{error}"))?
-    };
+    let builtin = builtin(*code)?;
     let kind = match code.custom_code()? {
         Some(name) if builtin == BuiltinOperator::Custom => format!("CUSTOM {name}"),
         _ => schema_name(builtin),
@@ -169,12 +179,32 @@ fn read_operator(
         inputs: inputs.collect::<Result<_>>()?,
         outputs: outputs.collect::<Result<_>>()?,
         options: match operator.builtin_options() {
-            // Those of an operator that is not supported.
-            Err(error) if matches!(error.error_kind, ErrorKind::UnknownUnionTag { .. }) => Options::default(),
+            // Those of an operator that is not supported, and a type without a table, which has the schema's defaults.
+            Err(error)
+                if matches!(
+                    error.error_kind,
+                    ErrorKind::UnknownUnionTag { .. } | ErrorKind::InvalidVtableLength { length: NO_TABLE }
+                ) =>
+            {
+                Options::default()
+            }
             options => read_options(options?)?,
         },
     })
 }
+
+/// The operator that a code stands for: older files have it in a byte, newer ones in both where it fits.
+fn builtin(code: OperatorCodeRef<'_>) -> Result<BuiltinOperator> {
+    let (code_in_byte, builtin) = (i32::from(code.deprecated_builtin_code()?), code.builtin_code()?);
+    if builtin as i32 >= code_in_byte {
+        return Ok(builtin);
+    }
+    BuiltinOperator::try_from(code_in_byte).map_err(|error| refused!(UnsupportedOperator, "{error}"))
+}
+
+/// Length of the list of an operator's fields that ends with the type of its options: four entries of two bytes behind two
+/// numbers of two. That of a damaged list is odd.
+const NO_TABLE: u16 = 12;
 
 fn read_options(options: Option<BuiltinOptionsRef<'_>>) -> Result<Options> {
     let plain = Options::default();
@@ -213,4 +243,104 @@ fn read_options(options: Option<BuiltinOptionsRef<'_>>) -> Result<Options> {
         Some(BuiltinOptionsRef::DivOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
         _ => plain,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tflite::tflite as file;
+    use super::*;
+
+    /// A file of one operator, and where its table lies.
+    fn of_one_operator(code: BuiltinOperator, options: file::BuiltinOptions) -> (Vec<u8>, usize) {
+        let tensor = || file::Tensor { shape: Some(vec![1]), ..Default::default() };
+        let operator = file::Operator {
+            inputs: Some(vec![0]),
+            outputs: Some(vec![1]),
+            builtin_options: Some(options),
+            ..Default::default()
+        };
+        let graph = file::SubGraph {
+            tensors: Some(vec![tensor(), tensor()]),
+            inputs: Some(vec![0]),
+            outputs: Some(vec![1]),
+            operators: Some(vec![operator]),
+        };
+        let code = file::OperatorCode {
+            deprecated_builtin_code: (code as i32).min(127) as i8,
+            builtin_code: code,
+            ..Default::default()
+        };
+        let model = file::Model {
+            version: 3,
+            operator_codes: Some(vec![code]),
+            subgraphs: Some(vec![graph]),
+            buffers: Some(vec![file::Buffer::default()]),
+            ..Default::default()
+        };
+        let mut bytes = planus::Builder::new().finish(model, Some(*b"TFL3")).to_vec();
+        // The format has the root's offset before the identifier.
+        let root = number(&bytes, 4, 4) + 4;
+        bytes[..4].copy_from_slice(&(root as u32).to_le_bytes());
+        bytes[4..8].copy_from_slice(b"TFL3");
+        let operators = field(&bytes, first(&bytes, field(&bytes, root, 2)), 3);
+        let operator = first(&bytes, operators);
+        (bytes, operator)
+    }
+
+    fn number(bytes: &[u8], at: usize, len: usize) -> usize {
+        bytes[at..at + len].iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte))
+    }
+
+    fn follow(bytes: &[u8], at: usize) -> usize {
+        at + number(bytes, at, 4)
+    }
+
+    /// The first table of a list that a field names.
+    fn first(bytes: &[u8], at: usize) -> usize {
+        let list = follow(bytes, at);
+        follow(bytes, list + 4)
+    }
+
+    /// Where the list of a table's fields lies.
+    fn fields(bytes: &[u8], table: usize) -> usize {
+        table.checked_add_signed(-(i32::from_le_bytes(*bytes[table..].first_chunk().unwrap()) as isize)).unwrap()
+    }
+
+    fn field(bytes: &[u8], table: usize, slot: usize) -> usize {
+        table + number(bytes, fields(bytes, table) + 4 + 2 * slot, 2)
+    }
+
+    #[test]
+    fn a_type_of_options_without_a_table_has_the_schema_s_defaults() {
+        use file::BuiltinOptions as All;
+        for (code, options) in [
+            (BuiltinOperator::Pad, All::PadOptions(Box::default())),
+            (BuiltinOperator::Add, All::AddOptions(Box::default())),
+            (BuiltinOperator::Mul, All::MulOptions(Box::default())),
+            (BuiltinOperator::Sub, All::SubOptions(Box::default())),
+            (BuiltinOperator::Div, All::DivOptions(Box::default())),
+            (BuiltinOperator::FullyConnected, All::FullyConnectedOptions(Box::default())),
+            (BuiltinOperator::Concatenation, All::ConcatenationOptions(Box::default())),
+            (BuiltinOperator::Softmax, All::SoftmaxOptions(Box::default())),
+            (BuiltinOperator::Reshape, All::ReshapeOptions(Box::default())),
+            (BuiltinOperator::Mean, All::ReducerOptions(Box::default())),
+            // Those without a stride are refused where it counts.
+            (BuiltinOperator::Conv2d, All::Conv2DOptions(Box::default())),
+            (BuiltinOperator::MaxPool2d, All::Pool2DOptions(Box::default())),
+        ] {
+            let (mut bytes, operator) = of_one_operator(code, options);
+            let list = fields(&bytes, operator);
+            assert_eq!(number(&bytes, list, 2), 14, "two numbers and five fields");
+            assert_eq!(Network::read(&bytes).unwrap().operators[0].code, code);
+            // An entry that names no table, then a list that ends before it.
+            bytes[list + 12..list + 14].fill(0);
+            for len in [14, 12] {
+                bytes[list] = len;
+                let network = Network::read(&bytes).unwrap_or_else(|error| panic!("{code:?}: {error}"));
+                assert_eq!(network.operators[0].options, Options::default(), "{code:?}");
+            }
+            bytes[list] = 13;
+            assert!(Network::read(&bytes).is_err());
+        }
+    }
 }

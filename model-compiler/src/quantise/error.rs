@@ -99,7 +99,7 @@ mod tests {
     use crate::quantise::search::best;
     use crate::quantise::tests::{description, inputs, residual_network};
     use crate::quantise::{
-        Method, Quantisation, Range, add_multipliers, node_quantisations, quantise, quantise_channel,
+        Ending, Method, Quantisation, Range, add_multipliers, node_quantisations, quantise, quantise_channel,
     };
 
     const VECTOR: Shape = Shape { height: 1, width: 1, channels: 2 };
@@ -171,7 +171,8 @@ mod tests {
         let model = no_std_infer::Model::parse(&emitted.blob).unwrap();
         assert!(matches!(layer_sqnr(&dense(VECTOR, 1.0), &model, &inputs), Err(Error::OtherGraph)));
         assert!(matches!(layer_sqnr(&graph, &model, &[[0_i8; 3]]), Err(Error::InputLength)));
-        let search = |methods: &[Method]| best(&graph, &inputs, methods, 1.0, |_| Ok::<_, Error>(b"no blob"));
+        let search =
+            |methods: &[Method]| best(&graph, &inputs, methods, Ending::Outputs, |_| Ok::<_, Error>(b"no blob"));
         assert!(matches!(search(&[]), Err(Error::NoMethod)));
         assert!(matches!(search(&[Method::MinMax]), Err(Error::Blob(_))));
     }

@@ -1,6 +1,7 @@
 //! From a float graph and ranges of activations to an int8 model, in the arithmetic of the LiteRT quantisation spec.
 
 pub mod calibrate;
+mod ending;
 pub mod equalise;
 mod error;
 mod method;
@@ -14,17 +15,18 @@ mod weights;
 
 use std::collections::BTreeMap;
 
-use no_std_infer::Cost;
 use no_std_infer::fixed::{DoubleMultiplier, Multiplier};
 use no_std_infer::format::{
     ADD_SHIFT, Activation, Add, CHANNEL_LEN, Concat, Conv2d, Dense, Layout, Lookup, Mul, Op, Pad, Pool2d, Reshape,
-    Softmax, Tensor, Weights,
+    Tensor, Weights,
 };
 use no_std_infer::operators::{ChannelParams, DenseParams};
+use no_std_infer::{Cost, classes, is_sigmoid};
 
 use crate::graph::{Clamp, FloatOp, Graph, Node, Shape, apply};
 use error::Result;
 
+pub use ending::Ending;
 pub use error::Error;
 pub use method::Method;
 pub use scale::{Quantisation, Range, mean_multiplier, multiplier, softmax_parameters, softmax_parameters_of_step};
@@ -36,10 +38,10 @@ const CONSTANT_ALIGN: usize = 16;
 /// An int8 model whose tensors have no place in the arena yet.
 ///
 /// Until [`Plan::apply`](crate::layout::arena::Plan::apply) gives them one, a tensor's `offset` is its index: 0 is the input,
-/// `i + 1` the output of operator `i`. The last operator is the softmax over the logits.
+/// `i + 1` the output of operator `i`. The last operator makes the logits, or reads them: its [`Ending`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct QuantModel {
-    /// In execution order, one for each node of the graph, then the softmax.
+    /// In execution order, one for each node of the graph, then that of the ending.
     pub ops: Vec<Op>,
     /// Names of the operators, for people.
     pub names: Vec<String>,
@@ -47,9 +49,9 @@ pub struct QuantModel {
     pub constants: Vec<u8>,
     /// The network's input.
     pub input: Tensor,
-    /// The scores before softmax.
+    /// The scores before the ending.
     pub logits: Tensor,
-    /// Temperature folded into the softmax.
+    /// Temperature folded into the softmax; 1 without one.
     pub temperature: f32,
     /// Layers whose weights had to be made coarser, a sentence each.
     pub notes: Vec<String>,
@@ -61,6 +63,27 @@ impl QuantModel {
     pub fn cost(&self) -> Option<Cost> {
         self.ops.iter().try_fold(Cost::default(), |sum, op| sum.checked_add(op.cost()?))
     }
+
+    /// Number of classes, as the engine counts them.
+    #[must_use]
+    pub fn classes(&self) -> usize {
+        let sigmoid = self.ops.last().is_some_and(|op| is_sigmoid(op, &self.logits));
+        classes(&self.logits, sigmoid) as usize
+    }
+
+    /// The model whose input's bytes stand for real numbers by this scale. No operator computes with it: the first layers'
+    /// multipliers hold it already.
+    #[must_use]
+    pub fn with_input_scale(mut self, scale: f32) -> Self {
+        self.input.scale = scale;
+        let input = |tensor: &mut Tensor| {
+            if tensor.offset == 0 {
+                tensor.scale = scale;
+            }
+        };
+        self.ops.iter_mut().for_each(|op| op.map_tensors(input));
+        self
+    }
 }
 
 /// Quantises a graph. `ranges` are those of [`calibrate`](crate::quantise::calibrate::calibrate), one a tensor; those of the input,
@@ -70,17 +93,24 @@ impl QuantModel {
 /// # Errors
 /// When the graph is not valid or too large for the format, or a layer's numbers cannot be represented.
 pub fn quantise(graph: &Graph, ranges: &[Range], temperature: f32) -> Result<QuantModel> {
+    quantise_ending(graph, ranges, Ending::Softmax { temperature })
+}
+
+/// [`quantise`] with any ending.
+///
+/// # Errors
+/// Those of [`quantise`].
+pub fn quantise_ending(graph: &Graph, ranges: &[Range], ending: Ending) -> Result<QuantModel> {
     graph.validate()?;
     let (found, tensors) = (ranges.len(), graph.nodes.len() + 1);
     ensure!(found == tensors, Error::Ranges { found, tensors });
-    ensure!(temperature.is_finite() && temperature > 0.0, Error::Temperature(temperature));
     let quantisations = share::quantisations(graph, ranges)?;
     let mut builder = Builder { tensors: vec![tensor(0, graph.input, quantisations[0])?], ..Builder::default() };
     for (node, &quantisation) in graph.nodes.iter().zip(&quantisations[1..]) {
         let layer = |source| Error::Layer { name: node.name.clone(), source: Box::new(source) };
         builder.add(node, quantisation).map_err(layer)?;
     }
-    builder.finish(temperature)
+    builder.finish().ended(ending)
 }
 
 /// How what a node reads and makes is quantised.
@@ -217,27 +247,16 @@ impl Builder {
         self.names.push(name);
     }
 
-    fn finish(mut self, temperature: f32) -> Result<QuantModel> {
-        let (input, logits) = (self.tensors[0], self.tensors[self.tensors.len() - 1]);
-        let output = Tensor {
-            offset: self.tensors.len() as u32,
-            scale: Quantisation::PROBABILITY.scale,
-            zero_point: Quantisation::PROBABILITY.zero_point,
-            ..logits
-        };
-        let parameters = softmax_parameters(logits.scale, temperature);
-        let (multiplier, diff_min) = parameters.ok_or(Error::Logits(logits.scale))?;
-        self.push(Op::Softmax(Softmax { input: logits, output, multiplier, diff_min }), "softmax".into());
-        let Self { ops, names, constants, notes, .. } = self;
-        Ok(QuantModel { ops, names, constants, input, logits, temperature, notes })
+    /// The model, whose logits are what the last operator makes.
+    fn finish(self) -> QuantModel {
+        let Self { tensors, ops, names, constants, notes } = self;
+        let (input, logits) = (tensors[0], tensors[tensors.len() - 1]);
+        QuantModel { ops, names, constants, input, logits, temperature: 1.0, notes }
     }
 
     /// Appends bytes to the weights section and gives their offset.
     pub fn add_constant(&mut self, bytes: &[u8]) -> u32 {
-        self.constants.resize(self.constants.len().next_multiple_of(CONSTANT_ALIGN), 0);
-        let offset = self.constants.len() as u32;
-        self.constants.extend_from_slice(bytes);
-        offset
+        append(&mut self.constants, bytes)
     }
 
     fn add_weights(
@@ -272,6 +291,14 @@ impl Builder {
         let weights = self.add_constant(&bytes);
         Ok(Weights { layout: Layout::Plain, weights, channels: self.add_constant(&parameters) })
     }
+}
+
+/// Appends bytes to a weights section and gives their offset.
+fn append(constants: &mut Vec<u8>, bytes: &[u8]) -> u32 {
+    constants.resize(constants.len().next_multiple_of(CONSTANT_ALIGN), 0);
+    let offset = constants.len() as u32;
+    constants.extend_from_slice(bytes);
+    offset
 }
 
 fn tensor(index: usize, shape: Shape, quantisation: Quantisation) -> Result<Tensor> {

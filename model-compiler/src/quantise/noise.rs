@@ -1,19 +1,19 @@
 //! What quantisation changes in each layer: signal-to-noise ratios, and shifts of the channels' means.
 
 use host_kernels::{Prepared, Runner};
+use no_std_infer::Model;
 use no_std_infer::format::Tensor;
-use no_std_infer::{Model, argmax};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::graph::{Graph, Node, Shape, class, softmax};
+use crate::graph::{Graph, Node, Shape, class};
 use crate::quantise::error::{Error, Result};
-use crate::quantise::quantisation;
+use crate::quantise::{Ending, quantisation};
 
 /// How close one layer's int8 output is to the float graph's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct LayerSqnr {
-    /// Name of the graph's node, or `softmax`.
+    /// Name of the graph's node, or of the [`Ending`].
     pub name: String,
     /// Name of the operator.
     pub op: String,
@@ -48,7 +48,7 @@ pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
     check(graph, model, layers, inputs)?;
     let (energies, logits): (Vec<Vec<[f64; 2]>>, Vec<Vec<f32>>) =
         on_each(model, inputs, |runner, input| layer_energies(graph, model, layers, runner, input)).into_iter().unzip();
-    let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(["softmax"]);
+    let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(Ending::of(model).name());
     let layer = |(index, name): (usize, &str)| {
         let energies = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum());
         let mut ops = model.ops().zip(layers).filter(|(_, layer)| **layer == Some(index)).map(|(op, _)| op);
@@ -136,15 +136,18 @@ pub fn mean_shifts<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inpu
     Ok((0..graph.nodes.len()).map(channels).collect())
 }
 
-/// How many inputs (`pixel − 128`, HWC) the float graph and the int8 model put into the same class.
+/// How many inputs (`pixel − 128`, HWC) the float graph and the int8 model put into the same class; none where the model has
+/// no two classes.
 ///
 /// # Panics
 /// When an input does not have the length of both models' inputs.
 #[must_use]
-pub fn agreeing<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> usize {
-    let agrees =
-        |runner: &mut Runner<'_, '_>, input: &[i8]| argmax(runner.run(input).logits()) == class(&graph.logits(input));
-    on_each(model, inputs, agrees).into_iter().filter(|&agrees| agrees).count()
+pub fn agreeing<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Option<usize> {
+    let two = model.ends_in_sigmoid() && graph.classes() == 1;
+    let float = |logits: Vec<f32>| if two { class(&[&[0.0], &logits[..]].concat()) } else { class(&logits) };
+    let agrees = |runner: &mut Runner<'_, '_>, input: &[i8]| runner.run(input).class() == float(graph.logits(input));
+    let agreeing = || on_each(model, inputs, agrees).into_iter().filter(|&agrees| agrees).count();
+    (model.classes() > 1).then(agreeing)
 }
 
 /// Calls `each` for every input, on all threads, with memory to run the model in; gives the results in order.
@@ -158,7 +161,8 @@ fn on_each<I: AsRef<[i8]> + Sync, R: Send>(
 }
 
 fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, layers: &[Option<usize>], inputs: &[I]) -> Result<()> {
-    let expected: Vec<usize> = graph.nodes.iter().map(|node| node.output.len()).chain([graph.classes()]).collect();
+    let ending = Ending::of(model).name().map(|_| graph.classes());
+    let expected: Vec<usize> = graph.nodes.iter().map(|node| node.output.len()).chain(ending).collect();
     let mut lengths = vec![0; expected.len()];
     let mut known = layers.len() == model.ops().count();
     for (op, layer) in model.ops().zip(layers) {
@@ -183,8 +187,7 @@ fn layer_energies(
 ) -> (Vec<[f64; 2]>, Vec<f32>) {
     let mut float = graph.run(input);
     let logits = float.last().cloned().unwrap_or_default();
-    let shares = softmax(&logits, model.info().temperature);
-    float.push(shares.into_iter().map(|share| share as f32).collect());
+    float.extend(Ending::of(model).probabilities(&logits));
     // What of each layer has not been made yet, and its energies so far.
     let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0; 2])).collect();
     let mut layers = layers.iter();

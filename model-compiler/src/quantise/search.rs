@@ -9,7 +9,7 @@ use crate::quantise::calibrate::{Calibrated, calibrate, calibrate_all};
 use crate::quantise::equalise::equalise;
 use crate::quantise::error::Error;
 use crate::quantise::noise::{LayerSqnr, float_logits, layer_sqnr, logits_sqnr, mean_shifts};
-use crate::quantise::{Method, QuantModel, Range, quantise};
+use crate::quantise::{Ending, Method, QuantModel, Range, quantise_ending};
 
 /// Rounds of bias correction that are tried.
 const ROUNDS: usize = 2;
@@ -59,7 +59,7 @@ struct Candidates<'a, F> {
     /// `pixel − 128`, HWC.
     inputs: &'a [Vec<i8>],
     compared: &'a Compared<'a>,
-    temperature: f32,
+    ending: Ending,
     emit: F,
 }
 
@@ -106,12 +106,12 @@ pub fn best<B: AsRef<[u8]>, E: From<Error>>(
     graph: &Graph,
     inputs: &[Vec<i8>],
     methods: &[Method],
-    temperature: f32,
+    ending: Ending,
     emit: impl Fn(&QuantModel) -> Result<B, E>,
 ) -> Result<Best<B>, E> {
     let calibrated = calibrate_all(graph, inputs, methods)?;
     let compared = Compared::new(graph, inputs);
-    let candidates = Candidates { graph, inputs, compared: &compared, temperature, emit: &emit };
+    let candidates = Candidates { graph, inputs, compared: &compared, ending, emit: &emit };
     let mut tried = Vec::new();
     for (&method, ranges) in methods.iter().zip(calibrated) {
         tried.push((method, (candidates.quantise(graph, &ranges)?, ranges)));
@@ -145,11 +145,11 @@ pub fn learnt<B: AsRef<[u8]>, E: From<Error>>(
     graph: &Graph,
     inputs: &[Vec<i8>],
     Calibrated { method, ranges }: &Calibrated,
-    temperature: f32,
+    ending: Ending,
     emit: impl Fn(&QuantModel) -> Result<B, E>,
 ) -> Result<Best<B>, E> {
     let compared = Compared::new(graph, inputs);
-    let candidates = Candidates { graph, inputs, compared: &compared, temperature, emit };
+    let candidates = Candidates { graph, inputs, compared: &compared, ending, emit };
     let Candidate { model, plain, db } = candidates.quantise(graph, ranges)?;
     let layers = layer_sqnr(graph, &parse(&plain)?, inputs)?;
     let choice = Choice {
@@ -173,7 +173,7 @@ impl<B: AsRef<[u8]>, E: From<Error>, F: Fn(&QuantModel) -> Result<B, E>> Candida
 
     /// `graph` may have other biases than the one that it is compared with.
     fn quantise(&self, graph: &Graph, ranges: &[Range]) -> Result<Candidate<B>, E> {
-        let model = quantise(graph, ranges, self.temperature)?;
+        let model = quantise_ending(graph, ranges, self.ending)?;
         let plain = (self.emit)(&model)?;
         let db = logits_sqnr(&self.compared.logits, &parse(&plain)?, &self.compared.inputs)?;
         Ok(Candidate { model, plain, db })
@@ -223,6 +223,8 @@ mod tests {
     use crate::blob::emit::{Emitted, emit};
     use crate::quantise::tests::{description, inputs, residual_network};
 
+    const PLAIN: Ending = Ending::Softmax { temperature: 1.0 };
+
     fn write(model: &QuantModel) -> Result<Emitted, Box<dyn std::error::Error>> {
         Ok(emit(model, &description(&[]))?)
     }
@@ -233,8 +235,7 @@ mod tests {
         let inputs = inputs(&graph, 32);
         let ranges = calibrate(&graph, &inputs, Method::MinMax).unwrap();
         let compared = Compared::new(&graph, &inputs);
-        let candidates =
-            Candidates { graph: &graph, inputs: &inputs, compared: &compared, temperature: 1.0, emit: write };
+        let candidates = Candidates { graph: &graph, inputs: &inputs, compared: &compared, ending: PLAIN, emit: write };
         let mut moved = graph.clone();
         let shift = |range: &Range| f64::from(range.max - range.min) / 20.0;
         let shifts: Vec<Vec<f64>> = graph
@@ -257,7 +258,7 @@ mod tests {
     #[test]
     fn the_best_is_as_good_as_any_candidate() {
         let graph = residual_network();
-        let best = best(&graph, &inputs(&graph, 16), &Method::ALL, 1.0, write).unwrap();
+        let best = best(&graph, &inputs(&graph, 16), &Method::ALL, PLAIN, write).unwrap();
         let Choice { methods, equalisation, correction, corrected, .. } = best.choice;
         assert_eq!((methods.len(), correction.len()), (Method::ALL.len(), ROUNDS));
         let all = methods

@@ -179,8 +179,8 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
         let loaded = loaded(running);
         let mut device = Device { name, clock, loaded, arena, updater };
         let event = server.turn(link, camera, &mut device, rows, |interpreter| {
-            let threshold = interpreter.model().threshold();
-            let decision = smoother.push(interpreter.logits(), interpreter.output(), threshold);
+            let (scores, threshold) = (interpreter.scores(), interpreter.model().threshold());
+            let decision = smoother.push(scores.logits(), scores.output(), threshold);
             // A board whose indicator fails still classifies.
             let _ = indicator.set_state(PinState::from(decision.sure));
             *untried = untried.saturating_sub(1);

@@ -15,7 +15,7 @@ pub struct Info<'a> {
     /// What the network is asked for, of any shape; intact in the arena after a run. A classifier's are the scores before
     /// softmax or sigmoid: 1 x 1 x classes.
     pub logits: Tensor,
-    /// Number of labels that follow: the channels of `logits`, or 0 when the channels have no names.
+    /// Number of labels that follow: one a [class](crate::Model::classes), or 0 when these have no names.
     pub labels: u16,
     /// Number of operators.
     pub ops: u16,

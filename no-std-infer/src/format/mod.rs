@@ -90,6 +90,7 @@
 //! that are cheap to read, allowed outputs over inputs at other places than the input's own, and added
 //! [`Layout::Winograd4x4`] and [`Layout::WinogradStride2`], and dense layers in [`Layout::Packed`]. An operator that is new
 //! needs no other version: readers without it refuse it by its tag. So came [`Op::ReduceMax`].
+//! Nor do two labels for the sigmoid of one logit, which older readers refuse.
 
 mod info;
 #[cfg(test)]

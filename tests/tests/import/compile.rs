@@ -45,13 +45,14 @@ fn a_float_model_is_quantised_on_what_the_caller_makes() {
     assert_eq!((quantisation.calibrated, quantisation.checked), (7, 6));
     let model = Model::parse(&compiled.blob).expect("it is valid");
     let network = read(&bytes).expect("it is a model");
-    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
+    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated").graph;
     let same = |input: &&Vec<i8>| {
         let outputs = tests::outputs::<Generic>(&model, input);
         argmax(&outputs[outputs.len() - 2]) == class(&graph.logits(input))
     };
     let others = pictures(graph.input, 13);
-    assert_eq!(quantisation.agreeing, others.iter().skip(1).step_by(2).filter(same).count());
+    assert_eq!(quantisation.agreeing, Some(others.iter().skip(1).step_by(2).filter(same).count()));
+    assert!(quantisation.db.is_some_and(|db| db > 10.0), "{:?}", quantisation.db);
 }
 
 #[test]
@@ -120,6 +121,68 @@ fn a_build_script_can_tell_refusals_apart() {
     assert_eq!(error.source().map(ToString::to_string), Some(why.clone()));
     let shown = format!("{:?}", Error::from(error));
     assert_eq!(shown, format!("operator 3 (ELU, which makes rectified) cannot be imported: {why}"));
+}
+
+/// A float model of one dense layer: three numbers become their sum.
+fn sum_of_three() -> Vec<u8> {
+    let mut maker = Maker::default();
+    let [input, kernel, sum] = [("in", &[1, 3][..]), ("kernel", &[1, 3]), ("sum", &[1, 1])]
+        .map(|(name, shape)| maker.tensor(name, shape, TensorType::Float32, None));
+    maker.fill(kernel, [1.0_f32; 3].iter().flat_map(|value| value.to_le_bytes()).collect());
+    let options = BuiltinOptions::FullyConnectedOptions(Box::default());
+    maker.op(BuiltinOperator::FullyConnected, &[input, kernel, -1], sum, Some(options));
+    maker.finish(input, sum)
+}
+
+#[test]
+fn a_regression_on_numbers_gives_its_own_outputs_and_no_softmax() {
+    let bytes = sum_of_three();
+    let numbers = |count: u16| (0..count).map(|at| [0.1, 0.2, -0.05].map(|by| by * f32::from(at)).to_vec()).collect();
+    let tflite = || Tflite::read(&bytes).expect("it is a model").calibrate_on_numbers(|_| Ok(numbers(40)));
+    let compiled = tflite().compile().expect("it is quantised");
+    let model = Model::parse(&compiled.blob).expect("it is valid");
+    assert!(matches!(model.ops().collect::<Vec<_>>()[..], [Op::Dense(_)]), "no softmax is added");
+    assert_eq!((model.info().input.kind, compiled.changes.len()), (InputKind::Tensor, 0));
+    let quantisation = compiled.quantisation.expect("it was a float model");
+    assert_eq!(quantisation.agreeing, None, "a number is no class");
+    assert!(quantisation.db.is_some_and(|db| db > 30.0), "{:?}", quantisation.db);
+    // As a program meets it: numbers in by the input's scale, numbers out by the output's.
+    let (input, output) = (model.info().input.tensor, model.output());
+    for numbers in [[0.0, 0.0, 0.0], [1.0, 2.0, -0.5], [3.8, 7.6, -1.9]] {
+        let made = tests::outputs::<Generic>(&model, &numbers.map(|number| input.quantise(number)));
+        let sum = output.real(made.concat()[0]);
+        assert!((sum - numbers.iter().sum::<f32>()).abs() < 0.1, "{numbers:?}: {sum}");
+    }
+    let refused = |tflite: Tflite<'_>| tflite.compile().expect_err("it must be refused");
+    assert!(matches!(refused(tflite().softmax(true)), Error::OneOutput));
+    let pictures = Tflite::read(&bytes).expect("it is a model");
+    let pictures = pictures.calibrate(Normalisation { mean: 0.0, std: 1.0 }, |_| Ok(vec![vec![0; 3]; 2]));
+    assert!(pictures.compile().is_ok(), "three channels may be a pixel");
+    for (value, expected) in [(f32::NAN, "not finite"), (f32::INFINITY, "not finite")] {
+        let tflite = Tflite::read(&bytes).expect("it is a model");
+        let error = refused(tflite.calibrate_on_numbers(move |_| Ok(vec![vec![value; 3]; 2])));
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn a_softmax_is_added_where_it_is_asked_for() {
+    let without = {
+        let mut maker = classifier();
+        // The outputs are the logits.
+        maker.operators.truncate(5);
+        maker.codes.truncate(5);
+        maker.finish(ENDS[0], 9)
+    };
+    let compile = |softmax| Tflite::read(&without).and_then(|model| model.softmax(softmax).compile());
+    let [plain, added] = [false, true].map(|softmax| compile(softmax).expect("it is imported"));
+    let outputs = |blob: &[u8]| tests::outputs::<Generic>(&Model::parse(blob).expect("it is valid"), &picture());
+    assert_eq!(outputs(&plain.blob)[2..], [LOGITS.to_vec()]);
+    assert_eq!(outputs(&added.blob)[2..], [LOGITS.to_vec(), SHARES.to_vec()], "as LiteRT's operator gives them");
+    assert_eq!(added.changes[plain.changes.len()..], ["softmax: added over the outputs"]);
+    let with = classifier().finish(ENDS[0], ENDS[1]);
+    let twice = Tflite::read(&with).and_then(|model| model.softmax(true).compile());
+    assert!(matches!(twice, Err(Error::Ended)));
 }
 
 /// A model of one function on a tensor of this shape.

@@ -3,6 +3,7 @@
 
 mod bounds;
 mod compile;
+mod sigmoid;
 
 use std::error::Error as _;
 use std::fs;
@@ -15,7 +16,7 @@ use host_trainer::report::export::PRODUCER;
 use model_compiler::blob::emit::{self, Description, Memory, emit};
 use model_compiler::graph::{Shape, class};
 use model_compiler::import::float::float;
-use model_compiler::import::tflite::tflite::{BuiltinOperator, Padding, TensorType};
+use model_compiler::import::tflite::tflite::{BuiltinOperator, BuiltinOptions, Padding, TensorType};
 use model_compiler::import::{self, Kind, int8, read};
 use model_compiler::{Error, InputChoice, Limits, Normalisation, Tflite};
 use no_std_infer::format::{InputKind, Op, Provenance};
@@ -116,7 +117,7 @@ fn what_is_not_supported_is_named() {
         (BuiltinOperator::Dilate, "DILATE"),
         (BuiltinOperator::TransposeConv, "TRANSPOSE_CONV"),
     ] {
-        assert_names(&with(code), &["operator 3", name, "rectified", "replace"]);
+        assert_names(&with(code), &["operator 3", name, "rectified", "supported neither in int8 nor in float models"]);
     }
     let mut maker = classifier();
     maker.codes[3].deprecated_builtin_code = BuiltinOperator::Custom as i8;
@@ -133,7 +134,10 @@ fn types_and_shapes_that_are_not_supported_are_named() {
         maker.finish(ENDS[0], ENDS[1])
     };
     let retype = |tensor: usize, element| with(&|maker| maker.tensors[tensor].type_ = element);
-    assert_names(&retype(7, TensorType::Int16), &["operator 3", "RELU", "rectified", "INT16", "INT8"]);
+    assert_names(
+        &retype(7, TensorType::Int16),
+        &["operator 3", "RELU", "rectified", "INT16", "16x8", "TFLITE_BUILTINS_INT8"],
+    );
     assert_names(&retype(8, TensorType::Int4), &["operator 4", "FULLY_CONNECTED", "dense kernel", "INT4"]);
     assert_names(&retype(6, TensorType::Float32), &["CONV_2D", "features", "dynamic-range", "--calibrate"]);
     let signature = |maker: &mut Maker| maker.tensors[6].shape_signature = Some(vec![-1, -1, -1, 2]);
@@ -150,6 +154,41 @@ fn types_and_shapes_that_are_not_supported_are_named() {
 }
 
 #[test]
+fn an_operator_that_keeps_a_state_is_named_and_so_is_an_edge_tpu() {
+    let mut maker = classifier();
+    maker.tensors[7].is_variable = true;
+    assert_names(&maker.finish(ENDS[0], ENDS[1]), &["operator 3 (RELU", "rectified is a variable", "keeps a state"]);
+    let mut maker = classifier();
+    maker.codes[3].deprecated_builtin_code = BuiltinOperator::Custom as i8;
+    maker.codes[3].builtin_code = BuiltinOperator::Custom;
+    maker.codes[3].custom_code = Some("edgetpu-custom-op".into());
+    maker.tensors[7].type_ = TensorType::Uint8;
+    assert_names(&maker.finish(ENDS[0], ENDS[1]), &["operator 3", "edgetpu-custom-op", "before edgetpu_compiler"]);
+}
+
+#[test]
+fn scales_of_another_side_run_as_in_tensorflow_lite_micro_with_a_note() {
+    let with = |scales: &[f32], axis: i32| {
+        let mut maker = classifier();
+        let quantisation = maker.tensors[4].quantization.as_mut().expect("the kernel has one");
+        (quantisation.scale, quantisation.quantized_dimension) = (Some(scales.to_vec()), axis);
+        quantisation.zero_point = Some(vec![0; scales.len()]);
+        int8(&maker.finish(ENDS[0], ENDS[1]))
+    };
+    let right = with(&[0.01, 0.02], 0).expect("it is imported");
+    // A side that is none of four, and one of three elements for two scales.
+    for axis in [1, 7] {
+        let wrong = with(&[0.01, 0.02], axis).expect("it is imported");
+        assert_eq!(wrong.model, right.model);
+        assert_eq!(wrong.changes.len(), right.changes.len() + 1);
+        assert!(wrong.changes.iter().any(|change| change.contains("kernel") && change.contains("quantized_dimension")));
+    }
+    let one = with(&[0.01], 3).expect("it is imported");
+    assert_eq!(one.changes.len(), right.changes.len(), "one scale belongs to all sides");
+    assert!(with(&[0.01, 0.02, 0.03], 1).is_err(), "three scales for two outputs");
+}
+
+#[test]
 fn a_float_model_is_told_of_calibration() {
     assert_names(&float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]), &["float", "--calibrate"]);
 }
@@ -158,7 +197,7 @@ fn a_float_model_is_told_of_calibration() {
 fn the_float_graph_computes_what_litert_computes() {
     let bytes = float_classifier().finish(FLOAT_ENDS[0], FLOAT_ENDS[1]);
     let network = read(&bytes).expect("it is a model");
-    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
+    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated").graph;
     assert_eq!((graph.nodes.len(), graph.zero), (3, -128), "MUL, RELU and SOFTMAX are joined to others");
     let logits = graph.logits(&picture());
     for (made, expected) in logits.iter().zip([-0.873_041_15, 1.068_562_6, -1.210_322_7_f32]) {
@@ -185,7 +224,7 @@ fn zeros_around_a_float_picture_are_taken_into_the_convolution() {
     maker.op(BuiltinOperator::FullyConnected, &[sums, identity], output, None);
     let bytes = maker.finish(input, output);
     let network = read(&bytes).expect("it is a model");
-    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated");
+    let graph = float(&network, Normalisation { mean: 0.0, std: 1.0 }).expect("it is translated").graph;
     let pixels: Vec<i8> = (0..16_u8).map(|pixel| (pixel ^ 0x80) as i8).collect();
     // Windows begin at rows and columns −1 and 1: pixels 0; 1 and 2; 4 and 8; 5, 6, 9 and 10.
     assert_eq!(graph.logits(&pixels), [0.0, 3.0, 12.0, 30.0]);
@@ -316,7 +355,7 @@ fn the_commands_import_inspect_and_run() {
     assert!(error.contains("383 bytes") && error.contains("192"), "{error}");
     fs::write(file("labels.txt"), "cat\ndog\n").expect("written");
     let error = format!("{:#}", call(&[&import[..], &["--labels", text(&labels)]].concat()).unwrap_err());
-    assert!(error.contains("labels.txt has 2 names, the model 3 outputs"), "{error}");
+    assert!(error.contains("labels.txt has 2 names, the model 3 classes"), "{error}");
     for (names, word) in [("cat\ndog\ncat\n", "line 3"), ("cat\n\ndog\n", "line 2"), ("", "no names")] {
         fs::write(file("labels.txt"), names).expect("written");
         let error = format!("{:#}", call(&[&import[..], &["--labels", text(&labels)]].concat()).unwrap_err());

@@ -16,6 +16,8 @@ use crate::system::hints::program;
 
 /// Share of the images below which int8 and float disagree so often that the user is warned.
 const ENOUGH_AGREEMENT: f64 = 0.9;
+/// Signal-to-noise ratio in dB below which the user is warned of a model that has no classes: outputs are off by a tenth.
+const ENOUGH_DB: f64 = 20.0;
 
 /// What became of the model.
 #[derive(Serialize)]
@@ -25,6 +27,8 @@ pub(super) struct Report {
     input: Side,
     input_kind: &'static str,
     output: Side,
+    /// Two of a sigmoid of one output.
+    classes: usize,
     labels: usize,
     layers: usize,
     /// More than layers where these run in stripes.
@@ -74,13 +78,22 @@ pub(in crate::commands) fn real_text(scale: f32, zero_point: i8) -> String {
 /// How close the int8 model is to the float model.
 #[derive(Serialize)]
 struct Quantisation {
-    mean: f64,
-    std: f64,
+    /// What is subtracted from pixels, of a model of pictures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mean: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    std: Option<f64>,
     calibration_images: usize,
     #[serde(flatten)]
     choice: Choice,
-    /// Images, other than those for calibration, that both put into the same class.
-    agreement: Share,
+    /// Inputs, other than those for calibration, that both put into the same class, of a model of two classes or more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agreement: Option<Share>,
+    /// How many these other inputs are.
+    checked: usize,
+    /// Signal-to-noise ratio on them in dB, of the outputs or of the scores before a last softmax or sigmoid; none where they
+    /// are exact.
+    checked_db: Option<f64>,
     layers: Vec<LayerSqnr>,
 }
 
@@ -94,6 +107,7 @@ impl Report {
             input: Side::new(&model.info().input.tensor),
             input_kind: if input.image().is_some() { "image" } else { "tensor" },
             output: Side::new(&model.output()),
+            classes: model.classes(),
             labels: model.labels().count(),
             layers: Layers::of(&blob, &model)?.count(),
             operators: model.ops().count(),
@@ -103,11 +117,13 @@ impl Report {
             arena_lower_bound: plan.lower_bound,
             changes,
             quantisation: quantisation.map(|found| Quantisation {
-                mean: args.mean,
-                std: args.std,
+                mean: input.image().map(|_| args.mean),
+                std: input.image().map(|_| args.std),
                 calibration_images: found.calibrated,
                 choice: found.choice,
-                agreement: Share::new(found.agreeing, found.checked),
+                agreement: found.agreeing.map(|agreeing| Share::new(agreeing, found.checked)),
+                checked: found.checked,
+                checked_db: found.db,
                 layers: found.layers,
             }),
         })
@@ -122,9 +138,10 @@ impl Report {
         };
         let assumed = if assumed { format!(" (assumed; change it with --input {other})") } else { String::new() };
         println!("input   {is}{assumed}");
-        let labels = match self.labels {
-            0 => "no class names (--labels FILE gives them)".to_owned(),
-            labels => format!("{labels} class names"),
+        let labels = match (self.labels, self.classes) {
+            (0, 1) => "no classes".to_owned(),
+            (0, classes) => format!("{classes} classes without names (--labels FILE gives them)"),
+            (labels, _) => format!("{labels} class names"),
         };
         println!("output  {}, {labels}", self.output.to_text());
         let operators =
@@ -145,23 +162,47 @@ impl Report {
 
 impl Quantisation {
     fn print(&self) {
-        println!(
-            "quantised here for inputs of (pixel - {}) / {}, folded into the first layer; change it with --mean, --std",
-            self.mean, self.std
-        );
-        println!(
-            "int8 and float agree on the class of {} of {} images; ranges from {} others",
-            self.agreement.count, self.agreement.total, self.calibration_images
-        );
+        if let (Some(mean), Some(std)) = (self.mean, self.std) {
+            println!(
+                "quantised here for inputs of (pixel - {mean}) / {std}, folded into the first layer; change it with --mean, --std"
+            );
+        } else {
+            println!("quantised here for inputs like those of --calibrate");
+        }
+        let (checked, from) = (self.checked, self.calibration_images);
+        let exact = || "exact".to_owned();
+        let ratio = self.checked_db.map_or_else(exact, |db| format!("{db:.1} dB signal-to-noise ratio"));
+        match &self.agreement {
+            Some(Share { count, total, .. }) => {
+                println!(
+                    "int8 and float agree on the class of {count} of {total} inputs ({ratio}); ranges from {from} others"
+                );
+            }
+            None => {
+                println!("the outputs of int8 for {checked} inputs beside float's: {ratio}; ranges from {from} others")
+            }
+        }
         print!("{}", choice_text(&self.choice));
         println!("\n{}", layers_text(&self.layers));
-        if self.agreement.value < ENOUGH_AGREEMENT {
+        if let Some(what) = self.doubt() {
             println!(
-                "\nwarning: int8 and float disagree on {} of {} images: calibrate on more pictures, like those that the \
-                 model will see; a model made for int8 (quantisation-aware training) loses less",
-                self.agreement.total - self.agreement.count,
-                self.agreement.total
+                "\nwarning: {what}: calibrate on more inputs, like those that the model will see; a model made for int8 \
+                 (quantisation-aware training) loses less"
             );
+        }
+    }
+
+    /// What is worse than it should be.
+    fn doubt(&self) -> Option<String> {
+        match &self.agreement {
+            Some(agreement) => (agreement.value < ENOUGH_AGREEMENT).then(|| {
+                format!(
+                    "int8 and float disagree on {} of {} inputs",
+                    agreement.total - agreement.count,
+                    agreement.total
+                )
+            }),
+            None => self.checked_db.filter(|db| *db < ENOUGH_DB).map(|db| format!("int8 is {db:.1} dB from float")),
         }
     }
 }

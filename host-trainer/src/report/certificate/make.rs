@@ -203,7 +203,7 @@ impl Made<'_> {
             check(own, &checksums, &result)?;
             network = [network[0].min(result.total), network[1].max(result.total)];
             stack = stack.max(result.stack);
-            classes.push(argmax(&result.logits));
+            classes.push(argmax(self.subject.model.scores(&result.logits, &result.output).logits()));
             found.push(checksums);
             bar.inc(1);
         }

@@ -83,7 +83,7 @@ struct Known {
     arena: usize,
     logits: Place,
     output: Place,
-    /// Whether the last operator's output is one probability a class.
+    /// Whether the last operator's output is one probability a class, or that of the second of two.
     probabilities: bool,
     /// What a step of the logits is to softmax.
     step: f32,
@@ -182,7 +182,7 @@ fn known(blob: &Aligned<u8>, model: &Model<'_>, layers: &Layers, whole: &[Op]) -
         arena: model.arena_len(),
         logits: Place::of(&info.logits),
         output: Place::of(&model.output()),
-        probabilities: softmax && model.output().len() == info.logits.len(),
+        probabilities: (softmax || model.ends_in_sigmoid()) && model.output().len() == info.logits.len(),
         step: info.logits.scale / info.temperature,
         threshold: f32::from(model.threshold()) / 256.0,
         golden: model.golden().is_some(),

@@ -13,21 +13,33 @@ use crate::config::Block;
 use crate::system::terminal::escaped;
 use crate::training::pretrained::{LayerWeights, Offset, Pretrained};
 
+/// What became of a network's layers.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// Names of those that the file does not have.
+    pub new: Vec<String>,
+    /// Names of those with a batch-norm that only adds a bias, since the file has none:
+    /// [`set_statistics`](Net::set_statistics) gives it statistics.
+    pub folded: Vec<String>,
+}
+
 impl Net {
-    /// Takes over all layers that a file has, and of a run's output layer the rows of the classes that are the same; gives the
-    /// names of the others. `classes` are those of this network.
+    /// Takes over all layers that a file has, and of a run's output layer the rows of the classes that are the same. `classes` are
+    /// those of this network.
     ///
     /// # Errors
     /// When a layer does not fit, or the file has none of the convolutions.
-    pub fn load_pretrained(&mut self, pretrained: &Pretrained, classes: &[String]) -> Result<Vec<String>> {
+    pub fn load_pretrained(&mut self, pretrained: &Pretrained, classes: &[String]) -> Result<Loaded> {
         let device = self.device();
-        let (mut new, mut loaded) = (Vec::new(), 0);
+        let (mut new, mut folded, mut loaded) = (Vec::new(), Vec::new(), 0);
         let flat = self.flat.height * self.flat.width == 1;
         for (index, (name, unit)) in self.convolutions().enumerate() {
             match pretrained.convolution(&name, index)? {
                 Some(weights) => {
+                    let adds = unit.norm.is_some() && matches!(weights.offset, Offset::Bias(_));
                     set_convolution(unit, weights, &device).with_context(|| pretrained.unfit(&name))?;
                     loaded += 1;
+                    folded.extend(adds.then_some(name));
                 }
                 None => new.push(name),
             }
@@ -49,7 +61,7 @@ impl Net {
             let is_ordered = theirs.is_some() || index > 0 || flat;
             set_dense(dense, weights, is_ordered).with_context(|| pretrained.unfit(&name))?;
         }
-        Ok(new)
+        Ok(Loaded { new, folded })
     }
 
     /// All layers by name, for another network to [start from](Self::load_pretrained).

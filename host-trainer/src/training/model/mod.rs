@@ -7,6 +7,7 @@ mod freeze;
 mod load;
 mod ops;
 mod shapes;
+mod statistics;
 
 use anyhow::{Context, Result, bail, ensure};
 use burn::module::Module;
@@ -17,6 +18,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
 use blocks::{Dense, Initialiser, Layer};
+pub use load::Loaded;
 
 /// Most weights of a network: hundreds of times what a microcontroller's flash holds, and some GB of memory in training.
 const MAX_WEIGHTS: u64 = 1 << 27;

@@ -14,7 +14,7 @@ const UNCHANGED: Normalisation = Normalisation { mean: 128.0, std: 1.0 };
 pub(super) fn convolutions(bytes: &[u8]) -> Result<Vec<LayerWeights>> {
     let network = read(bytes)?;
     ensure!(arithmetic(&network)? == Arithmetic::Float, "its weights are int8: give the float model");
-    let graph = float(&network, UNCHANGED).context("it cannot be translated")?;
+    let graph = float(&network, UNCHANGED).context("it cannot be translated")?.graph;
     let layer = |op| match op {
         FloatOp::Conv2d { window, weights, bias, .. } => {
             let (outputs, taps) = (bias.len(), window.taps());

@@ -15,8 +15,8 @@ pub enum Error {
     Labels {
         /// How many names there are.
         names: usize,
-        /// How many logits.
-        classes: u32,
+        /// How many classes.
+        classes: usize,
     },
     /// The network reads another number of channels than its pictures have.
     #[error("the network reads {channels} channels, not {color:?}")]

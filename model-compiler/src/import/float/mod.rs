@@ -2,14 +2,18 @@
 
 mod elementwise;
 mod layers;
+#[cfg(test)]
+mod tests;
 
-use no_std_infer::format::{Color, Window};
+use no_std_infer::format::Window;
 
 use super::Result;
+use super::advice::check_supported;
 use super::bounds::check_count;
-use super::lower::live;
+use super::lower::{live, reshapes};
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::graph::{Clamp, FloatOp, Function, Graph, Node, Shape, WeightOrder};
+use crate::quantise::Ending;
 
 /// How a pixel becomes the network's input: `(pixel − mean) / std`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,19 +24,21 @@ pub struct Normalisation {
     pub std: f64,
 }
 
-/// Translates a classifier of pictures whose activations are floats. Its softmax, if it ends with one, is left to
-/// [`quantise`](crate::quantise::quantise).
+/// A float network as a graph, and what makes probabilities of its scores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Translated {
+    /// Up to the scores.
+    pub graph: Graph,
+    /// The softmax or the sigmoid that the network ends with, if it does.
+    pub ending: Ending,
+}
+
+/// Translates a network whose activations are floats. Its last softmax or sigmoid is not part of the graph.
 ///
 /// # Errors
 /// Names the first operator that cannot be translated, its place, what it makes, and what to do instead.
-pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Graph> {
+pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Translated> {
     let shape = shape(network, network.input)?;
-    let color = [Color::Grey, Color::Rgb].into_iter().any(|color| color.channels() == shape.channels);
-    ensure!(
-        color,
-        Unsupported,
-        "the input {shape} is no picture: calibration needs a network that reads one channel or three"
-    );
     ensure!(
         network.tensors[network.input].element == TensorType::Float32,
         Unsupported,
@@ -46,6 +52,7 @@ pub fn float(network: &Network<'_>, normalisation: Normalisation) -> Result<Grap
         inputs: vec![None; network.tensors.len()],
         graph: Graph { input: shape, zero: 0, nodes: Vec::new() },
         folded: None,
+        ending: Ending::Outputs,
     };
     translation.values[network.input] = Some(Value { tensor: 0, functions: Vec::new() });
     translation.inputs[network.input] = Some(normalisation);
@@ -75,6 +82,8 @@ struct Translation<'n> {
     graph: Graph,
     /// The normalisation that the first layers' constants contain.
     folded: Option<Normalisation>,
+    /// What the network ends with, as far as it is known.
+    ending: Ending,
 }
 
 fn shape(network: &Network<'_>, index: usize) -> Result<Shape> {
@@ -99,22 +108,15 @@ impl Translation<'_> {
             Code::Concatenation => self.add_concatenation(op),
             Code::Pad | Code::Padv2 => self.add_pad(op),
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.pass_on(op),
-            Code::Softmax => {
-                let output = op.outputs.first() == Some(&self.network.output);
-                ensure!(
-                    output && op.options.beta == 1.0,
-                    Unsupported,
-                    "a softmax is supported at the end, with beta 1"
-                );
-                self.pass_on(op)
+            Code::Softmax => self.add_softmax(op),
+            _ => {
+                check_supported(op)?;
+                Err(refused!(
+                    UnsupportedOperator,
+                    "this operator is supported in int8 models only: quantise the model with TensorFlow's converter to a \
+                     full-integer int8 model"
+                ))
             }
-            _ => Err(refused!(
-                UnsupportedOperator,
-                "this operator is not supported in float models: quantise the model with TensorFlow's converter to a \
-                 full-integer int8 model, or replace the operator (convolutions, dense layers, poolings, ADD, \
-                 MUL, MEAN, REDUCE_MAX, PAD, CONCATENATION, LOGISTIC, TANH, HARD_SWISH, RELU, RELU6, RESHAPE and a final SOFTMAX \
-                 are supported)"
-            )),
         }
     }
 
@@ -246,19 +248,29 @@ impl Translation<'_> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Graph> {
-        let output = self.network.output;
-        let functions = self.values[output].as_ref().map(|value| value.functions.as_slice()).unwrap_or_default();
+    /// A softmax over all scores, after which they only get other shapes, is the network's ending.
+    fn add_softmax(&mut self, op: &Operator) -> Result<()> {
+        let last = self.operators.iter().rev().find(|op| !reshapes(op.code));
+        let shape = shape(self.network, self.input(op, 0)?)?;
         ensure!(
-            functions.last() != Some(&Function::Sigmoid),
+            last.is_some_and(|last| last.index == op.index) && shape.len() == shape.channels && op.options.beta == 1.0,
             Unsupported,
-            "the model ends with a sigmoid: end it with a softmax over two or more classes, or quantise it with \
-             TensorFlow's converter to a full-integer int8 model"
+            "a softmax is supported at the end, over all outputs and with beta 1"
         );
+        self.ending = Ending::Softmax { temperature: 1.0 };
+        self.pass_on(op)
+    }
+
+    fn finish(mut self) -> Result<Translated> {
+        let output = self.network.output;
+        let scores = self.values[output].as_mut().filter(|_| self.ending == Ending::Outputs);
+        if scores.and_then(|value| value.functions.pop_if(|last| *last == Function::Sigmoid)).is_some() {
+            self.ending = Ending::Sigmoid;
+        }
         let made = self.compute(output)?;
         ensure!(made == self.graph.nodes.len(), Damaged, "the model's output is not what its last operator makes");
         self.graph.validate()?;
-        Ok(self.graph)
+        Ok(Translated { graph: self.graph, ending: self.ending })
     }
 }
 

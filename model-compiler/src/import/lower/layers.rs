@@ -211,12 +211,12 @@ impl<'n> Lowering<'n> {
         );
         let outputs = shape.get(axis).copied().unwrap_or(0);
         let scales = quantisation.scales.as_slice();
+        // The side that the file names for them counts for nothing, as with TensorFlow Lite's kernels.
         ensure!(
-            scales.len() == 1 || (scales.len() == outputs && quantisation.axis == axis),
+            scales.len() == 1 || scales.len() == outputs,
             Damaged,
-            "its weights {name} have {} scales along side {} for {outputs} outputs",
-            scales.len(),
-            quantisation.axis
+            "its weights {name} have {} scales for {outputs} outputs",
+            scales.len()
         );
         ensure!(
             quantisation.zero_points.iter().all(|&zero_point| zero_point == 0),

@@ -8,6 +8,7 @@ mod shapes;
 
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
+use super::advice::check_supported;
 use super::bounds::check_count;
 use super::model::{ActivationFunctionType, BuiltinOperator, Network, Operator, TensorType, type_name};
 use crate::import::Result;
@@ -64,7 +65,8 @@ pub fn live<'n>(network: &'n Network<'_>) -> Vec<&'n Operator> {
     live
 }
 
-fn reshapes(code: BuiltinOperator) -> bool {
+/// Whether an operator only gives elements another shape.
+pub(super) fn reshapes(code: BuiltinOperator) -> bool {
     matches!(code, BuiltinOperator::Reshape | BuiltinOperator::Squeeze | BuiltinOperator::ExpandDims)
 }
 
@@ -102,12 +104,14 @@ impl Lowering<'_> {
             Code::Pad | Code::Padv2 => self.add_pad(op),
             Code::Concatenation => self.add_concatenation(op),
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.add_reshape(op),
-            _ => Err(refused!(
-                UnsupportedOperator,
-                "this operator is not supported: replace it in the model by supported ones (convolutions, dense \
-                 layers, poolings, ADD, MUL, MEAN, REDUCE_MAX, PAD, CONCATENATION, RESHAPE, SOFTMAX, LOGISTIC, TANH, \
-                 HARD_SWISH, RELU), or leave it to the program that calls the network"
-            )),
+            _ => {
+                check_supported(op)?;
+                Err(refused!(
+                    UnsupportedOperator,
+                    "this operator is supported in float models only: convert the model without optimisations and quantise it \
+                     here with --calibrate, or write it by ADD and MUL"
+                ))
+            }
         }
     }
 

@@ -54,9 +54,9 @@ fn print(board: &mut Mps2, interpreter: &Interpreter<'_, '_>, layers: &[u32], co
     writeln!(console, "board {}", name())?;
     writeln!(console, "model {} {:08x}", model.info().name, model.crc())?;
     writeln!(console, "flash {} bytes, arena {} bytes, stack {stack} bytes", MODEL.len(), model.arena_len())?;
-    let mut labels = model.labels();
-    for (class, &score) in interpreter.output().iter().enumerate() {
-        // Of 1000, rounded; a softmax's output is (q + 128) / 256.
+    let (mut labels, scores) = (model.labels(), interpreter.scores());
+    for (class, &score) in scores.output().iter().enumerate() {
+        // Of 1000, rounded; a softmax's or a sigmoid's output is (q + 128) / 256.
         let permille = ((i32::from(score) + 128) * 1000 + 128) / 256;
         let mark = if class == interpreter.class() { '>' } else { ' ' };
         write!(console, "{mark} {:3}.{} % ", permille / 10, permille % 10)?;
