@@ -3,7 +3,7 @@
 use core::convert::Infallible;
 use core::fmt;
 
-use crate::link::Unit;
+use crate::link::{Reset, Unit};
 use embedded_hal::digital::{self, OutputPin};
 use embedded_io::{Read, ReadReady, Write};
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash};
@@ -38,6 +38,25 @@ pub trait Camera {
     fn last(&mut self) -> Option<Frame<'_>> {
         None
     }
+
+    /// What went wrong since the last call, the oldest first; `None` when nothing is left to tell. Called once at every
+    /// [`poll`](crate::Application::poll), also while no frame is asked for. Whatever went wrong, the camera goes on with its next
+    /// frame by itself.
+    fn fault(&mut self) -> Option<CameraFault> {
+        None
+    }
+}
+
+/// Why a camera has lost a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum CameraFault {
+    /// None came within the time that the board waits for one.
+    Silent,
+    /// One ended before all its pixels had come.
+    Short,
+    /// The interface to the sensor has lost bytes, or its step.
+    Damaged,
 }
 
 /// A byte stream from and to the host. Writing may wait for a host that reads slowly, and fails when there is none.
@@ -70,9 +89,27 @@ pub trait Clock {
     /// programming [`PIECE`](crate::PIECE) bytes; and of a blob that is to be taken, hashing that many bytes, the signature's
     /// arithmetic, `Model::parse`, and each operator of its self-test. The watchdog must bear the longest of these, and what a
     /// poll does without calling it: turning a frame into the network's input, and waiting for the link. It guards what lies
-    /// between them: a firmware that never polls again is reset.
+    /// between them: a firmware that never polls again is reset. [`WORK_UNFED`] and [`START_UNFED`] say how long the processor's part
+    /// takes. A model of which one operator takes longer than the watchdog's time never proves itself, so that the model before
+    /// it comes back.
     fn feed(&self) {}
+
+    /// Why the board started, as far as it knows.
+    fn reset(&self) -> Reset {
+        Reset::Unknown
+    }
 }
+
+/// Instructions between two calls of [`Clock::feed`] at most, on a Cortex-M4 with models of up to 256 KiB: the longest of all the work
+/// named there that is the processor's alone. MLPerf Tiny's VWW of 259,120 bytes, signed, takes 5.9 million for `Model::parse`, the
+/// model that ships 2.1 million; a signature's arithmetic takes 1.9 million. Flash that is erased, and a host that is waited for, come
+/// on top, and an operator of a larger network may take longer.
+pub const WORK_UNFED: u32 = 8_000_000;
+
+/// The same for [`Application::new`](crate::Application::new), which feeds nothing: it hashes and parses what both slots hold. The
+/// model that ships takes 9.8 million instructions where it is built in, VWW of 259,120 bytes in a slot 32.4 million beside a model of 218,944
+/// bytes in the other.
+pub const START_UNFED: u32 = 40_000_000;
 
 /// A part of a NOR flash that the processor can read like memory. It owns its part: while it is borrowed, nothing writes
 /// there. Its start is a multiple of 16 in memory and of [`NorFlash::ERASE_SIZE`] in the flash.

@@ -42,7 +42,9 @@ mod smooth;
 mod update;
 
 pub use app::{Application, Event, Parts, Report, TRIAL_FRAMES};
-pub use board::{Board, Camera, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIndicator};
+pub use board::{
+    Board, Camera, CameraFault, Clock, Link, MappedFlash, NoCamera, NoFlash, NoIndicator, START_UNFED, WORK_UNFED,
+};
 pub use inference::{Costs, infer, load_frame};
 pub use no_std_infer::Decision;
 pub use serve::{Buffers, Device, KEPT_AT_MOST_SECONDS, KEPT_SECONDS, Loaded, Memory, Server};

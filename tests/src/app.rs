@@ -51,16 +51,27 @@ impl App {
     }
 
     /// Starts it on a Cortex-M4, without smoothing, over frames that lie in its memory: a UART takes a second for each.
+    /// `words` are more of what its command line says.
     ///
     /// # Errors
     /// When QEMU does not start.
-    pub fn start_loaded(elf: &Path, folder: &Path, frames: &[Vec<u8>]) -> Result<Self> {
+    pub fn start_loaded(elf: &Path, folder: &Path, frames: &[Vec<u8>], words: &[&str]) -> Result<Self> {
         let loaded = folder.join("frames");
         let header = [(frames.len() as u64).to_le_bytes(), [0; 8]].concat();
         fs::write(&loaded, [header, frames.concat()].concat())?;
-        fs::write(folder.join("camera.in"), [])?;
         let loader = format!("loader,file={},addr={FRAMES_AT:#x},force-raw=on", loaded.display());
-        Self::start_told(&["smoothing=off", "frames=loaded"], Core::M4, elf, folder, &["-device", &loader])
+        fs::write(folder.join("camera.in"), [])?;
+        let words = [&["smoothing=off", "frames=loaded"][..], words].concat();
+        Self::start_told(&words, Core::M4, elf, folder, &["-device", &loader])
+    }
+
+    /// Starts it on a Cortex-M4, with these words on its command line, over a camera that gives no frames.
+    ///
+    /// # Errors
+    /// When QEMU does not start.
+    pub fn start_blind(elf: &Path, folder: &Path, words: &[&str]) -> Result<Self> {
+        fs::write(folder.join("camera.in"), [])?;
+        Self::start_told(words, Core::M4, elf, folder, &[])
     }
 
     fn start_told(words: &[&str], core: Core, elf: &Path, folder: &Path, options: &[&str]) -> Result<Self> {
@@ -98,8 +109,13 @@ impl App {
     }
 
     /// Lines that have been printed and not been asked for.
+    pub fn waiting(&self) -> impl Iterator<Item = String> {
+        self.lines.try_iter()
+    }
+
+    /// How many they are.
     pub fn waiting_lines(&self) -> usize {
-        self.lines.try_iter().count()
+        self.waiting().count()
     }
 
     /// The way to the device.

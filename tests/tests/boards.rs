@@ -1,5 +1,8 @@
-//! What of the boards' firmware needs no board: the camera's registers and the way of its pixels, and the clock.
+//! What of the boards' firmware needs no board: the camera's registers and the way of its pixels, when a capture has failed, and the
+//! clock.
 
+#[path = "../../firmware-example/parts/src/capture.rs"]
+mod capture;
 #[path = "../../firmware-example/boards/openmv-h7/src/ov7725.rs"]
 mod ov7725;
 #[path = "../../firmware-example/boards/openmv-h7/src/pixels.rs"]
@@ -7,7 +10,9 @@ mod pixels;
 #[path = "../../firmware-example/parts/src/wrapping.rs"]
 mod wrapping;
 
+use capture::{Overseer, Shown};
 use embedded_hal::i2c::{ErrorType, I2c, Operation};
+use no_std_device::CameraFault;
 use no_std_infer::format::{Color, Fit};
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
 
@@ -126,4 +131,56 @@ fn a_clock_goes_on_when_its_counter_begins_again() {
         now = wrapping::extend(now, expected as u32);
         assert_eq!(now, expected);
     }
+}
+
+#[test]
+fn a_capture_that_cannot_end_is_told_from_one_that_goes_on() {
+    let (words, none) = (pixels::WORDS as u32, Shown { failed: false, ended: false, left: pixels::WORDS as u32 });
+    assert_eq!(none.fault(), None, "the sensor has not begun");
+    assert_eq!(Shown { left: words / 2, ..none }.fault(), None, "half of the frame has come");
+    assert_eq!(Shown { ended: true, left: 8, ..none }.fault(), None, "the last words are on their way");
+    for left in [9, words / 2, words] {
+        assert_eq!(Shown { ended: true, left, ..none }.fault(), Some(CameraFault::Short), "{left} words are missing");
+    }
+    for (ended, left) in [(false, words), (true, 0)] {
+        assert_eq!(Shown { failed: true, ended, left }.fault(), Some(CameraFault::Damaged));
+    }
+    let given_up = [none, Shown { ended: true, left: 1, ..none }, Shown { failed: true, ..none }].map(Shown::given_up);
+    assert_eq!(given_up, [CameraFault::Silent, CameraFault::Short, CameraFault::Damaged]);
+}
+
+/// The sensor gives a frame each 100 counts, loses some, and stands still for a while; the counter begins again meanwhile.
+#[test]
+fn captures_that_take_too_long_are_given_up_and_begun_again() {
+    const LONGEST: u32 = 1000;
+    let mut overseer = Overseer::new(LONGEST);
+    let (mut captures, mut begun, mut given_up) = (0_u32, 0, Vec::new());
+    for time in 0..20_000_u32 {
+        let now = (u32::MAX - 5000).wrapping_add(time);
+        let silent = (2000..7050).contains(&time);
+        match captures % 2 {
+            0 => (captures, begun) = (captures + 1, time),
+            _ if time - begun >= 100 && !silent => captures += 1,
+            _ => {}
+        }
+        if overseer.is_overdue(captures, now) {
+            given_up.push(time);
+            captures += 1;
+        }
+    }
+    // The capture that waited as the sensor fell silent, and those after it.
+    let first = given_up[0];
+    assert!((2000 - 100 + LONGEST..=2000 + LONGEST + 1).contains(&first), "{given_up:?}");
+    assert!(given_up.windows(2).all(|pair| (LONGEST..=LONGEST + 2).contains(&(pair[1] - pair[0]))), "{given_up:?}");
+    assert_eq!(given_up.len(), 5, "and none once frames come again: {given_up:?}");
+    assert!(captures > 2 * (20_000 - 7050) / 102, "frames come again: {captures}");
+}
+
+#[test]
+fn a_capture_that_goes_on_is_given_up_again_and_none_is_while_no_buffer_is_free() {
+    let mut overseer = Overseer::new(10);
+    let found: Vec<u32> = (0..35).filter(|&now| overseer.is_overdue(1, now)).collect();
+    assert_eq!(found, [10, 20, 30]);
+    assert!((35..1000).all(|now| !overseer.is_overdue(2, now)));
+    assert!(!overseer.is_overdue(3, 1000) && !overseer.is_overdue(3, 1009) && overseer.is_overdue(3, 1010));
 }

@@ -46,13 +46,15 @@ impl Default for Pipes {
 pub struct UsbLink {
     pipes: &'static Pipes,
     patience: u32,
+    /// When the first of the bytes was sent that are not flushed.
+    since: Option<u32>,
 }
 
 impl UsbLink {
-    /// A link that waits at most `patience` cycles for a host that takes no bytes.
+    /// A link that waits at most `patience` cycles for a host to take an answer, which a flush ends.
     #[must_use]
     pub fn new(pipes: &'static Pipes, patience: u32) -> Self {
-        Self { pipes, patience }
+        Self { pipes, patience, since: None }
     }
 }
 
@@ -80,19 +82,21 @@ impl Read for UsbLink {
 }
 
 impl Write for UsbLink {
-    /// Waits for room; what waits already is dropped when the host has taken nothing for too long.
+    /// Waits for room; what waits already is dropped when the host takes too long.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, ErrorKind> {
-        let start = DWT::cycle_count();
+        let start = *self.since.get_or_insert_with(DWT::cycle_count);
         while DWT::cycle_count().wrapping_sub(start) < self.patience {
             if let Ok(len) = self.pipes.sent.try_write(bytes) {
                 return Ok(len);
             }
         }
         self.pipes.sent.clear();
+        self.since = None;
         Err(ErrorKind::TimedOut)
     }
 
     fn flush(&mut self) -> Result<(), ErrorKind> {
+        self.since = None;
         Ok(())
     }
 }

@@ -77,7 +77,7 @@ impl CameraArgs {
             self.cost.check(model)?;
             device.expect(given.blob())?;
         }
-        Ok(Watched { camera: Camera::new(device, model), judged: Some(Vec::new()) })
+        Ok(Watched { camera: Camera::new(device, model), judged: Some(Vec::new()), complained: false })
     }
 }
 
@@ -86,10 +86,12 @@ pub(super) struct Watched<'m> {
     pub(super) camera: Camera<'m>,
     /// Frames until they are judged.
     judged: Option<Vec<Vec<u8>>>,
+    /// Whether lost frames were told.
+    complained: bool,
 }
 
 impl Watched<'_> {
-    /// The next frame; says once what is wrong with the first ones.
+    /// The next frame; says once what is wrong with the first ones, and that some were lost.
     pub(super) fn next(&mut self) -> Result<Shot> {
         let (start, mut bar) = (Instant::now(), None);
         let shot = self.camera.next(|done, len| {
@@ -99,7 +101,23 @@ impl Watched<'_> {
         })?;
         bar.iter().for_each(ProgressBar::finish_and_clear);
         self.judge(&shot)?;
+        self.complain();
         Ok(shot)
+    }
+
+    /// The network's input of the next frame; says once that frames were lost.
+    pub(super) fn next_input(&mut self) -> Result<Shot> {
+        let shot = self.camera.next_input()?;
+        self.complain();
+        Ok(shot)
+    }
+
+    /// Says once that the camera loses frames.
+    fn complain(&mut self) {
+        if let Some(complaint) = self.camera.device().camera_complaint().filter(|_| !self.complained) {
+            tracing::warn!("{complaint}");
+            self.complained = true;
+        }
     }
 
     /// Says what is wrong with the first frames, once there are enough.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use no_std_device::link::Shape;
+use no_std_device::link::{CameraFaults, Shape};
 use no_std_infer::image::PixelFormat;
 use serde::Serialize;
 
@@ -57,6 +57,8 @@ struct Line {
     network: u64,
     unit: String,
     parity: Option<Agreement>,
+    /// Frames that the camera has lost since the board started.
+    lost: CameraFaults,
 }
 
 pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
@@ -68,7 +70,7 @@ pub(super) fn run(args: &WatchArgs) -> Result<ExitCode> {
     tracing::info!("{}, kernels {}", escaped(&about.board), escaped(&about.kernel_set));
     let (start, mut compared, mut differing) = (Instant::now(), 0_u64, 0_u64);
     for number in 1..=args.count.unwrap_or(u64::MAX) {
-        let shot = if args.input { watched.camera.next_input()? } else { watched.next()? };
+        let shot = if args.input { watched.next_input()? } else { watched.next()? };
         if let Some(file) = &args.preview {
             atomic::write(file, &args.picture(&mut watched.camera, &shot)?)?;
         }
@@ -122,13 +124,14 @@ fn line(camera: &Camera<'_>, shot: &Shot, fps: f64) -> Line {
         network: seen.result.total,
         unit: camera.device().description().unit.to_string(),
         parity: *agreement,
+        lost: camera.device().camera_faults(),
     }
 }
 
 impl Line {
     /// The line for a person; `compared` is what was computed here as well.
     fn to_text(&self, compared: &str) -> String {
-        let Self { sequence, class, probability, sure, fps, preprocessing, network, unit, parity, .. } = self;
+        let Self { sequence, class, probability, sure, fps, preprocessing, network, unit, parity, lost, .. } = self;
         let doubt = if *sure { "" } else { " (not sure)" };
         let cost = preprocessing + network;
         let parity = match parity {
@@ -136,8 +139,12 @@ impl Line {
             Some(Agreement { differing: 0, .. }) => format!(", {compared} = host"),
             Some(_) => format!(", {} AND HOST DIFFER", compared.to_uppercase()),
         };
+        let lost = match lost.total() {
+            0 => String::new(),
+            lost => format!(", {lost} lost"),
+        };
         format!(
-            "frame {sequence}: {} {:.0} %{doubt}, {fps:.1} frames/s, {cost} {unit}{parity}",
+            "frame {sequence}: {} {:.0} %{doubt}, {fps:.1} frames/s, {cost} {unit}{parity}{lost}",
             escaped(class),
             100.0 * probability
         )

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use model_compiler::aligned::Aligned;
-use no_std_device::link::{Failure, Look, Request, Response, Shape, Shown};
+use no_std_device::link::{CameraFaults, Failure, Look, Request, Response, Shape, Shown};
 use no_std_device::load_frame;
 use no_std_infer::Model;
 use no_std_infer::format::Color;
@@ -80,10 +80,26 @@ impl Device {
     /// When the device has no camera or does not answer, runs another model than it has said, or was lost and does not come back.
     pub fn look(&mut self, after: u32) -> Result<Option<Seen>> {
         let model = self.model();
-        self.ask_patiently(&Request::Look { after }, |answer| match answer {
-            Response::Look(look) => look.map(|look| Seen::of(&look, model)).transpose(),
+        let (seen, faults) = self.ask_patiently(&Request::Look { after }, |answer| match answer {
+            Response::Look { frame, faults } => Ok((frame.map(|look| Seen::of(&look, model)).transpose()?, faults)),
             _ => other_answer(),
-        })
+        })?;
+        self.camera_faults = faults;
+        Ok(seen)
+    }
+
+    /// Frames that its camera had lost by the last [`look`](Self::look), since the device started.
+    #[must_use]
+    pub fn camera_faults(&self) -> CameraFaults {
+        self.camera_faults
+    }
+
+    /// The same for a person, where any were lost.
+    #[must_use]
+    pub fn camera_complaint(&self) -> Option<String> {
+        let faults = self.camera_faults;
+        (faults != CameraFaults::default())
+            .then(|| format!("of the frames that the camera should have given since the board started, {faults}"))
     }
 
     /// The next frame other than the one of this number: asks until there is one.
@@ -99,7 +115,10 @@ impl Device {
             let Absences { count, total } = self.absences;
             ensure!(count - before.count <= RETURNS_MAX, "the device goes and comes back again and again");
             let patience = patience + total - before.total;
-            ensure!(start.elapsed() < patience, "the board's camera gives no frame: none came within {patience:?}");
+            if start.elapsed() >= patience {
+                let why = self.camera_complaint().map_or_else(String::new, |why| format!("; {why}"));
+                bail!("the board's camera gives no frame: none came within {patience:?}{why}");
+            }
             std::thread::sleep(Duration::from_millis(1));
         }
     }

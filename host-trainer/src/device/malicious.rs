@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use no_std_device::link::{
-    Decided, Failure, Hello, Identity, Inference, Look, Message, ModelInfo, PROTOCOL, Receiver, Request, Response,
-    Shape, Shown, Slots, Unit, decode, encode, max_frame_len,
+    CameraFaults, Decided, Failure, Hello, Identity, Inference, Look, Message, ModelInfo, PROTOCOL, Receiver, Request,
+    Reset, Response, Shape, Shown, Slots, Unit, decode, encode, max_frame_len,
 };
 use no_std_infer::image::PixelFormat;
 use no_std_infer::kernels::KernelSet;
@@ -55,8 +55,10 @@ impl<F: FnMut(u32) -> Lie> Transport for Liar<F> {
                 Request::Hello => Response::Hello(self.hello),
                 _ => match (self.says)(number()) {
                     Lie::Received(received) => Response::Update { received },
-                    Lie::Look(shape) => Response::Look(Some(Look { shape: Some(shape), ..LOOK })),
-                    Lie::NoFrame => Response::Look(None),
+                    Lie::Look(shape) => {
+                        Response::Look { frame: Some(Look { shape: Some(shape), ..LOOK }), faults: LOST }
+                    }
+                    Lie::NoFrame => Response::Look { frame: None, faults: LOST },
                     Lie::Read(len) => Response::Read(&[7; 4096][..len]),
                     Lie::Fail(failure) => Response::Error(failure),
                     Lie::Nothing => continue,
@@ -110,7 +112,10 @@ const HELLO: Hello<'static> = Hello {
         rewrites: 0,
     }),
     camera: None,
+    reset: Reset::Unknown,
 };
+
+const LOST: CameraFaults = CameraFaults { silent: 3, short: 0, damaged: 1 };
 
 const LOOK: Look<'static> = Look {
     sequence: 1,
@@ -221,6 +226,7 @@ fn a_device_that_falls_silent_or_babbles_while_it_is_seen_is_given_up() {
     }
     let (error, _) = disbelief(|_| Lie::NoFrame, see);
     assert!(error.contains("gives no frame"), "{error}");
+    assert!(error.contains("3 did not come in time") && error.contains(", 1 came faster"), "{error}");
 }
 
 #[test]

@@ -38,7 +38,8 @@ mod way;
 
 use anyhow::{Result, bail, ensure};
 use no_std_device::link::{
-    Hello, Identity, Inference, ModelInfo, Picture, Request, Response, SelfTest, Shape, Slots, Unit,
+    CameraFaults, Hello, Identity, Inference, ModelInfo, Picture, Request, Reset, Response, SelfTest, Shape, Slots,
+    Unit,
 };
 
 pub use self::cargo::{cargo, missing_target};
@@ -90,6 +91,8 @@ pub struct Description {
     pub slots: Option<Slots>,
     /// What its camera's frames are, where it has given one.
     pub camera: Option<Shape>,
+    /// Why it started.
+    pub reset: Reset,
 }
 
 impl Description {
@@ -103,7 +106,16 @@ impl Description {
             model: hello.model,
             slots: hello.slots,
             camera: hello.camera,
+            reset: hello.reset,
         }
+    }
+
+    /// What a person should know of how it started, where that is anything.
+    #[must_use]
+    pub fn complaint(&self) -> Option<&'static str> {
+        (self.reset == Reset::Watchdog).then_some(
+            "the board was reset by its watchdog: something kept its firmware busy or waiting for too long before it started anew",
+        )
     }
 
     /// Whether the device runs this blob.
@@ -171,6 +183,8 @@ pub struct Device {
     /// How the way to it is opened again, where it can be.
     again: Option<Again>,
     absences: Absences,
+    /// What it has said last.
+    camera_faults: CameraFaults,
 }
 
 impl Device {
@@ -191,7 +205,8 @@ impl Device {
         let Way { transport, again } = way.into();
         let mut conversation = Conversation::new(transport, patience);
         let description = greet(&mut conversation)?;
-        Ok(Self { conversation, description, again, absences: Absences::default() })
+        let (absences, camera_faults) = Default::default();
+        Ok(Self { conversation, description, again, absences, camera_faults })
     }
 
     /// What the device says about itself.
@@ -270,10 +285,14 @@ impl Device {
 }
 
 fn greet(conversation: &mut Conversation) -> Result<Description> {
-    conversation.ask(&Request::Hello, |answer| match answer {
+    let description = conversation.ask(&Request::Hello, |answer| match answer {
         Response::Hello(hello) => Ok(Description::new(&hello)),
         _ => other_answer(),
-    })
+    })?;
+    if let Some(complaint) = description.complaint() {
+        tracing::warn!("{complaint}");
+    }
+    Ok(description)
 }
 
 fn other_answer<T>() -> Result<T> {

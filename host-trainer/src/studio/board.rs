@@ -114,6 +114,8 @@ pub(super) struct State {
     pub compared: u64,
     pub differing: u64,
     pub troubles: Vec<Trouble>,
+    /// That the camera has lost frames, and how many.
+    pub losses: Option<String>,
     /// How many of how many bytes of a frame have come.
     pub arriving: Option<(usize, usize)>,
     pub paused: bool,
@@ -252,6 +254,7 @@ impl State {
     pub(super) fn forget(&mut self) {
         (self.compared, self.differing) = (0, 0);
         self.troubles.clear();
+        self.losses = None;
         self.times.clear();
         self.arriving = None;
     }

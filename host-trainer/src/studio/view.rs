@@ -12,7 +12,7 @@ use super::teach::Lesson;
 use super::{Shared, lock};
 use crate::collect::png;
 use crate::collect::rules::Rule;
-use crate::device::Agreement;
+use crate::device::{Agreement, Description};
 use crate::system::hexadecimal::hexadecimal;
 use crate::system::html::png_uri;
 
@@ -163,6 +163,15 @@ impl ModelView {
     }
 }
 
+impl TroubleView {
+    /// What is wrong with a board and its camera.
+    fn all(state: &State) -> Vec<Self> {
+        let seen = state.troubles.iter().map(|trouble| Self { text: trouble.to_string(), guess: trouble.is_guess() });
+        let reset = state.about.as_ref().and_then(Description::complaint).map(str::to_owned);
+        seen.chain(state.losses.clone().into_iter().chain(reset).map(|text| Self { text, guess: false })).collect()
+    }
+}
+
 impl<'a> BoardView<'a> {
     fn of(board: &'a Board, place: &impl Fn(&Entry) -> Option<usize>) -> Self {
         let state = board.state();
@@ -187,11 +196,7 @@ impl<'a> BoardView<'a> {
             pace: state.pace(),
             compared: state.compared,
             differing: state.differing,
-            troubles: state
-                .troubles
-                .iter()
-                .map(|trouble| TroubleView { text: trouble.to_string(), guess: trouble.is_guess() })
-                .collect(),
+            troubles: TroubleView::all(&state),
             arriving: state.arriving.map(share),
             paused: state.paused,
             burst: state.burst.as_ref().map(|burst| burst.left),

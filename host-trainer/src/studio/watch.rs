@@ -103,7 +103,11 @@ impl Watched<'_> {
         })?;
         let number = self.board.state().next_number();
         let sight = Arc::new(self.sight(camera, shot, number)?);
-        self.board.change(|state| state.show(Arc::clone(&sight)));
+        let losses = camera.device().camera_complaint();
+        self.board.change(|state| {
+            state.losses = losses;
+            state.show(Arc::clone(&sight));
+        });
         if number.is_multiple_of(FRAMES as u64) {
             self.judge()?;
         }

@@ -11,6 +11,7 @@ use no_std_infer::{Decision, Model};
 
 use crate::board::{Board, Camera, Clock, Link, MappedFlash};
 use crate::inference::{Run, Source};
+use crate::link::CameraFaults;
 use crate::serve::{Device, Loaded, Memory, Server};
 use crate::signature::Trust;
 use crate::slots;
@@ -110,6 +111,12 @@ impl<'a, F: MappedFlash + 'static, T: Trust> Application<'a, F, T> {
     #[must_use]
     pub fn model(&self) -> Option<&Model<'_>> {
         loaded(&self.running).map(|loaded| &loaded.model)
+    }
+
+    /// Frames that the camera has lost since the start, which a host is told as well.
+    #[must_use]
+    pub fn camera_faults(&self) -> CameraFaults {
+        self.server.faults()
     }
 
     /// Polls for ever. `report` shows a person what was found; it is called after each frame.

@@ -4,13 +4,13 @@ use core::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FrameError, Identity, Update, UpdateError};
+use super::{CameraFaults, FrameError, Identity, Reset, Update, UpdateError};
 use no_std_infer::Interpreter;
 use no_std_infer::image::{Geometry, PixelFormat};
 use no_std_infer::kernels::KernelSet;
 
 /// The version of the protocol that this crate speaks.
-pub const PROTOCOL: u16 = 8;
+pub const PROTOCOL: u16 = 9;
 
 /// What is sent in a frame: a [`Request`] or a [`Response`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,8 +131,14 @@ pub enum Response<'a> {
     },
     /// The request was not carried out.
     Error(Failure),
-    /// Answer to [`Request::Look`]; `None` while there is no frame other than the one that the host has seen: ask again.
-    Look(#[serde(borrow)] Option<Look<'a>>),
+    /// Answer to [`Request::Look`].
+    Look {
+        /// The frame; `None` while there is none other than the one that the host has seen: ask again.
+        #[serde(borrow)]
+        frame: Option<Look<'a>>,
+        /// Frames that the camera has lost since the device started.
+        faults: CameraFaults,
+    },
     /// Answer to [`Request::Read`]: as many of the bytes as the device has room for in an answer; none behind the last.
     Read(#[serde(borrow, with = "super::bytes")] &'a [u8]),
     /// Answer to [`Request::Trace`]: in place of each operator's cost the [`checksum`](no_std_infer::golden::checksum) of its
@@ -218,6 +224,8 @@ pub struct Hello<'a> {
     pub slots: Option<Slots>,
     /// What the camera's frames are; nothing where there is no camera, or it has given none yet.
     pub camera: Option<Shape>,
+    /// Why the device started.
+    pub reset: Reset,
 }
 
 /// What another blob must be like.

@@ -23,10 +23,10 @@
 //!
 //! # Camera
 //!
-//! [`Request::Look`] asks what the device made of its latest frame, which it keeps from then on, without taking another: until
-//! the host asks for a later one, says nothing for [`KEPT_SECONDS`](crate::KEPT_SECONDS), lets the network run for a request of its
-//! own, or has had the frame for [`KEPT_AT_MOST_SECONDS`](crate::KEPT_AT_MOST_SECONDS). [`Request::Read`] brings its bytes, in
-//! as many requests as it takes.
+//! [`Request::Look`] asks what the device made of its latest frame, which it keeps from then on, without taking another, and how
+//! many frames its camera has lost ([`CameraFaults`]). It keeps the frame until the host asks for a later one, says nothing for
+//! [`KEPT_SECONDS`](crate::KEPT_SECONDS), lets the network run for a request of its own, or has had the frame for
+//! [`KEPT_AT_MOST_SECONDS`](crate::KEPT_AT_MOST_SECONDS). [`Request::Read`] brings its bytes, in as many requests as it takes.
 //!
 //! # Update
 //!
@@ -54,11 +54,13 @@
 
 mod bytes;
 mod frame;
+mod health;
 mod identity;
 mod message;
 mod update;
 
 pub use frame::{FrameError, Receiver, decode, encode, encode_into, hello_protocol, max_frame_len};
+pub use health::{CameraFaults, Reset};
 pub use identity::Identity;
 pub(crate) use identity::{READ, sha256};
 pub use message::{

@@ -92,7 +92,7 @@ fn responses_keep_their_bytes() {
     let (board, unit) = ("b", Unit::Cycles);
     let shape = Shape { format: PixelFormat::Uyvy422, width: 300, height: 12 };
     let hello = Hello {
-        protocol: 8,
+        protocol: 9,
         board,
         kernel_set: "k",
         max_message: 2,
@@ -101,6 +101,7 @@ fn responses_keep_their_bytes() {
         model: Some(model),
         slots: Some(slots),
         camera: Some(shape),
+        reset: Reset::Watchdog,
     };
     let inference = Inference {
         model: [1; 16],
@@ -113,12 +114,13 @@ fn responses_keep_their_bytes() {
         stack: 11,
     };
     let decision = Decided { class: 7, probability: 200, sure: true };
+    let faults = CameraFaults { silent: 7, short: 300, damaged: 8 };
     let look = Look { sequence: 300, shape: Some(shape), decision, inference };
     pinned! { Response:
         Response::Hello(_) = Response::Hello(hello) => [
-            0, 8, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 32, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
+            0, 9, 1, b'b', 1, b'k', 2, 1, 3, 1, 2, 32, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 3, 4, 5, 6, 1, 7, 1, 8, 9, 0, 0x81, 0x80, 0x80, 1, 1, 10, 11,
-            1, 5, 0xAC, 2, 12,
+            1, 5, 0xAC, 2, 12, 2,
         ],
         Response::Inference(_) = Response::Inference(inference) => [
             1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
@@ -126,9 +128,9 @@ fn responses_keep_their_bytes() {
         Response::SelfTest(_) = Response::SelfTest(SelfTest::NoGolden) => [2, 3],
         Response::Update { .. } = Response::Update { received: 3 } => [3, 3],
         Response::Error(_) = Response::Error(Failure::Model) => [4, 1],
-        Response::Look(_) = Response::Look(Some(look)) => [
+        Response::Look { .. } = Response::Look { frame: Some(look), faults } => [
             5, 1, 0xAC, 2, 1, 5, 0xAC, 2, 12, 7, 200, 1,
-            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11,
+            1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 1, 3, 1, 4, 4, 5, 6, 7, 8, 9, 10, 11, 7, 0xAC, 2, 8,
         ],
         Response::Read(_) = Response::Read(&[7, 8]) => [6, 2, 7, 8],
         Response::Trace(_) = Response::Trace(inference) => [
@@ -137,6 +139,11 @@ fn responses_keep_their_bytes() {
         Response::Excerpt { .. } = Response::Excerpt { model: [1; 16], checksum: 300, values: &[3, 4] } => [
             8, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0xAC, 2, 2, 3, 4,
         ],
+    }
+    pinned! { Reset:
+        Reset::Unknown = Reset::Unknown => [0],
+        Reset::Other = Reset::Other => [1],
+        Reset::Watchdog = Reset::Watchdog => [2],
     }
     pinned! { Unit:
         Unit::Instructions = Unit::Instructions => [0],

@@ -82,6 +82,7 @@ fn the_version_is_found_in_an_answer_of_any_version() {
         model: None,
         slots: None,
         camera: None,
+        reset: Reset::Unknown,
     };
     let mut memory = heapless::Vec::<u8, 64>::new();
     let mut receiver = Receiver::new(&mut memory);

@@ -94,7 +94,8 @@ pub(super) fn hello<K: Clock, F: MappedFlash, T: Trust>(
     });
     let slots = device.updater.slots(device.arena.len());
     let (board, kernel_set) = (device.name, NATIVE_NAME);
-    Hello { protocol: PROTOCOL, board, kernel_set, max_message, unit: K::UNIT, hz: K::HZ, model, slots, camera }
+    let (unit, hz, reset) = (K::UNIT, K::HZ, device.clock.reset());
+    Hello { protocol: PROTOCOL, board, kernel_set, max_message, unit, hz, model, slots, camera, reset }
 }
 
 /// Where in the results lies what the network has given: first a number for each operator, then logits, then output.

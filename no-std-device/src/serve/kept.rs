@@ -7,7 +7,7 @@ use super::answers::{Given, inference};
 use super::{Device, Loaded};
 use crate::board::{Camera, Clock, MappedFlash};
 use crate::inference::{Costs, Run, Source};
-use crate::link::{Decided, Failure, Look, Response, Shape, Shown};
+use crate::link::{CameraFaults, Decided, Failure, Look, Response, Shape, Shown};
 
 /// For so many seconds after what a host has asked about frames, one is kept for it.
 pub const KEPT_SECONDS: u32 = 2;
@@ -88,6 +88,7 @@ fn after<K: Clock>(now: u64, seconds: u32) -> u64 {
 pub(super) struct Sight<'x, C> {
     pub(super) camera: &'x mut C,
     pub(super) kept: &'x mut Kept,
+    pub(super) faults: CameraFaults,
     /// Begin with what the frame gave.
     pub(super) results: &'x mut VecView<u8>,
     /// Bytes of memory for an answer.
@@ -98,27 +99,28 @@ impl<'x, C: Camera> Sight<'x, C> {
     #[inline(never)]
     pub(super) fn look<K: Clock, F: MappedFlash, T>(self, seen: u32, device: &Device<'_, '_, K, F, T>) -> Response<'x> {
         let Some(loaded) = device.loaded else { return Response::Error(Failure::Model) };
-        let Self { kept, results, .. } = self;
+        let Self { kept, results, faults, .. } = self;
         kept.there = kept.is_kept(device.clock) && kept.sequence != seen;
         kept.until = after::<K>(device.clock.now(), KEPT_SECONDS);
         if !kept.there {
-            return Response::Look(None);
+            return Response::Look { frame: None, faults };
         }
         let (decision, cost) = (kept.decision, (kept.costs, device.clock.stack_used()));
-        match kept.given.and_then(|given| inference(given, &loaded.identity, cost, results)) {
-            None => Response::Error(Failure::AnswerTooLong),
-            Some(inference) => Response::Look(Some(Look {
-                sequence: kept.sequence,
-                shape: kept.shape,
-                decision: Decided {
-                    // As many as the model has channels, which are 32 bits.
-                    class: decision.class as u32,
-                    probability: decision.probability,
-                    sure: decision.sure,
-                },
-                inference,
-            })),
-        }
+        let Some(inference) = kept.given.and_then(|given| inference(given, &loaded.identity, cost, results)) else {
+            return Response::Error(Failure::AnswerTooLong);
+        };
+        let frame = Some(Look {
+            sequence: kept.sequence,
+            shape: kept.shape,
+            decision: Decided {
+                // As many as the model has channels, which are 32 bits.
+                class: decision.class as u32,
+                probability: decision.probability,
+                sure: decision.sure,
+            },
+            inference,
+        });
+        Response::Look { frame, faults }
     }
 
     #[inline(never)]
@@ -129,7 +131,7 @@ impl<'x, C: Camera> Sight<'x, C> {
         device: &mut Device<'_, '_, K, F, T>,
     ) -> Result<&'x [u8], Failure> {
         let Loaded { model, .. } = device.loaded.ok_or(Failure::Model)?;
-        let Self { camera, kept, results, answer_len } = self;
+        let Self { camera, kept, results, answer_len, .. } = self;
         let given = kept.given.filter(|_| kept.is_kept(device.clock) && kept.sequence == sequence);
         let (given, frame) = given.zip(camera.last()).ok_or(Failure::Gone)?;
         kept.until = after::<K>(device.clock.now(), KEPT_SECONDS);

@@ -9,7 +9,7 @@ use core::num::NonZeroU16;
 use heapless::{Vec, VecView};
 use yoke_derive::Yokeable;
 
-use crate::link::{Failure, Identity, Message, Receiver, Request, Response, decode};
+use crate::link::{CameraFaults, Failure, Identity, Message, Receiver, Request, Response, decode};
 use no_std_infer::golden;
 use no_std_infer::kernels::Linked;
 use no_std_infer::{Decision, Error, Interpreter, Model, Step};
@@ -127,6 +127,8 @@ pub struct Server<'a> {
     /// What the network runs for.
     work: Option<Work>,
     kept: Kept,
+    /// Frames that the camera has lost.
+    faults: CameraFaults,
 }
 
 impl<'a> Server<'a> {
@@ -136,7 +138,16 @@ impl<'a> Server<'a> {
         let Memory { request, results, answer } = memory;
         let max_message = request.capacity() as u32;
         let (receiver, answers) = (Receiver::new(request), Answers::new(answer));
-        Self { waiting: Vec::new(), receiver, max_message, answers, results, work: None, kept: Kept::NOTHING }
+        Self {
+            waiting: Vec::new(),
+            receiver,
+            max_message,
+            answers,
+            results,
+            work: None,
+            kept: Kept::NOTHING,
+            faults: CameraFaults::default(),
+        }
     }
 
     /// Does the next piece of work; false when there was none. Takes bytes that wait, up to the end of a request, which it
@@ -187,6 +198,11 @@ impl<'a> Server<'a> {
         self.kept.is_kept(clock)
     }
 
+    /// Frames that the camera has lost since the start.
+    pub(crate) fn faults(&self) -> CameraFaults {
+        self.faults
+    }
+
     /// Another model runs: what a frame gave is nothing that it would give.
     pub(crate) fn lose_frame(&mut self) {
         self.kept.lose();
@@ -209,7 +225,10 @@ impl<'a> Server<'a> {
         F: MappedFlash,
         T: Trust,
     {
-        let Self { waiting, receiver, max_message, answers, results, work, kept } = self;
+        let Self { waiting, receiver, max_message, answers, results, work, kept, faults } = self;
+        if let Some(fault) = camera.fault() {
+            faults.count(fault);
+        }
         let mut event = Event::Idle;
         for _ in 0..=max_message.saturating_add(CHUNK_LEN as u32) {
             if waiting.is_empty() {
@@ -234,7 +253,7 @@ impl<'a> Server<'a> {
             if matches!(request.body, Request::Update(step) if device.updater.needs_arena(&step)) {
                 *work = None;
             }
-            let sight = Sight { camera, kept, results, answer_len: answers.capacity() };
+            let sight = Sight { camera, kept, faults: *faults, results, answer_len: answers.capacity() };
             match device.begin(link, answers, request, *max_message, sight) {
                 Ok(begun) => {
                     kept.lose();

@@ -8,7 +8,9 @@ use embedded_io::{ErrorType, Read, ReadReady, Write};
 use embedded_storage::nor_flash::{self, NorFlash, NorFlashErrorKind, ReadNorFlash};
 use heapless::VecView;
 use no_std_device::link::{Message, Receiver, Request, Response, Unit, decode, encode};
-use no_std_device::{Anyone, Application, Average, Board, Camera, Clock, MappedFlash, Memory, NoIndicator, Parts};
+use no_std_device::{
+    Anyone, Application, Average, Board, Camera, CameraFault, Clock, MappedFlash, Memory, NoIndicator, Parts,
+};
 use no_std_infer::image::{Frame, PixelFormat};
 use no_std_infer::kernels::Linked;
 
@@ -91,6 +93,10 @@ impl Camera for Eye {
 
     fn last(&mut self) -> Option<Frame<'_>> {
         self.frame()
+    }
+
+    fn fault(&mut self) -> Option<CameraFault> {
+        black_box(Some(CameraFault::Silent))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The camera application on the emulated boards, against the host's engine.
 
+mod health;
 mod sight;
 
 use std::io::{Read, Write};
@@ -36,6 +37,7 @@ fn main() {
     trials.push(trial("every_test_drawing_has_the_class_that_eval_finds", &missing, every_drawing_has_evals_class));
     trials.push(trial("frames_are_classified_beside_a_host_that_is_never_silent", &missing, classifies_beside_chatter));
     trials.extend(sight::trials(&missing));
+    trials.extend(health::trials(&missing));
     for core in cores {
         let missing = missing_for(core);
         let title = core.title();
@@ -109,7 +111,7 @@ fn every_drawing_has_evals_class() -> Result<()> {
     let expected: Vec<String> = int8_classes(&outputs).into_iter().zip(&outputs).map(line).collect();
     ensure!(expected.len() == 600, "{} drawings", expected.len());
     let elf = build(Program::App, &blob)?;
-    let app = App::start_loaded(&elf, folder.path(), &frames)?;
+    let app = App::start_loaded(&elf, folder.path(), &frames, &[])?;
     compare(&app, &expected)?;
     Ok(())
 }

@@ -13,6 +13,7 @@ use no_std_infer::format::{HEADER_LEN, total_len};
 
 use crate::clock::Ticks;
 use crate::uart::{self, Uart};
+use crate::watchdog::Watchdog;
 
 /// What differs from board to board, AN500 apart.
 pub(crate) struct Board {
@@ -24,15 +25,20 @@ pub(crate) struct Board {
     pub(crate) clock: u64,
     /// Address of the PSRAM, or the DDR.
     pub(crate) psram: usize,
+    /// Address of the watchdog, and its counts in a second.
+    pub(crate) watchdog: (usize, u32),
 }
 
 /// The board that this is built for.
 pub(crate) const BOARD: Board = if cfg!(an547) {
-    Board { uarts: 0x4930_3000, receive_interrupt: 33, clock: 32, psram: 0x6100_0000 }
+    let watchdog = (0x4802_E000, 32_768);
+    Board { uarts: 0x4930_3000, receive_interrupt: 33, clock: 32, psram: 0x6100_0000, watchdog }
 } else if cfg!(an505) {
-    Board { uarts: 0x5020_0000, receive_interrupt: 33, clock: 20, psram: 0x8000_0000 }
+    let watchdog = (0x5002_E000, 32_768);
+    Board { uarts: 0x5020_0000, receive_interrupt: 33, clock: 20, psram: 0x8000_0000, watchdog }
 } else {
-    Board { uarts: 0x4000_4000, receive_interrupt: 0, clock: 25, psram: 0x2100_0000 }
+    let watchdog = (0x4000_8000, 25_000_000);
+    Board { uarts: 0x4000_4000, receive_interrupt: 0, clock: 25, psram: 0x2100_0000, watchdog }
 };
 
 /// Where the PSRAM of AN500 is.
@@ -51,6 +57,8 @@ pub struct Mps2 {
     pub clock: Ticks,
     /// Memory that the firmware's own data does not use.
     pub psram: Psram,
+    /// The watchdog, which is not started.
+    pub watchdog: Watchdog,
 }
 
 impl Mps2 {
@@ -64,7 +72,8 @@ impl Mps2 {
     /// The same where something else, such as RTIC, has taken the core's peripherals: there is one timer.
     #[must_use]
     pub fn start_with(timer: SYST) -> Self {
-        Self { uarts: uart::start(), clock: Ticks::start(timer), psram: Psram(()) }
+        let (watchdog, reset) = Watchdog::new();
+        Self { uarts: uart::start(), clock: Ticks::start(timer, reset), psram: Psram(()), watchdog }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Cameras that play frames of the host: a UART, as a sensor would send them, and memory, where there are many.
 
 use embedded_io::{Read, ReadReady};
-use no_std_device::Camera;
+use no_std_device::{Camera, CameraFault};
 use no_std_infer::image::{Frame, PixelFormat};
 
 /// Pixels across and down of the frames on a UART.
@@ -64,6 +64,14 @@ pub struct Loaded {
     shown: Option<&'static [u8]>,
     sides: [u16; 2],
     again: bool,
+    losses: Option<Losses>,
+}
+
+/// A camera loses one frame before each that it shows, in one way after another.
+#[derive(Debug, Default)]
+struct Losses {
+    count: usize,
+    told: Option<CameraFault>,
 }
 
 impl Loaded {
@@ -76,13 +84,19 @@ impl Loaded {
         };
         let sides = [8, 10].map(|at| if number(at, 2) == 0 { SIDE } else { number(at, 2) as u16 });
         let all = number(0, 4).checked_mul(frame_len(sides)).and_then(|len| rest.get(..len)).unwrap_or_default();
-        Self { all, left: all, shown: None, sides, again: number(12, 4) > 0 }
+        Self { all, left: all, shown: None, sides, again: number(12, 4) > 0, losses: None }
+    }
+
+    /// The same, of which one is lost before each that is shown.
+    #[must_use]
+    pub fn losing(self) -> Self {
+        Self { losses: Some(Losses::default()), ..self }
     }
 }
 
 impl Default for Loaded {
     fn default() -> Self {
-        Self { all: &[], left: &[], shown: None, sides: [SIDE; 2], again: false }
+        Self { all: &[], left: &[], shown: None, sides: [SIDE; 2], again: false, losses: None }
     }
 }
 
@@ -96,6 +110,15 @@ impl Camera for Loaded {
         if self.left.is_empty() && self.again {
             self.left = self.all;
         }
+        if let Some(losses) = self.losses.as_mut().filter(|_| !self.left.is_empty()) {
+            losses.count += 1;
+            if !losses.count.is_multiple_of(2) {
+                let ways = [CameraFault::Silent, CameraFault::Short, CameraFault::Damaged];
+                losses.told = ways.get(losses.count / 2 % ways.len()).copied();
+                self.shown = None;
+                return None;
+            }
+        }
         let shown = self.left.split_at_checked(frame_len(self.sides));
         self.left = shown.map_or(&[], |(_, left)| left);
         self.shown = shown.map(|(shown, _)| shown);
@@ -105,6 +128,10 @@ impl Camera for Loaded {
     fn last(&mut self) -> Option<Frame<'_>> {
         let [width, height] = self.sides;
         Frame::new(FORMAT, width.into(), height.into(), self.shown?).ok()
+    }
+
+    fn fault(&mut self) -> Option<CameraFault> {
+        self.losses.as_mut()?.told.take()
     }
 }
 
@@ -129,6 +156,13 @@ impl<U: Read + ReadReady> Camera for Source<U> {
         match self {
             Source::Recording(camera) => camera.last(),
             Source::Loaded(camera) => camera.last(),
+        }
+    }
+
+    fn fault(&mut self) -> Option<CameraFault> {
+        match self {
+            Source::Recording(_) => None,
+            Source::Loaded(camera) => camera.fault(),
         }
     }
 }

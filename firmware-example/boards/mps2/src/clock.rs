@@ -7,10 +7,11 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use cortex_m::peripheral::{SYST, syst::SystClkSource};
 use cortex_m_rt::exception;
 use no_std_device::Clock;
-use no_std_device::link::Unit;
+use no_std_device::link::{Reset, Unit};
 
 use crate::board::BOARD;
 use crate::uart::sleep_until_a_byte_arrives;
+use crate::watchdog;
 
 /// The clock's MHz. `-icount shift=0` lets an instruction take a nanosecond.
 const CLOCK: u64 = BOARD.clock;
@@ -38,18 +39,18 @@ const fn common_divisor(a: u64, b: u64) -> u64 {
     if b == 0 { a } else { common_divisor(b, a % b) }
 }
 
-/// The clock: SysTick, which it owns.
+/// The clock: SysTick, which it owns; and why the board started.
 #[derive(Debug)]
-pub struct Ticks(());
+pub struct Ticks(Reset);
 
 impl Ticks {
-    pub(crate) fn start(mut clock: SYST) -> Self {
+    pub(crate) fn start(mut clock: SYST, reset: Reset) -> Self {
         clock.set_clock_source(SystClkSource::Core);
         clock.set_reload(TICKS_PER_WRAP - 1);
         clock.clear_current();
         clock.enable_interrupt();
         clock.enable_counter();
-        Self(())
+        Self(reset)
     }
 }
 
@@ -117,6 +118,15 @@ impl Clock for Ticks {
 
     fn idle(&self) {
         sleep_until_a_byte_arrives();
+        watchdog::begin_again();
+    }
+
+    fn feed(&self) {
+        watchdog::feed();
+    }
+
+    fn reset(&self) -> Reset {
+        self.0
     }
 }
 

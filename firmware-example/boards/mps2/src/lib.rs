@@ -7,6 +7,7 @@ mod clock;
 pub mod host_flash;
 mod host_link;
 mod uart;
+pub mod watchdog;
 
 use no_std_infer::Cost;
 use no_std_infer::kernels::{KernelSet, Linked};

@@ -11,6 +11,7 @@ mod ov7725;
 mod pixels;
 mod setup;
 mod slot;
+mod watchdog;
 
 use cortex_m_rt::entry;
 use defmt::info;
@@ -19,7 +20,7 @@ use heapless::Vec;
 use no_std_device::{Application, Average, Board, Memory, Parts};
 use no_std_infer::Arena;
 use no_std_infer::kernels::Linked;
-use parts::CycleClock;
+use parts::{CycleClock, Guarded};
 use setup::{HERTZ, Hardware};
 use static_cell::ConstStaticCell;
 
@@ -54,8 +55,9 @@ fn main() -> ! {
     mpu::guard_system_memory(&mut core.MPU);
     core.SCB.enable_icache();
     core.SCB.enable_dcache(&mut core.CPUID);
-    let Hardware { camera, link, indicator, mut slots } = setup::start(frames);
     let clock = CycleClock::<HERTZ>::start(core.DCB, core.DWT);
+    let Hardware { camera, link, indicator, mut slots, feed, reset } = setup::start(frames);
+    let clock = Guarded { clock, feed, reset };
     let mut board = Board { name: "OpenMV Cam H7 (STM32H743VI, Cortex-M7)", camera, link, indicator, clock };
     let application = Application::new(Parts {
         factory: Some(MODEL),

@@ -18,6 +18,7 @@ use embassy_stm32::timer::simple_pwm::{PwmPin, SimplePwm};
 use embassy_stm32::{Config, bind_interrupts, dcmi, dma, i2c, usb};
 use embassy_sync::blocking_mutex::raw::CriticalSectionRawMutex;
 use embassy_sync::zerocopy_channel::Channel;
+use no_std_device::link::Reset;
 use parts::{Pipes, UsbLink, serve_usb};
 use static_cell::StaticCell;
 
@@ -25,6 +26,7 @@ use crate::camera::{Buffer, Frames, capture};
 use crate::led::Led;
 use crate::ov7725;
 use crate::slot::Slot;
+use crate::watchdog;
 
 /// The core's clock.
 pub const HERTZ: u32 = 480_000_000;
@@ -35,7 +37,7 @@ const BUS_CLOCK: Hertz = Hertz(100_000);
 /// Milliseconds between changes of the camera's power and reset.
 const POWER_TIME: u32 = 10;
 /// Longest wait for the host to take bytes: a second.
-const PATIENCE: u32 = HERTZ;
+pub const PATIENCE: u32 = HERTZ;
 
 bind_interrupts!(struct Interrupts {
     DCMI => dcmi::InterruptHandler<DCMI>;
@@ -53,8 +55,8 @@ fn UART4() {
     unsafe { EXECUTOR.on_interrupt() }
 }
 
-/// What the application gets of the hardware.
-pub struct Hardware {
+/// What the application gets of the hardware; `F` feeds the watchdog.
+pub struct Hardware<F> {
     /// Frames.
     pub camera: Frames,
     /// To the host.
@@ -63,10 +65,14 @@ pub struct Hardware {
     pub indicator: Led,
     /// For models.
     pub slots: [Slot; 2],
+    /// Feeds the watchdog.
+    pub feed: F,
+    /// Why the board started.
+    pub reset: Reset,
 }
 
-/// Starts clocks, camera and USB. Where the camera does not answer, the red light goes on and there are no frames.
-pub fn start(frames: &'static mut [Buffer; 2]) -> Hardware {
+/// Starts clocks, camera, USB, and last the watchdog. Where the camera does not answer, the red light goes on and there are no frames.
+pub fn start(frames: &'static mut [Buffer; 2]) -> Hardware<impl Fn()> {
     static USB_MEMORY: StaticCell<[u8; 256]> = StaticCell::new();
     static CHANNEL: StaticCell<Channel<'static, CriticalSectionRawMutex, Buffer>> = StaticCell::new();
 
@@ -130,11 +136,17 @@ pub fn start(frames: &'static mut [Buffer; 2]) -> Hardware {
     };
     let failed = Led::new(p.PC0.into(), camera.is_none());
     core::mem::forget(failed);
+    let (reset, feed) = watchdog::start(p.IWDG1);
+    if reset == Reset::Watchdog {
+        error!("the watchdog has reset the board");
+    }
     Hardware {
         camera: Frames::new(camera),
         link: UsbLink::new(&PIPES, PATIENCE),
         indicator: Led::new(p.PC1.into(), false),
         slots: Slot::both(p.FLASH),
+        feed,
+        reset,
     }
 }
 

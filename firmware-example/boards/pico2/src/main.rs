@@ -3,9 +3,10 @@
 #![no_main]
 
 mod slot;
+mod watchdog;
 
 use cortex_m_rt::entry;
-use defmt::info;
+use defmt::{error, info};
 use defmt_rtt as _;
 use embassy_executor::InterruptExecutor;
 use embassy_rp::gpio::{Level, Output};
@@ -13,10 +14,11 @@ use embassy_rp::interrupt::{self, InterruptExt, Priority};
 use embassy_rp::peripherals::USB;
 use embassy_rp::{bind_interrupts, usb};
 use heapless::Vec;
+use no_std_device::link::Reset;
 use no_std_device::{Application, Average, Board, Buffers, NoCamera, Parts};
 use no_std_infer::Arena;
 use no_std_infer::kernels::Linked;
-use parts::{CycleClock, Pipes, UsbLink, serve_usb};
+use parts::{CycleClock, Guarded, Pipes, UsbLink, serve_usb};
 use static_cell::ConstStaticCell;
 
 use slot::Slot;
@@ -79,12 +81,16 @@ fn main() -> ! {
         info!("a host can connect over USB");
     }
     let mut slots = Slot::both(p.FLASH);
+    let (reset, feed) = watchdog::start(p.WATCHDOG);
+    if reset == Reset::Watchdog {
+        error!("the watchdog has reset the board");
+    }
     let mut board = Board {
         name: "Raspberry Pi Pico 2 (RP2350, Cortex-M33)",
         camera: NoCamera,
         link: UsbLink::new(&PIPES, PATIENCE),
         indicator: Output::new(p.PIN_25, Level::Low),
-        clock: CycleClock::<HERTZ>::start(core.DCB, core.DWT),
+        clock: Guarded { clock: CycleClock::<HERTZ>::start(core.DCB, core.DWT), feed, reset },
     };
     let application = Application::new(Parts {
         factory: Some(MODEL),

@@ -56,7 +56,7 @@ fn ask(
     let mut said = Vec::new();
     answers(&core::mem::take(&mut board.link.to_host), |Message { body, .. }| {
         said.push(match body {
-            Response::Look(look) => Said::Look(look.map(|look| Seen::new(&look))),
+            Response::Look { frame, .. } => Said::Look(frame.map(|look| Seen::new(&look))),
             Response::Read(bytes) => Said::Read(bytes.to_vec()),
             Response::Error(failure) => Said::Failed(failure),
             _ => Said::Other,

@@ -5,6 +5,7 @@ mod chunks;
 mod faults;
 mod frames;
 mod looks;
+mod losses;
 mod signed;
 mod steps;
 mod trace;
@@ -20,8 +21,8 @@ use std::vec::Vec;
 use std::{format, vec};
 
 use crate::link::{
-    Failure, Identity, Inference, Message, Receiver, Request, Response, SelfTest, Unit, Update, UpdateError, decode,
-    encode,
+    Failure, Identity, Inference, Message, Receiver, Request, Reset, Response, SelfTest, Unit, Update, UpdateError,
+    decode, encode,
 };
 use embedded_hal::digital;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
@@ -31,7 +32,7 @@ use no_std_infer::kernels::{Kernel, KernelSet, Linked};
 use no_std_infer::{Arena, Cost, Interpreter, include_model};
 
 use super::*;
-use crate::board::{NoCamera, NoFlash, NoIndicator};
+use crate::board::{CameraFault, NoCamera, NoFlash, NoIndicator};
 use crate::inference::load_frame;
 use crate::serve::Buffers;
 use crate::signature::{Anyone, Owner, credentials};
@@ -53,7 +54,7 @@ const CHUNK: usize = 2048;
 type Flash = Simulated<256, 4096>;
 type Simulation = Board<Film, Wire, Lamp, Steps>;
 
-/// Plays frames, one for each second look.
+/// Plays frames, one for each second look. One without bytes did not come in time, one with few ended too early.
 #[derive(Default)]
 struct Film {
     frames: VecDeque<Vec<u8>>,
@@ -61,6 +62,7 @@ struct Film {
     looks: usize,
     /// It does not keep the last one.
     forgets: bool,
+    faults: VecDeque<CameraFault>,
 }
 
 impl Camera for Film {
@@ -71,12 +73,19 @@ impl Camera for Film {
             return None;
         }
         self.shown = self.frames.pop_front()?;
+        if self.shown.len() < HAPPY.len() {
+            self.faults.push_back(if self.shown.is_empty() { CameraFault::Silent } else { CameraFault::Short });
+        }
         Frame::new(PixelFormat::Rgb565Be, SIDE.into(), SIDE.into(), &self.shown).ok()
     }
 
     fn last(&mut self) -> Option<Frame<'_>> {
         let kept = if self.forgets { &[] } else { &self.shown[..] };
         Frame::new(PixelFormat::Rgb565Be, SIDE.into(), SIDE.into(), kept).ok()
+    }
+
+    fn fault(&mut self) -> Option<CameraFault> {
+        self.faults.pop_front()
     }
 }
 
@@ -148,6 +157,7 @@ struct Steps {
     time: Cell<u64>,
     feeds: Cell<u32>,
     power: Rc<Power>,
+    reset: Reset,
 }
 
 impl Steps {
@@ -171,6 +181,10 @@ impl Clock for Steps {
         self.feeds.set(self.feeds.get() + 1);
         self.power.feed();
     }
+
+    fn reset(&self) -> Reset {
+        self.reset
+    }
 }
 
 /// What the host learns from an answer.
@@ -191,7 +205,7 @@ fn simulation() -> (Simulation, [Flash; 2]) {
         camera: Film::default(),
         link: Wire { next_id: 1, ..Wire::default() },
         indicator: Lamp::default(),
-        clock: Steps { time: Cell::default(), feeds: Cell::default(), power },
+        clock: Steps { time: Cell::default(), feeds: Cell::default(), power, reset: Reset::Unknown },
     };
     (board, slots)
 }

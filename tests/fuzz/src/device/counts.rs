@@ -59,8 +59,8 @@ impl Counts {
             Response::Update { .. } => 3,
             Response::Error(Failure::Update(_)) => 4,
             Response::Error(_) => 5,
-            Response::Look(Some(_)) => 6,
-            Response::Look(None) => 7,
+            Response::Look { frame: Some(_), .. } => 6,
+            Response::Look { frame: None, .. } => 7,
             Response::Read(_) => 8,
         };
         self.answers[kind] += 1;

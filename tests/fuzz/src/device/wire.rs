@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use fastrand::Rng;
 use no_std_device::link::Unit;
-use no_std_device::{Camera, Clock, TRIAL_FRAMES};
+use no_std_device::{Camera, CameraFault, Clock, TRIAL_FRAMES};
 use no_std_infer::image::{Frame, PixelFormat};
 
 /// A link whose bytes arrive in pieces of any length.
@@ -83,6 +83,10 @@ impl Camera for Eye {
         let (format, bytes) = self.shown.as_ref()?;
         // Rows may have gaps between them.
         Frame::with_stride(*format, SIDE as u32, SIDE as u32, SIDE * 3, bytes).ok()
+    }
+
+    fn fault(&mut self) -> Option<CameraFault> {
+        self.rng.choice([None, Some(CameraFault::Silent), Some(CameraFault::Short), Some(CameraFault::Damaged)])?
     }
 }
 

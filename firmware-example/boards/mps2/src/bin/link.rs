@@ -22,7 +22,8 @@ fn main() -> ! {
     static BUFFERS: ConstStaticCell<Buffers<REQUEST_LEN, RESULTS_LEN, FRAME_LEN>> =
         ConstStaticCell::new(Buffers::new());
 
-    let Mps2 { uarts: (link, ..), clock, .. } = Mps2::start();
+    let Mps2 { uarts: (link, ..), clock, watchdog, .. } = Mps2::start();
+    watchdog.start();
     let (mut slots, mut averages) = ([NoFlash; 2], Vec::<_, 0>::new());
     let application = Application::new(Parts {
         factory: Some(MODEL),
