@@ -72,7 +72,7 @@ impl Instruction {
         } else if name.starts_with('v') {
             Self::of_vectors(name, kind, operands)
         } else {
-            Self::of_core(text, name, operands)
+            Self::of_core(name, operands)
         };
         read.with_context(|| {
             format!("the instruction `{text}` is in no class of the model: add it to device/cycles/m55/instruction.rs")
@@ -80,7 +80,7 @@ impl Instruction {
     }
 
     /// Instructions of core registers, which the model of a Cortex-M4 knows.
-    fn of_core(text: &str, name: &str, operands: &str) -> Result<Self> {
+    fn of_core(name: &str, operands: &str) -> Result<Self> {
         if ["csel", "cset", "csetm", "csinc", "csinv", "csneg", "cinc", "cinv", "cneg"].contains(&name) {
             let (written, read) = operands.split_once(',').context("it has one operand")?;
             return Ok(Self { reads: registers(read), writes: registers(written), ..Self::PLAIN });
@@ -89,7 +89,7 @@ impl Instruction {
         if ["lsll", "lsrl", "asrl"].contains(&name) {
             return Ok(Self { reads: registers(operands), writes: registers(operands), ..Self::PLAIN });
         }
-        let known = scalar::Instruction::read(4, text)?;
+        let known = read_scalar(name, operands).with_context(|| format!("{name} is unknown"))?;
         let of_memory = Self { unit: Some(Unit::Memory), latency: 2, ..Self::PLAIN };
         let shape = match known.kind {
             Kind::Load | Kind::Pair => of_memory,
@@ -136,7 +136,20 @@ impl Instruction {
             // Between a lane and a core register.
             return Ok(Self { reads: all, writes: first, unit: Some(Unit::Either), ..Self::PLAIN });
         }
-        if is(&["vmladav", "vmlsdav", "vmlaldav", "vmlsldav", "vrmlaldavh", "vabav", "vaddv", "vaddlv"]) {
+        let sums = [
+            "vmladav",
+            "vmlsdav",
+            "vmlaldav",
+            "vmlsldav",
+            "vrmlaldavh",
+            "vmlav",
+            "vmlalv",
+            "vrmlalvh",
+            "vabav",
+            "vaddv",
+            "vaddlv",
+        ];
+        if is(&sums) {
             return Ok(Self::sum(name, operands, is(&["vaddv", "vaddlv"])));
         }
         if is(&["vqrdmlah", "vqdmlah", "vqrdmlash", "vqdmlash", "vmla", "vfma", "vfms"]) {
@@ -182,8 +195,8 @@ impl Instruction {
 
     /// A sum over lanes, of products or of the lanes themselves, into one or two core registers.
     fn sum(name: &str, operands: &str, of_lanes: bool) -> Self {
-        let name = name.trim_end_matches('x').trim_end_matches(['t', 'e']);
-        let outputs = if name.contains("lda") || name.contains("lsld") || name.contains("addlv") { 2 } else { 1 };
+        let name = name.trim_end_matches(['t', 'e']).trim_end_matches('x');
+        let outputs = if ["lda", "lsld", "addlv", "mlalv"].iter().any(|long| name.contains(long)) { 2 } else { 1 };
         let mut parts = operands.splitn(outputs + 1, ',');
         let writes = parts.by_ref().take(outputs).map(registers).fold(0, |all, some| all | some);
         let reads = parts.map(registers).fold(0, |all, some| all | some);
@@ -223,6 +236,18 @@ impl Instruction {
             ..Self::PLAIN
         })
     }
+}
+
+/// An instruction of core registers as for a Cortex-M4. In an IT block its name ends with the condition; loads and stores that
+/// order memory are like others.
+fn read_scalar(name: &str, operands: &str) -> Option<scalar::Instruction> {
+    let read = |name: &str| scalar::Instruction::read(4, &format!("{name} {operands}")).ok();
+    let unordered = |name: &str| {
+        let kind = [("lda", "ldr"), ("stl", "str")].into_iter().find(|(ordered, _)| name.starts_with(ordered));
+        kind.map(|(ordered, plain)| name.replacen(ordered, plain, 1))
+    };
+    let always = name.get(..name.len().saturating_sub(2));
+    [Some(name), always].into_iter().flatten().find_map(|name| read(name).or_else(|| read(&unordered(name)?)))
 }
 
 /// The address that a branch names.
@@ -289,6 +314,7 @@ mod tests {
         assert_eq!((sum.unit, sum.latency, sum.adds_to, sum.reads), (Some(Unit::Multiplier), 3, 4, 3 * Q));
         assert_eq!(read("vmlaldav.s16 r0, r1, q0, q1").writes, 3);
         assert_eq!(read("vmladavat.s8 r2, q0, q1").adds_to, 4);
+        assert_eq!(read("vmlava.s8 r2, q0, q1"), read("vmladava.s8 r2, q0, q1"));
         assert_eq!(read("vmov q0[2], q0[0], r1, r2").unit, Some(Unit::Either));
         assert_eq!(read("vmov q0, q1").unit, Some(Unit::Arithmetic));
         assert_eq!(read("vqrdmlah.s32 q0, q1, r3").reads, Q | 2 * Q | 8);
@@ -306,6 +332,9 @@ mod tests {
         assert_eq!(read("ldr r0, [r1], #4").writes, 3);
         assert!(read("pop {r4, pc}").is_branch && read("bx lr").is_branch);
         assert_eq!(read("wls lr, r0, 0x100").issue, 2);
+        assert_eq!(read("lda r0, [r6]"), read("ldr r0, [r6]"));
+        assert_eq!(read("ldrbeq r0, [r6]"), read("ldrb r0, [r6]"));
+        assert!(read("popne {r4, pc}").is_branch);
         assert_eq!(read("csel r0, r1, r2, eq").writes, 1);
         assert!(Instruction::read("vfrob.s8 q0, q1").is_err() && Instruction::read("frob r0").is_err());
     }
