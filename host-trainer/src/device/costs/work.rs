@@ -9,6 +9,8 @@ use crate::device::cycles::Caches;
 const PIXELS: usize = 4;
 /// Pairs of elements that the matrix product's loop is unrolled by.
 const UNROLLED: usize = 16;
+/// Turns of that loop which a cache of a kilobyte holds beside the rest of it.
+const TURNS: usize = 8;
 /// Columns that a transform takes at a time.
 const COLUMNS: u64 = 8;
 /// Most pixels that are summed in 16 bits.
@@ -194,8 +196,9 @@ fn packed(op: &Conv2d) -> Work {
             ("element left over", widened * order.runs * order.left_over()),
             ("panel", products),
             ("output pair", products * even),
-            // Every turn of the unrolled loop is code that a small cache has to hold.
-            ("output pair by the whole loop", if pairs >= UNROLLED { products * even } else { 0 }),
+            // Every turn of the unrolled loop is code that a small cache has to hold, and longer patches go through all of it.
+            ("output pair by the whole loop", if pairs > UNROLLED { products * even } else { 0 }),
+            ("output pair and turn", if pairs > UNROLLED { 0 } else { products * even * pairs.saturating_sub(TURNS) }),
             ("output pair and block", products * even * pairs.div_ceil(UNROLLED)),
             ("output pair and pair", products * even * pairs),
             ("buffered output pair", through_buffer),

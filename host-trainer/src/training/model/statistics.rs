@@ -124,12 +124,18 @@ mod tests {
         config.model.features = Some(vec![serde_json::from_str(conv).unwrap(), Block::GlobalAveragePool]);
         config.model.head = Some(Default::default());
         let task = Task { input: SHAPE, classes: 2, mean: [0.4; 3], std: [0.3; 3] };
-        let mut net = Net::new(&config.model, task, 1, &Device::flex().autodiff()).unwrap();
-        // Of other means and variances than those of identity.
-        let values = (0..54).map(|at| (at as f32 * 0.7).sin() * (1.0 + (at / 9) as f32)).collect();
-        let offset = Offset::Bias((0..6).map(|at| at as f32 - 2.0).collect());
-        net.set_first_convolution(LayerWeights { shape: vec![6, 1, 3, 3], values, offset }).unwrap();
-        let (before, graph) = (apart(&net), net.graph());
+        let net = || {
+            let mut net = Net::new(&config.model, task, 1, &Device::flex().autodiff()).unwrap();
+            // Of other means and variances than those of identity.
+            let values = (0..54).map(|at| (at as f32 * 0.7).sin() * (1.0 + (at / 9) as f32)).collect();
+            let offset = Offset::Bias((0..6).map(|at| at as f32 - 2.0).collect());
+            net.set_first_convolution(LayerWeights { shape: vec![6, 1, 3, 3], values, offset }).unwrap();
+            net
+        };
+        // This one's statistics follow the batch's.
+        let before = apart(&net());
+        let mut net = net();
+        let graph = net.graph();
 
         let images: Vec<Vec<i8>> = (0..IMAGES).map(|index| pixels_to_input(&image(index))).collect();
         net.set_statistics(&["features.0.conv".to_owned()], &images);

@@ -60,7 +60,8 @@ impl Instruction {
     /// # Errors
     /// When it is unknown what the instruction costs.
     pub fn read(text: &str) -> Result<Self> {
-        let text = text.split(['@', '<']).next().unwrap_or_default().trim();
+        // What follows names the address.
+        let text = text.split(" <").next().and_then(|text| text.split('@').next()).unwrap_or_default().trim();
         let (mnemonic, operands) = text.split_once(['\t', ' ']).unwrap_or((text, ""));
         let (name, kind) = mnemonic.split_once('.').unwrap_or((mnemonic, ""));
         let operands = operands.trim();
