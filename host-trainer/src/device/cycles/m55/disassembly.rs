@@ -41,7 +41,7 @@ fn code(text: &str, ran: &BTreeMap<u32, ()>) -> Result<Code> {
     Ok(code)
 }
 
-/// Address and text of a line such as `  1b4: 21 ee 0a 1e  	vmladav.s8	r1, q0, q5`.
+/// Address and text of a line: they are separated by a colon, bytes and a tab.
 fn line(line: &str) -> Option<(u32, &str)> {
     let (address, rest) = line.trim_start().split_once(": ")?;
     let (_, text) = rest.split_once('\t')?;

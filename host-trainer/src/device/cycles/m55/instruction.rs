@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(read("vldrb.u32 q0, [r1, q2]").elements, 4);
         assert_eq!(read("vstrb.8 q0, [r1]").writes, 0);
         let several = read("vld43.8 {q0, q1, q2, q3}, [r0]!");
-        assert_eq!((several.latency, several.reads & 15 * Q), (2, 15 * Q));
+        assert_eq!((several.latency, several.reads & (15 * Q)), (2, 15 * Q));
         let sum = read("vmladava.s8 r2, q0, q1");
         assert_eq!((sum.unit, sum.latency, sum.adds_to, sum.reads), (Some(Unit::Multiplier), 3, 4, 3 * Q));
         assert_eq!(read("vmlaldav.s16 r0, r1, q0, q1").writes, 3);
@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(read("vmlava.s8 r2, q0, q1"), read("vmladava.s8 r2, q0, q1"));
         assert_eq!(read("vmov q0[2], q0[0], r1, r2").unit, Some(Unit::Either));
         assert_eq!(read("vmov q0, q1").unit, Some(Unit::Arithmetic));
-        assert_eq!(read("vqrdmlah.s32 q0, q1, r3").reads, Q | 2 * Q | 8);
+        assert_eq!(read("vqrdmlah.s32 q0, q1, r3").reads, 3 * Q | 8);
         assert_eq!(read("vqmovnb.s32 q0, q1").reads, 3 * Q);
         assert_eq!(read("vpst").unit, None);
         assert_eq!(read("vpt.s32 lt, q0, r1").unit, Some(Unit::Arithmetic));
