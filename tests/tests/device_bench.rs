@@ -212,7 +212,7 @@ const TABLES_OF_MODELS: f64 = 0.05;
 const TABLES_OF_LAYERS: f64 = 0.12;
 
 /// Share by which a whole model's cycles may, waits for flash included.
-const TABLES_OF_CYCLES: f64 = 0.08;
+const TABLES_OF_CYCLES: f64 = 0.05;
 
 /// Where nothing can be counted, costs are modelled by tables; they are compared with what was measured.
 fn the_tables_know_what_everything_costs() -> Result<()> {
