@@ -318,7 +318,7 @@ mod tests {
         assert_eq!(read("vmlava.s8 r2, q0, q1"), read("vmladava.s8 r2, q0, q1"));
         assert_eq!(read("vmov q0[2], q0[0], r1, r2").unit, Some(Unit::Either));
         assert_eq!(read("vmov q0, q1").unit, Some(Unit::Arithmetic));
-        assert_eq!(read("vqrdmlah.s32 q0, q1, r3").reads, 3 * Q | 8);
+        assert_eq!(read("vqrdmlah.s32 q0, q1, r3").reads, (3 * Q) | 8);
         assert_eq!(read("vqmovnb.s32 q0, q1").reads, 3 * Q);
         assert_eq!(read("vpst").unit, None);
         assert_eq!(read("vpt.s32 lt, q0, r1").unit, Some(Unit::Arithmetic));
