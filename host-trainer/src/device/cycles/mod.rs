@@ -1,5 +1,5 @@
 //! Modelled cycles over exact counts from QEMU, not measured on silicon: of a Cortex-M4 by rules of its technical reference manual, and
-//! of a Cortex-M55 by a [pipeline](m55).
+//! of a Cortex-M55 by a pipeline.
 
 mod counts;
 mod instruction;
