@@ -1,12 +1,14 @@
 //! Depthwise convolution, 3x3: 16 channels at a time go to scratch with their border, then each is multiplied.
 #![allow(unsafe_code)]
 
-use super::shift_right;
+use core::ops::Range;
+
+use super::{inexact, is_exact};
 use crate::bounded::{Bounded, numbered};
 use crate::fixed::clamp_i8;
 use crate::format::CHANNEL_LEN;
 use crate::kernels::{Apart, generic};
-use crate::operators::{Activation, Blocks, Conv2d, Plain};
+use crate::operators::{Activation, Blocks, Conv2d, OutputParams, Plain};
 
 #[cfg(nsi_armv81m)]
 #[repr(C)]
@@ -53,7 +55,7 @@ crate::kernels::arch::assembly! {
     fn no_std_infer_mve_depthwise_2_any(arguments: *mut Products);
 }
 
-/// A depthwise convolution with plain weights. Other windows, and multipliers of 1/2 and above, are left to the generic kernel.
+/// A depthwise convolution with plain weights. Other windows are left to the generic kernel.
 #[inline(always)]
 pub fn depthwise_conv2d(op: &Conv2d, constants: &Plain<'_>, views: Apart<'_>) {
     let Some(blocks) = Depthwise::new(op, constants, &views) else {
@@ -80,6 +82,8 @@ struct Depthwise<'a> {
     rows: usize,
     /// Output rows of a block.
     block_rows: usize,
+    /// From the first to the last output channel that is computed one by one.
+    single: Range<usize>,
 }
 
 /// A group of up to 16 channels.
@@ -90,7 +94,7 @@ struct Group {
 }
 
 impl<'a> Depthwise<'a> {
-    /// `None` where the loops do not requantise as the multipliers say, rows of the output have no pair of pixels or are too long for
+    /// `None` where rows of the output have no pair of pixels or are too long for
     /// offsets of 16 bits, or something is too short or not aligned.
     fn new(op: &'a Conv2d, constants: &Plain<'a>, views: &Apart<'_>) -> Option<Self> {
         let blocks = Blocks::new(op)?;
@@ -105,8 +109,9 @@ impl<'a> Depthwise<'a> {
         let aligned = (parameters.as_ptr() as usize | views.scratch.as_ptr() as usize).is_multiple_of(4);
         let near = op.output.width > 1 && row < 1 << 14 && usize::from(op.window.pad_left) <= blocks.columns;
         let block_rows = if op.window.stride_h == 1 { 2 } else { 1 };
-        let whole = enough && aligned && near && shift_right(parameters);
-        whole.then_some(Self { op, constants: *constants, blocks, rows: views.rows.len(), block_rows })
+        let single = inexact(constants.channels, op.output.zero_point);
+        let whole = enough && aligned && near;
+        whole.then_some(Self { op, constants: *constants, blocks, rows: views.rows.len(), block_rows, single })
     }
 
     /// Makes the part's rows of the output, the first of which is row `first_row` of all. Scratch: a vector of padding, weights
@@ -243,23 +248,43 @@ impl<'a> Depthwise<'a> {
         }
         #[cfg(not(nsi_armv81m))]
         for (channel, parameters) in channels.iter().take(group.count).enumerate() {
-            for (y, x) in (0..rows).flat_map(|y| (0..width).map(move |x| (y, x))) {
-                let block = &scratch[y / self.block_rows * self.blocks.len()..];
-                let value = |row: usize, column: usize| {
-                    block[(x * stride + column) * Blocks::COLUMN + channel * 4 + y % self.block_rows + row]
-                };
-                let products = (0..9).map(|tap| {
-                    let (row, column) = (tap / 3, tap % 3);
-                    i32::from(taps[channel * 16 + column * 4 + row]) * i32::from(value(row, column))
+            let (mantissa, shift) = (parameters.multiplier.mantissa, -i32::from(parameters.multiplier.shift));
+            self.each(channel, (taps, scratch), rows, output, |sum| {
+                super::insn::requantise(parameters.bias.wrapping_add(sum), mantissa, shift, op.output.zero_point)
+            });
+        }
+        let last = self.single.end.min(group.first.plus(group.count));
+        for channel in self.single.start.max(group.first)..last {
+            let Some(parameters) = self.constants.channels.skip(channel).iter().next() else { return };
+            if !is_exact(parameters, op.output.zero_point) {
+                self.each(channel.minus(group.first), (taps, scratch), rows, output, |sum| {
+                    let scaled = parameters.scale(sum.wrapping_add(parameters.bias));
+                    clamp_i8(scaled.saturating_add(op.output.zero_point.into()), i8::MIN, i8::MAX)
                 });
-                let sum = parameters.bias.wrapping_add(products.sum());
-                let multiplier = parameters.multiplier;
-                output[(y * width + x) * pixel + channel] = super::insn::requantise(
-                    sum,
-                    multiplier.mantissa,
-                    -i32::from(multiplier.shift),
-                    op.output.zero_point,
-                );
+            }
+        }
+    }
+
+    /// Makes `rows` rows of one of a group's channels from blocks, of which `result` says what a sum of products becomes.
+    fn each(
+        &self,
+        channel: usize,
+        (taps, scratch): (&[i8], &[i8]),
+        rows: usize,
+        output: &mut [i8],
+        result: impl Fn(i32) -> i8,
+    ) {
+        let (op, stride) = (self.op, usize::from(self.op.window.stride_w));
+        let (row_len, pixel) = (op.output.row_len(), op.output.channels as usize);
+        let taps = taps.get(channel.times(16)..).unwrap_or_default();
+        for (y, row) in numbered(output.chunks_mut(row_len.max(1)).take(rows)) {
+            let block = (y / self.block_rows.max(1)).times(self.blocks.len()).plus(channel.times(4));
+            let block = scratch.get(block.plus(y % self.block_rows.max(1))..).unwrap_or_default();
+            for (x, out) in numbered(row.iter_mut().skip(channel).step_by(pixel.max(1))) {
+                let window = block.get(x.times(stride).times(Blocks::COLUMN)..).unwrap_or_default();
+                let columns = window.chunks(Blocks::COLUMN).zip(taps.chunks_exact(4)).take(3);
+                let products = columns.flat_map(|(column, taps)| column.iter().zip(taps).take(3));
+                *out = result(products.map(|(&value, &tap)| i32::from(tap) * i32::from(value)).sum());
             }
         }
     }

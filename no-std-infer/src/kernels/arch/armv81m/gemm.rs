@@ -5,11 +5,11 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::panel::Source;
-use super::shift_right;
+use super::{inexact, is_exact};
 use crate::bounded::{Bounded, numbered};
 use crate::fixed::clamp_i8;
 use crate::format::CHANNEL_LEN;
-use crate::operators::{Conv2d, OutputParams, Patches, Plain};
+use crate::operators::{ChannelParams, Conv2d, OutputParams, Patches, Plain};
 
 /// Output pixels that are multiplied together.
 pub const PIXELS: usize = 4;
@@ -53,10 +53,12 @@ pub struct Gemm<'a> {
     /// Output channels.
     channels: usize,
     zero_point: i8,
+    /// From the first to the last output channel that is computed one by one.
+    single: Range<usize>,
 }
 
 impl<'a> Gemm<'a> {
-    /// `None` where the loops do not requantise as the multipliers say, or panel or weights are too short or not aligned.
+    /// `None` where panel or weights are too short or not aligned.
     pub fn new(op: &Conv2d, patches: Patches, panel: &'a [Cell<i8>], constants: &Plain<'a>) -> Option<Self> {
         let (channels, row) = (op.output.channels as usize, patches.order.len());
         let parameters = constants.channels.bytes();
@@ -64,8 +66,9 @@ impl<'a> Gemm<'a> {
             && constants.weights.len() >= row.times(channels)
             && parameters.len() >= channels.times(CHANNEL_LEN);
         let aligned = (parameters.as_ptr() as usize).is_multiple_of(4);
-        let whole = row > 0 && enough && aligned && shift_right(parameters);
-        whole.then_some(Self { panel, patches, constants: *constants, channels, zero_point: op.output.zero_point })
+        let (zero_point, constants) = (op.output.zero_point, *constants);
+        let single = inexact(constants.channels, zero_point);
+        (row > 0 && enough && aligned).then_some(Self { panel, patches, constants, channels, zero_point, single })
     }
 
     /// The panel.
@@ -78,7 +81,8 @@ impl<'a> Gemm<'a> {
     pub fn multiply(&self, output: &[Cell<i8>], pixels: usize) {
         let groups = self.channels / CHANNELS;
         if pixels == PIXELS && self.is_direct(output) {
-            return self.multiply_groups(0..groups, output, self.channels);
+            self.multiply_groups(0..groups, output, self.channels);
+            return self.multiply_single(self.single.clone(), output, pixels);
         }
         let results = Results([const { Cell::new(0) }; PIXELS * CHANNELS]);
         for group in 0..groups {
@@ -91,15 +95,26 @@ impl<'a> Gemm<'a> {
                 }
             }
         }
-        for channel in groups.times(CHANNELS)..self.channels {
+        self.multiply_single(self.single.clone(), output, pixels);
+        self.multiply_single(groups.times(CHANNELS)..self.channels, output, pixels);
+    }
+
+    /// Multiplies the panel's first `pixels` pixels with those of the output channels that the loops do not compute.
+    fn multiply_single(&self, channels: Range<usize>, output: &[Cell<i8>], pixels: usize) {
+        let computed = self.channels.minus(self.channels % CHANNELS);
+        for channel in channels {
+            let Some(parameters) = self.constants.channels.skip(channel).iter().next() else { return };
+            if channel < computed && is_exact(parameters, self.zero_point) {
+                continue;
+            }
             for (pixel, out) in numbered(output.iter().skip(channel).step_by(self.channels.max(1)).take(pixels)) {
-                out.set(self.single(channel, pixel));
+                out.set(self.single(channel, parameters, pixel));
             }
         }
     }
 
     /// One output.
-    fn single(&self, channel: usize, pixel: usize) -> i8 {
+    fn single(&self, channel: usize, parameters: ChannelParams, pixel: usize) -> i8 {
         let weights = self.row(channel);
         let mut sum = 0_i32;
         for (weights, vectors) in weights.chunks(Patches::VECTOR).zip(self.panel.chunks_exact(PIXELS * Patches::VECTOR))
@@ -109,7 +124,6 @@ impl<'a> Gemm<'a> {
                 sum = sum.wrapping_add(i32::from(weight as i8) * i32::from(value.get()));
             }
         }
-        let Some(parameters) = self.constants.channels.skip(channel).iter().next() else { return 0 };
         let scaled = parameters.scale(sum.wrapping_add(parameters.bias));
         clamp_i8(scaled.saturating_add(i32::from(self.zero_point)), i8::MIN, i8::MAX)
     }
@@ -185,13 +199,14 @@ impl<'a> Gemm<'a> {
             let mut fill = patches.fill(source.as_ptr().cast(), self.panel.as_ptr().cast_mut().cast(), PIXELS);
             let groups = 0..self.channels / CHANNELS;
             let mut product = self.product(groups, output.as_ptr().cast_mut().cast(), self.channels);
-            for _ in 0..quads {
+            for output in output.chunks_exact(quad.max(1)).take(quads) {
                 // SAFETY: the patches of all pixels lie in the source, and the output holds all of their channels.
                 unsafe {
                     fill.run();
                     product.run();
                 }
                 product.arguments.output = product.arguments.output.wrapping_add(quad);
+                self.multiply_single(self.single.clone(), output, PIXELS);
             }
         }
         #[cfg(not(nsi_armv81m))]

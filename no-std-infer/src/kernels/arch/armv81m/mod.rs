@@ -16,10 +16,11 @@ mod panel;
 use core::ops::Range;
 
 use super::armv7em::Armv7em;
-use crate::format::CHANNEL_LEN;
+use crate::bounded::{Bounded, numbered};
 use crate::kernels::{Apart, Kernels, Shared};
 use crate::operators::{
-    Add, Conv2d, Dense, DensePacked, DensePlain, Mean, Packed, PackedDepthwise, Plain, Pool2d, Tables, Winograd,
+    Add, ChannelParams, Channels, Conv2d, Dense, DensePacked, DensePlain, Mean, Packed, PackedDepthwise, Plain, Pool2d,
+    Tables, Winograd,
 };
 
 /// Kernels for cores with the vector extension.
@@ -89,8 +90,21 @@ impl Kernels for Armv81m {
     }
 }
 
-/// Whether all multipliers are below 1/2: the loops requantise by a right shift of 1 or more.
-fn shift_right(parameters: &[u8]) -> bool {
-    let shift = |&[.., a, b, c, d]: &[u8; CHANNEL_LEN]| i32::from_le_bytes([a, b, c, d]);
-    parameters.as_chunks().0.iter().all(|entry| (-31..=-1).contains(&shift(entry)))
+/// Whether the loops requantise as a multiplier says: shifted right by 1 or more, or by nothing where the zero point is the
+/// least output, so that ties need no correction (`insn.rs`). They do it for all multipliers below 1/2, and in layers that end in
+/// a ReLU for all below 1.
+fn is_exact(parameters: ChannelParams, zero_point: i8) -> bool {
+    let least = if zero_point == i8::MIN { 0 } else { 1 };
+    (least..=31).contains(&parameters.multiplier.shift.saturating_neg())
+}
+
+/// From the first to the last output channel that the loops do not requantise as its multiplier says.
+fn inexact(channels: Channels<'_>, zero_point: i8) -> Range<usize> {
+    let mut range = 0..0;
+    for (channel, parameters) in numbered(channels.iter()) {
+        if !is_exact(parameters, zero_point) {
+            range = if range.is_empty() { channel } else { range.start }..channel.plus(1);
+        }
+    }
+    range
 }
