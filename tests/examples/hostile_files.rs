@@ -59,33 +59,41 @@ fn main() -> Result<ExitCode> {
     let [target, seconds] = &arguments[..] else { anyhow::bail!("hostile_files tflite|pictures SECONDS") };
     let time = Duration::from_secs(seconds.parse()?);
     let campaign = Campaign { first: 0, time, executions: u64::MAX, threads: 1, least: 100 };
-    let models_only = target == "tflite";
-    let passed = if models_only {
+    let [most, most_with_pictures] = MEMORY_MAX;
+    let passed = if target == "tflite" {
         let models = models()?;
-        campaign.run(|number, counts| episode(&models, number, counts, damage, |bytes| import(bytes).is_ok()))
+        campaign.run(|number, counts| {
+            let files = episode(&models, number, counts, damage, |bytes| import(bytes).is_ok());
+            check_memory(most);
+            files
+        })
     } else {
         let (pictures, folder) = (pictures()?, tempfile::tempdir()?);
         let file = folder.path().join("picture");
         campaign.run(|number, counts| {
-            episode(&pictures, number, counts, damage_picture, |bytes| {
+            let files = episode(&pictures, number, counts, damage_picture, |bytes| {
                 std::fs::write(&file, bytes).expect("the temporary folder can be written");
                 named(picture(&file)).is_ok()
-            })
+            });
+            check_memory(most_with_pictures);
+            files
         })
     };
-    let [most, most_with_pictures] = MEMORY_MAX;
-    let within = stays_within(if models_only { most } else { most_with_pictures });
-    Ok(if passed && within { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    peak().iter().for_each(|peak| println!("{peak} bytes of memory at most"));
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Prints the most bytes of memory that the process has held at once, where the system says so; whether they are no more than
-/// these.
-fn stays_within(most: u64) -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
-    let Some(peak) = peak.map(|kibibytes: u64| kibibytes << 10) else { return true };
-    println!("{peak} bytes of memory at most, of {most}");
-    peak <= most
+/// Fails the episode after which the process has held more bytes of memory at once than these.
+fn check_memory(most: u64) {
+    let peak = peak().unwrap_or(0);
+    assert!(peak <= most, "{peak} bytes of memory were held at once, of {most}");
+}
+
+/// The most bytes of memory that the process has held at once, where the system says so.
+fn peak() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))?;
+    Some(kibibytes.parse::<u64>().ok()? << 10)
 }
 
 /// Damages a file again and again, and reads it.

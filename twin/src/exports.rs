@@ -77,6 +77,12 @@ pub extern "C" fn decide(twin: &mut Twin<'static>) -> i32 {
     decision.class as i32 & 0xFFFF | i32::from(decision.probability) << 16 | i32::from(decision.sure) << 24
 }
 
+/// A class's probability in 256ths; see [`Twin::probability`].
+#[unsafe(no_mangle)]
+pub extern "C" fn probability(twin: &Twin<'static>, class: usize) -> u8 {
+    twin.probability(class)
+}
+
 /// Forgets what was averaged; see [`Twin::restart`].
 #[unsafe(no_mangle)]
 pub extern "C" fn restart(twin: &mut Twin<'static>) {

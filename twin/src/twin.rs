@@ -5,7 +5,7 @@ use core::fmt::{Display, Write};
 use heapless::{String, Vec};
 use no_std_device::{Average, Smoother, load_frame};
 use no_std_infer::image::{Frame, PixelFormat};
-use no_std_infer::{Decision, Model, Progress, golden};
+use no_std_infer::{Decision, Model, Progress, Scores, golden};
 
 /// Most classes whose decisions are averaged over time; a model with more is not smoothed.
 pub const CLASSES: usize = 1024;
@@ -27,6 +27,14 @@ struct Loaded<'a> {
     model: Model<'a>,
     arena: &'a mut [i8],
     progress: Progress,
+}
+
+impl Loaded<'_> {
+    /// Those of the last run.
+    fn scores(&self) -> Scores<'_> {
+        let tensor = |range| self.arena.get(range).unwrap_or_default();
+        self.model.scores(tensor(self.model.info().logits.range()), tensor(self.model.output().range()))
+    }
 }
 
 impl<'a> Twin<'a> {
@@ -99,11 +107,17 @@ impl<'a> Twin<'a> {
     /// What the scores of the last run say, averaged with those of the runs before since [`restart`](Self::restart), as a device
     /// decides; `None` without a model.
     pub fn decide(&mut self) -> Option<Decision> {
-        let Loaded { model, arena, .. } = self.loaded.as_ref()?;
-        let tensor = |range| arena.get(range).unwrap_or_default();
-        let (logits, output) = (tensor(model.info().logits.range()), tensor(model.output().range()));
-        let scores = model.scores(logits, output);
-        Some(self.smoother.push(scores.logits(), scores.output(), model.threshold()))
+        let loaded = self.loaded.as_ref()?;
+        let scores = loaded.scores();
+        Some(self.smoother.push(scores.logits(), scores.output(), loaded.model.threshold()))
+    }
+
+    /// What the last operator of the last run gives for a class, in 256ths: its probability where the model ends in a softmax or a
+    /// sigmoid. 0 for a class that there is not.
+    #[must_use]
+    pub fn probability(&self, class: usize) -> u8 {
+        let scores = self.loaded.as_ref().map(Loaded::scores);
+        scores.and_then(|scores| scores.output().get(class).copied()).map_or(0, |q| q as u8 ^ 0x80)
     }
 
     /// Forgets what was averaged: the next picture shows something else.

@@ -208,6 +208,7 @@ impl<'a> Tflite<'a> {
 
     fn compile_float(self, calibration: Calibration<'a>) -> Result<Compiled, Error> {
         let looked_at = calibration.normalisation()?;
+        emit::check_arena(self.network.tensors[self.network.input].len())?;
         let Translated { graph, ending } = float(&self.network, looked_at)?;
         self.check_cost(graph.cost())?;
         // The float graph holds whole tensors, and the int8 model's arena its largest.

@@ -16,13 +16,16 @@ impl Translation<'_> {
     /// Weights and bias; those of a layer that reads the picture with its normalisation.
     fn constants(&mut self, op: &Operator, order: WeightOrder, outputs: usize) -> Result<(Vec<f32>, Vec<f32>)> {
         let mut weights = self.network.tensors[self.input(op, 1)?].reals()?;
+        // Weights lie in the file, while a number of outputs is only claimed: nothing is made of it before both agree.
+        ensure!(
+            !weights.is_empty() && weights.len().is_multiple_of(outputs),
+            Damaged,
+            "its {} weights do not fit {outputs} outputs",
+            weights.len()
+        );
         let bias = op.inputs.get(2).copied().flatten();
         let mut bias = bias.map_or(Ok(vec![0.0; outputs]), |bias| self.network.tensors[bias].reals())?;
-        ensure!(
-            bias.len() == outputs && !weights.is_empty() && weights.len().is_multiple_of(outputs),
-            Damaged,
-            "its weights and its bias do not fit"
-        );
+        ensure!(bias.len() == outputs, Damaged, "its {} biases do not fit {outputs} outputs", bias.len());
         if let Some(normalisation) = self.inputs[self.input(op, 0)?] {
             self.fold(normalisation, (&mut weights, &mut bias), order)?;
         }

@@ -77,16 +77,10 @@ impl<'b> Flow<'b> {
     fn of(blocks: &'b [Block], code: &Code) -> Self {
         let mut flow = Self { by_end: BTreeMap::new(), by_target: BTreeMap::new() };
         for block in blocks {
-            let most = flow.by_end.entry(block.end).or_insert(block);
-            if block.runs > most.runs {
-                *most = block;
-            }
+            keep_most(&mut flow.by_end, block.end, block, |block| block.runs);
             let target = code.range(block.start..block.end).next_back().and_then(|(_, last)| last.target);
             if let Some(target) = target.filter(|_| block.jumps_out > 0) {
-                let most = flow.by_target.entry(target).or_insert(block);
-                if block.jumps_out > most.jumps_out {
-                    *most = block;
-                }
+                keep_most(&mut flow.by_target, target, block, |block| block.jumps_out);
             }
         }
         flow
@@ -99,5 +93,13 @@ impl<'b> Flow<'b> {
         // A loop of one block ran before itself twice.
         let first = if last.start == block.start { Some(last) } else { self.by_end.get(&last.start).copied() };
         first.into_iter().chain([last]).collect()
+    }
+}
+
+/// Puts a block at an address, unless one that counts more is there.
+fn keep_most<'b>(blocks: &mut BTreeMap<u32, &'b Block>, at: u32, block: &'b Block, count: impl Fn(&Block) -> u64) {
+    let most = blocks.entry(at).or_insert(block);
+    if count(block) > count(most) {
+        *most = block;
     }
 }

@@ -92,10 +92,7 @@ class Engine {
   // Probabilities of all classes: the network's own, or what its scores come to where it ends without them.
   probabilities() {
     if (this.model.probabilities) {
-      const given = Array.from(this.output(), (byte) => (byte ^ 0x80) / 256);
-      // A sigmoid gives the second class's probability; what is left is the first one's, as the engine has it.
-      if (given.length === 1 && this.model.labels.length === 2) return [Math.min(1 - given[0], 255 / 256), given[0]];
-      return given;
+      return this.model.labels.map((_, label) => this.exports.probability(this.twin, label) / 256);
     }
     const logits = Array.from(this.logits(), (byte) => (byte << 24) >> 24);
     const largest = Math.max(...logits);

@@ -11,7 +11,7 @@ use crate::kernels::views::cells;
 use crate::kernels::{Shared, generic};
 use crate::operators::{Activation, Conv2d, Patches, Plain, Strip};
 
-/// A convolution with plain weights. Dilated columns, and multipliers of 1/2 and above, are left to the generic kernel.
+/// A convolution with plain weights. Dilated columns are left to the generic kernel.
 #[inline(always)]
 pub fn conv2d(op: &Conv2d, constants: &Plain<'_>, views: Shared<'_, 1>) {
     let patches = Patches::new(op);

@@ -204,8 +204,7 @@ impl<'a> Depthwise<'a> {
 
     /// Makes `rows` rows of a group's channels, the first of which `output` begins with, from blocks.
     fn multiply(&self, group: Group, taps: &[i8], scratch: &[i8], rows: usize, output: &mut [i8]) {
-        let (op, stride) = (self.op, usize::from(self.op.window.stride_w));
-        let (width, pixel) = (usize::from(op.output.width), op.output.channels as usize);
+        let op = self.op;
         let Some(output) = output.get_mut(group.first..) else { return };
         let Some(taps) = taps.get(Blocks::CHANNELS..) else { return };
         let channels = self.constants.channels.skip(group.first);
@@ -216,6 +215,7 @@ impl<'a> Depthwise<'a> {
         // each pixel of `rows` rows, which the output holds: of the last pairs only what the masks name. A row has a pair of
         // pixels, as `new` has checked, since the loop over pairs runs at least once. It keeps the calling convention.
         unsafe {
+            let (stride, width) = (op.window.stride_w, usize::from(op.output.width));
             let count = rows.div_ceil(self.block_rows);
             let short = stride == 1 && !rows.is_multiple_of(2);
             let single = count % 2;
@@ -238,7 +238,7 @@ impl<'a> Depthwise<'a> {
                 odd_column: width % 2,
                 column: Blocks::COLUMN,
                 block: self.blocks.len(),
-                pixel,
+                pixel: op.output.channels as usize,
                 row: op.output.row_len(),
                 zero_point: op.output.zero_point.into(),
                 masks: [0x00FF, 0x0F0F, single_odd, 0x3F3F, 0x003F],
