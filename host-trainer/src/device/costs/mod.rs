@@ -2,7 +2,7 @@
 //! each operator, linear in how often its kernel's loops run.
 //!
 //! `table.toml` holds the factors. `dev device-costs` fits them to what QEMU counts for layers of many shapes, as
-//! [`count`](crate::device::measure::Bench::count) does, and writes them again; `tests/tests/device_bench.rs` holds them to
+//! [`count`](crate::device::measure::Bench::count) does, and writes them again; `tests/tests/device_bench/` holds them to
 //! the figures of `tests/device-bench.json`.
 
 mod fit;

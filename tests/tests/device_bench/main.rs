@@ -1,4 +1,7 @@
-//! What layers and models cost on the emulated device must not rise.
+//! What layers and models cost on the emulated device must not rise, and what is modelled of it must agree.
+
+mod cycles;
+mod models;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,20 +9,15 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::device::bench::{Benches, Case, Row, Scope, seeded};
-use host_trainer::device::boards::{Board, Estimate, named};
-use host_trainer::device::costs::Costs;
-use host_trainer::device::cycles::{self, Caches, Cycles, regions_of_sequences};
+use host_trainer::device::cycles::missing as missing_to_count;
 use host_trainer::device::measure::{Bench, SEED};
 use host_trainer::device::{COUNTED, Core, Elf, Loaded, missing, missing_for};
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
-use model_compiler::layout::pack::Price;
-use model_compiler::layout::stripes::{Layers, price};
-use no_std_infer::format::{Color, Fit, Generator, Op};
+use no_std_infer::format::{Color, Fit, Generator};
 use no_std_infer::golden::{generate, trace};
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use no_std_infer::kernels::Generic;
-use no_std_infer::operators::Form;
 use no_std_infer::{CRC32, Interpreter, Model};
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;
@@ -101,7 +99,7 @@ impl Counts {
 }
 
 fn main() {
-    let (missing, without_plugin) = (missing(), cycles::missing(Core::M4));
+    let (missing, without_plugin) = (missing(), missing_to_count(Core::M4));
     let models_on = |core| move || nothing_costs_more_than_before(core, Scope::Model);
     let trials: Vec<Trial> = vec![
         trial("nothing_costs_more_than_before", &missing, || nothing_costs_more_than_before(Core::M4, Scope::Layer)),
@@ -113,22 +111,26 @@ fn main() {
         trial("few_rows_make_a_step_short", &missing, few_rows_make_a_step_short),
         trial("resizing_costs_no_more_than_before", &missing, resizing_costs_no_more_than_before),
         trial("a_rise_is_found", &None, a_rise_is_found),
-        trial("the_exporter_knows_what_layouts_cost", &None, the_exporter_knows_what_layouts_cost),
-        trial("the_tables_know_what_everything_costs", &None, the_tables_know_what_everything_costs),
-        trial("tables_and_counts_agree", &without_plugin, tables_and_counts_agree),
-        trial("the_exporter_knows_what_stripes_cost", &None, the_exporter_knows_what_stripes_cost),
+        trial("the_exporter_knows_what_layouts_cost", &None, models::the_exporter_knows_what_layouts_cost),
+        trial("the_tables_know_what_everything_costs", &None, models::the_tables_know_what_everything_costs),
+        trial("tables_and_counts_agree", &without_plugin, models::tables_and_counts_agree),
+        trial("the_exporter_knows_what_stripes_cost", &None, models::the_exporter_knows_what_stripes_cost),
         trial(
             "sequences_take_the_cycles_that_the_manual_says",
             &without_plugin,
-            sequences_take_the_cycles_that_the_manual_says,
+            cycles::sequences_take_the_cycles_that_the_manual_says,
         ),
-        trial("operators_cycles_add_up_to_the_inferences", &without_plugin, operators_cycles_add_up_to_the_inferences),
+        trial(
+            "operators_cycles_add_up_to_the_inferences",
+            &without_plugin,
+            cycles::operators_cycles_add_up_to_the_inferences,
+        ),
         trial(
             "a_cortex_m55_takes_cycles_within_its_readings",
-            &cycles::missing(Core::M55),
-            m55_takes_cycles_within_its_readings,
+            &missing_to_count(Core::M55),
+            cycles::m55_takes_cycles_within_its_readings,
         ),
-        trial("an_estimate_says_what_fits", &without_plugin, an_estimate_says_what_fits),
+        trial("an_estimate_says_what_fits", &without_plugin, cycles::an_estimate_says_what_fits),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -184,108 +186,6 @@ const KWS: &str = "KWS DS-CNN";
 
 fn kws(core: Core) -> Result<Case> {
     seeded(core)?.into_iter().find(|case| case.name == KWS).context("there is a KWS model")
-}
-
-/// The exporter chooses layouts by estimates; they are compared with what was measured.
-fn the_exporter_knows_what_layouts_cost() -> Result<()> {
-    let baseline: Baseline = serde_json::from_str(&fs::read_to_string(path(Core::M4))?)?;
-    let mut forms = Vec::new();
-    for case in seeded(Core::M4)?.iter().filter(|case| case.scope == Scope::Layer && case.name.starts_with("conv 3x3"))
-    {
-        let model = Model::parse(&case.blob)?;
-        let Some(Op::Conv2d(op)) = model.ops().last() else { continue };
-        let form = Form::of(op.weights.layout);
-        let measured = baseline.rows.get(&case.name).with_context(|| format!("{} has no figures", case.name))?;
-        let estimated = Price::new(&op, form).instructions;
-        let error = estimated as f64 / measured.instructions as f64 - 1.0;
-        ensure!(error.abs() < 0.06, "{}: {estimated} estimated, {} measured", case.name, measured.instructions);
-        forms.push(form);
-    }
-    let all = Form::ALL.into_iter().map(Some).chain([None]);
-    ensure!(all.into_iter().all(|form| forms.contains(&form)), "only {forms:?} are measured");
-    Ok(())
-}
-
-/// Share by which whole models may take other than the tables say.
-const TABLES_OF_MODELS: f64 = 0.05;
-/// Share by which single layers may.
-const TABLES_OF_LAYERS: f64 = 0.12;
-
-/// Share by which a whole model's cycles may, waits for flash included.
-const TABLES_OF_CYCLES: f64 = 0.05;
-
-/// Where nothing can be counted, costs are modelled by tables; they are compared with what was measured.
-fn the_tables_know_what_everything_costs() -> Result<()> {
-    let baseline: Baseline = serde_json::from_str(&fs::read_to_string(path(Core::M4))?)?;
-    let (costs, mut wrong) = (Costs::built_in()?, Vec::new());
-    for case in seeded(Core::M4)? {
-        let measured =
-            baseline.rows.get(&case.name).with_context(|| format!("{} has no figures", case.name))?.instructions;
-        let model = Model::parse(&case.blob)?;
-        let (modelled, bound) = match case.scope {
-            Scope::Layer => {
-                let last = model.ops().last().context("a layer is an operator")?;
-                (costs.of_operator(&last, Caches::default())?.instructions, TABLES_OF_LAYERS)
-            }
-            _ => (costs.of_model(&model, Caches::default())?.instructions, TABLES_OF_MODELS),
-        };
-        let error = modelled as f64 / measured as f64 - 1.0;
-        println!("{}: {modelled} by tables, {measured} measured, {:+.1} %", case.name, 100.0 * error);
-        // A clock's tick more or less is much of a small layer.
-        if error.abs() > bound && modelled.abs_diff(measured) > 10 * TICK {
-            wrong.push(format!("{}: {modelled} by tables, {measured} measured", case.name));
-        }
-    }
-    ensure!(
-        wrong.is_empty(),
-        "{}\n`cargo run -- dev device-costs --out host-trainer/src/device/costs/table.toml` fits them again",
-        wrong.join("\n")
-    );
-    Ok(())
-}
-
-/// Cycles on every board, of a model whose weights stay in the caches of some of them only.
-fn tables_and_counts_agree() -> Result<()> {
-    let (bench, costs, case) = (Bench::build(Core::M4)?, Costs::built_in()?, kws(Core::M4)?);
-    let model = Model::parse(&case.blob)?;
-    let mut wrong = Vec::new();
-    for board in named(&[])?.into_iter().filter(|board| board.emulated() == Core::M4) {
-        let name = board.name.clone();
-        let counted = Estimate::new(&bench, &case.blob, board.clone())?;
-        let modelled = Estimate::modelled(&costs, &model, &case.blob, board)?;
-        ensure!(counted.counted && !modelled.counted && counted.arena == modelled.arena);
-        for (counted, modelled) in counted.cycles.into_iter().zip(modelled.cycles) {
-            let error = modelled as f64 / counted as f64 - 1.0;
-            println!("{name}: {modelled} cycles by tables, {counted} counted, {:+.1} %", 100.0 * error);
-            if error.abs() > TABLES_OF_CYCLES {
-                wrong.push(format!("{name}: {modelled} cycles by tables, {counted} counted"));
-            }
-        }
-    }
-    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-    Ok(())
-}
-
-/// The exporter chooses stripes by estimates too.
-fn the_exporter_knows_what_stripes_cost() -> Result<()> {
-    let baseline: Baseline = serde_json::from_str(&fs::read_to_string(path(Core::M4))?)?;
-    let instructions = |name: &str| Ok(baseline.rows.get(name).context("it has no figures")?.instructions);
-    let mut models = 0;
-    for case in seeded(Core::M4)? {
-        let Some(whole) = case.name.strip_suffix(", least RAM") else { continue };
-        let model = Model::parse(&case.blob)?;
-        let estimated = price(model.ops(), &Layers::of(&case.blob, &model)?.whole(&model));
-        let measured = [&*case.name, whole].map(instructions).into_iter().collect::<Result<Vec<u64>>>()?;
-        let measured = measured[0].saturating_sub(measured[1]);
-        ensure!(
-            estimated.abs_diff(measured) * 3 < measured,
-            "{}: {estimated} estimated, {measured} measured",
-            case.name
-        );
-        models += 1;
-    }
-    ensure!(models == 3, "{models} models in stripes are measured");
-    Ok(())
 }
 
 /// Prints what the device takes to make an input of a frame, whose bytes are this machine's.
@@ -356,62 +256,5 @@ fn a_rise_is_found() -> Result<()> {
     ensure!(within.risen(&before, TOLERANCE).is_empty());
     let beyond = Counts { instructions: 10_201, constants: 103, arena: 1021, stack: 565, code: Some(103) };
     ensure!(beyond.risen(&before, TOLERANCE).len() == 5);
-    Ok(())
-}
-
-/// Nominal cycles of the sequences in `firmware-example/rig/src/bin/sequences.rs`, worked out there by hand.
-fn sequences_take_the_cycles_that_the_manual_says() -> Result<()> {
-    let expected = [0, 5, 5, 5, 6, 5, 6, 5, 6, 5, 301, 6, 10, 3, 5, 6];
-    let regions = regions_of_sequences()?;
-    ensure!(regions.len() == expected.len(), "{} sequences were counted", regions.len());
-    let found: Vec<u64> = regions.iter().map(|region| region.cycles.nominal - 1).collect();
-    ensure!(found == expected, "{found:?} cycles where {expected:?} were expected");
-    ensure!(regions.iter().all(|region| {
-        let Cycles { low, nominal, high } = region.cycles;
-        low <= nominal && nominal <= high
-    }));
-    Ok(())
-}
-
-/// `count` fails where the plugin's counts are not those of the board's clock; here, that they add up too.
-fn operators_cycles_add_up_to_the_inferences() -> Result<()> {
-    let bench = Bench::build(Core::M4)?;
-    let case = kws(Core::M4)?;
-    let counted = bench.count(&case.blob, Caches::default())?;
-    let sum: u64 = counted.operators.iter().map(|region| region.cycles.nominal).sum();
-    let run = counted.run.cycles.nominal;
-    ensure!(sum.abs_diff(run) < run / 100, "{sum} cycles of operators, {run} of the inference");
-    ensure!((1.0..2.0).contains(&counted.run.cycles_per_instruction()), "{:?}", counted.run.cycles);
-    ensure!(counted.run.with_wait_states(5).nominal > run && counted.run.functions.len() > 3);
-    Ok(())
-}
-
-/// Vector instructions take two cycles of their unit, and one where they alternate: so many cycles an instruction.
-fn m55_takes_cycles_within_its_readings() -> Result<()> {
-    let bench = Bench::build(Core::M55)?;
-    let case = kws(Core::M55)?;
-    let counted = bench.count(&case.blob, Caches::default())?;
-    let Cycles { low, nominal, high } = counted.run.cycles;
-    ensure!(counted.run.instructions <= low && low < nominal && nominal < high, "{:?}", counted.run.cycles);
-    ensure!((1.15..1.4).contains(&counted.run.cycles_per_instruction()), "{:?}", counted.run.cycles);
-    let sum: u64 = counted.operators.iter().map(|region| region.cycles.nominal).sum();
-    ensure!(sum.abs_diff(nominal) < nominal / 50, "{sum} cycles of operators, {nominal} of the inference");
-    let board = named(&["grove-vision-ai-v2".to_owned()])?.remove(0);
-    let estimate = Estimate::new(&bench, &case.blob, board)?;
-    ensure!(estimate.core_is_modelled && estimate.cycles == [low, nominal, high], "{estimate:?}");
-    Ok(())
-}
-
-fn an_estimate_says_what_fits() -> Result<()> {
-    let bench = Bench::build(Core::M4)?;
-    let case = kws(Core::M4)?;
-    let board = named(&["nucleo-l4r5zi".to_owned()])?.remove(0);
-    let without_waits = bench.count(&case.blob, board.caches)?.run.cycles;
-    let estimate = Estimate::new(&bench, &case.blob, board.clone())?;
-    let [low, nominal, high] = estimate.cycles;
-    ensure!(estimate.fits && without_waits.nominal < nominal && low <= nominal && nominal <= high, "{estimate:?}");
-    ensure!((estimate.milliseconds[1] * 120_000.0 - nominal as f64).abs() < 1.0, "{estimate:?}");
-    ensure!(!Estimate::new(&bench, &case.blob, Board { flash_kib: 32, ..board.clone() })?.fits, "32 KB of flash");
-    ensure!(!Estimate::new(&bench, &case.blob, Board { ram_kib: 8, ..board })?.fits, "8 KB of RAM");
     Ok(())
 }
