@@ -34,6 +34,7 @@
 mod axis;
 mod color;
 mod frame;
+mod join;
 mod pixels;
 mod resize;
 mod rows;

@@ -29,6 +29,19 @@ impl PixelFormat {
         }
     }
 
+    /// Adds the components of a row's pixels from `first` on, an even one, times a weight, to an even number of sums.
+    #[inline(never)]
+    pub(super) fn add_row(self, row: &[u8], first: usize, weight: u32, sums: &mut [Components]) {
+        match self {
+            Self::Rgb888 => add(row, first, weight, sums, rgb888),
+            Self::Rgb565Be => add(row, first, weight, sums, rgb565_be),
+            Self::Rgb565Le => add(row, first, weight, sums, rgb565_le),
+            Self::Yuv422 => add_pairs(row, first, weight, sums, yuyv),
+            Self::Grey8 => add(row, first, weight, sums, grey8),
+            Self::Uyvy422 => add_pairs(row, first, weight, sums, uyvy),
+        }
+    }
+
     /// The components of a pixel of a row; none where the row ends before it.
     fn pixel(self, row: &[u8], x: usize) -> Components {
         match self {
@@ -46,7 +59,7 @@ impl PixelFormat {
 /// output has no more pixels than the source. Each begins with what the one before has left of its last source pixel.
 /// `pixels` gives those from a source pixel on.
 #[inline(always)]
-fn areas<P: Pixels>(columns: Axis, index: u32, parts: &mut [Components], pixels: impl Fn(usize) -> P) {
+pub(super) fn areas<P: Pixels>(columns: Axis, index: u32, parts: &mut [Components], pixels: impl Fn(usize) -> P) {
     let Axis { source, output, .. } = columns;
     let width = output.get();
     // As many pixels as lie under an output pixel at most, since of the first there is at least 1 / width.
@@ -66,6 +79,33 @@ fn areas<P: Pixels>(columns: Axis, index: u32, parts: &mut [Components], pixels:
         edge = pixels.next();
         *part = plus(sums, times(edge, rest));
         left = width.minus(rest);
+    }
+}
+
+/// Adds pixels with bytes of their own.
+#[inline(always)]
+fn add<const N: usize>(
+    row: &[u8],
+    first: usize,
+    weight: u32,
+    sums: &mut [Components],
+    read: impl Fn([u8; N]) -> Components,
+) {
+    let pixels = row.as_chunks().0.get(first..).unwrap_or_default();
+    for (sum, &pixel) in sums.iter_mut().zip(pixels) {
+        *sum = plus(*sum, times(read(pixel), weight));
+    }
+}
+
+/// Adds pixels in pairs.
+#[inline(always)]
+fn add_pairs(row: &[u8], first: usize, weight: u32, sums: &mut [Components], read: impl Fn([u8; 4]) -> Pair) {
+    let pairs = row.as_chunks().0.get(first / 2..).unwrap_or_default();
+    for ([one, other], &pair) in sums.as_chunks_mut().0.iter_mut().zip(pairs) {
+        let [left, right, u, v] = read(pair);
+        let [u, v] = [u32::from(u).times(weight), u32::from(v).times(weight)];
+        *one = plus(*one, [u32::from(left).times(weight), u, v]);
+        *other = plus(*other, [u32::from(right).times(weight), u, v]);
     }
 }
 
@@ -174,6 +214,25 @@ impl<R: Fn([u8; 4]) -> Pair> Pixels for Paired<'_, R> {
         });
         self.next = self.next.plus(rest & !1);
         if rest.is_multiple_of(2) { sums } else { plus(sums, self.next()) }
+    }
+}
+
+/// Pixels whose components have been summed over rows.
+pub(super) struct Summed<'a>(pub(super) &'a [Components]);
+
+impl Pixels for Summed<'_> {
+    #[inline(always)]
+    fn next(&mut self) -> Components {
+        let Some((&sums, rest)) = self.0.split_first() else { return [0; 3] };
+        self.0 = rest;
+        sums
+    }
+
+    #[inline(always)]
+    fn sum(&mut self, count: usize) -> Components {
+        let Some((columns, rest)) = self.0.split_at_checked(count) else { return [0; 3] };
+        self.0 = rest;
+        columns.iter().fold([0; 3], |sums, &column| plus(sums, column))
     }
 }
 

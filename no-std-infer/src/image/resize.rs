@@ -19,7 +19,7 @@ pub struct Resize {
     pub(super) columns: Axis,
     pub(super) rows: Axis,
     /// Sum of the weights of an output pixel.
-    total: NonZeroU64,
+    pub(super) total: NonZeroU64,
 }
 
 impl Resize {
@@ -52,6 +52,9 @@ impl Resize {
 
     /// Writes the output of a whole frame, some columns after the other: what they keep lies on the stack.
     pub(super) fn whole(&self, frame: &Frame<'_>, output: &mut [i8]) {
+        if self.join(frame, output) {
+            return;
+        }
         let first_row = self.rows.taps(0).first;
         let mut memory = [[0; 3]; COLUMNS];
         for first in (0..self.columns.output()).step_by(COLUMNS) {
@@ -73,7 +76,13 @@ impl Resize {
     pub(super) fn write(&self, [a, b, c]: RowSums, output: &mut [i8]) {
         let half = self.total.get() / 2;
         let round = |sum: u64| axis::divide(sum.plus(half), self.total) as u8;
-        let [a, b, c] = color::convert([round(a), round(b), round(c)], self.source.format(), self.color);
+        self.write_components([round(a), round(b), round(c)], output);
+    }
+
+    /// Converts the colour of one output pixel and writes it.
+    #[inline(always)]
+    pub(super) fn write_components(&self, components: [u8; 3], output: &mut [i8]) {
+        let [a, b, c] = color::convert(components, self.source.format(), self.color);
         match output {
             [red, green, blue] => (*red, *green, *blue) = (signed(a), signed(b), signed(c)),
             [grey] => *grey = signed(a),

@@ -37,12 +37,12 @@ const LONGEST_STEPS: [(&str, u32); 3] =
 
 /// Instructions to crop a frame of 320 x 240 pixels and to resize it to 32, 64 and 96 pixels across and down, in colour.
 const RESIZING: [(PixelFormat, [u64; 3]); 6] = [
-    (PixelFormat::Rgb888, [1_351_560, 2_483_600, 3_833_320]),
-    (PixelFormat::Rgb565Be, [1_794_600, 2_966_440, 4_356_080]),
-    (PixelFormat::Rgb565Le, [1_719_720, 2_874_320, 4_246_640]),
-    (PixelFormat::Yuv422, [1_544_680, 3_065_000, 4_854_320]),
-    (PixelFormat::Grey8, [1_211_400, 2_260_840, 3_528_080]),
-    (PixelFormat::Uyvy422, [1_546_120, 3_067_880, 4_858_640]),
+    (PixelFormat::Rgb888, [1_133_800, 1_668_680, 2_350_000]),
+    (PixelFormat::Rgb565Be, [1_499_360, 2_079_920, 2_759_520]),
+    (PixelFormat::Rgb565Le, [1_437_920, 2_010_800, 2_690_400]),
+    (PixelFormat::Yuv422, [1_120_480, 1_800_920, 2_736_480]),
+    (PixelFormat::Grey8, [941_280, 1_452_120, 2_128_800]),
+    (PixelFormat::Uyvy422, [1_150_160, 1_834_320, 2_769_320]),
 ];
 
 const REMEDY: &str =
