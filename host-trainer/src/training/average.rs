@@ -5,7 +5,7 @@ use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::Tensor;
 use burn::tensor::container::TensorContainer;
 
-use super::run::load;
+use super::record::load;
 use crate::training::model::Net;
 
 /// The average network; it has no autodiff.
@@ -71,7 +71,7 @@ mod tests {
     use burn::tensor::Device;
     use model_compiler::graph::{FloatOp, Shape};
 
-    use super::super::run::save;
+    use super::super::record::save;
     use super::*;
     use crate::config::ModelConfig;
     use crate::training::model::Task;

@@ -23,6 +23,7 @@ pub mod plateau;
 pub mod pretrained;
 pub mod probe;
 mod progress;
+mod record;
 mod run;
 mod start;
 pub mod timing;

@@ -5,20 +5,20 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use burn::module::Module;
-use burn::store::ModuleRecord;
-use burn::tensor::{Bytes, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use model_compiler::graph::class;
 use rand_chacha::ChaCha8Rng;
 
 use super::ahead::ahead;
 use super::average::Average;
-use super::aware::quantise_aware;
+use super::aware::Aware;
 use super::batch::{Use, generator, pixels, tensor};
 use super::checkpoint::{Checkpoint, Within, fingerprint};
 use super::examples::{Example, Examples};
 use super::learner::Learner;
 use super::loss::{Criterion, Mixture, certain};
-use super::optimizer::restored;
+use super::optimizer::{optimizer, restored};
+use super::record::{load, save};
 use super::{Batch, Epoch, Moment, Observer, Options, Outcome, TrainingData, check_new, initial};
 use crate::config::{Config, Monitor, Schedule};
 use crate::data::dataset::Images;
@@ -33,16 +33,16 @@ const VALIDATION_BATCH: usize = 64;
 
 /// A run between two steps.
 pub(super) struct Run<'a> {
-    pub data: &'a TrainingData,
-    pub config: &'a Config,
+    data: &'a TrainingData,
+    config: &'a Config,
     run_dir: PathBuf,
     /// With autodiff.
     device: Device,
-    pub learner: Learner,
+    learner: Learner,
     /// Of the network over the steps so far, where one is asked for; then it is what is measured and kept.
-    pub average: Option<Average>,
+    average: Option<Average>,
     /// All that a checkpoint holds but the weights and the optimiser, which are those of when it was saved.
-    pub state: Checkpoint,
+    state: Checkpoint,
     save_every: Duration,
     is_ending: fn() -> bool,
     /// When the epoch began, or was saved last.
@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
             || format!("the checkpoint in {shown} does not fit the network: remove it, and the run starts over");
         let learner = &mut self.learner;
         if let Some(aware) = &saved.aware {
-            quantise_aware(&mut learner.net, &aware.calibrated.ranges)?;
+            aware.apply(&mut learner.net)?;
             self.average = self.average.take().map(|_| Average::new(self.config.train.ema, &learner.net));
         }
         learner.net = load(learner.net.clone(), std::mem::take(&mut saved.weights)).with_context(damaged)?;
@@ -170,14 +170,14 @@ impl<'a> Run<'a> {
     }
 
     /// Whether the epochs that learn without int8's values are over.
-    pub fn float_is_over(&self) -> bool {
+    fn float_is_over(&self) -> bool {
         self.state.stopped || self.state.epochs.len() >= self.config.train.epochs
     }
 
     /// Trains an epoch, or what is left of it, measures it, and adjusts the schedule.
     pub fn epoch(&mut self, observer: &dyn Observer) -> Result<&Epoch> {
         self.clock = Instant::now();
-        if self.becomes_aware() {
+        if self.config.quantize.aware.is_some() && self.state.aware.is_none() && self.float_is_over() {
             self.become_aware(observer)?;
         }
         let epoch = self.state.epochs.len() + 1;
@@ -207,6 +207,20 @@ impl<'a> Run<'a> {
         Ok(&self.state.epochs[epoch - 1])
     }
 
+    /// Goes on from the best float network with the values that int8 has, and with a new optimiser, average and early stopping.
+    fn become_aware(&mut self, observer: &dyn Observer) -> Result<()> {
+        let net = load(self.learner.net.clone(), self.state.best_weights.clone())?;
+        let aware = Aware::of(&net.valid(), self.data, &self.config.quantize, self.state.epochs.len())?;
+        observer.note("the float network is calibrated; now it learns with the values that int8 has");
+        self.learner.net = net;
+        aware.apply(&mut self.learner.net)?;
+        self.learner.optimizer = optimizer(&self.config.train);
+        self.average = self.average.take().map(|_| Average::new(self.config.train.ema, &self.learner.net));
+        self.state.stopping = EarlyStopping::new(&self.config.early_stopping);
+        self.state.aware = Some(aware);
+        Ok(())
+    }
+
     /// The network that is measured and kept, without autodiff.
     fn result(&self) -> Net {
         self.average.as_ref().map_or_else(|| self.learner.net.valid(), |average| average.net().clone())
@@ -218,21 +232,21 @@ impl<'a> Run<'a> {
         (epoch - 1 - after) * self.steps_of_epoch() + step
     }
 
-    pub fn steps_of_epoch(&self) -> usize {
+    fn steps_of_epoch(&self) -> usize {
         self.data.train.labels.len().div_ceil(self.config.train.batch_size)
     }
 
     /// The learning rate of a step, counted from 0, of an epoch.
     fn learning_rate(&self, epoch: usize, step: usize) -> f64 {
         let (settings, step) = (&self.config.train, self.steps_before(epoch, step));
-        let float = || match settings.schedule {
-            Schedule::Plateau => self.state.learning_rate,
-            Schedule::Cosine => {
-                let steps = settings.epochs * self.steps_of_epoch();
-                settings.learning_rate * cosine::share(&self.config.cosine, step, steps)
-            }
+        let falling = |epochs: usize, first: f64| {
+            first * cosine::share(&self.config.cosine, step, epochs * self.steps_of_epoch())
         };
-        self.aware_learning_rate(step).unwrap_or_else(float)
+        match (&self.config.quantize.aware, &self.state.aware, settings.schedule) {
+            (Some(aware), Some(_), _) => falling(aware.epochs, aware.learning_rate),
+            (.., Schedule::Plateau) => self.state.learning_rate,
+            (.., Schedule::Cosine) => falling(settings.epochs, settings.learning_rate),
+        }
     }
 
     /// Takes the steps of an epoch that are left; loss and accuracy on the way.
@@ -324,14 +338,6 @@ impl<'a> Run<'a> {
         atomic::write(&self.run_dir.join(GRAPH_FILE), &graph.to_bytes()?)?;
         Ok(Outcome { graph, best_epoch: self.state.best_epoch, epochs: self.state.epochs })
     }
-}
-
-pub(super) fn save(net: Net) -> Result<Vec<u8>> {
-    Ok(net.into_record().into_bytes()?.to_vec())
-}
-
-pub(super) fn load(net: Net, record: Vec<u8>) -> Result<Net> {
-    Ok(net.try_load_record(ModuleRecord::from_bytes(Bytes::from_bytes_vec(record))?)?)
 }
 
 /// Plain cross-entropy and accuracy of a network without autodiff.

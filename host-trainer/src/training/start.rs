@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use burn::tensor::Device;
 
 use super::checkpoint::Checkpoint;
-use super::run::load;
+use super::record::load;
 use crate::config::{Config, Normalization, PretrainedConfig};
 use crate::data::record::Record;
 use crate::system::files::{CONFIG_FILE, RECORD_FILE};

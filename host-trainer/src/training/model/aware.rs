@@ -1,15 +1,13 @@
-//! Quantisation-aware forward pass: weights and activations take the values that int8 has for them, gradients pass as if
-//! they did not (the straight-through estimator of Bengio et al. 2013, arXiv:1308.3432; for inference in integers: Jacob et
-//! al. 2018, arXiv:1712.05877, section 3).
+//! Quantisation-aware forward pass: from now on weights and activations take the values that int8 has for them (Jacob et al.
+//! 2018, arXiv:1712.05877, section 3).
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
-use burn::tensor::{Device, Tensor};
-use model_compiler::quantise::{NodeQuantisation, Quantisation};
+use model_compiler::quantise::NodeQuantisation;
 
 use super::Net;
-use super::blocks::{Conv, Layer};
+use super::blocks::Layer;
 use super::export::joint_name;
 
 impl Net {
@@ -41,78 +39,9 @@ impl Net {
     }
 }
 
-/// Added before a half is rounded away from zero, so that halves of exact means are, whatever float makes of them.
-const HALF: f32 = 0.5 + 1e-4;
-
-/// The values that int8 has for `x`.
-pub(super) fn round<const D: usize>(x: Tensor<D>, quantisation: Quantisation) -> Tensor<D> {
-    let Quantisation { scale, zero_point } = quantisation;
-    let zero_point = f32::from(zero_point);
-    let inside = x.clamp(quantisation.real(i8::MIN), quantisation.real(i8::MAX));
-    straight_through(inside, |x| {
-        let steps = x / scale + zero_point;
-        ((steps.clone().abs() + HALF).floor() * steps.sign() - zero_point) * scale
-    })
-}
-
-/// The values that the device has for weights and bias of output channels, which are the weights' dimension `channel`. The
-/// largest weight of each becomes ±127; a bias counts steps of weight times input, whose scale is `input`.
-pub(super) fn round_parameters<const D: usize>(
-    (weights, bias): (Tensor<D>, Tensor<1>),
-    channel: usize,
-    input: f32,
-) -> (Tensor<D>, Tensor<1>) {
-    let channels = bias.dims();
-    let largest = (0..D).filter(|&dim| dim != channel).fold(weights.clone().detach().abs(), Tensor::max_dim);
-    let scale = (largest / 127.0).clamp_min(f32::MIN_POSITIVE);
-    let step = scale.clone().reshape(channels) * input;
-    let weights = straight_through(weights, |weights| (weights / scale.clone()).round() * scale);
-    (weights, straight_through(bias, |bias| (bias / step.clone()).round() * step))
-}
-
-/// `change` of `x`, with the gradient of `x` itself.
-fn straight_through<const D: usize>(x: Tensor<D>, change: impl FnOnce(Tensor<D>) -> Tensor<D>) -> Tensor<D> {
-    let changed = change(x.clone().detach());
-    x.clone() + (changed - x.detach())
-}
-
-/// Scale and offset by which pixels less 128 are normalised, `[1][channels][1][1]`.
-pub(super) type Pixels = [Tensor<4>; 2];
-
-/// What `normalise` multiplies by and adds.
-pub(super) fn scale_and_offset(channels: usize, device: &Device, normalise: impl Fn(Tensor<4>) -> Tensor<4>) -> Pixels {
-    let offset = normalise(Tensor::zeros([1, channels, 1, 1], device));
-    [normalise(Tensor::ones([1, channels, 1, 1], device)) - offset.clone(), offset]
-}
-
-impl Conv {
-    /// Weights and bias with batch-norm and the pixels' normalisation folded in, as in the graph.
-    pub(super) fn folded(&self, pixels: Option<Pixels>) -> (Tensor<4>, Tensor<1>) {
-        let weight = self.weight.val();
-        let ([outputs, ..], device) = (weight.dims(), weight.device());
-        let (mut weight, mut bias) = match (&self.norm, &self.bias) {
-            (Some(norm), _) => {
-                let state = [&norm.running_mean, &norm.running_var].map(|state| state.value_sync().to_device(&device));
-                let [mean, variance] = state;
-                let gain = norm.gamma.val() / (variance + norm.epsilon).sqrt();
-                (weight * gain.clone().reshape([outputs, 1, 1, 1]), norm.beta.val() - mean * gain)
-            }
-            (None, Some(bias)) => (weight, bias.val()),
-            (None, None) => (weight, Tensor::zeros([outputs], &device)),
-        };
-        if let Some(pixels) = pixels {
-            // A depthwise layer's input channels are its output channels.
-            let [scale, offset] = pixels.map(|by| if self.depthwise { by.reshape([outputs, 1, 1, 1]) } else { by });
-            bias = bias + (weight.clone() * offset).reshape([outputs as i32, -1]).sum_dim(1).reshape([outputs]);
-            weight = weight * scale;
-        }
-        (weight, bias)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use burn::tensor::TensorData;
+    use burn::tensor::{Device, Tensor, TensorData};
     use model_compiler::blob::emit::emit;
     use model_compiler::graph::{Shape, pixels_to_input};
     use model_compiler::quantise::calibrate::calibrate;
@@ -127,38 +56,6 @@ mod tests {
     use crate::measure::evaluate::infer_all;
     use crate::samples::description;
     use crate::training::model::Task;
-
-    fn tensor(values: &[f32]) -> Tensor<1> {
-        Tensor::from_data(TensorData::new(values.to_vec(), [values.len()]), &Device::flex().autodiff())
-    }
-
-    #[test]
-    fn values_are_rounded_and_gradients_are_not() {
-        let quantisation = Quantisation { scale: 0.5, zero_point: -128 };
-        let x = tensor(&[0.3, 1.2, -1.0, 200.0]).require_grad();
-        let rounded = round(x.clone(), quantisation);
-        assert_eq!(rounded.clone().into_data().try_to_vec::<f32>().unwrap(), [0.5, 1.0, 0.0, 127.5]);
-        let gradients = (rounded * tensor(&[1.0, 2.0, 3.0, 4.0])).sum().backward();
-        let gradient: Vec<f32> = x.grad(&gradients).unwrap().into_data().try_to_vec().unwrap();
-        // None where int8 saturates.
-        assert_eq!(gradient, [1.0, 2.0, 0.0, 0.0]);
-    }
-
-    #[test]
-    fn weights_are_rounded_channel_by_channel() {
-        let weights = tensor(&[1.27, 0.504, -2.54, 0.011]).reshape([2, 2]);
-        let bias = || tensor(&[0.0123, -0.0123]);
-        let rounded = |channel| {
-            let (weights, bias) = round_parameters((weights.clone(), bias()), channel, 0.5);
-            [weights.reshape([4]), bias].map(|values| values.into_data().try_to_vec::<f32>().unwrap()).concat()
-        };
-        let close = |values: Vec<f32>, expected: [f32; 6]| {
-            assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{values:?} {expected:?}");
-        };
-        // By row the scales are 0.01 and 0.02, and biases count half of that.
-        close(rounded(0), [1.27, 0.5, -2.54, 0.02, 0.01, -0.01]);
-        close(rounded(1), [1.28, 0.504, -2.54, 0.504 * 3.0 / 127.0, 0.01, -0.504 * 3.0 / 127.0]);
-    }
 
     fn conv(channels: usize, stride: usize, batch_norm: bool, activation: Activation) -> Block {
         Block::Conv { channels, kernel: 3, stride, padding: Padding::Same, batch_norm, activation }

@@ -2,20 +2,19 @@
 
 use anyhow::Result;
 use burn::module::{Module, Param};
-use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::nn::BatchNorm;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::{avg_pool2d, linear, max_pool2d};
 use burn::tensor::ops::{AvgPoolOptions, ConvOptions, MaxPoolOptions, PadMode};
 use burn::tensor::{Device, Tensor, TensorData};
 use model_compiler::graph::{Shape, same_padding};
 use model_compiler::quantise::{NodeQuantisation, Quantisation};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 
 #[cfg(doc)]
 use super::Net;
-use super::aware::{round, round_parameters, scale_and_offset};
+use super::initialiser::{Initialiser, param};
 use super::ops::{self, Bounds, Norm};
+use super::rounding::{round, round_parameters};
 use super::shapes::output_shape;
 use crate::config::{Activation, Block, Padding};
 
@@ -27,42 +26,6 @@ pub(super) fn activate<const D: usize>(x: Tensor<D>, activation: Activation) -> 
         Activation::Relu6 => x.clamp(0.0, 6.0),
         Activation::Sigmoid => sigmoid(x),
     }
-}
-
-/// Draws initial weights from a generator of its own, so that they depend on the seed alone.
-pub(super) struct Initialiser<'a> {
-    rng: ChaCha8Rng,
-    /// Of batch-norm.
-    epsilon: f64,
-    device: &'a Device,
-}
-
-impl<'a> Initialiser<'a> {
-    /// Weights on `device` that follow from `seed`.
-    pub fn new(seed: u64, epsilon: f64, device: &'a Device) -> Self {
-        Self { rng: ChaCha8Rng::seed_from_u64(seed), epsilon, device }
-    }
-
-    /// He et al. 2015: uniform with variance 2 / `fan_in`.
-    fn he<const D: usize>(&mut self, shape: [usize; D], fan_in: usize) -> Param<Tensor<D>> {
-        let limit = (6.0 / fan_in as f32).sqrt();
-        let values: Vec<f32> = (0..shape.iter().product()).map(|_| self.rng.random_range(-limit..limit)).collect();
-        Param::from_data(TensorData::new(values, shape), self.device)
-    }
-
-    fn zeros(&self, len: usize) -> Param<Tensor<1>> {
-        param(vec![0.0; len], self.device)
-    }
-
-    fn norm(&self, channels: usize) -> BatchNorm {
-        BatchNormConfig::new(channels).with_epsilon(self.epsilon).init(self.device)
-    }
-}
-
-/// A vector that is learnt.
-pub(super) fn param(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
-    let len = values.len();
-    Param::from_data(TensorData::new(values, [len]), device)
 }
 
 /// Convolution, then batch-norm or bias, then activation.
@@ -82,6 +45,15 @@ pub(super) struct Conv {
     /// Where the forward pass is [aware](Net::quantise_aware) of it.
     #[module(skip)]
     pub quantisation: Option<NodeQuantisation>,
+}
+
+/// Scale and offset by which pixels less 128 are normalised, `[1][channels][1][1]`.
+type Pixels = [Tensor<4>; 2];
+
+/// What `normalise` multiplies by and adds.
+fn scale_and_offset(channels: usize, device: &Device, normalise: impl Fn(Tensor<4>) -> Tensor<4>) -> Pixels {
+    let offset = normalise(Tensor::zeros([1, channels, 1, 1], device));
+    [normalise(Tensor::ones([1, channels, 1, 1], device)) - offset.clone(), offset]
 }
 
 /// How a [`Conv`] differs from the others.
@@ -165,6 +137,29 @@ impl Conv {
         let (weight, bias) = round_parameters(folded, 0, quantisation.input.scale);
         let sums = ops::conv2d(x, weight, self.options(padding)) + bias.reshape([1, -1, 1, 1]);
         activate_aware(sums, self.activation, quantisation.output)
+    }
+
+    /// Weights and bias with batch-norm and the pixels' normalisation folded in, as in the graph.
+    fn folded(&self, pixels: Option<Pixels>) -> (Tensor<4>, Tensor<1>) {
+        let weight = self.weight.val();
+        let ([outputs, ..], device) = (weight.dims(), weight.device());
+        let (mut weight, mut bias) = match (&self.norm, &self.bias) {
+            (Some(norm), _) => {
+                let state = [&norm.running_mean, &norm.running_var].map(|state| state.value_sync().to_device(&device));
+                let [mean, variance] = state;
+                let gain = norm.gamma.val() / (variance + norm.epsilon).sqrt();
+                (weight * gain.clone().reshape([outputs, 1, 1, 1]), norm.beta.val() - mean * gain)
+            }
+            (None, Some(bias)) => (weight, bias.val()),
+            (None, None) => (weight, Tensor::zeros([outputs], &device)),
+        };
+        if let Some(pixels) = pixels {
+            // A depthwise layer's input channels are its output channels.
+            let [scale, offset] = pixels.map(|by| if self.depthwise { by.reshape([outputs, 1, 1, 1]) } else { by });
+            bias = bias + (weight.clone() * offset).reshape([outputs as i32, -1]).sum_dim(1).reshape([outputs]);
+            weight = weight * scale;
+        }
+        (weight, bias)
     }
 
     fn options(&self, padding: [(usize, usize); 2]) -> ConvOptions<2> {

@@ -7,8 +7,9 @@ use burn::module::{Param, RunningState};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::Net;
-use super::blocks::{Conv, Dense, param};
+use super::blocks::{Conv, Dense};
 use super::export::{to_vec, values};
+use super::initialiser::param;
 use crate::config::Block;
 use crate::system::terminal::escaped;
 use crate::training::pretrained::{LayerWeights, Offset, Pretrained};

@@ -4,8 +4,10 @@ mod aware;
 mod blocks;
 mod export;
 mod freeze;
+mod initialiser;
 mod load;
 mod ops;
+mod rounding;
 mod shapes;
 mod statistics;
 
@@ -17,7 +19,8 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
-use blocks::{Dense, Initialiser, Layer};
+use blocks::{Dense, Layer};
+use initialiser::Initialiser;
 pub use load::Loaded;
 
 /// Most weights of a network: hundreds of times what a microcontroller's flash holds, and some GB of memory in training.

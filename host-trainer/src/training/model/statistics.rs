@@ -6,8 +6,8 @@ use model_compiler::graph::{Clamp, FloatOp, Graph, Node};
 use rayon::prelude::*;
 
 use super::Net;
-use super::blocks::param;
 use super::export::values;
+use super::initialiser::param;
 
 /// Sums and sums of squares of each channel, and how many numbers are in each sum.
 #[derive(Clone, Default)]

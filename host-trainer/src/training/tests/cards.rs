@@ -6,9 +6,9 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use model_compiler::quantise::Method;
-use model_compiler::quantise::calibrate::calibrate;
+use model_compiler::quantise::calibrate::{Calibrated, calibrate};
 
-use super::super::aware::quantise_aware;
+use super::super::aware::Aware;
 use super::super::batch::pixels;
 use super::super::loss::{Criterion, certain};
 use super::*;
@@ -61,7 +61,9 @@ fn step(device: DeviceKind, aware: bool) -> Vec<Vec<f32>> {
     if aware {
         let flex = Net::new(&every_layer(), net.task(), 5, &DeviceKind::Flex.open().unwrap()).unwrap();
         let inputs: Vec<Vec<i8>> = (0..12).map(|index| train.input(index)).collect();
-        quantise_aware(&mut net, &calibrate(&flex.graph(), &inputs, Method::MinMax).unwrap()).unwrap();
+        let method = Method::MinMax;
+        let ranges = calibrate(&flex.graph(), &inputs, method).unwrap();
+        Aware { calibrated: Calibrated { method, ranges }, after: 0 }.apply(&mut net).unwrap();
     }
     let input = pixels(train.len(), shape, &device, |index| train.image(index));
     let logits = net.forward(input, Some(&mut ChaCha8Rng::seed_from_u64(1)));
