@@ -1,7 +1,7 @@
 //! Trains an image classifier on a laptop, quantises it and emits the blob that `no-std-infer` runs.
 //!
 //! The modules are the stages that a person knows, each on those before it: [`system`], [`config`], [`data`], [`measure`],
-//! [`training`], [`run`], [`recipe`], [`report`]; [`collect`] keeps what a board's camera sees, [`device`] and [`beside`] compare,
+//! [`training`], [`run`], [`report`]; [`collect`] keeps what a board's camera sees, [`device`] and [`beside`] compare,
 //! [`studio`] shows boards in a browser, and [`commands`] is the program.
 
 /// Hides the standard library's macro: what is printed commands no terminal.
@@ -27,8 +27,6 @@ pub mod config;
 pub mod data;
 pub mod device;
 pub mod measure;
-#[cfg(feature = "train")]
-pub mod recipe;
 pub mod report;
 pub mod run;
 #[cfg(test)]

@@ -16,8 +16,8 @@ use crate::data::record::Record;
 use crate::measure::bootstrap::{self, Estimate};
 use crate::measure::comparison::text_table;
 use crate::measure::evaluate::{float_classes, float_logits};
-use crate::recipe::training_data;
 use crate::run::folder::{RunDir, load_config};
+use crate::run::recipe::training_data;
 use crate::system::{atomic, read};
 use crate::training;
 
