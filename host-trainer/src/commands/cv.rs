@@ -8,22 +8,19 @@ use clap::Args;
 use serde::Serialize;
 
 use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
+use super::refuse_among_pictures;
 use super::settings::ConfigurationArgs;
-use super::train::First;
-use super::{refuse_among_pictures, train};
-use crate::config::{Config, Recipe};
+use crate::config::Recipe;
 use crate::data::dataset::Dataset;
 use crate::measure::confidence::{Confidence, WANTED};
 use crate::measure::predictions::Predictions;
 use crate::measure::scores::Scores;
 use crate::report::plan::check_target;
-use crate::report::{export, pages, verdict};
-use crate::run::cross_validation::{CvDir, Plan};
-use crate::run::folder::RunDir;
-use crate::run::recipe::{self, Chooser, Pictures};
+use crate::report::train::Folds;
+use crate::report::{pages, verdict};
+use crate::run::cross_validation::CvDir;
 use crate::system::atomic;
 use crate::system::hints::{program, quoted};
-use crate::training;
 
 #[derive(Debug, Args)]
 pub(super) struct CvArgs {
@@ -95,65 +92,6 @@ fn folds(args: &CvArgs) -> Result<ExitCode> {
     }
     println!("when all {} folds are there:  {program} cv --collect {}", args.folds, quoted(out), program = program());
     Ok(ExitCode::SUCCESS)
-}
-
-/// The folds of a data set, whose images are read when the first network is trained.
-pub(super) struct Folds {
-    whole: Dataset,
-    pub plan: Plan,
-    compute: training::Options,
-    pictures: Pictures,
-}
-
-impl Folds {
-    /// So many folds of a data set opened by [`Dataset::open_whole`].
-    pub fn plan(whole: Dataset, config: &Config, folds: usize, compute: training::Options) -> Result<Self> {
-        let (plan, pictures) = (Plan::new(&whole, config, folds)?, Pictures::new(whole.clone()));
-        Ok(Self { whole, plan, compute, pictures })
-    }
-
-    /// The split that scores one fold.
-    pub fn split(&self, fold: usize) -> Result<Dataset> {
-        self.plan.dataset(&self.whole, fold)
-    }
-
-    /// Trains on a split of these images and scores its test, in a run folder; goes on with what was interrupted there.
-    pub fn score(&mut self, run: &RunDir, split: Dataset) -> Result<()> {
-        let config = self.plan.config()?;
-        let report = match config.recipe {
-            Recipe::Given => train_split(run, &config, split, &mut self.pictures, self.compute)?,
-            Recipe::Automatic => self.choose(run, &config, split)?,
-        };
-        tracing::info!("{}", report.comparison.accuracy_text());
-        Ok(())
-    }
-
-    /// By a recipe that is chosen by the other folds.
-    fn choose(&mut self, run: &RunDir, config: &Config, split: Dataset) -> Result<export::Report> {
-        let chooser = if recipe::is_begun(run) {
-            Chooser::resume(run, Some(&split.root), self.compute)?
-        } else {
-            Chooser::new(run, config, split, self.compute)
-        };
-        train::choose(run, chooser, &mut self.pictures, First::Passed)
-    }
-}
-
-/// Trains on a split in a run folder, or goes on there, and exports.
-pub(super) fn train_split(
-    run: &RunDir,
-    config: &Config,
-    mut split: Dataset,
-    pictures: &mut Pictures,
-    compute: training::Options,
-) -> Result<export::Report> {
-    let resume = training::is_begun(run.path());
-    let compute = training::Options { resume, ..compute };
-    if resume {
-        return train::go_on(run, &split.root, compute, |split, config| pictures.of(split, config));
-    }
-    let images = pictures.of(&mut split, config)?;
-    train::train_on(run, config, (&split, &images), compute)
 }
 
 /// What the joined folds say.

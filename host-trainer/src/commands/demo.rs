@@ -6,12 +6,13 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Args;
 
+use super::BOUND_MISSED;
 use super::arguments::ThreadArgs;
 use super::settings::SettingArgs;
-use super::{BOUND_MISSED, train};
 use crate::config::Config;
 use crate::data::dataset::{Dataset, Grouping, Options};
 use crate::data::faces::{PerClass, generate};
+use crate::report::train::train_new;
 use crate::run::folder::RunDir;
 use crate::system::hints::{program, quoted};
 use crate::training;
@@ -50,7 +51,7 @@ pub(super) fn run(args: &DemoArgs) -> Result<ExitCode> {
 
     let dataset = Dataset::open(&drawings, &Options { groups: Grouping::Ignored, ..Options::default() })?;
     let compute = training::Options { threads: args.threads.count(), ..training::Options::default() };
-    let report = args.threads.run(|| train::train_new(&run, &config, dataset, compute))?;
+    let report = args.threads.run(|| train_new(&run, &config, dataset, compute))?;
     print!("{}", report.to_text());
 
     let (blob, image) = (run.blob(), drawings.join("test/happy/0000.png"));

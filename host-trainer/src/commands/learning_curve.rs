@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
-use super::cv::Folds;
+
 use super::refuse_among_pictures;
 use super::settings::ConfigurationArgs;
 use crate::data::dataset::{Dataset, Sample};
@@ -16,6 +16,7 @@ use crate::measure::comparison::text_table;
 use crate::measure::learning::{LearningCurve, Point};
 use crate::measure::predictions::Predictions;
 use crate::report::plots;
+use crate::report::train::Folds;
 use crate::run::cross_validation::CvDir;
 use crate::system::atomic;
 use crate::system::hints::quoted;

@@ -9,7 +9,6 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
-use super::cv::train_split;
 use super::refuse_among_pictures;
 use crate::config::{Config, TargetConfig};
 use crate::data::dataset::Dataset;
@@ -17,6 +16,7 @@ use crate::device::target::Target;
 use crate::measure::search::{CHOSEN_FILE, Costs, PARTS, Point, RUNGS};
 use crate::report::pages;
 use crate::report::plan::Plan as Network;
+use crate::report::train::train_split;
 use crate::run::cross_validation::Plan as Folds;
 use crate::run::folder::RunDir;
 use crate::run::recipe::search::{FINAL, Plan, SearchDir, Trial, config, is_scored, last_split, outcome, points};

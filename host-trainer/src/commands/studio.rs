@@ -1,7 +1,7 @@
 //! `studio`: a page in the browser to see what boards see, collect and label it, train, and send them models.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -11,14 +11,15 @@ use serde::Serialize;
 use super::arguments::CostArgs;
 use super::camera::FilmArgs;
 use super::refuse_among_pictures;
-use crate::device::{Link, Opener};
+use crate::device::{Core, Link, Opener};
 use crate::run::known::Known;
 use crate::studio::{Options, Server, Studio, Teaching};
 
 #[derive(Debug, Args)]
 pub(super) struct StudioArgs {
     /// A board: `serial:PORT` or `serial:PORT@BAUD`, as `ports` lists them, or `qemu:FILE`, an emulated board whose flash is a
-    /// file, which is made where it is missing, and whose camera plays `--frames`. Several boards are seen at once.
+    /// file, which is made where it is missing, and whose camera plays `--frames`; `qemu` is such a board with the model that is built
+    /// in and a flash that is forgotten at the end. Several boards are seen at once.
     #[arg(long, required = true)]
     link: Vec<Link>,
     #[command(flatten)]
@@ -51,14 +52,17 @@ struct Line<'a> {
 }
 
 pub(super) fn run(args: &StudioArgs) -> Result<ExitCode> {
-    let emulated = args.link.iter().any(|link| matches!(link, Link::QemuFlash(_)));
+    let flashes = tempfile::tempdir().context("cannot make a temporary folder for flashes")?;
+    let boards: Vec<(String, Link)> =
+        args.link.iter().enumerate().map(|named| with_flash(named, flashes.path())).collect();
+    let emulated = boards.iter().any(|(_, link)| matches!(link, Link::QemuFlash(_)));
     ensure!(
         args.film.is_none() || emulated,
-        "only the emulated board of `--link qemu:FLASH` plays pictures as its camera"
+        "only the emulated board of `--link qemu` or `--link qemu:FLASH` plays pictures as its camera"
     );
     let models: Vec<Known> = args.model.iter().map(|path| Known::read(path)).collect::<Result<_>>()?;
     models.iter().try_for_each(|known| args.cost.check(&known.model()?))?;
-    let boards = args.link.iter().map(|link| args.board(link)).collect::<Result<_>>()?;
+    let boards = boards.into_iter().map(|(name, link)| Ok((name, args.opener(&link)?))).collect::<Result<_>>()?;
     refuse_among_pictures(&args.out, &args.runs)?;
     let program = std::env::current_exe().context("this program does not find itself")?;
     let teaching = Teaching { program, runs: args.runs.clone(), held_out: args.held_out.clone() };
@@ -78,11 +82,20 @@ pub(super) fn run(args: &StudioArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A board by its name and its link. An emulated one without a flash has one in this folder.
+fn with_flash((index, link): (usize, &Link), flashes: &Path) -> (String, Link) {
+    let board = match link {
+        Link::Qemu(core) if *core == Core::default() => Link::QemuFlash(flashes.join(format!("{index}.bin"))),
+        other => other.clone(),
+    };
+    (link.to_string(), board)
+}
+
 impl StudioArgs {
-    /// A board's name, and the way to it, which can be opened again and again.
-    fn board(&self, link: &Link) -> Result<(String, Opener)> {
+    /// The way to a board, which can be opened again and again.
+    fn opener(&self, link: &Link) -> Result<Opener> {
         link.create_flash()?;
         let film = if matches!(link, Link::QemuFlash(_)) { self.film.film()? } else { None };
-        Ok((link.to_string(), link.opener(film)?))
+        link.opener(film)
     }
 }

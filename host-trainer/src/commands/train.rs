@@ -2,7 +2,7 @@
 
 mod further;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
@@ -12,20 +12,16 @@ use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
 use super::refuse_among_pictures;
 use super::settings::ConfigurationArgs;
 use crate::config::{Config, Recipe};
-use crate::data::dataset::{Dataset, Loaded, Options, Reading};
+use crate::data::dataset::{Dataset, Options, Reading};
 use crate::data::progress;
-use crate::data::record::Record;
 use crate::measure::comparison::Split;
-use crate::measure::predictions::PREDICTIONS_FILE;
-use crate::report::export::{Choices, Report, export, report_of, tell_choice};
-use crate::report::pages::Unfinished;
+use crate::report::export::Report;
 use crate::report::plan::check_target;
+use crate::report::train::{First, choose, go_on, train_new};
 use crate::run::folder::RunDir;
-use crate::run::recipe::{self, CHOICE_FILE, Caller, Chooser, Pictures, Trained, training_data};
+use crate::run::recipe::{self, Chooser, Pictures};
 use crate::system::hints::{program, quoted};
-use crate::system::interrupt::Hint;
-use crate::system::{atomic, log};
-use crate::training::{self, Accuracy, Console, Event, Lines, tell, train};
+use crate::training::{self, Accuracy, Event, tell};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {
@@ -170,149 +166,4 @@ fn start(args: &TrainArgs, compute: training::Options) -> Result<(RunDir, Report
         }
     };
     Ok((run, report))
-}
-
-/// Trains on a data set in a new run folder and exports.
-pub(super) fn train_new(
-    run: &RunDir,
-    config: &Config,
-    mut dataset: Dataset,
-    compute: training::Options,
-) -> Result<Report> {
-    training::check_new(run.path())?;
-    let images = progress::load(&mut dataset, &Reading::of_run(config))?;
-    train_on(run, config, (&dataset, &images), compute)
-}
-
-/// Trains on a data set that was read, in a new run folder, and exports.
-pub(super) fn train_on(
-    run: &RunDir,
-    config: &Config,
-    (dataset, images): (&Dataset, &Loaded),
-    compute: training::Options,
-) -> Result<Report> {
-    let record = Record::new(dataset, images)?;
-    let _claim = run.claim()?;
-    training::check_new(run.path())?;
-    run.save_record(&record)?;
-    train_and_export(run, config, &record, images, compute)
-}
-
-/// Goes on with a run whose images are below `root`, and exports. `read` reads them.
-pub(super) fn go_on(
-    run: &RunDir,
-    root: &Path,
-    compute: training::Options,
-    read: impl FnOnce(&mut Dataset, &Config) -> Result<Loaded>,
-) -> Result<Report> {
-    let config = run.config()?;
-    let record = run.record()?;
-    let _claim = run.claim()?;
-    let mut dataset = record.dataset(root)?;
-    let images = read(&mut dataset, &config)?;
-    record.check_same(&dataset, &images)?;
-    let record = record.moved(root)?;
-    run.save_record(&record)?;
-    train_and_export(run, &config, &record, &images, compute)
-}
-
-fn train_and_export(
-    run: &RunDir,
-    config: &Config,
-    record: &Record,
-    images: &Loaded,
-    compute: training::Options,
-) -> Result<Report> {
-    tracing::info!(
-        "training on {} images of {} classes, {} for validation, {} for the test, with {}",
-        images.train.len(),
-        record.classes.len(),
-        images.valid.len(),
-        images.test.len(),
-        compute.device.describe()?
-    );
-    let data = training_data(config, record, images);
-    let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(run.path())));
-    let page = Unfinished::new(run, config, record, images)?;
-    if compute.json {
-        let images = [images.train.len(), images.valid.len(), images.test.len()];
-        let classes = record.classes.clone();
-        tell(&Event::Training { run: run.path().to_owned(), epochs: config.epochs(), classes, images })?;
-    }
-    let observer = ((Console::new(), compute.json.then(Lines::default)), page);
-    let outcome = log::stage("training", || train(&data, config, run.path(), compute, &observer))?;
-    tracing::info!("epoch {} of {} is kept; quantising and comparing", outcome.best_epoch, outcome.epochs.len());
-    if compute.json {
-        tell(&Event::Exporting)?;
-    }
-    let choices = Choices { chosen: further::origin(config), ..Choices::of(config)? };
-    log::stage("quantising and comparing", || export(run, config, record, images, &choices))
-}
-
-/// Whether the first network of a choice is exported, for a user who waits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum First {
-    Exported,
-    Passed,
-}
-
-/// Chooses a recipe, trains by it and exports.
-pub(super) fn choose(run: &RunDir, mut chooser: Chooser, pictures: &mut Pictures, first: First) -> Result<Report> {
-    let read = chooser.read(pictures)?;
-    let _claim = run.claim()?;
-    let exporter = Exporter { run, first, compute: chooser.options() };
-    let (choice, trained) = chooser.choose(read, pictures, &exporter)?;
-    let report = if trained.run.file(PREDICTIONS_FILE).exists() {
-        tell_choice(&trained.run, &trained.record, &trained.images, choice.text())?
-    } else {
-        exporter.export(&trained, choice.text())?
-    };
-    run.adopt(&trained.run)?;
-    atomic::write(&run.file(CHOICE_FILE), serde_json::to_string_pretty(&choice)?.as_bytes())?;
-    Ok(report)
-}
-
-/// Trains candidates, and puts what is exported into the run folder.
-struct Exporter<'a> {
-    run: &'a RunDir,
-    first: First,
-    compute: training::Options,
-}
-
-impl Exporter<'_> {
-    fn export(&self, trained: &Trained, chosen: Vec<String>) -> Result<Report> {
-        let Trained { run, config, record, images } = trained;
-        let choices = Choices { name: Some(self.run.name()), chosen, ..Choices::of(config)? };
-        log::stage("quantising and comparing", || export(run, config, record, images, &choices))
-    }
-}
-
-impl Caller for Exporter<'_> {
-    fn fits(&self, config: &Config, classes: &[String]) -> Result<()> {
-        check_target(config, classes)
-    }
-
-    fn train(&self, trained: &Trained) -> Result<()> {
-        let Trained { run, config, record, images } = trained;
-        let data = training_data(config, record, images);
-        let _hint = Hint::new(format!("go on by: {} train --resume {}", program(), quoted(self.run.path())));
-        let compute = training::Options { resume: training::is_begun(run.path()), ..self.compute };
-        let observer = (Console::new(), compute.json.then(Lines::default));
-        log::stage("training", || train(&data, config, run.path(), compute, &observer)).map(|_| ())
-    }
-
-    fn export(&self, trained: &Trained) -> Result<()> {
-        let chosen = vec!["This is one of several recipes that were compared; better ones may follow.".to_owned()];
-        self.export(trained, chosen).map(|_| ())
-    }
-
-    fn take_first(&self, trained: &Trained) -> Result<()> {
-        if self.first == First::Passed || self.run.file(PREDICTIONS_FILE).exists() {
-            return Ok(());
-        }
-        self.run.adopt(&trained.run)?;
-        tracing::info!("{}", report_of(&trained.run)?.comparison.accuracy_text());
-        tracing::info!("a first model is in {}; better ones may follow", self.run.blob().display());
-        Ok(())
-    }
 }

@@ -9,4 +9,6 @@ pub mod pages;
 #[cfg(feature = "train")]
 pub mod plan;
 pub mod plots;
+#[cfg(feature = "train")]
+pub mod train;
 pub mod verdict;

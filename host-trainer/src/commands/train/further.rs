@@ -4,14 +4,14 @@ use std::path::{Path, absolute};
 
 use anyhow::{Context, Result, ensure};
 
-use super::{TrainArgs, refuse_among_pictures, train_on};
-use crate::config::Config;
+use super::{TrainArgs, refuse_among_pictures};
 use crate::data::added::Added;
 use crate::data::dataset::{Options, Reading};
 use crate::data::progress;
 use crate::measure::predictions::PREDICTIONS_FILE;
 use crate::report::export::Report;
 use crate::report::plan::check_target;
+use crate::report::train::train_on;
 use crate::run::folder::RunDir;
 use crate::run::recipe::{Start, further};
 use crate::system::hints::{program, quoted};
@@ -90,13 +90,4 @@ fn tell(added: &Added, known: usize) {
         let classes: Vec<String> = added.new_classes.iter().map(|class| escaped(class).to_string()).collect();
         tracing::info!("new classes: {}; the output layer gets a row for each", classes.join(", "));
     }
-}
-
-/// A sentence about the run that a configuration's network starts from, where there is one.
-pub(super) fn origin(config: &Config) -> Vec<String> {
-    let run = config.model.pretrained.as_ref().and_then(|pretrained| pretrained.file.as_deref());
-    run.filter(|file| file.is_dir())
-        .map(|run| format!("It went on from the run in {}.", run.display()))
-        .into_iter()
-        .collect()
 }

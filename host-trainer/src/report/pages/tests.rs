@@ -265,6 +265,7 @@ fn every_number_of_a_page_is_that_of_the_json() {
         assert!(lines.contains(&vec![name.to_owned(), value.as_str().unwrap().to_owned()]), "{name} in {lines:?}");
     }
     assert!(lines.contains(&vec!["seed".to_owned(), made["seed"].to_string()]));
+    assert!(lines.contains(&vec!["version".to_owned(), format!("host-trainer {}", env!("CARGO_PKG_VERSION"))]));
 }
 
 #[test]
