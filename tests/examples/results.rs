@@ -1,7 +1,7 @@
 //! Puts the figures of finished runs into `results.json`, and the demo's picture into `docs`.
 //!
-//! `cargo run -p tests --example results -- RUNS`, where `RUNS` is the folder `runs` of the commands in
-//! `results.json`. A table whose runs are not all there stays as it was. The MLPerf Tiny models are run on this
+//! `cargo run -p tests --example results -- RUNS [TABLE...]`, where `RUNS` is the folder `runs` of the commands in
+//! `results.json`, and only the tables that are named are made, where some are. A table whose runs are not all there stays as it was. The MLPerf Tiny models are run on this
 //! machine and in QEMU, and timed beside LiteRT, where all of that is there; `$PYTHON` names a Python that has LiteRT.
 //! `UPDATE_DOCS=1 cargo test -p tests --test docs` then renders the tables.
 
@@ -19,7 +19,7 @@ use no_std_infer::Model;
 use no_std_infer::kernels::Generic;
 use serde_json::Value;
 use tests::mlperf::{self, Bytes, Golden, MODELS};
-use tests::results::{Measured, Provenance, Results};
+use tests::results::{Measured, Provenance, Results, device_rows, grouped};
 
 /// One row or two of a table: the name shown, the folders below `RUNS` with `SEED` for the seed, the splits.
 type Source = (&'static str, &'static str, &'static [&'static str]);
@@ -39,23 +39,21 @@ const FOLDS: &[(&str, &str)] = &[
 
 fn main() -> Result<()> {
     let runs = PathBuf::from(std::env::args().nth(1).context("give the folder that holds the runs")?);
+    let named: Vec<String> = std::env::args().skip(2).collect();
+    let wanted = |id: &str| named.is_empty() || named.iter().any(|named| named == id);
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let file = root.join("results.json");
     let mut results = Results::load(&file)?;
     let provenance = provenance()?;
-    for (id, rows) in [("demo", rows(&runs, DEMO)), ("folds", fold_rows(&runs))] {
-        match rows {
-            Ok(rows) => replace(&mut results, id, rows, &provenance)?,
-            Err(error) => println!("{id}: left as it is: {error:#}"),
-        }
-    }
-    let expected = std::fs::read_to_string(root.join("firmware-example/boards/mps2/src/bin/demo.expected"))?;
-    let macs = report(&runs.join("demo-1/resnet8")).map(|report| report.macs);
-    match macs {
-        Ok(macs) => replace(&mut results, "device", device_rows(&expected, macs)?, &provenance)?,
-        Err(error) => println!("device: left as it is: {error:#}"),
-    }
-    for (id, rows) in [("mlperf", mlperf_rows as fn() -> Result<_>), ("bench", bench_rows)] {
+    type Rows<'a> = &'a dyn Fn() -> Result<Vec<Vec<String>>>;
+    let tables: [(&str, Rows<'_>); 5] = [
+        ("demo", &|| rows(&runs, DEMO)),
+        ("folds", &|| fold_rows(&runs)),
+        ("device", &|| device_rows(&root)),
+        ("mlperf", &mlperf_rows),
+        ("bench", &bench_rows),
+    ];
+    for (id, rows) in tables.into_iter().filter(|(id, _)| wanted(id)) {
         match rows() {
             Ok(rows) => replace(&mut results, id, rows, &provenance)?,
             Err(error) => println!("{id}: left as it is: {error:#}"),
@@ -63,7 +61,7 @@ fn main() -> Result<()> {
     }
     results.save(&file)?;
     let picture = runs.join("demo-1/resnet8/predictions.svg");
-    if let Ok(svg) = std::fs::read(&picture) {
+    if let Some(svg) = std::fs::read(&picture).ok().filter(|_| wanted("demo")) {
         atomic::write(&root.join("docs/demo.svg"), &svg)?;
         println!("docs/demo.svg is {}", picture.display());
     }
@@ -174,34 +172,6 @@ fn fold_rows(runs: &Path) -> Result<Vec<Vec<String>>> {
     there.into_iter().map(row).collect()
 }
 
-/// The figures that the firmware prints, of which a test checks that they are so.
-fn device_rows(expected: &str, macs: u64) -> Result<Vec<Vec<String>>> {
-    let words: Vec<&str> =
-        expected.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()).collect();
-    let number_after = |name: &str| {
-        let at = words.iter().position(|word| *word == name);
-        at.and_then(|at| words.get(at + 1)?.parse().ok()).with_context(|| format!("demo.expected has no `{name} N`"))
-    };
-    let number_before = |phrase: &[&str]| {
-        let at = words.windows(phrase.len()).position(|window| window == phrase);
-        at.and_then(|at| words[at - 1].parse().ok())
-            .with_context(|| format!("demo.expected has no `N {}`", phrase.join(" ")))
-    };
-    let row = |name: &str, figure: u64, unit: &str| vec![name.to_owned(), grouped(figure) + unit];
-    Ok(vec![
-        row("blob in flash", number_after("flash")?, " bytes"),
-        row("arena", number_after("arena")?, " bytes"),
-        row("stack, high-water mark", number_after("stack")?, " bytes"),
-        row("multiply-accumulates", macs, ""),
-        row("instructions an inference", number_before(&["instructions", "in", "all"])?, ""),
-        row(
-            "instructions to resize a 96x96 RGB565 frame",
-            number_before(&["instructions", "for", "preprocessing"])?,
-            "",
-        ),
-    ])
-}
-
 /// Models whose arena stripes of rows make shorter, and the most bytes that it may then take.
 const MODELS_IN_STRIPES: [&str; 2] = ["resnet8", "vww"];
 const IN_STRIPES: u32 = 29 * 1024;
@@ -260,16 +230,4 @@ fn bench_rows() -> Result<Vec<Vec<String>>> {
         Ok(cells)
     };
     MODELS.iter().zip(&rows).map(row).collect()
-}
-
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }

@@ -8,6 +8,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
+use host_trainer::measure::evaluate::read_blob;
+use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
 /// The file `results.json`.
@@ -173,6 +175,55 @@ pub fn update(markdown: &str, results: &Results) -> anyhow::Result<String> {
     }
     ensure!(open.is_none(), "the block `{}` has no `{CLOSE}`", open.unwrap_or_default());
     Ok(updated)
+}
+
+/// The rows of the table `device`: what the demo's firmware prints, of which a test of devices checks that it is so, of the model
+/// that it is built with.
+///
+/// # Errors
+/// When a file below the repository's root cannot be read, or lacks a figure.
+pub fn device_rows(root: &Path) -> anyhow::Result<Vec<Vec<String>>> {
+    let expected = std::fs::read_to_string(root.join("firmware-example/boards/mps2/src/bin/demo.expected"))?;
+    let words: Vec<&str> =
+        expected.split(|c: char| c.is_whitespace() || c == ',').filter(|word| !word.is_empty()).collect();
+    let number_after = |name: &str| {
+        let at = words.iter().position(|word| *word == name);
+        at.and_then(|at| words.get(at + 1)?.parse().ok()).with_context(|| format!("demo.expected has no `{name} N`"))
+    };
+    let number_before = |phrase: &[&str]| {
+        let at = words.windows(phrase.len()).position(|window| window == phrase);
+        at.and_then(|at| words.get(at.checked_sub(1)?)?.parse().ok())
+            .with_context(|| format!("demo.expected has no `N {}`", phrase.join(" ")))
+    };
+    let blob = read_blob(&root.join("data/faces.blob"))?;
+    let macs = Model::parse(&blob)?.ops().map(|op| op.macs()).sum();
+    let row = |name: &str, figure: u64, unit: &str| vec![name.to_owned(), grouped(figure) + unit];
+    Ok(vec![
+        row("blob in flash", number_after("flash")?, " bytes"),
+        row("arena", number_after("arena")?, " bytes"),
+        row("stack, high-water mark", number_after("stack")?, " bytes"),
+        row("multiply-accumulates", macs, ""),
+        row("instructions an inference", number_before(&["instructions", "in", "all"])?, ""),
+        row(
+            "instructions to resize a 96x96 RGB565 frame",
+            number_before(&["instructions", "for", "preprocessing"])?,
+            "",
+        ),
+    ])
+}
+
+/// A number with a comma before every three digits.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 #[cfg(test)]
