@@ -99,3 +99,22 @@ impl StudioArgs {
         link.opener(film)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emulated_board_has_the_flash_that_it_names_or_one_of_its_own() {
+        let flashes = Path::new("flashes");
+        let named = |index, link: &str| with_flash((index, &link.parse().unwrap()), flashes);
+        for (index, file) in [(0, "flashes/0.bin"), (1, "flashes/1.bin")] {
+            assert_eq!(named(index, "qemu"), ("qemu".to_owned(), Link::QemuFlash(file.into())));
+        }
+        let kept = ("qemu:mine.bin".to_owned(), Link::QemuFlash("mine.bin".into()));
+        assert_eq!(named(2, "qemu:mine.bin"), kept);
+        // It has no camera, which its opener says.
+        assert_eq!(named(3, "qemu-m55").1, Link::Qemu(Core::M55));
+        assert!(named(3, "qemu-m55").1.opener(None).is_err());
+    }
+}
