@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use host_trainer::config::Preset;
 use host_trainer::data::dataset::{Images, Sample, View};
 use host_trainer::device::{Device, OtherValue, Patience};
+use host_trainer::measure::metrics::Share;
 use host_trainer::report::certificate::{Certificate, Pictures, Place, Subject, Tested, Value, certify};
 use model_compiler::graph::FloatOp;
 use no_std_infer::Model;
@@ -84,7 +85,16 @@ fn one_wrong_rounding_in_one_layer_is_found_and_named() {
         [Place::Host, Place::Specification, Place::Board]
     );
     assert_eq!((good.runs[1].images, good.runs[2].images), (2, PICTURES));
-    assert_eq!(good.accuracy.splits[0].engines.len(), 3);
+    let engines = &good.accuracy.splits[0].engines;
+    assert_eq!(engines.iter().map(|engine| engine.name.as_str()).collect::<Vec<_>>(), ["float", "int8", "serial:here"]);
+    for Share { count, total, value, low, high } in engines.iter().map(|engine| engine.accuracy) {
+        assert!(count <= total && total == PICTURES && low <= value && value <= high, "{engines:?}");
+        // So few pictures leave much open.
+        assert!(0.0 <= low && high <= 1.0 && high - low > 0.1, "{engines:?}");
+    }
+    let costs = good.runs[2].costs.as_ref().expect("the device counts");
+    assert_eq!((costs.unit.as_str(), costs.hz, costs.operators.len()), ("cycles", 1_000_000, good.operators.len()));
+    assert!(good.runs[..2].iter().all(|run| run.costs.is_none()), "{good:?}");
 
     let broken = certified(&network, const { &Linked::of::<Truncating>(KernelSet::ALL) });
     let run = &broken.runs[2];

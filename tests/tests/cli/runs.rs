@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::Barrier;
 use std::thread;
 
+use host_trainer::report::certificate::Certificate;
 use host_trainer::run::folder::RunDir;
 use no_std_infer::CRC32;
 use tempfile::{TempDir, tempdir};
@@ -52,10 +53,16 @@ fn from_pictures_to_parity() {
     }
     let folder = text(pictures.path());
     call(&["train", "--data", folder, "--config", text(&config), "--out", text(&out)]).expect("it trains");
-    for name in ["model.blob", "report.json", "report.html", "metrics.csv", "curves.svg", "dataset.json", "config.toml"]
-    {
+    for name in ["model.blob", "report.json", "metrics.csv", "curves.svg", "dataset.json", "config.toml"] {
         assert!(out.join(name).exists(), "{name}");
     }
+    let [report, twin] = ["report.html", "twin.html"].map(|name| fs::read_to_string(out.join(name)).expect("a page"));
+    assert!(report.contains("href=\"twin.html\"") && twin.contains("cat"), "{report}");
+    let page = data.path().join("another.html");
+    call(&["twin", text(&out), "--out", text(&page)]).expect("a page of the run's model");
+    assert!(fs::read_to_string(&page).expect("a page").contains("cat"));
+    certified(&out, folder, data.path());
+
     let first = fs::read(out.join("model.blob")).expect("readable");
     call(&["quantize", text(&out), "--json"]).expect("it quantises again");
     assert_eq!(fs::read(out.join("model.blob")).expect("readable"), first, "the same run gives the same blob");
@@ -80,6 +87,18 @@ fn from_pictures_to_parity() {
     let again = refusal(&["train", "--data", folder, "--out", text(&out)]);
     assert!(again.contains("holds a run already"), "{again}");
     assert!(refusal(&["quantize", folder]).contains("not a run folder"));
+}
+
+/// The certificate of a run knows its float network, and leaves out the pictures that it has learnt from.
+fn certified(run: &Path, data: &str, folder: &Path) {
+    let file = folder.join("certificate.json");
+    let make = ["certify", text(run), "--data", data, "--specification", "1", "--out", text(&file)];
+    assert_eq!(format!("{:?}", call(&make).expect("it certifies")), format!("{:?}", ExitCode::SUCCESS));
+    let (certificate, _) = Certificate::from_text(&fs::read_to_string(&file).expect("written")).expect("valid");
+    let splits = &certificate.accuracy.splits;
+    assert!(!splits.is_empty() && certificate.images.len() < 20, "{certificate:?}");
+    assert!(splits.iter().all(|split| split.engines[0].name == "float" && split.engines[1].name == "int8"));
+    assert!(!certificate.limits.iter().any(|limit| limit.contains("float network")), "{:?}", certificate.limits);
 }
 
 /// A configuration that trains fast.
