@@ -1,13 +1,16 @@
 //! The browser twin in Chromium: every byte is the native engine's, and a person can use the page by mouse, keyboard and camera.
 
+mod answers;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::config::Preset;
-use host_trainer::device::{cargo, missing_target};
+use host_trainer::device::{cargo, engine_digest, missing_target};
 use host_trainer::report::pages::{self, Sample};
+use host_trainer::system::hexadecimal::hexadecimal;
 use image::RgbImage;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
@@ -25,6 +28,8 @@ use tests::networks::{noise, preset};
 
 /// The target that the page's engine is compiled for.
 const TARGET: &str = "wasm32-unknown-unknown";
+/// The file with the digest of the engine's sources.
+const DIGEST: &str = "engine.sha256";
 /// Inputs of each model.
 const INPUTS: u64 = 32;
 /// As `twin/` averages decisions.
@@ -41,6 +46,8 @@ fn main() {
     let (browser, library) = (missing(), missing_library());
     let trials: Vec<Trial> = vec![
         trial("the_bytes_are_the_native_engines", &browser, the_bytes_are_the_native_engines),
+        trial("the_page_says_what_the_device_decides", &browser, answers::the_page_says_what_the_device_decides),
+        trial("a_golden_vector_that_is_not_met_shows", &browser, answers::a_golden_vector_that_is_not_met_shows),
         trial("a_blob_that_is_no_model_is_refused_by_name", &browser, a_blob_that_is_no_model_is_refused_by_name),
         trial(
             "pictures_come_by_samples_drop_paste_and_choice",
@@ -50,6 +57,7 @@ fn main() {
         trial("what_a_page_complains_of_or_asks_for_is_heard", &browser, what_a_page_complains_of_or_asks_for_is_heard),
         trial("the_camera_and_the_keyboard_do_all", &browser, the_camera_and_the_keyboard_do_all),
         trial("it_fits_a_telephone_and_the_dark", &browser, it_fits_a_telephone_and_the_dark),
+        trial("the_engine_that_ships_is_of_these_sources", &None, the_engine_that_ships_is_of_these_sources),
         trial("the_engine_that_ships_is_reproduced", &library, the_engine_that_ships_is_reproduced),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
@@ -75,14 +83,20 @@ fn shown(blob: &Aligned<u8>, samples: &[Sample]) -> Result<(Chromium, TempDir)> 
 }
 
 fn show(browser: &mut Chromium, blob: &Aligned<u8>, samples: &[Sample]) -> Result<TempDir> {
+    let (folder, proof) = open(browser, blob, samples)?;
+    ensure!(proof == "✓ self-test passed", "{proof}");
+    Ok(folder)
+}
+
+/// Opens a page; gives what it says of the self-test.
+fn open(browser: &mut Chromium, blob: &Aligned<u8>, samples: &[Sample]) -> Result<(TempDir, String)> {
     let folder = tempfile::tempdir()?;
     let page = folder.path().join("twin.html");
     fs::write(&page, pages::twin(blob, &Model::parse(blob)?, samples)?)?;
     browser.open(&page)?;
     browser.evaluate("ready")?;
     let proof = browser.evaluate("document.getElementById('proof').textContent")?;
-    ensure!(proof == "✓ self-test passed", "{proof}");
-    Ok(folder)
+    Ok((folder, proof.as_str().unwrap_or_default().to_owned()))
 }
 
 fn bytes(values: &[i8]) -> Vec<u8> {
@@ -99,7 +113,7 @@ fn resnet8(limits: Limits) -> Result<Aligned<u8>> {
     Ok(emit_within(&model, &description, limits)?.blob)
 }
 
-/// Faces, a model with stripes of rows, one with transformed weights: each operator's output of the first input, the last one's
+/// Faces, a model with stripes of rows, one with transformed weights, and faces with a threshold: each operator's output of the first input, the last one's
 /// and the logits of all, and the decision that is averaged over them.
 fn the_bytes_are_the_native_engines() -> Result<()> {
     let stripes = resnet8(Limits { flash: 0, arena: Some(0), ..Limits::default() })?;
@@ -108,19 +122,22 @@ fn the_bytes_are_the_native_engines() -> Result<()> {
     let transformed = resnet8(Limits { flash: usize::MAX, arena: None, ..Limits::default() })?;
     let kernels = no_std_infer::kernels::KernelSet::needed_by(&transformed);
     ensure!(kernels.iter().any(|kernel| kernel.name().contains("F(")), "no weights are transformed");
+    let abstaining = answers::calibrated(u8::MAX)?;
     let mut browser = Chromium::start()?;
-    for blob in [&*FACES, &stripes, &transformed] {
+    for (blob, abstains) in [(&*FACES, false), (&stripes, false), (&transformed, false), (&abstaining, true)] {
         show(&mut browser, blob, &[])?;
-        same_bytes(&mut browser, &Model::parse(blob)?)?;
+        let unsure = same_bytes(&mut browser, &Model::parse(blob)?)?;
+        ensure!((unsure > 0) == abstains, "{unsure} inputs without an answer");
     }
     browser.expect_silence()
 }
 
-fn same_bytes(browser: &mut Chromium, model: &Model<'_>) -> Result<()> {
+/// Gives how many inputs have no answer.
+fn same_bytes(browser: &mut Chromium, model: &Model<'_>) -> Result<usize> {
     let mut averages = heapless::Vec::<Average, 16>::new();
     let mut smoother = Smoother::new(&mut averages, SMOOTHING);
     browser.evaluate("engine.restart()")?;
-    let mut classes = std::collections::BTreeSet::new();
+    let (mut classes, mut unsure) = (std::collections::BTreeSet::new(), 0);
     for seed in 0..INPUTS {
         let input = noise(seed, model.info().input.tensor.len());
         let mut arena = Aligned::new(model.arena_len());
@@ -147,9 +164,10 @@ fn same_bytes(browser: &mut Chromium, model: &Model<'_>) -> Result<()> {
         let name = model.info().name;
         ensure!(same(&found, &wanted), "{name}, input {seed}: {found} in the browser, {wanted} here");
         classes.insert(interpreter.output().to_vec());
+        unsure += usize::from(!decision.sure);
     }
     ensure!(classes.len() > 1, "all inputs give one output");
-    Ok(())
+    Ok(unsure)
 }
 
 /// Equal, whether numbers are written as integers or not.
@@ -315,13 +333,29 @@ fn it_fits_a_telephone_and_the_dark() -> Result<()> {
     browser.expect_silence()
 }
 
+/// The folder of the engine that pages hold, and beside it the digest of the sources of `no-std-infer` that it was compiled of.
+fn shipped() -> PathBuf {
+    root().join("host-trainer/src/report/pages/twin")
+}
+
+/// Needs no compiler for browsers: whoever changes the engine is told that pages hold the one before.
+fn the_engine_that_ships_is_of_these_sources() -> Result<()> {
+    let of = fs::read_to_string(shipped().join(DIGEST))?;
+    ensure!(
+        of.trim() == hexadecimal(&engine_digest()),
+        "the page's engine was compiled of other sources of no-std-infer: CONTRIBUTING.md says how it is written anew"
+    );
+    Ok(())
+}
+
 fn the_engine_that_ships_is_reproduced() -> Result<()> {
     let folder = root().join("twin");
     let output = cargo(&folder).args(["build", "--release", "--target", TARGET]).output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let built = fs::read(folder.join("target").join(TARGET).join("release/twin.wasm"))?;
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
-        return Ok(fs::write(root().join("host-trainer/src/report/pages/twin/twin.wasm"), built)?);
+        fs::write(shipped().join(DIGEST), hexadecimal(&engine_digest()) + "\n")?;
+        return Ok(fs::write(shipped().join("twin.wasm"), built)?);
     }
     ensure!(
         built == pages::WASM,
