@@ -1,5 +1,6 @@
 //! The device against the host: every byte equal, damage survived.
 
+mod certificate;
 mod demo;
 mod frames;
 
@@ -68,6 +69,11 @@ fn main() {
         test("a_damaged_blob_is_refused", a_damaged_blob_is_refused),
         test("a_model_of_tensors_runs_and_refuses_pictures", a_model_of_tensors_runs_and_refuses_pictures),
         test("the_shipped_model_gives_the_hosts_bytes", the_shipped_model_gives_the_hosts_bytes),
+        trial(
+            "two_cores_are_certified_by_the_command",
+            &missing_for(Core::M55),
+            certificate::two_cores_are_certified_by_the_command,
+        ),
         test("the_demo_prints_what_is_expected", demo::the_demo_prints_what_is_expected),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
