@@ -256,6 +256,32 @@ mod tests {
         assert!(yuv[0] >= 70 && yuv[1] <= 2, "{yuv:?}");
     }
 
+    /// As many scenes in the light of a lamp, which is warm as most photographs are: drawings themselves are of any colour.
+    #[test]
+    fn swapped_channels_of_drawings_in_warm_light_are_found() {
+        let light = [255_u16, 205, 180];
+        let warm = |seed: u64| {
+            let mut picture = draw(seed, (seed % 4) as usize, SIDE.into());
+            for pixel in picture.pixels_mut() {
+                pixel
+                    .0
+                    .iter_mut()
+                    .zip(light)
+                    .for_each(|(value, light)| *value = (u16::from(*value) * light / 255) as u8);
+            }
+            picture
+        };
+        let warm: Vec<RgbImage> = (0..200).map(warm).collect();
+        let cold: Vec<RgbImage> = warm.iter().map(swapped).collect();
+        let [found, wrongly] =
+            [&cold, &warm].map(|drawings| found(&scenes(drawings), (Rgb888, Rgb888), Trouble::Channels));
+        println!("of 40 scenes: channels [{found}, {wrongly}]");
+        assert!(
+            found == 40 && wrongly == 0,
+            "{found} of 40 are found, and {wrongly} of 40 in order are taken for swapped"
+        );
+    }
+
     /// The same for a folder of photographs, which `PHOTOGRAPHS` names.
     #[test]
     #[ignore = "needs a folder of photographs"]

@@ -44,3 +44,27 @@ impl Rule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame of which the device is sure, and which the float network sees as well.
+    const PLAIN: Candidate = Candidate { probability: 200, sure: true, distance: 3.0, classes: Some([1, 1]) };
+
+    #[test]
+    fn each_rule_takes_its_frames_and_no_others() {
+        let unsure = Candidate { sure: false, ..PLAIN };
+        let changed = Candidate { distance: CHANGED, ..PLAIN };
+        let disagreeing = Candidate { classes: Some([1, 2]), ..PLAIN };
+        let unknown = Candidate { classes: None, ..PLAIN };
+        let cases = [PLAIN, unsure, changed, disagreeing, unknown];
+        let taken = |rule: Rule| cases.map(|frame| rule.takes(&frame));
+        assert_eq!(taken(Rule::Every), [true; 5]);
+        assert_eq!(taken(Rule::Unsure(None)), [false, true, false, false, false]);
+        assert_eq!(taken(Rule::Unsure(Some(200))), [false; 5]);
+        assert_eq!(taken(Rule::Unsure(Some(201))), [true; 5]);
+        assert_eq!(taken(Rule::Changed(CHANGED)), [false, false, true, false, false]);
+        assert_eq!(taken(Rule::Disagreeing), [false, false, false, true, false]);
+    }
+}

@@ -261,3 +261,26 @@ fn a_full_disk_is_an_error_and_what_was_saved_stays() {
     assert!(error.contains("has room") && error.contains("No space left"), "{error}");
     assert!(path.exists() && groups(dir.path()).len() == 1);
 }
+
+/// A folder in which nothing can be written, as on a full disk: neither a picture nor the camera's bytes beside it.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_picture_that_cannot_be_written_is_an_error_and_what_was_saved_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut collection = Collection::open(dir.path()).unwrap();
+    let (path, _) = new(collection.save(&SHAPE, &frame(10, 0), under("dog")).unwrap());
+    std::os::unix::fs::symlink("/proc/self", dir.path().join("cat")).unwrap();
+    let yuv = Shape { format: PixelFormat::Yuv422, ..SHAPE };
+    for (shape, bytes) in [(SHAPE, frame(200, 0)), (yuv, vec![200; 20 * 12 * 2])] {
+        let error = format!("{:#}", collection.save(&shape, &bytes, under("cat")).unwrap_err());
+        assert!(error.contains("cannot write") && error.contains("cat") && error.contains("has room"), "{error}");
+        // The very frame can be saved elsewhere: nothing says that it was.
+        new(collection.save(&shape, &bytes, under("dog")).unwrap());
+    }
+    drop(collection);
+    fs::remove_file(dir.path().join("cat")).unwrap();
+    let mut collection = Collection::open(dir.path()).unwrap();
+    new(collection.save(&SHAPE, &frame(90, 0), under("cat")).unwrap());
+    let found = groups(dir.path());
+    assert!(path.exists() && found.len() == 4 && found.values().all(Option::is_some), "{found:?}");
+}
