@@ -10,6 +10,8 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use host_trainer::collect::Collection;
+use host_trainer::data::dataset::Dataset;
 use host_trainer::data::faces::{PerClass, Shift};
 use host_trainer::device::build_app;
 use serde_json::{Value, json};
@@ -22,6 +24,8 @@ use crate::lamps::{CONFIG, LAMPS, SIDE, answers, draw};
 const LESSON: Duration = Duration::from_secs(180);
 /// How long the emulator has to end after the program.
 const END: Duration = Duration::from_secs(10);
+/// Fewest frames a second through the page; some two times as many come where little else runs.
+const PACE: f64 = 3.0;
 /// The board runs a model that this machine has, without other work, and both have computed the same of some frames.
 const RUNS: &str = "document.getElementById('parity').className === 'agrees' && view.boards[0].doing === null && view.boards[0].compared > 2";
 
@@ -105,9 +109,11 @@ fn goes_round(each: usize) -> Result<()> {
     person.browser.expect_silence()?;
 
     ensure!(emulators(&at("flash.bin"))?.len() == 1, "the emulator runs");
+    let saved = person.saves_again()?;
     let start = Instant::now();
     signal(studio.process.id(), "KILL")?;
     studio.process.wait()?;
+    is_whole(&at("collected"), saved)?;
     while !emulators(&at("flash.bin"))?.is_empty() {
         ensure!(start.elapsed() < END, "the emulator outlives the program");
         sleep(Duration::from_millis(10));
@@ -126,17 +132,40 @@ fn gain(verdict: &str) -> Result<[f64; 3]> {
     read().with_context(|| format!("the page does not say that it is better: {verdict}"))
 }
 
-/// Frames come, and the light is green.
+/// Frames come, so many a second, and the light is green.
 fn sees(browser: &mut Chromium) -> Result<()> {
     browser.until(&format!("{RUNS} && view.boards[0].compared > 5"))?;
+    browser.until(&format!("view.boards[0].pace >= {PACE}"))?;
+    let facts = browser.evaluate("document.getElementById('facts').textContent")?;
+    ensure!(facts.as_str().is_some_and(|facts| facts.contains("frames/s")), "{facts}");
+    println!("the page says {facts}");
     ensure!(browser.evaluate("document.getElementById('frame').naturalWidth")? == u64::from(SIDE));
     ensure!(browser.evaluate("document.getElementById('input').naturalWidth")? == 24);
     let said = browser.evaluate("document.getElementById('parity').textContent")?;
     ensure!(said.as_str().is_some_and(|said| said.contains("byte for byte")), "{said}");
+    // What the page is told of a board that computes something else is tested where there is one.
+    let red = browser.evaluate(
+        "(() => { showParity({ compared: 3, differing: 1, model: 0 }); \
+         const told = [$('parity').className, $('parity').lastChild.textContent]; showParity(view.boards[0]); return told; })()",
+    )?;
+    ensure!(red == json!(["differs", "board and this machine differ on 1 of 3 frames"]), "{red}");
     let bars = browser.evaluate("document.getElementById('bars').children.length")?;
     ensure!(bars == LAMPS.len(), "{bars} classes");
     browser.press(" ", " ")?;
     browser.until("stopped && unanswered === 0 && view.boards[0].paused")
+}
+
+/// Of the pictures of a studio that was killed, so many at least are there, all whole and with their groups, and more can be saved.
+fn is_whole(collected: &Path, saved: usize) -> Result<()> {
+    Collection::open(collected)?;
+    let dataset = Dataset::list(collected, Some(&collected.join("groups.csv")))?;
+    let samples: Vec<_> = dataset.train.iter().chain(&dataset.valid).chain(&dataset.test).collect();
+    ensure!(samples.len() >= saved, "{} of {saved} pictures are left", samples.len());
+    for sample in samples {
+        ensure!(sample.group.is_some(), "{} has no group", sample.name);
+        image::open(sample.path(collected)).with_context(|| sample.name.clone())?;
+    }
+    Ok(())
 }
 
 /// What a person does who knows the classes of the frames.
@@ -248,6 +277,23 @@ impl Person {
         self.browser.evaluate("document.getElementById('back').click()")?;
         self.browser.until(&format!("view.boards[0].model === 0 && {RUNS}"))?;
         Ok(right as f64 / frames as f64)
+    }
+
+    /// Deletes the pictures of a class and begins a burst, which takes those frames anew; gives how many pictures there are in the
+    /// middle of that.
+    fn saves_again(&mut self) -> Result<usize> {
+        let (class, _) = LAMPS[0];
+        let name = |file: &PathBuf| file.file_name().map(|name| name.to_string_lossy().into_owned());
+        let names: Vec<String> = files(&self.collected.join(class)).iter().filter_map(name).collect();
+        let pictures: Vec<Value> = names.iter().map(|name| json!({ "class": class, "name": name })).collect();
+        self.browser.evaluate(&format!("act({})", json!({ "do": "delete", "pictures": pictures })))?;
+        let count = format!("(view.classes.find(([name]) => name === '{class}')?.[1] ?? 0)");
+        self.browser.until(&format!("{count} === 0"))?;
+        let burst = json!({ "do": "burst", "board": 0, "count": 1000, "class": class });
+        self.browser.evaluate(&format!("act({burst})"))?;
+        self.browser.until(&format!("{count} >= 3"))?;
+        let saved = self.browser.evaluate("view.classes.reduce((sum, [, count]) => sum + count, 0)")?;
+        saved.as_u64().map(|saved| saved as usize).context("a number of pictures")
     }
 
     /// Another training is ended in the middle: it has saved what it had learnt, and goes on by the command that the page names.

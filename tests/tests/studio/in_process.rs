@@ -1,144 +1,15 @@
 //! What a studio does over devices in this process, asked as a page asks it.
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use host_trainer::collect::Picture;
-use host_trainer::data::dataset::Dataset;
-use host_trainer::device::{Opener, Transport};
-use host_trainer::run::known::Known;
-use host_trainer::studio::{Action, Options, Studio, Which};
-use model_compiler::aligned::Aligned;
-use model_compiler::blob::with_calibration;
-use no_std_infer::format::Calibration;
+use host_trainer::studio::{Action, Which};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tests::in_process::{FRAME, InProcess};
-use tests::networks::noise;
 
-/// How long something is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// Another model than the one that is built in: it abstains now and then.
-const CALIBRATION: Calibration = Calibration { threshold: 150, images: 40, coverage: 0.5, accuracy: 1.0 };
-
-/// A studio over one board, and what lies around it.
-struct Set {
-    studio: Studio,
-    folder: TempDir,
-    /// Requests that the board still answers before it is gone; it comes back as a new one.
-    lives: Arc<AtomicI64>,
-}
-
-/// A way to a device that goes away.
-struct Mortal {
-    inner: InProcess,
-    lives: Arc<AtomicI64>,
-}
-
-impl Transport for Mortal {
-    fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        ensure!(self.lives.fetch_sub(1, Ordering::Relaxed) != 0, "the cable was pulled");
-        self.inner.send(bytes)
-    }
-
-    fn receive(&mut self, buffer: &mut [u8], patience: Duration) -> Result<usize> {
-        self.inner.receive(buffer, patience)
-    }
-}
-
-/// Pictures of one brightness each, with a little noise.
-fn frames(levels: &[u8]) -> Vec<Vec<u8>> {
-    let (_, width, height) = FRAME;
-    let len = 2 * usize::from(width) * usize::from(height);
-    let frame = |(seed, &level): (usize, &u8)| {
-        let speckled = |value: i8| level.saturating_add((value as u8) >> 6);
-        noise(seed as u64, len).into_iter().map(speckled).collect()
-    };
-    levels.iter().enumerate().map(frame).collect()
-}
-
-impl Set {
-    fn new(levels: &[u8]) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let built_in = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../data/faces.blob"))?;
-        let built_in = Aligned::copy_of(&built_in);
-        let other = with_calibration(&built_in, &CALIBRATION)?;
-        let files = [("first.blob", &built_in[..]), ("second.blob", &other[..])];
-        let mut models = Vec::new();
-        for (name, bytes) in files {
-            let path = folder.path().join(name);
-            fs::write(&path, bytes)?;
-            models.push(Known::read(&path)?);
-        }
-        let lives = Arc::new(AtomicI64::new(-1));
-        let (of_board, frames) = (Arc::clone(&lives), frames(levels));
-        let open: Opener = Box::new(move || {
-            let inner = InProcess::start_with_camera(&built_in, frames.clone());
-            Ok(Box::new(Mortal { inner, lives: Arc::clone(&of_board) }))
-        });
-        let boards = vec![("in this process".to_owned(), open)];
-        let studio = Studio::open(Options { boards, folder: folder.path().join("pictures"), models, teaching: None })?;
-        Ok(Self { studio, folder, lives })
-    }
-
-    fn view(&self) -> Result<Value> {
-        Ok(serde_json::from_str(&self.studio.view(0, 0)?)?)
-    }
-
-    /// The first view of which something is true.
-    fn until(&self, what: impl Fn(&Value) -> bool) -> Result<Value> {
-        let start = Instant::now();
-        loop {
-            let view = self.view()?;
-            if what(&view) {
-                return Ok(view);
-            }
-            ensure!(start.elapsed() < PATIENCE, "in vain: {}", without_pictures(view));
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    fn act(&self, action: Value) -> Result<String> {
-        Ok(self.studio.act(serde_json::from_value(action)?)?.said)
-    }
-
-    fn refusal(&self, action: Value) -> Result<String> {
-        match self.act(action) {
-            Ok(said) => bail!("it is not refused: {said}"),
-            Err(error) => Ok(format!("{error:#}")),
-        }
-    }
-
-    /// The pictures that training would read, and their groups.
-    fn pictures(&self) -> Result<BTreeMap<String, Option<String>>> {
-        let folder = self.folder.path().join("pictures");
-        let dataset = Dataset::list(&folder, Some(&folder.join("groups.csv")))?;
-        let samples = dataset.train.into_iter().chain(dataset.valid).chain(dataset.test);
-        Ok(samples.map(|sample| (sample.name, sample.group)).collect())
-    }
-}
-
-fn without_pictures(mut view: Value) -> Value {
-    if let Some(sight) = view["sight"].as_object_mut() {
-        sight.remove("frame");
-        sight.remove("input");
-    }
-    view
-}
-
-fn sequence(view: &Value) -> u64 {
-    view["sight"]["number"].as_u64().unwrap_or_default()
-}
-
-fn count(view: &Value, class: &str) -> u64 {
-    let classes = view["classes"].as_array().into_iter().flatten();
-    classes.filter(|entry| entry[0] == class).filter_map(|entry| entry[1].as_u64()).sum()
-}
+use crate::set::{Set, count, sequence, without_pictures};
 
 pub fn frames_are_seen_and_saved() -> Result<()> {
     // A prime number of them, so that frames that follow each other differ.
@@ -284,18 +155,5 @@ pub fn a_lost_board_is_found_again() -> Result<()> {
     set.act(json!({ "do": "save", "board": 0, "number": number, "class": "happy" }))?;
     let view = set.until(|view| view["boards"][0]["status"] == "watching" && sequence(view) > number)?;
     ensure!(view["boards"][0]["differing"] == 0 && number >= before, "{}", without_pictures(view));
-    Ok(())
-}
-
-pub fn what_is_wrong_is_named() -> Result<()> {
-    let set = Set::new(&[60])?;
-    let view =
-        set.until(|view| view["boards"][0]["troubles"].as_array().is_some_and(|troubles| !troubles.is_empty()))?;
-    let troubles = &view["boards"][0]["troubles"];
-    ensure!(troubles.to_string().contains("the same to the last bit"), "{troubles}");
-    drop(set);
-    let set = Set::new(&[20, 90, 160, 230])?;
-    let view = set.until(|view| view["boards"][0]["compared"].as_u64() > Some(10))?;
-    ensure!(!view["boards"][0]["troubles"].to_string().contains("bit"), "{}", without_pictures(view));
     Ok(())
 }

@@ -4,6 +4,10 @@ mod browser;
 mod endurance;
 mod in_process;
 mod lamps;
+mod set;
+mod several;
+mod terminal;
+mod wrong;
 
 use std::process::ExitCode;
 
@@ -18,12 +22,19 @@ fn main() -> ExitCode {
         return code;
     }
     let missing = chromium::missing().or_else(device::missing);
+    let script = terminal::missing();
     let trials: Vec<Trial> = vec![
         trial("frames_are_seen_and_saved_as_a_person_says", &None, in_process::frames_are_seen_and_saved),
         trial("rules_and_bursts_save_by_themselves", &None, in_process::rules_and_bursts_save),
         trial("models_are_sent_and_rolled_back", &None, in_process::models_are_sent_and_rolled_back),
         trial("a_lost_board_is_found_again", &None, in_process::a_lost_board_is_found_again),
-        trial("what_is_wrong_with_a_camera_is_named", &None, in_process::what_is_wrong_is_named),
+        trial("two_boards_save_into_one_folder", &None, several::two_boards),
+        trial("frames_of_which_the_model_is_unsure_are_saved", &None, several::frames_of_which_the_model_is_unsure),
+        trial("what_is_wrong_with_a_camera_is_named", &None, wrong::what_is_wrong_is_named),
+        trial("a_board_that_computes_something_else_is_told", &None, wrong::a_lying_board_is_told),
+        trial("a_model_that_the_board_refuses_is_told", &None, wrong::a_refusal_of_the_board_is_told),
+        trial("a_serial_port_that_goes_is_opened_again", &script, terminal::a_port_that_goes_is_opened_again),
+        trial("watch_says_by_its_exit_code_that_a_board_lies", &script, terminal::a_lying_board_misses_the_bound),
         trial("a_person_teaches_the_board_what_its_camera_sees", &missing, browser::short),
         trial("a_person_teaches_the_board_by_200_frames", &missing, browser::long).with_ignored_flag(true),
         trial("ten_thousand_frames_leave_memory_flat", &missing, endurance::ten_thousand).with_ignored_flag(true),

@@ -1,0 +1,89 @@
+//! Several boards in one studio, and frames that are collected by what the model makes of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use anyhow::{Context, Result, ensure};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use model_compiler::blob::with_calibration;
+use no_std_infer::format::Calibration;
+use serde_json::{Value, json};
+
+use crate::set::{Set, count, frames, sequence, shipped, without_pictures};
+
+/// A frame as the page shows it.
+fn frame(view: &Value) -> Option<String> {
+    view["sight"]["frame"].as_str().map(str::to_owned)
+}
+
+/// The saved pictures of a class, in the same way.
+fn saved(set: &Set, class: &str) -> Result<BTreeSet<String>> {
+    let folder = set.folder.path().join("pictures").join(class);
+    let mut pictures = BTreeSet::new();
+    for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "png") {
+            pictures.insert(format!("data:image/png;base64,{}", BASE64_STANDARD.encode(fs::read(path)?)));
+        }
+    }
+    Ok(pictures)
+}
+
+/// Each has its own camera, state and pictures; all save into one folder.
+pub fn two_boards() -> Result<()> {
+    let films = vec![frames(&[20, 40, 60]), frames(&[150, 190, 230])];
+    let set = Set::over(films, &shipped()?, &[], |inner| Box::new(inner))?;
+    let mut shown = Vec::new();
+    for (board, class) in [(0, "happy"), (1, "sad")] {
+        let view = set.until_of(board, |view| view["boards"][board]["compared"].as_u64() > Some(3))?;
+        ensure!(view["boards"][board]["differing"] == 0, "{}", without_pictures(view));
+        set.act(json!({ "do": "pause", "board": board, "paused": true }))?;
+        set.until_of(board, |view| view["boards"][board]["paused"] == true)?;
+        let view = set.view_of(board)?;
+        ensure!(view["boards"][1 - board]["paused"] == (board == 1), "{}", without_pictures(view));
+        set.act(json!({ "do": "save", "board": board, "number": sequence(&view), "class": class }))?;
+        ensure!(saved(&set, class)?.into_iter().eq(frame(&view)), "what is saved as {class} is not what was shown");
+        shown.push(frame(&view));
+    }
+    ensure!(shown[0].is_some() && shown[0] != shown[1], "both boards show the same");
+    let groups: BTreeSet<_> = set.pictures()?.into_values().collect();
+    ensure!(groups.len() == 2 && !groups.contains(&None), "{groups:?}");
+    let links: Vec<_> =
+        set.view()?["boards"].as_array().into_iter().flatten().map(|state| state["link"].clone()).collect();
+    ensure!(links == ["board 0 in this process", "board 1 in this process"], "{links:?}");
+    ensure!(set.view_of(2).is_err() && set.refusal(json!({ "do": "step", "board": 2 }))?.contains("no such board"));
+    Ok(())
+}
+
+/// The rule takes the frames of which the model is unsure, below a probability that a person names or below its own threshold, and no
+/// others.
+pub fn frames_of_which_the_model_is_unsure() -> Result<()> {
+    let (levels, blob) = ([20, 60, 90, 120, 160, 200, 230], shipped()?);
+    let set = Set::new(&levels)?;
+    let mut probabilities = BTreeMap::new();
+    set.until(|view| {
+        if let (Some(frame), Some(probability)) = (frame(view), view["sight"]["probability"].as_f64()) {
+            probabilities.insert(frame, (256.0 * probability) as u8);
+        }
+        probabilities.len() == levels.len()
+    })?;
+    let most = probabilities.values().copied().max().unwrap_or_default();
+    let unsure: BTreeSet<String> =
+        probabilities.iter().filter(|(_, probability)| **probability < most).map(|(frame, _)| frame.clone()).collect();
+    ensure!(!unsure.is_empty(), "the model is as sure of all frames: {most}");
+    let takes = |set: &Set, percent: Option<f64>, class: Option<&str>| {
+        set.act(json!({ "do": "automatic", "board": 0, "rule": "unsure", "percent": percent, "class": class }))?;
+        let folder = class.unwrap_or("unlabelled");
+        let seen = sequence(&set.until(|view| count(view, folder) == unsure.len() as u64)?);
+        let view = set.until(|view| sequence(view) > seen + 2 * levels.len() as u64)?;
+        ensure!(count(&view, folder) == unsure.len() as u64, "{}", without_pictures(view));
+        ensure!(saved(set, folder)? == unsure, "others are saved than those of which it is unsure");
+        anyhow::Ok(())
+    };
+    takes(&set, Some(100.0 * f64::from(most) / 256.0), Some("sad"))?;
+    let own = Calibration { threshold: most, images: 7, coverage: 0.5, accuracy: 1.0 };
+    let set = Set::over(vec![frames(&levels)], &with_calibration(&blob, &own)?, &[], |inner| Box::new(inner))?;
+    set.until(|view| view["boards"][0]["compared"].as_u64() > Some(0))?;
+    takes(&set, None, None)
+}
