@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use model_compiler::graph::softmax;
+use model_compiler::graph::{class, softmax};
 use serde::Serialize;
 
 use super::predictions::Predictions;
@@ -57,7 +57,7 @@ impl Suspects {
         let classes = predictions.classes.len();
         let cases = cases(predictions);
         let thresholds = thresholds(&cases, classes);
-        let right = cases.iter().filter(|case| largest(&case.probabilities) == Some(case.label)).count();
+        let right = cases.iter().filter(|case| class(&case.probabilities) == case.label).count();
         let mut suspects: Vec<Suspect> =
             cases.iter().filter_map(|case| suspect(case, &thresholds, predictions)).collect();
         suspects.sort_by(|a, b| b.margin.total_cmp(&a.margin).then_with(|| a.paths.cmp(&b.paths)));
@@ -113,15 +113,11 @@ fn suspect(case: &Case, thresholds: &[Option<f64>], predictions: &Predictions) -
     let others = (0..thresholds.len()).filter(|&class| class != case.label).filter_map(above);
     let (said, above_own) = others
         .filter(|&(class, above)| above >= 0.0 && case.probabilities[class] > of_label)
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+        .reduce(|first, other| if other.1 > first.1 { other } else { first })?;
     let (_, above_label) = above(case.label)?;
     let paths = case.images.iter().map(|&index| predictions.images[index].path.clone()).collect();
     let of_said = case.probabilities[said];
     Some(Suspect { paths, label: case.label, said, of_label, of_said, margin: above_own - above_label })
-}
-
-fn largest(values: &[f64]) -> Option<usize> {
-    (0..values.len()).max_by(|&a, &b| values[a].total_cmp(&values[b]))
 }
 
 #[cfg(test)]
@@ -166,6 +162,19 @@ mod tests {
         assert!((found.suspects[1].margin - (0.56 - 0.55)).abs() < 1e-6);
         assert_eq!((found.photographs, found.pairs()), (5, vec![(0, 1, 1), (2, 1, 1)]));
         assert!((found.agreement - 0.6).abs() < 1e-9);
+    }
+
+    #[test]
+    fn of_classes_that_are_equally_likely_the_first_is_said() {
+        let found = suspects(vec![
+            prediction("1", 0, None, &[0.5, 0.5, 0.0]),
+            prediction("2", 0, None, &[0.02, 0.49, 0.49]),
+            prediction("3", 1, None, &[0.1, 0.45, 0.45]),
+            prediction("4", 2, None, &[0.1, 0.45, 0.45]),
+        ]);
+        // The first and the third are right; b and c have the threshold 0.45, and 0.49 of the second.
+        assert!((found.agreement - 0.5).abs() < 1e-9, "{found:?}");
+        assert_eq!(found.suspects.iter().map(|suspect| (suspect.label, suspect.said)).collect::<Vec<_>>(), [(0, 1)]);
     }
 
     #[test]
