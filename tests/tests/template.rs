@@ -6,8 +6,8 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
-use host_trainer::device::{QEMU, TARGET, cargo, missing};
+use anyhow::{Context, Result, bail, ensure};
+use host_trainer::device::{Core, Program, QEMU, TARGET, build as build_firmware, cargo, missing};
 use host_trainer::measure::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::Tflite;
@@ -17,6 +17,7 @@ use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use no_std_infer::{Interpreter, Model, argmax};
 use serde_json::Value;
 use tempfile::TempDir;
+use tests::app::App;
 use tests::needing::trial;
 use tests::tflite::{ENDS, classifier};
 
@@ -26,13 +27,15 @@ const CLASS: &str = "happy";
 const FRAMES: usize = 3;
 /// Length of an input that a host sends: more bytes than the link's queue holds, and no network's input.
 const INPUT_LEN: usize = 400;
+/// Share by which a count that a page shows may differ from today's.
+const TOLERANCE: f64 = 0.02;
 
 fn main() {
     let missing = missing();
-    let on = |name, machine: &'static str| move || new_firmware_prints_the_class(name, machine);
     let trials: Vec<Trial> = vec![
-        trial("new_firmware_prints_the_class_on_a_cortex_m4", &missing, on("camera-m4", "mps2-an386")),
-        trial("new_firmware_prints_the_class_on_a_cortex_m7", &missing, on("camera-m7", "mps2-an500")),
+        trial("new_firmware_prints_what_its_page_shows", &missing, new_firmware_prints_what_its_page_shows),
+        trial("new_firmware_prints_the_class_on_a_cortex_m7", &missing, new_firmware_prints_the_class_on_a_cortex_m7),
+        trial("the_application_prints_what_its_page_shows", &missing, the_application_prints_what_its_page_shows),
         trial("new_firmware_compiles_a_tflite_file", &missing, new_firmware_compiles_a_tflite_file),
         trial("a_host_is_heard_while_the_network_runs", &missing, a_host_is_heard_while_the_network_runs),
     ];
@@ -103,19 +106,54 @@ fn build_in(folder: &Path, name: &str) -> Result<(Command, PathBuf)> {
     Ok((command, outputs))
 }
 
-/// Runs the firmware until it ends; it must print a class each frame.
-fn run(mut firmware: Command, class: &str) -> Result<()> {
+/// Runs the firmware until it ends; it must print a class each frame. Gives the first line.
+fn run(mut firmware: Command, class: &str) -> Result<String> {
     let run = firmware.output()?;
     let printed = String::from_utf8_lossy(&run.stdout);
     ensure!(run.status.success(), "it fails: {printed}{}", String::from_utf8_lossy(&run.stderr));
     let lines: Vec<&str> = printed.lines().collect();
     let right = lines.iter().all(|line| line.split(',').next() == Some(class));
     ensure!(right && lines.len() == FRAMES, "it prints\n{printed}");
+    Ok(lines[0].to_owned())
+}
+
+/// What was found and what it cost, of a line such as `happy, 255 of 256, 11427600 instructions`.
+fn found_at_cost(line: &str) -> Option<(&str, f64)> {
+    let (found, cost) = line.strip_suffix(" instructions")?.rsplit_once(", ")?;
+    Some((found, cost.parse().ok()?))
+}
+
+/// The one line of this form in a page of the documentation is what was printed, but for a little of the cost.
+fn check_page(name: &str, printed: &str) -> Result<()> {
+    let page = root()?.join("docs").join(name);
+    let text = fs::read_to_string(&page)?;
+    let lines: Vec<&str> = text.lines().filter(|line| found_at_cost(line).is_some()).collect();
+    let [line] = lines[..] else { bail!("{name} has {} lines with a class and its cost", lines.len()) };
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        return Ok(fs::write(&page, text.replace(line, printed))?);
+    }
+    let (found, cost) = found_at_cost(printed).with_context(|| format!("it prints `{printed}`"))?;
+    let same = found_at_cost(line).is_some_and(|(shown, old)| shown == found && (cost - old).abs() <= TOLERANCE * old);
+    ensure!(same, "{name} shows `{line}`, printed is `{printed}`: `UPDATE_DOCS=1 cargo test -p tests --test template`");
     Ok(())
 }
 
-fn new_firmware_prints_the_class(name: &str, machine: &str) -> Result<()> {
-    run(build(name, machine)?, CLASS)
+fn new_firmware_prints_what_its_page_shows() -> Result<()> {
+    check_page("new-firmware.md", &run(build("camera-m4", "mps2-an386")?, CLASS)?)
+}
+
+fn new_firmware_prints_the_class_on_a_cortex_m7() -> Result<()> {
+    run(build("camera-m7", "mps2-an500")?, CLASS)?;
+    Ok(())
+}
+
+/// As the page has it: the application of `firmware-example`, and the demo's picture through the pipe.
+fn the_application_prints_what_its_page_shows() -> Result<()> {
+    let (root, folder) = (root()?, tempfile::tempdir()?);
+    let elf = build_firmware(Program::App, &read_blob(&root.join("data/faces.blob"))?)?;
+    let picture = fs::read(root.join("firmware-example/boards/mps2/src/bin/demo.rgb565"))?;
+    let app = App::start(Core::M4, &elf, folder.path(), &picture)?;
+    check_page("updating.md", &app.line()?)
 }
 
 /// A file beside the firmware becomes the blob that `Tflite` makes of it on the host, whose answer is the host's.
@@ -133,6 +171,9 @@ fn new_firmware_compiles_a_tflite_file() -> Result<()> {
 
     let blob = Tflite::read(&bytes)?.labels(labels).compile()?.blob;
     ensure!(fs::read(outputs.join("model.blob"))? == *blob, "the build script makes other bytes than the host");
+    let told =
+        fs::read_to_string(outputs.with_file_name("output")).context("cargo keeps what a build script tells it")?;
+    ensure!(told.lines().any(|line| line == "cargo::rerun-if-changed=model.tflite"), "cargo is told\n{told}");
     let model = Model::parse(&blob)?;
     let image = model.info().input.kind.image().context("the model reads pictures")?;
     let frame = fs::read(folder.path().join("src/frame.rgb565"))?;
@@ -142,7 +183,8 @@ fn new_firmware_compiles_a_tflite_file() -> Result<()> {
     let shape = model.info().input.tensor;
     preprocess(&frame, image.fit, interpreter.input_mut(), shape.width, shape.height, image.color)?;
     interpreter.run();
-    run(firmware, labels[argmax(interpreter.logits())])
+    run(firmware, labels[argmax(interpreter.logits())])?;
+    Ok(())
 }
 
 /// A request arrives whole though the firmware asks for the link's bytes only between frames, of which there are few, and the
