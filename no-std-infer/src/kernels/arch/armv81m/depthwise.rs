@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::{inexact, is_exact};
+use super::{inexact, single};
 use crate::bounded::{Bounded, numbered};
 use crate::fixed::clamp_i8;
 use crate::format::CHANNEL_LEN;
@@ -109,7 +109,7 @@ impl<'a> Depthwise<'a> {
         let aligned = (parameters.as_ptr() as usize | views.scratch.as_ptr() as usize).is_multiple_of(4);
         let near = op.output.width > 1 && row < 1 << 14 && usize::from(op.window.pad_left) <= blocks.columns;
         let block_rows = if op.window.stride_h == 1 { 2 } else { 1 };
-        let single = inexact(constants.channels, op.output.zero_point);
+        let single = inexact(parameters, op.output.zero_point);
         let whole = enough && aligned && near;
         whole.then_some(Self { op, constants: *constants, blocks, rows: views.rows.len(), block_rows, single })
     }
@@ -255,13 +255,12 @@ impl<'a> Depthwise<'a> {
         }
         let last = self.single.end.min(group.first.plus(group.count));
         for channel in self.single.start.max(group.first)..last {
-            let Some(parameters) = self.constants.channels.skip(channel).iter().next() else { return };
-            if !is_exact(parameters, op.output.zero_point) {
-                self.each(channel.minus(group.first), (taps, scratch), rows, output, |sum| {
-                    let scaled = parameters.scale(sum.wrapping_add(parameters.bias));
-                    clamp_i8(scaled.saturating_add(op.output.zero_point.into()), i8::MIN, i8::MAX)
-                });
-            }
+            let parameters = single(self.constants.channels, channel, op.output.zero_point);
+            let Some(parameters) = parameters else { continue };
+            self.each(channel.minus(group.first), (taps, scratch), rows, output, |sum| {
+                let scaled = parameters.scale(sum.wrapping_add(parameters.bias));
+                clamp_i8(scaled.saturating_add(op.output.zero_point.into()), i8::MIN, i8::MAX)
+            });
         }
     }
 

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use core::ops::Range;
 
 use super::panel::Source;
-use super::{inexact, is_exact};
+use super::{inexact, single};
 use crate::bounded::{Bounded, numbered};
 use crate::fixed::clamp_i8;
 use crate::format::CHANNEL_LEN;
@@ -67,7 +67,7 @@ impl<'a> Gemm<'a> {
             && parameters.len() >= channels.times(CHANNEL_LEN);
         let aligned = (parameters.as_ptr() as usize).is_multiple_of(4);
         let (zero_point, constants) = (op.output.zero_point, *constants);
-        let single = inexact(constants.channels, zero_point);
+        let single = inexact(parameters, zero_point);
         (row > 0 && enough && aligned).then_some(Self { panel, patches, constants, channels, zero_point, single })
     }
 
@@ -100,13 +100,24 @@ impl<'a> Gemm<'a> {
     }
 
     /// Multiplies the panel's first `pixels` pixels with those of the output channels that the loops do not compute.
+    #[inline(always)]
     fn multiply_single(&self, channels: Range<usize>, output: &[Cell<i8>], pixels: usize) {
+        if !channels.is_empty() {
+            self.multiply_each(channels, output, pixels);
+        }
+    }
+
+    #[inline(never)]
+    fn multiply_each(&self, channels: Range<usize>, output: &[Cell<i8>], pixels: usize) {
         let computed = self.channels.minus(self.channels % CHANNELS);
         for channel in channels {
-            let Some(parameters) = self.constants.channels.skip(channel).iter().next() else { return };
-            if channel < computed && is_exact(parameters, self.zero_point) {
-                continue;
-            }
+            let channels = self.constants.channels;
+            let parameters = if channel < computed {
+                single(channels, channel, self.zero_point)
+            } else {
+                channels.skip(channel).iter().next()
+            };
+            let Some(parameters) = parameters else { continue };
             for (pixel, out) in numbered(output.iter().skip(channel).step_by(self.channels.max(1)).take(pixels)) {
                 out.set(self.single(channel, parameters, pixel));
             }
@@ -199,14 +210,17 @@ impl<'a> Gemm<'a> {
             let mut fill = patches.fill(source.as_ptr().cast(), self.panel.as_ptr().cast_mut().cast(), PIXELS);
             let groups = 0..self.channels / CHANNELS;
             let mut product = self.product(groups, output.as_ptr().cast_mut().cast(), self.channels);
-            for output in output.chunks_exact(quad.max(1)).take(quads) {
+            for index in 0..quads {
                 // SAFETY: the patches of all pixels lie in the source, and the output holds all of their channels.
                 unsafe {
                     fill.run();
                     product.run();
                 }
                 product.arguments.output = product.arguments.output.wrapping_add(quad);
-                self.multiply_single(self.single.clone(), output, PIXELS);
+                if !self.single.is_empty() {
+                    let output = output.get(index.times(quad)..).unwrap_or_default();
+                    self.multiply_each(self.single.clone(), output, PIXELS);
+                }
             }
         }
         #[cfg(not(nsi_armv81m))]

@@ -16,7 +16,8 @@ mod panel;
 use core::ops::Range;
 
 use super::armv7em::Armv7em;
-use crate::bounded::{Bounded, numbered};
+use crate::bounded::Bounded;
+use crate::format::CHANNEL_LEN;
 use crate::kernels::{Apart, Kernels, Shared};
 use crate::operators::{
     Add, ChannelParams, Channels, Conv2d, Dense, DensePacked, DensePlain, Mean, Packed, PackedDepthwise, Plain, Pool2d,
@@ -90,21 +91,29 @@ impl Kernels for Armv81m {
     }
 }
 
-/// Whether the loops requantise as a multiplier says: shifted right by 1 or more, or by nothing where the zero point is the
-/// least output, so that ties need no correction (`insn.rs`). They do it for all multipliers below 1/2, and in layers that end in
-/// a ReLU for all below 1.
-fn is_exact(parameters: ChannelParams, zero_point: i8) -> bool {
-    let least = if zero_point == i8::MIN { 0 } else { 1 };
-    (least..=31).contains(&parameters.multiplier.shift.saturating_neg())
+/// Whether the loops requantise as the parameters of an output channel say: shift right by 1 or more, or by nothing where the zero
+/// point is the least output, so that ties need no correction (`insn.rs`). They do it for all multipliers below 1/2, and in layers
+/// that end in a ReLU for all below 1.
+#[inline(always)]
+fn is_exact(&[.., a, b, c, d]: &[u8; CHANNEL_LEN], zero_point: i8) -> bool {
+    let most = if zero_point == i8::MIN { 31 } else { 30 };
+    // -31 becomes 0, and what is less or more than the most is more.
+    (i32::from_le_bytes([a, b, c, d]).wrapping_add(31) as u32) <= most
 }
 
-/// From the first to the last output channel that the loops do not requantise as its multiplier says.
-fn inexact(channels: Channels<'_>, zero_point: i8) -> Range<usize> {
-    let mut range = 0..0;
-    for (channel, parameters) in numbered(channels.iter()) {
-        if !is_exact(parameters, zero_point) {
-            range = if range.is_empty() { channel } else { range.start }..channel.plus(1);
-        }
-    }
-    range
+/// The output channels, from the first to the last of them, whose multipliers the loops do not apply.
+#[inline(always)]
+fn inexact(parameters: &[u8], zero_point: i8) -> Range<usize> {
+    let entries = parameters.as_chunks().0;
+    let first = entries.iter().take_while(|entry| is_exact(entry, zero_point)).count();
+    let rest = entries.get(first..).unwrap_or_default();
+    let after = rest.iter().rev().take_while(|entry| is_exact(entry, zero_point)).count();
+    first..first.plus(rest.len()).minus(after)
+}
+
+/// The parameters of an output channel whose multiplier the loops do not apply; `None` of another.
+fn single(channels: Channels<'_>, channel: usize, zero_point: i8) -> Option<ChannelParams> {
+    let channels = channels.skip(channel);
+    let computed = channels.bytes().first_chunk().is_some_and(|entry| is_exact(entry, zero_point));
+    channels.iter().next().filter(|_| !computed)
 }
