@@ -1,5 +1,6 @@
 //! What a person does with pictures that were collected: looks at them, corrects their classes, deletes them.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -86,7 +87,8 @@ impl Collection {
             return Ok(Vec::new());
         }
         let mut names = names(&folder)?;
-        names.sort_unstable_by(|a, b| b.cmp(a));
+        // Without their endings: of two in a millisecond the second has a number behind the time.
+        names.sort_by_cached_key(|name| Reverse(Path::new(name).file_stem().map(OsStr::to_owned)));
         Ok(names.into_iter().map(|name| Picture { class: class.to_owned(), name }).collect())
     }
 

@@ -137,13 +137,13 @@ impl Collection {
         Ok(Saved::New { path, group })
     }
 
-    /// A name that no picture has yet, by the time. Makes the folder of the class.
+    /// A name that no picture has yet, by the time, so that the order of names is that of the pictures. Makes the folder of the class.
     fn free_name(&self, class: &str) -> Result<String> {
         let folder = self.folder.join(class);
         std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string().replace([':', '.'], "-");
         let now = now.trim_end_matches('Z');
-        let names = (0_u32..).map(|number| if number == 0 { now.to_owned() } else { format!("{now}-{number}") });
+        let names = (0_u32..).map(|number| if number == 0 { now.to_owned() } else { format!("{now}-{number:03}") });
         // Class folders are where a person moves pictures to and fro.
         let taken = |name: &String| self.groups.names(name) || folder.join(format!("{name}.png")).exists();
         names.into_iter().find(|name| !taken(name)).context("there are names without end")

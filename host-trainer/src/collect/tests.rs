@@ -164,6 +164,22 @@ fn corrected_pictures_keep_their_groups_and_their_bytes_of_the_camera() {
     assert_eq!(groups(dir.path())[&format!("cat/{}", picture.name)].as_ref(), Some(&group));
 }
 
+/// Some of so many fall into one millisecond.
+#[test]
+fn pictures_are_listed_from_the_latest_to_the_oldest() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut collection = Collection::open(dir.path()).unwrap();
+    let names = ["now.png", "now-001.png", "now-002.png", "now-010.png", "then.jpg"];
+    fs::create_dir(dir.path().join("cat")).unwrap();
+    names.iter().for_each(|name| fs::write(dir.path().join("cat").join(name), "a picture").unwrap());
+    let listed: Vec<String> = named(&collection, "cat").into_iter().rev().map(|picture| picture.name).collect();
+    assert_eq!(listed, names);
+    let saved = |speck: u8| new(collection.save(&SHAPE, &frame(90, speck), under("dog")).unwrap()).0;
+    let saved: Vec<PathBuf> = (0..30).map(saved).collect();
+    let listed = named(&collection, "dog").into_iter().rev().map(|picture| dir.path().join("dog").join(picture.name));
+    assert!(listed.eq(saved), "pictures are listed in another order than they were saved in");
+}
+
 #[test]
 fn deleted_pictures_are_gone_and_may_be_taken_anew() {
     let dir = tempfile::tempdir().unwrap();
