@@ -190,7 +190,13 @@ impl Person {
     fn presses(&mut self, key: &str, until: &str) -> Result<()> {
         self.browser.evaluate("void (window.before = sight.number)")?;
         self.browser.press(key, if key.len() == 1 { key } else { "" })?;
-        self.browser.until(&format!("sight.number > before && {until}"))
+        let done = self.browser.until(&format!("sight.number > before && {until}"));
+        done.or_else(|error| {
+            let state = "[sight.number, before, stopped, stepping, unanswered, view.classes, document.getElementById('said').textContent, \
+                         view.boards[0].status, view.boards[0].why, view.boards[0].paused]";
+            let state = self.browser.evaluate(state)?;
+            Err(error.context(format!("the page and the board are at {state}")))
+        })
     }
 
     /// Saves a frame under a class of its own and corrects that in the gallery, and saves one without a class and deletes it.
