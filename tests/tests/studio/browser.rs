@@ -222,7 +222,9 @@ impl Person {
         ensure!(groups != corrected && groups.lines().count() == corrected.lines().count(), "{groups}\n{corrected}");
         self.presses("s", "view.classes.some(([name, count]) => name === UNLABELLED && count === 1)")?;
         self.browser.evaluate("document.querySelector('#shelves [data-key=unlabelled]').click()")?;
-        self.browser.until(&format!("{shown}.length === 1 && {shown}[0].dataset.key.startsWith(UNLABELLED)"))?;
+        // Shown, too: a picture that is deleted while the page asks for it is a request that is refused.
+        let loaded = format!("{shown}[0].dataset.key.startsWith(UNLABELLED) && {shown}[0].firstChild.naturalWidth > 0");
+        self.browser.until(&format!("{shown}.length === 1 && {loaded}"))?;
         self.browser.evaluate(&format!("{shown}[0].focus()"))?;
         self.browser.press("Enter", "\r")?;
         self.browser.until("chosen.size === 1")?;
