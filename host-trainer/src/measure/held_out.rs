@@ -8,10 +8,10 @@ use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
 use crate::config::InputConfig;
+use crate::data::bootstrap::Estimate;
 use crate::data::dataset::{Dataset, Images, Reading, Sample, View};
 use crate::data::progress;
 use crate::data::record::Record;
-use crate::measure::bootstrap::Estimate;
 use crate::measure::evaluate::{class_names, input_config, int8_classes, int8_outputs};
 use crate::measure::scores::PairedScore;
 use crate::system::terminal::escaped;

@@ -9,8 +9,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use super::bootstrap::{self, Estimate, middle};
 use super::predictions::Predictions;
+use crate::data::bootstrap::{self, Estimate, middle};
 
 /// Draws of groups.
 const DRAWS: usize = 500;

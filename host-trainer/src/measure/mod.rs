@@ -1,7 +1,6 @@
 //! How good a network is, in float and int8, and how sure that is.
 
 pub mod advice;
-pub mod bootstrap;
 pub mod cam;
 pub mod comparison;
 pub mod confidence;

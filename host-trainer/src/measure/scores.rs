@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::measure::bootstrap::{self, Estimate};
+use crate::data::bootstrap::{self, Estimate};
 use crate::measure::comparison::text_table;
 use crate::measure::metrics::Confusion;
 use crate::measure::predictions::Predictions;

@@ -6,7 +6,7 @@ use no_std_infer::format::Color;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Preset;
-use crate::measure::bootstrap::Estimate;
+use crate::data::bootstrap::Estimate;
 use crate::measure::comparison::text_table;
 
 /// Photographs are divided into so many parts, the first of which the search does not see.

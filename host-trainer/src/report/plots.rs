@@ -17,8 +17,9 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use crate::data::epochs::Epoch;
 use crate::measure::comparison::shorten;
-use crate::measure::metrics::{Confusion, Epoch};
+use crate::measure::metrics::Confusion;
 
 pub use confidence::{reliability, risk_coverage};
 pub use front::{Dot, Dots, front};

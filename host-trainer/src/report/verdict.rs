@@ -1,11 +1,12 @@
 //! What a run's figures mean, in sentences for people who do not read figures.
 
+use crate::data::bootstrap::Estimate;
 use crate::data::dataset::Sample;
+use crate::data::epochs::Epoch;
 use crate::data::record::Record;
 use crate::measure::advice::{Taken, confused};
-use crate::measure::bootstrap::Estimate;
 use crate::measure::comparison::{Comparison, Split};
-use crate::measure::metrics::{ClassMetrics, Confusion, Epoch, Share};
+use crate::measure::metrics::{ClassMetrics, Confusion, Share};
 use crate::measure::scores::Scores;
 
 /// Widest interval of an accuracy that says something.

@@ -8,8 +8,8 @@ use model_compiler::quantise::calibrate::Calibrated;
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
+use crate::data::epochs::{self, Epoch};
 use crate::data::record::Record;
-use crate::measure::metrics;
 use crate::measure::predictions::PREDICTIONS_FILE;
 pub use crate::system::claim::Claim;
 use crate::system::claim::claim;
@@ -152,8 +152,8 @@ impl RunDir {
     ///
     /// # Errors
     /// When the folder holds no run.
-    pub fn epochs(&self) -> Result<Vec<metrics::Epoch>> {
-        metrics::read_csv(&self.file(METRICS_FILE))
+    pub fn epochs(&self) -> Result<Vec<Epoch>> {
+        epochs::read_csv(&self.file(METRICS_FILE))
     }
 
     /// What the run remembers about its images.

@@ -40,7 +40,7 @@ use crate::data::dataset::Images;
 use crate::system::hints::{program, quoted};
 use crate::system::interrupt::{Unsaved, is_leaving};
 
-pub use crate::measure::metrics::Epoch;
+pub use crate::data::epochs::Epoch;
 pub(crate) use batch::planes;
 pub use device::DeviceKind;
 pub use events::{Accuracy, Event, Lines, tell};

@@ -10,7 +10,7 @@ use super::initial::features;
 use super::learner::Learner;
 use super::{Options, TrainingData};
 use crate::config::Config;
-use crate::measure::bootstrap;
+use crate::data::bootstrap;
 use crate::training::logistic::{self, Effort, Linear, Samples};
 use crate::training::model::Task;
 use crate::training::pretrained::Pretrained;

@@ -10,7 +10,7 @@ use no_std_infer::argmax;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Bin, Forecast, Measures, Point, engine_bytes, perfect_ece, reliability, risk_coverage, threshold};
-use crate::measure::bootstrap::{self, Estimate};
+use crate::data::bootstrap::{self, Estimate};
 use crate::measure::comparison::text_table;
 use crate::measure::predictions::{Prediction, Predictions};
 

@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use crate::measure::bootstrap::middle;
+use crate::data::bootstrap::middle;
 
 pub use crossfit::{Calibrated, Confidence, answers, float_forecasts, int8_forecasts};
 pub use engine::engine_bytes;

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 
 use super::chart::{Axis, chart};
 use super::{BLUE, Series, VERMILION, svg};
-use crate::measure::bootstrap::Estimate;
+use crate::data::bootstrap::Estimate;
 
 /// Width and height of the picture in pixels.
 const SIZE: (u32, u32) = (720, 400);

@@ -55,7 +55,7 @@ pub fn learning_curve(title: &str, curve: &LearningCurve) -> anyhow::Result<Stri
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::bootstrap::Estimate;
+    use crate::data::bootstrap::Estimate;
     use crate::measure::learning::PowerLaw;
 
     fn curve(points: usize) -> LearningCurve {

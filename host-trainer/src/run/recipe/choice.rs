@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Look, Probe};
+use crate::data::bootstrap::{self, Estimate};
 use crate::data::dataset::Sample;
-use crate::measure::bootstrap::{self, Estimate};
 use crate::measure::metrics::Share;
 
 /// The recipe that is taken unless another is better by more than chance.

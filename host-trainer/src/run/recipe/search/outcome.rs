@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::folder::{FINAL, Plan, SearchDir};
 use super::halving::{cheapest_of_the_best, front};
-use crate::measure::bootstrap::{self, Estimate};
+use crate::data::bootstrap::{self, Estimate};
 use crate::measure::predictions::Predictions;
 use crate::measure::search::{Line, Outcome, RUNGS, Reference};
 
