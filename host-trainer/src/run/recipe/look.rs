@@ -15,6 +15,10 @@ const GREY: u8 = 10;
 /// Share of neighbouring pixels that are equal from which on pictures count as drawn.
 const FLAT: f64 = 0.3;
 
+/// Pixels of the shorter side up to which pictures lack what a network has learnt of photographs: edges and textures of several
+/// pixels.
+const TINY: u32 = 32;
+
 /// What the pictures are like that are learnt from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Look {
@@ -54,6 +58,12 @@ impl Look {
             grey: !opened.is_empty() && opened.iter().all(|one| one.grey),
             drawn: flat > FLAT,
         }
+    }
+
+    /// Whether what a network has seen of the world may tell nothing of these: they are drawn, or have few pixels.
+    #[must_use]
+    pub fn is_unlike_photographs(&self) -> bool {
+        self.drawn || self.side <= TINY
     }
 
     /// In words: `1074 pictures of 368 photographs, 4 classes, in colour, 224 pixels or so at their shorter side`.
@@ -101,6 +111,14 @@ mod tests {
         let noise = of(&RgbImage::from_fn(20, 20, |x, y| Rgb([(x * 37 + y * 11) as u8; 3])));
         assert_eq!((noise.side, noise.grey, noise.flat), (20, true, 0.0));
         assert_eq!(of(&RgbImage::new(1, 1)).flat, 0.0);
+    }
+
+    #[test]
+    fn drawings_and_tiny_pictures_are_unlike_photographs() {
+        let look = Look { images: 9, photographs: 9, classes: 2, side: 33, grey: false, drawn: false };
+        assert!(!look.is_unlike_photographs());
+        assert!(Look { side: 32, ..look.clone() }.is_unlike_photographs());
+        assert!(Look { drawn: true, ..look }.is_unlike_photographs());
     }
 
     #[test]

@@ -216,7 +216,7 @@ impl Chooser {
             recipes.extend([("frozen", common.frozen(side, l2)), (USUAL, common.fine_tuned(side, l2))]);
         }
         // Few photographs do not make up for what a network has seen of the world, unless they show something else.
-        if !recipes.is_empty() && !look.drawn && look.photographs < FEW {
+        if !recipes.is_empty() && !look.is_unlike_photographs() && look.photographs < FEW {
             return Ok(recipes);
         }
         match caller.fits(&common.scratch(), &self.split.classes) {
