@@ -7,7 +7,7 @@ use host_trainer::run::folder::RunDir;
 use image::GrayImage;
 use tempfile::{TempDir, tempdir};
 
-use crate::common::{call, pictures, refusal, text};
+use crate::common::{call, pictures, pictures_of, refusal, text};
 
 /// What the choice says of each recipe: its name, and how many it has right of how many.
 fn tried(run: &RunDir) -> Vec<(String, u64, u64)> {
@@ -20,7 +20,7 @@ fn tried(run: &RunDir) -> Vec<(String, u64, u64)> {
 
 #[test]
 fn a_recipe_is_chosen_and_an_interrupted_choice_ends_with_the_same_bytes() {
-    let (data, out) = (pictures(), tempdir().expect("a temporary folder"));
+    let (data, out) = (pictures_of(45, 34), tempdir().expect("a temporary folder"));
     let folder = out.path().join("run");
     let (run, out) = (RunDir::new(&folder), text(&folder));
     call(&["train", "--data", text(data.path()), "--out", out]).expect("it trains");

@@ -28,12 +28,17 @@ pub fn picture(seed: u8, width: u32, height: u32) -> RgbImage {
 
 /// Two classes with ten pictures each.
 pub fn pictures() -> TempDir {
+    pictures_of(12, 9)
+}
+
+/// The same, of other sizes.
+pub fn pictures_of(width: u32, height: u32) -> TempDir {
     let dir = tempdir().expect("a temporary folder");
     for (class, seed) in [("cat", 20), ("dog", 200)] {
         fs::create_dir(dir.path().join(class)).expect("a folder");
         for index in 0..10 {
             let path = dir.path().join(class).join(format!("{index}.png"));
-            picture(seed + index, 12, 9).save(path).expect("a picture");
+            picture(seed + index, width, height).save(path).expect("a picture");
         }
     }
     dir
