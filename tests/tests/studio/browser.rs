@@ -238,18 +238,15 @@ impl Person {
     /// Gives all frames of the film their classes, so that so many have one; gives the share that the board had right.
     fn labels(&mut self, count: usize) -> Result<f64> {
         let labelled = "view.classes.reduce((sum, [, count]) => sum + count, 0)";
-        let (mut saved, mut right, mut again) = (1, 0, 0);
+        let (mut saved, mut right, mut presses) = (1, 0, 0);
         while saved < count {
             let (_, key, agrees) = self.looks()?;
             self.presses(key, &format!("{labelled} >= {saved}"))?;
             // A film goes round: a frame that is saved already is not saved twice.
-            if self.browser.evaluate(labelled)? == json!(saved + 1) {
-                saved += 1;
-                right += usize::from(agrees);
-            } else {
-                again += 1;
-                ensure!(again <= count, "{again} frames came again, and {saved} of {count} are saved");
-            }
+            let now = self.browser.evaluate(labelled)?.as_u64().context("a number of pictures")? as usize;
+            right += usize::from(agrees && now > saved);
+            (saved, presses) = (now, presses + 1);
+            ensure!(presses < 4 * count, "of {presses} frames {saved} are saved, of {count}");
         }
         for (class, _) in LAMPS {
             let labelled = files(&self.collected.join(class)).len();
