@@ -1,7 +1,7 @@
 //! The program `studio` over the emulated board, with a person's hands in Chromium: the whole way from a camera that the model does not
 //! know to one that it has learnt.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -96,7 +96,8 @@ fn goes_round(each: usize) -> Result<()> {
     sees(&mut browser)?;
     let taken = call(&["watch", "--link", &link, "--count", "1"]).err().context("two boards on one flash")?;
     ensure!(taken.to_string().contains("runs already"), "{taken:#}");
-    let mut person = Person { browser, answers: answers(&at("camera/train"))?, collected: at("collected") };
+    let mut person =
+        Person { browser, answers: answers(&at("camera/train"))?, saved: HashSet::new(), collected: at("collected") };
     person.corrects()?;
     let knew = person.labels(2 * each)?;
     let verdict = person.teaches(&at("runs"))?;
@@ -173,17 +174,27 @@ struct Person {
     browser: Chromium,
     /// The class of each frame, by how the page shows it.
     answers: HashMap<String, &'static str>,
+    /// The frames that are saved.
+    saved: HashSet<String>,
     collected: PathBuf,
 }
 
 impl Person {
-    /// The class of the frame that the page shows, and its key; whether the board says the same.
-    fn looks(&mut self) -> Result<(&'static str, &'static str, bool)> {
+    /// The frame that the page shows, as it shows it, and whether the board says its class.
+    fn looks(&mut self) -> Result<(String, bool)> {
         let shown = self.browser.evaluate("[sight.frame, sight.class]")?;
         let [frame, says]: [String; 2] = serde_json::from_value(shown)?;
-        let class = *self.answers.get(&frame).context("the page shows a frame that is none of the film's")?;
-        let key = if class == LAMPS[0].0 { "1" } else { "2" };
-        Ok((class, key, says == class))
+        let right = says == self.class(&frame)?;
+        Ok((frame, right))
+    }
+
+    fn class(&self, frame: &str) -> Result<&'static str> {
+        self.answers.get(frame).copied().context("the page shows a frame that is none of the film's")
+    }
+
+    /// The key of a frame's class.
+    fn key(&self, frame: &str) -> Result<&'static str> {
+        Ok(if self.class(frame)? == LAMPS[0].0 { "1" } else { "2" })
     }
 
     /// Presses a key that has the next frame shown, or waits until something else is so.
@@ -206,7 +217,9 @@ impl Person {
         self.browser.call("Input.insertText", json!({ "text": "odd" }))?;
         self.browser.press("Enter", "\r")?;
         self.browser.until("classes()[2] === 'odd' && document.activeElement.id !== 'name'")?;
-        let (class, key, _) = self.looks()?;
+        let (frame, _) = self.looks()?;
+        let (class, key) = (self.class(&frame)?, self.key(&frame)?);
+        self.saved.insert(frame);
         self.presses("3", "view.classes.some(([name, count]) => name === 'odd' && count === 1)")?;
         let shown = "document.getElementById('pictures').children";
         self.browser
@@ -238,15 +251,14 @@ impl Person {
     /// Gives all frames of the film their classes, so that so many have one; gives the share that the board had right.
     fn labels(&mut self, count: usize) -> Result<f64> {
         let labelled = "view.classes.reduce((sum, [, count]) => sum + count, 0)";
-        let (mut saved, mut right, mut presses) = (1, 0, 0);
-        while saved < count {
-            let (_, key, agrees) = self.looks()?;
-            self.presses(key, &format!("{labelled} >= {saved}"))?;
-            // A film goes round: a frame that is saved already is not saved twice.
-            let now = self.browser.evaluate(labelled)?.as_u64().context("a number of pictures")? as usize;
-            right += usize::from(agrees && now > saved);
-            (saved, presses) = (now, presses + 1);
-            ensure!(presses < 4 * count, "of {presses} frames {saved} are saved, of {count}");
+        let mut right = 0;
+        while self.saved.len() < count {
+            let (frame, agrees) = self.looks()?;
+            let key = self.key(&frame)?;
+            // A film goes round, and a frame that is saved already is not saved twice.
+            right += usize::from(self.saved.insert(frame) && agrees);
+            let saved = self.saved.len();
+            self.presses(key, &format!("{labelled} === {saved}"))?;
         }
         for (class, _) in LAMPS {
             let labelled = files(&self.collected.join(class)).len();
@@ -280,7 +292,7 @@ impl Person {
         self.browser.until("stopped && unanswered === 0 && view.boards[0].paused")?;
         let (mut right, frames) = (0, self.answers.len());
         for _ in 0..frames {
-            right += usize::from(self.looks()?.2);
+            right += usize::from(self.looks()?.1);
             self.presses("ArrowRight", "true")?;
         }
         self.browser.press(" ", " ")?;
