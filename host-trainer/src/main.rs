@@ -20,18 +20,18 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return explain(&error),
     };
-    if let Err(error) = host_trainer::system::log::start(cli.verbosity()) {
+    if let Err(error) = model_training::system::log::start(cli.verbosity()) {
         tell(&error);
         return ExitCode::FAILURE;
     }
     #[cfg(unix)]
-    if let Err(error) = host_trainer::system::interrupt::watch() {
+    if let Err(error) = model_training::system::interrupt::watch() {
         tracing::warn!("emulators may outlive this program when it is killed: {error}");
     }
     match host_trainer::commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            host_trainer::system::interrupt::wait_when_leaving();
+            model_training::system::interrupt::wait_when_leaving();
             tell(&error);
             ExitCode::FAILURE
         }
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
 
 /// Says why the program fails, in which names of files and others may stand.
 fn tell(error: &anyhow::Error) {
-    eprintln!("{}", host_trainer::system::terminal::lines(&format!("error: {error:#}")));
+    eprintln!("{}", model_training::system::terminal::lines(&format!("error: {error:#}")));
 }
 
 /// Prints help, the version, or what is wrong with the command line. That is an error like others: 2 is for a missed bound.

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
-use host_trainer::measure::comparison::Split;
-use host_trainer::measure::scores::{FoldScore, Scores};
 use host_trainer::report::export::Report;
-use host_trainer::run::cross_validation::CvDir;
-use host_trainer::system::atomic;
 use model_compiler::blob::emit::Limits;
+use model_training::measure::comparison::Split;
+use model_training::measure::scores::{FoldScore, Scores};
+use model_training::run::cross_validation::CvDir;
+use model_training::system::atomic;
 use no_std_infer::Model;
 use no_std_infer::kernels::Generic;
 use serde_json::Value;

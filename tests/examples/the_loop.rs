@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use tests::the_loop::{Plan, measure};
 
 fn main() -> Result<()> {
-    host_trainer::system::log::start(0)?;
+    model_training::system::log::start(0)?;
     let mut arguments = std::env::args_os().skip(1);
     let folder = PathBuf::from(arguments.next().context("the folder to write to")?);
     let seeds: u64 = arguments.next().and_then(|seeds| seeds.to_str()?.parse().ok()).context("the number of seeds")?;

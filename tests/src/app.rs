@@ -9,10 +9,10 @@ use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::data::dataset;
-use host_trainer::data::faces::draw;
 use host_trainer::device::{Core, FRAMES_AT, QEMU, Transport};
 use image::RgbImage;
+use model_training::data::dataset;
+use model_training::data::faces::draw;
 
 /// Pixels across and down in the frames of `firmware-example`'s camera.
 pub const SIDE: u32 = 96;

@@ -1,13 +1,13 @@
 //! Whole small networks, from configuration to blob, without training.
 
-use host_trainer::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
-use host_trainer::training::DeviceKind;
-use host_trainer::training::model::{Net, Task};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::emit::{Description, emit};
 use model_compiler::graph::{Graph, Shape};
 use model_compiler::quantise::calibrate::calibrate;
 use model_compiler::quantise::{Method, QuantModel, quantise};
+use model_training::config::{Activation, Block, Head, ModelConfig, Padding, Preset};
+use model_training::training::DeviceKind;
+use model_training::training::model::{Net, Task};
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

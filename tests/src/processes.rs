@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use host_trainer::commands::{Cli, run};
 use host_trainer::device::QEMU;
-use host_trainer::system::interrupt;
+use model_training::system::interrupt;
 
 /// The variable that is set where a test is [the program](as_program).
 pub const IS_PROGRAM: &str = "TEST_IS_HOST_TRAINER";

@@ -112,7 +112,7 @@ impl Maker {
 
 #[cfg(test)]
 mod tests {
-    use host_trainer::measure::evaluate::infer;
+    use model_training::measure::evaluate::infer;
     use no_std_infer::Model;
 
     use super::*;

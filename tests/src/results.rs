@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
-use host_trainer::measure::evaluate::read_blob;
+use model_training::measure::evaluate::read_blob;
 use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ impl Results {
     /// When a result is not complete, or the file cannot be written.
     pub fn save(&self, path: &Path) -> anyhow::Result<()> {
         self.check()?;
-        host_trainer::system::atomic::write(path, (serde_json::to_string_pretty(self)? + "\n").as_bytes())
+        model_training::system::atomic::write(path, (serde_json::to_string_pretty(self)? + "\n").as_bytes())
     }
 
     /// Puts a result in the place of the one with its id, or at the end.

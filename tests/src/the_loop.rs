@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::collect::{Collection, Filing, Saved};
-use host_trainer::data::dataset::{Dataset, View, image_files, rgb565};
-use host_trainer::data::faces::{CLASSES, PerClass, Shift, generate, generate_shifted};
-use host_trainer::data::record::Record;
-use host_trainer::measure::evaluate::{parse, read_blob};
-use host_trainer::measure::held_out::{Contender, HeldOut, held_out, known_classes};
+use model_training::data::dataset::{Dataset, View, image_files, rgb565};
+use model_training::data::faces::{CLASSES, PerClass, Shift, generate, generate_shifted};
+use model_training::data::record::Record;
+use model_training::measure::evaluate::{parse, read_blob};
+use model_training::measure::held_out::{Contender, HeldOut, held_out, known_classes};
 use no_std_device::link::Shape;
 use no_std_infer::image::PixelFormat;
 

@@ -8,8 +8,8 @@ use anyhow::{Context, Result, ensure};
 use host_trainer::device::budget::{Budget, measure};
 use host_trainer::device::calls::Resident;
 use host_trainer::device::{Core, Parts, Program, cycles, missing, missing_target};
-use host_trainer::measure::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
+use model_training::measure::evaluate::read_blob;
 use serde::{Deserialize, Serialize};
 use tests::needing::trial;
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::data::copies::{find, groups, samples, score};
-use host_trainer::data::dataset::Dataset;
 use libtest_mimic::Arguments;
+use model_training::data::copies::{find, groups, samples, score};
+use model_training::data::dataset::Dataset;
 use tests::needing::trial;
 
 /// Every eighth group, of those that the thresholds were not chosen on.

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use host_trainer::data::faces::CLASSES;
-use host_trainer::measure::evaluate::read_blob;
 use model_compiler::aligned::Aligned;
+use model_training::data::faces::CLASSES;
+use model_training::measure::evaluate::read_blob;
 use no_std_infer::Model;
 use no_std_infer::golden::self_test;
 use serde_json::Value;

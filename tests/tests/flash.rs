@@ -14,10 +14,10 @@ use host_trainer::device::signing::sign;
 use host_trainer::device::{
     Device, DeviceParity, Emulated, Faulty, Link, Patience, Transport, build_app, check_update, missing,
 };
-use host_trainer::measure::evaluate::{infer, read_blob};
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_sections};
+use model_training::measure::evaluate::{infer, read_blob};
 use no_std_device::link::{Failure, Identity, Message, Receiver, Request, Update, UpdateError, decode};
 use no_std_infer::Model;
 use no_std_infer::format::section;

@@ -2,10 +2,10 @@
 
 use std::sync::LazyLock;
 
-use host_trainer::config::Preset;
-use host_trainer::measure::evaluate::infer;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{Parts, repair_crc, with_calibration, write};
+use model_training::config::Preset;
+use model_training::measure::evaluate::infer;
 use no_std_infer::format::{
     Activation, Calibration, Clamp, HEADER_LEN, Info, Input, InputKind, Layout, Op, RECORD_LEN, Section, Tensor,
     VERSION, arena_len, section, total_len,

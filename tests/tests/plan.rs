@@ -7,8 +7,8 @@ use no_std_infer::kernels::{Armv7em, Generic};
 use tests::networks::{Network, preset, random};
 use tests::{Reference, outputs};
 
-use host_trainer::config::Preset;
 use model_compiler::aligned::Aligned;
+use model_training::config::Preset;
 
 /// Who wrote a byte of the arena last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

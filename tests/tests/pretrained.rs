@@ -5,17 +5,17 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use half::f16;
-use host_trainer::config::{ModelConfig, PretrainedConfig};
-use host_trainer::data::faces::{CLASSES, draw};
-use host_trainer::run::folder::load_config;
-use host_trainer::training::DeviceKind;
-use host_trainer::training::model::{Net, Task};
-use host_trainer::training::pretrained::Pretrained;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::graph::pixels_to_input;
 use model_compiler::graph::{Graph, Shape};
 use model_compiler::import::float::{Normalisation, float};
 use model_compiler::import::read;
+use model_training::config::{ModelConfig, PretrainedConfig};
+use model_training::data::faces::{CLASSES, draw};
+use model_training::run::folder::load_config;
+use model_training::training::DeviceKind;
+use model_training::training::model::{Net, Task};
+use model_training::training::pretrained::Pretrained;
 use safetensors::{Dtype, SafeTensors};
 use tests::pretrained::{missing, safetensors, tflite};
 

@@ -8,10 +8,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::device::{Core, Program, QEMU, TARGET, build as build_firmware, cargo, missing};
-use host_trainer::measure::evaluate::read_blob;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::Tflite;
 use model_compiler::aligned::Aligned;
+use model_training::measure::evaluate::read_blob;
 use no_std_device::link::{Failure, Message, Picture, Receiver, Request, Response, decode, encode};
 use no_std_infer::image::{Frame, PixelFormat, preprocess};
 use no_std_infer::{Interpreter, Model, argmax};

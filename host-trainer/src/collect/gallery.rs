@@ -8,11 +8,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
+use model_training::data::dataset::{UNLABELLED, is_class_name};
+use model_training::system::{atomic, read};
 use serde::{Deserialize, Serialize};
 
 use super::{Collection, check_class};
-use crate::data::dataset::{UNLABELLED, is_class_name};
-use crate::system::{atomic, read};
 
 /// What pictures' files end with.
 const PICTURES: [&str; 3] = ["png", "jpg", "jpeg"];

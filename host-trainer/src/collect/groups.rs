@@ -6,10 +6,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-
-use crate::data::dataset::{GROUPS_FILE, groups_renamed};
-use crate::system::spreadsheet::cell;
-use crate::system::{atomic, read};
+use model_training::data::dataset::{GROUPS_FILE, groups_renamed};
+use model_training::system::spreadsheet::cell;
+use model_training::system::{atomic, read};
 
 /// The columns, in the order in which `data check` writes them.
 const COLUMNS: [&str; 4] = ["path", "split", "label", "group"];

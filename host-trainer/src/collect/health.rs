@@ -156,11 +156,11 @@ fn is_cold(shape: &Shape, frames: &[&[u8]]) -> Result<bool> {
 mod tests {
     use image::RgbImage;
     use image::imageops::{FilterType, resize};
+    use model_training::data::dataset::{image_files, rgb565};
+    use model_training::data::faces::draw;
     use no_std_infer::image::PixelFormat::{Rgb565Be, Rgb565Le, Rgb888, Uyvy422, Yuv422};
 
     use super::*;
-    use crate::data::dataset::{image_files, rgb565};
-    use crate::data::faces::draw;
 
     const SIDE: u16 = 96;
 
@@ -289,7 +289,12 @@ mod tests {
         let folder = std::env::var("PHOTOGRAPHS").unwrap();
         let files = image_files(std::path::Path::new(&folder)).unwrap();
         let read = |file| {
-            resize(&crate::data::dataset::picture(file).unwrap(), SIDE.into(), SIDE.into(), FilterType::Triangle)
+            resize(
+                &model_training::data::dataset::picture(file).unwrap(),
+                SIDE.into(),
+                SIDE.into(),
+                FilterType::Triangle,
+            )
         };
         let pictures: Vec<RgbImage> = files.iter().map(|file| read(file)).collect();
         let scenes = scenes(&pictures).len();

@@ -19,11 +19,11 @@ use no_std_device::link::Shape;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::data::dataset::{UNLABELLED, is_class_name};
-use crate::system::atomic;
-use crate::system::claim::{Claim, claim};
 pub use gallery::Picture;
 use groups::GroupsFile;
+use model_training::data::dataset::{UNLABELLED, is_class_name};
+use model_training::system::atomic;
+use model_training::system::claim::{Claim, claim};
 pub use pixels::{Thumbnail, picture, png};
 
 /// Name of the file that is locked while something collects.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
+use model_training::data::dataset::{Dataset, GROUPS_FILE, rgb565};
 use no_std_infer::image::PixelFormat;
 
 use super::*;
-use crate::data::dataset::{Dataset, GROUPS_FILE, rgb565};
 
 const SHAPE: Shape = Shape { format: PixelFormat::Rgb888, width: 20, height: 12 };
 

@@ -7,18 +7,18 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use model_compiler::blob::emit::Limits;
 use model_compiler::{ARENA_MAX, RUN_AT_MOST};
+#[cfg(feature = "train")]
+use model_training::config::Config;
+use model_training::data::dataset::{Dataset, View};
+#[cfg(feature = "train")]
+use model_training::data::dataset::{Grouping, Options};
+#[cfg(feature = "train")]
+use model_training::training::{self, DeviceKind};
 use no_std_infer::format::{Section, arena_len, section};
 use no_std_infer::{Cost, Model};
 
 use super::BOUND_MISSED;
-#[cfg(feature = "train")]
-use crate::config::Config;
-use crate::data::dataset::{Dataset, View};
-#[cfg(feature = "train")]
-use crate::data::dataset::{Grouping, Options};
 use crate::device::{Core, Device, Link, Patience};
-#[cfg(feature = "train")]
-use crate::training::{self, DeviceKind};
 
 /// What the blob may take.
 #[derive(Debug, Args)]

@@ -10,15 +10,15 @@ use clap::Args;
 use host_kernels::{Isa, Prepared, Runner};
 use model_compiler::aligned::Aligned;
 use model_compiler::{Error, Tflite};
+use model_training::measure::comparison::text_table;
+use model_training::measure::evaluate::{parse, read_blob};
+use model_training::system::read;
 use no_std_infer::{Cost, Model};
 use serde::Serialize;
 
 use super::arguments::{CostArgs, too_costly};
 use crate::beside::litert::{self, Kernels, LiteRt};
 use crate::device::{Device, Link};
-use crate::measure::comparison::text_table;
-use crate::measure::evaluate::{parse, read_blob};
-use crate::system::read;
 
 #[derive(Debug, Args)]
 pub(super) struct BenchArgs {

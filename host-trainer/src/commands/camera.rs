@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use indicatif::ProgressBar;
+use model_training::data::progress;
+use model_training::run::known::Known;
 
 use super::arguments::CostArgs;
 use crate::collect::health::{self, diagnose};
-use crate::data::progress;
 use crate::device::{Camera, Device, Film, Link, Patience, Shot};
-use crate::run::known::Known;
 
 /// A frame that takes longer shows how far it has come.
 const SLOW: Duration = Duration::from_secs(1);

@@ -7,6 +7,14 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use ed25519_dalek::VerifyingKey;
+use model_training::data::dataset::{Dataset, Images, Loaded, Reading};
+use model_training::data::progress;
+use model_training::data::record::Record;
+use model_training::measure::evaluate::{class_names, input_config, parse, read_blob};
+use model_training::run::folder::RunDir;
+use model_training::system::hexadecimal::hexadecimal;
+use model_training::system::terminal::escaped;
+use model_training::system::{atomic, read};
 use no_std_infer::Model;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -14,19 +22,11 @@ use sha2::{Digest, Sha256};
 use super::arguments::{CostArgs, ReadingArgs};
 use super::parity::thin;
 use super::{BOUND_MISSED, refuse_overwriting};
-use crate::data::dataset::{Dataset, Images, Loaded, Reading};
-use crate::data::progress;
-use crate::data::record::Record;
 use crate::device::keys::{exposure, read_key, read_public_key};
 use crate::device::signing::fingerprint;
 use crate::device::{Device, Link};
-use crate::measure::evaluate::{class_names, input_config, parse, read_blob};
 use crate::report::certificate::{Certificate, Pictures, Subject, Tested, certify, check_blob, check_images};
 use crate::report::pages;
-use crate::run::folder::RunDir;
-use crate::system::hexadecimal::hexadecimal;
-use crate::system::terminal::escaped;
-use crate::system::{atomic, read};
 
 #[derive(Debug, Args)]
 pub(super) struct CertifyArgs {

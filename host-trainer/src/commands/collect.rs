@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::{ArgGroup, Args};
+use model_training::system::hints::quoted;
+use model_training::system::terminal::escaped;
 use serde::Serialize;
 
 use super::camera::CameraArgs;
 use crate::collect::rules::{CHANGED, Rule};
 use crate::collect::{Collection, Filing, Saved};
-use crate::system::hints::quoted;
-use crate::system::terminal::escaped;
 
 /// After so many frames in a row that were saved before, no new ones will come.
 const AGAIN_MAX: u32 = 200;

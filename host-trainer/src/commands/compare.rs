@@ -5,15 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::{ArgGroup, Args};
+use model_training::data::record::Record;
+use model_training::measure::evaluate::{parse, read_blob};
+use model_training::measure::held_out::{Contender, HeldOut, held_out, known_classes};
+use model_training::measure::predictions::{PREDICTIONS_FILE, Predictions};
+use model_training::measure::scores::Paired;
+use model_training::run::folder::RunDir;
 use serde::Serialize;
 
 use super::arguments::{CostArgs, ReadingArgs};
-use crate::data::record::Record;
-use crate::measure::evaluate::{parse, read_blob};
-use crate::measure::held_out::{Contender, HeldOut, held_out, known_classes};
-use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
-use crate::measure::scores::Paired;
-use crate::run::folder::RunDir;
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("reading").args(["view", "skip_bad", "cache"]).multiple(true).requires("data"))]

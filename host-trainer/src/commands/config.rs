@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-
-use crate::config::reference;
+use model_training::config::reference;
 
 #[derive(Debug, Args)]
 pub(super) struct ConfigArgs {

@@ -5,22 +5,22 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use model_training::config::Recipe;
+use model_training::data::dataset::Dataset;
+use model_training::measure::confidence::{Confidence, WANTED};
+use model_training::measure::predictions::Predictions;
+use model_training::measure::scores::Scores;
+use model_training::run::cross_validation::CvDir;
+use model_training::system::atomic;
+use model_training::system::hints::{program, quoted};
 use serde::Serialize;
 
 use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
 use super::refuse_among_pictures;
 use super::settings::ConfigurationArgs;
-use crate::config::Recipe;
-use crate::data::dataset::Dataset;
-use crate::measure::confidence::{Confidence, WANTED};
-use crate::measure::predictions::Predictions;
-use crate::measure::scores::Scores;
 use crate::report::plan::check_target;
 use crate::report::train::Folds;
 use crate::report::{pages, verdict};
-use crate::run::cross_validation::CvDir;
-use crate::system::atomic;
-use crate::system::hints::{program, quoted};
 
 #[derive(Debug, Args)]
 pub(super) struct CvArgs {

@@ -8,14 +8,14 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::{Args, Subcommand};
+use model_training::data::copies::{Report, find, page, samples};
+use model_training::data::dataset::{BadFiles, COPIES_FILE, Dataset, GROUPS_FILE};
+use model_training::data::progress;
+use model_training::system::atomic;
+use model_training::system::hints::quoted;
+use model_training::system::terminal::escaped;
 
 use super::arguments::ThreadArgs;
-use crate::data::copies::{Report, find, page, samples};
-use crate::data::dataset::{BadFiles, COPIES_FILE, Dataset, GROUPS_FILE};
-use crate::data::progress;
-use crate::system::atomic;
-use crate::system::hints::quoted;
-use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct DataArgs {

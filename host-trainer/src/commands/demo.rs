@@ -5,17 +5,17 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use model_training::config::Config;
+use model_training::data::dataset::{Dataset, Grouping, Options};
+use model_training::data::faces::{PerClass, generate};
+use model_training::run::folder::RunDir;
+use model_training::system::hints::{program, quoted};
+use model_training::training;
 
 use super::BOUND_MISSED;
 use super::arguments::ThreadArgs;
 use super::settings::SettingArgs;
-use crate::config::Config;
-use crate::data::dataset::{Dataset, Grouping, Options};
-use crate::data::faces::{PerClass, generate};
 use crate::report::train::train_new;
-use crate::run::folder::RunDir;
-use crate::system::hints::{program, quoted};
-use crate::training;
 
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use model_training::measure::comparison::text_table;
+use model_training::measure::evaluate::{parse, read_blob};
 
 use super::BOUND_MISSED;
 use crate::device::Core;
@@ -13,8 +15,6 @@ use crate::device::boards::{Board, Estimate, named};
 use crate::device::costs::{self, Costs};
 use crate::device::cycles::{disclaimer, missing};
 use crate::device::measure::Bench;
-use crate::measure::comparison::text_table;
-use crate::measure::evaluate::{parse, read_blob};
 
 #[derive(Debug, Args)]
 pub(super) struct EstimateArgs {

@@ -5,20 +5,20 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use model_training::config::InputConfig;
+use model_training::data::dataset::{Dataset, Loaded, Reading};
+use model_training::data::record::Record;
+use model_training::data::{progress, seen};
+use model_training::measure::comparison::{Comparison, Split};
+use model_training::measure::evaluate::{
+    Int8Output, class_names, classifier_config, int8_classes, int8_outputs, parse, read_blob,
+};
+use model_training::measure::metrics::Share;
+use model_training::system::files::RECORD_FILE;
 use no_std_infer::Model;
 use serde::Serialize;
 
 use super::arguments::{CostArgs, ImageArgs};
-use crate::config::InputConfig;
-use crate::data::dataset::{Dataset, Loaded, Reading};
-use crate::data::record::Record;
-use crate::data::{progress, seen};
-use crate::measure::comparison::{Comparison, Split};
-use crate::measure::evaluate::{
-    Int8Output, class_names, classifier_config, int8_classes, int8_outputs, parse, read_blob,
-};
-use crate::measure::metrics::Share;
-use crate::system::files::RECORD_FILE;
 
 #[derive(Debug, Args)]
 pub(super) struct EvalArgs {

@@ -6,14 +6,14 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Args;
+use model_training::data::progress;
+use model_training::measure::evaluate::{parse, read_blob};
+use model_training::system::hexadecimal::hexadecimal;
+use model_training::system::terminal::escaped;
 use serde::Serialize;
 
 use super::arguments::DeviceArgs;
-use crate::data::progress;
 use crate::device::{Faults, check_update, identity};
-use crate::measure::evaluate::{parse, read_blob};
-use crate::system::hexadecimal::hexadecimal;
-use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct FlashModelArgs {

@@ -10,15 +10,15 @@ use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use model_compiler::graph::Shape;
 use model_compiler::{Cause, Compiled, Error, InputChoice, Normalisation, Tflite};
+use model_training::config::InputConfig;
+use model_training::data::dataset::{View, image_files, input_for};
+use model_training::system::{atomic, log, read};
 use no_std_infer::format::{Color, Fit};
 use rayon::prelude::*;
 
 use super::arguments::{CostArgs, LimitArgs, too_costly};
 use super::{named, refuse_overwriting};
-use crate::config::InputConfig;
-use crate::data::dataset::{View, image_files, input_for};
 use crate::report::export::PRODUCER;
-use crate::system::{atomic, log, read};
 use report::Report;
 
 pub(super) use report::real_text;

@@ -8,6 +8,9 @@ use clap::Args;
 use host_kernels::Isa;
 use model_compiler::layout::pack::Price;
 use model_compiler::layout::stripes::{Layers, price};
+use model_training::measure::comparison::text_table;
+use model_training::measure::evaluate::{parse, read_blob, shape};
+use model_training::system::terminal::escaped;
 use no_std_infer::Model;
 use no_std_infer::format::{ADD_TABLE_LEN, Calibration, Conv2d, Dense, Input, InputKind, Layout, Op};
 use no_std_infer::kernels::{Kernel, KernelSet};
@@ -17,9 +20,6 @@ use no_std_infer::operators::{
 use serde::Serialize;
 
 use crate::device::signing::Signer;
-use crate::measure::comparison::text_table;
-use crate::measure::evaluate::{parse, read_blob, shape};
-use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct InspectArgs {

@@ -6,20 +6,20 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_training::data::dataset::{Dataset, Sample};
+use model_training::measure::comparison::text_table;
+use model_training::measure::learning::{LearningCurve, Point};
+use model_training::measure::predictions::Predictions;
+use model_training::run::cross_validation::CvDir;
+use model_training::system::atomic;
+use model_training::system::hints::quoted;
 
 use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
 
 use super::refuse_among_pictures;
 use super::settings::ConfigurationArgs;
-use crate::data::dataset::{Dataset, Sample};
-use crate::measure::comparison::text_table;
-use crate::measure::learning::{LearningCurve, Point};
-use crate::measure::predictions::Predictions;
 use crate::report::plots;
 use crate::report::train::Folds;
-use crate::run::cross_validation::CvDir;
-use crate::system::atomic;
-use crate::system::hints::quoted;
 
 /// Name of the picture.
 const PLOT_FILE: &str = "learning-curve.svg";

@@ -62,7 +62,7 @@ pub struct Cli {
 impl Cli {
     /// How much is told besides results, as [`log::start`] takes it.
     ///
-    /// [`log::start`]: crate::system::log::start
+    /// [`log::start`]: model_training::system::log::start
     #[must_use]
     pub fn verbosity(&self) -> i16 {
         if self.telling.quiet { -1 } else { self.telling.verbose.into() }

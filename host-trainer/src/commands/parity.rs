@@ -7,21 +7,21 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use model_compiler::layout::stripes::Layers;
 use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr_of};
+use model_training::data::dataset::{Images, Reading};
+use model_training::data::progress;
+use model_training::measure::comparison::{Comparison, Split};
+use model_training::measure::evaluate::{
+    Int8Output, class_names, float_classes, input_config, int8_classes, int8_outputs, parse, read_blob,
+};
+use model_training::run::folder::RunDir;
+use model_training::system::hints::{program, quoted};
+use model_training::system::log;
 use serde::Serialize;
 
 use super::BOUND_MISSED;
 use super::arguments::{CostArgs, ImageArgs};
-use crate::data::dataset::{Images, Reading};
-use crate::data::progress;
 use crate::device::{Device, DeviceParity, Faulty, Link};
-use crate::measure::comparison::{Comparison, Split};
-use crate::measure::evaluate::{
-    Int8Output, class_names, float_classes, input_config, int8_classes, int8_outputs, parse, read_blob,
-};
 use crate::report::export::layers_text;
-use crate::run::folder::RunDir;
-use crate::system::hints::{program, quoted};
-use crate::system::log;
 
 /// Decides which frames suffer.
 const FAULTS_SEED: u64 = 1;

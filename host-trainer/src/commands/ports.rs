@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use model_training::measure::comparison::text_table;
+use model_training::system::hints::program;
+use model_training::system::terminal::escaped;
 
 use crate::device::ports::{Port, ports};
-use crate::measure::comparison::text_table;
-use crate::system::hints::program;
-use crate::system::terminal::escaped;
 
 /// What to look at where no port is found.
 const NONE: &str = "\

@@ -9,16 +9,16 @@ use clap::Args;
 use image::{ColorType, ImageFormat};
 use model_compiler::aligned::Aligned;
 use model_compiler::graph::Shape;
+use model_training::data::dataset::{View, image_files, input_for};
+use model_training::measure::cam::ClassMap;
+use model_training::measure::evaluate::{class_names, class_probabilities, infer, input_config, parse, read_blob};
+use model_training::run::folder::RunDir;
+use model_training::system::atomic;
+use model_training::system::terminal::escaped;
 use no_std_infer::rank;
 use serde::Serialize;
 
 use super::arguments::CostArgs;
-use crate::data::dataset::{View, image_files, input_for};
-use crate::measure::cam::ClassMap;
-use crate::measure::evaluate::{class_names, class_probabilities, infer, input_config, parse, read_blob};
-use crate::run::folder::RunDir;
-use crate::system::atomic;
-use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {

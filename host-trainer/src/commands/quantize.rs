@@ -6,18 +6,18 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use model_compiler::quantise::Method;
+use model_training::config::Config;
+use model_training::data::progress;
+use model_training::data::record::Record;
+use model_training::measure::confidence::{Confidence, WANTED};
+use model_training::measure::evaluate::read_blob;
+use model_training::run::cross_validation::CvDir;
+use model_training::run::folder::RunDir;
+use model_training::system::log;
 
 use super::arguments::{CacheArgs, LimitArgs};
 use super::{BOUND_MISSED, named};
-use crate::config::Config;
-use crate::data::progress;
-use crate::data::record::Record;
-use crate::measure::confidence::{Confidence, WANTED};
-use crate::measure::evaluate::read_blob;
 use crate::report::export::{Choices, export, reading};
-use crate::run::cross_validation::CvDir;
-use crate::run::folder::RunDir;
-use crate::system::log;
 
 /// The methods by their names, and what they do.
 const METHODS: [(Method, &str, &str); 3] = [

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use model_training::system::hexadecimal::hexadecimal;
 use serde::Serialize;
 
 use super::arguments::DeviceArgs;
 use crate::device::{Device, Link};
-use crate::system::hexadecimal::hexadecimal;
 
 #[derive(Debug, Args)]
 pub(super) struct RollbackArgs {

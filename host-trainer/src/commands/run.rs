@@ -7,14 +7,14 @@ use anyhow::{Context, Result, ensure};
 use clap::Args;
 use model_compiler::aligned::Aligned;
 use model_compiler::layout::stripes::Layers;
+use model_training::measure::evaluate::{infer_all, parse, read_blob};
+use model_training::system::{atomic, read};
 use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 
 use super::arguments::CostArgs;
 use super::import::real_text;
 use super::refuse_overwriting;
-use crate::measure::evaluate::{infer_all, parse, read_blob};
-use crate::system::{atomic, read};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {

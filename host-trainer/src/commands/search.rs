@@ -7,23 +7,25 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_training::config::{Config, TargetConfig};
+use model_training::data::dataset::Dataset;
+use model_training::measure::search::{CHOSEN_FILE, Costs, PARTS, Point, RUNGS};
+use model_training::run::cross_validation::Plan as Folds;
+use model_training::run::folder::RunDir;
+use model_training::run::recipe::search::{
+    FINAL, Plan, SearchDir, Trial, config, is_scored, last_split, outcome, points,
+};
+use model_training::run::recipe::{Chooser, Common, Look, Pictures};
+use model_training::system::atomic;
+use model_training::system::hints::{program, quoted};
+use model_training::training;
 
 use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
 use super::refuse_among_pictures;
-use crate::config::{Config, TargetConfig};
-use crate::data::dataset::Dataset;
 use crate::device::target::Target;
-use crate::measure::search::{CHOSEN_FILE, Costs, PARTS, Point, RUNGS};
 use crate::report::pages;
 use crate::report::plan::Plan as Network;
 use crate::report::train::train_split;
-use crate::run::cross_validation::Plan as Folds;
-use crate::run::folder::RunDir;
-use crate::run::recipe::search::{FINAL, Plan, SearchDir, Trial, config, is_scored, last_split, outcome, points};
-use crate::run::recipe::{Chooser, Common, Look, Pictures};
-use crate::system::atomic;
-use crate::system::hints::{program, quoted};
-use crate::training;
 
 /// How long to wait for other processes before looking again.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_training::config::{Config, IMAGENET, Normalization, Preset, Recipe, TargetConfig};
+use model_training::run::folder::load_config;
 use no_std_infer::format::Color;
 
 use super::named;
-use crate::config::{Config, IMAGENET, Normalization, Preset, Recipe, TargetConfig};
-use crate::run::folder::load_config;
 
 /// The colours of an input by their names.
 const COLORS: [(Color, &str, &str); 2] =

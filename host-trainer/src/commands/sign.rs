@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use model_training::measure::evaluate::{parse, read_blob};
+use model_training::system::atomic;
 
 use crate::device::keys::{exposure, read_key};
 use crate::device::signing::{Signer, sign};
-use crate::measure::evaluate::{parse, read_blob};
-use crate::system::atomic;
 
 #[derive(Debug, Args)]
 pub(super) struct SignArgs {

@@ -6,13 +6,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_training::run::known::Known;
 use serde::Serialize;
 
 use super::arguments::CostArgs;
 use super::camera::FilmArgs;
 use super::refuse_among_pictures;
 use crate::device::{Core, Link, Opener};
-use crate::run::known::Known;
 use crate::studio::{Options, Server, Studio, Teaching};
 
 #[derive(Debug, Args)]

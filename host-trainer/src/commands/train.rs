@@ -7,21 +7,21 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_training::config::{Config, Recipe};
+use model_training::data::dataset::{Dataset, Options, Reading};
+use model_training::data::progress;
+use model_training::measure::comparison::Split;
+use model_training::run::folder::RunDir;
+use model_training::run::recipe::{self, Chooser, Pictures};
+use model_training::system::hints::{program, quoted};
+use model_training::training::{self, Accuracy, Event, tell};
 
 use super::arguments::{CacheArgs, ComputeArgs, GroupArgs};
 use super::refuse_among_pictures;
 use super::settings::ConfigurationArgs;
-use crate::config::{Config, Recipe};
-use crate::data::dataset::{Dataset, Options, Reading};
-use crate::data::progress;
-use crate::measure::comparison::Split;
 use crate::report::export::Report;
 use crate::report::plan::check_target;
 use crate::report::train::{First, choose, go_on, train_new};
-use crate::run::folder::RunDir;
-use crate::run::recipe::{self, Chooser, Pictures};
-use crate::system::hints::{program, quoted};
-use crate::training::{self, Accuracy, Event, tell};
 
 #[derive(Debug, Args)]
 pub(super) struct TrainArgs {

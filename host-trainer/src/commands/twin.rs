@@ -7,14 +7,14 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use image::RgbImage;
 use image::imageops::thumbnail;
+use model_training::data::dataset::{image_files, picture};
+use model_training::measure::evaluate::{classifier_config, parse, read_blob};
+use model_training::run::folder::RunDir;
+use model_training::system::atomic;
 
 use super::arguments::CostArgs;
 use super::refuse_overwriting;
-use crate::data::dataset::{image_files, picture};
-use crate::measure::evaluate::{classifier_config, parse, read_blob};
 use crate::report::pages::{self, SAMPLES};
-use crate::run::folder::RunDir;
-use crate::system::atomic;
 
 /// Width or height, whichever is larger, to which samples are reduced where the network's input is no larger.
 const SIDE: u32 = 160;

@@ -6,6 +6,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_training::system::atomic;
+use model_training::system::terminal::escaped;
 use no_std_device::link::{CameraFaults, Shape};
 use no_std_infer::image::PixelFormat;
 use serde::Serialize;
@@ -14,8 +16,6 @@ use super::BOUND_MISSED;
 use super::camera::CameraArgs;
 use crate::collect::png;
 use crate::device::{Agreement, Camera, Shot};
-use crate::system::atomic;
-use crate::system::terminal::escaped;
 
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {

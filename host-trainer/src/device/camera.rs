@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use model_compiler::graph::Graph;
+use model_training::measure::evaluate::{class_names, float_classes};
 use no_std_device::link::{Shape, Shown};
 use no_std_infer::Model;
 
 use super::{Agreement, Device, Seen, Twin, frame_len};
 use crate::collect::Thumbnail;
 use crate::collect::rules::Candidate;
-use crate::measure::evaluate::{class_names, float_classes};
 
 /// How long a frame is waited for.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,9 +6,8 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, ensure};
 use image::DynamicImage;
 use image::imageops::FilterType;
+use model_training::data::dataset::{image_files, picture, rgb565};
 use tempfile::NamedTempFile;
-
-use crate::data::dataset::{image_files, picture, rgb565};
 
 /// Bytes of the board's memory for frames: what its PSRAM has besides the slots.
 const ROOM: usize = 14 << 20;

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result};
+use model_training::system::{atomic, log};
 use no_std_infer::format::blob_crc;
 
 use super::cargo::{cargo, compile};
 use super::core::KERNELS;
 use super::sources::folder;
 use super::{Core, missing_target};
-use crate::system::{atomic, log};
 
 /// The target that the firmware is compiled for.
 pub const TARGET: &str = "thumbv7em-none-eabihf";

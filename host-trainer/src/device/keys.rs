@@ -10,13 +10,13 @@ use ed25519_dalek::pkcs8::{
     DecodePrivateKey, DecodePublicKey, EncodePrivateKey, EncodePublicKey, Error as KeyError, KeypairBytes,
 };
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use model_training::system::hints::{program, quoted};
+use model_training::system::{atomic, read};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use zeroize::Zeroizing;
 
 use super::signing::fingerprint;
-use crate::system::hints::{program, quoted};
-use crate::system::{atomic, read};
 
 /// Makes a key from the system's random numbers. Writes the private one to `path`, readable by its owner alone, and the
 /// public one beside it with `.pub` after its name. Gives the public key's path and fingerprint.

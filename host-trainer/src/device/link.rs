@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::ValueEnum;
+use model_training::system::hints::{program, quoted};
+use model_training::system::{atomic, read};
 use no_std_device::{RECORD_LEN, Record};
 
 use super::firmware::{build_app, build_for};
 use super::{Core, Device, Emulated, Film, Opener, Patience, Program, Serial, Transport, Way};
-use crate::system::hints::{program, quoted};
-use crate::system::{atomic, read};
 
 /// Bits a second where a serial port's name says nothing else.
 const BAUD: u32 = 115_200;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use model_compiler::aligned::Aligned;
+use model_training::measure::evaluate::{Int8Output, infer};
 use no_std_device::link::{CameraFaults, Failure, Look, Request, Response, Shape, Shown};
 use no_std_device::load_frame;
 use no_std_infer::Model;
@@ -13,7 +14,6 @@ use serde::Serialize;
 
 use super::way::RETURNS_MAX;
 use super::{Absences, Device, DeviceResult, other_answer};
-use crate::measure::evaluate::{Int8Output, infer};
 
 /// Longest frame or input of a network that is read, in bytes: 1920x1080 RGB888 fits.
 const FRAME_MAX: usize = 8 << 20;

@@ -37,6 +37,8 @@ mod update;
 mod way;
 
 use anyhow::{Result, bail, ensure};
+use model_training::system::hexadecimal::hexadecimal;
+use model_training::system::hints::program;
 use no_std_device::link::{
     CameraFaults, Hello, Identity, Inference, ModelInfo, Picture, Request, Reset, Response, SelfTest, Shape, Slots,
     Unit,
@@ -65,9 +67,6 @@ pub use transport::Transport;
 pub use update::{check_update, identity};
 use way::Again;
 pub use way::{Absences, Lost, Opener, Way, find};
-
-use crate::system::hexadecimal::hexadecimal;
-use crate::system::hints::program;
 
 /// Room for the fields of a request besides its picture, and for its checksum, in bytes.
 const REQUEST_FIELDS_LEN: usize = 32;

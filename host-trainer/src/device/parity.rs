@@ -3,12 +3,12 @@
 use std::fmt;
 
 use anyhow::Result;
+use model_training::measure::evaluate::Int8Output;
+use model_training::system::terminal::escaped;
 use no_std_device::link::Unit;
 use serde::Serialize;
 
 use super::{Agreement, Device, Faults};
-use crate::measure::evaluate::Int8Output;
-use crate::system::terminal::escaped;
 
 /// Images that went through a device, and what came of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use model_training::system::claim::{Claim, claim_file};
+use model_training::system::interrupt::Owned;
 
 use super::transport::{Transport, read_within};
 use super::{Core, Film, QEMU, firmware};
-use crate::system::claim::{Claim, claim_file};
-use crate::system::interrupt::Owned;
 
 /// Lets the emulated clock count instructions.
 pub const COUNTED: [&str; 2] = ["-icount", "shift=0"];

@@ -4,13 +4,12 @@ use anyhow::{Context, Result};
 use ed25519_dalek::{Signer as _, SigningKey};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_sections};
+use model_training::system::hexadecimal::hexadecimal;
 use no_std_device::link::Credentials;
 use no_std_device::{credentials, verify};
 use no_std_infer::format::{SIGNATURE_LEN, Signed, section};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-
-use crate::system::hexadecimal::hexadecimal;
 
 /// Length of a key in bytes.
 const KEY_LEN: usize = 32;
@@ -72,11 +71,11 @@ mod tests {
     use std::path::Path;
 
     use model_compiler::blob::with_calibration;
+    use model_training::measure::evaluate::read_blob;
     use no_std_infer::Model;
     use no_std_infer::format::{Calibration, number};
 
     use super::*;
-    use crate::measure::evaluate::read_blob;
 
     fn faces() -> Aligned<u8> {
         read_blob(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../data/faces.blob"))).unwrap()

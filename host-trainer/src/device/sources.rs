@@ -5,10 +5,9 @@ use std::{env, fs};
 
 use anyhow::{Context, Result};
 use etcetera::{BaseStrategy, choose_base_strategy};
+use model_training::system::atomic;
+use model_training::system::hexadecimal::hexadecimal;
 use sha2::{Digest, Sha256};
-
-use crate::system::atomic;
-use crate::system::hexadecimal::hexadecimal;
 
 /// The repository that this program was compiled in.
 const CHECKOUT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use model_compiler::blob::emit::Limits;
+use model_training::config::TargetConfig;
 use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
 use super::boards::{Board, named};
 use super::costs::Costs;
 use super::parts::Parts;
-use crate::config::TargetConfig;
 
 /// The program that was run, so that its stack is known.
 const RUN: &str = "link";

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
+use model_training::system::hints::program;
 use no_std_device::credentials;
 use no_std_device::link::{Failure, Identity, Request, Response, SelfTest, Slots, Update, UpdateError, WRITE_ALIGN};
 use no_std_infer::Model;
@@ -11,7 +12,6 @@ use no_std_infer::kernels::KernelSet;
 use super::conversation::Allowance;
 use super::{Description, Device, REQUEST_FIELDS_LEN, greet, other_answer};
 use crate::device::signing::{fingerprint, is_valid};
-use crate::system::hints::program;
 
 /// Most bytes that are sent at once: what is lost is soon sent again.
 const CHUNK_LEN: usize = 2048;

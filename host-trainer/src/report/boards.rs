@@ -1,10 +1,10 @@
 //! On which boards a model fits, and about how long it takes there, by what is known without a compiler for them.
 
 use maud::{Markup, html};
+use model_training::system::html::table;
 use serde::{Deserialize, Serialize};
 
 use crate::device::boards::Place;
-use crate::system::html::table;
 
 /// Bytes of code: the engine with the kernels of MLPerf Tiny's models on a Cortex-M4, and a small program around it.
 const CODE: u64 = 40 << 10;

@@ -9,25 +9,25 @@ use model_compiler::quantise::calibrate::{calibration_indices, temperature};
 use model_compiler::quantise::noise::LayerSqnr;
 use model_compiler::quantise::search::{self, Best, Choice};
 use model_compiler::quantise::{Ending, Method, QuantModel};
+use model_training::config::{Config, Normalization};
+use model_training::data::dataset::{Images, Loaded, Reading, Sample};
+use model_training::data::record::Record;
+use model_training::measure::comparison::{Comparison, Split};
+use model_training::measure::confidence::{Confidence, Measures, float_forecasts, int8_forecasts};
+use model_training::measure::evaluate::{Said, float_classes, float_logits, int8_classes, int8_outputs};
+use model_training::measure::predictions::{PREDICTIONS_FILE, Predictions};
+use model_training::run::folder::RunDir;
+use model_training::system::{atomic, read};
 use no_std_infer::Model;
 use no_std_infer::format::{Calibration, ImageInput, InputKind, Provenance};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Normalization};
-use crate::data::dataset::{Images, Loaded, Reading, Sample};
-use crate::data::record::Record;
 use crate::device::boards::{Place, places};
 use crate::device::target::{Target, TargetFit};
-use crate::measure::comparison::{Comparison, Split};
-use crate::measure::confidence::{Confidence, Measures, float_forecasts, int8_forecasts};
-use crate::measure::evaluate::{Said, float_classes, float_logits, int8_classes, int8_outputs};
-use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::report::boards::Fit;
 use crate::report::made::Made;
 use crate::report::verdict::verdict;
 use crate::report::{gallery, pages, plots};
-use crate::run::folder::RunDir;
-use crate::system::{atomic, read};
 pub use text::{choice_text, layers_text};
 
 /// What a blob says made it.

@@ -4,13 +4,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use maud::{Markup, html};
+use model_training::data::dataset::Images;
+use model_training::measure::comparison::shorten;
+use model_training::measure::evaluate::{Int8Output, class_probabilities};
+use model_training::system::atomic;
+use model_training::system::html::png_uri;
 use no_std_infer::Model;
-
-use crate::data::dataset::Images;
-use crate::measure::comparison::shorten;
-use crate::measure::evaluate::{Int8Output, class_probabilities};
-use crate::system::atomic;
-use crate::system::html::png_uri;
 
 /// Images of each class.
 const COLUMNS: usize = 6;
@@ -96,9 +95,9 @@ fn answer(model: &Model<'_>, output: &Int8Output) -> (usize, f32) {
 #[cfg(test)]
 mod tests {
     use model_compiler::graph::Shape;
+    use model_training::measure::evaluate::int8_outputs;
 
     use super::*;
-    use crate::measure::evaluate::int8_outputs;
     use crate::samples::blob;
 
     #[test]

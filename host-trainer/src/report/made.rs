@@ -4,10 +4,9 @@ use std::time::SystemTime;
 
 use humantime::format_rfc3339_seconds;
 use maud::Markup;
+use model_training::system::hints::command;
+use model_training::system::html::facts;
 use serde::{Deserialize, Serialize};
-
-use crate::system::hints::command;
-use crate::system::html::facts;
 
 /// What made a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

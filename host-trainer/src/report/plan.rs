@@ -4,17 +4,17 @@ use anyhow::{Context, Result, bail};
 use model_compiler::blob::emit::{Description, Emitted, Limits, emit_within};
 use model_compiler::quantise::calibrate::calibrate;
 use model_compiler::quantise::{Method, quantise};
+use model_training::config::{Config, Normalization, Preset};
+use model_training::training::untrained;
 use no_std_infer::Model;
 use no_std_infer::format::{Color, ImageInput, InputKind, Provenance};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::export::PRODUCER;
-use crate::config::{Config, Normalization, Preset};
 use crate::device::costs::Costs;
 use crate::device::cycles::Caches;
 use crate::device::target::{Target, TargetFit};
-use crate::training::untrained;
 
 /// A digest's length in hexadecimal digits.
 const DIGEST: [u8; 64] = [b'0'; 64];
@@ -136,8 +136,9 @@ fn neighbours(config: &Config) -> Vec<Vec<(Config, String)>> {
 
 #[cfg(test)]
 mod tests {
+    use model_training::config::TargetConfig;
+
     use super::*;
-    use crate::config::TargetConfig;
 
     fn classes() -> Vec<String> {
         ["cat", "dog"].map(str::to_owned).to_vec()

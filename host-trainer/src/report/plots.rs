@@ -12,14 +12,13 @@ mod pairs;
 use std::ops::Range;
 
 use anyhow::anyhow;
+use model_training::data::epochs::Epoch;
+use model_training::measure::comparison::shorten;
+use model_training::measure::metrics::Confusion;
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-
-use crate::data::epochs::Epoch;
-use crate::measure::comparison::shorten;
-use crate::measure::metrics::Confusion;
 
 pub use confidence::{reliability, risk_coverage};
 pub use front::{Dot, Dots, front};

@@ -4,22 +4,22 @@
 use std::path::Path;
 
 use anyhow::Result;
+use model_training::config::{Config, Recipe};
+use model_training::data::dataset::{Dataset, Loaded, Reading};
+use model_training::data::progress;
+use model_training::data::record::Record;
+use model_training::measure::predictions::PREDICTIONS_FILE;
+use model_training::run::cross_validation::Plan;
+use model_training::run::folder::RunDir;
+use model_training::run::recipe::{self, CHOICE_FILE, Caller, Chooser, Pictures, Trained, training_data};
+use model_training::system::hints::{program, quoted};
+use model_training::system::interrupt::Hint;
+use model_training::system::{atomic, log};
+use model_training::training::{self, Console, Event, Lines, tell, train};
 
 use super::export::{Choices, Report, export, report_of, tell_choice};
 use super::pages::Unfinished;
 use super::plan::check_target;
-use crate::config::{Config, Recipe};
-use crate::data::dataset::{Dataset, Loaded, Reading};
-use crate::data::progress;
-use crate::data::record::Record;
-use crate::measure::predictions::PREDICTIONS_FILE;
-use crate::run::cross_validation::Plan;
-use crate::run::folder::RunDir;
-use crate::run::recipe::{self, CHOICE_FILE, Caller, Chooser, Pictures, Trained, training_data};
-use crate::system::hints::{program, quoted};
-use crate::system::interrupt::Hint;
-use crate::system::{atomic, log};
-use crate::training::{self, Console, Event, Lines, tell, train};
 
 /// Trains on a data set in a new run folder and exports.
 ///

@@ -1,13 +1,13 @@
 //! What a run's figures mean, in sentences for people who do not read figures.
 
-use crate::data::bootstrap::Estimate;
-use crate::data::dataset::Sample;
-use crate::data::epochs::Epoch;
-use crate::data::record::Record;
-use crate::measure::advice::{Taken, confused};
-use crate::measure::comparison::{Comparison, Split};
-use crate::measure::metrics::{ClassMetrics, Confusion, Share};
-use crate::measure::scores::Scores;
+use model_training::data::bootstrap::Estimate;
+use model_training::data::dataset::Sample;
+use model_training::data::epochs::Epoch;
+use model_training::data::record::Record;
+use model_training::measure::advice::{Taken, confused};
+use model_training::measure::comparison::{Comparison, Split};
+use model_training::measure::metrics::{ClassMetrics, Confusion, Share};
+use model_training::measure::scores::Scores;
 
 /// Widest interval of an accuracy that says something.
 const WIDE: f64 = 0.2;
@@ -209,8 +209,9 @@ fn by_heart(epochs: &[Epoch], validation: usize) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use model_training::measure::predictions::{Prediction, Predictions};
+
     use super::*;
-    use crate::measure::predictions::{Prediction, Predictions};
 
     fn record(counts: [usize; 2], valid: usize) -> Record {
         let entry = |label| Sample { name: String::new(), label, group: None, digest: None };

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use model_training::data::dataset::UNLABELLED;
 use serde::{Deserialize, Serialize};
 
 use super::board::{Automatic, Board, Burst, Task};
 use super::{Shared, lock};
 use crate::collect::rules::{CHANGED, Rule};
 use crate::collect::{Collection, Filing, Picture, Saved, check_class};
-use crate::data::dataset::UNLABELLED;
 
 /// Most frames of a burst.
 const BURST: u32 = 1000;

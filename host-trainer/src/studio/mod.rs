@@ -19,6 +19,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use model_training::run::known::Known;
 
 pub use action::{Action, Done, Which};
 use board::Board;
@@ -29,7 +30,6 @@ pub use teach::Teaching;
 
 use crate::collect::Collection;
 use crate::device::Opener;
-use crate::run::known::Known;
 
 /// What a studio works with.
 pub struct Options {

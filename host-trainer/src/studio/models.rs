@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result};
 use model_compiler::layout::stripes::Layers;
+use model_training::run::known::Known;
 use no_std_device::link::Identity;
 use no_std_infer::Model;
 
 use super::lock;
 use crate::device::identity;
-use crate::run::known::Known;
 
 /// A model, and what tells it from others.
 pub(super) struct Entry {

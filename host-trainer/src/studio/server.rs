@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use model_training::system::hexadecimal::hexadecimal;
+use model_training::system::{html, read};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use serde_json::json;
@@ -13,8 +15,6 @@ use super::gate::Gate;
 use super::http::{Connection, Refusal};
 use super::{Shared, Studio, lock};
 use crate::collect::Picture;
-use crate::system::hexadecimal::hexadecimal;
-use crate::system::{html, read};
 
 /// Most requests that are answered at once: several pages with their pictures.
 const AT_ONCE: usize = 64;

@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, bail, ensure};
+use model_training::run::known::Known;
+use model_training::system::hints::{program, quoted};
+use model_training::system::interrupt::Owned;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{Changes, Shared, lock};
-use crate::run::known::Known;
-use crate::system::hints::{program, quoted};
-use crate::system::interrupt::Owned;
 
 /// Lines of what a process complains of that are kept.
 const COMPLAINTS: usize = 3;

@@ -3,6 +3,8 @@
 use anyhow::Result;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use model_training::system::hexadecimal::hexadecimal;
+use model_training::system::html::png_uri;
 use no_std_infer::image::PixelFormat;
 use serde::Serialize;
 
@@ -13,8 +15,6 @@ use super::{Shared, lock};
 use crate::collect::png;
 use crate::collect::rules::Rule;
 use crate::device::{Agreement, Description};
-use crate::system::hexadecimal::hexadecimal;
-use crate::system::html::png_uri;
 
 #[derive(Serialize)]
 struct View<'a> {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::Result;
+use model_training::data::dataset::UNLABELLED;
+use model_training::measure::evaluate::class_probabilities;
 
 use super::board::{Automatic, Board, Burst, Input, Next, Sight, Status, Task};
 use super::models::{Costs, Entry};
@@ -10,9 +12,7 @@ use super::{Shared, lock};
 use crate::collect::health::{FRAMES, diagnose};
 use crate::collect::rules::Rule;
 use crate::collect::{Filing, Saved};
-use crate::data::dataset::UNLABELLED;
 use crate::device::{Camera, Device, Opener, Patience, Shot, check_update, find};
-use crate::measure::evaluate::class_probabilities;
 
 /// Watches a board until the studio ends, whatever happens to the board.
 pub(super) fn run(shared: &Shared, index: usize, mut open: Opener) {

@@ -8,15 +8,15 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail, ensure};
-use host_trainer::data::dataset::{View, input_for, picture};
-use host_trainer::data::faces::{CLASSES, PerClass, generate as generate_faces};
 use host_trainer::device::keys::{generate, read_key};
 use host_trainer::device::signing::sign;
 use host_trainer::device::{Core, Device, Loaded, Patience, Program, build, missing_for};
-use host_trainer::measure::evaluate::{Int8Output, infer, input_config, int8_classes, read_blob};
 use libtest_mimic::Arguments;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_calibration};
+use model_training::data::dataset::{View, input_for, picture};
+use model_training::data::faces::{CLASSES, PerClass, generate as generate_faces};
+use model_training::measure::evaluate::{Int8Output, infer, input_config, int8_classes, read_blob};
 use no_std_device::Smoother;
 use no_std_device::link::{Message, Request, encode};
 use no_std_infer::Model;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::data::faces::{PerClass, generate as generate_faces};
 use host_trainer::device::{Device, Emulated, Film, Link, Patience, Twin, Way, build_app};
 use libtest_mimic::Trial;
+use model_training::data::faces::{PerClass, generate as generate_faces};
 use no_std_device::link::Shown;
 use no_std_infer::Model;
 use no_std_infer::image::PixelFormat;

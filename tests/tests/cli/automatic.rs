@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use host_trainer::config::Recipe;
-use host_trainer::run::folder::RunDir;
 use image::GrayImage;
+use model_training::config::Recipe;
+use model_training::run::folder::RunDir;
 use tempfile::{TempDir, tempdir};
 
 use crate::common::{call, pictures, pictures_of, refusal, text};

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use host_trainer::config::Preset;
 use host_trainer::device::Link;
 use host_trainer::device::signing::Signer;
 use image::DynamicImage;
 use model_compiler::blob::repair_crc;
+use model_training::config::Preset;
 use no_std_infer::format::InputKind;
 use tempfile::{TempDir, tempdir};
 use tests::networks::preset;

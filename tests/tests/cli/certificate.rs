@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::PathBuf;
 
-use host_trainer::config::Preset;
-use host_trainer::data::dataset::{Images, Sample, View};
 use host_trainer::device::{Device, OtherValue, Patience};
-use host_trainer::measure::metrics::Share;
 use host_trainer::report::certificate::{Certificate, Pictures, Place, Subject, Tested, Value, certify};
 use model_compiler::graph::FloatOp;
+use model_training::config::Preset;
+use model_training::data::dataset::{Images, Sample, View};
+use model_training::measure::metrics::Share;
 use no_std_infer::Model;
 use no_std_infer::fixed::clamp_i8;
 use no_std_infer::format::Pool2d;

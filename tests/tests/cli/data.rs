@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use host_trainer::data::dataset::{Dataset, Options};
-use host_trainer::data::faces::{CLASSES, draw};
 use image::ImageFormat;
 use image::imageops::flip_horizontal;
+use model_training::data::dataset::{Dataset, Options};
+use model_training::data::faces::{CLASSES, draw};
 use tempfile::{TempDir, tempdir};
 
 use crate::common::{call, picture, pictures, refusal, text, training_refuses};

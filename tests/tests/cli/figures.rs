@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use host_trainer::config::Config;
-use host_trainer::data::copies::{Report, find, samples};
-use host_trainer::data::dataset::Dataset;
-use host_trainer::measure::metrics::Confusion;
 use host_trainer::report::plots;
+use model_training::config::Config;
+use model_training::data::copies::{Report, find, samples};
+use model_training::data::dataset::Dataset;
+use model_training::measure::metrics::Confusion;
 use tempfile::tempdir;
 
 use crate::common::{call, picture, text};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use host_trainer::run::folder::RunDir;
+use model_training::run::folder::RunDir;
 use tempfile::{TempDir, tempdir};
 
 use crate::common::{call, picture, pictures, refusal, text};
@@ -35,7 +35,7 @@ fn trained(config: &str) -> TempDir {
 /// The side of each picture of a run by its path.
 fn sides(run: &Path) -> BTreeMap<String, usize> {
     let record = RunDir::new(run).record().expect("a record");
-    let place = |(side, sample): (usize, &host_trainer::data::dataset::Sample)| {
+    let place = |(side, sample): (usize, &model_training::data::dataset::Sample)| {
         let path = sample.path(&record.root).canonicalize().expect("a picture");
         (text(&path).to_owned(), side)
     };

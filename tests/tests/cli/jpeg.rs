@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use host_trainer::data::dataset::picture;
 use image::RgbImage;
+use model_training::data::dataset::picture;
 use tempfile::tempdir;
 
 /// Blocks of 8 x 8 equal pixels, coded by their difference from the block before: bits from the highest on.

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
-use host_trainer::data::faces::CLASSES;
 use host_trainer::device::signing::Signer;
-use host_trainer::measure::evaluate::{parse, read_blob};
+use model_training::data::faces::CLASSES;
+use model_training::measure::evaluate::{parse, read_blob};
 use no_std_infer::format::arena_len;
 use tests::tflite::{ENDS, classifier};
 

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use host_trainer::data::dataset::{Dataset, Reading, Sample, View};
-use host_trainer::data::faces::CLASSES;
-use host_trainer::data::progress;
-use host_trainer::measure::evaluate::{Int8Output, class_names, input_config, int8_outputs, parse, read_blob};
-use host_trainer::measure::predictions::{Prediction, Predictions};
+use model_training::data::dataset::{Dataset, Reading, Sample, View};
+use model_training::data::faces::CLASSES;
+use model_training::data::progress;
+use model_training::measure::evaluate::{Int8Output, class_names, input_config, int8_outputs, parse, read_blob};
+use model_training::measure::predictions::{Prediction, Predictions};
 use tempfile::tempdir;
 
 use crate::common::{call, refusal, text};

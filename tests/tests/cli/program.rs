@@ -4,8 +4,8 @@ use std::fs;
 
 use clap::{Command, CommandFactory};
 use host_trainer::commands::Cli;
-use host_trainer::config::Preset;
-use host_trainer::run::folder::load_config;
+use model_training::config::Preset;
+use model_training::run::folder::load_config;
 use tempfile::tempdir;
 
 use crate::common::{Faces, call, refusal, text};

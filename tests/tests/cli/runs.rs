@@ -7,7 +7,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use host_trainer::report::certificate::Certificate;
-use host_trainer::run::folder::RunDir;
+use model_training::run::folder::RunDir;
 use no_std_infer::CRC32;
 use tempfile::{TempDir, tempdir};
 

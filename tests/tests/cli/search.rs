@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use host_trainer::run::folder::{RunDir, load_config};
+use model_training::run::folder::{RunDir, load_config};
 
 use crate::common::{Faces, call, refusal};
 

@@ -2,8 +2,8 @@
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::{Program, build, folder, run_demo};
-use host_trainer::measure::evaluate::infer;
 use model_compiler::aligned::Aligned;
+use model_training::measure::evaluate::infer;
 use no_std_infer::Model;
 use no_std_infer::image::{Frame, PixelFormat};
 use tests::app::{SIDE, drawn_frame};

@@ -10,15 +10,15 @@ use std::process::{Child, Command, Stdio};
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, bail, ensure};
-use host_trainer::data::faces::{CLASSES, draw};
 use host_trainer::device::{
     Core, Device, DeviceParity, DeviceResult, Emulated, Faulty, Link, Program, QEMU, build, missing, missing_for,
 };
-use host_trainer::measure::evaluate::{Int8Output, infer, input_config, read_blob};
-use host_trainer::measure::trace::Engine;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::repair_crc;
+use model_training::data::faces::{CLASSES, draw};
+use model_training::measure::evaluate::{Int8Output, infer, input_config, read_blob};
+use model_training::measure::trace::Engine;
 use no_std_device::link::{Picture, SelfTest};
 use no_std_infer::Model;
 use no_std_infer::format::InputKind;

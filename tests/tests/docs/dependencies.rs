@@ -11,18 +11,25 @@ fn dependencies_point_one_way() {
     for (manifest, above) in [
         (
             "no-std-infer/Cargo.toml",
-            &["no-std-device", "model-compiler", "host-trainer", "mps2", "parts", "rig", "burn"][..],
+            &["no-std-device", "model-compiler", "model-training", "host-trainer", "mps2", "parts", "rig", "burn"][..],
         ),
-        ("no-std-device/Cargo.toml", &["model-compiler", "host-trainer", "mps2", "parts", "rig", "burn"]),
-        ("host-kernels/Cargo.toml", &["no-std-device", "model-compiler", "host-trainer", "mps2", "parts", "rig"]),
-        ("model-compiler/Cargo.toml", &["no-std-device", "host-trainer", "mps2", "parts", "rig"]),
-        ("host-trainer/Cargo.toml", &["mps2", "parts", "rig"]),
-        ("firmware-example/boards/mps2/Cargo.toml", &["host-trainer", "rig"]),
-        ("firmware-example/boards/openmv-h7/Cargo.toml", &["host-trainer", "rig", "mps2"]),
-        ("firmware-example/boards/pico2/Cargo.toml", &["host-trainer", "rig", "mps2"]),
-        ("firmware-example/parts/Cargo.toml", &["host-trainer", "rig", "mps2"]),
-        ("firmware-example/own/Cargo.toml", &["host-trainer", "rig"]),
-        ("firmware-example/rig/Cargo.toml", &["host-trainer"]),
+        (
+            "no-std-device/Cargo.toml",
+            &["model-compiler", "model-training", "host-trainer", "mps2", "parts", "rig", "burn"],
+        ),
+        (
+            "host-kernels/Cargo.toml",
+            &["no-std-device", "model-compiler", "model-training", "host-trainer", "mps2", "parts", "rig"],
+        ),
+        ("model-compiler/Cargo.toml", &["no-std-device", "model-training", "host-trainer", "mps2", "parts", "rig"]),
+        ("model-training/Cargo.toml", &["no-std-device", "host-trainer", "mps2", "parts", "rig"]),
+        ("host-trainer/Cargo.toml", &["burn", "mps2", "parts", "rig"]),
+        ("firmware-example/boards/mps2/Cargo.toml", &["model-training", "host-trainer", "rig"]),
+        ("firmware-example/boards/openmv-h7/Cargo.toml", &["model-training", "host-trainer", "rig", "mps2"]),
+        ("firmware-example/boards/pico2/Cargo.toml", &["model-training", "host-trainer", "rig", "mps2"]),
+        ("firmware-example/parts/Cargo.toml", &["model-training", "host-trainer", "rig", "mps2"]),
+        ("firmware-example/own/Cargo.toml", &["model-training", "host-trainer", "rig"]),
+        ("firmware-example/rig/Cargo.toml", &["model-training", "host-trainer"]),
     ] {
         let text = read(&root().join(manifest));
         let names: Vec<&str> = text.lines().filter_map(|line| line.split(['=', '.', ' ']).next()).collect();
@@ -45,7 +52,8 @@ fn the_compiler_needs_nothing_of_training_pictures_or_terminals() {
     let crates: BTreeSet<_> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
     assert!(crates.contains("model-compiler") && crates.contains("no-std-infer"), "{tree}");
     let above = |name: &&str| {
-        name.starts_with("burn") || ["anyhow", "clap", "host-trainer", "image", "indicatif"].contains(name)
+        name.starts_with("burn")
+            || ["anyhow", "clap", "host-trainer", "image", "indicatif", "model-training"].contains(name)
     };
     let found: Vec<_> = crates.into_iter().filter(above).collect();
     assert!(found.is_empty(), "model-compiler needs {found:?}, which whoever imports a model would compile as well");
@@ -70,11 +78,8 @@ fn each_module_uses_only_those_before_it() {
     check_order("model-compiler/src", &compiler);
     let kernels = ["instructions", "patches", "image", "scaling", "conv", "depthwise", "add", "x86", "isa"];
     check_order("host-kernels/src", &kernels);
-    let trainer = [
-        "system", "config", "data", "collect", "measure", "training", "run", "device", "report", "beside", "studio",
-        "commands",
-    ];
-    check_order("host-trainer/src", &trainer);
+    check_order("model-training/src", &["system", "config", "data", "measure", "training", "run"]);
+    check_order("host-trainer/src", &["collect", "device", "report", "beside", "studio", "commands"]);
 }
 
 /// Most modules on a path of uses from a crate's root down.
@@ -121,9 +126,9 @@ fn uses_are_found() {
 
 #[test]
 fn burn_stays_above_the_graph() {
-    for path in files(&root().join("host-trainer/src"), "rs") {
+    for path in files(&root().join("model-training/src"), "rs") {
         let name = relative(&path);
-        let above = name.starts_with("host-trainer/src/training/");
+        let above = name.starts_with("model-training/src/training/");
         let uses = read(&path).lines().any(|line| !line.trim_start().starts_with("//") && line.contains("burn::"));
         assert!(above || !uses, "{name} uses burn; only training may, everything else starts from the graph");
     }

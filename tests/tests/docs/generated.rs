@@ -42,7 +42,7 @@ fn check_page(name: &str, page: &str) {
 
 #[test]
 fn the_page_of_the_configuration_is_made_of_its_types() {
-    check_page("docs/configuration.md", &host_trainer::config::reference::page());
+    check_page("docs/configuration.md", &model_training::config::reference::page());
 }
 
 /// What stands above the commands in place of the generator's own words.

@@ -1,6 +1,6 @@
 //! Classifiers of two classes that end with the sigmoid of one output.
 
-use host_trainer::measure::evaluate::{class_names, class_probabilities, infer};
+use model_training::measure::evaluate::{class_names, class_probabilities, infer};
 
 use super::*;
 

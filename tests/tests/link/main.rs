@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::device::{Device, DeviceParity, Faulty, Patience, Transport, check_update};
-use host_trainer::measure::evaluate::infer;
 use model_compiler::aligned::Aligned;
+use model_training::measure::evaluate::infer;
 use no_std_device::link::{
     Failure, FrameError, Message, PROTOCOL, Receiver, Request, Response, SelfTest, decode, encode,
 };

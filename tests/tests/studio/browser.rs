@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use host_trainer::collect::Collection;
-use host_trainer::data::dataset::Dataset;
-use host_trainer::data::faces::{PerClass, Shift};
 use host_trainer::device::build_app;
+use model_training::data::dataset::Dataset;
+use model_training::data::faces::{PerClass, Shift};
 use serde_json::{Value, json};
 use tests::chromium::Chromium;
 use tests::processes::{call, emulators, program, signal};

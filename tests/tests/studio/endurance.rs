@@ -25,7 +25,7 @@ pub fn ten_thousand() -> Result<()> {
     build_app(None)?;
     let folder = tempfile::tempdir()?;
     let text = |name: &str| folder.path().join(name).display().to_string();
-    draw(folder.path(), 1, &host_trainer::data::faces::PerClass { train: 60, valid: 0, test: 0 }, None)?;
+    draw(folder.path(), 1, &model_training::data::faces::PerClass { train: 60, valid: 0, test: 0 }, None)?;
     let (link, size) = (format!("qemu:{}", text("flash.bin")), format!("{SIDE}x{SIDE}"));
     let blob = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/faces.blob");
     call(&["flash", blob, "--link", &link])?;

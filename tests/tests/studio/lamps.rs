@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use host_trainer::collect::png;
-use host_trainer::data::dataset::{image_files, rgb565};
-use host_trainer::data::faces::{PerClass, Shift, generate_shifted};
+use model_training::data::dataset::{image_files, rgb565};
+use model_training::data::faces::{PerClass, Shift, generate_shifted};
 use no_std_device::link::Shape;
 use no_std_infer::image::PixelFormat;
 

@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use host_trainer::data::dataset::Dataset;
 use host_trainer::device::{Opener, Transport};
-use host_trainer::run::known::Known;
 use host_trainer::studio::{Options, Studio};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::with_calibration;
+use model_training::data::dataset::Dataset;
+use model_training::run::known::Known;
 use no_std_infer::format::Calibration;
 use serde_json::Value;
 use tempfile::TempDir;

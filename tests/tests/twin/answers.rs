@@ -1,12 +1,12 @@
 //! What the page says in words: the device's decision, each class's probability, where the model abstains, and what it takes.
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::data::faces::{CLASSES, draw};
 use host_trainer::device::boards;
 use host_trainer::report::pages::Sample;
 use image::RgbImage;
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::{repair_crc, with_calibration};
+use model_training::data::faces::{CLASSES, draw};
 use no_std_device::{Average, Decision, Smoother};
 use no_std_infer::format::Calibration;
 use no_std_infer::{Interpreter, Model};

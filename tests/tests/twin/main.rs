@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
-use host_trainer::config::Preset;
 use host_trainer::device::{cargo, engine_digest, missing_target};
 use host_trainer::report::pages::{self, Sample};
-use host_trainer::system::hexadecimal::hexadecimal;
 use image::RgbImage;
 use libtest_mimic::{Arguments, Trial};
 use model_compiler::aligned::Aligned;
 use model_compiler::blob::emit::{Description, Limits, emit_within};
 use model_compiler::layout::stripes::Layers;
+use model_training::config::Preset;
+use model_training::system::hexadecimal::hexadecimal;
 use no_std_device::{Average, Smoother};
 use no_std_infer::format::{Color, Fit, ImageInput, InputKind, Provenance};
 use no_std_infer::image::{Frame, PixelFormat, preprocess};

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::{Context, Result, ensure};
+use model_training::config::Config;
+use model_training::data::dataset::Images;
+use model_training::training::model::Net;
+use model_training::training::{Batch, Console, Epoch, Moment, Observer, planes};
 use serde_json::json;
 
 use super::super::python::Script;
 use super::{NETWORK, network};
-use crate::config::Config;
-use crate::data::dataset::Images;
-use crate::training::model::Net;
-use crate::training::{Batch, Console, Epoch, Moment, Observer, planes};
 
 /// Largest difference of the two losses of the first step, which are those of the same network on the same batch.
 const FIRST_LOSS: f64 = 1e-3;

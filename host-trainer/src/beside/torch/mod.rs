@@ -5,11 +5,11 @@ mod beside;
 use std::path::Path;
 
 use anyhow::Result;
+use model_training::config::Config;
+use model_training::training::model::Task;
 use serde_json::{Value, json};
 
 use super::python::{self, Script};
-use crate::config::Config;
-use crate::training::model::Task;
 
 pub use beside::Beside;
 

@@ -5,19 +5,19 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use model_training::data::relabel::{Move, Relabelling};
+use model_training::measure::comparison::text_table;
+use model_training::measure::labels::Suspects;
+use model_training::measure::predictions::{PREDICTIONS_FILE, Predictions};
+use model_training::run::cross_validation::CvDir;
+use model_training::run::folder::RunDir;
+use model_training::system::atomic;
+use model_training::system::files::RECORD_FILE;
+use model_training::system::hints::{command, quoted};
+use model_training::system::spreadsheet::cell;
+use model_training::system::terminal::escaped;
 
-use crate::data::relabel::{Move, Relabelling};
-use crate::measure::comparison::text_table;
-use crate::measure::labels::Suspects;
-use crate::measure::predictions::{PREDICTIONS_FILE, Predictions};
 use crate::report::pages::{caution, in_words, suspected_labels};
-use crate::run::cross_validation::CvDir;
-use crate::run::folder::RunDir;
-use crate::system::atomic;
-use crate::system::files::RECORD_FILE;
-use crate::system::hints::{command, quoted};
-use crate::system::spreadsheet::cell;
-use crate::system::terminal::escaped;
 
 /// Name of the page.
 const PAGE_FILE: &str = "suspects.html";

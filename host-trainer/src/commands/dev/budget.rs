@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use model_training::measure::comparison::text_table;
+use model_training::measure::evaluate::{parse, read_blob};
 
 use crate::commands::BOUND_MISSED;
 use crate::device::budget::{Budget, measure};
 use crate::device::cycles::DISCLAIMER;
 use crate::device::folder;
-use crate::measure::comparison::text_table;
-use crate::measure::evaluate::{parse, read_blob};
 
 #[derive(Debug, Args)]
 pub(super) struct BudgetArgs {

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use model_training::measure::evaluate::read_blob;
 
 use crate::device::bench::{Benches, Case, Row, imported, print, seeded};
 use crate::device::cycles::{Caches, disclaimer};
 use crate::device::{Core, Engine};
-use crate::measure::evaluate::read_blob;
 
 #[derive(Debug, Args)]
 pub(super) struct DeviceBenchArgs {

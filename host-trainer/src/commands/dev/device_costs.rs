@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Args;
 use model_compiler::aligned::Aligned;
+use model_training::system::atomic;
 use no_std_infer::Model;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,6 @@ use crate::device::boards::all;
 use crate::device::costs::{Count, Sample, Work, count, fit, layers};
 use crate::device::cycles::Caches;
 use crate::device::measure::Bench;
-use crate::system::atomic;
 
 #[derive(Debug, Args)]
 pub(super) struct DeviceCostsArgs {

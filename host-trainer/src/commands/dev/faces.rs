@@ -5,8 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-
-use crate::data::faces::{PerClass, Shift, generate_shifted};
+use model_training::data::faces::{PerClass, Shift, generate_shifted};
 
 #[derive(Debug, Args)]
 pub(super) struct FacesArgs {
@@ -36,7 +35,7 @@ pub(super) struct FacesArgs {
 pub(super) fn run(args: &FacesArgs) -> Result<ExitCode> {
     let counts = PerClass { train: args.train, valid: args.valid, test: args.test };
     generate_shifted(&args.out, args.seed, &counts, args.size, args.shift)?;
-    let images = (args.train + args.valid + args.test) * crate::data::faces::CLASSES.len();
+    let images = (args.train + args.valid + args.test) * model_training::data::faces::CLASSES.len();
     println!("{images} drawings of {0} x {0} pixels are in {1}", args.size, args.out.display());
     Ok(ExitCode::SUCCESS)
 }

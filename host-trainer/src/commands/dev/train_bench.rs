@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use model_training::config::Config;
+use model_training::measure::comparison::text_table;
+use model_training::training::{DeviceKind, timing::Steps};
 use serde::Serialize;
 
 use crate::beside::torch::{self, Torch};
 use crate::commands::bench::{Times, seconds_per_call, window};
 use crate::commands::settings::ConfigurationArgs;
-use crate::config::Config;
-use crate::measure::comparison::text_table;
-use crate::training::{DeviceKind, timing::Steps};
 
 /// Classes of the network that is timed.
 const CLASSES: usize = 4;

@@ -5,21 +5,21 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
+use model_training::config::Config;
+use model_training::data::bootstrap::{self, Estimate};
+use model_training::data::dataset::{Dataset, Options, Reading};
+use model_training::data::progress;
+use model_training::data::record::Record;
+use model_training::measure::comparison::text_table;
+use model_training::measure::evaluate::{float_classes, float_logits};
+use model_training::run::folder::{RunDir, load_config};
+use model_training::run::recipe::training_data;
+use model_training::system::{atomic, read};
+use model_training::training;
 use serde::{Deserialize, Serialize};
 
 use crate::beside::torch::{self, Beside};
 use crate::commands::arguments::GroupArgs;
-use crate::config::Config;
-use crate::data::bootstrap::{self, Estimate};
-use crate::data::dataset::{Dataset, Options, Reading};
-use crate::data::progress;
-use crate::data::record::Record;
-use crate::measure::comparison::text_table;
-use crate::measure::evaluate::{float_classes, float_logits};
-use crate::run::folder::{RunDir, load_config};
-use crate::run::recipe::training_data;
-use crate::system::{atomic, read};
-use crate::training;
 
 /// What a seed's run leaves in its folder.
 const ANSWERS_FILE: &str = "parity.json";

@@ -5,14 +5,14 @@ use model_compiler::Compiled;
 use model_compiler::layout::stripes::Layers;
 use model_compiler::quantise::noise::LayerSqnr;
 use model_compiler::quantise::search::Choice;
+use model_training::measure::metrics::Share;
+use model_training::system::hints::program;
 use no_std_infer::Model;
 use no_std_infer::format::Tensor;
 use serde::Serialize;
 
 use super::ImportArgs;
-use crate::measure::metrics::Share;
 use crate::report::export::{choice_text, layers_text};
-use crate::system::hints::program;
 
 /// Share of the images below which int8 and float disagree so often that the user is warned.
 const ENOUGH_AGREEMENT: f64 = 0.9;

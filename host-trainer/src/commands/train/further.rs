@@ -3,20 +3,20 @@
 use std::path::{Path, absolute};
 
 use anyhow::{Context, Result, ensure};
+use model_training::data::added::Added;
+use model_training::data::dataset::{Options, Reading};
+use model_training::data::progress;
+use model_training::measure::predictions::PREDICTIONS_FILE;
+use model_training::run::folder::RunDir;
+use model_training::run::recipe::{Start, further};
+use model_training::system::hints::{program, quoted};
+use model_training::system::terminal::escaped;
+use model_training::training;
 
 use super::{TrainArgs, refuse_among_pictures};
-use crate::data::added::Added;
-use crate::data::dataset::{Options, Reading};
-use crate::data::progress;
-use crate::measure::predictions::PREDICTIONS_FILE;
 use crate::report::export::Report;
 use crate::report::plan::check_target;
 use crate::report::train::train_on;
-use crate::run::folder::RunDir;
-use crate::run::recipe::{Start, further};
-use crate::system::hints::{program, quoted};
-use crate::system::terminal::escaped;
-use crate::training;
 
 pub(super) fn start(args: &TrainArgs, from: &Path, compute: training::Options) -> Result<(RunDir, Report)> {
     let data = args.data.as_deref().context("`--data DIR` is missing")?;

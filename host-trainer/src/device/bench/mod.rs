@@ -18,8 +18,6 @@ use serde::Serialize;
 use crate::device::Core;
 use crate::device::cycles::{Caches, Counted, Region};
 use crate::device::measure::{Bench, Measurement};
-use crate::measure::evaluate::shape;
-use crate::system::read;
 
 use figures::{Figures, Yardstick};
 use model_compiler::aligned::Aligned;
@@ -27,6 +25,8 @@ use model_compiler::blob::emit::{Description, Limits, emit_within};
 use model_compiler::import;
 use model_compiler::layout::pack::{Constants, Price, pack};
 use model_compiler::quantise::QuantModel;
+use model_training::measure::evaluate::shape;
+use model_training::system::read;
 use networks::network;
 
 pub use report::print;

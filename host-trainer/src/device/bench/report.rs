@@ -1,11 +1,11 @@
 //! The measurements as tables for people.
 
 use comfy_table::Table;
+use model_training::measure::comparison::text_table;
 
 use super::{Row, Scope};
 use crate::device::Core;
 use crate::device::cycles::{Cycles, disclaimer};
-use crate::measure::comparison::text_table;
 
 /// Prints layers, models and the operators of blobs on a core; cycles are those with flash of so many wait states.
 pub fn print(rows: &[Row], core: Core, wait_states: u32) {

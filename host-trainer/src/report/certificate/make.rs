@@ -7,20 +7,20 @@ use host_kernels::Isa;
 use humantime::format_rfc3339_seconds;
 use model_compiler::graph::Graph;
 use model_compiler::layout::stripes::Layers;
+use model_training::data::dataset::{Images, Sample, View};
+use model_training::data::progress;
+use model_training::measure::comparison::{Comparison, Split};
+use model_training::measure::evaluate::{Int8Output, class_names, float_classes, float_logits, int8_classes};
+use model_training::measure::trace::{Checksums, Engine, specified, traces};
+use model_training::system::hexadecimal::hexadecimal;
+use model_training::system::hints::command;
 use no_std_infer::format::Op;
 use no_std_infer::{Model, argmax};
 
 use super::{Certificate, Costs, Difference, Facts, Image, Operator, Place, Run, VERSION, Value, said, words};
-use crate::data::dataset::{Images, Sample, View};
-use crate::data::progress;
 use crate::device::signing::Signer;
 use crate::device::{Device, DeviceResult, engine_digest, identity};
-use crate::measure::comparison::{Comparison, Split};
-use crate::measure::evaluate::{Int8Output, class_names, float_classes, float_logits, int8_classes};
-use crate::measure::trace::{Checksums, Engine, specified, traces};
 use crate::report::pages::spread;
-use crate::system::hexadecimal::hexadecimal;
-use crate::system::hints::command;
 
 /// What is certified.
 pub struct Subject<'a> {

@@ -8,16 +8,16 @@ mod words;
 
 use anyhow::{Context, Result, ensure};
 use ed25519_dalek::{SigningKey, VerifyingKey};
+use model_training::data::dataset::View;
+use model_training::measure::comparison::Comparison;
+use model_training::measure::trace::{Checksums, joined};
 use serde::{Deserialize, Serialize};
 
 pub use make::{Pictures, Subject, Tested, certify};
 pub use verify::{check_blob, check_images};
 pub(super) use words::named;
 
-use crate::data::dataset::View;
 use crate::device::signing::Signer;
-use crate::measure::comparison::Comparison;
-use crate::measure::trace::{Checksums, joined};
 
 /// Version of the document: a program reads those of its own only.
 pub const VERSION: u32 = 1;

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, Result, ensure};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use model_training::system::hexadecimal::{from_hexadecimal, hexadecimal};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::device::signing::fingerprint;
-use crate::system::hexadecimal::{from_hexadecimal, hexadecimal};
 
 /// What stands before the body, between it and the seal, and at the end. All of it together is JSON, and no line of a body begins
 /// like the middle.

@@ -3,15 +3,15 @@
 use std::collections::HashMap;
 
 use anyhow::{Result, ensure};
+use model_training::config::InputConfig;
+use model_training::data::dataset::{Dataset, Images, Reading, Sample, listed};
+use model_training::data::progress;
+use model_training::measure::trace::{Checksums, traces};
+use model_training::system::hexadecimal::hexadecimal;
 use no_std_infer::Model;
 
 use super::{Certificate, said};
-use crate::config::InputConfig;
-use crate::data::dataset::{Dataset, Images, Reading, Sample, listed};
-use crate::data::progress;
 use crate::device::identity;
-use crate::measure::trace::{Checksums, traces};
-use crate::system::hexadecimal::hexadecimal;
 
 /// Refuses a blob that is not the certificate's.
 ///

@@ -1,8 +1,9 @@
 //! What a certificate says, in sentences.
 
+use model_training::measure::comparison::Split;
+use model_training::measure::metrics::Share;
+
 use super::{Certificate, Costs, Difference, Image, Operator, Place, Run, Subject, Value};
-use crate::measure::comparison::Split;
-use crate::measure::metrics::Share;
 
 /// What was not measured, and what is not proved.
 pub(super) fn limits(runs: &[Run], subject: &Subject<'_>) -> Vec<String> {

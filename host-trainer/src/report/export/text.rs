@@ -3,10 +3,10 @@
 use model_compiler::quantise::Method;
 use model_compiler::quantise::noise::LayerSqnr;
 use model_compiler::quantise::search::Choice;
+use model_training::measure::comparison::{shorten, text_table};
+use model_training::system::terminal::escaped;
 
 use super::Report;
-use crate::measure::comparison::{shorten, text_table};
-use crate::system::terminal::escaped;
 
 /// Longest name of a layer in a table; longer ones are cut.
 const LONGEST_NAME: usize = 44;

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
+use model_training::measure::confidence::{Bin, Calibrated, Confidence, Measures, Point};
+use model_training::system::html::table;
 
-use crate::measure::confidence::{Bin, Calibrated, Confidence, Measures, Point};
 use crate::report::plots;
-use crate::system::html::table;
 
 /// The probabilities of a run's own unseen images.
 pub(super) struct OfRun<'a> {

@@ -2,11 +2,11 @@
 
 use indicatif::HumanCount;
 use maud::{Markup, html};
+use model_training::measure::comparison::Engine;
+use model_training::system::html::{self, facts, section, table};
 
 use super::verdict;
-use crate::measure::comparison::Engine;
 use crate::report::certificate::{Certificate, Costs, Facts, Place, Run, named};
-use crate::system::html::{self, facts, section, table};
 
 /// The page of a certificate, and the fingerprint of the key that signed it.
 #[must_use]

@@ -6,22 +6,22 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use maud::{Markup, PreEscaped, html};
 use model_compiler::quantise::noise::LayerSqnr;
+use model_training::data::dataset::{Images, Sample, load};
+use model_training::measure::cam::ClassMap;
+use model_training::measure::confidence::{Confidence, answers};
+use model_training::measure::predictions::{Prediction, Predictions};
+use model_training::measure::scores::{FoldScore, Scores};
+use model_training::run::cross_validation::{CvDir, Plan};
+use model_training::system::html::{self, facts, section, table};
+use model_training::system::read;
 
 use super::calibration::of_folds;
 use super::data::{Member, augmentation, augmented, copies, data, largest_groups};
 use super::mistakes::{Mistakes, Said};
 use super::{REPORT_FILE, sqnr, verdict};
-use crate::data::dataset::{Images, Sample, load};
-use crate::measure::cam::ClassMap;
-use crate::measure::confidence::{Confidence, answers};
-use crate::measure::predictions::{Prediction, Predictions};
-use crate::measure::scores::{FoldScore, Scores};
 use crate::report::made::Made;
 use crate::report::verdict::of_folds as verdict_of_folds;
 use crate::report::{export, plots};
-use crate::run::cross_validation::{CvDir, Plan};
-use crate::system::html::{self, facts, section, table};
-use crate::system::read;
 
 /// The page of joined folds.
 ///

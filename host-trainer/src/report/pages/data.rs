@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
 use maud::{Markup, html};
+use model_training::config::Config;
+use model_training::data::augment::{Key, augment};
+use model_training::data::dataset::Images;
+use model_training::system::html::table;
 
 use super::picture;
-use crate::config::Config;
-use crate::data::augment::{Key, augment};
-use crate::data::dataset::Images;
-use crate::system::html::table;
 
 /// Training images whose random changes are shown.
 const AUGMENTED: usize = 4;

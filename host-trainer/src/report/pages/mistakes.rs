@@ -6,15 +6,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use maud::{Markup, html};
 use model_compiler::graph::Shape;
+use model_training::data::dataset::Images;
+use model_training::measure::cam::ClassMap;
+use model_training::measure::comparison::shorten;
+use model_training::measure::confidence::Answer;
+use model_training::measure::metrics::{ClassMetrics, Confusion};
+use model_training::measure::predictions::Predictions;
+use model_training::system::html::table;
 
 use super::picture;
-use crate::data::dataset::Images;
-use crate::measure::cam::ClassMap;
-use crate::measure::comparison::shorten;
-use crate::measure::confidence::Answer;
-use crate::measure::metrics::{ClassMetrics, Confusion};
-use crate::measure::predictions::Predictions;
-use crate::system::html::table;
 
 /// Most classes whose matrix is shown; of more, the pairs that are confused most.
 const MOST_CLASSES: usize = 50;
@@ -241,8 +241,9 @@ fn surest(answers: &[Answer<'_>]) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
+    use model_training::measure::predictions::Prediction;
+
     use super::*;
-    use crate::measure::predictions::Prediction;
 
     #[test]
     fn the_surest_are_wrong_and_one_of_a_photograph() {

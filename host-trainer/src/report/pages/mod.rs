@@ -20,8 +20,7 @@ use image::RgbImage;
 use maud::{Markup, html};
 use model_compiler::graph::Shape;
 use model_compiler::quantise::noise::LayerSqnr;
-
-use crate::system::html::{figure, jpeg_uri, png_uri, table};
+use model_training::system::html::{figure, jpeg_uri, png_uri, table};
 
 pub use certificate::certificate;
 pub use cv::cross_validation;

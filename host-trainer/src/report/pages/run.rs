@@ -2,23 +2,25 @@
 
 use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
+use model_training::config::Config;
+use model_training::data::dataset::{Images, Loaded, Sample};
+use model_training::data::record::Record;
+use model_training::measure::cam::ClassMap;
+use model_training::measure::comparison::{Engine, Split};
+use model_training::measure::confidence::{
+    WANTED, answers, float_forecasts, int8_forecasts, reliability, risk_coverage,
+};
+use model_training::measure::predictions::{Prediction, Predictions};
+use model_training::run::folder::RunDir;
+use model_training::system::hints::{program, quoted};
+use model_training::system::html::{self, facts, section, table};
 
 use super::calibration::{OfRun, of_folds};
 use super::data::{Group, Member, augmentation, augmented, copies, data, largest_groups};
 use super::mistakes::{Mistakes, Said};
 use super::{TWIN_FILE, sqnr, verdict};
-use crate::config::Config;
-use crate::data::dataset::{Images, Loaded, Sample};
-use crate::data::record::Record;
-use crate::measure::cam::ClassMap;
-use crate::measure::comparison::{Engine, Split};
-use crate::measure::confidence::{WANTED, answers, float_forecasts, int8_forecasts, reliability, risk_coverage};
-use crate::measure::predictions::{Prediction, Predictions};
 use crate::report::export::{Report, choice_text};
 use crate::report::{boards, plots};
-use crate::run::folder::RunDir;
-use crate::system::hints::{program, quoted};
-use crate::system::html::{self, facts, section, table};
 
 /// The page of a run whose `predictions` are those of its test images, or of its validation images where there are no
 /// others.

@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
+use model_training::measure::search::{CHOSEN_FILE, Line, Outcome, PARTS, RUNGS};
+use model_training::system::html::{self, section};
 
 use super::{REPORT_FILE, verdict};
-use crate::measure::search::{CHOSEN_FILE, Line, Outcome, PARTS, RUNGS};
 use crate::report::made::Made;
 use crate::report::plots;
 use crate::report::plots::{Dot, Dots};
-use crate::system::html::{self, section};
 
 /// The page of what a search with this seed found.
 ///

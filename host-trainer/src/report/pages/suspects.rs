@@ -4,13 +4,12 @@ use std::path::Path;
 
 use anyhow::Result;
 use maud::{Markup, PreEscaped, html};
+use model_training::data::dataset::picture;
+use model_training::measure::labels::{Suspect, Suspects};
+use model_training::system::hints::{program, quoted};
+use model_training::system::html::{self, figure, jpeg_uri, table};
+use model_training::system::spreadsheet::cell;
 use rayon::prelude::*;
-
-use crate::data::dataset::picture;
-use crate::measure::labels::{Suspect, Suspects};
-use crate::system::hints::{program, quoted};
-use crate::system::html::{self, figure, jpeg_uri, table};
-use crate::system::spreadsheet::cell;
 
 /// Most photographs on the page, so that a browser can hold it.
 const MOST: usize = 150;

@@ -5,22 +5,21 @@ use std::fs;
 use std::path::Path;
 
 use model_compiler::graph::{Clamp, FloatOp, Graph, Node, Shape};
+use model_training::config::Config;
+use model_training::data::augment::{Key, augment};
+use model_training::data::dataset::{Dataset, Options, Reading};
+use model_training::data::progress;
+use model_training::data::record::Record;
+use model_training::measure::scores::Scores;
+use model_training::run::cross_validation::{CvDir, Plan};
+use model_training::run::folder::RunDir;
+use model_training::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::Config;
-use crate::data::augment::{Key, augment};
-use crate::data::dataset::{Dataset, Options, Reading, counted as dataset_counted};
-use crate::data::progress;
-use crate::data::record::Record;
 use crate::device::boards::Place;
-use crate::measure::evaluate::counted as evaluate_counted;
-use crate::measure::scores::Scores;
-use crate::report::export::{Choices, export, reading};
-use crate::run::cross_validation::{CvDir, Plan};
-use crate::run::folder::RunDir;
-use crate::system::files::{CONFIG_FILE, GRAPH_FILE, METRICS_FILE};
+use crate::report::export::{Choices, export};
 
 const CONFIG: &str = "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\ncolor = \"grey\"\n\
                       [augment]\nsource_scale = 1.5\n[quantize]\nimages = 8\n";
@@ -145,28 +144,10 @@ fn changes_are_made_of_what_training_samples() {
     assert!(unfinished.contains(&picture) && page.contains(&picture));
 }
 
-#[test]
-fn quantising_again_decodes_what_it_needs_and_runs_each_engine_once_over_a_split() {
-    let (_folder, run, _) = run(2, [40, 100, 3]);
-    let (record, config) = (run.record().unwrap(), run.config().unwrap());
-    let before = dataset_counted::below(&record.root);
-    assert!(before.len() == 2 * 143 && before.values().all(|&times| times == 1), "a run decodes each image once");
-    let mut dataset = record.dataset(&record.root).unwrap();
-    let images = progress::load(&mut dataset, &reading(&record, &config)).unwrap();
-    record.check_same(&dataset, &images).unwrap();
-    evaluate_counted::take();
-    let report = export(&run, &config, &record, &images, &Choices::default()).unwrap();
-    assert!(report.calibration_images == 8 && report.temperature != 1.0, "validation images fit the temperature");
-    // Validation and test; the eight images that are calibrated on are among those that the page shows.
-    assert_eq!(evaluate_counted::take(), [206, 206]);
-    let again = dataset_counted::below(&record.root).into_iter().filter(|(path, times)| *times > before[path]);
-    assert_eq!(again.count(), 206 + 8);
-}
-
 #[cfg(feature = "train")]
 #[test]
 fn each_epoch_writes_the_page() {
-    use crate::training::Observer;
+    use model_training::training::Observer;
 
     let (_folder, run, _) = run(2, [4, 2, 2]);
     fs::remove_file(run.file(REPORT_FILE)).unwrap();
@@ -275,7 +256,7 @@ fn each_mistake_in_the_matrix_leads_to_its_pictures() {
     let ids: BTreeSet<&str> = between(&page, "<div id=\"", "\"").into_iter().collect();
     assert!(links.len() > 2, "the network is wrong now and then: {links:?}");
     assert_eq!(links, ids);
-    let predictions = crate::measure::predictions::Predictions::load(&run.file("predictions.csv")).unwrap();
+    let predictions = model_training::measure::predictions::Predictions::load(&run.file("predictions.csv")).unwrap();
     let wrong: BTreeSet<String> = predictions
         .truth()
         .iter()

@@ -12,15 +12,15 @@ use image::RgbImage;
 use maud::{Markup, PreEscaped, html};
 use model_compiler::aligned::Aligned;
 use model_compiler::layout::stripes::Layers;
+use model_training::data::dataset::{Images, Sample as Entry};
+use model_training::measure::evaluate::{class_names, shape};
+use model_training::system::html::{self, png_uri, table};
 use no_std_infer::Model;
 use no_std_infer::format::{Op, Tensor};
 use serde::Serialize;
 
-use crate::data::dataset::{Images, Sample as Entry};
 use crate::device::boards::{self, Board, Estimate};
 use crate::device::costs::{self, Costs};
-use crate::measure::evaluate::{class_names, shape};
-use crate::system::html::{self, png_uri, table};
 
 /// The engine for browsers, as `twin/` is compiled.
 pub const WASM: &[u8] = include_bytes!("twin/twin.wasm");

@@ -5,21 +5,21 @@ use std::time::SystemTime;
 use anyhow::Result;
 use humantime::format_rfc3339_seconds;
 use maud::{Markup, PreEscaped, html};
+use model_training::config::Config;
+use model_training::data::dataset::Loaded;
+use model_training::data::epochs::Epoch;
+use model_training::data::record::Record;
+use model_training::measure::metrics::Share;
+use model_training::run::folder::RunDir;
+use model_training::system::atomic;
+use model_training::system::hints::{program, quoted};
+use model_training::system::html::{self, section, table};
 
 use super::run::{changes, of_record, shown_copies, title};
 use super::{REPORT_FILE, verdict};
-use crate::config::Config;
-use crate::data::dataset::Loaded;
-use crate::data::epochs::Epoch;
-use crate::data::record::Record;
-use crate::measure::metrics::Share;
 use crate::report::made::Made;
 use crate::report::plots;
 use crate::report::verdict::so_far;
-use crate::run::folder::RunDir;
-use crate::system::atomic;
-use crate::system::hints::{program, quoted};
-use crate::system::html::{self, section, table};
 
 /// Seconds between two looks at the file, at least and at most.
 const LOOKS: [f64; 2] = [3.0, 60.0];
@@ -108,7 +108,7 @@ fn follow(written: &str, epoch: f64) -> String {
 }
 
 #[cfg(feature = "train")]
-impl crate::training::Observer for Unfinished {
+impl model_training::training::Observer for Unfinished {
     fn epoch(&self, _epoch: &Epoch, _epochs: usize) {
         if let Err(error) = self.write() {
             tracing::warn!("the page of this epoch is missing: {error:#}");

@@ -1,10 +1,10 @@
 //! Probabilities against the truth: the reliability diagram and the risk-coverage curve.
 
+use model_training::measure::confidence::{Bin, Point, expected_calibration_error};
 use plotters::prelude::*;
 
 use super::chart::{Axis, chart};
 use super::{BLUE, Canvas, INK, Series, VERMILION, svg};
-use crate::measure::confidence::{Bin, Point, expected_calibration_error};
 
 /// Width and height of a picture in pixels.
 const SIZE: (u32, u32) = (560, 480);

@@ -1,10 +1,10 @@
 //! Accuracy over what networks cost, each of which is a link.
 
+use model_training::data::bootstrap::Estimate;
 use plotters::prelude::*;
 
 use super::chart::{Axis, chart};
 use super::{BLUE, Series, VERMILION, svg};
-use crate::data::bootstrap::Estimate;
 
 /// Width and height of the picture in pixels.
 const SIZE: (u32, u32) = (720, 400);

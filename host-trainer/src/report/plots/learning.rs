@@ -1,10 +1,10 @@
 //! Accuracy over the number of photographs to learn from.
 
+use model_training::measure::learning::{LearningCurve, Point};
 use plotters::prelude::*;
 
 use super::chart::{Axis, chart};
 use super::{BLUE, Series, VERMILION, svg};
-use crate::measure::learning::{LearningCurve, Point};
 
 /// Width and height of the picture in pixels.
 const SIZE: (u32, u32) = (720, 480);
@@ -54,9 +54,10 @@ pub fn learning_curve(title: &str, curve: &LearningCurve) -> anyhow::Result<Stri
 
 #[cfg(test)]
 mod tests {
+    use model_training::data::bootstrap::Estimate;
+    use model_training::measure::learning::PowerLaw;
+
     use super::*;
-    use crate::data::bootstrap::Estimate;
-    use crate::measure::learning::PowerLaw;
 
     fn curve(points: usize) -> LearningCurve {
         let point = |at: usize| Point {

@@ -1,11 +1,11 @@
 //! The mistakes of a model with many classes, whose matrix nobody could read.
 
+use model_training::measure::comparison::shorten;
+use model_training::measure::metrics::Confusion;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::{BLUE, INK, LABEL, LONGEST_LABEL, TITLE, svg, text};
-use crate::measure::comparison::shorten;
-use crate::measure::metrics::Confusion;
 
 /// Most pairs of classes that are drawn.
 const MOST_PAIRS: usize = 40;

@@ -28,11 +28,11 @@ use crate::config::DataConfig;
 use crate::system::hints::{program, quoted};
 use crate::system::terminal::escaped;
 
-pub(crate) use added::{digest, divided};
+pub use added::{digest, divided};
 #[cfg(test)]
-pub(crate) use decode::counted;
+use decode::counted;
 pub use decode::{View, picture, rgb565};
-pub(crate) use groups::renamed as groups_renamed;
+pub use groups::renamed as groups_renamed;
 pub use groups::{COPIES_FILE, GROUPS_FILE};
 pub use images::{ChannelStatistics, Images};
 pub use load::{BadFiles, Loaded, Progress, Reading, input_for, load};
@@ -312,7 +312,7 @@ impl Dataset {
 }
 
 /// Names for a message: the first ten and how many more there are.
-pub(crate) fn listed<T: AsRef<str>>(names: &[T]) -> String {
+pub fn listed<T: AsRef<str>>(names: &[T]) -> String {
     const SHOWN: usize = 10;
     let mut text = names.iter().take(SHOWN).map(|name| escaped(name.as_ref())).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {

@@ -113,7 +113,7 @@ impl Groups {
 ///
 /// # Errors
 /// When the file cannot be read.
-pub(crate) fn renamed(file: &Path, root: &Path, dir: &Path, moves: &[[&str; 3]]) -> Result<Option<Vec<u8>>> {
+pub fn renamed(file: &Path, root: &Path, dir: &Path, moves: &[[&str; 3]]) -> Result<Option<Vec<u8>>> {
     let unreadable = || format!("cannot read the groups file {}", file.display());
     let bytes = read::bytes(file, read::DATA).with_context(unreadable)?;
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(&bytes[..]);

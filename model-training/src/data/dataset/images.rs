@@ -109,7 +109,7 @@ impl Images {
     }
 
     /// Adds one of other images.
-    pub(crate) fn take(&mut self, from: &Self, index: usize) {
+    pub fn take(&mut self, from: &Self, index: usize) {
         self.add(from.pixels[index].clone(), from.labels[index]);
     }
 }

@@ -57,6 +57,7 @@ pub(super) fn read(path: &Path, sizes: &[&InputConfig], view: View) -> Result<(V
         let reduced = if sizes.is_empty() {
             Vec::new()
         } else {
+            tracing::trace!("decoding {}", path.display());
             #[cfg(test)]
             counted::count(path);
             let reduce = |picture| sizes.iter().map(|size| reduce(&picture, size, view)).collect::<Result<_>>();

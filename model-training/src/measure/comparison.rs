@@ -247,7 +247,7 @@ fn interval(share: &Share) -> String {
 }
 
 /// A class name on one line, cut to `longest` characters.
-pub(crate) fn shorten(label: &str, longest: usize) -> String {
+pub fn shorten(label: &str, longest: usize) -> String {
     let line = escaped(label);
     if line.chars().count() <= longest {
         return line.into_owned();

@@ -15,7 +15,7 @@ impl Dataset {
     ///
     /// # Errors
     /// No such folder, no images, a groups file that cannot be used, groups on two sides of a given split.
-    pub(crate) fn open_added(dir: &Path, options: &Options) -> Result<(Self, bool)> {
+    pub fn open_added(dir: &Path, options: &Options) -> Result<(Self, bool)> {
         let folder = scan::scan(dir)?;
         let mut dataset = Self::empty(folder.root, folder.notes, options.skip_bad);
         let (sides, is_split) = match folder.layout {
@@ -38,12 +38,7 @@ impl Dataset {
     ///
     /// # Errors
     /// When a class has no training image, or there is none to validate with.
-    pub(crate) fn to_train(
-        root: &Path,
-        classes: Vec<String>,
-        splits: [Vec<Sample>; 3],
-        skip_bad: bool,
-    ) -> Result<Self> {
+    pub fn to_train(root: &Path, classes: Vec<String>, splits: [Vec<Sample>; 3], skip_bad: bool) -> Result<Self> {
         let mut dataset = Self { skip_bad, for_training: true, ..Self::from_samples(root, classes, splits) };
         dataset.check_complete()?;
         dataset.note_unchecked();
@@ -52,12 +47,12 @@ impl Dataset {
 }
 
 /// Splits images into train, valid and test, by groups, with the same shares of each of `classes` classes.
-pub(crate) fn divided(samples: Vec<Sample>, classes: usize, data: &DataConfig, seed: u64) -> [Vec<Sample>; 3] {
+pub fn divided(samples: Vec<Sample>, classes: usize, data: &DataConfig, seed: u64) -> [Vec<Sample>; 3] {
     split::split(samples, classes, [1.0 - data.valid - data.test, data.valid, data.test], seed)
 }
 
 /// SHA-256 of a file in hexadecimal, as [`Sample::digest`] has it; none where it cannot be read, which reading it as an image says.
-pub(crate) fn digest(path: &Path) -> Option<String> {
+pub fn digest(path: &Path) -> Option<String> {
     let read = decode::read(path, &[], decode::View::Rgb888);
     read.ok().map(|(_, digest)| hexadecimal(&digest))
 }

@@ -103,8 +103,7 @@ pub fn shape(tensor: &Tensor) -> String {
 /// The float network's logits of each image, behind a progress bar.
 #[must_use]
 pub fn float_logits(graph: &Graph, images: &Images) -> Vec<Vec<f32>> {
-    #[cfg(test)]
-    counted::add([images.len(), 0]);
+    tracing::trace!("the float network runs over {} images", images.len());
     let bar = progress::scoring(images.len(), "float network");
     let logits = (0..images.len()).into_par_iter().map(|index| graph.logits(&images.input(index)));
     logits.inspect(|_| bar.inc(1)).collect()
@@ -116,8 +115,7 @@ pub fn float_logits(graph: &Graph, images: &Images) -> Vec<Vec<f32>> {
 /// When the images do not have the size of the model's input.
 #[must_use]
 pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
-    #[cfg(test)]
-    counted::add([0, images.len()]);
+    tracing::trace!("the int8 model runs over {} images", images.len());
     let bar = progress::scoring(images.len(), "int8 model");
     infer_all(model, (0..images.len()).into_par_iter().map(|index| images.input(index)).inspect(|_| bar.inc(1)))
 }
@@ -130,26 +128,6 @@ pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
 pub fn infer_all<I: AsRef<[i8]>>(model: &Model<'_>, inputs: impl IndexedParallelIterator<Item = I>) -> Vec<Int8Output> {
     let prepared = Prepared::new(model);
     inputs.map_init(|| prepared.runner(), |runner, input| Int8Output::of(&runner.run(input.as_ref()))).collect()
-}
-
-/// On how many images the calling thread has run float networks and int8 models, for tests.
-#[cfg(test)]
-pub(crate) mod counted {
-    use std::cell::Cell;
-
-    thread_local! {
-        static IMAGES: Cell<[usize; 2]> = const { Cell::new([0; 2]) };
-    }
-
-    pub(super) fn add(images: [usize; 2]) {
-        let [float, int8] = IMAGES.get();
-        IMAGES.set([float + images[0], int8 + images[1]]);
-    }
-
-    /// Since the last call.
-    pub(crate) fn take() -> [usize; 2] {
-        IMAGES.replace([0; 2])
-    }
 }
 
 /// What both engines say about some images, an entry an image each.

@@ -41,7 +41,7 @@ use crate::system::hints::{program, quoted};
 use crate::system::interrupt::{Unsaved, is_leaving};
 
 pub use crate::data::epochs::Epoch;
-pub(crate) use batch::planes;
+pub use batch::planes;
 pub use device::DeviceKind;
 pub use events::{Accuracy, Event, Lines, tell};
 use model::{Net, Task};

@@ -14,7 +14,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 const JPEG_QUALITY: u8 = 80;
 /// Every page's looks: light or dark as the reader's system is, readable on a telephone. Plots are drawn on white, so that
 /// they are inverted in the dark, where the second turn of the hues gives them their colours back.
-pub(crate) const STYLE: &str = "\
+pub const STYLE: &str = "\
 :root{color-scheme:light dark;--line:#8884;--soft:#8882;--ink:8,48,107;--bad:#c04a00}\
 body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}\
 h1{font-size:1.6rem;margin-bottom:0}h2{font-size:1.25rem;margin-top:2.2rem}h3{font-size:1rem;margin:1.2rem 0 .3rem}\

@@ -14,7 +14,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 }
 
 /// Makes temporary files that others may read as any new file: else they are private. The user's mask still applies.
-pub(crate) fn shared() -> tempfile::Builder<'static, 'static> {
+pub fn shared() -> tempfile::Builder<'static, 'static> {
     let mut builder = tempfile::Builder::new();
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));

@@ -18,8 +18,8 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::system::terminal;
 
-/// The target of this crate's events, and the start of their modules' targets.
-const OURS: &str = "host_trainer";
+/// The targets of our crates' events, and the starts of their modules' targets.
+const OURS: [&str; 2] = ["host_trainer", "model_training"];
 /// What says more closely than options whose events are told.
 const VARIABLE: &str = "RUST_LOG";
 
@@ -39,7 +39,7 @@ fn filter(verbosity: i16, variable: &str) -> Result<Targets> {
     // As text, nothing is the level of errors.
     let asked = if variable.is_empty() { Ok(Targets::new()) } else { variable.parse() };
     let asked = asked.with_context(|| {
-        format!("{VARIABLE} is `{variable}`: give a level such as `debug`, or modules with levels such as `{OURS}::device=trace`")
+        format!("{VARIABLE} is `{variable}`: give a level such as `debug`, or modules with levels such as `host_trainer::device=trace`")
     })?;
     let ours = match verbosity {
         ..0 => LevelFilter::ERROR,
@@ -48,7 +48,7 @@ fn filter(verbosity: i16, variable: &str) -> Result<Targets> {
         _ => LevelFilter::TRACE,
     };
     let others = asked.default_level().unwrap_or(LevelFilter::OFF);
-    Ok(Targets::new().with_default(others).with_target(OURS, ours).with_targets(asked))
+    Ok(Targets::new().with_default(others).with_targets(OURS.map(|target| (target, ours))).with_targets(asked))
 }
 
 /// Whether progress is told by bars: not where somebody wants quiet, nor between lines of diagnostics, which would tear them.
@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether progress, diagnostics and all of this crate, and progress of another, are told.
+    /// Whether progress, diagnostics and all of our crates, and progress of another, are told.
     fn told(verbosity: i16, variable: &str) -> [bool; 4] {
         let filter = filter(verbosity, variable).unwrap();
         let ours = |level| filter.would_enable("host_trainer::device::link", &level);
@@ -130,9 +130,9 @@ mod tests {
         let usual = "note: few pictures\nreading 5 images\n";
         assert_eq!(written(-1), "");
         assert_eq!(written(0), usual);
-        let stage = format!("{usual}debug host_trainer::system::log: reading took 0.00 s\n");
+        let stage = format!("{usual}debug model_training::system::log: reading took 0.00 s\n");
         assert_eq!(written(1), stage);
-        assert_eq!(written(2), format!("{stage}trace host_trainer::system::log::tests: sending bytes=7\n"));
+        assert_eq!(written(2), format!("{stage}trace model_training::system::log::tests: sending bytes=7\n"));
     }
 
     #[test]
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(told(-1, "debug"), [false, false, false, true]);
         assert_eq!(told(0, "wgpu_core=info"), [true, false, false, true]);
         assert_eq!(told(-1, "host_trainer::device=trace"), [true, true, true, false]);
-        assert_eq!(told(0, "host_trainer::run=trace"), [true, false, false, false]);
+        assert_eq!(told(0, "model_training::run=trace"), [true, false, false, false]);
         let error = format!("{:#}", filter(0, "host_trainer=loud").unwrap_err());
         assert!(error.contains("RUST_LOG") && error.contains("loud"), "{error}");
     }
