@@ -10,5 +10,7 @@ pub mod pages;
 pub mod plan;
 pub mod plots;
 #[cfg(feature = "train")]
+pub mod search;
+#[cfg(feature = "train")]
 pub mod train;
 pub mod verdict;
