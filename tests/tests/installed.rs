@@ -3,6 +3,7 @@
 //!
 //! This test is that program as well, where it was started to be it.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, ExitCode, Output, Stdio};
@@ -213,7 +214,27 @@ fn a_run_says_what_matters() -> Result<()> {
         let found: Value = serde_json::from_slice(&said(&[&arguments[..], &["--json"]].concat())?.stdout)?;
         check_grouped(found.pointer(below).context("a comparison")?, &said(&arguments)?.stdout)?;
     }
+    check_nothing_is_done_twice(&["parity", &run, "--data", &faces], [112, 112])?;
+    check_nothing_is_done_twice(&["eval", &blob, "--data", &faces], [0, 112])?;
+    check_nothing_is_done_twice(&["quantize", &run], [48, 48])?;
     BUDGETS.iter().try_for_each(|budgets| check_missed(&["quantize", &run], budgets))
+}
+
+/// A command decodes each file at most once, and runs the float network and the int8 model over so many images.
+fn check_nothing_is_done_twice(arguments: &[&str], images: [usize; 2]) -> Result<()> {
+    let output = program_at(&env::current_exe()?).args(arguments).env("RUST_LOG", "model_training=trace").output()?;
+    let told = String::from_utf8(output.stderr)?;
+    let after = |words: &str| told.lines().filter_map(|line| Some(line.split_once(words)?.1)).collect::<Vec<_>>();
+    let decoded = after("decoding ");
+    let different: BTreeSet<_> = decoded.iter().collect();
+    ensure!(!decoded.is_empty() && decoded.len() == different.len(), "{arguments:?}: {told}");
+    for (engine, images) in ["the float network", "the int8 model"].into_iter().zip(images) {
+        let runs = after(&format!("{engine} runs over "));
+        let runs = runs.iter().filter_map(|rest| rest.strip_suffix(" images")?.parse::<usize>().ok());
+        let run: usize = runs.sum();
+        ensure!(run == images, "{arguments:?}: {engine} runs over {run} images: {told}");
+    }
+    Ok(())
 }
 
 fn an_import_says_which_budget_is_missed() -> Result<()> {

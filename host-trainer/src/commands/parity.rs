@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use anyhow::{Result, ensure};
 use clap::Args;
 use model_compiler::layout::stripes::Layers;
-use model_compiler::quantise::noise::{LayerSqnr, layer_sqnr_of};
+use model_compiler::quantise::noise::LayerSqnr;
 use model_training::data::dataset::{Images, Reading};
 use model_training::data::progress;
 use model_training::measure::comparison::{Comparison, Split};
 use model_training::measure::evaluate::{
-    Int8Output, class_names, float_classes, input_config, int8_classes, int8_outputs, parse, read_blob,
+    Int8Output, class_names, float_classes, input_config, int8_classes, parse, read_blob, side_by_side,
 };
 use model_training::run::folder::RunDir;
 use model_training::system::hints::{program, quoted};
@@ -94,17 +94,20 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let splits: Vec<((&str, &Images), Vec<&str>)> = splits.collect();
     let inputs = splits.iter().flat_map(|((_, images), _)| (0..images.len()).map(|index| images.input(index)));
     let inputs: Vec<Vec<i8>> = inputs.collect();
-    let (layers, logits) = layer_sqnr_of(&graph, &model, Layers::of(&blob, &model)?.of_operators(), &inputs)?;
-    let mut float_classes = float_classes(&logits).into_iter();
+    let layers = Layers::of(&blob, &model)?;
+    let (layers, said) =
+        log::stage("both on the host", || side_by_side((&graph, &model), layers.of_operators(), &inputs))?;
+    let (mut float_left, mut int8_left) = (&said.float[..], &said.int8[..]);
     let mut comparison = Comparison { labels, splits: Vec::new() };
     let mut same = 0;
     for ((name, images), groups) in splits {
-        let float: Vec<usize> = float_classes.by_ref().take(images.len()).collect();
-        let outputs = log::stage("int8 on the host", || int8_outputs(&model, images));
-        let host = int8_classes(&outputs);
+        let (logits, outputs);
+        (logits, float_left) = float_left.split_at(images.len());
+        (outputs, int8_left) = int8_left.split_at(images.len());
+        let (float, host) = (float_classes(logits), int8_classes(outputs));
         same += float.iter().zip(&host).filter(|(a, b)| a == b).count();
         let mut engines = vec![("float", &float[..]), ("int8", &host[..])];
-        let on_device = device.as_mut().map(|on| run_on_device(on, images, &outputs)).transpose()?;
+        let on_device = device.as_mut().map(|on| run_on_device(on, images, outputs)).transpose()?;
         engines.extend(on_device.as_ref().map(|classes| ("device", &classes[..])));
         comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &groups, &engines));
     }

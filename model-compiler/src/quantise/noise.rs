@@ -1,8 +1,8 @@
 //! What quantisation changes in each layer: signal-to-noise ratios, and shifts of the channels' means.
 
 use host_kernels::{Prepared, Runner};
-use no_std_infer::Model;
 use no_std_infer::format::Tensor;
+use no_std_infer::{Interpreter, Model};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -31,23 +31,30 @@ pub struct LayerSqnr {
 /// # Errors
 /// When the model was not made from this graph, or an input has the wrong length.
 pub fn layer_sqnr<I: AsRef<[i8]> + Sync>(graph: &Graph, model: &Model<'_>, inputs: &[I]) -> Result<Vec<LayerSqnr>> {
-    Ok(layer_sqnr_of(graph, model, &whole(model), inputs)?.0)
+    Ok(side_by_side(graph, model, &whole(model), inputs, |_| ())?.0)
 }
 
+/// What else came of running both, an entry an input: the float graph's logits, and what the caller has read of the int8 model.
+pub type Results<R> = Vec<(Vec<f32>, R)>;
+
 /// The same for a model whose layers may be several operators: `layers` says of which layer each operator makes rows, from
-/// the top, and none where it only moves rows. Beside it the float graph's logits of each input, which it has on the way.
+/// the top, and none where it only moves rows. Beside it what both make of each input, of the int8 model by `read`.
 ///
 /// # Errors
 /// Those of [`layer_sqnr`].
-pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
+pub fn side_by_side<I: AsRef<[i8]> + Sync, R: Send>(
     graph: &Graph,
     model: &Model<'_>,
     layers: &[Option<usize>],
     inputs: &[I],
-) -> Result<(Vec<LayerSqnr>, Vec<Vec<f32>>)> {
+    read: impl Fn(&Interpreter<'_, '_>) -> R + Sync,
+) -> Result<(Vec<LayerSqnr>, Results<R>)> {
     check(graph, model, layers, inputs)?;
-    let (energies, logits): (Vec<Vec<[f64; 2]>>, Vec<Vec<f32>>) =
-        on_each(model, inputs, |runner, input| layer_energies(graph, model, layers, runner, input)).into_iter().unzip();
+    let both = |runner: &mut Runner<'_, '_>, input: &[i8]| {
+        let (energies, logits, ran) = layer_energies(graph, model, layers, runner, input);
+        (energies, (logits, read(&ran)))
+    };
+    let (energies, results): (Vec<Vec<[f64; 2]>>, Results<R>) = on_each(model, inputs, both).into_iter().unzip();
     let names = graph.nodes.iter().map(|node| node.name.as_str()).chain(Ending::of(model).name());
     let layer = |(index, name): (usize, &str)| {
         let energies = [0, 1].map(|part| energies.iter().map(|layers| layers[index][part]).sum());
@@ -65,7 +72,7 @@ pub fn layer_sqnr_of<I: AsRef<[i8]> + Sync>(
             db: decibels(energies),
         })
     };
-    Ok((names.enumerate().filter_map(layer).collect(), logits))
+    Ok((names.enumerate().filter_map(layer).collect(), results))
 }
 
 /// The graph's logits of each input (`pixel − 128`, HWC).
@@ -177,27 +184,27 @@ fn check<I: AsRef<[i8]>>(graph: &Graph, model: &Model<'_>, layers: &[Option<usiz
     Ok(())
 }
 
-/// Energy of signal and noise in each layer's output for one input, and the float graph's logits.
-fn layer_energies(
+/// Energy of signal and noise in each layer's output for one input, the float graph's logits, and the int8 model after it ran.
+fn layer_energies<'m, 'r>(
     graph: &Graph,
     model: &Model<'_>,
     layers: &[Option<usize>],
-    runner: &mut Runner<'_, '_>,
+    runner: &'r mut Runner<'_, 'm>,
     input: &[i8],
-) -> (Vec<[f64; 2]>, Vec<f32>) {
+) -> (Vec<[f64; 2]>, Vec<f32>, Interpreter<'m, 'r>) {
     let mut float = graph.run(input);
     let logits = float.last().cloned().unwrap_or_default();
     float.extend(Ending::of(model).probabilities(&logits));
     // What of each layer has not been made yet, and its energies so far.
     let mut open: Vec<_> = float[1..].iter().map(|real| (real.iter(), [0.0; 2])).collect();
     let mut layers = layers.iter();
-    each_operator(model, runner, input, |tensor, bytes| {
+    let ran = each_operator(model, runner, input, |tensor, bytes| {
         let layer = layers.next().copied().flatten().and_then(|layer| open.get_mut(layer));
         let Some((left, sums)) = layer else { return };
         let rows = energies(tensor, bytes, left);
         sums.iter_mut().zip(rows).for_each(|(sum, energy)| *sum += energy);
     });
-    (open.into_iter().map(|(_, energies)| energies).collect(), logits)
+    (open.into_iter().map(|(_, energies)| energies).collect(), logits, ran)
 }
 
 /// Sum over all pixels of each channel's difference between what a float node and its int8 operator make of the same.
@@ -217,11 +224,16 @@ fn channel_differences(graph: &Graph, model: &Model<'_>, runner: &mut Runner<'_,
 }
 
 /// Runs a model and shows what each operator makes.
-fn each_operator(model: &Model<'_>, runner: &mut Runner<'_, '_>, input: &[i8], mut show: impl FnMut(&Tensor, &[i8])) {
+fn each_operator<'m, 'r>(
+    model: &Model<'_>,
+    runner: &'r mut Runner<'_, 'm>,
+    input: &[i8],
+    mut show: impl FnMut(&Tensor, &[i8]),
+) -> Interpreter<'m, 'r> {
     let mut ops = model.ops();
     runner.run_profiled(input, |_, bytes| {
         if let Some(op) = ops.next() {
             show(op.output(), bytes);
         }
-    });
+    })
 }

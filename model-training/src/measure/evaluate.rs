@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use host_kernels::Prepared;
 use model_compiler::aligned::Aligned;
 use model_compiler::graph::{Graph, class};
+use model_compiler::quantise::noise::{self, LayerSqnr};
 use no_std_infer::format::{Info, Tensor};
 use no_std_infer::score::probabilities;
 use no_std_infer::{Interpreter, Model};
@@ -128,6 +129,23 @@ pub fn int8_outputs(model: &Model<'_>, images: &Images) -> Vec<Int8Output> {
 pub fn infer_all<I: AsRef<[i8]>>(model: &Model<'_>, inputs: impl IndexedParallelIterator<Item = I>) -> Vec<Int8Output> {
     let prepared = Prepared::new(model);
     inputs.map_init(|| prepared.runner(), |runner, input| Int8Output::of(&runner.run(input.as_ref()))).collect()
+}
+
+/// The float network and the int8 model that was made of it, side by side on some images (`pixel − 128`, HWC): how close each
+/// layer is, and what both say. `layers` is as [`side_by_side`](noise::side_by_side) has it.
+///
+/// # Errors
+/// When the model was not made from this graph, or an input has the wrong length.
+pub fn side_by_side<I: AsRef<[i8]> + Sync>(
+    (graph, model): (&Graph, &Model<'_>),
+    layers: &[Option<usize>],
+    inputs: &[I],
+) -> Result<(Vec<LayerSqnr>, Said)> {
+    tracing::trace!("the float network runs over {} images", inputs.len());
+    tracing::trace!("the int8 model runs over {} images", inputs.len());
+    let (layers, results) = noise::side_by_side(graph, model, layers, inputs, Int8Output::of)?;
+    let (float, int8) = results.into_iter().unzip();
+    Ok((layers, Said { float, int8 }))
 }
 
 /// What both engines say about some images, an entry an image each.
