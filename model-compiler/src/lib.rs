@@ -20,6 +20,7 @@ macro_rules! ensure {
 pub mod aligned;
 pub mod blob;
 mod compile;
+pub mod export;
 pub mod graph;
 pub mod import;
 pub mod layout;

@@ -1,99 +1,11 @@
 //! Writes small TensorFlow Lite models.
 
 use model_compiler::import::tflite::tflite::{
-    Buffer, BuiltinOperator, BuiltinOptions, Conv2DOptions, Model, Operator, OperatorCode, Padding,
-    QuantizationParameters, SoftmaxOptions, SubGraph, Tensor, TensorType,
+    BuiltinOperator, BuiltinOptions, Conv2DOptions, Padding, SoftmaxOptions, TensorType,
 };
 
-/// A model while it is made. Tensors are named by their index.
-pub struct Maker {
-    /// The tensors; tests may change them before [`finish`](Self::finish).
-    pub tensors: Vec<Tensor>,
-    /// The operators.
-    pub operators: Vec<Operator>,
-    /// Their codes, one each.
-    pub codes: Vec<OperatorCode>,
-    buffers: Vec<Buffer>,
-}
-
-impl Default for Maker {
-    fn default() -> Self {
-        let buffers = vec![Buffer::default()];
-        Self { tensors: Vec::new(), operators: Vec::new(), codes: Vec::new(), buffers }
-    }
-}
-
-impl Maker {
-    /// Adds an activation; `quantisation` is scale and zero point.
-    pub fn tensor(&mut self, name: &str, shape: &[i32], element: TensorType, quantisation: Option<(f32, i64)>) -> i32 {
-        let quantization = quantisation.map(|(scale, zero_point)| {
-            let scales = QuantizationParameters { scale: Some(vec![scale]), ..Default::default() };
-            Box::new(QuantizationParameters { zero_point: Some(vec![zero_point]), ..scales })
-        });
-        self.tensors.push(Tensor {
-            name: Some(name.to_owned()),
-            shape: Some(shape.to_vec()),
-            type_: element,
-            quantization,
-            ..Tensor::default()
-        });
-        self.tensors.len() as i32 - 1
-    }
-
-    /// Adds an int8 activation.
-    pub fn int8(&mut self, name: &str, shape: &[i32], scale: f32, zero_point: i64) -> i32 {
-        self.tensor(name, shape, TensorType::Int8, Some((scale, zero_point)))
-    }
-
-    /// Gives a tensor constant bytes.
-    pub fn fill(&mut self, tensor: i32, bytes: Vec<u8>) -> i32 {
-        self.buffers.push(Buffer { data: Some(bytes), ..Buffer::default() });
-        self.tensors[tensor as usize].buffer = self.buffers.len() as u32 - 1;
-        tensor
-    }
-
-    /// Adds an int32 constant.
-    pub fn integers(&mut self, name: &str, shape: &[i32], values: &[i32]) -> i32 {
-        let tensor = self.tensor(name, shape, TensorType::Int32, None);
-        self.fill(tensor, values.iter().flat_map(|value| value.to_le_bytes()).collect())
-    }
-
-    /// Adds an operator.
-    pub fn op(&mut self, code: BuiltinOperator, inputs: &[i32], output: i32, options: Option<BuiltinOptions>) {
-        let deprecated_builtin_code = (code as i32).min(127) as i8;
-        self.codes.push(OperatorCode { deprecated_builtin_code, builtin_code: code, ..OperatorCode::default() });
-        self.operators.push(Operator {
-            opcode_index: self.codes.len() as u32 - 1,
-            inputs: Some(inputs.to_vec()),
-            outputs: Some(vec![output]),
-            builtin_options: options,
-        });
-    }
-
-    /// The file's bytes.
-    #[must_use]
-    pub fn finish(self, input: i32, output: i32) -> Vec<u8> {
-        let graph = SubGraph {
-            tensors: Some(self.tensors),
-            inputs: Some(vec![input]),
-            outputs: Some(vec![output]),
-            operators: Some(self.operators),
-        };
-        let model = Model {
-            version: 3,
-            operator_codes: Some(self.codes),
-            subgraphs: Some(vec![graph]),
-            buffers: Some(self.buffers),
-            ..Model::default()
-        };
-        let mut bytes = planus::Builder::new().finish(model, Some(*b"TFL3")).to_vec();
-        // planus 1.3 writes the identifier before the root's offset; the format has them the other way round.
-        let root = u32::from_le_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]) + 4;
-        bytes[..4].copy_from_slice(&root.to_le_bytes());
-        bytes[4..8].copy_from_slice(b"TFL3");
-        bytes
-    }
-}
+/// Writes a model tensor by tensor.
+pub use model_compiler::export::writer::Writer as Maker;
 
 /// Options of a convolution with a stride.
 #[must_use]

@@ -23,7 +23,7 @@ const GROUPS: [(&str, &[&str]); 4] = [
             "compare",
         ],
     ),
-    ("A model that is there", &["import", "inspect", "twin", "run", "bench"]),
+    ("A model that is there", &["import", "export", "inspect", "twin", "run", "bench"]),
     (
         "The board",
         &["estimate", "ports", "flash", "rollback", "watch", "collect", "studio", "certify", "keygen", "sign"],

@@ -16,6 +16,7 @@ mod demo;
 mod dev;
 mod estimate;
 mod eval;
+mod export;
 mod flash;
 mod help;
 mod import;
@@ -115,6 +116,8 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Turns a TensorFlow Lite model into a blob.
     Import(import::ImportArgs),
+    /// Writes a blob as a TensorFlow Lite model or as a C header.
+    Export(export::ExportArgs),
     /// Shows what is in a blob.
     Inspect(inspect::InspectArgs),
     /// Estimates how long a blob takes on a board, and whether it fits.
@@ -221,6 +224,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Search(args) => search::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Estimate(args) => estimate::run(&args),
         Command::Twin(args) => twin::run(&args),

@@ -29,7 +29,10 @@ use error::Result;
 pub use ending::Ending;
 pub use error::Error;
 pub use method::Method;
-pub use scale::{Quantisation, Range, mean_multiplier, multiplier, softmax_parameters, softmax_parameters_of_step};
+pub use scale::{
+    Quantisation, Range, layer_factor, mean_multiplier, multiplier, product_factor, softmax_parameters,
+    softmax_parameters_of_step,
+};
 pub use weights::{Channel, quantise_channel};
 
 /// Where constants start in the weights section: multiples of this.
@@ -219,7 +222,7 @@ impl Builder {
             }
             FloatOp::Mul { clamp } => {
                 let (b, activation) = (operand(1), activation(*clamp, quantisation));
-                let real = f64::from(input.scale) * f64::from(b.scale) / f64::from(output.scale);
+                let real = product_factor(input.scale, b.scale, output.scale);
                 let multiplier = multiplier(real).ok_or(Error::Multiplier(real))?;
                 Op::Mul(Mul { a: input, b, output, multiplier, activation })
             }

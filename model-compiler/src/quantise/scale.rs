@@ -74,6 +74,18 @@ impl Quantisation {
     }
 }
 
+/// What a layer's sums of products are multiplied with, given the scales of its input, of its weights and of its output.
+#[must_use]
+pub fn layer_factor(input: f32, weights: f32, output: f32) -> f64 {
+    f64::from(input) * f64::from(weights) / f64::from(output)
+}
+
+/// What the product of two tensors' elements is multiplied with, given their scales and the output's: as LiteRT, in floats.
+#[must_use]
+pub fn product_factor(a: f32, b: f32, output: f32) -> f64 {
+    f64::from(a * b / output)
+}
+
 /// `real` as LiteRT's `QuantizeMultiplier` makes it; `None` when it is negative, not finite or 2^30 and above.
 /// Below 2^−32 it becomes 0.
 #[must_use]

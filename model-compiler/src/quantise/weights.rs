@@ -1,7 +1,7 @@
 //! Weights, biases and multipliers of one output channel.
 
 use super::error::{Error, Result};
-use super::scale::{Quantisation, multiplier};
+use super::scale::{Quantisation, layer_factor, multiplier};
 
 /// No accumulator of a layer made here reaches this magnitude, whatever the input. A quarter of what i32 holds:
 /// fast requantisation needs it.
@@ -28,14 +28,14 @@ pub struct Channel {
 /// When the multiplier cannot be represented: the input's range is out of all proportion to the output's.
 pub fn quantise_channel(weights: &[f32], bias: f32, input: Quantisation, output: Quantisation) -> Result<Channel> {
     let largest = weights.iter().fold(0.0_f32, |largest, weight| largest.max(weight.abs()));
-    let (input_scale, output_scale) = (f64::from(input.scale), f64::from(output.scale));
-    let finest = (FINEST_STEP * output_scale / input_scale) as f32;
+    let input_scale = f64::from(input.scale);
+    let finest = (FINEST_STEP * f64::from(output.scale) / input_scale) as f32;
     let mut scale = (largest / 127.0).max(finest);
     for doublings in 0..128 {
         let quantised: Vec<i8> = weights.iter().map(|&w| (w / scale).round().clamp(-127.0, 127.0) as i8).collect();
         let step = input_scale * f64::from(scale);
         if let Some(bias) = fold_bias(&quantised, f64::from(bias) / step, input.zero_point) {
-            let factor = step / output_scale;
+            let factor = layer_factor(input.scale, scale, output.scale);
             ensure!(multiplier(factor).is_some(), Error::Scale(factor));
             return Ok(Channel { weights: quantised, bias, factor, doublings });
         }

@@ -74,7 +74,7 @@ fn uses(code: &str) -> BTreeSet<&str> {
 
 #[test]
 fn each_module_uses_only_those_before_it() {
-    let compiler = ["aligned", "graph", "quantise", "layout", "blob", "import", "compile"];
+    let compiler = ["aligned", "graph", "quantise", "layout", "blob", "import", "export", "compile"];
     check_order("model-compiler/src", &compiler);
     let kernels = ["instructions", "patches", "image", "scaling", "conv", "depthwise", "add", "x86", "isa"];
     check_order("host-kernels/src", &kernels);

@@ -1,9 +1,9 @@
 //! The network's ends: float and uint8 inputs and outputs are left to the program that calls the network.
 
-use no_std_infer::format::{Activation, Tensor};
+use no_std_infer::format::Tensor;
 
 use super::Lowering;
-use super::elementwise::requantisation;
+use super::elementwise::function_table;
 use crate::import::Result;
 use crate::import::model::{BuiltinOperator, Operator, TensorType, type_name};
 
@@ -77,8 +77,7 @@ impl Lowering<'_> {
             self.values[index] = self.values[input];
             return Ok(());
         }
-        let real = f64::from(from.scale) / f64::from(to.scale);
-        let table = requantisation(from, to, real, Activation::NONE)?;
+        let table = function_table(op.code, from, to)?;
         let value = self.values[input].ok_or_else(|| refused!(Damaged, "its input is read before it is made"))?;
         self.add_table_of(op, value, &table)
     }

@@ -5,10 +5,10 @@ use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
 use no_std_infer::kernels::Linked;
 
 use super::hard_swish::hard_swish;
-use super::{Lowering, Table};
+use super::{Lowering, Table, fused};
 use crate::import::Result;
 use crate::import::model::{BuiltinOperator, Operator};
-use crate::quantise::{Quantisation, add_multipliers, multiplier};
+use crate::quantise::{Quantisation, add_multipliers, multiplier, product_factor};
 
 impl Lowering<'_> {
     pub(super) fn add_sum_or_product(&mut self, op: &Operator) -> Result<()> {
@@ -35,11 +35,9 @@ impl Lowering<'_> {
         let to = self.quantisation(self.output(op)?)?;
         let a_scale = self.quantisation(self.input(op, 0)?)?.scale;
         let b_scale = self.quantisation(self.input(op, 1)?)?.scale;
-        let activation = self.clamp(op.options.activation, to)?;
+        let activation = fused(op.options.activation, to)?;
         if op.code == BuiltinOperator::Mul {
-            // As LiteRT: in floats.
-            let real = f64::from(a_scale * b_scale / to.scale);
-            let multiplier = multiplier_of_up_to(255 * 255, real)?;
+            let multiplier = multiplier_of_up_to(255 * 255, product_factor(a_scale, b_scale, to.scale))?;
             return Ok(Op::Mul(Mul { a, b, output, multiplier, activation }));
         }
         let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a_scale, b_scale, to.scale)?;
@@ -68,18 +66,7 @@ impl Lowering<'_> {
         let index = self.output(op)?;
         self.check_int8(index)?;
         let [from, to] = self.quantisations(op)?;
-        let table = match op.code {
-            BuiltinOperator::Logistic => {
-                let scale = to.scale;
-                ensure!(scale == 1.0 / 256.0, Unsupported, "its output has scale {scale}, but LiteRT asks for 1/256");
-                float_table(from, to, |x| 1.0 / (1.0 + (-x).exp()))
-            }
-            BuiltinOperator::Tanh => float_table(from, to, f32::tanh),
-            BuiltinOperator::HardSwish => hard_swish(from, to)?,
-            // LiteRT divides the scales as floats here, and as doubles in QUANTIZE.
-            _ => requantisation(from, to, f64::from(from.scale / to.scale), relu(self, op, to)?)?,
-        };
-        self.add_table(op, 0, &table)
+        self.add_table(op, 0, &function_table(op.code, from, to)?)
     }
 
     /// A function of input `at`'s elements: a clamp where that is what it does, else a look-up.
@@ -135,16 +122,27 @@ impl Lowering<'_> {
     }
 }
 
-/// The clamp of a rectifier.
-fn relu(lowering: &Lowering<'_>, op: &Operator, output: Quantisation) -> Result<Activation> {
+/// What LiteRT makes of each input by an operator that is a function of one element.
+pub(crate) fn function_table(code: BuiltinOperator, from: Quantisation, to: Quantisation) -> Result<Table> {
     use crate::import::model::ActivationFunctionType as Function;
-    let function = match op.code {
-        BuiltinOperator::Relu => Function::Relu,
-        BuiltinOperator::Relu6 => Function::Relu6,
-        BuiltinOperator::ReluN1To1 => Function::ReluN1To1,
-        _ => Function::None,
-    };
-    lowering.clamp(function, output)
+    // LiteRT divides the scales as floats here, and as doubles in QUANTIZE.
+    let relu = |function| requantisation(from, to, f64::from(from.scale / to.scale), fused(function, to)?);
+    match code {
+        BuiltinOperator::Logistic => {
+            let scale = to.scale;
+            ensure!(scale == 1.0 / 256.0, Unsupported, "its output has scale {scale}, but LiteRT asks for 1/256");
+            Ok(float_table(from, to, |x| 1.0 / (1.0 + (-x).exp())))
+        }
+        BuiltinOperator::Tanh => Ok(float_table(from, to, f32::tanh)),
+        BuiltinOperator::HardSwish => hard_swish(from, to),
+        BuiltinOperator::Relu => relu(Function::Relu),
+        BuiltinOperator::Relu6 => relu(Function::Relu6),
+        BuiltinOperator::ReluN1To1 => relu(Function::ReluN1To1),
+        BuiltinOperator::Quantize => {
+            requantisation(from, to, f64::from(from.scale) / f64::from(to.scale), Activation::NONE)
+        }
+        other => Err(refused!(UnsupportedOperator, "{other:?} is no function of one element")),
+    }
 }
 
 /// The multiplier for integers of a magnitude up to `magnitude`. LiteRT shifts them left first, and is not defined where
@@ -162,7 +160,7 @@ pub(super) fn multiplier_of_up_to(magnitude: u64, real: f64) -> Result<Multiplie
 }
 
 /// The table of a change of scale and zero point by the factor `real`, followed by a clamp.
-pub(super) fn requantisation(from: Quantisation, to: Quantisation, real: f64, activation: Activation) -> Result<Table> {
+fn requantisation(from: Quantisation, to: Quantisation, real: f64, activation: Activation) -> Result<Table> {
     let multiplier = multiplier_of_up_to(255, real)?;
     Ok(std::array::from_fn(|index| {
         let steps = index as i32 - 128 - i32::from(from.zero_point);

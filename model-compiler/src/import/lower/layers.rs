@@ -2,11 +2,11 @@
 
 use no_std_infer::format::{Conv2d, Dense, Layout, Op, Pool2d, Tensor, Weights, Window};
 
-use super::Lowering;
 use super::elementwise::multiplier_of_up_to;
+use super::{Lowering, fused};
 use crate::import::Result;
 use crate::import::model::{self, BuiltinOperator, Operator, Options, TensorType, type_name};
-use crate::quantise::{Kind, Quantisation};
+use crate::quantise::{Kind, Quantisation, layer_factor};
 
 /// Most by which the scales of a pooling's input and output may differ.
 const POOL_SCALE_TOLERANCE: f32 = 1e-6;
@@ -124,7 +124,7 @@ impl<'n> Lowering<'n> {
         );
         let [from, to] = self.quantisations(op)?;
         let weights = self.add_weights(constants, (values, rows), [from, to])?;
-        let activation = self.clamp(op.options.activation, to)?;
+        let activation = fused(op.options.activation, to)?;
         let conv = Conv2d { input, output, window, weights, activation, scratch: 0 };
         let conv = if rows.kind == Kind::Depthwise { Op::DepthwiseConv2d(conv) } else { Op::Conv2d(conv) };
         self.push(index, conv, self.network.tensors[index].name);
@@ -153,7 +153,7 @@ impl<'n> Lowering<'n> {
         );
         let rows = Rows { kind: Kind::Dense, outputs, taps: depth };
         let [from, to] = self.quantisations(op)?;
-        let activation = self.clamp(op.options.activation, to)?;
+        let activation = fused(op.options.activation, to)?;
         let weights = self.add_weights(&constants, (constants.values, &rows), [from, to])?;
         let dense = Op::Dense(Dense { input, output, weights, activation });
         self.push(index, dense, self.network.tensors[index].name);
@@ -170,7 +170,7 @@ impl<'n> Lowering<'n> {
         let output = Tensor { scale: input.scale, zero_point: input.zero_point, ..self.declare(index)? };
         let filter = op.options.filter.map(|side| usize::try_from(side).unwrap_or(0));
         let window = window(&op.options, filter, &input, &output)?;
-        let pool = Pool2d { input, output, window, activation: self.clamp(op.options.activation, to)? };
+        let pool = Pool2d { input, output, window, activation: fused(op.options.activation, to)? };
         let pool = if op.code == BuiltinOperator::MaxPool2d { Op::MaxPool2d(pool) } else { Op::AveragePool2d(pool) };
         self.push(index, pool, self.network.tensors[index].name);
         Ok(())
@@ -265,7 +265,7 @@ impl<'n> Lowering<'n> {
                     "the sums of its output channel {channel} could overflow 32 bits: make the layer smaller"
                 )
             })?;
-            let factor = f64::from(from.scale) * f64::from(constants.scale(channel)) / f64::from(to.scale);
+            let factor = layer_factor(from.scale, constants.scale(channel), to.scale);
             if rows.kind != Kind::Dense {
                 let (largest, smallest) = weights.fold((folded, folded), |(largest, smallest), weight| {
                     (largest + (127 * weight).max(-128 * weight), smallest + (127 * weight).min(-128 * weight))

@@ -15,6 +15,7 @@ use crate::import::Result;
 use crate::layout::schedule::schedule_model;
 use crate::quantise::{Builder, QuantModel, Quantisation};
 
+pub(crate) use elementwise::function_table;
 pub use layers::window_axis;
 
 /// An int8 model and what became of the network's operators.
@@ -71,7 +72,29 @@ pub(super) fn reshapes(code: BuiltinOperator) -> bool {
 }
 
 /// The outputs of a function for the inputs −128..=127.
-type Table = [i8; 256];
+pub(crate) type Table = [i8; 256];
+
+/// The clamp that LiteRT fuses into an operator with this output.
+pub(crate) fn fused(function: ActivationFunctionType, output: Quantisation) -> Result<Activation> {
+    use ActivationFunctionType as Function;
+    // As LiteRT: a float quotient, rounded half away from zero.
+    let quantise = |real: f32| {
+        let steps = (real / output.scale).round() as i32;
+        steps.saturating_add(i32::from(output.zero_point)).clamp(-128, 127) as i8
+    };
+    Ok(match function {
+        Function::None => Activation::NONE,
+        Function::Relu => Activation { min: quantise(0.0), max: i8::MAX },
+        Function::Relu6 => Activation { min: quantise(0.0), max: quantise(6.0) },
+        Function::ReluN1To1 => Activation { min: quantise(-1.0), max: quantise(1.0) },
+        other => {
+            return Err(refused!(
+                Unsupported,
+                "its fused function {other:?} is not supported: make it an operator of its own"
+            ));
+        }
+    })
+}
 
 /// What has been translated so far.
 struct Lowering<'n> {
@@ -214,28 +237,6 @@ impl Lowering<'_> {
     fn push(&mut self, index: usize, op: Op, name: &str) {
         self.values[index] = Some(*op.output());
         self.builder.push(op, name.to_owned());
-    }
-
-    /// The clamp that LiteRT fuses into an operator with this output.
-    fn clamp(&self, function: ActivationFunctionType, output: Quantisation) -> Result<Activation> {
-        use ActivationFunctionType as Function;
-        // As LiteRT: a float quotient, rounded half away from zero.
-        let quantise = |real: f32| {
-            let steps = (real / output.scale).round() as i32;
-            steps.saturating_add(i32::from(output.zero_point)).clamp(-128, 127) as i8
-        };
-        Ok(match function {
-            Function::None => Activation::NONE,
-            Function::Relu => Activation { min: quantise(0.0), max: i8::MAX },
-            Function::Relu6 => Activation { min: quantise(0.0), max: quantise(6.0) },
-            Function::ReluN1To1 => Activation { min: quantise(-1.0), max: quantise(1.0) },
-            other => {
-                return Err(refused!(
-                    Unsupported,
-                    "its fused function {other:?} is not supported: make it an operator of its own"
-                ));
-            }
-        })
     }
 
     fn finish(mut self) -> Result<Lowered> {

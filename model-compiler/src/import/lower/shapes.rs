@@ -3,11 +3,15 @@
 use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Concat, Mean, Op, Pad, Pool2d, ReduceMax, Reshape, Softmax, Tensor, Window};
 
-use super::Lowering;
+use super::{Lowering, fused};
 use crate::import::Result;
 use crate::import::model::{BuiltinOperator, Operator};
 use crate::import::padding::Borders;
 use crate::quantise::{Quantisation, mean_multiplier, softmax_parameters_of_step};
+
+/// Most by which the scale of a RESHAPE's output may differ, as a share of it: LiteRT moves bytes and looks at no scale, and
+/// what reads them computes with the output's.
+const RESHAPE_SCALE_TOLERANCE: f32 = 1e-3;
 
 impl Lowering<'_> {
     pub(super) fn add_pad(&mut self, op: &Operator) -> Result<()> {
@@ -47,7 +51,12 @@ impl Lowering<'_> {
 
     pub(super) fn add_reshape(&mut self, op: &Operator) -> Result<()> {
         let (input, index, [from, to]) = self.one_input(op)?;
-        ensure!(from == to, Unsupported, "its input and its output are quantised differently");
+        let close = (from.scale - to.scale).abs() <= RESHAPE_SCALE_TOLERANCE * from.scale;
+        ensure!(
+            close && from.zero_point == to.zero_point,
+            Unsupported,
+            "its input and its output are quantised differently"
+        );
         let output = self.declare(index)?;
         ensure!(input.len() == output.len(), Damaged, "{} elements become {}", input.len(), output.len());
         let output = Tensor { scale: input.scale, zero_point: input.zero_point, ..output };
@@ -61,7 +70,7 @@ impl Lowering<'_> {
         let name = self.network.tensors[index].name;
         let to = self.quantisation(index)?;
         ensure!(
-            self.clamp(op.options.activation, to)? == Activation::NONE,
+            fused(op.options.activation, to)? == Activation::NONE,
             Unsupported,
             "a function is fused into it: make it an operator of its own"
         );
