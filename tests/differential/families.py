@@ -90,7 +90,31 @@ def swish(g):
 
 def doubled(g):
     x = anything(g)
-    return x, draw.elementwise(g, g.pick(["ADD", "MUL"]), x, x)
+    return x, draw.elementwise(g, g.pick(["ADD", "MUL", "SUB"]), x, x)
+
+
+def positive(g):
+    """An input without numbers below 0, where square roots are defined."""
+    return image(g, zero=-128)
+
+
+def gentle(g):
+    """An input whose exponentials do not leave all reason."""
+    return image(g, scale=g.power(-9, -5))
+
+
+def difference_to_function(g):
+    """A difference of a tensor and a function of it, or the other way round."""
+    x = anything(g)
+    y = g.pick([draw.tanh, draw.leaky_relu, draw.relu("RELU6"), draw.gelu])(g, x)
+    return x, draw.elementwise(g, "SUB", *((x, y) if g.chance(0.7) else (y, x)))
+
+
+def normalised(g):
+    """What a normalisation computes of a variance: a sum with a small number, and the root of it."""
+    x = positive(g)
+    y = draw.with_number("MAXIMUM")(g, x)
+    return x, g.pick([draw.rsqrt, draw.sqrt])(g, y)
 
 
 def branch_concatenated(g):
@@ -170,6 +194,32 @@ FAMILIES = [
     ("reduce_max", 24, alone(draw.reduce_max)),
     ("reduce_max_rank_3", 6, alone(draw.reduce_max, lambda g: g.input([1, g.whole(1, 20), g.whole(1, 6)]))),
     ("conv+reduce_max", 4, chain(convolution, draw.reduce_max)),
+    ("sub", 24, alone(draw.sub, anything)),
+    ("sub_larger_constant", 6, alone(draw.spread_out("SUB"), narrow)),
+    ("conv+sub", 12, residual("SUB")),
+    ("function+sub", 10, difference_to_function),
+    ("sub_number", 8, alone(draw.with_number("SUB"), anything)),
+    ("add_number", 6, alone(draw.with_number("ADD"), anything)),
+    ("mul_number", 6, alone(draw.with_number("MUL"), anything)),
+    ("maximum", 6, alone(draw.with_number("MAXIMUM"), anything)),
+    ("minimum", 6, alone(draw.with_number("MINIMUM"), anything)),
+    ("squared_difference", 12, alone(draw.with_number("SQUARED_DIFFERENCE"), anything)),
+    ("prelu", 24, alone(draw.prelu)),
+    ("leaky_relu", 12, alone(draw.leaky_relu, anything)),
+    ("elu", 10, alone(draw.elu, anything)),
+    ("elu+abs", 4, chain(draw.elu, draw.absolute, anything)),
+    ("gelu", 14, alone(draw.gelu, anything)),
+    ("relu_0_to_1", 6, alone(draw.relu("RELU_0_TO_1"), gentle)),
+    ("abs", 8, alone(draw.absolute, anything)),
+    ("neg", 4, alone(draw.neg, anything)),
+    ("exp", 10, alone(draw.exp, gentle)),
+    ("log", 8, alone(draw.log, positive)),
+    ("log_of_any", 4, alone(draw.log, anything)),
+    ("sqrt", 8, alone(draw.sqrt, positive)),
+    ("rsqrt", 14, alone(draw.rsqrt, positive)),
+    ("maximum+root", 6, normalised),
+    ("conv+function", 10, chain(convolution, lambda g, x: g.pick([draw.leaky_relu, draw.gelu, draw.prelu])(g, x))),
+    ("function+abs", 4, chain(draw.tanh, draw.absolute)),
 ]
 
 

@@ -13,7 +13,8 @@ VERSIONS = {
     "ADD": 2, "MUL": 2, "CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4, "AVERAGE_POOL_2D": 2,
     "MAX_POOL_2D": 2, "MEAN": 2, "REDUCE_MAX": 2, "PAD": 2, "PADV2": 2, "RESHAPE": 1, "SQUEEZE": 1, "EXPAND_DIMS": 1,
     "SOFTMAX": 2, "LOGISTIC": 2, "TANH": 2, "RELU": 2, "RELU6": 2, "RELU_N1_TO_1": 1, "QUANTIZE": 2, "DEQUANTIZE": 2,
-    "CONCATENATION": 2,
+    "CONCATENATION": 2, "SUB": 2, "MAXIMUM": 2, "MINIMUM": 2, "SQUARED_DIFFERENCE": 2, "PRELU": 1, "LEAKY_RELU": 2, "ELU": 1,
+    "GELU": 1, "RELU_0_TO_1": 1, "ABS": 2, "NEG": 1, "EXP": 2, "LOG": 2, "SQRT": 2, "RSQRT": 2,
 }
 
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
@@ -112,5 +113,8 @@ OPTIONS = {
     "REDUCE_MAX": "ReducerOptions",
     "PAD": "PadOptions", "PADV2": "PadV2Options", "RESHAPE": "ReshapeOptions", "SQUEEZE": "SqueezeOptions",
     "EXPAND_DIMS": "ExpandDimsOptions", "SOFTMAX": "SoftmaxOptions", "QUANTIZE": "QuantizeOptions",
-    "DEQUANTIZE": "DequantizeOptions", "CONCATENATION": "ConcatenationOptions",
+    "DEQUANTIZE": "DequantizeOptions", "CONCATENATION": "ConcatenationOptions", "SUB": "SubOptions",
+    "MAXIMUM": "MaximumMinimumOptions", "MINIMUM": "MaximumMinimumOptions", "LEAKY_RELU": "LeakyReluOptions",
+    "SQUARED_DIFFERENCE": "SquaredDifferenceOptions", "GELU": "GeluOptions", "ABS": "AbsOptions", "NEG": "NegOptions",
+    "EXP": "ExpOptions",
 }

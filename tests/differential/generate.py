@@ -16,7 +16,9 @@ import families
 import sharp
 from families import with_edges
 from layers import Graph
-from litert import Model, Refused, inside, run, samples
+from ai_edge_litert.interpreter import OpResolverType
+
+from litert import UNREFERENCED, Model, Refused, inside, run, samples
 
 FAMILIES = families.FAMILIES + sharp.FAMILIES
 SATURATING = ("SOFTMAX", "LOGISTIC", "TANH")
@@ -31,7 +33,7 @@ def draw(rng, name, family, tally):
         inputs = g.samples or samples(rng, x.shape, x.zero, g.whole(2, 4))
         data = g.finish([ends[0]], [ends[1]])
         try:
-            outputs = run(data, inputs, [(x.scale, x.zero), (y.scale, y.zero)])
+            outputs = run(data, inputs, [(x.scale, x.zero), (y.scale, y.zero)], resolver(g))
         except Refused as error:
             tally["refused", operators, str(error).splitlines()[0][:100]] += 1
             continue
@@ -42,6 +44,12 @@ def draw(rng, name, family, tally):
         tally["inside", operators] += share
         tally["models", operators] += 1
         return Model(name, data, inputs, outputs, g.options, "schema")
+
+
+def resolver(g):
+    """The reference kernels, unless a model has an operator without one."""
+    without = any(entry["operator"] in UNREFERENCED for entry in g.options)
+    return OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if without else OpResolverType.BUILTIN_REF
 
 
 def generate(seed, count, tally):
@@ -85,7 +93,7 @@ def report(tally):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=900, help="models drawn operator by operator")
+    parser.add_argument("--count", type=int, default=1220, help="models drawn operator by operator")
     parser.add_argument("--keras", type=int, default=72, help="models made by Keras and TFLiteConverter")
     parser.add_argument("--out", default="corpus.gz")
     arguments = parser.parse_args()

@@ -187,11 +187,11 @@ global_average_pool_2d = pool("AVERAGE_POOL_2D", whole=True)
 
 
 def elementwise(g, name, a, b):
-    """ADD or MUL of two tensors that broadcast; either may be a constant."""
+    """ADD, SUB or MUL of two tensors that broadcast; either may be a constant."""
     activation = g.activation()
     out_scale, zero = g.fused(activation)
     real = [t.scale * np.sqrt(t.spread**2 + (t.mean - t.zero) ** 2) for t in (a, b)]
-    reach = np.hypot(*real) if name == "ADD" else real[0] * real[1]
+    reach = real[0] * real[1] if name == "MUL" else np.hypot(*real)
     levels = g.rng.uniform(20, 80)
     out_scale = g.tidy(out_scale if g.wild else reach / levels)
     out = g.output(np.broadcast_shapes(a.shape, b.shape), out_scale, zero, levels)
@@ -217,11 +217,73 @@ def with_constant(name):
     return draw
 
 
-add, mul = with_constant("ADD"), with_constant("MUL")
+add, mul, sub = with_constant("ADD"), with_constant("MUL"), with_constant("SUB")
+
+
+def with_number(name):
+    """An operator of a tensor and one number, however large a constant the number fills."""
+    def draw(g, x):
+        shape = g.pick([[], [1] * len(x.shape), x.shape, x.shape[-1:]])
+        number = np.full(shape, g.whole(-128, 127))
+        if name in ("MAXIMUM", "MINIMUM"):
+            constant, out = g.tensor(shape, x.scale, x.zero, data=number), g.like(x.shape, x)
+        else:
+            constant = g.tensor(shape, g.tidy(x.scale * 2.0 ** g.rng.uniform(-3, 3)), g.zero_point(), data=number)
+            if name != "SQUARED_DIFFERENCE":
+                return elementwise(g, name, *((constant, x) if g.chance(0.4) else (x, constant)))
+            real = x.scale * 140 + abs(float(number.flat[0]) - constant.zero) * constant.scale
+            scale = g.tidy(real**2 / 255 * 2.0 ** g.rng.uniform(-3, 0.5))
+            out = g.output(x.shape, scale, -128 if g.chance(0.7) else g.zero_point())
+        pair = (constant, x) if g.chance(0.4) else (x, constant)
+        return g.layer(name, pair, out, {"constant": list(shape), "number": int(number.flat[0])})
+    return draw
+
+
+def prelu(g, x):
+    shape = g.pick([[], [1], x.shape[-1:], x.shape[-1:], [1] * (len(x.shape) - 2) + [x.shape[-1]], x.shape[1:]])
+    values = g.rng.integers(-128, 128, shape) if g.chance(0.8) else np.full(shape, g.whole(-128, 127))
+    slopes = g.tensor(shape, g.power(-10, -6), g.pick([0, g.zero_point()]), data=values)
+    scale = x.scale if g.chance(0.2) else g.tidy(x.scale * 2.0 ** g.rng.uniform(-1.5, 1.5))
+    return g.layer("PRELU", [x, slopes], g.output(x.shape, scale, g.zero_point()), {"slopes": list(shape)})
+
+
+def leaky_relu(g, x):
+    alpha = float(np.float32(g.pick([0.01, 0.1, 0.2, 0.3, 0.0, 1.0, 1.7, g.rng.uniform(0, 1)])))
+    scale = x.scale if g.chance(0.2) else g.tidy(x.scale * 2.0 ** g.rng.uniform(-1.5, 1.5))
+    return g.layer("LEAKY_RELU", [x], g.output(x.shape, scale, g.zero_point()), {"alpha": alpha}, alpha=alpha)
+
+
+def function(name, reach, low, high, least=0.4):
+    """A function of one element whose results reach so far: the output's scale is a part of that from 2^low to 2^high."""
+    def draw(g, x):
+        scale = g.tidy(max(reach(float(x.scale), 127 - x.zero), 1e-6) / 255 * 2.0 ** g.rng.uniform(low, high))
+        zero = -128 if g.chance(least) else g.zero_point()
+        return g.layer(name, [x], g.output(x.shape, scale, zero))
+    return draw
+
+
+elu = function("ELU", lambda scale, top: scale * 255, -1.5, 1, 0)
+exp = function("EXP", lambda scale, top: np.exp(scale * top), -1, 1)
+log = function("LOG", lambda scale, top: 6.0, -1, 1.5, 0)
+sqrt = function("SQRT", lambda scale, top: np.sqrt(scale * 255), -0.5, 1.5)
+rsqrt = function("RSQRT", lambda scale, top: 1 / np.sqrt(scale), -3, 0.5, 0.7)
+neg = function("NEG", lambda scale, top: scale * 255, 0, 0, 0)
+
+
+def absolute(g, x):
+    scale = x.scale if g.chance(0.3) else g.tidy(x.scale * 2.0 ** g.rng.uniform(-1.5, 1))
+    return g.layer("ABS", [x], g.output(x.shape, scale, -128 if g.chance(0.5) else g.zero_point()))
+
+
+def gelu(g, x):
+    approximate = g.chance(0.5)
+    scale = g.tidy(x.scale * 2.0 ** g.rng.uniform(-1.5, 1))
+    out = g.output(x.shape, scale, g.zero_point())
+    return g.layer("GELU", [x], out, {"approximate": approximate}, approximate=approximate)
 
 
 def spread_out(name):
-    """ADD or MUL in which the constant is the larger operand."""
+    """ADD, SUB or MUL in which the constant is the larger operand."""
     def draw(g, x):
         larger = [n if n > 1 else g.whole(1, 5) for n in x.shape]
         larger[0] = 1

@@ -3,7 +3,8 @@
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-ACTIVATED = {"RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1)}
+ACTIVATED = {"RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1),
+             "RELU_0_TO_1": (0, 1)}
 
 
 class Refused(Exception):
@@ -18,15 +19,18 @@ class Model:
         self.options, self.made_by = options, made_by
 
 
-def run(data, samples, behind):
+# Operators that LiteRT has no reference kernel of: their one kernel is among the optimised ones.
+UNREFERENCED = ("ELU",)
+
+
+def run(data, samples, behind, resolver=OpResolverType.BUILTIN_REF):
     """Runs a file on int8 samples.
 
     Edges of float and uint8 are crossed here, and must be crossed without loss; `behind` is scale and zero point of the
     int8 tensors behind the input and the output.
     """
     try:
-        interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-                                  num_threads=1)
+        interpreter = Interpreter(model_content=data, experimental_op_resolver_type=resolver, num_threads=1)
         interpreter.allocate_tensors()
         (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
         outputs = []
@@ -53,7 +57,8 @@ def inwards(values, edge, scale, zero):
     if edge["dtype"] == np.uint8:
         return (values.astype(np.int16) - 128).astype(np.int8)
     whole = np.round(values / np.float32(scale)).astype(np.int32) + zero
-    assert (np.float32(scale) * (whole - zero).astype(np.float32) == values).all(), "an edge of float loses bits"
+    if (np.float32(scale) * (whole - zero).astype(np.float32) != values).any():
+        raise Refused("an edge of float loses bits")
     return whole.astype(np.int8)
 
 

@@ -99,6 +99,8 @@ def near_ties(name):
 FAMILIES = [
     ("sharp_quantize", 8, function("QUANTIZE")),
     ("sharp_relu", 8, function("RELU")),
+    ("sharp_leaky_relu", 8, function("LEAKY_RELU", alpha=1.0)),
+    ("sharp_abs", 8, function("ABS")),
     ("sharp_mean", 8, mean_of_one),
     ("sharp_mul", 8, product),
     ("sharp_conv_2d", 8, near_ties("CONV_2D")),

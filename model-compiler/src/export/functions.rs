@@ -4,6 +4,7 @@ use no_std_infer::format::{Add, Clamp, Lookup, Mul, Softmax, Tensor};
 
 use super::{Error, Exporter, Result, Value, four_sides, function, quantisation};
 use crate::import::lower::{Table, function_table};
+use crate::import::model::Options;
 use crate::import::tflite::tflite::{
     AddOptions, BuiltinOperator, BuiltinOptions, MulOptions, SoftmaxOptions, TensorType,
 };
@@ -74,7 +75,8 @@ impl Exporter<'_> {
     fn add_function(&mut self, [input, output]: [&Tensor; 2], table: &Table, name: &str) -> Result<()> {
         let input = self.find(input)?;
         let has = |code: &BuiltinOperator| {
-            function_table(*code, input.quantisation, quantisation(output)).is_ok_and(|made| made == *table)
+            function_table(*code, &Options::default(), input.quantisation, quantisation(output))
+                .is_ok_and(|made| made == *table)
         };
         let output = (name, output, input.shape.clone());
         match FUNCTIONS.into_iter().find(has) {

@@ -27,6 +27,20 @@ pub fn check_supported(op: &Operator) -> Result<()> {
         | Code::Relu
         | Code::Relu6
         | Code::ReluN1To1
+        | Code::Relu0To1
+        | Code::LeakyRelu
+        | Code::Prelu
+        | Code::Elu
+        | Code::Gelu
+        | Code::Abs
+        | Code::Neg
+        | Code::Exp
+        | Code::Log
+        | Code::Sqrt
+        | Code::Rsqrt
+        | Code::Maximum
+        | Code::Minimum
+        | Code::SquaredDifference
         | Code::Logistic
         | Code::Tanh
         | Code::HardSwish
@@ -58,15 +72,9 @@ fn advice(op: &Operator) -> &'static str {
             "it is an operator of somebody's own: end the model before it, and leave what it does to the program that calls the \
              network"
         }
-        Code::LeakyRelu | Code::Prelu | Code::Elu | Code::Gelu => {
-            "replace it by RELU, RELU6, TANH, HARD_SWISH or x times LOGISTIC of x, and train the model again"
-        }
         Code::Transpose => {
             "export the model with channels last (NHWC), in which image classifiers need no transposition; of PyTorch by \
              litert_torch.to_channel_last_io"
-        }
-        Code::Maximum | Code::Minimum => {
-            "where it cuts off at a number, write RELU or RELU6, with a sum before and after it for another number than 0"
         }
         Code::ResizeBilinear
         | Code::ResizeNearestNeighbor
@@ -125,7 +133,8 @@ pub fn of_type(element: TensorType) -> &'static str {
              optimisations and quantise it here with --calibrate"
         }
         TensorType::Uint8 => {
-            "it was quantised to UINT8, as by TensorFlow 1. Convert the float model again to INT8 with TensorFlow 2's converter, \
+            "it was quantised to UINT8, as by TensorFlow 1, with weights that have zero points, which cannot be brought to INT8 without \
+             other results. Convert the float model again to INT8 with TensorFlow 2's converter, \
              or without optimisations and quantise it here with --calibrate"
         }
         TensorType::Float16 => "convert the model with activations of FLOAT32; weights may stay FLOAT16",
@@ -156,11 +165,8 @@ mod tests {
     fn each_refusal_names_what_helps() {
         use BuiltinOperator as Code;
         for (code, helps) in [
-            (Code::LeakyRelu, "HARD_SWISH"),
-            (Code::Prelu, "HARD_SWISH"),
-            (Code::Elu, "HARD_SWISH"),
+            (Code::Sin, "replace"),
             (Code::Transpose, "channels last"),
-            (Code::Maximum, "RELU6"),
             (Code::ResizeBilinear, "resize"),
             (Code::ResizeNearestNeighbor, "resize"),
             (Code::Shape, "fixed input shape"),

@@ -174,6 +174,10 @@ pub struct Options {
     pub axis: i32,
     /// A fully connected layer's weights are in an order for one processor.
     pub shuffled: bool,
+    /// Slope of a leaky rectifier below 0.
+    pub alpha: f32,
+    /// GELU is its approximation by TANH.
+    pub approximate: bool,
 }
 
 impl Default for Options {
@@ -188,6 +192,8 @@ impl Default for Options {
             beta: 0.0,
             axis: 0,
             shuffled: false,
+            alpha: 0.0,
+            approximate: false,
         }
     }
 }
@@ -203,7 +209,7 @@ pub(super) fn schema_name(code: BuiltinOperator) -> String {
         }
         name.push(letter.to_ascii_uppercase());
     }
-    name.replace("TO1", "TO_1")
+    name.replace("TO1", "TO_1").replace("RELU0", "RELU_0")
 }
 
 /// The schema's name of a type: `INT8`.

@@ -237,6 +237,8 @@ fn read_options(options: Option<BuiltinOptionsRef<'_>>) -> Result<Options> {
         Some(BuiltinOptionsRef::ConcatenationOptions(o)) => {
             Options { axis: o.axis()?, activation: o.fused_activation_function()?, ..plain }
         }
+        Some(BuiltinOptionsRef::LeakyReluOptions(o)) => Options { alpha: o.alpha()?, ..plain },
+        Some(BuiltinOptionsRef::GeluOptions(o)) => Options { approximate: o.approximate()?, ..plain },
         Some(BuiltinOptionsRef::AddOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
         Some(BuiltinOptionsRef::MulOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
         Some(BuiltinOptionsRef::SubOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },

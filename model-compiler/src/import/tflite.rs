@@ -5207,10 +5207,480 @@ mod root {
             }
         }
 
+        /// The table `LeakyReluOptions` in the namespace `tflite`
+        ///
+        /// Generated from these locations:
+        /// * Table `LeakyReluOptions` in the file `tflite.fbs:126`
+        #[derive(Clone, Debug, PartialEq, PartialOrd, ::serde::Serialize, ::serde::Deserialize)]
+        pub struct LeakyReluOptions {
+            /// The field `alpha` in the table `LeakyReluOptions`
+            pub alpha: f32,
+        }
+
+        #[allow(clippy::derivable_impls)]
+        impl ::core::default::Default for LeakyReluOptions {
+            fn default() -> Self {
+                Self { alpha: 0.0 }
+            }
+        }
+
+        impl LeakyReluOptions {
+            /// Creates a [LeakyReluOptionsBuilder] for serializing an instance of this table.
+            #[inline]
+            pub fn builder() -> LeakyReluOptionsBuilder<()> {
+                LeakyReluOptionsBuilder(())
+            }
+
+            #[allow(clippy::too_many_arguments)]
+            pub fn create(
+                builder: &mut ::planus::Builder,
+                field_alpha: impl ::planus::WriteAsDefault<f32, f32>,
+            ) -> ::planus::Offset<Self> {
+                let prepared_alpha = field_alpha.prepare(builder, &0.0);
+
+                let mut table_writer: ::planus::table_writer::TableWriter<6> = ::core::default::Default::default();
+                if prepared_alpha.is_some() {
+                    table_writer.write_entry::<f32>(0);
+                }
+
+                unsafe {
+                    table_writer.finish(builder, |object_writer| {
+                        if let ::core::option::Option::Some(prepared_alpha) = prepared_alpha {
+                            object_writer.write::<_, _, 4>(&prepared_alpha);
+                        }
+                    });
+                }
+                builder.current_offset()
+            }
+        }
+
+        impl ::planus::WriteAs<::planus::Offset<LeakyReluOptions>> for LeakyReluOptions {
+            type Prepared = ::planus::Offset<Self>;
+
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::Offset<LeakyReluOptions> {
+                ::planus::WriteAsOffset::prepare(self, builder)
+            }
+        }
+
+        impl ::planus::WriteAsOptional<::planus::Offset<LeakyReluOptions>> for LeakyReluOptions {
+            type Prepared = ::planus::Offset<Self>;
+
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::Offset<LeakyReluOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsOffset::prepare(self, builder))
+            }
+        }
+
+        impl ::planus::WriteAsOffset<LeakyReluOptions> for LeakyReluOptions {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::Offset<LeakyReluOptions> {
+                LeakyReluOptions::create(builder, self.alpha)
+            }
+        }
+
+        /// Builder for serializing an instance of the [LeakyReluOptions] type.
+        ///
+        /// Can be created using the [LeakyReluOptions::builder] method.
+        #[derive(Debug)]
+        #[must_use]
+        pub struct LeakyReluOptionsBuilder<State>(State);
+
+        impl LeakyReluOptionsBuilder<()> {
+            /// Setter for the [`alpha` field](LeakyReluOptions#structfield.alpha).
+            #[inline]
+            #[allow(clippy::type_complexity)]
+            pub fn alpha<T0>(self, value: T0) -> LeakyReluOptionsBuilder<(T0,)>
+            where
+                T0: ::planus::WriteAsDefault<f32, f32>,
+            {
+                LeakyReluOptionsBuilder((value,))
+            }
+
+            /// Sets the [`alpha` field](LeakyReluOptions#structfield.alpha) to the default value.
+            #[inline]
+            #[allow(clippy::type_complexity)]
+            pub fn alpha_as_default(self) -> LeakyReluOptionsBuilder<(::planus::DefaultValue,)> {
+                self.alpha(::planus::DefaultValue)
+            }
+        }
+
+        impl<T0> LeakyReluOptionsBuilder<(T0,)> {
+            /// Finish writing the builder to get an [Offset](::planus::Offset) to a serialized [LeakyReluOptions].
+            #[inline]
+            pub fn finish(self, builder: &mut ::planus::Builder) -> ::planus::Offset<LeakyReluOptions>
+            where
+                Self: ::planus::WriteAsOffset<LeakyReluOptions>,
+            {
+                ::planus::WriteAsOffset::prepare(&self, builder)
+            }
+        }
+
+        impl<T0: ::planus::WriteAsDefault<f32, f32>> ::planus::WriteAs<::planus::Offset<LeakyReluOptions>>
+            for LeakyReluOptionsBuilder<(T0,)>
+        {
+            type Prepared = ::planus::Offset<LeakyReluOptions>;
+
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::Offset<LeakyReluOptions> {
+                ::planus::WriteAsOffset::prepare(self, builder)
+            }
+        }
+
+        impl<T0: ::planus::WriteAsDefault<f32, f32>> ::planus::WriteAsOptional<::planus::Offset<LeakyReluOptions>>
+            for LeakyReluOptionsBuilder<(T0,)>
+        {
+            type Prepared = ::planus::Offset<LeakyReluOptions>;
+
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::Offset<LeakyReluOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsOffset::prepare(self, builder))
+            }
+        }
+
+        impl<T0: ::planus::WriteAsDefault<f32, f32>> ::planus::WriteAsOffset<LeakyReluOptions>
+            for LeakyReluOptionsBuilder<(T0,)>
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::Offset<LeakyReluOptions> {
+                let (v0,) = &self.0;
+                LeakyReluOptions::create(builder, v0)
+            }
+        }
+
+        /// Reference to a deserialized [LeakyReluOptions].
+        #[derive(Copy, Clone)]
+        pub struct LeakyReluOptionsRef<'a>(#[allow(dead_code)] ::planus::table_reader::Table<'a>);
+
+        impl<'a> LeakyReluOptionsRef<'a> {
+            /// Getter for the [`alpha` field](LeakyReluOptions#structfield.alpha).
+            #[inline]
+            pub fn alpha(&self) -> ::planus::Result<f32> {
+                ::core::result::Result::Ok(self.0.access(0, "LeakyReluOptions", "alpha")?.unwrap_or(0.0))
+            }
+        }
+
+        impl<'a> ::core::fmt::Debug for LeakyReluOptionsRef<'a> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                let mut f = f.debug_struct("LeakyReluOptionsRef");
+                f.field("alpha", &self.alpha());
+                f.finish()
+            }
+        }
+
+        impl<'a> ::core::convert::TryFrom<LeakyReluOptionsRef<'a>> for LeakyReluOptions {
+            type Error = ::planus::Error;
+
+            #[allow(unreachable_code)]
+            fn try_from(value: LeakyReluOptionsRef<'a>) -> ::planus::Result<Self> {
+                ::core::result::Result::Ok(Self { alpha: ::core::convert::TryInto::try_into(value.alpha()?)? })
+            }
+        }
+
+        impl<'a> ::planus::TableRead<'a> for LeakyReluOptionsRef<'a> {
+            #[inline]
+            fn from_buffer(
+                buffer: ::planus::SliceWithStartOffset<'a>,
+                offset: usize,
+            ) -> ::core::result::Result<Self, ::planus::errors::ErrorKind> {
+                ::core::result::Result::Ok(Self(::planus::table_reader::Table::from_buffer(buffer, offset)?))
+            }
+        }
+
+        impl<'a> ::planus::VectorReadInner<'a> for LeakyReluOptionsRef<'a> {
+            type Error = ::planus::Error;
+            const STRIDE: usize = 4;
+
+            unsafe fn from_buffer(buffer: ::planus::SliceWithStartOffset<'a>, offset: usize) -> ::planus::Result<Self> {
+                ::planus::TableRead::from_buffer(buffer, offset).map_err(|error_kind| {
+                    error_kind.with_error_location("[LeakyReluOptionsRef]", "get", buffer.offset_from_start)
+                })
+            }
+        }
+
+        /// # Safety
+        /// The planus compiler generates implementations that initialize
+        /// the bytes in `write_values`.
+        unsafe impl ::planus::VectorWrite<::planus::Offset<LeakyReluOptions>> for LeakyReluOptions {
+            type Value = ::planus::Offset<LeakyReluOptions>;
+            const STRIDE: usize = 4;
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> Self::Value {
+                ::planus::WriteAs::prepare(self, builder)
+            }
+
+            #[inline]
+            unsafe fn write_values(
+                values: &[::planus::Offset<LeakyReluOptions>],
+                bytes: *mut ::core::mem::MaybeUninit<u8>,
+                buffer_position: u32,
+            ) {
+                let bytes = bytes as *mut [::core::mem::MaybeUninit<u8>; 4];
+                for (i, v) in ::core::iter::Iterator::enumerate(values.iter()) {
+                    ::planus::WriteAsPrimitive::write(
+                        v,
+                        ::planus::Cursor::new(unsafe { &mut *bytes.add(i) }),
+                        buffer_position - (Self::STRIDE * i) as u32,
+                    );
+                }
+            }
+        }
+
+        impl<'a> ::planus::ReadAsRoot<'a> for LeakyReluOptionsRef<'a> {
+            fn read_as_root(slice: &'a [u8]) -> ::planus::Result<Self> {
+                ::planus::TableRead::from_buffer(
+                    ::planus::SliceWithStartOffset { buffer: slice, offset_from_start: 0 },
+                    0,
+                )
+                .map_err(|error_kind| error_kind.with_error_location("[LeakyReluOptionsRef]", "read_as_root", 0))
+            }
+        }
+
+        /// The table `GeluOptions` in the namespace `tflite`
+        ///
+        /// Generated from these locations:
+        /// * Table `GeluOptions` in the file `tflite.fbs:130`
+        #[derive(Clone, Debug, PartialEq, PartialOrd, Eq, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
+        pub struct GeluOptions {
+            /// The field `approximate` in the table `GeluOptions`
+            pub approximate: bool,
+        }
+
+        #[allow(clippy::derivable_impls)]
+        impl ::core::default::Default for GeluOptions {
+            fn default() -> Self {
+                Self { approximate: false }
+            }
+        }
+
+        impl GeluOptions {
+            /// Creates a [GeluOptionsBuilder] for serializing an instance of this table.
+            #[inline]
+            pub fn builder() -> GeluOptionsBuilder<()> {
+                GeluOptionsBuilder(())
+            }
+
+            #[allow(clippy::too_many_arguments)]
+            pub fn create(
+                builder: &mut ::planus::Builder,
+                field_approximate: impl ::planus::WriteAsDefault<bool, bool>,
+            ) -> ::planus::Offset<Self> {
+                let prepared_approximate = field_approximate.prepare(builder, &false);
+
+                let mut table_writer: ::planus::table_writer::TableWriter<6> = ::core::default::Default::default();
+                if prepared_approximate.is_some() {
+                    table_writer.write_entry::<bool>(0);
+                }
+
+                unsafe {
+                    table_writer.finish(builder, |object_writer| {
+                        if let ::core::option::Option::Some(prepared_approximate) = prepared_approximate {
+                            object_writer.write::<_, _, 1>(&prepared_approximate);
+                        }
+                    });
+                }
+                builder.current_offset()
+            }
+        }
+
+        impl ::planus::WriteAs<::planus::Offset<GeluOptions>> for GeluOptions {
+            type Prepared = ::planus::Offset<Self>;
+
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::Offset<GeluOptions> {
+                ::planus::WriteAsOffset::prepare(self, builder)
+            }
+        }
+
+        impl ::planus::WriteAsOptional<::planus::Offset<GeluOptions>> for GeluOptions {
+            type Prepared = ::planus::Offset<Self>;
+
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::Offset<GeluOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsOffset::prepare(self, builder))
+            }
+        }
+
+        impl ::planus::WriteAsOffset<GeluOptions> for GeluOptions {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::Offset<GeluOptions> {
+                GeluOptions::create(builder, self.approximate)
+            }
+        }
+
+        /// Builder for serializing an instance of the [GeluOptions] type.
+        ///
+        /// Can be created using the [GeluOptions::builder] method.
+        #[derive(Debug)]
+        #[must_use]
+        pub struct GeluOptionsBuilder<State>(State);
+
+        impl GeluOptionsBuilder<()> {
+            /// Setter for the [`approximate` field](GeluOptions#structfield.approximate).
+            #[inline]
+            #[allow(clippy::type_complexity)]
+            pub fn approximate<T0>(self, value: T0) -> GeluOptionsBuilder<(T0,)>
+            where
+                T0: ::planus::WriteAsDefault<bool, bool>,
+            {
+                GeluOptionsBuilder((value,))
+            }
+
+            /// Sets the [`approximate` field](GeluOptions#structfield.approximate) to the default value.
+            #[inline]
+            #[allow(clippy::type_complexity)]
+            pub fn approximate_as_default(self) -> GeluOptionsBuilder<(::planus::DefaultValue,)> {
+                self.approximate(::planus::DefaultValue)
+            }
+        }
+
+        impl<T0> GeluOptionsBuilder<(T0,)> {
+            /// Finish writing the builder to get an [Offset](::planus::Offset) to a serialized [GeluOptions].
+            #[inline]
+            pub fn finish(self, builder: &mut ::planus::Builder) -> ::planus::Offset<GeluOptions>
+            where
+                Self: ::planus::WriteAsOffset<GeluOptions>,
+            {
+                ::planus::WriteAsOffset::prepare(&self, builder)
+            }
+        }
+
+        impl<T0: ::planus::WriteAsDefault<bool, bool>> ::planus::WriteAs<::planus::Offset<GeluOptions>>
+            for GeluOptionsBuilder<(T0,)>
+        {
+            type Prepared = ::planus::Offset<GeluOptions>;
+
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::Offset<GeluOptions> {
+                ::planus::WriteAsOffset::prepare(self, builder)
+            }
+        }
+
+        impl<T0: ::planus::WriteAsDefault<bool, bool>> ::planus::WriteAsOptional<::planus::Offset<GeluOptions>>
+            for GeluOptionsBuilder<(T0,)>
+        {
+            type Prepared = ::planus::Offset<GeluOptions>;
+
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::Offset<GeluOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsOffset::prepare(self, builder))
+            }
+        }
+
+        impl<T0: ::planus::WriteAsDefault<bool, bool>> ::planus::WriteAsOffset<GeluOptions> for GeluOptionsBuilder<(T0,)> {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::Offset<GeluOptions> {
+                let (v0,) = &self.0;
+                GeluOptions::create(builder, v0)
+            }
+        }
+
+        /// Reference to a deserialized [GeluOptions].
+        #[derive(Copy, Clone)]
+        pub struct GeluOptionsRef<'a>(#[allow(dead_code)] ::planus::table_reader::Table<'a>);
+
+        impl<'a> GeluOptionsRef<'a> {
+            /// Getter for the [`approximate` field](GeluOptions#structfield.approximate).
+            #[inline]
+            pub fn approximate(&self) -> ::planus::Result<bool> {
+                ::core::result::Result::Ok(self.0.access(0, "GeluOptions", "approximate")?.unwrap_or(false))
+            }
+        }
+
+        impl<'a> ::core::fmt::Debug for GeluOptionsRef<'a> {
+            fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                let mut f = f.debug_struct("GeluOptionsRef");
+                f.field("approximate", &self.approximate());
+                f.finish()
+            }
+        }
+
+        impl<'a> ::core::convert::TryFrom<GeluOptionsRef<'a>> for GeluOptions {
+            type Error = ::planus::Error;
+
+            #[allow(unreachable_code)]
+            fn try_from(value: GeluOptionsRef<'a>) -> ::planus::Result<Self> {
+                ::core::result::Result::Ok(Self {
+                    approximate: ::core::convert::TryInto::try_into(value.approximate()?)?,
+                })
+            }
+        }
+
+        impl<'a> ::planus::TableRead<'a> for GeluOptionsRef<'a> {
+            #[inline]
+            fn from_buffer(
+                buffer: ::planus::SliceWithStartOffset<'a>,
+                offset: usize,
+            ) -> ::core::result::Result<Self, ::planus::errors::ErrorKind> {
+                ::core::result::Result::Ok(Self(::planus::table_reader::Table::from_buffer(buffer, offset)?))
+            }
+        }
+
+        impl<'a> ::planus::VectorReadInner<'a> for GeluOptionsRef<'a> {
+            type Error = ::planus::Error;
+            const STRIDE: usize = 4;
+
+            unsafe fn from_buffer(buffer: ::planus::SliceWithStartOffset<'a>, offset: usize) -> ::planus::Result<Self> {
+                ::planus::TableRead::from_buffer(buffer, offset).map_err(|error_kind| {
+                    error_kind.with_error_location("[GeluOptionsRef]", "get", buffer.offset_from_start)
+                })
+            }
+        }
+
+        /// # Safety
+        /// The planus compiler generates implementations that initialize
+        /// the bytes in `write_values`.
+        unsafe impl ::planus::VectorWrite<::planus::Offset<GeluOptions>> for GeluOptions {
+            type Value = ::planus::Offset<GeluOptions>;
+            const STRIDE: usize = 4;
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> Self::Value {
+                ::planus::WriteAs::prepare(self, builder)
+            }
+
+            #[inline]
+            unsafe fn write_values(
+                values: &[::planus::Offset<GeluOptions>],
+                bytes: *mut ::core::mem::MaybeUninit<u8>,
+                buffer_position: u32,
+            ) {
+                let bytes = bytes as *mut [::core::mem::MaybeUninit<u8>; 4];
+                for (i, v) in ::core::iter::Iterator::enumerate(values.iter()) {
+                    ::planus::WriteAsPrimitive::write(
+                        v,
+                        ::planus::Cursor::new(unsafe { &mut *bytes.add(i) }),
+                        buffer_position - (Self::STRIDE * i) as u32,
+                    );
+                }
+            }
+        }
+
+        impl<'a> ::planus::ReadAsRoot<'a> for GeluOptionsRef<'a> {
+            fn read_as_root(slice: &'a [u8]) -> ::planus::Result<Self> {
+                ::planus::TableRead::from_buffer(
+                    ::planus::SliceWithStartOffset { buffer: slice, offset_from_start: 0 },
+                    0,
+                )
+                .map_err(|error_kind| error_kind.with_error_location("[GeluOptionsRef]", "read_as_root", 0))
+            }
+        }
+
         /// The union `BuiltinOptions` in the namespace `tflite`
         ///
         /// Generated from these locations:
-        /// * Union `BuiltinOptions` in the file `tflite.fbs:126`
+        /// * Union `BuiltinOptions` in the file `tflite.fbs:134`
         #[derive(Clone, Debug, PartialEq, PartialOrd, ::serde::Serialize, ::serde::Deserialize)]
         pub enum BuiltinOptions {
             /// The variant `Conv2DOptions` in the union `BuiltinOptions`
@@ -5299,6 +5769,267 @@ mod root {
 
             /// The variant `DivOptions` in the union `BuiltinOptions`
             DivOptions(::planus::alloc::boxed::Box<self::DivOptions>),
+
+            /// The variant `SqueezeOptions` in the union `BuiltinOptions`
+            SqueezeOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SequenceRNNOptions` in the union `BuiltinOptions`
+            SequenceRnnOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `StridedSliceOptions` in the union `BuiltinOptions`
+            StridedSliceOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ExpOptions` in the union `BuiltinOptions`
+            ExpOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `TopKV2Options` in the union `BuiltinOptions`
+            TopKv2Options(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SplitOptions` in the union `BuiltinOptions`
+            SplitOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `LogSoftmaxOptions` in the union `BuiltinOptions`
+            LogSoftmaxOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `CastOptions` in the union `BuiltinOptions`
+            CastOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `DequantizeOptions` in the union `BuiltinOptions`
+            DequantizeOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `MaximumMinimumOptions` in the union `BuiltinOptions`
+            MaximumMinimumOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ArgMaxOptions` in the union `BuiltinOptions`
+            ArgMaxOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `LessOptions` in the union `BuiltinOptions`
+            LessOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `NegOptions` in the union `BuiltinOptions`
+            NegOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `PadV2Options` in the union `BuiltinOptions`
+            PadV2Options(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `GreaterOptions` in the union `BuiltinOptions`
+            GreaterOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `GreaterEqualOptions` in the union `BuiltinOptions`
+            GreaterEqualOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `LessEqualOptions` in the union `BuiltinOptions`
+            LessEqualOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SelectOptions` in the union `BuiltinOptions`
+            SelectOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SliceOptions` in the union `BuiltinOptions`
+            SliceOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `TransposeConvOptions` in the union `BuiltinOptions`
+            TransposeConvOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SparseToDenseOptions` in the union `BuiltinOptions`
+            SparseToDenseOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `TileOptions` in the union `BuiltinOptions`
+            TileOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ExpandDimsOptions` in the union `BuiltinOptions`
+            ExpandDimsOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `EqualOptions` in the union `BuiltinOptions`
+            EqualOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `NotEqualOptions` in the union `BuiltinOptions`
+            NotEqualOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ShapeOptions` in the union `BuiltinOptions`
+            ShapeOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `PowOptions` in the union `BuiltinOptions`
+            PowOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ArgMinOptions` in the union `BuiltinOptions`
+            ArgMinOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `FakeQuantOptions` in the union `BuiltinOptions`
+            FakeQuantOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `PackOptions` in the union `BuiltinOptions`
+            PackOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `LogicalOrOptions` in the union `BuiltinOptions`
+            LogicalOrOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `OneHotOptions` in the union `BuiltinOptions`
+            OneHotOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `LogicalAndOptions` in the union `BuiltinOptions`
+            LogicalAndOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `LogicalNotOptions` in the union `BuiltinOptions`
+            LogicalNotOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `UnpackOptions` in the union `BuiltinOptions`
+            UnpackOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `FloorDivOptions` in the union `BuiltinOptions`
+            FloorDivOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SquareOptions` in the union `BuiltinOptions`
+            SquareOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ZerosLikeOptions` in the union `BuiltinOptions`
+            ZerosLikeOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `FillOptions` in the union `BuiltinOptions`
+            FillOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `BidirectionalSequenceLSTMOptions` in the union `BuiltinOptions`
+            BidirectionalSequenceLstmOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `BidirectionalSequenceRNNOptions` in the union `BuiltinOptions`
+            BidirectionalSequenceRnnOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `UnidirectionalSequenceLSTMOptions` in the union `BuiltinOptions`
+            UnidirectionalSequenceLstmOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `FloorModOptions` in the union `BuiltinOptions`
+            FloorModOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `RangeOptions` in the union `BuiltinOptions`
+            RangeOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ResizeNearestNeighborOptions` in the union `BuiltinOptions`
+            ResizeNearestNeighborOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `LeakyReluOptions` in the union `BuiltinOptions`
+            LeakyReluOptions(::planus::alloc::boxed::Box<self::LeakyReluOptions>),
+
+            /// The variant `SquaredDifferenceOptions` in the union `BuiltinOptions`
+            SquaredDifferenceOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `MirrorPadOptions` in the union `BuiltinOptions`
+            MirrorPadOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `AbsOptions` in the union `BuiltinOptions`
+            AbsOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SplitVOptions` in the union `BuiltinOptions`
+            SplitVOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `UniqueOptions` in the union `BuiltinOptions`
+            UniqueOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ReverseV2Options` in the union `BuiltinOptions`
+            ReverseV2Options(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `AddNOptions` in the union `BuiltinOptions`
+            AddNOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `GatherNdOptions` in the union `BuiltinOptions`
+            GatherNdOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `CosOptions` in the union `BuiltinOptions`
+            CosOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `WhereOptions` in the union `BuiltinOptions`
+            WhereOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `RankOptions` in the union `BuiltinOptions`
+            RankOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ReverseSequenceOptions` in the union `BuiltinOptions`
+            ReverseSequenceOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `MatrixDiagOptions` in the union `BuiltinOptions`
+            MatrixDiagOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `QuantizeOptions` in the union `BuiltinOptions`
+            QuantizeOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `MatrixSetDiagOptions` in the union `BuiltinOptions`
+            MatrixSetDiagOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `HardSwishOptions` in the union `BuiltinOptions`
+            HardSwishOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `IfOptions` in the union `BuiltinOptions`
+            IfOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `WhileOptions` in the union `BuiltinOptions`
+            WhileOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `DepthToSpaceOptions` in the union `BuiltinOptions`
+            DepthToSpaceOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `NonMaxSuppressionV4Options` in the union `BuiltinOptions`
+            NonMaxSuppressionV4Options(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `NonMaxSuppressionV5Options` in the union `BuiltinOptions`
+            NonMaxSuppressionV5Options(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ScatterNdOptions` in the union `BuiltinOptions`
+            ScatterNdOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SelectV2Options` in the union `BuiltinOptions`
+            SelectV2Options(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `DensifyOptions` in the union `BuiltinOptions`
+            DensifyOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `SegmentSumOptions` in the union `BuiltinOptions`
+            SegmentSumOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `BatchMatMulOptions` in the union `BuiltinOptions`
+            BatchMatMulOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `CumsumOptions` in the union `BuiltinOptions`
+            CumsumOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `CallOnceOptions` in the union `BuiltinOptions`
+            CallOnceOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `BroadcastToOptions` in the union `BuiltinOptions`
+            BroadcastToOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `Rfft2dOptions` in the union `BuiltinOptions`
+            Rfft2dOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `Conv3DOptions` in the union `BuiltinOptions`
+            Conv3DOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `HashtableOptions` in the union `BuiltinOptions`
+            HashtableOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `HashtableFindOptions` in the union `BuiltinOptions`
+            HashtableFindOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `HashtableImportOptions` in the union `BuiltinOptions`
+            HashtableImportOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `HashtableSizeOptions` in the union `BuiltinOptions`
+            HashtableSizeOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `VarHandleOptions` in the union `BuiltinOptions`
+            VarHandleOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `ReadVariableOptions` in the union `BuiltinOptions`
+            ReadVariableOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `AssignVariableOptions` in the union `BuiltinOptions`
+            AssignVariableOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `RandomOptions` in the union `BuiltinOptions`
+            RandomOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `BucketizeOptions` in the union `BuiltinOptions`
+            BucketizeOptions(::planus::alloc::boxed::Box<self::Unread>),
+
+            /// The variant `GeluOptions` in the union `BuiltinOptions`
+            GeluOptions(::planus::alloc::boxed::Box<self::GeluOptions>),
         }
 
         impl BuiltinOptions {
@@ -5539,6 +6270,702 @@ mod root {
             ) -> ::planus::UnionOffset<Self> {
                 ::planus::UnionOffset::new(29, value.prepare(builder).downcast())
             }
+
+            #[inline]
+            pub fn create_squeeze_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(30, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_sequence_rnn_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(31, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_strided_slice_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(32, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_exp_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(33, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_top_kv2_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(34, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_split_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(35, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_log_softmax_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(36, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_cast_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(37, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_dequantize_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(38, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_maximum_minimum_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(39, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_arg_max_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(40, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_less_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(41, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_neg_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(42, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_pad_v2_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(43, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_greater_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(44, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_greater_equal_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(45, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_less_equal_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(46, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_select_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(47, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_slice_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(48, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_transpose_conv_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(49, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_sparse_to_dense_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(50, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_tile_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(51, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_expand_dims_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(52, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_equal_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(53, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_not_equal_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(54, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_shape_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(55, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_pow_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(56, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_arg_min_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(57, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_fake_quant_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(58, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_pack_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(59, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_logical_or_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(60, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_one_hot_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(61, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_logical_and_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(62, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_logical_not_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(63, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_unpack_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(64, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_floor_div_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(65, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_square_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(66, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_zeros_like_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(67, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_fill_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(68, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_bidirectional_sequence_lstm_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(69, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_bidirectional_sequence_rnn_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(70, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_unidirectional_sequence_lstm_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(71, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_floor_mod_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(72, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_range_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(73, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_resize_nearest_neighbor_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(74, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_leaky_relu_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::LeakyReluOptions>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(75, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_squared_difference_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(76, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_mirror_pad_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(77, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_abs_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(78, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_split_v_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(79, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_unique_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(80, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_reverse_v2_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(81, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_add_n_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(82, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_gather_nd_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(83, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_cos_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(84, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_where_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(85, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_rank_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(86, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_reverse_sequence_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(87, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_matrix_diag_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(88, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_quantize_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(89, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_matrix_set_diag_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(90, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_hard_swish_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(91, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_if_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(92, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_while_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(93, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_depth_to_space_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(94, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_non_max_suppression_v4_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(95, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_non_max_suppression_v5_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(96, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_scatter_nd_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(97, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_select_v2_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(98, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_densify_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(99, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_segment_sum_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(100, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_batch_mat_mul_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(101, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_cumsum_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(102, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_call_once_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(103, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_broadcast_to_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(104, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_rfft2d_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(105, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_conv3_d_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(106, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_hashtable_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(107, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_hashtable_find_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(108, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_hashtable_import_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(109, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_hashtable_size_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(110, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_var_handle_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(111, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_read_variable_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(112, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_assign_variable_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(113, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_random_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(114, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_bucketize_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::Unread>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(115, value.prepare(builder).downcast())
+            }
+
+            #[inline]
+            pub fn create_gelu_options(
+                builder: &mut ::planus::Builder,
+                value: impl ::planus::WriteAsOffset<self::GeluOptions>,
+            ) -> ::planus::UnionOffset<Self> {
+                ::planus::UnionOffset::new(116, value.prepare(builder).downcast())
+            }
         }
 
         impl ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptions {
@@ -5578,6 +7005,105 @@ mod root {
                     Self::ReducerOptions(value) => Self::create_reducer_options(builder, value),
                     Self::SubOptions(value) => Self::create_sub_options(builder, value),
                     Self::DivOptions(value) => Self::create_div_options(builder, value),
+                    Self::SqueezeOptions(value) => Self::create_squeeze_options(builder, value),
+                    Self::SequenceRnnOptions(value) => Self::create_sequence_rnn_options(builder, value),
+                    Self::StridedSliceOptions(value) => Self::create_strided_slice_options(builder, value),
+                    Self::ExpOptions(value) => Self::create_exp_options(builder, value),
+                    Self::TopKv2Options(value) => Self::create_top_kv2_options(builder, value),
+                    Self::SplitOptions(value) => Self::create_split_options(builder, value),
+                    Self::LogSoftmaxOptions(value) => Self::create_log_softmax_options(builder, value),
+                    Self::CastOptions(value) => Self::create_cast_options(builder, value),
+                    Self::DequantizeOptions(value) => Self::create_dequantize_options(builder, value),
+                    Self::MaximumMinimumOptions(value) => Self::create_maximum_minimum_options(builder, value),
+                    Self::ArgMaxOptions(value) => Self::create_arg_max_options(builder, value),
+                    Self::LessOptions(value) => Self::create_less_options(builder, value),
+                    Self::NegOptions(value) => Self::create_neg_options(builder, value),
+                    Self::PadV2Options(value) => Self::create_pad_v2_options(builder, value),
+                    Self::GreaterOptions(value) => Self::create_greater_options(builder, value),
+                    Self::GreaterEqualOptions(value) => Self::create_greater_equal_options(builder, value),
+                    Self::LessEqualOptions(value) => Self::create_less_equal_options(builder, value),
+                    Self::SelectOptions(value) => Self::create_select_options(builder, value),
+                    Self::SliceOptions(value) => Self::create_slice_options(builder, value),
+                    Self::TransposeConvOptions(value) => Self::create_transpose_conv_options(builder, value),
+                    Self::SparseToDenseOptions(value) => Self::create_sparse_to_dense_options(builder, value),
+                    Self::TileOptions(value) => Self::create_tile_options(builder, value),
+                    Self::ExpandDimsOptions(value) => Self::create_expand_dims_options(builder, value),
+                    Self::EqualOptions(value) => Self::create_equal_options(builder, value),
+                    Self::NotEqualOptions(value) => Self::create_not_equal_options(builder, value),
+                    Self::ShapeOptions(value) => Self::create_shape_options(builder, value),
+                    Self::PowOptions(value) => Self::create_pow_options(builder, value),
+                    Self::ArgMinOptions(value) => Self::create_arg_min_options(builder, value),
+                    Self::FakeQuantOptions(value) => Self::create_fake_quant_options(builder, value),
+                    Self::PackOptions(value) => Self::create_pack_options(builder, value),
+                    Self::LogicalOrOptions(value) => Self::create_logical_or_options(builder, value),
+                    Self::OneHotOptions(value) => Self::create_one_hot_options(builder, value),
+                    Self::LogicalAndOptions(value) => Self::create_logical_and_options(builder, value),
+                    Self::LogicalNotOptions(value) => Self::create_logical_not_options(builder, value),
+                    Self::UnpackOptions(value) => Self::create_unpack_options(builder, value),
+                    Self::FloorDivOptions(value) => Self::create_floor_div_options(builder, value),
+                    Self::SquareOptions(value) => Self::create_square_options(builder, value),
+                    Self::ZerosLikeOptions(value) => Self::create_zeros_like_options(builder, value),
+                    Self::FillOptions(value) => Self::create_fill_options(builder, value),
+                    Self::BidirectionalSequenceLstmOptions(value) => {
+                        Self::create_bidirectional_sequence_lstm_options(builder, value)
+                    }
+                    Self::BidirectionalSequenceRnnOptions(value) => {
+                        Self::create_bidirectional_sequence_rnn_options(builder, value)
+                    }
+                    Self::UnidirectionalSequenceLstmOptions(value) => {
+                        Self::create_unidirectional_sequence_lstm_options(builder, value)
+                    }
+                    Self::FloorModOptions(value) => Self::create_floor_mod_options(builder, value),
+                    Self::RangeOptions(value) => Self::create_range_options(builder, value),
+                    Self::ResizeNearestNeighborOptions(value) => {
+                        Self::create_resize_nearest_neighbor_options(builder, value)
+                    }
+                    Self::LeakyReluOptions(value) => Self::create_leaky_relu_options(builder, value),
+                    Self::SquaredDifferenceOptions(value) => Self::create_squared_difference_options(builder, value),
+                    Self::MirrorPadOptions(value) => Self::create_mirror_pad_options(builder, value),
+                    Self::AbsOptions(value) => Self::create_abs_options(builder, value),
+                    Self::SplitVOptions(value) => Self::create_split_v_options(builder, value),
+                    Self::UniqueOptions(value) => Self::create_unique_options(builder, value),
+                    Self::ReverseV2Options(value) => Self::create_reverse_v2_options(builder, value),
+                    Self::AddNOptions(value) => Self::create_add_n_options(builder, value),
+                    Self::GatherNdOptions(value) => Self::create_gather_nd_options(builder, value),
+                    Self::CosOptions(value) => Self::create_cos_options(builder, value),
+                    Self::WhereOptions(value) => Self::create_where_options(builder, value),
+                    Self::RankOptions(value) => Self::create_rank_options(builder, value),
+                    Self::ReverseSequenceOptions(value) => Self::create_reverse_sequence_options(builder, value),
+                    Self::MatrixDiagOptions(value) => Self::create_matrix_diag_options(builder, value),
+                    Self::QuantizeOptions(value) => Self::create_quantize_options(builder, value),
+                    Self::MatrixSetDiagOptions(value) => Self::create_matrix_set_diag_options(builder, value),
+                    Self::HardSwishOptions(value) => Self::create_hard_swish_options(builder, value),
+                    Self::IfOptions(value) => Self::create_if_options(builder, value),
+                    Self::WhileOptions(value) => Self::create_while_options(builder, value),
+                    Self::DepthToSpaceOptions(value) => Self::create_depth_to_space_options(builder, value),
+                    Self::NonMaxSuppressionV4Options(value) => {
+                        Self::create_non_max_suppression_v4_options(builder, value)
+                    }
+                    Self::NonMaxSuppressionV5Options(value) => {
+                        Self::create_non_max_suppression_v5_options(builder, value)
+                    }
+                    Self::ScatterNdOptions(value) => Self::create_scatter_nd_options(builder, value),
+                    Self::SelectV2Options(value) => Self::create_select_v2_options(builder, value),
+                    Self::DensifyOptions(value) => Self::create_densify_options(builder, value),
+                    Self::SegmentSumOptions(value) => Self::create_segment_sum_options(builder, value),
+                    Self::BatchMatMulOptions(value) => Self::create_batch_mat_mul_options(builder, value),
+                    Self::CumsumOptions(value) => Self::create_cumsum_options(builder, value),
+                    Self::CallOnceOptions(value) => Self::create_call_once_options(builder, value),
+                    Self::BroadcastToOptions(value) => Self::create_broadcast_to_options(builder, value),
+                    Self::Rfft2dOptions(value) => Self::create_rfft2d_options(builder, value),
+                    Self::Conv3DOptions(value) => Self::create_conv3_d_options(builder, value),
+                    Self::HashtableOptions(value) => Self::create_hashtable_options(builder, value),
+                    Self::HashtableFindOptions(value) => Self::create_hashtable_find_options(builder, value),
+                    Self::HashtableImportOptions(value) => Self::create_hashtable_import_options(builder, value),
+                    Self::HashtableSizeOptions(value) => Self::create_hashtable_size_options(builder, value),
+                    Self::VarHandleOptions(value) => Self::create_var_handle_options(builder, value),
+                    Self::ReadVariableOptions(value) => Self::create_read_variable_options(builder, value),
+                    Self::AssignVariableOptions(value) => Self::create_assign_variable_options(builder, value),
+                    Self::RandomOptions(value) => Self::create_random_options(builder, value),
+                    Self::BucketizeOptions(value) => Self::create_bucketize_options(builder, value),
+                    Self::GeluOptions(value) => Self::create_gelu_options(builder, value),
                 }
             }
         }
@@ -5860,6 +7386,807 @@ mod root {
             pub fn div_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<29, T>>
             where
                 T: ::planus::WriteAsOffset<self::DivOptions>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SqueezeOptions` variant](BuiltinOptions#variant.SqueezeOptions).
+            #[inline]
+            pub fn squeeze_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<30, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SequenceRNNOptions` variant](BuiltinOptions#variant.SequenceRnnOptions).
+            #[inline]
+            pub fn sequence_rnn_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<31, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`StridedSliceOptions` variant](BuiltinOptions#variant.StridedSliceOptions).
+            #[inline]
+            pub fn strided_slice_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<32, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ExpOptions` variant](BuiltinOptions#variant.ExpOptions).
+            #[inline]
+            pub fn exp_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<33, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`TopKV2Options` variant](BuiltinOptions#variant.TopKv2Options).
+            #[inline]
+            pub fn top_kv2_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<34, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SplitOptions` variant](BuiltinOptions#variant.SplitOptions).
+            #[inline]
+            pub fn split_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<35, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`LogSoftmaxOptions` variant](BuiltinOptions#variant.LogSoftmaxOptions).
+            #[inline]
+            pub fn log_softmax_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<36, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`CastOptions` variant](BuiltinOptions#variant.CastOptions).
+            #[inline]
+            pub fn cast_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<37, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`DequantizeOptions` variant](BuiltinOptions#variant.DequantizeOptions).
+            #[inline]
+            pub fn dequantize_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<38, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`MaximumMinimumOptions` variant](BuiltinOptions#variant.MaximumMinimumOptions).
+            #[inline]
+            pub fn maximum_minimum_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<39, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ArgMaxOptions` variant](BuiltinOptions#variant.ArgMaxOptions).
+            #[inline]
+            pub fn arg_max_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<40, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`LessOptions` variant](BuiltinOptions#variant.LessOptions).
+            #[inline]
+            pub fn less_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<41, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`NegOptions` variant](BuiltinOptions#variant.NegOptions).
+            #[inline]
+            pub fn neg_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<42, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`PadV2Options` variant](BuiltinOptions#variant.PadV2Options).
+            #[inline]
+            pub fn pad_v2_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<43, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`GreaterOptions` variant](BuiltinOptions#variant.GreaterOptions).
+            #[inline]
+            pub fn greater_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<44, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`GreaterEqualOptions` variant](BuiltinOptions#variant.GreaterEqualOptions).
+            #[inline]
+            pub fn greater_equal_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<45, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`LessEqualOptions` variant](BuiltinOptions#variant.LessEqualOptions).
+            #[inline]
+            pub fn less_equal_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<46, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SelectOptions` variant](BuiltinOptions#variant.SelectOptions).
+            #[inline]
+            pub fn select_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<47, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SliceOptions` variant](BuiltinOptions#variant.SliceOptions).
+            #[inline]
+            pub fn slice_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<48, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`TransposeConvOptions` variant](BuiltinOptions#variant.TransposeConvOptions).
+            #[inline]
+            pub fn transpose_conv_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<49, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SparseToDenseOptions` variant](BuiltinOptions#variant.SparseToDenseOptions).
+            #[inline]
+            pub fn sparse_to_dense_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<50, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`TileOptions` variant](BuiltinOptions#variant.TileOptions).
+            #[inline]
+            pub fn tile_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<51, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ExpandDimsOptions` variant](BuiltinOptions#variant.ExpandDimsOptions).
+            #[inline]
+            pub fn expand_dims_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<52, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`EqualOptions` variant](BuiltinOptions#variant.EqualOptions).
+            #[inline]
+            pub fn equal_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<53, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`NotEqualOptions` variant](BuiltinOptions#variant.NotEqualOptions).
+            #[inline]
+            pub fn not_equal_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<54, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ShapeOptions` variant](BuiltinOptions#variant.ShapeOptions).
+            #[inline]
+            pub fn shape_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<55, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`PowOptions` variant](BuiltinOptions#variant.PowOptions).
+            #[inline]
+            pub fn pow_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<56, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ArgMinOptions` variant](BuiltinOptions#variant.ArgMinOptions).
+            #[inline]
+            pub fn arg_min_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<57, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`FakeQuantOptions` variant](BuiltinOptions#variant.FakeQuantOptions).
+            #[inline]
+            pub fn fake_quant_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<58, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`PackOptions` variant](BuiltinOptions#variant.PackOptions).
+            #[inline]
+            pub fn pack_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<59, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`LogicalOrOptions` variant](BuiltinOptions#variant.LogicalOrOptions).
+            #[inline]
+            pub fn logical_or_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<60, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`OneHotOptions` variant](BuiltinOptions#variant.OneHotOptions).
+            #[inline]
+            pub fn one_hot_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<61, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`LogicalAndOptions` variant](BuiltinOptions#variant.LogicalAndOptions).
+            #[inline]
+            pub fn logical_and_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<62, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`LogicalNotOptions` variant](BuiltinOptions#variant.LogicalNotOptions).
+            #[inline]
+            pub fn logical_not_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<63, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`UnpackOptions` variant](BuiltinOptions#variant.UnpackOptions).
+            #[inline]
+            pub fn unpack_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<64, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`FloorDivOptions` variant](BuiltinOptions#variant.FloorDivOptions).
+            #[inline]
+            pub fn floor_div_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<65, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SquareOptions` variant](BuiltinOptions#variant.SquareOptions).
+            #[inline]
+            pub fn square_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<66, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ZerosLikeOptions` variant](BuiltinOptions#variant.ZerosLikeOptions).
+            #[inline]
+            pub fn zeros_like_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<67, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`FillOptions` variant](BuiltinOptions#variant.FillOptions).
+            #[inline]
+            pub fn fill_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<68, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`BidirectionalSequenceLSTMOptions` variant](BuiltinOptions#variant.BidirectionalSequenceLstmOptions).
+            #[inline]
+            pub fn bidirectional_sequence_lstm_options<T>(
+                self,
+                value: T,
+            ) -> BuiltinOptionsBuilder<::planus::Initialized<69, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`BidirectionalSequenceRNNOptions` variant](BuiltinOptions#variant.BidirectionalSequenceRnnOptions).
+            #[inline]
+            pub fn bidirectional_sequence_rnn_options<T>(
+                self,
+                value: T,
+            ) -> BuiltinOptionsBuilder<::planus::Initialized<70, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`UnidirectionalSequenceLSTMOptions` variant](BuiltinOptions#variant.UnidirectionalSequenceLstmOptions).
+            #[inline]
+            pub fn unidirectional_sequence_lstm_options<T>(
+                self,
+                value: T,
+            ) -> BuiltinOptionsBuilder<::planus::Initialized<71, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`FloorModOptions` variant](BuiltinOptions#variant.FloorModOptions).
+            #[inline]
+            pub fn floor_mod_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<72, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`RangeOptions` variant](BuiltinOptions#variant.RangeOptions).
+            #[inline]
+            pub fn range_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<73, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ResizeNearestNeighborOptions` variant](BuiltinOptions#variant.ResizeNearestNeighborOptions).
+            #[inline]
+            pub fn resize_nearest_neighbor_options<T>(
+                self,
+                value: T,
+            ) -> BuiltinOptionsBuilder<::planus::Initialized<74, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`LeakyReluOptions` variant](BuiltinOptions#variant.LeakyReluOptions).
+            #[inline]
+            pub fn leaky_relu_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<75, T>>
+            where
+                T: ::planus::WriteAsOffset<self::LeakyReluOptions>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SquaredDifferenceOptions` variant](BuiltinOptions#variant.SquaredDifferenceOptions).
+            #[inline]
+            pub fn squared_difference_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<76, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`MirrorPadOptions` variant](BuiltinOptions#variant.MirrorPadOptions).
+            #[inline]
+            pub fn mirror_pad_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<77, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`AbsOptions` variant](BuiltinOptions#variant.AbsOptions).
+            #[inline]
+            pub fn abs_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<78, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SplitVOptions` variant](BuiltinOptions#variant.SplitVOptions).
+            #[inline]
+            pub fn split_v_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<79, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`UniqueOptions` variant](BuiltinOptions#variant.UniqueOptions).
+            #[inline]
+            pub fn unique_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<80, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ReverseV2Options` variant](BuiltinOptions#variant.ReverseV2Options).
+            #[inline]
+            pub fn reverse_v2_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<81, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`AddNOptions` variant](BuiltinOptions#variant.AddNOptions).
+            #[inline]
+            pub fn add_n_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<82, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`GatherNdOptions` variant](BuiltinOptions#variant.GatherNdOptions).
+            #[inline]
+            pub fn gather_nd_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<83, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`CosOptions` variant](BuiltinOptions#variant.CosOptions).
+            #[inline]
+            pub fn cos_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<84, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`WhereOptions` variant](BuiltinOptions#variant.WhereOptions).
+            #[inline]
+            pub fn where_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<85, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`RankOptions` variant](BuiltinOptions#variant.RankOptions).
+            #[inline]
+            pub fn rank_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<86, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ReverseSequenceOptions` variant](BuiltinOptions#variant.ReverseSequenceOptions).
+            #[inline]
+            pub fn reverse_sequence_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<87, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`MatrixDiagOptions` variant](BuiltinOptions#variant.MatrixDiagOptions).
+            #[inline]
+            pub fn matrix_diag_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<88, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`QuantizeOptions` variant](BuiltinOptions#variant.QuantizeOptions).
+            #[inline]
+            pub fn quantize_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<89, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`MatrixSetDiagOptions` variant](BuiltinOptions#variant.MatrixSetDiagOptions).
+            #[inline]
+            pub fn matrix_set_diag_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<90, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`HardSwishOptions` variant](BuiltinOptions#variant.HardSwishOptions).
+            #[inline]
+            pub fn hard_swish_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<91, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`IfOptions` variant](BuiltinOptions#variant.IfOptions).
+            #[inline]
+            pub fn if_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<92, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`WhileOptions` variant](BuiltinOptions#variant.WhileOptions).
+            #[inline]
+            pub fn while_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<93, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`DepthToSpaceOptions` variant](BuiltinOptions#variant.DepthToSpaceOptions).
+            #[inline]
+            pub fn depth_to_space_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<94, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`NonMaxSuppressionV4Options` variant](BuiltinOptions#variant.NonMaxSuppressionV4Options).
+            #[inline]
+            pub fn non_max_suppression_v4_options<T>(
+                self,
+                value: T,
+            ) -> BuiltinOptionsBuilder<::planus::Initialized<95, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`NonMaxSuppressionV5Options` variant](BuiltinOptions#variant.NonMaxSuppressionV5Options).
+            #[inline]
+            pub fn non_max_suppression_v5_options<T>(
+                self,
+                value: T,
+            ) -> BuiltinOptionsBuilder<::planus::Initialized<96, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ScatterNdOptions` variant](BuiltinOptions#variant.ScatterNdOptions).
+            #[inline]
+            pub fn scatter_nd_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<97, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SelectV2Options` variant](BuiltinOptions#variant.SelectV2Options).
+            #[inline]
+            pub fn select_v2_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<98, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`DensifyOptions` variant](BuiltinOptions#variant.DensifyOptions).
+            #[inline]
+            pub fn densify_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<99, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`SegmentSumOptions` variant](BuiltinOptions#variant.SegmentSumOptions).
+            #[inline]
+            pub fn segment_sum_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<100, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`BatchMatMulOptions` variant](BuiltinOptions#variant.BatchMatMulOptions).
+            #[inline]
+            pub fn batch_mat_mul_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<101, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`CumsumOptions` variant](BuiltinOptions#variant.CumsumOptions).
+            #[inline]
+            pub fn cumsum_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<102, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`CallOnceOptions` variant](BuiltinOptions#variant.CallOnceOptions).
+            #[inline]
+            pub fn call_once_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<103, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`BroadcastToOptions` variant](BuiltinOptions#variant.BroadcastToOptions).
+            #[inline]
+            pub fn broadcast_to_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<104, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`Rfft2dOptions` variant](BuiltinOptions#variant.Rfft2dOptions).
+            #[inline]
+            pub fn rfft2d_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<105, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`Conv3DOptions` variant](BuiltinOptions#variant.Conv3DOptions).
+            #[inline]
+            pub fn conv3_d_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<106, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`HashtableOptions` variant](BuiltinOptions#variant.HashtableOptions).
+            #[inline]
+            pub fn hashtable_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<107, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`HashtableFindOptions` variant](BuiltinOptions#variant.HashtableFindOptions).
+            #[inline]
+            pub fn hashtable_find_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<108, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`HashtableImportOptions` variant](BuiltinOptions#variant.HashtableImportOptions).
+            #[inline]
+            pub fn hashtable_import_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<109, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`HashtableSizeOptions` variant](BuiltinOptions#variant.HashtableSizeOptions).
+            #[inline]
+            pub fn hashtable_size_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<110, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`VarHandleOptions` variant](BuiltinOptions#variant.VarHandleOptions).
+            #[inline]
+            pub fn var_handle_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<111, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`ReadVariableOptions` variant](BuiltinOptions#variant.ReadVariableOptions).
+            #[inline]
+            pub fn read_variable_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<112, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`AssignVariableOptions` variant](BuiltinOptions#variant.AssignVariableOptions).
+            #[inline]
+            pub fn assign_variable_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<113, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`RandomOptions` variant](BuiltinOptions#variant.RandomOptions).
+            #[inline]
+            pub fn random_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<114, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`BucketizeOptions` variant](BuiltinOptions#variant.BucketizeOptions).
+            #[inline]
+            pub fn bucketize_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<115, T>>
+            where
+                T: ::planus::WriteAsOffset<self::Unread>,
+            {
+                BuiltinOptionsBuilder(::planus::Initialized(value))
+            }
+
+            /// Creates an instance of the [`GeluOptions` variant](BuiltinOptions#variant.GeluOptions).
+            #[inline]
+            pub fn gelu_options<T>(self, value: T) -> BuiltinOptionsBuilder<::planus::Initialized<116, T>>
+            where
+                T: ::planus::WriteAsOffset<self::GeluOptions>,
             {
                 BuiltinOptionsBuilder(::planus::Initialized(value))
             }
@@ -6514,6 +8841,1920 @@ mod root {
                 ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
             }
         }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<30, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(30, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<30, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<31, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(31, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<31, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<32, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(32, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<32, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<33, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(33, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<33, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<34, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(34, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<34, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<35, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(35, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<35, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<36, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(36, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<36, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<37, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(37, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<37, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<38, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(38, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<38, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<39, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(39, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<39, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<40, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(40, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<40, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<41, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(41, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<41, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<42, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(42, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<42, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<43, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(43, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<43, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<44, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(44, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<44, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<45, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(45, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<45, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<46, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(46, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<46, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<47, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(47, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<47, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<48, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(48, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<48, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<49, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(49, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<49, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<50, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(50, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<50, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<51, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(51, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<51, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<52, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(52, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<52, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<53, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(53, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<53, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<54, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(54, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<54, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<55, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(55, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<55, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<56, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(56, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<56, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<57, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(57, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<57, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<58, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(58, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<58, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<59, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(59, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<59, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<60, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(60, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<60, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<61, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(61, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<61, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<62, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(62, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<62, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<63, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(63, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<63, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<64, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(64, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<64, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<65, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(65, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<65, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<66, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(66, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<66, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<67, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(67, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<67, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<68, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(68, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<68, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<69, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(69, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<69, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<70, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(70, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<70, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<71, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(71, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<71, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<72, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(72, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<72, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<73, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(73, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<73, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<74, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(74, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<74, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<75, T>>
+        where
+            T: ::planus::WriteAsOffset<self::LeakyReluOptions>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(75, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<75, T>>
+        where
+            T: ::planus::WriteAsOffset<self::LeakyReluOptions>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<76, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(76, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<76, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<77, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(77, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<77, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<78, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(78, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<78, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<79, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(79, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<79, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<80, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(80, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<80, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<81, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(81, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<81, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<82, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(82, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<82, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<83, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(83, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<83, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<84, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(84, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<84, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<85, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(85, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<85, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<86, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(86, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<86, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<87, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(87, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<87, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<88, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(88, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<88, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<89, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(89, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<89, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<90, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(90, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<90, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<91, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(91, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<91, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<92, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(92, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<92, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<93, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(93, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<93, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<94, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(94, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<94, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<95, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(95, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<95, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<96, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(96, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<96, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<97, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(97, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<97, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<98, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(98, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<98, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<99, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(99, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<99, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<100, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(100, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<100, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<101, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(101, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<101, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<102, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(102, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<102, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<103, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(103, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<103, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<104, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(104, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<104, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<105, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(105, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<105, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<106, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(106, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<106, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<107, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(107, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<107, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<108, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(108, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<108, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<109, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(109, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<109, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<110, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(110, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<110, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<111, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(111, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<111, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<112, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(112, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<112, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<113, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(113, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<113, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<114, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(114, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<114, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<115, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(115, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<115, T>>
+        where
+            T: ::planus::WriteAsOffset<self::Unread>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
+        impl<T> ::planus::WriteAsUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<116, T>>
+        where
+            T: ::planus::WriteAsOffset<self::GeluOptions>,
+        {
+            #[inline]
+            fn prepare(&self, builder: &mut ::planus::Builder) -> ::planus::UnionOffset<BuiltinOptions> {
+                ::planus::UnionOffset::new(116, (self.0).0.prepare(builder).downcast())
+            }
+        }
+
+        impl<T> ::planus::WriteAsOptionalUnion<BuiltinOptions> for BuiltinOptionsBuilder<::planus::Initialized<116, T>>
+        where
+            T: ::planus::WriteAsOffset<self::GeluOptions>,
+        {
+            #[inline]
+            fn prepare(
+                &self,
+                builder: &mut ::planus::Builder,
+            ) -> ::core::option::Option<::planus::UnionOffset<BuiltinOptions>> {
+                ::core::option::Option::Some(::planus::WriteAsUnion::prepare(self, builder))
+            }
+        }
 
         /// Reference to a deserialized [BuiltinOptions].
         #[derive(Copy, Clone, Debug)]
@@ -6547,6 +10788,93 @@ mod root {
             ReducerOptions(self::UnreadRef<'a>),
             SubOptions(self::SubOptionsRef<'a>),
             DivOptions(self::DivOptionsRef<'a>),
+            SqueezeOptions(self::UnreadRef<'a>),
+            SequenceRnnOptions(self::UnreadRef<'a>),
+            StridedSliceOptions(self::UnreadRef<'a>),
+            ExpOptions(self::UnreadRef<'a>),
+            TopKv2Options(self::UnreadRef<'a>),
+            SplitOptions(self::UnreadRef<'a>),
+            LogSoftmaxOptions(self::UnreadRef<'a>),
+            CastOptions(self::UnreadRef<'a>),
+            DequantizeOptions(self::UnreadRef<'a>),
+            MaximumMinimumOptions(self::UnreadRef<'a>),
+            ArgMaxOptions(self::UnreadRef<'a>),
+            LessOptions(self::UnreadRef<'a>),
+            NegOptions(self::UnreadRef<'a>),
+            PadV2Options(self::UnreadRef<'a>),
+            GreaterOptions(self::UnreadRef<'a>),
+            GreaterEqualOptions(self::UnreadRef<'a>),
+            LessEqualOptions(self::UnreadRef<'a>),
+            SelectOptions(self::UnreadRef<'a>),
+            SliceOptions(self::UnreadRef<'a>),
+            TransposeConvOptions(self::UnreadRef<'a>),
+            SparseToDenseOptions(self::UnreadRef<'a>),
+            TileOptions(self::UnreadRef<'a>),
+            ExpandDimsOptions(self::UnreadRef<'a>),
+            EqualOptions(self::UnreadRef<'a>),
+            NotEqualOptions(self::UnreadRef<'a>),
+            ShapeOptions(self::UnreadRef<'a>),
+            PowOptions(self::UnreadRef<'a>),
+            ArgMinOptions(self::UnreadRef<'a>),
+            FakeQuantOptions(self::UnreadRef<'a>),
+            PackOptions(self::UnreadRef<'a>),
+            LogicalOrOptions(self::UnreadRef<'a>),
+            OneHotOptions(self::UnreadRef<'a>),
+            LogicalAndOptions(self::UnreadRef<'a>),
+            LogicalNotOptions(self::UnreadRef<'a>),
+            UnpackOptions(self::UnreadRef<'a>),
+            FloorDivOptions(self::UnreadRef<'a>),
+            SquareOptions(self::UnreadRef<'a>),
+            ZerosLikeOptions(self::UnreadRef<'a>),
+            FillOptions(self::UnreadRef<'a>),
+            BidirectionalSequenceLstmOptions(self::UnreadRef<'a>),
+            BidirectionalSequenceRnnOptions(self::UnreadRef<'a>),
+            UnidirectionalSequenceLstmOptions(self::UnreadRef<'a>),
+            FloorModOptions(self::UnreadRef<'a>),
+            RangeOptions(self::UnreadRef<'a>),
+            ResizeNearestNeighborOptions(self::UnreadRef<'a>),
+            LeakyReluOptions(self::LeakyReluOptionsRef<'a>),
+            SquaredDifferenceOptions(self::UnreadRef<'a>),
+            MirrorPadOptions(self::UnreadRef<'a>),
+            AbsOptions(self::UnreadRef<'a>),
+            SplitVOptions(self::UnreadRef<'a>),
+            UniqueOptions(self::UnreadRef<'a>),
+            ReverseV2Options(self::UnreadRef<'a>),
+            AddNOptions(self::UnreadRef<'a>),
+            GatherNdOptions(self::UnreadRef<'a>),
+            CosOptions(self::UnreadRef<'a>),
+            WhereOptions(self::UnreadRef<'a>),
+            RankOptions(self::UnreadRef<'a>),
+            ReverseSequenceOptions(self::UnreadRef<'a>),
+            MatrixDiagOptions(self::UnreadRef<'a>),
+            QuantizeOptions(self::UnreadRef<'a>),
+            MatrixSetDiagOptions(self::UnreadRef<'a>),
+            HardSwishOptions(self::UnreadRef<'a>),
+            IfOptions(self::UnreadRef<'a>),
+            WhileOptions(self::UnreadRef<'a>),
+            DepthToSpaceOptions(self::UnreadRef<'a>),
+            NonMaxSuppressionV4Options(self::UnreadRef<'a>),
+            NonMaxSuppressionV5Options(self::UnreadRef<'a>),
+            ScatterNdOptions(self::UnreadRef<'a>),
+            SelectV2Options(self::UnreadRef<'a>),
+            DensifyOptions(self::UnreadRef<'a>),
+            SegmentSumOptions(self::UnreadRef<'a>),
+            BatchMatMulOptions(self::UnreadRef<'a>),
+            CumsumOptions(self::UnreadRef<'a>),
+            CallOnceOptions(self::UnreadRef<'a>),
+            BroadcastToOptions(self::UnreadRef<'a>),
+            Rfft2dOptions(self::UnreadRef<'a>),
+            Conv3DOptions(self::UnreadRef<'a>),
+            HashtableOptions(self::UnreadRef<'a>),
+            HashtableFindOptions(self::UnreadRef<'a>),
+            HashtableImportOptions(self::UnreadRef<'a>),
+            HashtableSizeOptions(self::UnreadRef<'a>),
+            VarHandleOptions(self::UnreadRef<'a>),
+            ReadVariableOptions(self::UnreadRef<'a>),
+            AssignVariableOptions(self::UnreadRef<'a>),
+            RandomOptions(self::UnreadRef<'a>),
+            BucketizeOptions(self::UnreadRef<'a>),
+            GeluOptions(self::GeluOptionsRef<'a>),
         }
 
         impl<'a> ::core::convert::TryFrom<BuiltinOptionsRef<'a>> for BuiltinOptions {
@@ -6670,6 +10998,358 @@ mod root {
 
                     BuiltinOptionsRef::DivOptions(value) => {
                         Self::DivOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::SqueezeOptions(value) => Self::SqueezeOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::SequenceRnnOptions(value) => Self::SequenceRnnOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::StridedSliceOptions(value) => Self::StridedSliceOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::ExpOptions(value) => {
+                        Self::ExpOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::TopKv2Options(value) => Self::TopKv2Options(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::SplitOptions(value) => {
+                        Self::SplitOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::LogSoftmaxOptions(value) => Self::LogSoftmaxOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::CastOptions(value) => {
+                        Self::CastOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::DequantizeOptions(value) => Self::DequantizeOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::MaximumMinimumOptions(value) => Self::MaximumMinimumOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::ArgMaxOptions(value) => Self::ArgMaxOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::LessOptions(value) => {
+                        Self::LessOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::NegOptions(value) => {
+                        Self::NegOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::PadV2Options(value) => {
+                        Self::PadV2Options(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::GreaterOptions(value) => Self::GreaterOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::GreaterEqualOptions(value) => Self::GreaterEqualOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::LessEqualOptions(value) => Self::LessEqualOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::SelectOptions(value) => Self::SelectOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::SliceOptions(value) => {
+                        Self::SliceOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::TransposeConvOptions(value) => Self::TransposeConvOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::SparseToDenseOptions(value) => Self::SparseToDenseOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::TileOptions(value) => {
+                        Self::TileOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::ExpandDimsOptions(value) => Self::ExpandDimsOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::EqualOptions(value) => {
+                        Self::EqualOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::NotEqualOptions(value) => Self::NotEqualOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::ShapeOptions(value) => {
+                        Self::ShapeOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::PowOptions(value) => {
+                        Self::PowOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::ArgMinOptions(value) => Self::ArgMinOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::FakeQuantOptions(value) => Self::FakeQuantOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::PackOptions(value) => {
+                        Self::PackOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::LogicalOrOptions(value) => Self::LogicalOrOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::OneHotOptions(value) => Self::OneHotOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::LogicalAndOptions(value) => Self::LogicalAndOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::LogicalNotOptions(value) => Self::LogicalNotOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::UnpackOptions(value) => Self::UnpackOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::FloorDivOptions(value) => Self::FloorDivOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::SquareOptions(value) => Self::SquareOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::ZerosLikeOptions(value) => Self::ZerosLikeOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::FillOptions(value) => {
+                        Self::FillOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::BidirectionalSequenceLstmOptions(value) => {
+                        Self::BidirectionalSequenceLstmOptions(::planus::alloc::boxed::Box::new(
+                            ::core::convert::TryFrom::try_from(value)?,
+                        ))
+                    }
+
+                    BuiltinOptionsRef::BidirectionalSequenceRnnOptions(value) => Self::BidirectionalSequenceRnnOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::UnidirectionalSequenceLstmOptions(value) => {
+                        Self::UnidirectionalSequenceLstmOptions(::planus::alloc::boxed::Box::new(
+                            ::core::convert::TryFrom::try_from(value)?,
+                        ))
+                    }
+
+                    BuiltinOptionsRef::FloorModOptions(value) => Self::FloorModOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::RangeOptions(value) => {
+                        Self::RangeOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::ResizeNearestNeighborOptions(value) => Self::ResizeNearestNeighborOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::LeakyReluOptions(value) => Self::LeakyReluOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::SquaredDifferenceOptions(value) => Self::SquaredDifferenceOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::MirrorPadOptions(value) => Self::MirrorPadOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::AbsOptions(value) => {
+                        Self::AbsOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::SplitVOptions(value) => Self::SplitVOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::UniqueOptions(value) => Self::UniqueOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::ReverseV2Options(value) => Self::ReverseV2Options(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::AddNOptions(value) => {
+                        Self::AddNOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::GatherNdOptions(value) => Self::GatherNdOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::CosOptions(value) => {
+                        Self::CosOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::WhereOptions(value) => {
+                        Self::WhereOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::RankOptions(value) => {
+                        Self::RankOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::ReverseSequenceOptions(value) => Self::ReverseSequenceOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::MatrixDiagOptions(value) => Self::MatrixDiagOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::QuantizeOptions(value) => Self::QuantizeOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::MatrixSetDiagOptions(value) => Self::MatrixSetDiagOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::HardSwishOptions(value) => Self::HardSwishOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::IfOptions(value) => {
+                        Self::IfOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::WhileOptions(value) => {
+                        Self::WhileOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
+                    }
+
+                    BuiltinOptionsRef::DepthToSpaceOptions(value) => Self::DepthToSpaceOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::NonMaxSuppressionV4Options(value) => Self::NonMaxSuppressionV4Options(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::NonMaxSuppressionV5Options(value) => Self::NonMaxSuppressionV5Options(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::ScatterNdOptions(value) => Self::ScatterNdOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::SelectV2Options(value) => Self::SelectV2Options(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::DensifyOptions(value) => Self::DensifyOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::SegmentSumOptions(value) => Self::SegmentSumOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::BatchMatMulOptions(value) => Self::BatchMatMulOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::CumsumOptions(value) => Self::CumsumOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::CallOnceOptions(value) => Self::CallOnceOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::BroadcastToOptions(value) => Self::BroadcastToOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::Rfft2dOptions(value) => Self::Rfft2dOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::Conv3DOptions(value) => Self::Conv3DOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::HashtableOptions(value) => Self::HashtableOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::HashtableFindOptions(value) => Self::HashtableFindOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::HashtableImportOptions(value) => Self::HashtableImportOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::HashtableSizeOptions(value) => Self::HashtableSizeOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::VarHandleOptions(value) => Self::VarHandleOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::ReadVariableOptions(value) => Self::ReadVariableOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::AssignVariableOptions(value) => Self::AssignVariableOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::RandomOptions(value) => Self::RandomOptions(::planus::alloc::boxed::Box::new(
+                        ::core::convert::TryFrom::try_from(value)?,
+                    )),
+
+                    BuiltinOptionsRef::BucketizeOptions(value) => Self::BucketizeOptions(
+                        ::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?),
+                    ),
+
+                    BuiltinOptionsRef::GeluOptions(value) => {
+                        Self::GeluOptions(::planus::alloc::boxed::Box::new(::core::convert::TryFrom::try_from(value)?))
                     }
                 })
             }
@@ -6796,6 +11476,348 @@ mod root {
                         buffer,
                         field_offset,
                     )?)),
+                    30 => ::core::result::Result::Ok(Self::SqueezeOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    31 => ::core::result::Result::Ok(Self::SequenceRnnOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    32 => ::core::result::Result::Ok(Self::StridedSliceOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    33 => ::core::result::Result::Ok(Self::ExpOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    34 => ::core::result::Result::Ok(Self::TopKv2Options(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    35 => ::core::result::Result::Ok(Self::SplitOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    36 => ::core::result::Result::Ok(Self::LogSoftmaxOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    37 => ::core::result::Result::Ok(Self::CastOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    38 => ::core::result::Result::Ok(Self::DequantizeOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    39 => ::core::result::Result::Ok(Self::MaximumMinimumOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    40 => ::core::result::Result::Ok(Self::ArgMaxOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    41 => ::core::result::Result::Ok(Self::LessOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    42 => ::core::result::Result::Ok(Self::NegOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    43 => ::core::result::Result::Ok(Self::PadV2Options(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    44 => ::core::result::Result::Ok(Self::GreaterOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    45 => ::core::result::Result::Ok(Self::GreaterEqualOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    46 => ::core::result::Result::Ok(Self::LessEqualOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    47 => ::core::result::Result::Ok(Self::SelectOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    48 => ::core::result::Result::Ok(Self::SliceOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    49 => ::core::result::Result::Ok(Self::TransposeConvOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    50 => ::core::result::Result::Ok(Self::SparseToDenseOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    51 => ::core::result::Result::Ok(Self::TileOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    52 => ::core::result::Result::Ok(Self::ExpandDimsOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    53 => ::core::result::Result::Ok(Self::EqualOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    54 => ::core::result::Result::Ok(Self::NotEqualOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    55 => ::core::result::Result::Ok(Self::ShapeOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    56 => ::core::result::Result::Ok(Self::PowOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    57 => ::core::result::Result::Ok(Self::ArgMinOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    58 => ::core::result::Result::Ok(Self::FakeQuantOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    59 => ::core::result::Result::Ok(Self::PackOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    60 => ::core::result::Result::Ok(Self::LogicalOrOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    61 => ::core::result::Result::Ok(Self::OneHotOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    62 => ::core::result::Result::Ok(Self::LogicalAndOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    63 => ::core::result::Result::Ok(Self::LogicalNotOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    64 => ::core::result::Result::Ok(Self::UnpackOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    65 => ::core::result::Result::Ok(Self::FloorDivOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    66 => ::core::result::Result::Ok(Self::SquareOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    67 => ::core::result::Result::Ok(Self::ZerosLikeOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    68 => ::core::result::Result::Ok(Self::FillOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    69 => ::core::result::Result::Ok(Self::BidirectionalSequenceLstmOptions(
+                        ::planus::TableRead::from_buffer(buffer, field_offset)?,
+                    )),
+                    70 => ::core::result::Result::Ok(Self::BidirectionalSequenceRnnOptions(
+                        ::planus::TableRead::from_buffer(buffer, field_offset)?,
+                    )),
+                    71 => ::core::result::Result::Ok(Self::UnidirectionalSequenceLstmOptions(
+                        ::planus::TableRead::from_buffer(buffer, field_offset)?,
+                    )),
+                    72 => ::core::result::Result::Ok(Self::FloorModOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    73 => ::core::result::Result::Ok(Self::RangeOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    74 => ::core::result::Result::Ok(Self::ResizeNearestNeighborOptions(
+                        ::planus::TableRead::from_buffer(buffer, field_offset)?,
+                    )),
+                    75 => ::core::result::Result::Ok(Self::LeakyReluOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    76 => ::core::result::Result::Ok(Self::SquaredDifferenceOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    77 => ::core::result::Result::Ok(Self::MirrorPadOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    78 => ::core::result::Result::Ok(Self::AbsOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    79 => ::core::result::Result::Ok(Self::SplitVOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    80 => ::core::result::Result::Ok(Self::UniqueOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    81 => ::core::result::Result::Ok(Self::ReverseV2Options(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    82 => ::core::result::Result::Ok(Self::AddNOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    83 => ::core::result::Result::Ok(Self::GatherNdOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    84 => ::core::result::Result::Ok(Self::CosOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    85 => ::core::result::Result::Ok(Self::WhereOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    86 => ::core::result::Result::Ok(Self::RankOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    87 => ::core::result::Result::Ok(Self::ReverseSequenceOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    88 => ::core::result::Result::Ok(Self::MatrixDiagOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    89 => ::core::result::Result::Ok(Self::QuantizeOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    90 => ::core::result::Result::Ok(Self::MatrixSetDiagOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    91 => ::core::result::Result::Ok(Self::HardSwishOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    92 => ::core::result::Result::Ok(Self::IfOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    93 => ::core::result::Result::Ok(Self::WhileOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    94 => ::core::result::Result::Ok(Self::DepthToSpaceOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    95 => ::core::result::Result::Ok(Self::NonMaxSuppressionV4Options(
+                        ::planus::TableRead::from_buffer(buffer, field_offset)?,
+                    )),
+                    96 => ::core::result::Result::Ok(Self::NonMaxSuppressionV5Options(
+                        ::planus::TableRead::from_buffer(buffer, field_offset)?,
+                    )),
+                    97 => ::core::result::Result::Ok(Self::ScatterNdOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    98 => ::core::result::Result::Ok(Self::SelectV2Options(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    99 => ::core::result::Result::Ok(Self::DensifyOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    100 => ::core::result::Result::Ok(Self::SegmentSumOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    101 => ::core::result::Result::Ok(Self::BatchMatMulOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    102 => ::core::result::Result::Ok(Self::CumsumOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    103 => ::core::result::Result::Ok(Self::CallOnceOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    104 => ::core::result::Result::Ok(Self::BroadcastToOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    105 => ::core::result::Result::Ok(Self::Rfft2dOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    106 => ::core::result::Result::Ok(Self::Conv3DOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    107 => ::core::result::Result::Ok(Self::HashtableOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    108 => ::core::result::Result::Ok(Self::HashtableFindOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    109 => ::core::result::Result::Ok(Self::HashtableImportOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    110 => ::core::result::Result::Ok(Self::HashtableSizeOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    111 => ::core::result::Result::Ok(Self::VarHandleOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    112 => ::core::result::Result::Ok(Self::ReadVariableOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    113 => ::core::result::Result::Ok(Self::AssignVariableOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    114 => ::core::result::Result::Ok(Self::RandomOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    115 => ::core::result::Result::Ok(Self::BucketizeOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
+                    116 => ::core::result::Result::Ok(Self::GeluOptions(::planus::TableRead::from_buffer(
+                        buffer,
+                        field_offset,
+                    )?)),
                     _ => ::core::result::Result::Err(::planus::errors::ErrorKind::UnknownUnionTag { tag }),
                 }
             }
@@ -6808,7 +11830,7 @@ mod root {
         /// The table `QuantizationParameters` in the namespace `tflite`
         ///
         /// Generated from these locations:
-        /// * Table `QuantizationParameters` in the file `tflite.fbs:138`
+        /// * Table `QuantizationParameters` in the file `tflite.fbs:168`
         #[derive(Clone, Debug, PartialEq, PartialOrd, ::serde::Serialize, ::serde::Deserialize)]
         pub struct QuantizationParameters {
             /// The field `scale` in the table `QuantizationParameters`
@@ -7201,7 +12223,7 @@ mod root {
         /// The table `Tensor` in the namespace `tflite`
         ///
         /// Generated from these locations:
-        /// * Table `Tensor` in the file `tflite.fbs:148`
+        /// * Table `Tensor` in the file `tflite.fbs:178`
         #[derive(Clone, Debug, PartialEq, PartialOrd, ::serde::Serialize, ::serde::Deserialize)]
         pub struct Tensor {
             /// The field `shape` in the table `Tensor`
@@ -7819,7 +12841,7 @@ mod root {
         /// The table `OperatorCode` in the namespace `tflite`
         ///
         /// Generated from these locations:
-        /// * Table `OperatorCode` in the file `tflite.fbs:162`
+        /// * Table `OperatorCode` in the file `tflite.fbs:192`
         #[derive(Clone, Debug, PartialEq, PartialOrd, Eq, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
         pub struct OperatorCode {
             /// The field `deprecated_builtin_code` in the table `OperatorCode`
@@ -8199,7 +13221,7 @@ mod root {
         /// The table `Operator` in the namespace `tflite`
         ///
         /// Generated from these locations:
-        /// * Table `Operator` in the file `tflite.fbs:169`
+        /// * Table `Operator` in the file `tflite.fbs:199`
         #[derive(Clone, Debug, PartialEq, PartialOrd, ::serde::Serialize, ::serde::Deserialize)]
         pub struct Operator {
             /// The field `opcode_index` in the table `Operator`
@@ -8585,7 +13607,7 @@ mod root {
         /// The table `SubGraph` in the namespace `tflite`
         ///
         /// Generated from these locations:
-        /// * Table `SubGraph` in the file `tflite.fbs:176`
+        /// * Table `SubGraph` in the file `tflite.fbs:206`
         #[derive(Clone, Debug, PartialEq, PartialOrd, ::serde::Serialize, ::serde::Deserialize)]
         pub struct SubGraph {
             /// The field `tensors` in the table `SubGraph`
@@ -8977,7 +13999,7 @@ mod root {
         /// The table `Buffer` in the namespace `tflite`
         ///
         /// Generated from these locations:
-        /// * Table `Buffer` in the file `tflite.fbs:183`
+        /// * Table `Buffer` in the file `tflite.fbs:213`
         #[derive(Clone, Debug, PartialEq, PartialOrd, Eq, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
         pub struct Buffer {
             /// The field `data` in the table `Buffer`
@@ -9295,7 +14317,7 @@ mod root {
         /// The table `Model` in the namespace `tflite`
         ///
         /// Generated from these locations:
-        /// * Table `Model` in the file `tflite.fbs:189`
+        /// * Table `Model` in the file `tflite.fbs:219`
         #[derive(Clone, Debug, PartialEq, PartialOrd, ::serde::Serialize, ::serde::Deserialize)]
         pub struct Model {
             /// The field `version` in the table `Model`

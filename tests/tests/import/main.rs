@@ -111,7 +111,7 @@ fn what_is_not_supported_is_named() {
         maker.finish(ENDS[0], ENDS[1])
     };
     for (code, name) in [
-        (BuiltinOperator::Elu, "ELU"),
+        (BuiltinOperator::Sin, "SIN"),
         (BuiltinOperator::ResizeBilinear, "RESIZE_BILINEAR"),
         (BuiltinOperator::BatchMatmul, "BATCH_MATMUL"),
         (BuiltinOperator::Dilate, "DILATE"),

@@ -3,7 +3,7 @@
 use no_std_infer::format::Tensor;
 
 use super::Lowering;
-use super::elementwise::function_table;
+use super::functions::function_table;
 use crate::import::Result;
 use crate::import::model::{BuiltinOperator, Operator, TensorType, type_name};
 
@@ -77,7 +77,7 @@ impl Lowering<'_> {
             self.values[index] = self.values[input];
             return Ok(());
         }
-        let table = function_table(op.code, from, to)?;
+        let table = function_table(op.code, &op.options, from, to)?;
         let value = self.values[input].ok_or_else(|| refused!(Damaged, "its input is read before it is made"))?;
         self.add_table_of(op, value, &table)
     }

@@ -4,7 +4,7 @@ use no_std_infer::fixed::Multiplier;
 use no_std_infer::format::{Activation, Add, Clamp, Lookup, Mul, Op, Tensor};
 use no_std_infer::kernels::Linked;
 
-use super::hard_swish::hard_swish;
+use super::functions::function_table;
 use super::{Lowering, Table, fused};
 use crate::import::Result;
 use crate::import::model::{BuiltinOperator, Operator};
@@ -14,13 +14,9 @@ impl Lowering<'_> {
     pub(super) fn add_sum_or_product(&mut self, op: &Operator) -> Result<()> {
         let (a, b, index) = (self.input(op, 0)?, self.input(op, 1)?, self.output(op)?);
         self.check_int8(index)?;
-        let scalar = |tensor: usize| {
-            let tensor = &self.network.tensors[tensor];
-            tensor.data.filter(|data| data.len() == 1).and_then(|data| data.first()).map(|&value| value as i8)
-        };
-        match (scalar(a), scalar(b)) {
-            (None, Some(value)) => return self.add_with_scalar(op, 0, (b, value)),
-            (Some(value), None) => return self.add_with_scalar(op, 1, (a, value)),
+        match (self.number(op, 0, 1)?, self.number(op, 1, 0)?) {
+            (None, Some(value)) => return self.add_with_number(op, 0, (b, value)),
+            (Some(value), None) => return self.add_with_number(op, 1, (a, value)),
             _ => {}
         }
         let (a, b) = (self.activation(op, 0)?, self.activation(op, 1)?);
@@ -28,6 +24,15 @@ impl Lowering<'_> {
         let made = self.sum_or_product(op, a, b, output)?;
         self.push(index, made, self.network.tensors[index].name);
         Ok(())
+    }
+
+    /// The one value of a constant input, whose other input has the output's shape: then the operator is a function of that.
+    pub(super) fn number(&self, op: &Operator, constant: usize, other: usize) -> Result<Option<i8>> {
+        let [constant, other] = [self.input(op, constant)?, self.input(op, other)?];
+        let [constant, other, output] = [constant, other, self.output(op)?].map(|index| &self.network.tensors[index]);
+        let Some((&first, rest)) = constant.data.and_then(|data| data.split_first()) else { return Ok(None) };
+        let same = rest.iter().all(|&value| value == first) && other.len() == output.len();
+        Ok(same.then_some(first as i8))
     }
 
     /// The operator on tensors of ours, which are given in the order of its inputs.
@@ -45,16 +50,16 @@ impl Lowering<'_> {
     }
 
     /// A sum or product whose other input is one constant: a table, made by running the operator on all inputs.
-    fn add_with_scalar(&mut self, op: &Operator, at: usize, (scalar, value): (usize, i8)) -> Result<()> {
+    fn add_with_number(&mut self, op: &Operator, at: usize, (number, value): (usize, i8)) -> Result<()> {
         let vector = |offset, channels, index| -> Result<Tensor> {
             let Quantisation { scale, zero_point } = self.quantisation(index)?;
             Ok(Tensor { offset, height: 1, width: 1, channels, scale, zero_point })
         };
         let index = self.output(op)?;
-        self.check_int8(scalar)?;
+        self.check_int8(number)?;
         let input = vector(0, 256, self.input(op, at)?)?;
-        let (output, scalar) = (vector(256, 256, index)?, vector(512, 1, scalar)?);
-        let [a, b] = if at == 0 { [input, scalar] } else { [scalar, input] };
+        let (output, number) = (vector(256, 256, index)?, vector(512, 1, number)?);
+        let [a, b] = if at == 0 { [input, number] } else { [number, input] };
         let mut arena: Vec<i8> = (i8::MIN..=i8::MAX).chain([0; 256]).chain([value]).collect();
         Linked::ALL.run(&self.sum_or_product(op, a, b, output)?, &mut arena, &[]);
         let made = arena.get(output.range()).and_then(|values| values.first_chunk());
@@ -63,10 +68,16 @@ impl Lowering<'_> {
     }
 
     pub(super) fn add_function(&mut self, op: &Operator) -> Result<()> {
+        use BuiltinOperator as Code;
         let index = self.output(op)?;
         self.check_int8(index)?;
         let [from, to] = self.quantisations(op)?;
-        self.add_table(op, 0, &function_table(op.code, from, to)?)
+        let table = function_table(op.code, &op.options, from, to)?;
+        if matches!(op.code, Code::Sqrt | Code::Rsqrt) && from.zero_point > i8::MIN {
+            let name = self.network.tensors[index].name;
+            self.changes.push(format!("{name}: LiteRT stops at an input below 0, which gives here what 0 gives"));
+        }
+        self.add_table(op, 0, &table)
     }
 
     /// A function of input `at`'s elements: a clamp where that is what it does, else a look-up.
@@ -78,10 +89,7 @@ impl Lowering<'_> {
     /// [`add_table`](Self::add_table) of a tensor of ours.
     pub(super) fn add_table_of(&mut self, op: &Operator, input: Tensor, table: &Table) -> Result<()> {
         let index = self.output(op)?;
-        let (input, table) = match self.take_table_before(op, &input)? {
-            Some((input, first)) => (input, first.map(|value| table[(i16::from(value) + 128) as usize])),
-            None => (input, *table),
-        };
+        let (input, table) = self.joined(op, input, table)?;
         let output = self.declare(index)?;
         let shape = |tensor: &Tensor| (tensor.height, tensor.width, tensor.channels);
         ensure!(
@@ -99,6 +107,14 @@ impl Lowering<'_> {
         };
         self.push(index, made, self.network.tensors[index].name);
         Ok(())
+    }
+
+    /// A table and what it reads, joined to the table before it where only `op` reads that.
+    pub(super) fn joined(&mut self, op: &Operator, input: Tensor, table: &Table) -> Result<(Tensor, Table)> {
+        Ok(match self.take_table_before(op, &input)? {
+            Some((input, first)) => (input, first.map(|value| table[(i16::from(value) + 128) as usize])),
+            None => (input, *table),
+        })
     }
 
     /// Takes the last operator back, where it is a look-up that only `op` reads: its input and its table.
@@ -122,29 +138,6 @@ impl Lowering<'_> {
     }
 }
 
-/// What LiteRT makes of each input by an operator that is a function of one element.
-pub(crate) fn function_table(code: BuiltinOperator, from: Quantisation, to: Quantisation) -> Result<Table> {
-    use crate::import::model::ActivationFunctionType as Function;
-    // LiteRT divides the scales as floats here, and as doubles in QUANTIZE.
-    let relu = |function| requantisation(from, to, f64::from(from.scale / to.scale), fused(function, to)?);
-    match code {
-        BuiltinOperator::Logistic => {
-            let scale = to.scale;
-            ensure!(scale == 1.0 / 256.0, Unsupported, "its output has scale {scale}, but LiteRT asks for 1/256");
-            Ok(float_table(from, to, |x| 1.0 / (1.0 + (-x).exp())))
-        }
-        BuiltinOperator::Tanh => Ok(float_table(from, to, f32::tanh)),
-        BuiltinOperator::HardSwish => hard_swish(from, to),
-        BuiltinOperator::Relu => relu(Function::Relu),
-        BuiltinOperator::Relu6 => relu(Function::Relu6),
-        BuiltinOperator::ReluN1To1 => relu(Function::ReluN1To1),
-        BuiltinOperator::Quantize => {
-            requantisation(from, to, f64::from(from.scale) / f64::from(to.scale), Activation::NONE)
-        }
-        other => Err(refused!(UnsupportedOperator, "{other:?} is no function of one element")),
-    }
-}
-
 /// The multiplier for integers of a magnitude up to `magnitude`. LiteRT shifts them left first, and is not defined where
 /// that leaves 32 bits.
 pub(super) fn multiplier_of_up_to(magnitude: u64, real: f64) -> Result<Multiplier> {
@@ -160,20 +153,11 @@ pub(super) fn multiplier_of_up_to(magnitude: u64, real: f64) -> Result<Multiplie
 }
 
 /// The table of a change of scale and zero point by the factor `real`, followed by a clamp.
-fn requantisation(from: Quantisation, to: Quantisation, real: f64, activation: Activation) -> Result<Table> {
+pub(super) fn requantisation(from: Quantisation, to: Quantisation, real: f64, activation: Activation) -> Result<Table> {
     let multiplier = multiplier_of_up_to(255, real)?;
     Ok(std::array::from_fn(|index| {
         let steps = index as i32 - 128 - i32::from(from.zero_point);
         let scaled = multiplier.apply(steps).saturating_add(i32::from(to.zero_point));
         scaled.clamp(-128, 127).max(activation.min.into()).min(activation.max.into()) as i8
     }))
-}
-
-/// The table of a real function, computed in floats as LiteRT's reference kernels do.
-fn float_table(from: Quantisation, to: Quantisation, function: impl Fn(f32) -> f32) -> Table {
-    std::array::from_fn(|index| {
-        let steps = index as i32 - 128 - i32::from(from.zero_point);
-        let real = function(from.scale * steps as f32);
-        ((real * (1.0 / to.scale)).round() + f32::from(to.zero_point)).clamp(-128.0, 127.0) as i8
-    })
 }

@@ -2,8 +2,11 @@
 
 mod edges;
 mod elementwise;
+mod functions;
 mod hard_swish;
 mod layers;
+mod pairs;
+mod rsqrt;
 mod shapes;
 
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
@@ -15,7 +18,7 @@ use crate::import::Result;
 use crate::layout::schedule::schedule_model;
 use crate::quantise::{Builder, QuantModel, Quantisation};
 
-pub(crate) use elementwise::function_table;
+pub(crate) use functions::function_table;
 pub use layers::window_axis;
 
 /// An int8 model and what became of the network's operators.
@@ -77,11 +80,7 @@ pub(crate) type Table = [i8; 256];
 /// The clamp that LiteRT fuses into an operator with this output.
 pub(crate) fn fused(function: ActivationFunctionType, output: Quantisation) -> Result<Activation> {
     use ActivationFunctionType as Function;
-    // As LiteRT: a float quotient, rounded half away from zero.
-    let quantise = |real: f32| {
-        let steps = (real / output.scale).round() as i32;
-        steps.saturating_add(i32::from(output.zero_point)).clamp(-128, 127) as i8
-    };
+    let quantise = |real| bound(real, output);
     Ok(match function {
         Function::None => Activation::NONE,
         Function::Relu => Activation { min: quantise(0.0), max: i8::MAX },
@@ -94,6 +93,12 @@ pub(crate) fn fused(function: ActivationFunctionType, output: Quantisation) -> R
             ));
         }
     })
+}
+
+/// A number as a bound of an output: as LiteRT, a float quotient, rounded half away from zero.
+fn bound(real: f32, output: Quantisation) -> i8 {
+    let steps = (real / output.scale).round() as i32;
+    steps.saturating_add(i32::from(output.zero_point)).clamp(-128, 127) as i8
 }
 
 /// What has been translated so far.
@@ -116,9 +121,12 @@ impl Lowering<'_> {
             Code::FullyConnected => self.add_fully_connected(op),
             Code::MaxPool2d | Code::AveragePool2d => self.add_pool(op),
             Code::Add | Code::Mul => self.add_sum_or_product(op),
-            Code::Relu | Code::Relu6 | Code::ReluN1To1 | Code::Logistic | Code::Tanh | Code::HardSwish => {
-                self.add_function(op)
-            }
+            Code::Relu | Code::Relu6 | Code::ReluN1To1 | Code::Relu0To1 | Code::LeakyRelu => self.add_function(op),
+            Code::Logistic | Code::Tanh | Code::HardSwish | Code::Elu | Code::Gelu => self.add_function(op),
+            Code::Abs | Code::Neg | Code::Exp | Code::Log | Code::Sqrt | Code::Rsqrt => self.add_function(op),
+            Code::Prelu => self.add_prelu(op),
+            Code::Sub => self.add_difference(op),
+            Code::Maximum | Code::Minimum | Code::SquaredDifference => self.add_of_number(op),
             Code::Quantize => self.add_quantize(op),
             Code::Dequantize => self.add_dequantize(op),
             Code::Softmax => self.add_softmax(op),
