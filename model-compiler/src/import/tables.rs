@@ -326,6 +326,8 @@ mod tests {
             (BuiltinOperator::Softmax, All::SoftmaxOptions(Box::default())),
             (BuiltinOperator::Reshape, All::ReshapeOptions(Box::default())),
             (BuiltinOperator::Mean, All::ReducerOptions(Box::default())),
+            (BuiltinOperator::LeakyRelu, All::LeakyReluOptions(Box::default())),
+            (BuiltinOperator::Gelu, All::GeluOptions(Box::default())),
             // Those without a stride are refused where it counts.
             (BuiltinOperator::Conv2d, All::Conv2DOptions(Box::default())),
             (BuiltinOperator::MaxPool2d, All::Pool2DOptions(Box::default())),

@@ -80,6 +80,11 @@ impl Lowering<'_> {
             return self.add_table(op, 0, &table);
         }
         let input = self.activation(op, 0)?;
+        ensure!(
+            self.sides(index)? == [input.height.into(), input.width.into(), input.channels as usize],
+            Damaged,
+            "its output has another shape than its input: the file is damaged"
+        );
         let b = self.activation(op, 1)?;
         let name = self.network.tensors[index].name;
         let activation = Activation { min: i8::MIN, max: from.zero_point };
