@@ -110,6 +110,6 @@ mod tests {
         assert_eq!(identifier("96x96 é"), "model_96x96__");
         assert_eq!(identifier(""), "model_");
         assert_eq!(literal("a \"b\" \\ ??/ \n7é"), r#""a \"b\" \\ \?\?/ \0127\303\251""#);
-        assert_eq!([1.0, 0.00392156862745098, 1e-10].map(float), ["1e0f", "3.921569e-3f", "1e-10f"]);
+        assert_eq!([1.0, 1.0 / 255.0, 1e-10].map(float), ["1e0f", "3.921569e-3f", "1e-10f"]);
     }
 }

@@ -100,7 +100,7 @@ fn a_channel_that_is_always_the_same_keeps_its_value() {
 
 #[test]
 fn temperatures_are_exact() {
-    for temperature in [0.37, 1.4142, 2.0, 9.1] {
+    for temperature in [0.37, 1.3, 2.0, 9.1] {
         let blob = emit(&quantised(&residual_network(), temperature), &DESCRIPTION).unwrap().blob;
         let notes = check(&blob, 3);
         assert_eq!(notes.is_empty(), temperature == 2.0, "{notes:?}");
