@@ -121,7 +121,7 @@ fn a_build_script_can_tell_refusals_apart() {
     let why = source.to_string();
     assert_eq!(error.source().map(ToString::to_string), Some(why.clone()));
     let shown = format!("{:?}", Error::from(error));
-    assert_eq!(shown, format!("operator 3 (ELU, which makes rectified) cannot be imported: {why}"));
+    assert_eq!(shown, format!("operator 3 (SIN, which makes rectified) cannot be imported: {why}"));
 }
 
 /// A float model of one dense layer: three numbers become their sum.
