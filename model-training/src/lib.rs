@@ -4,6 +4,7 @@
 //! `training`, which only the feature `train` brings and burn with it, and [`run`]. `host-trainer` is the program around them.
 
 /// Hides the standard library's macro: what is printed commands no terminal.
+#[cfg(feature = "train")]
 macro_rules! println {
     ($($text:tt)*) => { ::std::println!("{}", $crate::system::terminal::lines(&::std::format!($($text)*))) };
 }
