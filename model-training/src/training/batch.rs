@@ -45,7 +45,7 @@ pub(super) fn tensor(values: Vec<f32>, count: usize, shape: Shape, device: &Devi
     Tensor::from_data(TensorData::new(values, dims), device)
 }
 
-/// The values of [`pixels`].
+/// The values of `pixels`.
 pub fn planes<P: AsRef<[u8]>>(count: usize, shape: Shape, image: impl Fn(usize) -> P + Sync) -> Vec<f32> {
     let Shape { height, width, channels } = shape;
     let mut values = vec![0.0f32; count * shape.len()];

@@ -109,7 +109,7 @@ impl Groups {
 }
 
 /// A groups file whose images in `root` have other names and another class: of each the name, the new one and the class; none where
-/// it names none of them. Paths may be as in [`Groups::assign`].
+/// it names none of them. Paths may be as in the groups file.
 ///
 /// # Errors
 /// When the file cannot be read.
