@@ -109,7 +109,7 @@ impl Groups {
 }
 
 /// A groups file whose images in `root` have other names and another class: of each the name, the new one and the class; none where
-/// it names none of them. Paths may be as in the groups file.
+/// it names none of them. Its paths may be relative to `root`, to `dir`, to its own folder, or absolute.
 ///
 /// # Errors
 /// When the file cannot be read.
