@@ -204,9 +204,12 @@ fn a_run_says_what_matters() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let [faces, config, run] = ["faces", "fast.toml", "run"].map(|name| dir.path().join(name).display().to_string());
     faces_in_pairs(&faces)?;
-    fs::write(&config, "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\n[train]\nepochs = 1\n")?;
-    let trained = said(&["train", "--data", &faces, "--config", &config, "--out", &run])?.stdout;
+    let settings = "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\n[train]\nepochs = 1\n[quantize]\nimages = 8\n";
+    fs::write(&config, settings)?;
+    let train = ["train", "--data", &faces, "--config", &config, "--out", &run];
+    let trained = check_nothing_is_done_twice(&train, 112, [48, 48])?;
     let report: Value = serde_json::from_slice(&fs::read(format!("{run}/report.json"))?)?;
+    ensure!(report["calibration_images"] == 8, "{report}");
     check_grouped(&report["comparison"], &trained)?;
     let blob = format!("{run}/model.blob");
     for (command, model, below) in [("eval", &blob, ""), ("parity", &run, "/comparison")] {
@@ -214,27 +217,31 @@ fn a_run_says_what_matters() -> Result<()> {
         let found: Value = serde_json::from_slice(&said(&[&arguments[..], &["--json"]].concat())?.stdout)?;
         check_grouped(found.pointer(below).context("a comparison")?, &said(&arguments)?.stdout)?;
     }
-    check_nothing_is_done_twice(&["parity", &run, "--data", &faces], [112, 112])?;
-    check_nothing_is_done_twice(&["eval", &blob, "--data", &faces], [0, 112])?;
-    check_nothing_is_done_twice(&["quantize", &run], [48, 48])?;
+    check_nothing_is_done_twice(&["parity", &run, "--data", &faces], 112, [112, 112])?;
+    check_nothing_is_done_twice(&["eval", &blob, "--data", &faces], 112, [0, 112])?;
+    // Validation and test; of the training images eight that are calibrated on, and five more that the page shows.
+    check_nothing_is_done_twice(&["quantize", &run], 48 + 8 + 5, [48, 48])?;
     BUDGETS.iter().try_for_each(|budgets| check_missed(&["quantize", &run], budgets))
 }
 
-/// A command decodes each file at most once, and runs the float network and the int8 model over so many images.
-fn check_nothing_is_done_twice(arguments: &[&str], images: [usize; 2]) -> Result<()> {
+/// What a command prints, which decodes so many files, each once, and runs the float network and the int8 model over so many
+/// images.
+fn check_nothing_is_done_twice(arguments: &[&str], files: usize, images: [usize; 2]) -> Result<Vec<u8>> {
     let output = program_at(&env::current_exe()?).args(arguments).env("RUST_LOG", "model_training=trace").output()?;
     let told = String::from_utf8(output.stderr)?;
+    ensure!(output.status.success(), "{arguments:?}: {told}");
     let after = |words: &str| told.lines().filter_map(|line| Some(line.split_once(words)?.1)).collect::<Vec<_>>();
     let decoded = after("decoding ");
     let different: BTreeSet<_> = decoded.iter().collect();
-    ensure!(!decoded.is_empty() && decoded.len() == different.len(), "{arguments:?}: {told}");
+    let counts = [decoded.len(), different.len()];
+    ensure!(counts == [files; 2], "{arguments:?}: {counts:?} decoded and different files: {told}");
     for (engine, images) in ["the float network", "the int8 model"].into_iter().zip(images) {
         let runs = after(&format!("{engine} runs over "));
         let runs = runs.iter().filter_map(|rest| rest.strip_suffix(" images")?.parse::<usize>().ok());
         let run: usize = runs.sum();
         ensure!(run == images, "{arguments:?}: {engine} runs over {run} images: {told}");
     }
-    Ok(())
+    Ok(output.stdout)
 }
 
 fn an_import_says_which_budget_is_missed() -> Result<()> {

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::device::boards::Place;
-use crate::report::export::{Choices, export};
+use crate::report::export::{Choices, export, reading};
 
 const CONFIG: &str = "[model]\npreset = \"shallow\"\n[input]\nwidth = 16\nheight = 16\ncolor = \"grey\"\n\
                       [augment]\nsource_scale = 1.5\n[quantize]\nimages = 8\n";
@@ -142,6 +142,17 @@ fn changes_are_made_of_what_training_samples() {
     let changed = augment(&source.image(0), source.shape, shape, &config.augment, key);
     let picture = png_uri(&changed, shape.width, shape.height).unwrap();
     assert!(unfinished.contains(&picture) && page.contains(&picture));
+}
+
+#[test]
+fn quantising_again_calibrates_on_as_many_as_asked_and_fits_the_temperature() {
+    let (_folder, run, _) = run(2, [40, 100, 3]);
+    let (record, config) = (run.record().unwrap(), run.config().unwrap());
+    let mut dataset = record.dataset(&record.root).unwrap();
+    let images = progress::load(&mut dataset, &reading(&record, &config)).unwrap();
+    record.check_same(&dataset, &images).unwrap();
+    let report = export(&run, &config, &record, &images, &Choices::default()).unwrap();
+    assert!(report.calibration_images == 8 && report.temperature != 1.0, "validation images fit the temperature");
 }
 
 #[cfg(feature = "train")]
