@@ -20,13 +20,13 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::arguments::{CostArgs, ReadingArgs};
-use super::parity::thin;
 use super::{BOUND_MISSED, refuse_overwriting};
 use crate::device::keys::{exposure, read_key, read_public_key};
 use crate::device::signing::fingerprint;
 use crate::device::{Device, Link};
 use crate::report::certificate::{Certificate, Pictures, Subject, Tested, certify, check_blob, check_images};
 use crate::report::pages;
+use crate::report::parity::thin;
 
 #[derive(Debug, Args)]
 pub(super) struct CertifyArgs {

@@ -5,23 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use model_compiler::layout::stripes::Layers;
-use model_compiler::quantise::noise::LayerSqnr;
-use model_training::data::dataset::{Images, Reading};
+use model_training::data::dataset::Reading;
 use model_training::data::progress;
-use model_training::measure::comparison::{Comparison, Split};
-use model_training::measure::evaluate::{
-    Int8Output, class_names, float_classes, input_config, int8_classes, parse, read_blob, side_by_side,
-};
+use model_training::measure::evaluate::{class_names, input_config, parse, read_blob};
 use model_training::run::folder::RunDir;
 use model_training::system::hints::{program, quoted};
-use model_training::system::log;
-use serde::Serialize;
 
 use super::BOUND_MISSED;
 use super::arguments::{CostArgs, ImageArgs};
-use crate::device::{Device, DeviceParity, Faulty, Link};
-use crate::report::export::layers_text;
+use crate::device::{Device, Faulty, Link};
+use crate::report::parity::{Parity, thin};
 
 /// Decides which frames suffer.
 const FAULTS_SEED: u64 = 1;
@@ -53,15 +46,6 @@ pub(super) struct ParityArgs {
     json: bool,
 }
 
-#[derive(Serialize)]
-struct Parity {
-    comparison: Comparison,
-    layers: Vec<LayerSqnr>,
-    images: usize,
-    agreement: f64,
-    device: Option<DeviceParity>,
-}
-
 pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let run = RunDir::new(&args.run_dir);
     let graph = run.graph()?;
@@ -77,9 +61,8 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     let model = parse(&blob, &run.blob())?;
     args.cost.check(&model)?;
     let input = input_config(&model, &run.blob())?;
-    let labels = class_names(&model);
     let record = run.record()?;
-    let mut dataset = args.images.open(&labels)?;
+    let mut dataset = args.images.open(&class_names(&model))?;
     record.expect(&mut dataset);
     if let Some(limit) = args.limit {
         for split in [&mut dataset.train, &mut dataset.valid, &mut dataset.test] {
@@ -88,120 +71,36 @@ pub(super) fn run(args: &ParityArgs) -> Result<ExitCode> {
     }
     let loaded = progress::load(&mut dataset, &Reading::all(&input, args.images.reading.view))?;
     let loaded = record.sort(&mut dataset, loaded)?;
-    let mut device = connect(args, &blob)?;
+    let device = connect(args, &blob)?;
 
-    let splits = loaded.splits().zip(dataset.clusters()).filter(|((_, images), _)| !images.is_empty());
-    let splits: Vec<((&str, &Images), Vec<&str>)> = splits.collect();
-    let inputs = splits.iter().flat_map(|((_, images), _)| (0..images.len()).map(|index| images.input(index)));
-    let inputs: Vec<Vec<i8>> = inputs.collect();
-    let layers = Layers::of(&blob, &model)?;
-    let (layers, said) =
-        log::stage("both on the host", || side_by_side((&graph, &model), layers.of_operators(), &inputs))?;
-    let (mut float_left, mut int8_left) = (&said.float[..], &said.int8[..]);
-    let mut comparison = Comparison { labels, splits: Vec::new() };
-    let mut same = 0;
-    for ((name, images), groups) in splits {
-        let (logits, outputs);
-        (logits, float_left) = float_left.split_at(images.len());
-        (outputs, int8_left) = int8_left.split_at(images.len());
-        let (float, host) = (float_classes(logits), int8_classes(outputs));
-        same += float.iter().zip(&host).filter(|(a, b)| a == b).count();
-        let mut engines = vec![("float", &float[..]), ("int8", &host[..])];
-        let on_device = device.as_mut().map(|on| run_on_device(on, images, outputs)).transpose()?;
-        engines.extend(on_device.as_ref().map(|classes| ("device", &classes[..])));
-        comparison.splits.push(Split::new(name, comparison.labels.len(), &images.labels, &groups, &engines));
-    }
-    let parity = Parity {
-        layers,
-        images: inputs.len(),
-        agreement: same as f64 / inputs.len() as f64,
-        device: device.map(|(_, parity)| parity),
-        comparison,
-    };
+    let parity = Parity::of((&graph, &model, &blob), &loaded, &dataset, device)?;
     if args.json {
         println!("{}", serde_json::to_string_pretty(&parity)?);
     } else {
-        parity.print();
+        print!("{}", parity.to_text());
     }
-    Ok(parity.verdict(args.min_agreement))
+    Ok(verdict(&parity, args.min_agreement))
 }
 
-/// A device that runs the blob.
-type OnDevice = (Device, DeviceParity);
-
-fn connect(args: &ParityArgs, blob: &[u8]) -> Result<Option<OnDevice>> {
+fn connect(args: &ParityArgs, blob: &[u8]) -> Result<Option<Device>> {
     let share = args.inject_faults / 100.0;
     ensure!((0.0..=0.5).contains(&share), "--inject-faults takes 0 to 50 percent");
     let Some(mut transport) = args.link.transport(blob)? else { return Ok(None) };
     if share > 0.0 {
         transport = Box::new(Faulty::new(transport, FAULTS_SEED, share).0);
     }
-    let device = Device::with_model(transport, blob)?;
-    let parity = DeviceParity::new(&device);
-    Ok(Some((device, parity)))
+    Ok(Some(Device::with_model(transport, blob)?))
 }
 
-/// Keeps at most `limit` elements, spread over all.
-pub(super) fn thin<T>(items: &mut Vec<T>, limit: usize) {
-    let len = items.len();
-    if len > limit {
-        let mut index = 0;
-        items.retain(|_| {
-            let kept = (index + 1) * limit / len > index * limit / len;
-            index += 1;
-            kept
-        });
+fn verdict(parity: &Parity, min_agreement: Option<f64>) -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    if let Some(bound) = min_agreement.filter(|bound| parity.agreement * 100.0 < *bound) {
+        eprintln!("error: float and int8 agree on fewer than {bound} of 100 images");
+        code = BOUND_MISSED.into();
     }
-}
-
-/// Runs the images on the device; gives its classes.
-fn run_on_device((device, parity): &mut OnDevice, images: &Images, expected: &[Int8Output]) -> Result<Vec<usize>> {
-    progress::tell(images.len(), "answers of the device");
-    let bar = progress::bar(images.len(), "images on the device");
-    let classes = expected.iter().enumerate().map(|(index, expected)| {
-        bar.inc(1);
-        parity.compare(device, &images.input(index), expected)
-    });
-    let classes = log::stage("int8 on the device", || classes.collect());
-    bar.finish_and_clear();
-    classes
-}
-
-impl Parity {
-    fn print(&self) {
-        print!("{}", self.comparison.to_text());
-        println!("\n{}", layers_text(&self.layers));
-        println!("\n{} images: float and int8 give the same class for {:.1} %", self.images, 100.0 * self.agreement);
-        if let Some(device) = &self.device {
-            println!("{device}");
-        }
+    if parity.device.as_ref().is_some_and(|device| device.differing_bytes > 0) {
+        eprintln!("error: the device's bytes differ from the host's");
+        code = BOUND_MISSED.into();
     }
-
-    fn verdict(&self, min_agreement: Option<f64>) -> ExitCode {
-        let mut code = ExitCode::SUCCESS;
-        if let Some(bound) = min_agreement.filter(|bound| self.agreement * 100.0 < *bound) {
-            eprintln!("error: float and int8 agree on fewer than {bound} of 100 images");
-            code = BOUND_MISSED.into();
-        }
-        if self.device.as_ref().is_some_and(|device| device.differing_bytes > 0) {
-            eprintln!("error: the device's bytes differ from the host's");
-            code = BOUND_MISSED.into();
-        }
-        code
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::thin;
-
-    #[test]
-    fn thinning_keeps_the_number_asked_for_and_spreads_it() {
-        for (len, limit) in [(10, 3), (100, 7), (5, 5), (5, 9), (4, 0)] {
-            let mut items: Vec<usize> = (0..len).collect();
-            thin(&mut items, limit);
-            assert_eq!(items.len(), limit.min(len), "{limit} of {len}");
-            assert!(items.windows(2).all(|pair| pair[1] - pair[0] <= len.div_ceil(limit)), "{items:?}");
-        }
-    }
+    code
 }

@@ -6,6 +6,7 @@ pub mod export;
 pub mod gallery;
 pub mod made;
 pub mod pages;
+pub mod parity;
 #[cfg(feature = "train")]
 pub mod plan;
 pub mod plots;
