@@ -1,9 +1,9 @@
 //! Every kernel gives the oracle's bytes on the emulated device too: on its instructions, not on models of them. Guard
 //! bytes lie around the arena, and nothing in it may change besides outputs and scratch.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, anyhow, ensure};
 use host_trainer::device::{Core, Loaded, missing_for};
 use libtest_mimic::{Arguments, Trial};
 use no_std_infer::operators::Form;
@@ -103,8 +103,20 @@ impl Cases {
     }
 }
 
-fn conforms(core: Core, cases: &Cases, count: u64) -> Result<()> {
+/// The firmware for a core, built once: the builds for two cores of one target replace each other.
+fn firmware(core: Core) -> Result<Loaded> {
+    static BUILT: Mutex<Vec<(Core, Loaded)>> = Mutex::new(Vec::new());
+    let mut built = BUILT.lock().map_err(|_| anyhow!("another build has failed"))?;
+    if let Some((_, firmware)) = built.iter().find(|(other, _)| *other == core) {
+        return Ok(firmware.clone());
+    }
     let firmware = Loaded::build("conformance", core)?;
+    built.push((core, firmware.clone()));
+    Ok(firmware)
+}
+
+fn conforms(core: Core, cases: &Cases, count: u64) -> Result<()> {
+    let firmware = firmware(core)?;
     let (common, once_wrong) = cases.get().split_at(cases.most as usize);
     let (count, mut passed) = (count + once_wrong.len() as u64, 0);
     let mut cases = common.iter().take(count as usize - once_wrong.len()).chain(once_wrong).peekable();
@@ -125,7 +137,7 @@ fn conforms(core: Core, cases: &Cases, count: u64) -> Result<()> {
 
 /// The suite must be able to fail.
 fn a_difference_is_found() -> Result<()> {
-    let firmware = Loaded::build("conformance", Core::M4)?;
+    let firmware = firmware(Core::M4)?;
     let mut batch = Batch::default();
     batch.add(&encoded(Kind::Add, 1));
     let mut bytes = batch.finish();
