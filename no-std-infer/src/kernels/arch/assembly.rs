@@ -106,6 +106,7 @@ core::arch::global_asm!(
     include_str!("function.s"),
     include_str!("armv81m/macros.s"),
     include_str!("armv81m/add.s"),
+    include_str!("armv81m/copy.s"),
     include_str!("armv81m/dense.s"),
     include_str!("armv81m/depthwise.s"),
     include_str!("armv81m/gemm.s"),

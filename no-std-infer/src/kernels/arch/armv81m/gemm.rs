@@ -4,6 +4,8 @@
 use core::cell::Cell;
 use core::ops::Range;
 
+#[cfg(nsi_armv81m)]
+use super::panel::Fill;
 use super::panel::Source;
 use super::{inexact, single};
 use crate::bounded::{Bounded, numbered};
@@ -28,20 +30,24 @@ struct Arguments {
     pixel_stride: usize,
     vectors: usize,
     zero_point: i32,
+    panels: usize,
+    fill: Fill,
 }
 
 #[cfg(nsi_armv81m)]
 crate::kernels::arch::assembly! {
-    fn no_std_infer_mve_gemm_1_relu(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_2_relu(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_3_relu(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_4_relu(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_relu(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_1_any(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_2_any(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_3_any(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_4_any(arguments: *const Arguments);
-    fn no_std_infer_mve_gemm_any(arguments: *const Arguments);
+    fn no_std_infer_mve_gemm_1_relu(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_2_relu(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_3_relu(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_4_relu(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_relu(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_1_any(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_2_any(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_3_any(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_4_any(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_any(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_3x3_relu(arguments: *mut Arguments);
+    fn no_std_infer_mve_gemm_3x3_any(arguments: *mut Arguments);
 }
 
 /// A panel and the weights that it is multiplied with.
@@ -156,15 +162,15 @@ impl<'a> Gemm<'a> {
         #[cfg(nsi_armv81m)]
         // SAFETY: there are such groups, and the output holds theirs, as checked above.
         unsafe {
-            self.product(groups, output.as_ptr().cast_mut().cast(), pixel_stride).run();
+            self.product(groups, output.as_ptr().cast_mut().cast(), pixel_stride, Fill::NONE).run();
         }
         #[cfg(not(nsi_armv81m))]
         self.model(groups, output, pixel_stride);
     }
 
-    /// How the panel is multiplied with groups of output channels that there are.
+    /// How the panel, once `fill` has filled it, is multiplied with groups of output channels that there are.
     #[cfg(nsi_armv81m)]
-    fn product(&self, groups: Range<usize>, output: *mut i8, pixel_stride: usize) -> Loop {
+    fn product(&self, groups: Range<usize>, output: *mut i8, pixel_stride: usize, fill: Fill) -> Loop {
         let first = groups.start.times(CHANNELS);
         let arguments = Arguments {
             panel: self.panel.as_ptr().cast(),
@@ -176,6 +182,8 @@ impl<'a> Gemm<'a> {
             pixel_stride,
             vectors: self.patches.vectors,
             zero_point: self.zero_point.into(),
+            panels: 1,
+            fill,
         };
         let function = match (self.patches.vectors, self.zero_point) {
             (1, i8::MIN) => no_std_infer_mve_gemm_1_relu,
@@ -202,25 +210,25 @@ impl<'a> Gemm<'a> {
     pub fn convolve(&self, patches: &Source<'_>, source: &[Cell<i8>], quads: usize, output: &[Cell<i8>]) {
         let (pixels, quad) = (quads.times(PIXELS), self.channels.times(PIXELS));
         let fits = patches.fits(source.len(), pixels, self.panel) && output.len() >= quads.times(quad);
-        if !fits || !self.is_direct(output) {
+        if !fits || quad == 0 || !self.is_direct(output) {
             return debug_assert!(quads == 0, "the output holds {pixels} pixels");
         }
         #[cfg(nsi_armv81m)]
         {
-            let mut fill = patches.fill(source.as_ptr().cast(), self.panel.as_ptr().cast_mut().cast(), PIXELS);
             let groups = 0..self.channels / CHANNELS;
-            let mut product = self.product(groups, output.as_ptr().cast_mut().cast(), self.channels);
-            for index in 0..quads {
+            let fill = patches.fill(source.as_ptr().cast(), self.panel.as_ptr().cast_mut().cast(), PIXELS);
+            let mut product = self.product(groups, output.as_ptr().cast_mut().cast(), self.channels, fill);
+            if patches.is_3x3_of_vectors() && self.single.is_empty() {
+                product.multiply_in_place(source.as_ptr().cast(), self.zero_point);
+            }
+            // Where channels are computed one by one, each panel is needed before the next one takes its place.
+            let together = if self.single.is_empty() { quads } else { 1 };
+            product.arguments.panels = together;
+            for output in output.chunks_exact(quad.times(together).max(1)).take(quads / together.max(1)) {
+                product.arguments.output = output.as_ptr().cast_mut().cast();
                 // SAFETY: the patches of all pixels lie in the source, and the output holds all of their channels.
-                unsafe {
-                    fill.run();
-                    product.run();
-                }
-                product.arguments.output = product.arguments.output.wrapping_add(quad);
-                if !self.single.is_empty() {
-                    let output = output.get(index.times(quad)..).unwrap_or_default();
-                    self.multiply_each(self.single.clone(), output, PIXELS);
-                }
+                unsafe { product.run() };
+                self.multiply_single(self.single.clone(), output, PIXELS);
             }
         }
         #[cfg(not(nsi_armv81m))]
@@ -263,21 +271,28 @@ struct Results([Cell<i8>; PIXELS * CHANNELS]);
 /// A loop that multiplies, and its arguments.
 #[cfg(nsi_armv81m)]
 struct Loop {
-    function: unsafe extern "C" fn(*const Arguments),
+    function: unsafe extern "C" fn(*mut Arguments),
     arguments: Arguments,
 }
 
 #[cfg(nsi_armv81m)]
 impl Loop {
+    /// Reads patches of three runs of three vectors, and a vector from pixel to pixel, where they lie: they need no panel.
+    fn multiply_in_place(&mut self, source: *const i8, zero_point: i8) {
+        self.arguments.panel = source;
+        self.function =
+            if zero_point == i8::MIN { no_std_infer_mve_gemm_3x3_relu } else { no_std_infer_mve_gemm_3x3_any };
+    }
+
     /// Runs it.
     ///
     /// # Safety
     /// There are such groups, and the output holds a word for each of them at four places `pixel_stride` bytes apart, both
-    /// multiples of 4. It reads `vectors` times 64 bytes of the panel, and a row of weights and 12 bytes of parameters for each of
+    /// multiples of 4, for each of the panels. If there is something to fill them with, all of it may be filled in; patches that are read in place lie there. It reads `vectors` times 64 bytes of the panel, and a row of weights and 12 bytes of parameters for each of
     /// the channels, all inside the slices, as [`Gemm::new`] has checked: what is beyond a row in its last vector lies in the next
     /// row, or is not loaded. Words of parameters are aligned. It keeps the calling convention.
-    unsafe fn run(&self) {
+    unsafe fn run(&mut self) {
         // SAFETY: as the caller promises.
-        unsafe { (self.function)(&self.arguments) }
+        unsafe { (self.function)(&mut self.arguments) }
     }
 }

@@ -1,15 +1,19 @@
     // A matrix product, four output channels by four pixels at a time: two pairs of channels, (0, 2) and (1, 3), so that their
     // sums fill the eight even registers; the sum of 16 products is one VMLADAVA.
     // r0: arguments: 0 panel, 4 weights, 8 parameters (bias, mantissa, shift), 12 output, 16 groups of four channels, 20 bytes of a
-    //   row of weights, 24 bytes between pixels, a multiple of 4, 28 vectors of a patch, 32 zero point of the output
+    //   row of weights, 24 bytes between pixels, a multiple of 4, 28 vectors of a patch, 32 zero point of the output, 36 panels (1
+    //   or more), the output of one right after that of the one before, 40 function that puts the next patches into the panel, or 0
+    //   where they are there, 44 bytes from one panel's source to that of the next, 48 that function's arguments, whose source (64)
+    //   is moved on, and 60 the bytes from run to run. It keeps r4 to r11 and q4 to q7.
     // Panel: vector by vector the 16 bytes of four pixels; what is beyond the patch in the last vector is 0, so that other
     // weights may be read there: those of the next row, but none beyond the last row, whose load is predicated.
+    // Of patches that are read in place the first argument is the first pixel's, and each panel's are four pixels further.
     // Of a function's two versions one is for outputs whose zero point is -128, where ties need no correction: see `insn.rs`.
 
     // r1 panel, r3 and r5 rows of weights, r7 parameters, r9 temporary and rounds, r11 output; q0, q1 weights; q2, q3 pixels; q4,
     // q5 sums and results of a pair; q6 results of the first pair; q7 offsets of the four pixels; p0 bytes of the last vector
     // Frame: 0 panel, 4 row - 16 * vectors, 8 the same and two rows more, 12 groups, 16, 20 entries of the middle vectors,
-    // 24 rounds of them, 28 zero point
+    // 24 rounds of them, 28 zero point, 32 arguments, 36 panels, 40 output, 44 bytes of the last vector
 
     // A vector of 16 elements; but for the \last one of a row, the next weights and pixel are loaded too.
     .macro nsi_chunk op, last
@@ -38,9 +42,50 @@
     .endif
     .endm
 
-    // The sums of a pair of channels. \vectors: how many a patch has, 0 for any number from three on.
+    // A vector of a patch of three runs of three vectors whose pixels are a vector apart: the pixels' are read where they lie, the
+    // \at-th of a run, at whose start r1 points. r9: bytes from run to run.
+    .macro nsi_chunk_in_place op, at, last=0
+    \op\().s8 r0, q0, q2
+    vldrb.u8 q1, [r5], #16
+    \op\().s8 r8, q1, q2
+    vldrb.u8 q3, [r1, #(16 * \at + 16)]
+    \op\().s8 r2, q0, q3
+    \op\().s8 r10, q1, q3
+    vldrb.u8 q2, [r1, #(16 * \at + 32)]
+    \op\().s8 r4, q0, q2
+    \op\().s8 r12, q1, q2
+    vldrb.u8 q3, [r1, #(16 * \at + 48)]
+    \op\().s8 r6, q0, q3
+    .if !\last
+    vldrb.u8 q0, [r3], #16
+    .if \at == 2
+    add r1, r1, r9
+    .endif
+    .endif
+    \op\().s8 lr, q1, q3
+    .if !\last
+    .if \at == 2
+    vldrb.u8 q2, [r1]
+    .else
+    vldrb.u8 q2, [r1, #(16 * \at + 16)]
+    .endif
+    .endif
+    .endm
+    .macro nsi_sums_in_place
+    vldrb.u8 q0, [r3], #16
+    nsi_chunk_in_place vmladav, 0
+    .irp at, 1, 2, 0, 1, 2, 0, 1
+    nsi_chunk_in_place vmladava, \at
+    .endr
+    nsi_chunk_in_place vmladava, 2, 1
+    .endm
+
+    // The sums of a pair of channels. \vectors: how many a patch has, 0 for any number from three on, -9 for the nine of a patch
+    // that is read in place.
     .macro nsi_sums vectors, entry
-    .if \vectors == 1
+    .if \vectors == -9
+    nsi_sums_in_place
+    .elseif \vectors == 1
     vpst
     vldrbt.u8 q0, [r3], #16
     nsi_chunk vmladav, 1
@@ -69,9 +114,18 @@
     .endif
     .endm
 
+    // Loads the first vector of the first pixel.
+    .macro nsi_first_pixel vectors
+    .if \vectors == -9
+    vldrb.u8 q2, [r1]
+    .else
+    vldrb.u8 q2, [r1], #16
+    .endif
+    .endm
+
     // Requantises a pair's sums to halfwords in \to; its parameters are at r7 + \at and r7 + \at + 24. The rows of weights move
-    // by what is in the frame at \next.
-    .macro nsi_results to, at, corrected, next
+    // by what is in the frame at \next. \vectors: as above.
+    .macro nsi_results to, at, corrected, next, vectors
     vmov q4[2], q4[0], r0, r4
     ldrd r0, r4, [r7, #\at]
     vmov q4[3], q4[1], r2, r6
@@ -94,7 +148,7 @@
     add r5, r5, r0
     vqmovnb.s32 \to, q2
     vrshl.s32 q3, r10
-    vldrb.u8 q2, [r1], #16
+    nsi_first_pixel \vectors
     vqmovnt.s32 \to, q3
     .else
     vqrdmulh.s32 q4, q4, r4
@@ -104,7 +158,7 @@
     vrshl.s32 q4, r8
     add r3, r3, r0
     add r5, r5, r0
-    vldrb.u8 q2, [r1], #16
+    nsi_first_pixel \vectors
     vrshl.s32 q5, r10
     vqmovnb.s32 \to, q4
     vqmovnt.s32 \to, q5
@@ -113,21 +167,21 @@
 
     .macro nsi_gemm name, vectors, corrected
     nsi_function \name
-    nsi_enter_all 32
-    ldrd r1, r3, [r0]
-    ldrd r7, r11, [r0, #8]
-    ldrd r2, r4, [r0, #16]
+    nsi_enter_all 48
+    ldrd r1, r4, [r0, #16]
     ldrd r6, r8, [r0, #24]
-    ldr r10, [r0, #32]
+    ldrd r10, r2, [r0, #32]
+    ldr r1, [r0]
+    ldr r11, [r0, #12]
     sub r12, r4, r8, lsl #4
     add lr, r12, r4, lsl #1
     strd r1, r12, [sp]
-    strd lr, r2, [sp, #8]
+    str lr, [sp, #8]
     str r10, [sp, #28]
-    // The bytes of the last vector.
+    strd r0, r2, [sp, #32]
     sub r9, r8, #1
     sub r9, r4, r9, lsl #4
-    vctp.8 r9
+    strd r11, r9, [sp, #40]
     .if \vectors == 0
     // All but the first vector and the last one: eight a round, the first round has what is beyond a multiple of eight.
     subs r8, r8, #2
@@ -152,17 +206,45 @@
     sub r12, r12, r8
     strd r10, r12, [sp, #16]
     .endif
-    add r5, r3, r4, lsl #1
     mov r12, #0
     lsl r8, r6, #1
     add r10, r8, r6
     vmov q7[2], q7[0], r12, r8
     vmov q7[3], q7[1], r6, r10
-    vldrb.u8 q2, [r1], #16
+    // A panel.
+5:  ldr r4, [sp, #32]
+    .if \vectors == -9
+    ldr r1, [r4]
+    add r0, r1, #64
+    str r0, [r4]
+    str r1, [sp]
+    ldrd r3, r7, [r4, #4]
+    .else
+    ldr r3, [r4, #40]
+    cbz r3, 4f
+    add r0, r4, #48
+    blx r3
+    ldr r0, [r4, #44]
+    ldr r1, [r4, #64]
+    add r1, r1, r0
+    str r1, [r4, #64]
+4:  ldrd r1, r3, [r4]
+    ldr r7, [r4, #8]
+    .endif
+    ldrd r2, r6, [r4, #16]
+    ldrd r11, r9, [sp, #40]
+    add r5, r3, r6, lsl #1
+    str r2, [sp, #12]
+    nsi_first_pixel \vectors
+    .if \vectors == -9
+    ldr r9, [r4, #60]
+    .else
+    vctp.8 r9
+    .endif
 1:  nsi_sums \vectors, 16
-    nsi_results q6, 0, \corrected, 4
+    nsi_results q6, 0, \corrected, 4, \vectors
     nsi_sums \vectors, 20
-    nsi_results q4, 12, \corrected, 8
+    nsi_results q4, 12, \corrected, 8, \vectors
     .if \corrected
     ldr r0, [sp, #28]
     vqadd.s16 q6, q6, r0
@@ -183,7 +265,14 @@
     vstrw.32 q6, [r11, q7]
     add r11, r11, #4
     bne.w 1b
-    nsi_leave_all 32
+    ldrd r4, r2, [sp, #32]
+    ldr r6, [r4, #24]
+    ldr r11, [sp, #40]
+    subs r2, r2, #1
+    add r11, r11, r6, lsl #2
+    strd r2, r11, [sp, #36]
+    bne.w 5b
+    nsi_leave_all 48
     nsi_end \name
     .endm
 
@@ -191,5 +280,7 @@
     nsi_gemm no_std_infer_mve_gemm_\vectors\()_relu, \vectors, 0
     nsi_gemm no_std_infer_mve_gemm_\vectors\()_any, \vectors, 1
     .endr
+    nsi_gemm no_std_infer_mve_gemm_3x3_relu, -9, 0
+    nsi_gemm no_std_infer_mve_gemm_3x3_any, -9, 1
     nsi_gemm no_std_infer_mve_gemm_relu, 0, 0
     nsi_gemm no_std_infer_mve_gemm_any, 0, 1

@@ -55,6 +55,13 @@ impl Source<'_> {
         run > 0 && room && reach <= source
     }
 
+    /// Whether a patch consists of three runs of three vectors, and a pixel is one: a convolution of 3x3 over 16 channels.
+    #[cfg(nsi_armv81m)]
+    pub fn is_3x3_of_vectors(&self) -> bool {
+        let order = self.patches.order;
+        order.runs == 3 && order.run == 3 * Patches::VECTOR && self.pixel_stride == Patches::VECTOR
+    }
+
     /// Puts the patches of `pixels` neighbours, whose first begins at the start of `source`, into a panel as those of pixel
     /// `slot` and the next ones; there are four at most. Does nothing when source or panel is too short.
     pub fn put(&self, source: &[Cell<i8>], slot: usize, pixels: usize, panel: &[Cell<i8>]) {
@@ -65,7 +72,7 @@ impl Source<'_> {
         // SAFETY: the patches lie in the source, and the panel holds those of four pixels.
         unsafe {
             let panel: *mut i8 = panel.as_ptr().cast_mut().cast();
-            let mut fill = self.fill(source.as_ptr().cast(), panel.wrapping_add(slot.times(Patches::VECTOR)), pixels);
+            let fill = self.fill(source.as_ptr().cast(), panel.wrapping_add(slot.times(Patches::VECTOR)), pixels);
             fill.run();
         }
         #[cfg(not(nsi_armv81m))]
@@ -86,7 +93,8 @@ impl Source<'_> {
             _ => no_std_infer_mve_patches,
         };
         Fill {
-            function,
+            function: Some(function),
+            step: pixel_stride.times(pixels),
             arguments: Arguments { panel, runs, run, run_stride, source, pixel_stride, pixels, line, vectors },
         }
     }
@@ -105,25 +113,45 @@ impl Source<'_> {
     }
 }
 
-/// A loop that puts patches into a panel, and its arguments.
+/// A loop that puts patches into a panel, if there is one, and its arguments.
 #[cfg(nsi_armv81m)]
+#[repr(C)]
 pub struct Fill {
-    function: unsafe extern "C" fn(*const Arguments),
+    function: Option<unsafe extern "C" fn(*const Arguments)>,
+    /// Bytes to the patches after those.
+    step: usize,
     arguments: Arguments,
 }
 
 #[cfg(nsi_armv81m)]
 impl Fill {
-    /// Runs it, and moves on to the patches after those.
+    /// Nothing to fill a panel with.
+    pub const NONE: Self = Self {
+        function: None,
+        step: 0,
+        arguments: Arguments {
+            panel: core::ptr::null_mut(),
+            runs: 0,
+            run: 0,
+            run_stride: 0,
+            source: core::ptr::null(),
+            pixel_stride: 0,
+            pixels: 0,
+            line: core::ptr::null_mut(),
+            vectors: 0,
+        },
+    };
+
+    /// Runs it.
     ///
     /// # Safety
     /// The patches lie in the source, and the panel has room for those of four pixels from its start on: the loops load no byte
     /// beyond a run. They write the vectors of their pixels, and of the line what a patch takes and a vector more; runs of whole
     /// vectors need no line, nor does a single run of at most a vector. They keep the calling convention.
-    pub unsafe fn run(&mut self) {
-        // SAFETY: as the caller promises.
-        unsafe { (self.function)(&self.arguments) };
-        let Arguments { source, pixel_stride, pixels, .. } = &mut self.arguments;
-        *source = source.wrapping_add(pixel_stride.times(*pixels));
+    pub unsafe fn run(&self) {
+        if let Some(function) = self.function {
+            // SAFETY: as the caller promises.
+            unsafe { function(&self.arguments) }
+        }
     }
 }
