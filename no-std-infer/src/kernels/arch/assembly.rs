@@ -111,6 +111,7 @@ core::arch::global_asm!(
     include_str!("armv81m/depthwise.s"),
     include_str!("armv81m/gemm.s"),
     include_str!("armv81m/patches.s"),
+    include_str!("armv81m/pool.s"),
     include_str!("armv81m/forget.s"),
     include_str!("forget.s"),
     options(raw)

@@ -19,6 +19,8 @@ mod winograd;
 
 use core::ops::Range;
 
+pub(super) use self::pool::pooled;
+
 use crate::kernels::{Apart, Kernels, Shared};
 use crate::operators::{Add, Conv2d, Mean, Packed, PackedDepthwise, Pool2d, Tables, Winograd};
 #[cfg(nsi_armv7em)]

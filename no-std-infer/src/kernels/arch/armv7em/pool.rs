@@ -52,7 +52,7 @@ pub fn mean(op: &Mean, views: Apart<'_>) {
 }
 
 /// The rows and columns of the input under an output pixel.
-fn pooled(op: &Pool2d, y: usize, x: usize) -> (Range<usize>, Range<usize>) {
+pub fn pooled(op: &Pool2d, y: usize, x: usize) -> (Range<usize>, Range<usize>) {
     let w = &op.window;
     let under = |at: usize, stride: u16, pad: u16, kernel: u16, inputs: u16| {
         let start = (at as i32).times(stride.into()).minus(pad.into());

@@ -12,6 +12,7 @@ mod gemm;
 #[cfg(not(nsi_armv81m))]
 mod insn;
 mod panel;
+mod pool;
 
 use core::ops::Range;
 
@@ -72,7 +73,7 @@ impl Kernels for Armv81m {
 
     #[inline(always)]
     fn max_pool2d(op: &Pool2d, views: Apart<'_>) {
-        Armv7em::max_pool2d(op, views);
+        pool::max_pool2d(op, views);
     }
 
     #[inline(always)]
