@@ -2,6 +2,7 @@
 
 use super::PixelFormat;
 use crate::format::Color;
+use crate::kernels::vectors::Shares;
 
 /// Three components of a pixel, or weighted sums of them.
 pub(super) type Components = [u32; 3];
@@ -28,14 +29,18 @@ pub(super) fn rgb565(pixel: u16) -> Components {
 
 const HALF: i32 = 1 << 15;
 
+/// How red, green and blue follow from Y, U and V.
+pub(super) const SHARES: Shares = Shares { red_v: 91_881, green_u: -22_554, green_v: -46_802, blue_u: 116_130 };
+
 fn luma([red, green, blue]: [u8; 3]) -> u8 {
     ((19_595 * i32::from(red) + 38_470 * i32::from(green) + 7_471 * i32::from(blue) + HALF) >> 16) as u8
 }
 
 fn yuv_to_rgb([y, u, v]: [u8; 3]) -> [u8; 3] {
     let (y, u, v) = (i32::from(y), i32::from(u) - 128, i32::from(v) - 128);
-    let (red, blue) = (y + ((91_881 * v + HALF) >> 16), y + ((116_130 * u + HALF) >> 16));
-    let green = y + ((-22_554 * u - 46_802 * v + HALF) >> 16);
+    let Shares { red_v, green_u, green_v, blue_u } = SHARES;
+    let (red, blue) = (y + ((red_v * v + HALF) >> 16), y + ((blue_u * u + HALF) >> 16));
+    let green = y + ((green_u * u + green_v * v + HALF) >> 16);
     [red.clamp(0, 255) as u8, green.clamp(0, 255) as u8, blue.clamp(0, 255) as u8]
 }
 

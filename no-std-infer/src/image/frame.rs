@@ -173,6 +173,11 @@ impl<'a> Frame<'a> {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
+    /// Bytes from the start of one row to the next.
+    pub(super) fn stride(&self) -> usize {
+        self.stride
+    }
+
     /// The bytes from the start of a row on.
     pub(super) fn row(&self, row: u32) -> &'a [u8] {
         self.bytes.get((row as usize).times(self.stride)..).unwrap_or_default()

@@ -39,6 +39,7 @@ mod pixels;
 mod resize;
 mod rows;
 mod strip;
+mod vectors;
 
 pub use frame::{Frame, Geometry, ImageError, PixelFormat};
 pub use resize::Resize;

@@ -52,7 +52,7 @@ impl Resize {
 
     /// Writes the output of a whole frame, some columns after the other: what they keep lies on the stack.
     pub(super) fn whole(&self, frame: &Frame<'_>, output: &mut [i8]) {
-        if self.join(frame, output) {
+        if cfg!(nsi_armv81m) && self.join_by_vectors(frame, output) || self.join(frame, output) {
             return;
         }
         let first_row = self.rows.taps(0).first;

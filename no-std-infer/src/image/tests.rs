@@ -50,6 +50,14 @@ impl Picture {
         (output.into_iter().map(|byte| (i16::from(byte) + 128) as u8).collect(), taken)
     }
 
+    /// The same by the loops for vectors, or their models; `None` where they are not for such a size.
+    fn by_vectors(&self, fit: Fit, (width, height): (u16, u16), color: Color) -> Option<Vec<u8>> {
+        let mut output = vec![99; usize::from(width) * usize::from(height) * color.channels()];
+        let resize = Resize::new(self.frame().geometry(), fit, width, height, color).expect("a valid size");
+        let done = resize.join_by_vectors(&self.frame(), &mut output);
+        done.then(|| output.into_iter().map(|byte| (i16::from(byte) + 128) as u8).collect())
+    }
+
     /// Components of one pixel, from the prose of the module.
     fn components(&self, x: u32, y: u32) -> [u8; 3] {
         let row = (y * self.width) as usize * self.format.bytes_per_pixel();
@@ -158,6 +166,21 @@ proptest! {
     #[test]
     fn equals_the_definition(picture in any_picture(24), size in (1_u16..24, 1_u16..24), fit in any_fit(), color in any_color()) {
         prop_assert_eq!(picture.preprocess(fit, size, color), naive(&picture, fit, size, color));
+    }
+
+    #[test]
+    fn vectors_give_the_bytes_of_the_definition(
+        picture in any_picture(40), size in (1_u16..40, 1_u16..40), fit in any_fit(), color in any_color(),
+    ) {
+        let found = picture.by_vectors(fit, size, color);
+        let [width, height] = [picture.width, picture.height];
+        let shrinks = width >= size.0.into() && height >= size.1.into();
+        if fit == Fit::Stretch && shrinks && width * height > 1 {
+            prop_assert!(found.is_some());
+        }
+        if let Some(found) = found {
+            prop_assert_eq!(found, naive(&picture, fit, size, color));
+        }
     }
 
     #[test]
@@ -278,6 +301,20 @@ fn noise(format: PixelFormat, width: u32, height: u32, seed: u32) -> Picture {
         })
         .collect();
     Picture { format, width, height, bytes }
+}
+
+#[test]
+fn wide_pictures_take_few_columns_together() {
+    for (format, width, size) in
+        [(PixelFormat::Yuv422, 540, 10), (PixelFormat::Rgb565Le, 320, 96), (PixelFormat::Rgb888, 55, 1)]
+    {
+        let picture = noise(format, width, 7, width);
+        let found = picture.by_vectors(Fit::Stretch, (size, 3), Color::Rgb);
+        assert_eq!(
+            found,
+            (width <= 54 * u32::from(size)).then(|| naive(&picture, Fit::Stretch, (size, 3), Color::Rgb))
+        );
+    }
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod views;
 mod window;
 
 pub use arch::NATIVE_NAME;
+pub(crate) use arch::armv81m::image as vectors;
 #[doc(hidden)]
 pub use arch::{Armv6m, Armv7em, Armv7m, Armv81m, Native};
 #[doc(hidden)]

@@ -110,6 +110,7 @@ core::arch::global_asm!(
     include_str!("armv81m/dense.s"),
     include_str!("armv81m/depthwise.s"),
     include_str!("armv81m/gemm.s"),
+    include_str!("armv81m/image.s"),
     include_str!("armv81m/patches.s"),
     include_str!("armv81m/pool.s"),
     include_str!("armv81m/forget.s"),

@@ -9,6 +9,7 @@ mod conv;
 mod dense;
 mod depthwise;
 mod gemm;
+pub mod image;
 #[cfg(not(nsi_armv81m))]
 mod insn;
 mod panel;
