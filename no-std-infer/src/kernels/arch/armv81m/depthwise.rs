@@ -124,7 +124,7 @@ impl<'a> Depthwise<'a> {
         first_row: usize,
     ) {
         let channels = self.op.output.channels as usize;
-        let all = self.rows.div_ceil(self.block_rows);
+        let all = self.rows.div_ceil(self.block_rows.max(1));
         for first in (0..channels).step_by(Blocks::CHANNELS) {
             let group = Group { first, count: channels.minus(first).min(Blocks::CHANNELS) };
             self.spread(group, taps);
@@ -216,7 +216,7 @@ impl<'a> Depthwise<'a> {
         // pixels, as `new` has checked, since the loop over pairs runs at least once. It keeps the calling convention.
         unsafe {
             let (stride, width) = (op.window.stride_w, usize::from(op.output.width));
-            let count = rows.div_ceil(self.block_rows);
+            let count = rows.div_ceil(self.block_rows.max(1));
             let short = stride == 1 && !rows.is_multiple_of(2);
             let single = count % 2;
             let function = match (stride, op.output.zero_point) {

@@ -300,8 +300,8 @@ impl Divisor {
     /// A sum divided, rounded to the nearest number, halves up.
     #[cfg(not(nsi_armv81m))]
     fn divide(self, sum: u32) -> u8 {
-        let high = u64::from(sum.wrapping_add(self.half)) * u64::from(self.reciprocal) >> 32;
-        (high >> self.shift) as u8
+        let product = u64::from(sum.wrapping_add(self.half)) * u64::from(self.reciprocal);
+        (product >> 32 >> self.shift) as u8
     }
 }
 
