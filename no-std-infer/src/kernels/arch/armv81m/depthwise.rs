@@ -114,6 +114,11 @@ impl<'a> Depthwise<'a> {
         whole.then_some(Self { op, constants: *constants, blocks, rows: views.rows.len(), block_rows, single })
     }
 
+    /// Blocks under so many rows of the output.
+    fn blocks_of(&self, rows: usize) -> usize {
+        rows.plus(self.block_rows.minus(1)).checked_div(self.block_rows).unwrap_or(0)
+    }
+
     /// Makes the part's rows of the output, the first of which is row `first_row` of all. Scratch: a vector of padding, weights
     /// and blocks.
     fn run(
@@ -124,7 +129,7 @@ impl<'a> Depthwise<'a> {
         first_row: usize,
     ) {
         let channels = self.op.output.channels as usize;
-        let all = self.rows.div_ceil(self.block_rows.max(1));
+        let all = self.blocks_of(self.rows);
         for first in (0..channels).step_by(Blocks::CHANNELS) {
             let group = Group { first, count: channels.minus(first).min(Blocks::CHANNELS) };
             self.spread(group, taps);
@@ -216,7 +221,7 @@ impl<'a> Depthwise<'a> {
         // pixels, as `new` has checked, since the loop over pairs runs at least once. It keeps the calling convention.
         unsafe {
             let (stride, width) = (op.window.stride_w, usize::from(op.output.width));
-            let count = rows.div_ceil(self.block_rows.max(1));
+            let count = self.blocks_of(rows);
             let short = stride == 1 && !rows.is_multiple_of(2);
             let single = count % 2;
             let function = match (stride, op.output.zero_point) {
@@ -283,7 +288,8 @@ impl<'a> Depthwise<'a> {
                 let window = block.get(x.times(stride).times(Blocks::COLUMN)..).unwrap_or_default();
                 let columns = window.chunks(Blocks::COLUMN).zip(taps.chunks_exact(4)).take(3);
                 let products = columns.flat_map(|(column, taps)| column.iter().zip(taps).take(3));
-                *out = result(products.map(|(&value, &tap)| i32::from(tap) * i32::from(value)).sum());
+                let products = products.map(|(&value, &tap)| i32::from(tap) * i32::from(value));
+                *out = result(products.fold(0, |sum: i32, product| sum.plus(product)));
             }
         }
     }

@@ -18,7 +18,7 @@ mod pool;
 use core::ops::Range;
 
 use super::armv7em::Armv7em;
-use crate::bounded::Bounded;
+use crate::bounded::{Bounded, numbered};
 use crate::format::CHANNEL_LEN;
 use crate::kernels::{Apart, Kernels, Shared};
 use crate::operators::{
@@ -106,11 +106,10 @@ fn is_exact(&[.., a, b, c, d]: &[u8; CHANNEL_LEN], zero_point: i8) -> bool {
 /// The output channels, from the first to the last of them, whose multipliers the loops do not apply.
 #[inline(always)]
 fn inexact(parameters: &[u8], zero_point: i8) -> Range<usize> {
-    let entries = parameters.as_chunks().0;
-    let first = entries.iter().take_while(|entry| is_exact(entry, zero_point)).count();
-    let rest = entries.get(first..).unwrap_or_default();
-    let after = rest.iter().rev().take_while(|entry| is_exact(entry, zero_point)).count();
-    first..first.plus(rest.len()).minus(after)
+    let entries = numbered(parameters.as_chunks().0.iter());
+    let mut inexact = entries.filter(|(_, entry)| !is_exact(entry, zero_point)).map(|(channel, _)| channel);
+    let Some(first) = inexact.next() else { return 0..0 };
+    first..inexact.last().unwrap_or(first).plus(1)
 }
 
 /// The parameters of an output channel whose multiplier the loops do not apply; `None` of another.
