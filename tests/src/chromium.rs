@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// Ends a browser that hangs, and with it the pipe that is read from.
-const AT_MOST: &str = "600";
+/// How long a browser runs at most: one that hangs is ended, and with it the pipe that is read from.
+const AT_MOST: Duration = Duration::from_secs(600);
 /// How long a page has for what it is waited for.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Hands over the two ends of the protocol's pipe as what Chromium takes them for.
@@ -58,9 +58,17 @@ impl Chromium {
     /// # Errors
     /// When it cannot be started, or does not answer.
     pub fn start() -> Result<Self> {
+        Self::start_for(AT_MOST)
+    }
+
+    /// Starts one that is ended after this time.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub fn start_for(at_most: Duration) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut process = Command::new("sh")
-            .args(["-c", SHELL, AT_MOST])
+            .args(["-c", SHELL, &at_most.as_secs().to_string()])
             .args(OPTIONS)
             .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
             .stdin(Stdio::piped())

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use model_training::data::dataset::{UNLABELLED, is_class_name};
+use model_training::data::dataset::{GROUPS_FILE, UNLABELLED, is_class_name};
 use model_training::system::{atomic, read};
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,23 @@ pub struct Picture {
 }
 
 impl Picture {
+    /// The picture that a file is, and the folder of its collection: `FOLDER/CLASS/NAME`.
+    ///
+    /// # Errors
+    /// When the path has no such end.
+    pub fn at(file: &Path) -> Result<(PathBuf, Self)> {
+        let whole = std::path::absolute(file).with_context(|| format!("{} is no path of a file", file.display()))?;
+        let text = |part: Option<&OsStr>| part.and_then(OsStr::to_str).map(str::to_owned);
+        let found = || {
+            let class = whole.parent()?;
+            let picture = Self { class: text(class.file_name())?, name: text(whole.file_name())? };
+            Some((class.parent()?.to_owned(), picture))
+        };
+        found().with_context(|| {
+            format!("{} is no picture of a collection: name a file, as in FOLDER/CLASS/PICTURE.png", file.display())
+        })
+    }
+
     /// Its path below the collection's folder, `/` between the parts.
     fn path(&self) -> String {
         format!("{}/{}", self.class, self.name)
@@ -51,45 +68,62 @@ fn is_picture(name: &str) -> bool {
     PICTURES.contains(&&*ending.to_lowercase())
 }
 
+/// How many pictures each class of a collection's folder has, and [`UNLABELLED`], where there is such a folder.
+///
+/// # Errors
+/// When a folder cannot be read.
+pub fn counts(folder: &Path) -> Result<BTreeMap<String, usize>> {
+    let entries = fs::read_dir(folder).with_context(|| unreadable(folder))?;
+    let mut counts = BTreeMap::new();
+    for entry in entries {
+        let entry = entry.with_context(|| unreadable(folder))?;
+        let Ok(class) = entry.file_name().into_string() else { continue };
+        if is_folder(&class) && entry.path().is_dir() {
+            let pictures = names(&entry.path())?.len();
+            counts.insert(class, pictures);
+        }
+    }
+    Ok(counts)
+}
+
+/// The pictures of a class of a collection's folder, or of [`UNLABELLED`], the latest first; none where there is no such class.
+///
+/// # Errors
+/// When the name is no class's, or the folder cannot be read.
+pub fn pictures(folder: &Path, class: &str) -> Result<Vec<Picture>> {
+    ensure!(is_folder(class), "`{class}` is no class of this collection");
+    let folder = folder.join(class);
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut names = names(&folder)?;
+    // Without their endings: of two in a millisecond the second has a number behind the time.
+    names.sort_by_cached_key(|name| Reverse(Path::new(name).file_stem().map(OsStr::to_owned)));
+    Ok(names.into_iter().map(|name| Picture { class: class.to_owned(), name }).collect())
+}
+
+/// What has become of so many pictures, as a sentence.
+#[must_use]
+pub fn sentence(count: usize, now: &str) -> String {
+    let are = if count == 1 { "1 picture is".to_owned() } else { format!("{count} pictures are") };
+    format!("{are} {now}")
+}
+
 impl Collection {
+    /// Opens the folder of a collection that is there.
+    ///
+    /// # Errors
+    /// When it is none, or those of [`open`](Self::open).
+    pub fn open_existing(folder: &Path) -> Result<Self> {
+        let is_one = folder.join(GROUPS_FILE).is_file();
+        ensure!(is_one, "{} is no folder into which was collected: it has no {GROUPS_FILE}", folder.display());
+        Self::open(folder)
+    }
+
     /// Where it lies.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
-    }
-
-    /// How many pictures each class has, and [`UNLABELLED`], where there is such a folder.
-    ///
-    /// # Errors
-    /// When a folder cannot be read.
-    pub fn counts(&self) -> Result<BTreeMap<String, usize>> {
-        let entries = fs::read_dir(&self.folder).with_context(|| unreadable(&self.folder))?;
-        let mut counts = BTreeMap::new();
-        for entry in entries {
-            let entry = entry.with_context(|| unreadable(&self.folder))?;
-            let Ok(class) = entry.file_name().into_string() else { continue };
-            if is_folder(&class) && entry.path().is_dir() {
-                let pictures = names(&entry.path())?.len();
-                counts.insert(class, pictures);
-            }
-        }
-        Ok(counts)
-    }
-
-    /// The pictures of a class, or of [`UNLABELLED`], the latest first; none where there is no such folder.
-    ///
-    /// # Errors
-    /// When the name is no class's, or the folder cannot be read.
-    pub fn pictures(&self, class: &str) -> Result<Vec<Picture>> {
-        ensure!(is_folder(class), "`{class}` is no class of this collection");
-        let folder = self.folder.join(class);
-        if !folder.is_dir() {
-            return Ok(Vec::new());
-        }
-        let mut names = names(&folder)?;
-        // Without their endings: of two in a millisecond the second has a number behind the time.
-        names.sort_by_cached_key(|name| Reverse(Path::new(name).file_stem().map(OsStr::to_owned)));
-        Ok(names.into_iter().map(|name| Picture { class: class.to_owned(), name }).collect())
     }
 
     /// A picture's file.
@@ -123,15 +157,17 @@ impl Collection {
             files.push((from, into));
         }
         fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
-        for (from, _) in &files {
-            for raw in raw(from)? {
-                copy(&raw, &folder)?;
-            }
-        }
         let paths: Vec<[String; 2]> =
             moving.iter().map(|picture| [picture.path(), format!("{class}/{}", picture.name)]).collect();
         let label = label.unwrap_or_default();
-        self.groups.rename(&paths.iter().map(|[from, into]| [from.as_str(), into, label]).collect::<Vec<_>>())?;
+        let paths: Vec<_> = paths.iter().map(|[from, into]| [from.as_str(), into, label]).collect();
+        let raws = || files.iter().try_for_each(|(from, _)| raw(from)?.iter().try_for_each(|raw| copy(raw, &folder)));
+        if let Err(error) = raws().and_then(|()| self.groups.rename(&paths)) {
+            // No picture is there yet, and on a full disk each byte counts.
+            files.iter().for_each(|(_, into)| remove_raw(into).unwrap_or_default());
+            files.iter().for_each(|(_, into)| remove_empty(into));
+            return Err(error);
+        }
         for (from, into) in files {
             let failed = || format!("cannot move {} to {}", from.display(), into.display());
             fs::rename(&from, &into).with_context(failed)?;
@@ -160,7 +196,7 @@ impl Collection {
 }
 
 fn unreadable(folder: &Path) -> String {
-    format!("cannot read the folder {}: check its permissions", folder.display())
+    format!("cannot read the folder {}: check that it is there, and its permissions", folder.display())
 }
 
 /// Names of the pictures in a folder.

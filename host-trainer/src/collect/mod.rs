@@ -19,7 +19,7 @@ use no_std_device::link::Shape;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-pub use gallery::Picture;
+pub use gallery::{Picture, counts, pictures, sentence};
 use groups::GroupsFile;
 use model_training::data::dataset::{UNLABELLED, is_class_name};
 use model_training::system::atomic;
@@ -124,12 +124,16 @@ impl Collection {
         let path = self.folder.join(class).join(format!("{stem}.png"));
         // The group first, so that no picture is ever without one: a line without its picture says nothing.
         self.groups.add(&format!("{class}/{stem}.png"), label.unwrap_or_default(), &group)?;
-        if !pixels::is_invertible(shape.format) {
-            let Shape { format, width, height } = shape;
-            let ending = format!("{width}x{height}.{}", format!("{format:?}").to_lowercase());
-            atomic::write(&path.with_extension(ending), bytes)?;
+        let Shape { format, width, height } = shape;
+        let raw = path.with_extension(format!("{width}x{height}.{}", format!("{format:?}").to_lowercase()));
+        if !pixels::is_invertible(*format) {
+            atomic::write(&raw, bytes)?;
         }
-        atomic::write(&path, &image)?;
+        if let Err(error) = atomic::write(&path, &image) {
+            // Bytes without their picture would only fill the disk; where there are none, nothing is removed.
+            let _ = std::fs::remove_file(&raw);
+            return Err(error);
+        }
         self.last.push_back(Remembered { camera, digest, thumbnail, group: group.clone(), path: path.clone() });
         if self.last.len() > REMEMBERED {
             self.last.pop_front();

@@ -123,7 +123,7 @@ fn each_camera_has_its_own_picture_before() {
 }
 
 fn named(collection: &Collection, class: &str) -> Vec<Picture> {
-    collection.pictures(class).unwrap()
+    pictures(collection.folder(), class).unwrap()
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn corrected_pictures_keep_their_groups_and_their_bytes_of_the_camera() {
     assert_eq!(collection.relabel(none, Some("dog")).ok(), Some(()));
     collection.relabel(std::slice::from_ref(&picture), Some("dog")).unwrap();
     assert_eq!(
-        collection.counts().unwrap(),
+        counts(dir.path()).unwrap(),
         [("cat", 1), ("dog", 1), (UNLABELLED, 1)].map(|(a, b)| (a.into(), b)).into()
     );
     let moved = named(&collection, "dog").pop().unwrap();

@@ -26,7 +26,10 @@ const GROUPS: [(&str, &[&str]); 4] = [
     ("A model that is there", &["import", "export", "inspect", "twin", "run", "bench"]),
     (
         "The board",
-        &["estimate", "ports", "flash", "rollback", "watch", "collect", "studio", "certify", "keygen", "sign"],
+        &[
+            "estimate", "ports", "flash", "rollback", "watch", "collect", "pictures", "studio", "certify", "keygen",
+            "sign",
+        ],
     ),
     ("This program", &["config", "completions", "man", "dev"]),
 ];

@@ -26,6 +26,7 @@ mod keygen;
 mod learning_curve;
 mod man;
 mod parity;
+mod pictures;
 mod ports;
 mod predict;
 mod quantize;
@@ -132,6 +133,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Saves frames of the board's camera to train on.
     Collect(collect::CollectArgs),
+    /// Lists the pictures that `collect` and `studio` have saved, corrects their classes, deletes them.
+    Pictures(pictures::PicturesArgs),
     /// Opens a page in the browser to see what boards see, collect and label pictures, and send models.
     #[cfg(feature = "train")]
     Studio(studio::StudioArgs),
@@ -232,6 +235,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Rollback(args) => rollback::run(&args),
         Command::Watch(args) => watch::run(&args),
         Command::Collect(args) => collect::run(&args),
+        Command::Pictures(args) => pictures::run(&args),
         #[cfg(feature = "train")]
         Command::Studio(args) => studio::run(&args),
         Command::Certify(args) => certify::run(&args),

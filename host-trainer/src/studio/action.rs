@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::board::{Automatic, Board, Burst, Task};
 use super::{Shared, lock};
 use crate::collect::rules::{CHANGED, Rule};
-use crate::collect::{Collection, Filing, Picture, Saved, check_class};
+use crate::collect::{Collection, Filing, Picture, Saved, check_class, sentence};
 
 /// Most frames of a burst.
 const BURST: u32 = 1000;
@@ -244,8 +244,7 @@ impl Shared {
         shelf.count()?;
         drop(shelf);
         self.changes.tell();
-        let are = if count == 1 { "1 picture is".to_owned() } else { format!("{count} pictures are") };
-        done.map(|()| format!("{are} {now}").into())
+        done.map(|()| sentence(count, now).into())
     }
 
     fn begin(&self, index: usize, task: Task) -> Result<Done> {

@@ -28,7 +28,7 @@ pub use server::Server;
 use teach::Teacher;
 pub use teach::Teaching;
 
-use crate::collect::Collection;
+use crate::collect::{Collection, counts};
 use crate::device::Opener;
 
 /// What a studio works with.
@@ -163,7 +163,7 @@ impl Shelf {
 
     /// Counts the pictures anew.
     fn count(&mut self) -> Result<()> {
-        let counts = self.collection.counts()?;
+        let counts = counts(self.collection.folder())?;
         counts.keys().for_each(|class| self.offer(class));
         for (class, count) in &mut self.classes {
             *count = counts.get(class).copied().unwrap_or_default();

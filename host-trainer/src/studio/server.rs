@@ -14,7 +14,7 @@ use serde_json::json;
 use super::gate::Gate;
 use super::http::{Connection, Refusal};
 use super::{Shared, Studio, lock};
-use crate::collect::Picture;
+use crate::collect::{Picture, pictures};
 
 /// Most requests that are answered at once: several pages with their pictures.
 const AT_ONCE: usize = 64;
@@ -139,7 +139,7 @@ fn get(shared: &Shared, parts: &[&str]) -> Result<Answer, Refusal> {
             shared.changes.wait(version, POLL);
             Ok(Answer::of(JSON, shared.view(board as usize, shown).map(String::into_bytes)))
         }
-        ["pictures", class] => Ok(Answer::of(JSON, pictures(shared, class))),
+        ["pictures", class] => Ok(Answer::of(JSON, names(shared, class))),
         ["picture", class, name] => Ok(Answer::of(kind_of(name), picture(shared, class, name))),
         [name] => {
             let script = SCRIPTS.into_iter().find(|(other, _)| other == name).ok_or(NOTHING)?;
@@ -163,8 +163,8 @@ impl Answer {
 }
 
 /// The names of the pictures of a class.
-fn pictures(shared: &Shared, class: &str) -> Result<Vec<u8>> {
-    let pictures = lock(&shared.shelf).collection.pictures(class)?;
+fn names(shared: &Shared, class: &str) -> Result<Vec<u8>> {
+    let pictures = pictures(lock(&shared.shelf).collection.folder(), class)?;
     let names: Vec<String> = pictures.into_iter().map(|picture| picture.name).collect();
     Ok(serde_json::to_vec(&names)?)
 }

@@ -31,12 +31,12 @@ pub fn ten_thousand() -> Result<()> {
     call(&["flash", blob, "--link", &link])?;
     let board = ["studio", "--json", "--link", &link, "--frames", &text("train"), "--size", &size];
     let studio = Studio::start(&[&board[..], &["--model", blob, "--out", &text("collected")]].concat())?;
-    let mut browser = Chromium::start()?;
+    let mut browser = Chromium::start_for(2 * PATIENCE)?;
     browser.visit(&studio.address)?;
     let emulator = *emulators(&folder.path().join("flash.bin"))?.first().context("an emulator")?;
     let start = Instant::now();
     let mut memory = |frames: u64| -> Result<[u64; 3]> {
-        browser.within(PATIENCE, &format!("view.boards[0].compared >= {frames}"))?;
+        browser.within(PATIENCE, &format!("view.boards[0]?.compared >= {frames}"))?;
         browser.call("HeapProfiler.collectGarbage", serde_json::json!({}))?;
         let page = browser.evaluate("performance.memory.usedJSHeapSize")?.as_u64().context("a number of bytes")?;
         Ok([resident(&studio.process.id().to_string())?, resident(&emulator.to_string())?, page])

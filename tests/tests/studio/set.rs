@@ -93,6 +93,17 @@ impl Set {
             fs::write(&path, &**bytes)?;
             models.push(Known::read(&path)?);
         }
+        Self::within(folder, films, built_in, models, between)
+    }
+
+    /// The same with these models, where everything lies in this folder.
+    pub fn within(
+        folder: TempDir,
+        films: Vec<Vec<Vec<u8>>>,
+        built_in: &Aligned<u8>,
+        models: Vec<Known>,
+        between: Between,
+    ) -> Result<Self> {
         let lives = Arc::new(AtomicI64::new(-1));
         let board = |(index, frames): (usize, Vec<Vec<u8>>)| {
             let (of_board, built_in) = (Arc::clone(&lives), built_in.clone());

@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use model_compiler::blob::with_calibration;
+use model_compiler::graph::{Clamp, FloatOp, Graph, Node, Shape};
+use model_training::run::known::Known;
+use model_training::system::files::GRAPH_FILE;
+use no_std_infer::Model;
 use no_std_infer::format::Calibration;
 use serde_json::{Value, json};
 
@@ -86,4 +91,51 @@ pub fn frames_of_which_the_model_is_unsure() -> Result<()> {
     let set = Set::over(vec![frames(&levels)], &with_calibration(&blob, &own)?, &[], |inner| Box::new(inner))?;
     set.until(|view| view["boards"][0]["compared"].as_u64() > Some(0))?;
     takes(&set, None, None)
+}
+
+/// A run of the shipped model, whose float network names one class whatever it sees.
+fn stubborn(folder: &Path, class: usize) -> Result<Known> {
+    let blob = shipped()?;
+    let tensor = Model::parse(&blob)?.info().input.tensor;
+    let input = Shape { height: tensor.height.into(), width: tensor.width.into(), channels: tensor.channels as usize };
+    let classes = Model::parse(&blob)?.labels().count();
+    let bias = (0..classes).map(|other| if other == class { 1.0 } else { 0.0 }).collect();
+    let op = FloatOp::Dense { weights: vec![0.0; classes * input.len()], bias, clamp: Clamp::None };
+    let output = Shape { height: 1, width: 1, channels: classes };
+    let graph = Graph { input, zero: 0, nodes: vec![Node { name: "dense".into(), op, inputs: vec![0], output }] };
+    fs::create_dir_all(folder)?;
+    fs::write(folder.join("model.blob"), &*blob)?;
+    fs::write(folder.join(GRAPH_FILE), graph.to_bytes()?)?;
+    Known::read(folder)
+}
+
+/// The rule takes the frames for which the float network of the board's model names another class, and no others.
+pub fn frames_on_which_the_float_network_disagrees() -> Result<()> {
+    let (levels, blob) = ([20, 60, 90, 120, 160, 200, 230], shipped()?);
+    let labels: Vec<String> = Model::parse(&blob)?.labels().map(str::to_owned).collect();
+    let mut disagreed = 0;
+    for class in 0..2 {
+        let folder = tempfile::tempdir()?;
+        let models = vec![stubborn(&folder.path().join("run"), class)?];
+        let set = Set::within(folder, vec![frames(&levels)], &blob, models, |inner| Box::new(inner))?;
+        let mut seen = BTreeMap::new();
+        set.until(|view| {
+            let answers: Vec<(String, f64)> =
+                serde_json::from_value(view["sight"]["answers"].clone()).unwrap_or_default();
+            let most = answers.into_iter().reduce(|best, other| if other.1 > best.1 { other } else { best });
+            seen.extend(frame(view).zip(most.map(|(class, _)| class)));
+            seen.len() == levels.len()
+        })?;
+        let other: BTreeSet<String> =
+            seen.into_iter().filter(|(_, said)| *said != labels[class]).map(|(frame, _)| frame).collect();
+        set.act(json!({ "do": "automatic", "board": 0, "rule": "disagreeing", "percent": null, "class": "sad" }))?;
+        let begun = sequence(&set.view()?);
+        let view = set.until(|view| sequence(view) > begun + 2 * levels.len() as u64)?;
+        ensure!(count(&view, "sad") == other.len() as u64, "{}", without_pictures(view));
+        ensure!(other.is_empty() || saved(&set, "sad")? == other, "others are saved than those of which they disagree");
+        disagreed += other.len();
+    }
+    // Each frame has one class, which one of the two denies at least.
+    ensure!(disagreed >= levels.len(), "{disagreed} of {levels:?}");
+    Ok(())
 }

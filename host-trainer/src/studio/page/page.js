@@ -128,7 +128,7 @@ function showBoards() {
     const button = $("boards").children[index];
     button.setAttribute("aria-pressed", index === board);
     button.className = state.status;
-    text(button.lastChild, state.name ?? state.link);
+    text(button.lastChild, `${index + 1}: ${state.name ?? state.link}`);
     button.title = state.link;
   });
 }
