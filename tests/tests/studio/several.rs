@@ -114,7 +114,7 @@ pub fn frames_on_which_the_float_network_disagrees() -> Result<()> {
     let (levels, blob) = ([20, 60, 90, 120, 160, 200, 230], shipped()?);
     let labels: Vec<String> = Model::parse(&blob)?.labels().map(str::to_owned).collect();
     let mut disagreed = 0;
-    for class in 0..2 {
+    for (class, label) in labels.iter().enumerate().take(2) {
         let folder = tempfile::tempdir()?;
         let models = vec![stubborn(&folder.path().join("run"), class)?];
         let set = Set::within(folder, vec![frames(&levels)], &blob, models, |inner| Box::new(inner))?;
@@ -127,7 +127,7 @@ pub fn frames_on_which_the_float_network_disagrees() -> Result<()> {
             seen.len() == levels.len()
         })?;
         let other: BTreeSet<String> =
-            seen.into_iter().filter(|(_, said)| *said != labels[class]).map(|(frame, _)| frame).collect();
+            seen.into_iter().filter(|(_, said)| said != label).map(|(frame, _)| frame).collect();
         set.act(json!({ "do": "automatic", "board": 0, "rule": "disagreeing", "percent": null, "class": "sad" }))?;
         let begun = sequence(&set.view()?);
         let view = set.until(|view| sequence(view) > begun + 2 * levels.len() as u64)?;
