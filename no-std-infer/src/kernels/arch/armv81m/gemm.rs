@@ -31,7 +31,7 @@ struct Arguments {
     vectors: usize,
     zero_point: i32,
     panels: usize,
-    fill: Fill,
+    fill: *mut Fill,
 }
 
 #[cfg(nsi_armv81m)]
@@ -162,15 +162,15 @@ impl<'a> Gemm<'a> {
         #[cfg(nsi_armv81m)]
         // SAFETY: there are such groups, and the output holds theirs, as checked above.
         unsafe {
-            self.product(groups, output.as_ptr().cast_mut().cast(), pixel_stride, Fill::NONE).run();
+            self.product(groups, output.as_ptr().cast_mut().cast(), pixel_stride).run();
         }
         #[cfg(not(nsi_armv81m))]
         self.model(groups, output, pixel_stride);
     }
 
-    /// How the panel, once `fill` has filled it, is multiplied with groups of output channels that there are.
+    /// How the panel, which is full, is multiplied with groups of output channels that there are.
     #[cfg(nsi_armv81m)]
-    fn product(&self, groups: Range<usize>, output: *mut i8, pixel_stride: usize, fill: Fill) -> Loop {
+    fn product(&self, groups: Range<usize>, output: *mut i8, pixel_stride: usize) -> Loop {
         let first = groups.start.times(CHANNELS);
         let arguments = Arguments {
             panel: self.panel.as_ptr().cast(),
@@ -183,7 +183,7 @@ impl<'a> Gemm<'a> {
             vectors: self.patches.vectors,
             zero_point: self.zero_point.into(),
             panels: 1,
-            fill,
+            fill: core::ptr::null_mut(),
         };
         let function = match (self.patches.vectors, self.zero_point) {
             (1, i8::MIN) => no_std_infer_mve_gemm_1_relu,
@@ -216,8 +216,9 @@ impl<'a> Gemm<'a> {
         #[cfg(nsi_armv81m)]
         {
             let groups = 0..self.channels / CHANNELS;
-            let fill = patches.fill(source.as_ptr().cast(), self.panel.as_ptr().cast_mut().cast(), PIXELS);
-            let mut product = self.product(groups, output.as_ptr().cast_mut().cast(), self.channels, fill);
+            let mut fill = patches.fill(source.as_ptr().cast(), self.panel.as_ptr().cast_mut().cast(), PIXELS);
+            let mut product = self.product(groups, output.as_ptr().cast_mut().cast(), self.channels);
+            product.arguments.fill = &mut fill;
             if patches.is_3x3_of_vectors() && self.single.is_empty() {
                 product.multiply_in_place(source.as_ptr().cast(), self.zero_point);
             }

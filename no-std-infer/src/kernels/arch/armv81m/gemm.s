@@ -2,9 +2,10 @@
     // sums fill the eight even registers; the sum of 16 products is one VMLADAVA.
     // r0: arguments: 0 panel, 4 weights, 8 parameters (bias, mantissa, shift), 12 output, 16 groups of four channels, 20 bytes of a
     //   row of weights, 24 bytes between pixels, a multiple of 4, 28 vectors of a patch, 32 zero point of the output, 36 panels (1
-    //   or more), the output of one right after that of the one before, 40 function that puts the next patches into the panel, or 0
-    //   where they are there, 44 bytes from one panel's source to that of the next, 48 that function's arguments, whose source (64)
-    //   is moved on, and 60 the bytes from run to run. It keeps r4 to r11 and q4 to q7.
+    //   or more), the output of one right after that of the one before, 40 what fills the panel, or 0 where it is full
+    // What fills it: 0 function that puts the next patches into the panel and keeps r4 to r11 and q4 to q7, 4 bytes from one
+    //   panel's source to that of the next, 8 the function's arguments: of these 20 bytes from run to run, 24 source, which is
+    //   moved on
     // Panel: vector by vector the 16 bytes of four pixels; what is beyond the patch in the last vector is 0, so that other
     // weights may be read there: those of the next row, but none beyond the last row, whose load is predicated.
     // Of patches that are read in place the first argument is the first pixel's, and each panel's are four pixels further.
@@ -220,14 +221,15 @@
     str r1, [sp]
     ldrd r3, r7, [r4, #4]
     .else
-    ldr r3, [r4, #40]
-    cbz r3, 4f
-    add r0, r4, #48
+    ldr r6, [r4, #40]
+    cbz r6, 4f
+    ldr r3, [r6]
+    add r0, r6, #8
     blx r3
-    ldr r0, [r4, #44]
-    ldr r1, [r4, #64]
+    ldr r0, [r6, #4]
+    ldr r1, [r6, #24]
     add r1, r1, r0
-    str r1, [r4, #64]
+    str r1, [r6, #24]
 4:  ldrd r1, r3, [r4]
     ldr r7, [r4, #8]
     .endif
@@ -237,7 +239,8 @@
     str r2, [sp, #12]
     nsi_first_pixel \vectors
     .if \vectors == -9
-    ldr r9, [r4, #60]
+    ldr r9, [r4, #40]
+    ldr r9, [r9, #20]
     .else
     vctp.8 r9
     .endif

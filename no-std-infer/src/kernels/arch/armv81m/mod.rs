@@ -106,10 +106,12 @@ fn is_exact(&[.., a, b, c, d]: &[u8; CHANNEL_LEN], zero_point: i8) -> bool {
 /// The output channels, from the first to the last of them, whose multipliers the loops do not apply.
 #[inline(always)]
 fn inexact(parameters: &[u8], zero_point: i8) -> Range<usize> {
-    let entries = numbered(parameters.as_chunks().0.iter());
-    let mut inexact = entries.filter(|(_, entry)| !is_exact(entry, zero_point)).map(|(channel, _)| channel);
-    let Some(first) = inexact.next() else { return 0..0 };
-    first..inexact.last().unwrap_or(first).plus(1)
+    let entries = parameters.as_chunks().0;
+    if entries.iter().all(|entry| is_exact(entry, zero_point)) {
+        return 0..0;
+    }
+    let inexact = numbered(entries.iter()).filter(|(_, entry)| !is_exact(entry, zero_point));
+    inexact.fold(entries.len()..0, |range, (channel, _)| range.start.min(channel)..channel.plus(1))
 }
 
 /// The parameters of an output channel whose multiplier the loops do not apply; `None` of another.

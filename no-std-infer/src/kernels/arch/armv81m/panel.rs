@@ -93,7 +93,7 @@ impl Source<'_> {
             _ => no_std_infer_mve_patches,
         };
         Fill {
-            function: Some(function),
+            function,
             step: pixel_stride.times(pixels),
             arguments: Arguments { panel, runs, run, run_stride, source, pixel_stride, pixels, line, vectors },
         }
@@ -113,11 +113,11 @@ impl Source<'_> {
     }
 }
 
-/// A loop that puts patches into a panel, if there is one, and its arguments.
+/// A loop that puts patches into a panel, and its arguments.
 #[cfg(nsi_armv81m)]
 #[repr(C)]
 pub struct Fill {
-    function: Option<unsafe extern "C" fn(*const Arguments)>,
+    function: unsafe extern "C" fn(*const Arguments),
     /// Bytes to the patches after those.
     step: usize,
     arguments: Arguments,
@@ -125,23 +125,6 @@ pub struct Fill {
 
 #[cfg(nsi_armv81m)]
 impl Fill {
-    /// Nothing to fill a panel with.
-    pub const NONE: Self = Self {
-        function: None,
-        step: 0,
-        arguments: Arguments {
-            panel: core::ptr::null_mut(),
-            runs: 0,
-            run: 0,
-            run_stride: 0,
-            source: core::ptr::null(),
-            pixel_stride: 0,
-            pixels: 0,
-            line: core::ptr::null_mut(),
-            vectors: 0,
-        },
-    };
-
     /// Runs it.
     ///
     /// # Safety
@@ -149,9 +132,7 @@ impl Fill {
     /// beyond a run. They write the vectors of their pixels, and of the line what a patch takes and a vector more; runs of whole
     /// vectors need no line, nor does a single run of at most a vector. They keep the calling convention.
     pub unsafe fn run(&self) {
-        if let Some(function) = self.function {
-            // SAFETY: as the caller promises.
-            unsafe { function(&self.arguments) }
-        }
+        // SAFETY: as the caller promises.
+        unsafe { (self.function)(&self.arguments) }
     }
 }
