@@ -19,6 +19,10 @@ pub enum Function {
     Times(f32),
     /// x times what some functions make of x, in their order.
     Gate(Vec<Function>),
+    /// x, and below 0 this slope times x.
+    LeakyRelu(f32),
+    /// x, and below 0 e^x − 1.
+    Elu,
 }
 
 impl Function {
@@ -39,6 +43,20 @@ impl Function {
             Function::Plus(number) => x + f64::from(*number),
             Function::Times(number) => x * f64::from(*number),
             Function::Gate(functions) => x * apply(functions, x),
+            Function::LeakyRelu(slope) => {
+                if x < 0.0 {
+                    x * f64::from(*slope)
+                } else {
+                    x
+                }
+            }
+            Function::Elu => {
+                if x < 0.0 {
+                    x.exp_m1()
+                } else {
+                    x
+                }
+            }
         }
     }
 }
@@ -63,6 +81,8 @@ mod tests {
             let made = apply(&[Function::hard_swish()], x);
             assert!((made - expected).abs() < 1e-6, "{x}: {made}");
         }
+        assert_eq!([-4.0, 3.0].map(|x| apply(&[Function::LeakyRelu(0.25)], x)), [-1.0, 3.0]);
+        assert!((apply(&[Function::Elu], -1.0) + 0.632_120_558_8).abs() < 1e-9 && apply(&[Function::Elu], 2.0) == 2.0);
         let swish = apply(&[Function::Gate(vec![Function::Sigmoid])], 1.0);
         assert!((swish - 0.731_058_578_6).abs() < 1e-9, "{swish}");
         assert!((apply(&[Function::Tanh], 0.5) - 0.462_117_157_3).abs() < 1e-9);

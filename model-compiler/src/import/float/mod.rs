@@ -105,6 +105,8 @@ impl Translation<'_> {
             Code::Logistic => self.add_function(op, Function::Sigmoid),
             Code::Tanh => self.add_function(op, Function::Tanh),
             Code::HardSwish => self.add_function(op, Function::hard_swish()),
+            Code::LeakyRelu => self.add_function(op, Function::LeakyRelu(op.options.alpha)),
+            Code::Elu => self.add_function(op, Function::Elu),
             Code::Concatenation => self.add_concatenation(op),
             Code::Pad | Code::Padv2 => self.add_pad(op),
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.pass_on(op),
