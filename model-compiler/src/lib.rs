@@ -31,3 +31,4 @@ pub use compile::error::{Cause, Error};
 pub use compile::{Compiled, Quantised, RUN_AT_MOST, Tflite, build_script};
 pub use import::float::Normalisation;
 pub use import::kind::InputChoice;
+pub use import::onnx::Onnx;

@@ -16,6 +16,7 @@ use crate::import::float::{Normalisation, Translated, float};
 use crate::import::kind::{InputChoice, input_kind};
 use crate::import::lower::lower;
 use crate::import::model::Network;
+use crate::import::onnx::Onnx;
 use crate::import::{self, Arithmetic};
 use crate::layout::arena::Plan;
 use crate::layout::schedule::schedule_graph;
@@ -30,7 +31,7 @@ pub const RUN_AT_MOST: Cost = Cost { products: 10_000_000_000, bytes: 1_000_000_
 /// What a blob says made it, where the caller says nothing else.
 const PRODUCER: &str = concat!("model-compiler ", env!("CARGO_PKG_VERSION"));
 
-/// A TensorFlow Lite model on its way to a blob.
+/// A TensorFlow Lite model on its way to a blob, or an [`Onnx`] model in its operators.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), model_compiler::Error> {
@@ -95,7 +96,10 @@ impl<'a> Tflite<'a> {
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model that is neither int8 nor float throughout.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
-        let network = import::read(bytes)?;
+        Self::of(import::read(bytes)?)
+    }
+
+    fn of(network: Network<'a>) -> Result<Self, Error> {
         let arithmetic = import::arithmetic(&network)?;
         Ok(Self {
             network,
@@ -274,6 +278,26 @@ impl<'a> Tflite<'a> {
         let provenance = Provenance { producer: self.producer, ..Provenance::default() };
         let description = Description { name: &self.name, labels: &self.labels, input, provenance };
         Ok(emit_within(model, &description, limits)?)
+    }
+}
+
+impl Onnx {
+    /// The model on its way to a blob.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), model_compiler::Error> {
+    /// use model_compiler::{Onnx, build_script};
+    ///
+    /// let bytes = build_script::read("model.onnx")?;
+    /// Onnx::read(&bytes)?.model()?.labels(["cat", "dog"]).compile()?.write_to_out_dir("model.blob")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When it is neither int8 nor float throughout.
+    pub fn model(&self) -> Result<Tflite<'_>, Error> {
+        Tflite::of(self.network())
     }
 }
 

@@ -55,6 +55,8 @@ pub enum Error {
 pub enum Kind {
     /// The bytes are no TensorFlow Lite model, or one of another version.
     NotTflite,
+    /// The bytes are no ONNX model.
+    NotOnnx,
     /// The file is cut off or damaged, or contradicts itself.
     Damaged,
     /// There is no operator of ours for one of the model's.

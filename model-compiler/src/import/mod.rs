@@ -12,6 +12,7 @@ pub mod float16;
 pub mod kind;
 pub mod lower;
 pub mod model;
+pub mod onnx;
 pub mod padding;
 mod tables;
 
