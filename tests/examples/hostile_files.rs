@@ -1,5 +1,5 @@
-//! Damaged files for what reads them on the host: `hostile_files tflite SECONDS` and `hostile_files pictures SECONDS`. Each is
-//! read, or refused by name, in bounded time and memory. `docs/fuzzing.md` says what runs where.
+//! Damaged files for what reads them on the host: `hostile_files tflite SECONDS`, `hostile_files onnx SECONDS` and
+//! `hostile_files pictures SECONDS`. Each is read, or refused by name, in bounded time and memory. `docs/fuzzing.md` says what runs where.
 
 use std::fmt;
 use std::io::Cursor;
@@ -10,7 +10,7 @@ use anyhow::Result;
 use fastrand::Rng;
 use fuzz::campaign::{Campaign, Tally};
 use image::{DynamicImage, ImageFormat, RgbImage};
-use model_compiler::{Normalisation, Tflite};
+use model_compiler::{Normalisation, Onnx, Tflite};
 use model_training::data::dataset::picture;
 use no_std_infer::{CRC32, Model};
 use tests::corpus::{committed, read};
@@ -56,7 +56,7 @@ impl fmt::Display for Counts {
 
 fn main() -> Result<ExitCode> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [target, seconds] = &arguments[..] else { anyhow::bail!("hostile_files tflite|pictures SECONDS") };
+    let [target, seconds] = &arguments[..] else { anyhow::bail!("hostile_files tflite|onnx|pictures SECONDS") };
     let time = Duration::from_secs(seconds.parse()?);
     let campaign = Campaign { first: 0, time, executions: u64::MAX, threads: 1, least: 100 };
     let [most, most_with_pictures] = MEMORY_MAX;
@@ -64,6 +64,13 @@ fn main() -> Result<ExitCode> {
         let models = models()?;
         campaign.run(|number, counts| {
             let files = episode(&models, number, counts, damage, |bytes| import(bytes).is_ok());
+            check_memory(most);
+            files
+        })
+    } else if target == "onnx" {
+        let models = onnx_models()?;
+        campaign.run(|number, counts| {
+            let files = episode(&models, number, counts, damage, |bytes| import_onnx(bytes).is_ok());
             check_memory(most);
             files
         })
@@ -142,6 +149,26 @@ fn import(bytes: &[u8]) -> Result<()> {
     };
     Model::parse(&compiled.blob).expect("what is compiled can be run");
     Ok(())
+}
+
+/// Imports an ONNX model, and parses the blob of an int8 one.
+fn import_onnx(bytes: &[u8]) -> Result<()> {
+    let onnx = named(Onnx::read(bytes))?;
+    match named(named(onnx.model())?.compile()) {
+        Ok(compiled) => drop(Model::parse(&compiled.blob).expect("what is compiled can be run")),
+        Err(error) if matches!(error.downcast_ref(), Some(model_compiler::Error::NeedsCalibration)) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+/// The small models that are compared with ONNX Runtime.
+fn onnx_models() -> Result<Vec<Vec<u8>>> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../model-compiler/tests/onnx/models");
+    let mut paths: Vec<_> = std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "onnx"));
+    paths.sort();
+    paths.iter().map(|path| Ok(std::fs::read(path)?)).collect()
 }
 
 /// The smallest models of the differential corpus, and classifiers in int8 and float.

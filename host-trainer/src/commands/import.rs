@@ -1,4 +1,4 @@
-//! `import`: a TensorFlow Lite model becomes a blob.
+//! `import`: a TensorFlow Lite or ONNX model becomes a blob.
 
 mod report;
 
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Args;
 use model_compiler::graph::Shape;
-use model_compiler::{Cause, Compiled, Error, InputChoice, Normalisation, Tflite};
+use model_compiler::{Cause, Compiled, Error, InputChoice, Normalisation, Onnx, Tflite};
 use model_training::config::InputConfig;
 use model_training::data::dataset::{View, image_files, input_for};
 use model_training::system::{atomic, log, read};
@@ -33,8 +33,8 @@ const INPUTS: [(InputChoice, &str, &str); 2] = [
 
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
-    /// The model: int8, or float with --calibrate.
-    #[arg(value_name = "MODEL.tflite")]
+    /// The model, a TensorFlow Lite or ONNX file: int8, or float with --calibrate.
+    #[arg(value_name = "MODEL.tflite|MODEL.onnx")]
     pub(super) model: PathBuf,
     /// The blob to write.
     #[arg(long, value_name = "FILE.blob")]
@@ -88,7 +88,9 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
 fn compile(args: &ImportArgs, bytes: &[u8], labels: Vec<String>) -> Result<Compiled> {
     let name = args.model.file_stem().map_or("model".into(), |name| name.to_string_lossy());
     let read = || -> Result<Compiled, Error> {
-        let mut model = Tflite::read(bytes)?.name(name).producer(PRODUCER).labels(labels).limits(args.limits.limits());
+        let onnx = if Onnx::recognises(bytes) { Some(Onnx::read(bytes)?) } else { None };
+        let model = onnx.as_ref().map_or_else(|| Tflite::read(bytes), Onnx::model)?;
+        let mut model = model.name(name).producer(PRODUCER).labels(labels).limits(args.limits.limits());
         model = model.run_at_most(args.cost.most()).softmax(args.softmax);
         if let Some(input) = args.input {
             model = model.input(input);

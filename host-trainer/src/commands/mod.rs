@@ -115,7 +115,7 @@ enum Command {
     Search(search::SearchArgs),
     /// Compares two runs on the same images, with intervals over groups: on their test images, or on any that neither has learnt from.
     Compare(compare::CompareArgs),
-    /// Turns a TensorFlow Lite model into a blob.
+    /// Turns a TensorFlow Lite or ONNX model into a blob.
     Import(import::ImportArgs),
     /// Writes a blob as a TensorFlow Lite model or as a C header.
     Export(export::ExportArgs),
