@@ -139,13 +139,13 @@ fn sliced(view: &View, [starts, ends]: [&Constant; 2], [axes, steps]: [Option<&C
         "its starts, ends, axes and steps do not fit together"
     );
     let mut view = view.clone();
-    for at in 0..starts.len() {
+    for (at, &start) in starts.iter().enumerate() {
         let axis = side(axes[at], rank)?;
         let len = view.dims()[axis] as i64;
         ensure!(steps[at] != 0, Damaged, "its step is 0");
         let back = i64::from(steps[at] < 0);
         let place = |place: i64| if place < 0 { place.saturating_add(len) } else { place };
-        let (start, end) = (place(starts[at]).clamp(0, len - back), place(ends[at]).clamp(-back, len - back));
+        let (start, end) = (place(start).clamp(0, len - back), place(ends[at]).clamp(-back, len - back));
         let step = usize::try_from(steps[at].unsigned_abs()).unwrap_or(usize::MAX);
         let indices: Vec<usize> = if back == 0 {
             (start..end).step_by(step).map(|index| index as usize).collect()

@@ -51,18 +51,18 @@ impl Windowed {
         };
         let mut borders = [[top, bottom], [left, right]];
         let mut outputs = [0; 2];
-        for at in 0..2 {
+        for (at, border) in borders.iter_mut().enumerate() {
             let stride = stride[at] as usize;
             let reach = (kernel[at] - 1).saturating_mul(dilation[at] as usize).saturating_add(1);
             let same = inputs[at].div_ceil(stride);
             let total = ((same - 1) * stride + reach).saturating_sub(inputs[at]);
             match node.text("auto_pad") {
-                "SAME_UPPER" => borders[at] = [total / 2, total - total / 2],
-                "SAME_LOWER" => borders[at] = [total - total / 2, total / 2],
-                "VALID" => borders[at] = [0; 2],
+                "SAME_UPPER" => *border = [total / 2, total - total / 2],
+                "SAME_LOWER" => *border = [total - total / 2, total / 2],
+                "VALID" => *border = [0; 2],
                 _ => {}
             }
-            let [before, after] = borders[at];
+            let [before, after] = *border;
             let room = (inputs[at] + before + after).checked_sub(reach);
             let room = room.ok_or_else(|| refused!(Unsupported, "its window of {reach} is larger than its input"))?;
             outputs[at] = room / stride + 1;
@@ -72,7 +72,7 @@ impl Windowed {
                 && outputs[at] * stride < inputs[at] + before
             {
                 outputs[at] += 1;
-                borders[at][1] = (outputs[at] - 1) * stride + reach - inputs[at] - before;
+                border[1] = (outputs[at] - 1) * stride + reach - inputs[at] - before;
             }
         }
         let border = [0, 1].map(|end| [borders[0][end] as i32, borders[1][end] as i32]);
