@@ -45,7 +45,14 @@ fn dependencies_point_one_way() {
 #[test]
 fn the_compiler_needs_nothing_of_training_pictures_or_terminals() {
     let mut tree = Command::new(env!("CARGO"));
-    tree.args(["tree", "--package=model-compiler", "--edges=normal,build,no-proc-macro", "--prefix=none", "--offline", "--locked"]);
+    tree.args([
+        "tree",
+        "--package=model-compiler",
+        "--edges=normal,build,no-proc-macro",
+        "--prefix=none",
+        "--offline",
+        "--locked",
+    ]);
     let tree = tree.current_dir(root()).output().unwrap();
     assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
     let tree = String::from_utf8(tree.stdout).unwrap();

@@ -1,5 +1,7 @@
 //! Sums, products, and functions of one element.
 
+use std::cmp::Ordering;
+
 use super::build::As;
 use super::constant::{Constant, element};
 use super::file::Node;
@@ -225,7 +227,11 @@ impl<'f> Translation<'f> {
     pub(super) fn add_clip(&mut self, node: &'f Node) -> Result<()> {
         use BuiltinOperator as Code;
         let (activation, [min, max]) = (self.activation(node, 0)?, bounds(self, node)?);
-        ensure!(min < max, Unsupported, "it leaves nothing between {min} and {max}");
+        ensure!(
+            min.partial_cmp(&max).is_some_and(Ordering::is_lt),
+            Unsupported,
+            "it leaves nothing between {min} and {max}"
+        );
         if let Some(function) = rectifier(self, node) {
             let code = if function == ActivationFunctionType::Relu { Code::Relu } else { Code::Relu6 };
             return self.same_view(node, code, &[Some(activation.tensor)], &activation, Options::default());

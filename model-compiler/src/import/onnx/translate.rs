@@ -77,7 +77,7 @@ impl<'f> Translation<'f> {
         let readers = self.readers.get(name.as_str());
         let last = matches!(dims[..], [1, ..])
             && dims.len() == 4
-            && readers.is_some_and(|all| all.iter().all(|one| turns(&one)));
+            && readers.is_some_and(|all| all.iter().all(turns));
         let (view, sides) = match dims[..] {
             [_, height, width, channels] if last => (View::row_major(dims)?, [height, width, channels]),
             _ => (View::channels_last(dims)?, height_width_channels(dims)?),
