@@ -29,7 +29,7 @@ impl<'a> Network<'a> {
         ensure!(
             bytes.get(4..8) == Some(b"TFL3"),
             NotTflite,
-            "this is no TensorFlow Lite model, which says TFL3 at byte 4: give a .tflite file"
+            "this is no TensorFlow Lite model, which says TFL3 at byte 4: give a .tflite file, or an .onnx file that is whole"
         );
         let model = <ModelRef as planus::ReadAsRoot>::read_as_root(bytes)?;
         ensure!(

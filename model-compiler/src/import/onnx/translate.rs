@@ -75,9 +75,7 @@ impl<'f> Translation<'f> {
         let (name, dims) = (&self.file.input, &self.file.input_dims);
         let turns = |node: &&Node| node.kind == "Transpose" && node.integers("perm") == Some(&[0, 3, 1, 2]);
         let readers = self.readers.get(name.as_str());
-        let last = matches!(dims[..], [1, ..])
-            && dims.len() == 4
-            && readers.is_some_and(|all| all.iter().all(turns));
+        let last = matches!(dims[..], [1, ..]) && dims.len() == 4 && readers.is_some_and(|all| all.iter().all(turns));
         let (view, sides) = match dims[..] {
             [_, height, width, channels] if last => (View::row_major(dims)?, [height, width, channels]),
             _ => (View::channels_last(dims)?, height_width_channels(dims)?),
