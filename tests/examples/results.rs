@@ -11,12 +11,13 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::report::export::Report;
 use model_compiler::blob::emit::Limits;
-use model_training::measure::comparison::Split;
+use model_training::measure::comparison::{Comparison, Split};
 use model_training::measure::scores::{FoldScore, Scores};
 use model_training::run::cross_validation::CvDir;
 use model_training::system::atomic;
 use no_std_infer::Model;
 use no_std_infer::kernels::Generic;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tests::mlperf::{self, Bytes, Golden, MODELS};
 use tests::results::{Measured, Provenance, Results, device_rows, grouped};
@@ -28,6 +29,10 @@ const BOTH: &[&str] = &["validation", "test"];
 /// Seeds of the runs: 1 to this.
 const SEEDS: u32 = 5;
 const DEMO: &[Source] = &[("resnet8", "demo-SEED/resnet8", BOTH), ("shallow, 60 epochs", "shallow-SEED", BOTH)];
+/// The published split of the pets.
+const PETS: &[Source] = &[("data/pets-transfer.toml", "pets-SEED", BOTH)];
+/// What another camera does to the test images of the demo: the names of `dev faces --shift`.
+const SHIFTS: [&str; 6] = ["dark", "cast", "blur", "noise", "jpeg", "all"];
 /// Cross-validations without a configuration: the name shown, the folder below `RUNS`.
 const FOLDS: &[(&str, &str)] = &[
     ("drawn faces", "cv-faces"),
@@ -46,8 +51,10 @@ fn main() -> Result<()> {
     let mut results = Results::load(&file)?;
     let provenance = provenance()?;
     type Rows<'a> = &'a dyn Fn() -> Result<Vec<Vec<String>>>;
-    let tables: [(&str, Rows<'_>); 5] = [
+    let tables: [(&str, Rows<'_>); 7] = [
         ("demo", &|| rows(&runs, DEMO)),
+        ("pets-split", &|| rows(&runs, PETS)),
+        ("camera", &|| camera_rows(&runs)),
         ("folds", &|| fold_rows(&runs)),
         ("device", &|| device_rows(&root)),
         ("mlperf", &mlperf_rows),
@@ -92,17 +99,16 @@ fn replace(results: &mut Results, id: &str, rows: Vec<Vec<String>>, provenance: 
     Ok(())
 }
 
-fn report(run: &Path) -> Result<Report> {
-    let path = run.join("report.json");
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    serde_json::from_str(&text).with_context(|| format!("{} is not a report", path.display()))
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    serde_json::from_str(&text).with_context(|| format!("{} is not what it is called", path.display()))
 }
 
 fn rows(runs: &Path, sources: &[Source]) -> Result<Vec<Vec<String>>> {
     let mut rows = Vec::new();
     for (name, run, splits) in sources {
-        let seeded = |seed: u32| report(&runs.join(run.replace("SEED", &seed.to_string())));
-        let reports = (1..=SEEDS).map(seeded).collect::<Result<Vec<_>>>()?;
+        let report = |seed: u32| read::<Report>(&runs.join(run.replace("SEED", &seed.to_string())).join("report.json"));
+        let reports = (1..=SEEDS).map(report).collect::<Result<Vec<_>>>()?;
         for wanted in *splits {
             let split = |report: &Report| report.comparison.splits.iter().find(|split| split.name == *wanted).cloned();
             let splits: Option<Vec<Split>> = reports.iter().map(split).collect();
@@ -146,6 +152,24 @@ fn accuracy_row(name: &str, splits: &[Split]) -> Result<Vec<String>> {
         over_seeds(splits, 3, int8)?,
         over_seeds(splits, 3, agreement)?,
     ])
+}
+
+/// What `eval` says of the demo's int8 models on the test images as they are, and as other cameras see them.
+fn camera_rows(runs: &Path) -> Result<Vec<Vec<String>>> {
+    let demo = rows(runs, &DEMO[..1])?;
+    let [_, test] = &demo[..] else { bail!("the demo has no test images") };
+    let mut table = vec![vec!["none".to_owned(), test[3].clone()]];
+    for shift in SHIFTS {
+        let split = |seed: u32| {
+            let evaluation: Comparison = read(&runs.join(format!("shift/{shift}-{seed}.json")))?;
+            evaluation.splits.into_iter().next().context("nothing was evaluated")
+        };
+        let splits = (1..=SEEDS).map(split).collect::<Result<Vec<_>>>()?;
+        // `eval` runs one engine, the int8 one.
+        let right = |split: &Split| Some(split.engines.first()?.accuracy.value);
+        table.push(vec![shift.to_owned(), over_seeds(&splits, 3, right)?]);
+    }
+    Ok(table)
 }
 
 /// A row for each cross-validation that is there, which is joined anew.

@@ -195,7 +195,7 @@ pub fn export(run: &RunDir, config: &Config, record: &Record, images: &Loaded, c
     show(run, &model, (last.images, said), &report)?;
     let twin = pages::twin_of_run(&emitted.blob, &model, last.images, last.samples)?;
     atomic::write(&run.file(pages::TWIN_FILE), twin.as_bytes())?;
-    let page = pages::training_run(run, record, images, &report, &predictions)?;
+    let page = pages::training_run(run, record, images, &report, &predictions, &twin)?;
     atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
     predictions.save(&run.file(PREDICTIONS_FILE))?;
     Ok(report)
@@ -212,7 +212,8 @@ pub fn tell_choice(run: &RunDir, record: &Record, images: &Loaded, chosen: Vec<S
     report.chosen = chosen;
     let predictions = Predictions::load(&run.file(PREDICTIONS_FILE))?;
     atomic::write(&run.file(REPORT_JSON), serde_json::to_string_pretty(&report)?.as_bytes())?;
-    let page = pages::training_run(run, record, images, &report, &predictions)?;
+    let twin = read::text(&run.file(pages::TWIN_FILE), read::DATA)?;
+    let page = pages::training_run(run, record, images, &report, &predictions, &twin)?;
     atomic::write(&run.file(pages::REPORT_FILE), page.as_bytes())?;
     Ok(report)
 }

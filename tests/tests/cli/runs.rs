@@ -57,7 +57,7 @@ fn from_pictures_to_parity() {
         assert!(out.join(name).exists(), "{name}");
     }
     let [report, twin] = ["report.html", "twin.html"].map(|name| fs::read_to_string(out.join(name)).expect("a page"));
-    assert!(report.contains("href=\"twin.html\"") && twin.contains("cat"), "{report}");
+    assert!(report.contains("href=\"twin.html\"") && report.contains("srcdoc=\"") && twin.contains("cat"), "{report}");
     let page = data.path().join("another.html");
     call(&["twin", text(&out), "--out", text(&page)]).expect("a page of the run's model");
     assert!(fs::read_to_string(&page).expect("a page").contains("cat"));

@@ -1,6 +1,7 @@
 //! The browser twin in Chromium: every byte is the native engine's, and a person can use the page by mouse, keyboard and camera.
 
 mod answers;
+mod report;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,6 +58,7 @@ fn main() {
         trial("what_a_page_complains_of_or_asks_for_is_heard", &browser, what_a_page_complains_of_or_asks_for_is_heard),
         trial("the_camera_and_the_keyboard_do_all", &browser, the_camera_and_the_keyboard_do_all),
         trial("it_fits_a_telephone_and_the_dark", &browser, it_fits_a_telephone_and_the_dark),
+        trial("a_runs_report_holds_it", &browser, report::a_runs_report_holds_it),
         trial("the_engine_that_ships_is_of_these_sources", &None, the_engine_that_ships_is_of_these_sources),
         trial("the_engine_that_ships_is_reproduced", &library, the_engine_that_ships_is_reproduced),
     ];

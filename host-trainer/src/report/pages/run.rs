@@ -23,7 +23,7 @@ use crate::report::export::{Report, choice_text};
 use crate::report::{boards, plots};
 
 /// The page of a run whose `predictions` are those of its test images, or of its validation images where there are no
-/// others.
+/// others. It holds `twin`, the page of the run's blob.
 ///
 /// # Errors
 /// When the run's files cannot be read or a picture cannot be drawn.
@@ -33,12 +33,13 @@ pub fn training_run(
     images: &Loaded,
     report: &Report,
     predictions: &Predictions,
+    twin: &str,
 ) -> Result<String> {
     let config = run.config()?;
     let (unseen, split) = if images.test.is_empty() { (&images.valid, "validation") } else { (&images.test, "test") };
     let body = html! {
         (verdict(&report.verdict))
-        p { a href=(TWIN_FILE) { "Try it in this browser" } ": the model as a device runs it, on your pictures or a camera." }
+        (in_this_browser(twin))
         (section("Result", &result(report)))
         (section(&format!("Mistakes, {split} images"), &mistakes(unseen, report, predictions, run)?))
         (section(&format!("Calibration, {split} images"), &calibration(report, predictions)?))
@@ -54,6 +55,17 @@ pub fn training_run(
         @if let Some(made) = &report.made { (section("How this was made", &made.to_html(Some(&record.hash)))) }
     };
     Ok(html::page(&title(&report.name), &body))
+}
+
+/// The twin's page, which a browser reads once it is unfolded.
+fn in_this_browser(twin: &str) -> Markup {
+    html! {
+        details id="twin" {
+            summary { "Try it in this browser: the model as a device runs it, on your pictures or a camera" }
+            iframe title="The model in this browser" srcdoc=(twin) loading="lazy" allow="camera" style="width:100%;height:48rem;border:0" {}
+        }
+        p.soft { "The same as a page of its own: " a href=(TWIN_FILE) { (TWIN_FILE) } "." }
+    }
 }
 
 pub(super) fn title(name: &str) -> String {
