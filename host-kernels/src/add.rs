@@ -3,7 +3,7 @@
 use no_std_infer::fixed::Multiplier;
 use no_std_infer::operators::{ADD_SHIFT, Add};
 
-use crate::instructions::{Instructions, LANES_MAX, Task, Vectors};
+use crate::instructions::{Instructions, LANES_MAX, SHIFT_MAX, Task, Vectors};
 
 /// A sum prepared for some instructions.
 pub(crate) struct Sum<I: Instructions> {
@@ -23,10 +23,10 @@ struct Scale<V> {
 }
 
 impl<V: Copy> Scale<V> {
-    /// `None` for one that shifts left.
+    /// `None` for one that shifts left, or further than vectors do.
     fn new<I: Instructions<Vector = V>>(isa: I, multiplier: Multiplier) -> Option<Self> {
-        let bits = u32::try_from(-i32::from(multiplier.shift)).ok()?;
-        let shift = bits.checked_sub(1).map(|half| [isa.broadcast(1 << half), isa.broadcast(bits as i32)]);
+        let bits = u32::try_from(-i32::from(multiplier.shift)).ok().filter(|&bits| bits <= SHIFT_MAX)?;
+        let shift = bits.checked_sub(1).map(|half| [isa.broadcast(1 << half), isa.shifts(isa.broadcast(bits as i32))]);
         Some(Self { mantissa: isa.broadcast(multiplier.mantissa), shift })
     }
 

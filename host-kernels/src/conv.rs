@@ -1,6 +1,8 @@
 //! Convolutions and fully connected layers: tiles of some output pixels by some vectors of output channels.
 
-use std::hint::black_box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::hint::black_box;
 
 use no_std_infer::format::{Activation, Conv2d, Dense, Tensor};
 use no_std_infer::operators::DenseParams;
@@ -149,14 +151,19 @@ impl<I: Instructions> Vectors for Conv<I> {
     fn run(&self, arena: &mut [i8], scratch: &mut [u8]) {
         self.image.fill(self.isa, arena, &mut scratch[..self.image.len::<I>()]);
         let output = &mut arena[self.output.range()];
+        // What registers cannot hold is not compiled.
         macro_rules! tiles {
             ($($pixels:literal)*) => {
                 match self.tile {
                     $(
-                        [$pixels, 1] => self.isa.vectorize(Tiles::<I, $pixels, 1> { conv: self, image: scratch, output }),
-                        [$pixels, _] => self.isa.vectorize(Tiles::<I, $pixels, 2> { conv: self, image: scratch, output }),
+                        [$pixels, 1] if $pixels <= I::SUMS => {
+                            self.isa.vectorize(Tiles::<I, $pixels, 1> { conv: self, image: scratch, output });
+                        }
+                        [$pixels, 2] if 2 * $pixels <= I::SUMS => {
+                            self.isa.vectorize(Tiles::<I, $pixels, 2> { conv: self, image: scratch, output });
+                        }
                     )*
-                    [pixels, _] => unreachable!("no tile has {pixels} pixels"),
+                    [pixels, vectors] => unreachable!("no tile has {pixels} pixels and {vectors} vectors"),
                 }
             };
         }

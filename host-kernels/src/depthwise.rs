@@ -1,5 +1,7 @@
 //! Depthwise convolutions: the rows under an output row become one row of groups, which the weights of a column meet.
 
+use alloc::vec::Vec;
+
 use no_std_infer::format::Conv2d;
 use oracle::weights::{Layer, depthwise_layer};
 
@@ -101,7 +103,7 @@ impl<I: Instructions> Task for Rows<'_, I> {
 #[inline(always)]
 fn interleave<I: Instructions>(layer: &Depthwise<I>, image: &[u8], y: usize, group: usize, line: &mut [u8]) {
     let (window, pitch) = (&layer.op.window, layer.image.pitch * I::ELEMENT);
-    let rows: [&[u8]; 4] = std::array::from_fn(|row| {
+    let rows: [&[u8]; 4] = core::array::from_fn(|row| {
         let tap = (group * I::GROUP + row).min(usize::from(window.kernel_h) - 1);
         &image[(y * usize::from(window.stride_h) + tap * usize::from(window.dilation_h)) * pitch..][..pitch]
     });

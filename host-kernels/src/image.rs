@@ -1,6 +1,6 @@
 //! The input of a layer with its border, in the form in which it is multiplied.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use no_std_infer::format::{Conv2d, Tensor};
 

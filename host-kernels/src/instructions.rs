@@ -4,6 +4,8 @@
 
 /// Most lanes.
 pub(crate) const LANES_MAX: usize = 16;
+/// Most bits that lanes are shifted right by.
+pub(crate) const SHIFT_MAX: u32 = 30;
 
 /// A vector extension. A value of it is proof that the processor has it.
 ///
@@ -48,8 +50,12 @@ pub(crate) trait Instructions: Copy + Send + Sync + 'static {
     fn high(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
     /// −1 where a lane is negative, otherwise 0.
     fn sign(self, vector: Self::Vector) -> Self::Vector;
-    /// Shifts each lane right by its own number of bits below 32, keeping the sign.
-    fn shift_right(self, vector: Self::Vector, bits: Self::Vector) -> Self::Vector;
+    /// Numbers of bits, each at most [`SHIFT_MAX`], as [`shift_right`](Self::shift_right) takes them.
+    fn shifts(self, bits: Self::Vector) -> Self::Vector {
+        bits
+    }
+    /// Shifts each lane right by its own number of bits, keeping the sign.
+    fn shift_right(self, vector: Self::Vector, shifts: Self::Vector) -> Self::Vector;
     /// Clamps each lane; one byte a lane, and any others after them.
     fn narrow(self, vector: Self::Vector, clamp: [i8; 2]) -> [i8; LANES_MAX];
 }

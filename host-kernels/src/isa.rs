@@ -1,5 +1,8 @@
 //! The vector extensions, and which of them this machine has.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use no_std_infer::format::Op;
 use no_std_infer::kernels::NATIVE_NAME;
 
@@ -7,6 +10,8 @@ use crate::add::Sum;
 use crate::conv::Conv;
 use crate::depthwise::Depthwise;
 use crate::instructions::{Instructions, Vectors};
+#[cfg(target_feature = "simd128")]
+use crate::wasm::Simd128;
 #[cfg(target_arch = "x86_64")]
 use crate::x86::{Avx2, AvxVnni, Vnni256, Vnni512};
 
@@ -21,13 +26,16 @@ pub enum Isa {
     AvxVnni,
     /// AVX-512 VNNI: products of 8 bits, sixteen lanes.
     Avx512Vnni,
+    /// SIMD128 of WebAssembly: products of 16 bits, four lanes.
+    Simd128,
 }
 
 impl Isa {
     /// Those of this machine, the widest last.
     #[must_use]
     pub fn available() -> Vec<Self> {
-        [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni].into_iter().filter(|isa| isa.is_there()).collect()
+        let all = [Self::Portable, Self::Avx2, Self::AvxVnni, Self::Avx512Vnni, Self::Simd128];
+        all.into_iter().filter(|isa| isa.is_there()).collect()
     }
 
     /// The widest of this machine.
@@ -45,6 +53,7 @@ impl Isa {
             Self::AvxVnni => AvxVnni::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => Vnni512::detect().is_some() && Vnni256::detect().is_some(),
+            Self::Simd128 => cfg!(target_feature = "simd128"),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
         }
@@ -62,6 +71,8 @@ impl Isa {
             Self::Avx512Vnni if op.output().channels <= 8 => prepare(Vnni256::detect()?, op, section),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => prepare(Vnni512::detect()?, op, section),
+            #[cfg(target_feature = "simd128")]
+            Self::Simd128 => prepare(Simd128, op, section),
             _ => None,
         }
     }
@@ -76,6 +87,7 @@ impl Isa {
             Self::Avx2 => "AVX2",
             Self::AvxVnni => "AVX-VNNI",
             Self::Avx512Vnni => "AVX-512 VNNI",
+            Self::Simd128 => "SIMD128",
         }
     }
 }
@@ -86,7 +98,8 @@ fn prepare<I: Instructions>(isa: I, op: &Op, section: &[u8]) -> Option<Box<dyn V
         Op::Conv2d(op) => Box::new(Conv::new(isa, op, section)?),
         Op::DepthwiseConv2d(op) => Box::new(Depthwise::new(isa, op, section)?),
         Op::Dense(op) => Box::new(Conv::dense(isa, op, section)?),
-        Op::Add(op) => Box::new(Sum::new(isa, op)?),
+        // Four lanes are no faster than what the compiler makes of the engine's loop.
+        Op::Add(op) if I::LANES > 4 => Box::new(Sum::new(isa, op)?),
         _ => return None,
     })
 }

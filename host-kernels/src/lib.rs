@@ -5,10 +5,16 @@
 //! is, and every operator that has no kernel here runs the engine's.
 //!
 //! A kernel first copies its whole input, with the border around it, into memory of its own, so that its output may lie
-//! anywhere in the arena. The loops are generic over the instructions of a processor.
-
+//! anywhere in the arena. The loops are generic over the instructions of a processor, or of WebAssembly in a browser, which has no
+//! standard library.
+#![no_std]
 // Elsewhere nothing has instructions for the loops yet.
-#![cfg_attr(not(target_arch = "x86_64"), allow(dead_code, unused_variables))]
+#![cfg_attr(not(any(target_arch = "x86_64", target_feature = "simd128")), allow(dead_code, unused_variables))]
+
+extern crate alloc;
+// It knows what the processor has.
+#[cfg(target_arch = "x86_64")]
+extern crate std;
 
 mod add;
 mod conv;
@@ -18,10 +24,15 @@ mod instructions;
 mod isa;
 mod patches;
 mod scaling;
+#[cfg(target_feature = "simd128")]
+mod wasm;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use std::ops::Range;
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::ops::Range;
 
 use no_std_infer::format::{ALIGN, Op};
 use no_std_infer::{Interpreter, Model};
@@ -76,6 +87,30 @@ impl<'m> Prepared<'m> {
         self.steps.iter().map(|(step, _)| matches!(step, Step::Vectors(_)))
     }
 
+    /// Bytes of scratch that operators need beside the arena.
+    #[must_use]
+    pub fn scratch_len(&self) -> usize {
+        self.scratch
+    }
+
+    /// Runs one operator on an arena of the model's length, aligned as the engine asks for, that holds what the operators before it
+    /// have made. `scratch` holds [`scratch_len`](Self::scratch_len) bytes, and nothing that is kept.
+    ///
+    /// # Panics
+    /// When there is no such operator, or the arena or the scratch is too short.
+    pub fn step(&self, operator: usize, arena: &mut [i8], scratch: &mut [u8]) {
+        match &self.steps[operator].0 {
+            Step::Vectors(step) => step.run(arena, scratch),
+            Step::Engine(op) => self.model.linked().run(op, arena, self.model.weights()),
+        }
+    }
+
+    /// The model that was prepared.
+    #[must_use]
+    pub fn model(&self) -> &Model<'m> {
+        &self.model
+    }
+
     /// Memory to run it in, for one thread at a time.
     #[must_use]
     pub fn runner(&self) -> Runner<'_, 'm> {
@@ -107,16 +142,14 @@ impl<'m> Runner<'_, 'm> {
     /// # Panics
     /// When the input has not the model's length.
     pub fn run_profiled(&mut self, input: &[i8], mut hook: impl FnMut(usize, &[i8])) -> Interpreter<'m, '_> {
-        let Self { prepared: Prepared { model, steps, .. }, arena, start, scratch } = self;
+        let Self { prepared, arena, start, scratch } = self;
+        let model = prepared.model;
         let arena = &mut arena[*start..][..model.arena_len()];
         arena[model.info().input.tensor.range()].copy_from_slice(input);
-        for (index, (step, output)) in steps.iter().enumerate() {
-            match step {
-                Step::Vectors(step) => step.run(arena, scratch),
-                Step::Engine(op) => model.linked().run(op, arena, model.weights()),
-            }
+        for (index, (_, output)) in prepared.steps.iter().enumerate() {
+            prepared.step(index, arena, scratch);
             hook(index, &arena[output.clone()]);
         }
-        Interpreter::new(*model, arena).expect("the arena has the model's length and alignment")
+        Interpreter::new(model, arena).expect("the arena has the model's length and alignment")
     }
 }

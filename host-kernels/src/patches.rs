@@ -1,7 +1,7 @@
 //! Places in an image that are read side by side: lengths are compared once for all of them.
 #![allow(unsafe_code)]
 
-use std::marker::PhantomData;
+use core::marker::PhantomData;
 
 /// `P` patches of an image, all of one length.
 pub(crate) struct Patches<'a, const P: usize> {
@@ -51,7 +51,7 @@ impl<'a, const P: usize> Patches<'a, P> {
         for (bytes, first) in all.iter_mut().zip(self.first) {
             // SAFETY: `first` is followed by `len` bytes of the image, of which `count` from `at` on were found to be there;
             // the image is borrowed as long as the slice, and bytes need no alignment.
-            *bytes = unsafe { std::slice::from_raw_parts(first.add(at), count) };
+            *bytes = unsafe { core::slice::from_raw_parts(first.add(at), count) };
         }
         all
     }

@@ -1,10 +1,12 @@
 //! From a sum of products to an output byte.
 
+use alloc::vec::Vec;
+
 use no_std_infer::fixed::clamp_i8;
 use no_std_infer::format::{Activation, PACKED_SHIFT_MAX};
 use no_std_infer::operators::{ChannelParams, DenseParams, OutputParams, PackedParams};
 
-use crate::instructions::{Instructions, LANES_MAX};
+use crate::instructions::{Instructions, LANES_MAX, SHIFT_MAX};
 
 /// Requantisation of the output channels of a vector, as that of
 /// [`PackedParams`], whose conditions hold: it starts from twice the sum, and adds the zero point before the last shift.
@@ -59,7 +61,7 @@ impl<V: Copy> Scaling<V> {
                 words.iter_mut().zip(entries).for_each(|(word, entry)| *word = entry[field]);
                 isa.words(&words)
             });
-            Fast { bias, mantissa, rounding, shift }
+            Fast { bias, mantissa, rounding, shift: isa.shifts(shift) }
         };
         Self::Fast(entries.chunks(I::LANES).map(vector).collect())
     }
@@ -108,4 +110,4 @@ pub(crate) fn requantise<I: Instructions>(isa: I, sums: I::Vector, fast: &Fast<I
     isa.shift_right(isa.add(scaled, fast.rounding), fast.shift)
 }
 
-const _: () = assert!(PACKED_SHIFT_MAX < 31);
+const _: () = assert!(PACKED_SHIFT_MAX as u32 <= SHIFT_MAX);

@@ -3,7 +3,14 @@
 //! Written independently of the kernels: a value is read by its coordinates, a sum is taken in 64 bits, and padding is
 //! decided for every tap. Inputs are copied first, so that it does not matter what an output lies over.
 
+#![no_std]
+
+extern crate alloc;
+
 pub mod weights;
+
+use alloc::vec;
+use alloc::vec::Vec;
 
 use no_std_infer::Model;
 use no_std_infer::fixed::{self, Multiplier};

@@ -1,5 +1,7 @@
 //! Weights and parameters of a layer in the order of its definition, whatever their layout in the blob.
 
+use alloc::vec::Vec;
+
 use no_std_infer::format::{Conv2d, Dense, Layout};
 use no_std_infer::operators::{
     ChannelParams, Channels, DENSE_BLOCK, DensePacked, DenseParams, DensePlain, Form, Packed, PackedDepthwise,

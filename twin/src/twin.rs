@@ -1,11 +1,14 @@
 //! One model, as a device runs it.
 
-use core::fmt::{Display, Write};
+use alloc::vec;
+use core::fmt::{Debug, Display, Formatter, Write};
 
 use heapless::{String, Vec};
+use host_kernels::Prepared;
 use no_std_device::{Average, Smoother, load_frame};
+use no_std_infer::golden::{SelfTest, SelfTestError};
 use no_std_infer::image::{Frame, PixelFormat};
-use no_std_infer::{Decision, Model, Progress, Scores, golden};
+use no_std_infer::{Decision, Interpreter, Model, Scores, Step};
 
 /// Most classes whose decisions are averaged over time; a model with more is not smoothed.
 pub const CLASSES: usize = 1024;
@@ -22,11 +25,20 @@ pub struct Twin<'a> {
     message: String<MESSAGE>,
 }
 
-#[derive(Debug)]
 struct Loaded<'a> {
     model: Model<'a>,
+    prepared: Prepared<'a>,
+    /// Of the model's length.
     arena: &'a mut [i8],
-    progress: Progress,
+    scratch: vec::Vec<u8>,
+    /// The operator that runs next.
+    next: usize,
+}
+
+impl Debug for Loaded<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Loaded").field("model", &self.model).field("next", &self.next).finish_non_exhaustive()
+    }
 }
 
 impl Loaded<'_> {
@@ -34,6 +46,28 @@ impl Loaded<'_> {
     fn scores(&self) -> Scores<'_> {
         let tensor = |range| self.arena.get(range).unwrap_or_default();
         self.model.scores(tensor(self.model.info().logits.range()), tensor(self.model.output().range()))
+    }
+
+    /// Runs the next operator.
+    fn step(&mut self) -> Option<usize> {
+        let operator = self.next;
+        if operator == self.model.ops().count() {
+            return None;
+        }
+        self.prepared.step(operator, self.arena, &mut self.scratch);
+        self.next += 1;
+        Some(operator)
+    }
+
+    fn self_test(&mut self) -> Result<(), SelfTestError> {
+        let mut interpreter = Interpreter::new(self.model, self.arena).map_err(SelfTestError::Arena)?;
+        let mut test = SelfTest::begin(&mut interpreter)?;
+        self.next = 0;
+        while let Some(operator) = self.step() {
+            let interpreter = Interpreter::new(self.model, self.arena).map_err(SelfTestError::Arena)?;
+            test.check(&interpreter, Step { operator, complete: true });
+        }
+        test.outcome(&Interpreter::new(self.model, self.arena).map_err(SelfTestError::Arena)?)
     }
 }
 
@@ -52,10 +86,13 @@ impl<'a> Twin<'a> {
             Ok(model) => model,
             Err(error) => return self.fail(error),
         };
-        if arena.len() < model.arena_len() {
-            return self.fail(no_std_infer::Error::ArenaTooSmall { needed: model.arena_len() as u32 });
-        }
-        self.loaded = Some(Loaded { model, arena, progress: Progress::default() });
+        let needed = model.arena_len();
+        let Some(arena) = arena.get_mut(..needed) else {
+            return self.fail(no_std_infer::Error::ArenaTooSmall { needed: needed as u32 });
+        };
+        let prepared = Prepared::new(&model);
+        let scratch = vec![0; prepared.scratch_len()];
+        self.loaded = Some(Loaded { model, prepared, arena, scratch, next: 0 });
         true
     }
 
@@ -68,16 +105,16 @@ impl<'a> Twin<'a> {
     /// Runs the blob's golden vector, and overwrites the arena. False where an operator's output differs from the host's, or there
     /// is no vector: [`message`](Self::message) says which.
     pub fn self_test(&mut self) -> bool {
-        let Some(Loaded { model, arena, .. }) = &mut self.loaded else { return self.fail("no model is loaded") };
-        let result = golden::self_test(model, arena);
+        let Some(loaded) = &mut self.loaded else { return self.fail("no model is loaded") };
+        let result = loaded.self_test();
         result.map_or_else(|error| self.fail(error), |()| true)
     }
 
     /// The network's input, HWC, which the page writes to itself or [`frame`](Self::frame) makes of a picture; the next
     /// [`step`](Self::step) is the first. Empty without a model.
     pub fn input_mut(&mut self) -> &mut [i8] {
-        let Some(Loaded { model, arena, progress }) = &mut self.loaded else { return &mut [] };
-        *progress = Progress::default();
+        let Some(Loaded { model, arena, next, .. }) = &mut self.loaded else { return &mut [] };
+        *next = 0;
         arena.get_mut(model.info().input.tensor.range()).unwrap_or_default()
     }
 
@@ -99,9 +136,7 @@ impl<'a> Twin<'a> {
     /// Runs the next operator; gives its index, from 0, and `None` when all have run. Its output lies in the arena then, where the
     /// blob says, until another overwrites it.
     pub fn step(&mut self) -> Option<usize> {
-        let Loaded { model, arena, progress } = self.loaded.as_mut()?;
-        let step = progress.step(model, arena, None).ok()??;
-        Some(step.operator)
+        self.loaded.as_mut()?.step()
     }
 
     /// What the scores of the last run say, averaged with those of the runs before since [`restart`](Self::restart), as a device

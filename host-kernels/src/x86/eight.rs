@@ -1,6 +1,7 @@
 //! AVX2, AVX-VNNI and AVX-512 VNNI on 256 bits: eight lanes. They differ in how products are summed.
 
-use std::arch::x86_64::*;
+use core::arch::x86_64::*;
+use std::is_x86_feature_detected;
 
 use super::{proved, sixteen_bytes};
 use crate::instructions::{Instructions, LANES_MAX, Task};

@@ -7,7 +7,7 @@
 mod eight;
 mod sixteen;
 
-use std::arch::x86_64::{__m128i, _mm_loadu_si128};
+use core::arch::x86_64::{__m128i, _mm_loadu_si128};
 
 pub(crate) use eight::{Avx2, AvxVnni, Vnni256};
 pub(crate) use sixteen::Vnni512;

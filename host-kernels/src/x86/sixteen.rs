@@ -1,6 +1,7 @@
 //! AVX-512 VNNI: sixteen lanes.
 
-use std::arch::x86_64::*;
+use core::arch::x86_64::*;
+use std::is_x86_feature_detected;
 
 use super::{proved, sixteen_bytes};
 use crate::instructions::{Instructions, LANES_MAX, Task};

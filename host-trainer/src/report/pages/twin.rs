@@ -311,8 +311,8 @@ fn about(blob: &Aligned<u8>, model: &Model<'_>) -> Markup {
             summary { "What is the same as on a device" }
             p {
                 "From a picture's pixels on, all of it is: cropping and resizing, every layer, the scores, the threshold, and with the \
-                 camera the averages over frames are the code that firmware runs, and give the same bytes. The self-test compares \
-                 each layer's with those that the blob's maker computed. What comes before pixels is the browser's: how it decodes a \
+                 camera the averages over frames are the code that firmware runs, or loops for this browser that give the same bytes. The self-test \
+                 compares each layer's with those that the blob's maker computed. What comes before pixels is the browser's: how it decodes a \
                  JPEG, manages colours and turns a picture may differ from other programs by a little. Your computer's camera is not \
                  the board's either."
             }
