@@ -15,6 +15,8 @@ VERSIONS = {
     "SOFTMAX": 2, "LOGISTIC": 2, "TANH": 2, "RELU": 2, "RELU6": 2, "RELU_N1_TO_1": 1, "QUANTIZE": 2, "DEQUANTIZE": 2,
     "CONCATENATION": 2, "SUB": 2, "MAXIMUM": 2, "MINIMUM": 2, "SQUARED_DIFFERENCE": 2, "PRELU": 1, "LEAKY_RELU": 2, "ELU": 1,
     "GELU": 1, "RELU_0_TO_1": 1, "ABS": 2, "NEG": 1, "EXP": 2, "LOG": 2, "SQRT": 2, "RSQRT": 2,
+    "SLICE": 2, "STRIDED_SLICE": 2, "SPLIT": 2, "SPLIT_V": 2, "PACK": 2, "UNPACK": 2, "TILE": 2, "BROADCAST_TO": 2,
+    "TRANSPOSE": 2, "BATCH_MATMUL": 2,
 }
 
 ACTIVATIONS = {"NONE": 0, "RELU": 1, "RELU_N1_TO_1": 2, "RELU6": 3}
@@ -116,5 +118,7 @@ OPTIONS = {
     "DEQUANTIZE": "DequantizeOptions", "CONCATENATION": "ConcatenationOptions", "SUB": "SubOptions",
     "MAXIMUM": "MaximumMinimumOptions", "MINIMUM": "MaximumMinimumOptions", "LEAKY_RELU": "LeakyReluOptions",
     "SQUARED_DIFFERENCE": "SquaredDifferenceOptions", "GELU": "GeluOptions", "ABS": "AbsOptions", "NEG": "NegOptions",
-    "EXP": "ExpOptions",
+    "EXP": "ExpOptions", "SLICE": "SliceOptions", "STRIDED_SLICE": "StridedSliceOptions", "SPLIT": "SplitOptions",
+    "SPLIT_V": "SplitVOptions", "PACK": "PackOptions", "UNPACK": "UnpackOptions", "TILE": "TileOptions",
+    "BROADCAST_TO": "BroadcastToOptions", "TRANSPOSE": "TransposeOptions", "BATCH_MATMUL": "BatchMatMulOptions",
 }

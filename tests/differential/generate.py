@@ -13,6 +13,7 @@ import json
 import numpy as np
 
 import families
+import moves
 import sharp
 from families import with_edges
 from layers import Graph
@@ -20,7 +21,7 @@ from ai_edge_litert.interpreter import OpResolverType
 
 from litert import UNREFERENCED, Model, Refused, inside, run, samples
 
-FAMILIES = families.FAMILIES + sharp.FAMILIES
+FAMILIES = families.FAMILIES + sharp.FAMILIES + moves.FAMILIES
 SATURATING = ("SOFTMAX", "LOGISTIC", "TANH")
 
 

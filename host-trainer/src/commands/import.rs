@@ -55,6 +55,9 @@ pub(super) struct ImportArgs {
     /// What the float model wants the difference divided by.
     #[arg(long, default_value_t = 127.5, requires = "calibrate")]
     pub(super) std: f64,
+    /// Which of a model's outputs the blob makes, by its name in the file; what only the others need is left out.
+    #[arg(long, value_name = "NAME")]
+    pub(super) output: Option<String>,
     /// Add a softmax over the outputs of a model that ends with neither a softmax nor a sigmoid.
     #[arg(long)]
     pub(super) softmax: bool,
@@ -88,8 +91,9 @@ pub(super) fn run(args: &ImportArgs) -> Result<ExitCode> {
 fn compile(args: &ImportArgs, bytes: &[u8], labels: Vec<String>) -> Result<Compiled> {
     let name = args.model.file_stem().map_or("model".into(), |name| name.to_string_lossy());
     let read = || -> Result<Compiled, Error> {
-        let onnx = if Onnx::recognises(bytes) { Some(Onnx::read(bytes)?) } else { None };
-        let model = onnx.as_ref().map_or_else(|| Tflite::read(bytes), Onnx::model)?;
+        let output = args.output.as_deref();
+        let onnx = if Onnx::recognises(bytes) { Some(Onnx::read_output(bytes, output)?) } else { None };
+        let model = onnx.as_ref().map_or_else(|| Tflite::read_output(bytes, output), Onnx::model)?;
         let mut model = model.name(name).producer(PRODUCER).labels(labels).limits(args.limits.limits());
         model = model.run_at_most(args.cost.most()).softmax(args.softmax);
         if let Some(input) = args.input {

@@ -96,7 +96,15 @@ impl<'a> Tflite<'a> {
     /// # Errors
     /// When they are no TensorFlow Lite model, are damaged, or hold a model that is neither int8 nor float throughout.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
-        Self::of(import::read(bytes)?)
+        Self::read_output(bytes, None)
+    }
+
+    /// Reads a file of several outputs, of which the one of this name is the blob's; what only the others need is left out.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read), and when no output has this name.
+    pub fn read_output(bytes: &'a [u8], output: Option<&str>) -> Result<Self, Error> {
+        Self::of(import::read(bytes, output)?)
     }
 
     fn of(network: Network<'a>) -> Result<Self, Error> {

@@ -21,8 +21,8 @@ pub enum Function {
     Gate(Vec<Function>),
     /// x, and below 0 this slope times x.
     LeakyRelu(f32),
-    /// x, and below 0 e^x − 1.
-    Elu,
+    /// x, and below 0 this factor times e^x − 1.
+    Elu(f32),
 }
 
 impl Function {
@@ -50,9 +50,9 @@ impl Function {
                     x
                 }
             }
-            Function::Elu => {
+            Function::Elu(factor) => {
                 if x < 0.0 {
-                    x.exp_m1()
+                    f64::from(*factor) * x.exp_m1()
                 } else {
                     x
                 }
@@ -82,7 +82,10 @@ mod tests {
             assert!((made - expected).abs() < 1e-6, "{x}: {made}");
         }
         assert_eq!([-4.0, 3.0].map(|x| apply(&[Function::LeakyRelu(0.25)], x)), [-1.0, 3.0]);
-        assert!((apply(&[Function::Elu], -1.0) + 0.632_120_558_8).abs() < 1e-9 && apply(&[Function::Elu], 2.0) == 2.0);
+        for (factor, expected) in [(1.0, -0.632_120_558_8), (0.5, -0.316_060_279_4)] {
+            let elu = |x| apply(&[Function::Elu(factor)], x);
+            assert!((elu(-1.0) - expected).abs() < 1e-9 && elu(2.0) == 2.0);
+        }
         let swish = apply(&[Function::Gate(vec![Function::Sigmoid])], 1.0);
         assert!((swish - 0.731_058_578_6).abs() < 1e-9, "{swish}");
         assert!((apply(&[Function::Tanh], 0.5) - 0.462_117_157_3).abs() < 1e-9);

@@ -41,6 +41,16 @@ pub fn check_supported(op: &Operator) -> Result<()> {
         | Code::Maximum
         | Code::Minimum
         | Code::SquaredDifference
+        | Code::BatchMatmul
+        | Code::Slice
+        | Code::StridedSlice
+        | Code::Split
+        | Code::SplitV
+        | Code::Pack
+        | Code::Unpack
+        | Code::Tile
+        | Code::BroadcastTo
+        | Code::Transpose
         | Code::Logistic
         | Code::Tanh
         | Code::HardSwish
@@ -72,10 +82,6 @@ fn advice(op: &Operator) -> &'static str {
             "it is an operator of somebody's own: end the model before it, and leave what it does to the program that calls the \
              network"
         }
-        Code::Transpose => {
-            "export the model with channels last (NHWC), in which image classifiers need no transposition; of PyTorch by \
-             litert_torch.to_channel_last_io"
-        }
         Code::ResizeBilinear
         | Code::ResizeNearestNeighbor
         | Code::TransposeConv
@@ -84,17 +90,7 @@ fn advice(op: &Operator) -> &'static str {
             "give the network pictures of the size that it works in, and end it before it enlarges what it makes: the program \
              that calls it can resize"
         }
-        Code::Shape
-        | Code::StridedSlice
-        | Code::Slice
-        | Code::Pack
-        | Code::Unpack
-        | Code::Gather
-        | Code::Fill
-        | Code::Range
-        | Code::Tile
-        | Code::BroadcastTo
-        | Code::Cast => {
+        Code::Shape | Code::Gather | Code::Fill | Code::Range | Code::Cast => {
             "where the model computes shapes while it runs, export it with a fixed input shape, a batch of 1 included, so that \
              the converter folds them away"
         }
@@ -166,16 +162,15 @@ mod tests {
         use BuiltinOperator as Code;
         for (code, helps) in [
             (Code::Sin, "replace"),
-            (Code::Transpose, "channels last"),
             (Code::ResizeBilinear, "resize"),
             (Code::ResizeNearestNeighbor, "resize"),
             (Code::Shape, "fixed input shape"),
-            (Code::StridedSlice, "fixed input shape"),
+            (Code::Gather, "fixed input shape"),
             (Code::Svdf, "state"),
             (Code::UnidirectionalSequenceLstm, "state"),
             (Code::VarHandle, "state"),
             (Code::ArgMax, "scores"),
-            (Code::BatchMatmul, "replace"),
+            (Code::L2Normalization, "replace"),
         ] {
             let text = refusal(code, None);
             assert!(text.contains(helps), "{code:?}: {text}");

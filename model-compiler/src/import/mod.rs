@@ -7,6 +7,7 @@ mod error;
 mod advice;
 mod bounds;
 pub mod dilation;
+mod ends;
 pub mod float;
 pub mod float16;
 pub mod kind;
@@ -28,12 +29,14 @@ use model::{BuiltinOperator, Network, Operator, Tensor, TensorType, type_name};
 type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Reads a file's bytes; dilated and padded convolutions come as one operator, however they were written, and weights of
-/// half precision are read by the operators themselves.
+/// half precision are read by the operators themselves. A last operator whose outputs are no numbers of the network is left out.
+/// Of several outputs the caller names one.
 ///
 /// # Errors
 /// Those of [`Network::read`].
-pub fn read(bytes: &[u8]) -> Result<Network<'_>> {
-    let mut network = Network::read(bytes)?;
+pub fn read<'a>(bytes: &'a [u8], output: Option<&str>) -> Result<Network<'a>> {
+    let mut network = Network::read(bytes, output)?;
+    ends::leave_out(&mut network);
     float16::join(&mut network);
     dilation::join(&mut network);
     padding::join(&mut network);
@@ -129,7 +132,7 @@ fn check_stateless(network: &Network<'_>, op: &Operator) -> Result<()> {
 /// # Errors
 /// When it is no TensorFlow Lite model, or has an operator, type or option that is not supported; names it.
 pub fn int8(bytes: &[u8]) -> Result<Lowered> {
-    let network = read(bytes)?;
+    let network = read(bytes, None)?;
     match arithmetic(&network)? {
         Arithmetic::Int8 => lower(&network),
         Arithmetic::Float => Err(refused!(NeedsCalibration, "{NEEDS_CALIBRATION}")),

@@ -10,7 +10,7 @@ pub(super) const RANK_MAX: usize = 8;
 /// Most elements of a tensor.
 pub(super) const ELEMENTS_MAX: usize = 1 << 30;
 
-/// One network with one input and one output.
+/// One network with one input, and one output that counts.
 #[derive(Clone, Debug)]
 pub struct Network<'a> {
     /// All tensors.
@@ -170,14 +170,33 @@ pub struct Options {
     pub activation: ActivationFunctionType,
     /// Factor of a softmax's inputs.
     pub beta: f32,
-    /// Side along which is concatenated; negative counts from the last.
+    /// Side along which is concatenated, packed or unpacked; negative counts from the last.
     pub axis: i32,
     /// A fully connected layer's weights are in an order for one processor.
     pub shuffled: bool,
     /// Slope of a leaky rectifier below 0.
     pub alpha: f32,
+    /// What ELU's exponential below 0 is multiplied with: 1 in TensorFlow Lite.
+    pub elu_factor: f32,
     /// GELU is its approximation by TANH.
     pub approximate: bool,
+    /// How a strided slice reads its bounds.
+    pub masks: Masks,
+    /// The factors of a matrix product whose last two sides are exchanged first.
+    pub exchanged: [bool; 2],
+}
+
+/// Sides of a strided slice whose bounds count for nothing: a bit each, the lowest for the first side.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Masks {
+    /// It begins at the first element.
+    pub begin: i32,
+    /// It ends behind the last element.
+    pub end: i32,
+    /// One element is taken, and the side left out.
+    pub shrink: i32,
+    /// There is another kind: an ellipsis, a new side, or an end that counts from the beginning.
+    pub others: bool,
 }
 
 impl Default for Options {
@@ -193,7 +212,10 @@ impl Default for Options {
             axis: 0,
             shuffled: false,
             alpha: 0.0,
+            elu_factor: 1.0,
             approximate: false,
+            masks: Masks::default(),
+            exchanged: [false; 2],
         }
     }
 }

@@ -5,8 +5,9 @@ use planus::errors::ErrorKind;
 use super::Result;
 use super::advice::STATE;
 use super::bounds::{Room, check_constants, check_count};
+use super::ends::{chosen, several_inputs};
 use super::model::{
-    ELEMENTS_MAX, Network, Operator, Options, Quantisation, RANK_MAX, Tensor, element_size, schema_name, type_name,
+    ELEMENTS_MAX, Masks, Network, Operator, Options, Quantisation, RANK_MAX, Tensor, element_size, schema_name, type_name,
 };
 use super::tflite::tflite::{
     BufferRef, BuiltinOperator, BuiltinOptionsRef, ModelRef, OperatorCodeRef, OperatorRef, Padding,
@@ -14,18 +15,19 @@ use super::tflite::tflite::{
 };
 
 impl<'a> Network<'a> {
-    /// Reads a file's bytes, operator by operator. Time and memory are in proportion to them.
+    /// Reads a file's bytes, operator by operator. Time and memory are in proportion to them. Of several outputs the caller names one.
     ///
     /// # Errors
-    /// When they are no TensorFlow Lite model, are damaged, or hold a model of another form than one input, one output.
-    pub fn read(bytes: &'a [u8]) -> Result<Self> {
-        Self::read_tables(bytes).map_err(|error| {
+    /// When they are no TensorFlow Lite model, are damaged, or hold a model of several inputs, or of several outputs without a name of
+    /// one of them.
+    pub fn read(bytes: &'a [u8], output: Option<&str>) -> Result<Self> {
+        Self::read_tables(bytes, output).map_err(|error| {
             let damaged = "the file is damaged or cut off: make it or fetch it again";
             if error.is_table() { error.within(damaged) } else { error }
         })
     }
 
-    fn read_tables(bytes: &'a [u8]) -> Result<Self> {
+    fn read_tables(bytes: &'a [u8], output: Option<&str>) -> Result<Self> {
         ensure!(
             bytes.get(4..8) == Some(b"TFL3"),
             NotTflite,
@@ -79,8 +81,14 @@ impl<'a> Network<'a> {
             operators.push(operator.map_err(|error| error.within(format!("operator {index} cannot be read")))?);
         }
         check_constants(&tensors, &operators)?;
-        let input = single(graph.inputs()?, tensors.len(), "input")?;
-        let output = single(graph.outputs()?, tensors.len(), "output")?;
+        let ends = |indices: Option<planus::Vector<'_, i32>>| -> Result<Vec<usize>> {
+            indices.into_iter().flatten().map(|index| checked_index(index, tensors.len())).collect()
+        };
+        let inputs = ends(graph.inputs()?)?;
+        let &[input] = inputs.as_slice() else { return Err(several_inputs(inputs.len())) };
+        let outputs = ends(graph.outputs()?)?;
+        let named: Vec<&str> = outputs.iter().map(|&index| tensors[index].name).collect();
+        let output = outputs[chosen(&named, output)?];
         Ok(Self { tensors, operators, input, output, changes: Vec::new() })
     }
 }
@@ -91,15 +99,6 @@ where
     planus::Result<T>: planus::VectorRead<'a>,
 {
     Ok(vector.into_iter().flatten().collect::<planus::Result<Vec<T>>>()?)
-}
-
-/// The one tensor that a vector names.
-fn single(indices: Option<planus::Vector<'_, i32>>, tensors: usize, what: &str) -> Result<usize> {
-    let indices: Vec<i32> = indices.into_iter().flatten().collect();
-    let [index] = indices.as_slice() else {
-        return Err(refused!(Unsupported, "the model has {} {what}s: export a model with one {what}", indices.len()));
-    };
-    checked_index(*index, tensors)
 }
 
 fn checked_index(index: i32, tensors: usize) -> Result<usize> {
@@ -239,6 +238,15 @@ fn read_options(options: Option<BuiltinOptionsRef<'_>>) -> Result<Options> {
         }
         Some(BuiltinOptionsRef::LeakyReluOptions(o)) => Options { alpha: o.alpha()?, ..plain },
         Some(BuiltinOptionsRef::GeluOptions(o)) => Options { approximate: o.approximate()?, ..plain },
+        Some(BuiltinOptionsRef::L2NormOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
+        Some(BuiltinOptionsRef::StridedSliceOptions(o)) => {
+            let others = o.ellipsis_mask()? != 0 || o.new_axis_mask()? != 0 || o.offset()?;
+            let masks = Masks { begin: o.begin_mask()?, end: o.end_mask()?, shrink: o.shrink_axis_mask()?, others };
+            Options { masks, ..plain }
+        }
+        Some(BuiltinOptionsRef::PackOptions(o)) => Options { axis: o.axis()?, ..plain },
+        Some(BuiltinOptionsRef::UnpackOptions(o)) => Options { axis: o.axis()?, ..plain },
+        Some(BuiltinOptionsRef::BatchMatMulOptions(o)) => Options { exchanged: [o.adj_x()?, o.adj_y()?], ..plain },
         Some(BuiltinOptionsRef::AddOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
         Some(BuiltinOptionsRef::MulOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
         Some(BuiltinOptionsRef::SubOptions(o)) => Options { activation: o.fused_activation_function()?, ..plain },
@@ -335,16 +343,16 @@ mod tests {
             let (mut bytes, operator) = of_one_operator(code, options);
             let list = fields(&bytes, operator);
             assert_eq!(number(&bytes, list, 2), 14, "two numbers and five fields");
-            assert_eq!(Network::read(&bytes).unwrap().operators[0].code, code);
+            assert_eq!(Network::read(&bytes, None).unwrap().operators[0].code, code);
             // An entry that names no table, then a list that ends before it.
             bytes[list + 12..list + 14].fill(0);
             for len in [14, 12] {
                 bytes[list] = len;
-                let network = Network::read(&bytes).unwrap_or_else(|error| panic!("{code:?}: {error}"));
+                let network = Network::read(&bytes, None).unwrap_or_else(|error| panic!("{code:?}: {error}"));
                 assert_eq!(network.operators[0].options, Options::default(), "{code:?}");
             }
             bytes[list] = 13;
-            assert!(Network::read(&bytes).is_err());
+            assert!(Network::read(&bytes, None).is_err());
         }
     }
 }

@@ -106,7 +106,7 @@ impl Translation<'_> {
             Code::Tanh => self.add_function(op, Function::Tanh),
             Code::HardSwish => self.add_function(op, Function::hard_swish()),
             Code::LeakyRelu => self.add_function(op, Function::LeakyRelu(op.options.alpha)),
-            Code::Elu => self.add_function(op, Function::Elu),
+            Code::Elu => self.add_function(op, Function::Elu(op.options.elu_factor)),
             Code::Concatenation => self.add_concatenation(op),
             Code::Pad | Code::Padv2 => self.add_pad(op),
             Code::Reshape | Code::Squeeze | Code::ExpandDims => self.pass_on(op),

@@ -37,7 +37,7 @@ pub(crate) fn function_table(
             float_table(from, to, |x| 1.0 / (1.0 + (-x).exp()))
         }
         Code::Tanh => float_table(from, to, f32::tanh),
-        Code::Elu => float_table(from, to, |x| if x < 0.0 { x.exp_m1() } else { x }),
+        Code::Elu => float_table(from, to, |x| if x < 0.0 { options.elu_factor * x.exp_m1() } else { x }),
         Code::Gelu if options.approximate => float_table(from, to, gelu_by_tanh),
         Code::Gelu => float_table(from, to, |x| 0.5 * x * libm::erfcf(x * -std::f32::consts::FRAC_1_SQRT_2)),
         Code::Exp => float_table(from, to, f32::exp),

@@ -2,12 +2,17 @@
 
 mod edges;
 mod elementwise;
+mod extremes;
 mod functions;
 mod hard_swish;
 mod layers;
+mod matmul;
+mod moves;
 mod pairs;
 mod rsqrt;
 mod shapes;
+mod transpose;
+mod views;
 
 use no_std_infer::format::{Activation, Constant, Op, Tensor};
 
@@ -126,7 +131,16 @@ impl Lowering<'_> {
             Code::Abs | Code::Neg | Code::Exp | Code::Log | Code::Sqrt | Code::Rsqrt => self.add_function(op),
             Code::Prelu => self.add_prelu(op),
             Code::Sub => self.add_difference(op),
-            Code::Maximum | Code::Minimum | Code::SquaredDifference => self.add_of_number(op),
+            Code::Maximum | Code::Minimum => self.add_extreme(op),
+            Code::SquaredDifference => self.add_squared_difference(op),
+            Code::BatchMatmul => self.add_batch_matmul(op),
+            Code::Slice => self.add_slice(op),
+            Code::StridedSlice => self.add_strided_slice(op),
+            Code::Split | Code::SplitV => self.add_split(op),
+            Code::Pack => self.add_pack(op),
+            Code::Unpack => self.add_unpack(op),
+            Code::Tile | Code::BroadcastTo => self.add_repetition(op),
+            Code::Transpose => self.add_transpose(op),
             Code::Quantize => self.add_quantize(op),
             Code::Dequantize => self.add_dequantize(op),
             Code::Softmax => self.add_softmax(op),

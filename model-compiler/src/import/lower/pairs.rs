@@ -8,7 +8,7 @@ use super::elementwise::multiplier_of_up_to;
 use super::functions::{byte, steps};
 use super::{Lowering, Table, fused};
 use crate::import::Result;
-use crate::import::model::{BuiltinOperator, Operator};
+use crate::import::model::Operator;
 use crate::quantise::{Quantisation, add_multipliers, multiplier};
 
 /// All bytes.
@@ -43,25 +43,42 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// MAXIMUM, MINIMUM and SQUARED_DIFFERENCE of a tensor and a number.
-    pub(super) fn add_of_number(&mut self, op: &Operator) -> Result<()> {
+    /// SQUARED_DIFFERENCE: a table where one input is a number. Of tensors of one scale it is that of what the first is above the
+    /// second plus that of what it is below, one of which is 0.
+    pub(super) fn add_squared_difference(&mut self, op: &Operator) -> Result<()> {
+        let index = self.output(op)?;
         let inputs = self.both(op)?;
-        let to = self.quantisation(self.output(op)?)?;
-        let added = match op.code {
-            // LiteRT compares bytes, whatever they stand for.
-            BuiltinOperator::Maximum => self.add_if_number(op, i8::max)?,
-            BuiltinOperator::Minimum => self.add_if_number(op, i8::min)?,
-            _ => {
-                let square = SquaredDifference::new(inputs, to)?;
-                self.add_if_number(op, |a, b| square.of(a, b))?
-            }
-        };
+        let to = self.quantisation(index)?;
+        let square = SquaredDifference::new(inputs, to)?;
+        if self.add_if_number(op, |a, b| square.of(a, b))? {
+            return Ok(());
+        }
         ensure!(
-            added,
+            square.is_of_the_difference(),
             Unsupported,
-            "of two tensors it is not supported, only of one and a number: replace it in the model, MAXIMUM by ADD of one and RELU of \
-             the difference, SQUARED_DIFFERENCE by MUL of the difference with itself"
+            "of two tensors with different scales it is not supported, only of one and a number: replace it in the model by MUL of the \
+             difference with itself"
         );
+        let name = self.network.tensors[index].name;
+        let [a, b] = [self.activation(op, 0)?, self.activation(op, 1)?];
+        let tables = [None; 2];
+        let mut squares = Vec::new();
+        for ([more, less], what) in [([a, b], "above"), ([b, a], "below")] {
+            let less = self.negated(index, less)?;
+            let above = Quantisation { scale: a.scale, zero_point: i8::MIN };
+            let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a.scale, a.scale, a.scale)?;
+            let (a, b, output, activation) = (more, less, self.place(index, self.sides(index)?, above)?, Activation::NONE);
+            let sum = Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables };
+            self.builder.push(Op::Add(sum), format!("{name} ({what})"));
+            let table = self.builder.add_constant(&steps(above).map(|steps| square.of_steps(steps) as u8));
+            let (input, output) = (output, self.declare(index)?);
+            self.builder.push(Op::Lookup(Lookup { input, output, table }), format!("{name} ({what}, squared)"));
+            squares.push(output);
+        }
+        let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(to.scale, to.scale, to.scale)?;
+        let (a, b, output, activation) = (squares[0], squares[1], self.declare(index)?, Activation::NONE);
+        let sum = Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables };
+        self.push(index, Op::Add(sum), name);
         Ok(())
     }
 
@@ -106,7 +123,7 @@ impl Lowering<'_> {
     }
 
     /// The quantisation of both inputs, which are int8 as the output is.
-    fn both(&self, op: &Operator) -> Result<[Quantisation; 2]> {
+    pub(super) fn both(&self, op: &Operator) -> Result<[Quantisation; 2]> {
         self.check_int8(self.output(op)?)?;
         let [a, b] = [self.input(op, 0)?, self.input(op, 1)?];
         self.check_int8(a)?;
@@ -115,7 +132,7 @@ impl Lowering<'_> {
     }
 
     /// Adds a table where one input is a number.
-    fn add_if_number(&mut self, op: &Operator, function: impl Fn(i8, i8) -> i8) -> Result<bool> {
+    pub(super) fn add_if_number(&mut self, op: &Operator, function: impl Fn(i8, i8) -> i8) -> Result<bool> {
         let table = |of: &dyn Fn(i8) -> i8| -> Table { std::array::from_fn(|index| of((index as u8 ^ 0x80) as i8)) };
         match (self.number(op, 0, 1)?, self.number(op, 1, 0)?) {
             (None, Some(b)) => self.add_table(op, 0, &table(&|a| function(a, b)))?,
@@ -225,13 +242,28 @@ impl SquaredDifference {
         let difference = scaled(0, a) - scaled(1, b);
         byte(self.multipliers[2].apply(difference * difference), self.to)
     }
+
+    /// What so many steps of the first input make, if the second is 0.
+    fn of_steps(&self, steps: i32) -> i8 {
+        let difference = self.multipliers[0].apply(steps << Self::SHIFT);
+        byte(self.multipliers[2].apply(difference * difference), self.to)
+    }
+
+    /// Whether it is a function of how many steps lie between both inputs, of which 255 are as good as more.
+    fn is_of_the_difference(&self) -> bool {
+        let [first, second] = self.inputs;
+        let steps = |a: i8, b: i8| {
+            (i32::from(a) - i32::from(first.zero_point) - i32::from(b) + i32::from(second.zero_point)).abs().min(255)
+        };
+        first.scale == second.scale && bytes().all(|a| bytes().all(|b| self.of(a, b) == self.of_steps(steps(a, b))))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::import::lower::{Lowered, lower};
-    use crate::import::model::{self, Network, Options, TensorType};
+    use crate::import::model::{self, BuiltinOperator, Network, Options, TensorType};
 
     const A: Quantisation = Quantisation { scale: 0.05, zero_point: -10 };
     const B: Quantisation = Quantisation { scale: 0.02, zero_point: 7 };

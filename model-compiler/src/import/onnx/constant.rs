@@ -96,12 +96,10 @@ impl Constant {
         // Constants without elements are lists of no numbers.
         let expected = if dims.contains(&0) { 0 } else { count(&dims)? };
         let data = numbers(tensor)?;
-        let found = match &data {
-            Data::Reals(values) => values.len(),
-            Data::Integers(values) => values.len(),
-        };
+        let constant = Self { dims, data, element: tensor.data_type, steps: None };
+        let found = constant.len();
         ensure!(found == expected, Damaged, "it has {found} numbers in place of {expected}: the file is damaged");
-        Ok(Self { dims, data, element: tensor.data_type, steps: None })
+        Ok(constant)
     }
 
     /// How many numbers it has.
@@ -110,6 +108,17 @@ impl Constant {
             Data::Reals(values) => values.len(),
             Data::Integers(values) => values.len(),
         }
+    }
+
+    /// Its numbers times a factor; of integers that stand for real numbers these steps.
+    ///
+    /// # Errors
+    /// When steps would not be positive.
+    pub(super) fn times(&self, factor: f32) -> Result<Self> {
+        let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * factor).collect::<Vec<f32>>();
+        let Some(steps) = &self.steps else { return Ok(Self { data: Data::Reals(scaled(self.reals())), ..self.clone() }) };
+        ensure!(factor > 0.0, Unsupported, "quantised weights are multiplied with {factor}: only positive factors are supported");
+        Ok(Self { steps: Some(Steps { scales: scaled(steps.scales.clone()), ..steps.clone() }), ..self.clone() })
     }
 
     /// Its real numbers.

@@ -187,11 +187,7 @@ impl<'f> Translation<'f> {
             "Tanh" => (Code::Tanh, Options::default()),
             "HardSwish" => (Code::HardSwish, Options::default()),
             "LeakyRelu" => (Code::LeakyRelu, Options { alpha: node.real("alpha", 0.01), ..Options::default() }),
-            "Elu" => {
-                let alpha = node.real("alpha", 1.0);
-                ensure!(alpha == 1.0, Unsupported, "its alpha is {alpha}: only 1 is supported");
-                (Code::Elu, Options::default())
-            }
+            "Elu" => (Code::Elu, Options { elu_factor: node.real("alpha", 1.0), ..Options::default() }),
             "Softmax" => {
                 let rank = activation.view.dims().len();
                 let axis = super::moves::side(node.integer("axis", -1), rank)?;

@@ -8,6 +8,7 @@ use prost::bytes::Bytes;
 use super::constant::{Constant, damaged, element};
 use super::schema::{AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::import::Result;
+use crate::import::ends::{LARGEST, chosen, several_inputs};
 
 /// Versions of ONNX's operators that are read.
 const VERSIONS: std::ops::RangeInclusive<i64> = 13..=21;
@@ -109,11 +110,12 @@ pub(super) fn recognised(bytes: &[u8]) -> bool {
 }
 
 impl File {
-    /// Reads a file's bytes. Time and memory are in proportion to them.
+    /// Reads a file's bytes. Time and memory are in proportion to them. Of several outputs the caller names one.
     ///
     /// # Errors
-    /// When they are no ONNX model, are damaged, or hold a model of another form than one input, one output.
-    pub(super) fn read(bytes: &[u8]) -> Result<Self> {
+    /// When they are no ONNX model, are damaged, or hold a model of several inputs, or of several outputs without a name of one of
+    /// them.
+    pub(super) fn read(bytes: &[u8], output: Option<&str>) -> Result<Self> {
         let model = ModelProto::decode(Bytes::copy_from_slice(bytes));
         let model = model.map_err(|error| refused!(NotOnnx, "this is no ONNX model, or it is cut off: {error}"))?;
         ensure!(
@@ -155,17 +157,17 @@ impl File {
         let inputs = graph.input.iter().map(info).collect::<Result<Vec<_>>>()?;
         let inputs: Vec<_> = inputs.into_iter().filter(|input| !constants.contains_key(&input.name)).collect();
         let outputs = graph.output.iter().map(info).collect::<Result<Vec<_>>>()?;
-        let ([input], [output]) = (&inputs[..], &outputs[..]) else {
-            return Err(refused!(
-                Unsupported,
-                "the model has {} inputs and {} outputs: only one of each is supported",
-                inputs.len(),
-                outputs.len()
-            ));
-        };
+        let [input] = &inputs[..] else { return Err(several_inputs(inputs.len())) };
+        let names: Vec<&str> = outputs.iter().map(|output| output.name.as_str()).collect();
+        let mut output = names[chosen(&names, output)?].to_owned();
         let mut notes = Vec::new();
+        let last = nodes.iter().find(|node| node.output() == output);
+        if let Some(read) = last.filter(|last| last.kind == "ArgMax").and_then(|last| last.inputs.first()) {
+            notes.push(format!("{output}: {LARGEST}"));
+            output.clone_from(read);
+        }
         let input_dims = input_dims(input, &mut notes)?;
-        Ok(Self { nodes, constants, input: input.name.clone(), input_dims, output: output.name.clone(), notes })
+        Ok(Self { nodes, constants, input: input.name.clone(), input_dims, output, notes })
     }
 }
 

@@ -1,5 +1,7 @@
 //! Layers with weights.
 
+use std::rc::Rc;
+
 use super::build::As;
 use super::constant::Constant;
 use super::file::Node;
@@ -177,7 +179,7 @@ impl<'f> Translation<'f> {
 
     /// A dense layer, whose weights take the order in which its inputs lie.
     pub(super) fn add_dense(&mut self, node: &'f Node) -> Result<()> {
-        let (activation, weights) = (self.activation(node, 0)?, self.needed(node, 1)?);
+        let (activation, mut weights) = (self.activation(node, 0)?, self.needed(node, 1)?);
         let &[rows, columns] = &weights.dims[..] else {
             return Err(refused!(Unsupported, "its weights have the sides {:?}: only two are supported", weights.dims));
         };
@@ -205,7 +207,9 @@ impl<'f> Translation<'f> {
         );
         let how = self.how(activation.tensor, &weights)?;
         let (alpha, beta) = if gemm { (node.real("alpha", 1.0), node.real("beta", 1.0)) } else { (1.0, 1.0) };
-        ensure!(alpha == 1.0, Unsupported, "its alpha is {alpha}: only 1 is supported");
+        if alpha != 1.0 {
+            weights = Rc::new(weights.times(alpha)?);
+        }
         let name = node.output();
         let place =
             |output: usize, input: usize| if turned { output * depth + input } else { input * outputs + output };

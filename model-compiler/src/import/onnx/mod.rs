@@ -48,7 +48,15 @@ impl Onnx {
     /// When they are no ONNX model, are damaged, or hold an operator, a type or an option that is not supported; names the
     /// operator, its place, what it makes, and what would help.
     pub fn read(bytes: &[u8]) -> Result<Self> {
-        let file = File::read(bytes)?;
+        Self::read_output(bytes, None)
+    }
+
+    /// Reads a file of several outputs, of which the one of this name counts; what only the others need is left out.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read), and when no output has this name.
+    pub fn read_output(bytes: &[u8], output: Option<&str>) -> Result<Self> {
+        let file = File::read(bytes, output)?;
         let (built, [input, output]) = Translation::of(&file)?;
         Ok(Self { built, input, output })
     }
