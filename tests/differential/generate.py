@@ -94,7 +94,7 @@ def report(tally):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=1220, help="models drawn operator by operator")
+    parser.add_argument("--count", type=int, default=1398, help="models drawn operator by operator")
     parser.add_argument("--keras", type=int, default=72, help="models made by Keras and TFLiteConverter")
     parser.add_argument("--out", default="corpus.gz")
     arguments = parser.parse_args()

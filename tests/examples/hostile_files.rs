@@ -62,28 +62,19 @@ fn main() -> Result<ExitCode> {
     let [most, most_with_pictures] = MEMORY_MAX;
     let passed = if target == "tflite" {
         let models = models()?;
-        campaign.run(|number, counts| {
-            let files = episode(&models, number, counts, damage, |bytes| import(bytes).is_ok());
-            check_memory(most);
-            files
-        })
+        campaign.run(|number, counts| episode((&models, most), number, counts, damage, |bytes| import(bytes).is_ok()))
     } else if target == "onnx" {
         let models = onnx_models()?;
-        campaign.run(|number, counts| {
-            let files = episode(&models, number, counts, damage, |bytes| import_onnx(bytes).is_ok());
-            check_memory(most);
-            files
-        })
+        campaign
+            .run(|number, counts| episode((&models, most), number, counts, damage, |bytes| import_onnx(bytes).is_ok()))
     } else {
         let (pictures, folder) = (pictures()?, tempfile::tempdir()?);
         let file = folder.path().join("picture");
         campaign.run(|number, counts| {
-            let files = episode(&pictures, number, counts, damage_picture, |bytes| {
+            episode((&pictures, most_with_pictures), number, counts, damage_picture, |bytes| {
                 std::fs::write(&file, bytes).expect("the temporary folder can be written");
                 named(picture(&file)).is_ok()
-            });
-            check_memory(most_with_pictures);
-            files
+            })
         })
     };
     peak().iter().for_each(|peak| println!("{peak} bytes of memory at most"));
@@ -103,9 +94,9 @@ fn peak() -> Option<u64> {
     Some(kibibytes.parse::<u64>().ok()? << 10)
 }
 
-/// Damages a file again and again, and reads it.
+/// Damages a file again and again, and reads it, while the process holds no more than so many bytes of memory.
 fn episode(
-    files: &[Vec<u8>],
+    (files, most): (&[Vec<u8>], u64),
     number: u64,
     counts: &mut Counts,
     damage: impl Fn(&mut Vec<u8>, &mut Rng),
@@ -120,6 +111,7 @@ fn episode(
         }
         *if read(&damaged) { &mut counts.read } else { &mut counts.refused } += 1;
     }
+    check_memory(most);
     FILES
 }
 

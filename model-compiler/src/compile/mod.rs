@@ -104,7 +104,7 @@ impl<'a> Tflite<'a> {
     /// # Errors
     /// Those of [`read`](Self::read), and when no output has this name.
     pub fn read_output(bytes: &'a [u8], output: Option<&str>) -> Result<Self, Error> {
-        Self::of(import::read(bytes, output)?)
+        Self::of(import::read_output(bytes, output)?)
     }
 
     fn of(network: Network<'a>) -> Result<Self, Error> {

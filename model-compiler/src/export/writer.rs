@@ -97,10 +97,16 @@ impl Writer {
     /// The file's bytes.
     #[must_use]
     pub fn finish(self, input: i32, output: i32) -> Vec<u8> {
+        self.finish_with(input, &[output])
+    }
+
+    /// The bytes of a file of several outputs.
+    #[must_use]
+    pub fn finish_with(self, input: i32, outputs: &[i32]) -> Vec<u8> {
         let graph = SubGraph {
             tensors: Some(self.tensors),
             inputs: Some(vec![input]),
-            outputs: Some(vec![output]),
+            outputs: Some(outputs.to_vec()),
             operators: Some(self.operators),
         };
         let model = Model {

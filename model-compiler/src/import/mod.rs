@@ -30,11 +30,18 @@ type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Reads a file's bytes; dilated and padded convolutions come as one operator, however they were written, and weights of
 /// half precision are read by the operators themselves. A last operator whose outputs are no numbers of the network is left out.
-/// Of several outputs the caller names one.
 ///
 /// # Errors
 /// Those of [`Network::read`].
-pub fn read<'a>(bytes: &'a [u8], output: Option<&str>) -> Result<Network<'a>> {
+pub fn read(bytes: &[u8]) -> Result<Network<'_>> {
+    read_output(bytes, None)
+}
+
+/// The same of a file of several outputs, of which the caller names one.
+///
+/// # Errors
+/// Those of [`Network::read`].
+pub fn read_output<'a>(bytes: &'a [u8], output: Option<&str>) -> Result<Network<'a>> {
     let mut network = Network::read(bytes, output)?;
     ends::leave_out(&mut network);
     float16::join(&mut network);
@@ -132,7 +139,7 @@ fn check_stateless(network: &Network<'_>, op: &Operator) -> Result<()> {
 /// # Errors
 /// When it is no TensorFlow Lite model, or has an operator, type or option that is not supported; names it.
 pub fn int8(bytes: &[u8]) -> Result<Lowered> {
-    let network = read(bytes, None)?;
+    let network = read(bytes)?;
     match arithmetic(&network)? {
         Arithmetic::Int8 => lower(&network),
         Arithmetic::Float => Err(refused!(NeedsCalibration, "{NEEDS_CALIBRATION}")),

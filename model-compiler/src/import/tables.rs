@@ -7,7 +7,8 @@ use super::advice::STATE;
 use super::bounds::{Room, check_constants, check_count};
 use super::ends::{chosen, several_inputs};
 use super::model::{
-    ELEMENTS_MAX, Masks, Network, Operator, Options, Quantisation, RANK_MAX, Tensor, element_size, schema_name, type_name,
+    ELEMENTS_MAX, Masks, Network, Operator, Options, Quantisation, RANK_MAX, Tensor, element_size, schema_name,
+    type_name,
 };
 use super::tflite::tflite::{
     BufferRef, BuiltinOperator, BuiltinOptionsRef, ModelRef, OperatorCodeRef, OperatorRef, Padding,

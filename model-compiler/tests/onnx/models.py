@@ -141,6 +141,13 @@ def channels_last(net):
     return net.op("MatMul", x, net.random(6 * 8 * 8, 5, scale=0.05))
 
 
+def weighted(net):
+    """An exponential below 0 and a dense layer with factors."""
+    x = net.op("Elu", net.conv("picture", 3, 8, 3, strides=[2, 2]), alpha=0.5)
+    x = net.op("Flatten", net.op("GlobalAveragePool", net.op("Elu", net.conv(x, 8, 8, 1), alpha=1.5)))
+    return net.op("Gemm", x, net.random(8, 5, scale=0.4), net.random(5), alpha=-1.25, beta=0.5)
+
+
 class Reader(CalibrationDataReader):
     """Random inputs to calibrate on."""
 
@@ -159,7 +166,7 @@ def main(folder):
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
     shape = [1, 3, 16, 16]
-    for seed, make in enumerate([mobile, residual, flattened, squeezed, shuffled, rectified, channels_last]):
+    for seed, make in enumerate([mobile, residual, flattened, squeezed, shuffled, rectified, channels_last, weighted]):
         net = Net([1, 16, 16, 3] if make is channels_last else shape, seed)
         net.classes = 1 if make is rectified else 5
         net.save(folder / f"{make.__name__}.onnx", make(net))
@@ -178,6 +185,11 @@ def main(folder):
                 source, folder / f"{name}.onnx", Reader(shape), quant_format=QuantFormat.QDQ, per_channel=per_channel,
                 activation_type=activations, weight_type=QuantType.QInt8,
             )
+        # Weights without a sign whose zero points are 128 are as good as others.
+        quantize_static(
+            source, folder / "weights_without_a_sign.onnx", Reader(shape), quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8, weight_type=QuantType.QUInt8, extra_options={"WeightSymmetric": True},
+        )
 
 
 if __name__ == "__main__":

@@ -186,6 +186,42 @@ fn a_softmax_is_added_where_it_is_asked_for() {
     assert!(matches!(twice, Err(Error::Ended)));
 }
 
+#[test]
+fn one_of_several_outputs_is_chosen() {
+    let [probabilities, logits] = [ENDS[1], 9];
+    let bytes = classifier().finish_with(ENDS[0], &[probabilities, logits]);
+    let refused = |output| Tflite::read_output(&bytes, output).map(drop).expect_err("it is refused").to_string();
+    let which = refused(None);
+    assert!(which.contains("2 outputs, probabilities, logits") && which.contains("--output NAME"), "{which}");
+    assert!(refused(Some("features")).contains("no output features"));
+    for (output, last) in [("logits", LOGITS), ("probabilities", SHARES)] {
+        let tflite = Tflite::read_output(&bytes, Some(output)).expect("it is an output");
+        let compiled = tflite.compile().expect("it is imported");
+        let made = tests::outputs::<Generic>(&Model::parse(&compiled.blob).expect("it is valid"), &picture());
+        assert_eq!(made.last(), Some(&last.to_vec()), "{output}");
+    }
+}
+
+#[test]
+fn a_last_choice_is_left_to_the_caller() {
+    for (code, told) in [(BuiltinOperator::ArgMax, "largest"), (BuiltinOperator::L2Normalization, "length")] {
+        let mut maker = classifier();
+        maker.operators.truncate(5);
+        maker.codes.truncate(5);
+        let axis = maker.integers("axis", &[1], &[1]);
+        let class = match code {
+            BuiltinOperator::ArgMax => maker.tensor("class", &[1], TensorType::Int64, None),
+            _ => maker.int8("class", &[1, 3], 1.0 / 128.0, 0),
+        };
+        maker.op(code, &[9, axis], class, None);
+        let compiled = Tflite::read(&maker.finish(ENDS[0], class)).and_then(Tflite::compile).expect("it is imported");
+        let made = tests::outputs::<Generic>(&Model::parse(&compiled.blob).expect("it is valid"), &picture());
+        assert_eq!(made.last(), Some(&LOGITS.to_vec()));
+        let notes = &compiled.changes;
+        assert!(notes.iter().any(|note| note.starts_with("class: left out") && note.contains(told)), "{notes:?}");
+    }
+}
+
 /// A model of one function on a tensor of this shape.
 fn int8_of(shape: &[i32]) -> Vec<u8> {
     let mut maker = Maker::default();

@@ -113,7 +113,7 @@ fn what_is_not_supported_is_named() {
     for (code, name) in [
         (BuiltinOperator::Sin, "SIN"),
         (BuiltinOperator::ResizeBilinear, "RESIZE_BILINEAR"),
-        (BuiltinOperator::BatchMatmul, "BATCH_MATMUL"),
+        (BuiltinOperator::Cumsum, "CUMSUM"),
         (BuiltinOperator::Dilate, "DILATE"),
         (BuiltinOperator::TransposeConv, "TRANSPOSE_CONV"),
     ] {

@@ -24,7 +24,11 @@ impl Lowering<'_> {
         let [exchanged, second_exchanged] = op.options.exchanged;
         ensure!(!exchanged, Unsupported, "its first factor is exchanged first: write that as TRANSPOSE");
         let sides @ [batch, rows, columns] = tensor.sides()?;
-        ensure!(batch == 1, Unsupported, "{name} has the shape {sides:?}: only one matrix for all of the batch is supported");
+        ensure!(
+            batch == 1,
+            Unsupported,
+            "{name} has the shape {sides:?}: only one matrix for all of the batch is supported"
+        );
         let [depth, outputs] = if second_exchanged { [columns, rows] } else { [rows, columns] };
         let (input, _, [from, to]) = self.one_input(op)?;
         let second = self.quantisation(factor)?;

@@ -11,6 +11,7 @@ mod moves;
 mod pairs;
 mod rsqrt;
 mod shapes;
+mod squares;
 mod transpose;
 mod views;
 

@@ -5,6 +5,7 @@ use no_std_infer::format::Tensor;
 
 use super::Lowering;
 use crate::import::Result;
+use crate::import::bounds::check_count;
 use crate::import::model::{BuiltinOperator, Operator};
 
 /// What is taken along one side of a tensor.
@@ -98,7 +99,8 @@ impl Lowering<'_> {
             };
             ensure!(step > 0, Unsupported, "it goes backwards along side {at}, which is not supported");
             let masked = |mask: i32| mask >> at & 1 == 1;
-            let within = |value: i32| (i64::from(value) + if value < 0 { side as i64 } else { 0 }).clamp(0, side as i64);
+            let within =
+                |value: i32| (i64::from(value) + if value < 0 { side as i64 } else { 0 }).clamp(0, side as i64);
             let start = if masked(masks.begin) { 0 } else { within(begin) };
             let end = match (masked(masks.shrink), masked(masks.end)) {
                 (true, _) => start + 1,
@@ -118,9 +120,10 @@ impl Lowering<'_> {
         let &[axis] = axis.as_slice() else { return Err(refused!(Damaged, "it has {} axes", axis.len())) };
         let side = side(axis, shape.len())?;
         let parts = op.outputs.len();
+        check_count(parts)?;
         let lengths = if equal {
-            let length = shape[side].checked_div(parts).unwrap_or(0);
-            vec![length as i32; parts]
+            ensure!(shape[side].is_multiple_of(parts), Damaged, "{} cannot be {parts} equal parts", shape[side]);
+            vec![(shape[side] / parts) as i32; parts]
         } else {
             self.integers(op, 1)?
         };
@@ -139,6 +142,7 @@ impl Lowering<'_> {
     /// UNPACK: an output for each index along a side.
     pub(super) fn add_unpack(&mut self, op: &Operator) -> Result<()> {
         let side = side(op.options.axis, self.shape(op, 0)?.len())?;
+        check_count(op.outputs.len())?;
         for (start, &index) in (0..).zip(&op.outputs) {
             self.add_part_along(op, 0, index, (side, [start, start + 1, 1]))?;
         }
@@ -183,6 +187,7 @@ impl Lowering<'_> {
         let side = side(op.options.axis, shape.len())?;
         let [outer, parts, inner] = around(shape, side);
         ensure!(parts == op.inputs.len(), Damaged, "it has {} inputs and makes {parts} parts", op.inputs.len());
+        check_count(parts)?;
         let mut made = None;
         for at in 0..parts {
             let part = self.moved(op, at, index)?;

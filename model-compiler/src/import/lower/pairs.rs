@@ -9,10 +9,10 @@ use super::functions::{byte, steps};
 use super::{Lowering, Table, fused};
 use crate::import::Result;
 use crate::import::model::Operator;
-use crate::quantise::{Quantisation, add_multipliers, multiplier};
+use crate::quantise::{Quantisation, add_multipliers};
 
 /// All bytes.
-fn bytes() -> std::ops::RangeInclusive<i8> {
+pub(super) fn bytes() -> std::ops::RangeInclusive<i8> {
     i8::MIN..=i8::MAX
 }
 
@@ -40,45 +40,6 @@ impl Lowering<'_> {
         let (a, b, tables) = (first, second, [None; 2]);
         let sum = Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables };
         self.push(index, Op::Add(sum), self.network.tensors[index].name);
-        Ok(())
-    }
-
-    /// SQUARED_DIFFERENCE: a table where one input is a number. Of tensors of one scale it is that of what the first is above the
-    /// second plus that of what it is below, one of which is 0.
-    pub(super) fn add_squared_difference(&mut self, op: &Operator) -> Result<()> {
-        let index = self.output(op)?;
-        let inputs = self.both(op)?;
-        let to = self.quantisation(index)?;
-        let square = SquaredDifference::new(inputs, to)?;
-        if self.add_if_number(op, |a, b| square.of(a, b))? {
-            return Ok(());
-        }
-        ensure!(
-            square.is_of_the_difference(),
-            Unsupported,
-            "of two tensors with different scales it is not supported, only of one and a number: replace it in the model by MUL of the \
-             difference with itself"
-        );
-        let name = self.network.tensors[index].name;
-        let [a, b] = [self.activation(op, 0)?, self.activation(op, 1)?];
-        let tables = [None; 2];
-        let mut squares = Vec::new();
-        for ([more, less], what) in [([a, b], "above"), ([b, a], "below")] {
-            let less = self.negated(index, less)?;
-            let above = Quantisation { scale: a.scale, zero_point: i8::MIN };
-            let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(a.scale, a.scale, a.scale)?;
-            let (a, b, output, activation) = (more, less, self.place(index, self.sides(index)?, above)?, Activation::NONE);
-            let sum = Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables };
-            self.builder.push(Op::Add(sum), format!("{name} ({what})"));
-            let table = self.builder.add_constant(&steps(above).map(|steps| square.of_steps(steps) as u8));
-            let (input, output) = (output, self.declare(index)?);
-            self.builder.push(Op::Lookup(Lookup { input, output, table }), format!("{name} ({what}, squared)"));
-            squares.push(output);
-        }
-        let [a_multiplier, b_multiplier, output_multiplier] = add_multipliers(to.scale, to.scale, to.scale)?;
-        let (a, b, output, activation) = (squares[0], squares[1], self.declare(index)?, Activation::NONE);
-        let sum = Add { a, b, output, a_multiplier, b_multiplier, output_multiplier, activation, tables };
-        self.push(index, Op::Add(sum), name);
         Ok(())
     }
 
@@ -212,53 +173,6 @@ impl Difference {
     }
 }
 
-/// LiteRT's SQUARED_DIFFERENCE.
-struct SquaredDifference {
-    inputs: [Quantisation; 2],
-    multipliers: [Multiplier; 3],
-    to: Quantisation,
-}
-
-impl SquaredDifference {
-    /// Left shift of both inputs.
-    const SHIFT: u32 = 7;
-
-    fn new(inputs: [Quantisation; 2], to: Quantisation) -> Result<Self> {
-        let [a, b] = inputs.map(|input| input.scale);
-        let twice_largest = f64::from(2.0 * a.max(b));
-        let square = twice_largest * twice_largest / f64::from((1_u32 << (2 * Self::SHIFT)) as f32 * to.scale);
-        let real = [f64::from(a) / twice_largest, f64::from(b) / twice_largest, square];
-        let multipliers = real.map(|real| multiplier(real).filter(|multiplier| real > 0.0 && multiplier.shift <= 0));
-        let [Some(a), Some(b), Some(square)] = multipliers else {
-            return Err(refused!(OutOfRange, "the scales of its inputs and its output are out of all proportion"));
-        };
-        Ok(Self { inputs, multipliers: [a, b, square], to })
-    }
-
-    fn of(&self, a: i8, b: i8) -> i8 {
-        let scaled = |at: usize, value: i8| {
-            self.multipliers[at].apply((i32::from(value) - i32::from(self.inputs[at].zero_point)) << Self::SHIFT)
-        };
-        let difference = scaled(0, a) - scaled(1, b);
-        byte(self.multipliers[2].apply(difference * difference), self.to)
-    }
-
-    /// What so many steps of the first input make, if the second is 0.
-    fn of_steps(&self, steps: i32) -> i8 {
-        let difference = self.multipliers[0].apply(steps << Self::SHIFT);
-        byte(self.multipliers[2].apply(difference * difference), self.to)
-    }
-
-    /// Whether it is a function of how many steps lie between both inputs, of which 255 are as good as more.
-    fn is_of_the_difference(&self) -> bool {
-        let [first, second] = self.inputs;
-        let steps = |a: i8, b: i8| {
-            (i32::from(a) - i32::from(first.zero_point) - i32::from(b) + i32::from(second.zero_point)).abs().min(255)
-        };
-        first.scale == second.scale && bytes().all(|a| bytes().all(|b| self.of(a, b) == self.of_steps(steps(a, b))))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,9 +198,6 @@ mod tests {
         let expected = [127, 122, 109, 97, 84, 72, 59, 47, 34, 22, 9, -3, -16, -28, -41, -53, -66, -78];
         let made = difference([B, A], 0.06);
         assert_eq!(every_fifteenth(|value| made.of(100, value)), expected);
-        let expected = [127, 118, 68, 24, -15, -48, -75, -96, -113, -123, -128, -127, -120, -108, -90, -67, -38, -4];
-        let square = SquaredDifference::new([A, B], Quantisation { scale: 0.2, zero_point: -128 }).unwrap();
-        assert_eq!(every_fifteenth(|value| square.of(value, 100)), expected);
     }
 
     #[test]
@@ -368,10 +279,15 @@ mod tests {
         let kinds =
             made.iter().filter(|op| matches!(op, Op::Clamp(_) | Op::Mul(_) | Op::Lookup(_) | Op::Add(_))).count();
         assert_eq!((kinds, made.len()), (4, 4), "{made:?}");
-        for code in [Code::Maximum, Code::Minimum, Code::SquaredDifference] {
-            let error =
-                ops(code, None).unwrap_err().to_string() + &format!("{:#?}", ops(code, Some(&many)).unwrap_err());
-            assert!(error.contains("cannot be imported") && error.contains("one and a number"), "{error}");
-        }
+        let kinds = |ops: &[Op]| ops.iter().map(Op::name).collect::<Vec<_>>().join(" ");
+        let same = Quantisation { scale: 0.06, zero_point: 20 };
+        let extreme = |code, constant| lowered(code, [same, same], constant, same.scale).unwrap().model.ops;
+        assert_eq!(kinds(&extreme(Code::Maximum, Some(&many))), "constant concat max_pool2d");
+        assert_eq!(kinds(&extreme(Code::Minimum, None)), "lookup lookup concat max_pool2d lookup");
+        let made = ops(Code::SquaredDifference, None).unwrap();
+        assert_eq!(kinds(&made), "lookup add lookup lookup add lookup add");
+        let error = lowered(Code::SquaredDifference, [A, B], Some(&many), 0.06).unwrap_err();
+        let text = crate::compile::error::with_sources(&error);
+        assert!(text.contains("cannot be imported") && text.contains("different scales"), "{text}");
     }
 }

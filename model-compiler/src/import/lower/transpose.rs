@@ -41,8 +41,7 @@ impl Lowering<'_> {
     pub(super) fn add_transpose(&mut self, op: &Operator) -> Result<()> {
         let index = self.output(op)?;
         let shape = self.shape(op, 0)?;
-        let order: Vec<usize> =
-            self.integers(op, 1)?.iter().filter_map(|&side| usize::try_from(side).ok()).collect();
+        let order: Vec<usize> = self.integers(op, 1)?.iter().filter_map(|&side| usize::try_from(side).ok()).collect();
         let mut sorted = order.clone();
         sorted.sort_unstable();
         ensure!(sorted.iter().copied().eq(0..shape.len()), Damaged, "it does not name each side once");
@@ -99,8 +98,7 @@ impl Lowering<'_> {
         let output = self.place(index, [outer, second, first], quantisation(&input))?;
         let side = first as u16;
         let window = Window { kernel_h: side, stride_h: side, ..Window::square(1, 1) };
-        let taps: Vec<u8> =
-            (0..first * first).map(|at| if at / first == at % first { COPY } else { 0 }).collect();
+        let taps: Vec<u8> = (0..first * first).map(|at| if at / first == at % first { COPY } else { 0 }).collect();
         let weights = self.copying(Kind::Convolution, &taps, &output)?;
         let conv = Conv2d { input, output, window, weights, activation: Activation::NONE, scratch: 0 };
         self.builder.push(Op::Conv2d(conv), format!("{} (exchanged)", self.network.tensors[index].name));

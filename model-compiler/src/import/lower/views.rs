@@ -1,9 +1,7 @@
 //! Moves of elements by operators that the engine has: a reshape gives the same bytes other sides, a window of one tap copies a
 //! part of them, a concatenation puts parts side by side. Parts are taken and joined along the middle one of three sides.
 
-use no_std_infer::format::{
-    Activation, Concat, Conv2d, Layout, Op, Pool2d, Reshape, Tensor, Weights, Window,
-};
+use no_std_infer::format::{Activation, Concat, Conv2d, Layout, Op, Pool2d, Reshape, Tensor, Weights, Window};
 
 use super::Lowering;
 use crate::import::Result;
@@ -39,7 +37,8 @@ impl Lowering<'_> {
     /// Makes a tensor the network's tensor `index`, with its sides.
     pub(super) fn settle(&mut self, index: usize, made: Tensor) -> Result<()> {
         let (last, name) = (self.builder.ops.last(), self.network.tensors[index].name);
-        if sides(&made) == self.sides(index)? && last.is_some_and(|last| *last.output() == made) {
+        let own = last.is_some_and(|last| *last.output() == made) && !self.values.contains(&Some(made));
+        if own && sides(&made) == self.sides(index)? {
             self.values[index] = Some(made);
             self.builder.names.pop();
             self.builder.names.push(name.to_owned());

@@ -116,8 +116,14 @@ impl Constant {
     /// When steps would not be positive.
     pub(super) fn times(&self, factor: f32) -> Result<Self> {
         let scaled = |values: Vec<f32>| values.into_iter().map(|value| value * factor).collect::<Vec<f32>>();
-        let Some(steps) = &self.steps else { return Ok(Self { data: Data::Reals(scaled(self.reals())), ..self.clone() }) };
-        ensure!(factor > 0.0, Unsupported, "quantised weights are multiplied with {factor}: only positive factors are supported");
+        let Some(steps) = &self.steps else {
+            return Ok(Self { data: Data::Reals(scaled(self.reals())), ..self.clone() });
+        };
+        ensure!(
+            factor.is_sign_positive() && factor.is_normal(),
+            Unsupported,
+            "quantised weights are multiplied with {factor}: only positive factors are supported"
+        );
         Ok(Self { steps: Some(Steps { scales: scaled(steps.scales.clone()), ..steps.clone() }), ..self.clone() })
     }
 

@@ -38,6 +38,11 @@ impl<'f> Translation<'f> {
             chosen.iter().enumerate().for_each(|(at, &channel)| inputs[channel] = Some(at));
             return Ok(Source { tensor: activation.tensor, sides: there, inputs });
         }
+        self.whole(activation)
+    }
+
+    /// The tensor that a layer reads with all of its channels.
+    fn whole(&mut self, activation: &Activation) -> Result<Source> {
         let (tensor, sides) = self.picture(activation)?;
         Ok(Source { tensor, sides, inputs: (0..sides[2]).map(Some).collect() })
     }
@@ -73,12 +78,7 @@ impl<'f> Translation<'f> {
         );
         let groups = usize::try_from(node.integer("group", 1)).ok().filter(|&groups| groups > 0).unwrap_or(1);
         let depthwise = groups > 1 && depth == 1;
-        let source = if depthwise {
-            let (tensor, sides) = self.picture(&activation)?;
-            Source { tensor, sides, inputs: (0..sides[2]).map(Some).collect() }
-        } else {
-            self.source(&activation)?
-        };
+        let source = if depthwise { self.whole(&activation)? } else { self.source(&activation)? };
         let channels = source.inputs.iter().flatten().count();
         ensure!(
             channels == depth.saturating_mul(groups) && outputs.is_multiple_of(groups) && outputs > 0,

@@ -60,7 +60,7 @@ fn operators_are_refused_by_name_with_what_helps() {
     for (kind, helps) in [
         ("Resize", "resize"),
         ("LSTM", "window of samples"),
-        ("ArgMax", "at the scores"),
+        ("ArgMin", "at the scores"),
         ("Loop", "branches"),
         ("LayerNormalization", "batch normalisation"),
         ("QLinearConv", "QDQ"),
@@ -71,7 +71,6 @@ fn operators_are_refused_by_name_with_what_helps() {
         assert!(text.contains(&format!("operator 0 ({kind}, which makes y)")) && text.contains(helps), "{text}");
     }
     for (kind, attributes, why) in [
-        ("Elu", vec![AttributeProto { name: "alpha".into(), f: 0.5, ..Default::default() }], "alpha"),
         ("MaxPool", vec![integers("kernel_shape", &[2, 2]), integers("dilations", &[2, 2])], "dilation"),
         ("ReduceMean", vec![integers("axes", &[1])], "height and width"),
         ("Reshape", vec![], "no input 1"),
@@ -80,6 +79,29 @@ fn operators_are_refused_by_name_with_what_helps() {
         let text = of(kind, &attributes).1;
         assert!(text.contains(kind) && (text.contains(why) || kind == "Reshape"), "{text}");
     }
+}
+
+#[test]
+fn one_of_several_outputs_is_chosen_and_a_last_argmax_left_out() {
+    let conv = |name: &str| node("Conv", &["x", "w"], name, &[]);
+    let nodes = [conv("y"), node("Sin", &["y"], "z", &[]), conv("scores"), node("ArgMax", &["scores"], "class", &[])];
+    let one = model(&PICTURE, &nodes, &[constant("w", &[4, 3, 1, 1])]);
+    let several = |names: &[&str]| {
+        let mut graph = GraphProto::decode(one.graph.clone()).expect("it is a graph");
+        graph.output = names.iter().map(|name| value(name, &[]).into()).collect();
+        ModelProto { graph: graph.encode_to_vec().into(), ..one.clone() }.encode_to_vec()
+    };
+    let text = with_sources(&Onnx::read(&several(&["y", "z"])).expect_err("which one is not told"));
+    assert!(text.contains("2 outputs, y, z") && text.contains("--output"), "{text}");
+    let names = |bytes: &[u8], output| {
+        let onnx = Onnx::read_output(bytes, output).unwrap_or_else(|error| panic!("{}", with_sources(&error)));
+        let network = onnx.network();
+        (network.tensors[network.output].name.to_owned(), network.operators.len(), network.changes.clone())
+    };
+    assert_eq!(names(&several(&["y", "z"]), Some("y")), ("y".to_owned(), 1, vec![]));
+    let (output, operators, changes) = names(&several(&["class"]), None);
+    assert_eq!((output.as_str(), operators), ("scores", 1));
+    assert!(changes[0].contains("class: left out"), "{changes:?}");
 }
 
 #[test]
