@@ -125,6 +125,27 @@ impl Exporter<'_> {
         Ok(())
     }
 
+    /// Adds an operator with a window. Where it makes fewer rows or columns than TensorFlow Lite's would, that makes them all, and a
+    /// SLICE takes the first.
+    pub(super) fn add_windowed(
+        &mut self,
+        (window, input, output): (&Window, &Tensor, &Tensor),
+        name: &str,
+        add: impl FnOnce(&mut Self, Tensor) -> Result<()>,
+    ) -> Result<()> {
+        let whole = whole(window, input, output);
+        add(self, whole)?;
+        if whole == *output {
+            return Ok(());
+        }
+        let Some(made) = self.values.pop() else { return Ok(()) };
+        let begin = self.integers(&format!("{name}: begin"), &[0; 4]);
+        let size = self.integers(&format!("{name}: size"), &four_sides(output));
+        let part = self.make(&format!("{name}: part"), *output, four_sides(output), made.quantisation);
+        self.writer.op(BuiltinOperator::Slice, &[made.index, begin, size], part, None);
+        Ok(())
+    }
+
     fn add_layer(
         &mut self,
         output: (&str, &Tensor, Vec<i32>),
@@ -197,6 +218,21 @@ fn padding(window: &Window, input: &Tensor, output: &Tensor) -> Option<(Padding,
     };
     let border = [before, [after(0)?, after(1)?]];
     gives(&Options { border, ..plain }).then_some((Padding::Valid, border))
+}
+
+/// The output with all rows and columns of a window without padding, where it has fewer.
+fn whole(window: &Window, input: &Tensor, output: &Tensor) -> Tensor {
+    let side = |[inputs, outputs]: [u16; 2], [kernel, stride, dilation, pad]: [u16; 4]| {
+        let reach = (u32::from(kernel) - 1) * u32::from(dilation) + 1;
+        let room = u32::from(inputs).checked_sub(reach).filter(|_| pad == 0);
+        room.map_or(outputs, |room| outputs.max((room / u32::from(stride) + 1) as u16))
+    };
+    let w = window;
+    Tensor {
+        height: side([input.height, output.height], [w.kernel_h, w.stride_h, w.dilation_h, w.pad_top]),
+        width: side([input.width, output.width], [w.kernel_w, w.stride_w, w.dilation_w, w.pad_left]),
+        ..*output
+    }
 }
 
 fn bytes<'w>(weights: impl Iterator<Item = &'w i8>) -> Vec<u8> {

@@ -12,7 +12,7 @@ mod tests;
 pub mod writer;
 
 use no_std_infer::Model;
-use no_std_infer::format::{Activation, Op, Tensor};
+use no_std_infer::format::{Activation, Conv2d, Op, Pool2d, Tensor};
 
 use crate::import::lower::fused;
 use crate::import::tflite::tflite::{ActivationFunctionType, BuiltinOperator, BuiltinOptions};
@@ -97,11 +97,23 @@ impl<'m> Exporter<'m> {
 
     fn add(&mut self, op: &Op, name: &str) -> Result<()> {
         match op {
-            Op::Conv2d(op) => self.add_conv2d(op, name),
-            Op::DepthwiseConv2d(op) => self.add_depthwise(op, name),
+            Op::Conv2d(op) => self.add_windowed((&op.window, &op.input, &op.output), name, |exporter, output| {
+                exporter.add_conv2d(&Conv2d { output, ..*op }, name)
+            }),
+            Op::DepthwiseConv2d(op) => {
+                self.add_windowed((&op.window, &op.input, &op.output), name, |exporter, output| {
+                    exporter.add_depthwise(&Conv2d { output, ..*op }, name)
+                })
+            }
             Op::Dense(op) => self.add_dense(op, name),
-            Op::MaxPool2d(op) => self.add_pool(op, BuiltinOperator::MaxPool2d, name),
-            Op::AveragePool2d(op) => self.add_pool(op, BuiltinOperator::AveragePool2d, name),
+            Op::MaxPool2d(op) => self.add_windowed((&op.window, &op.input, &op.output), name, |exporter, output| {
+                exporter.add_pool(&Pool2d { output, ..*op }, BuiltinOperator::MaxPool2d, name)
+            }),
+            Op::AveragePool2d(op) => {
+                self.add_windowed((&op.window, &op.input, &op.output), name, |exporter, output| {
+                    exporter.add_pool(&Pool2d { output, ..*op }, BuiltinOperator::AveragePool2d, name)
+                })
+            }
             Op::Add(op) => self.add_sum(op, name),
             Op::Mul(op) => self.add_product(op, name),
             Op::Clamp(op) => self.add_clamp(op, name),
