@@ -17,7 +17,8 @@ def slice_(g, x):
     shape = [length for _, length in parts]
     written = [-1 if start + length == n and g.chance(0.3) else length for (start, length), n in zip(parts, x.shape)]
     begin = [start for start, _ in parts]
-    return g.layer("SLICE", [x, g.constant(begin), g.constant(written)], g.like(shape, x), {"begin": begin, "size": written})
+    inputs = [x, g.constant(begin), g.constant(written)]
+    return g.layer("SLICE", inputs, g.like(shape, x), {"begin": begin, "size": written})
 
 
 def strided_slice(g, x):
@@ -101,7 +102,8 @@ def pack(g, x):
         parts.insert(g.whole(0, len(parts)), g.pick([x, constant]))
     shape = [*x.shape[:along], len(parts), *x.shape[along:]]
     written = along if g.chance(0.5) else along - len(shape)
-    return g.layer("PACK", parts, g.like(shape, x), {"axis": written, "parts": len(parts)}, valuesCount=len(parts), axis=written)
+    shown, count = {"axis": written, "parts": len(parts)}, len(parts)
+    return g.layer("PACK", parts, g.like(shape, x), shown, valuesCount=count, axis=written)
 
 
 def tile(g, x):
@@ -126,7 +128,8 @@ def transpose(g, x):
 
 def long_transpose(g, x):
     """Sides of which one is long: what is computed otherwise than a short one."""
-    return g.layer("TRANSPOSE", [x, g.constant([0, 3, 1, 2])], g.like([1, x.shape[3], *x.shape[1:3]], x), {"order": [0, 3, 1, 2]})
+    order, shape = [0, 3, 1, 2], [1, x.shape[3], *x.shape[1:3]]
+    return g.layer("TRANSPOSE", [x, g.constant(order)], g.like(shape, x), {"order": order})
 
 
 def extreme(name):
@@ -154,7 +157,8 @@ def squared_difference(g, x):
     constant = g.tensor(shape, x.scale, zero, data=g.rng.integers(-128, 128, shape))
     scale = g.tidy((x.scale * 255) ** 2 / 255 * 2.0 ** g.rng.uniform(-4, -0.2))
     pair = (constant, x) if g.chance(0.4) else (x, constant)
-    return g.layer("SQUARED_DIFFERENCE", pair, g.output(x.shape, scale, -128 if g.chance(0.7) else g.whole(-128, -90)), {"other": shape})
+    out = g.output(x.shape, scale, -128 if g.chance(0.7) else g.whole(-128, -90))
+    return g.layer("SQUARED_DIFFERENCE", pair, out, {"other": shape})
 
 
 def batch_matmul(g, x):

@@ -17,6 +17,8 @@ use tests::results::grouped;
 
 /// Random inputs that both engines get.
 const INPUTS: usize = 16;
+/// Most characters of a reason in a cell.
+const TEXT_MAX: usize = 120;
 
 fn main() -> Result<ExitCode> {
     let files: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
@@ -26,11 +28,16 @@ fn main() -> Result<ExitCode> {
     println!("|{}|---:|---:|---:|---:|", "-".repeat(width + 2));
     let mut equal = true;
     for file in &files {
-        let cells =
-            row(file, &mut equal).unwrap_or_else(|error| [format!("{error:#}"), "-".into(), "-".into(), "-".into()]);
+        let cells = row(file, &mut equal).unwrap_or_else(|error| [begun(&error), "-".into(), "-".into(), "-".into()]);
         println!("| {:width$} | {} |", name(file), cells.join(" | "));
     }
     Ok(if equal { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How an error's text begins.
+fn begun(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    if text.chars().count() > TEXT_MAX { text.chars().take(TEXT_MAX).chain(['…']).collect() } else { text }
 }
 
 fn name(file: &Path) -> String {
@@ -56,7 +63,7 @@ fn row(file: &Path, all_equal: &mut bool) -> Result<[String; 4]> {
             *all_equal &= equal == ours.len() && ours.len() == theirs.len();
             format!("{} of {}", grouped(equal as u64), grouped(theirs.len() as u64))
         }
-        Err(error) => format!("{error:#}"),
+        Err(error) => begun(&error),
     };
     let instructions = match device::missing() {
         Some(_) => "-".to_owned(),

@@ -144,8 +144,8 @@ def channels_last(net):
 def weighted(net):
     """An exponential below 0 and a dense layer with factors."""
     x = net.op("Elu", net.conv("picture", 3, 8, 3, strides=[2, 2]), alpha=0.5)
-    x = net.op("Flatten", net.op("GlobalAveragePool", net.op("Elu", net.conv(x, 8, 8, 1), alpha=1.5)))
-    return net.op("Gemm", x, net.random(8, 5, scale=0.4), net.random(5), alpha=-1.25, beta=0.5)
+    x = net.op("MaxPool", net.op("Elu", net.conv(x, 8, 8, 1), alpha=1.5), kernel_shape=[3, 3], strides=[2, 2])
+    return net.op("Gemm", net.op("Flatten", x), net.random(72, 5, scale=0.03), net.random(5), alpha=-1.25, beta=0.5)
 
 
 class Reader(CalibrationDataReader):
