@@ -92,6 +92,7 @@
 //! needs no other version: readers without it refuse it by its tag. So came [`Op::ReduceMax`].
 //! Nor do two labels for the sigmoid of one logit, which older readers refuse.
 
+mod checksum;
 mod info;
 #[cfg(test)]
 mod pinned;
@@ -103,6 +104,7 @@ pub use crate::operators::{
     ADD_SHIFT, Activation, Add, Clamp, Concat, Constant, Conv2d, Dense, Layout, Lookup, Mean, Mul, Op, Pad, Pool2d,
     RECORD_LEN, ReduceMax, Reshape, Softmax, Weights, Window,
 };
+pub use checksum::{blob_crc, blob_crc_with};
 pub use info::{Color, Fit, ImageInput, Info, Input, InputKind, Provenance};
 pub use signed::{SIGNATURE_LEN, STATEMENT_LEN, Signed, Statement, number};
 
@@ -232,24 +234,6 @@ impl Header {
         }
         bytes
     }
-}
-
-/// CRC-32 (ISO-HDLC, as in zip and Ethernet) of `blob` without its bytes 12..16.
-#[must_use]
-pub fn blob_crc(blob: &[u8]) -> u32 {
-    blob_crc_with(blob, usize::MAX, || ())
-}
-
-/// Like [`blob_crc`], and calls `after` after each `piece` bytes; a `piece` of 0 counts as 1.
-#[must_use]
-pub fn blob_crc_with(blob: &[u8], piece: usize, mut after: impl FnMut()) -> u32 {
-    let mut digest = crate::CRC32.digest();
-    digest.update(blob.get(..12).unwrap_or(&[]));
-    for bytes in blob.get(16..).unwrap_or(&[]).chunks(piece.max(1)) {
-        digest.update(bytes);
-        after();
-    }
-    digest.finalize()
 }
 
 /// One entry of the section table.
