@@ -109,13 +109,13 @@ pub trait Transform<const N: usize> {
     fn down(column: [i32; 3]) -> [i32; N];
     /// A row of the weights, spread.
     fn across(row: [i32; 3]) -> [i32; N];
-    /// A column of the weights, multiplied, from what it became. Of other numbers anything; it wraps.
-    fn gather_down(column: [i32; N]) -> [i32; 3];
-    /// A row of the weights, multiplied, from what it became. Of other numbers anything; it wraps.
-    fn gather_across(row: [i32; N]) -> [i32; 3];
+    /// The weights' columns, multiplied, from what they became, of which `at` gives a row. Of other numbers anything; it wraps.
+    fn gather_down<T: Gathered>(at: impl Fn(usize) -> T) -> [T; 3];
+    /// The weights' rows, multiplied, from what they became, of which `at` gives a column. Of other numbers anything; it wraps.
+    fn gather_across<T: Gathered>(at: impl Fn(usize) -> T) -> [T; 3];
 
-    /// Which bits differ in two rows of a block.
-    fn difference(row: [i32; N], other: [i32; N]) -> i32;
+    /// Which bits differ in two rows of a block, of one of which `at` gives an element.
+    fn difference(row: [i32; N], at: impl Fn(usize) -> i32) -> i32;
 
     /// What weights become, column by column of them.
     #[inline(always)]
@@ -123,19 +123,16 @@ pub trait Transform<const N: usize> {
         [Self::down([a, d, g]), Self::down([b, e, h]), Self::down([c, f, i])]
     }
 
-    /// The weights that became this, of magnitudes below 2^24; anything if there are none.
+    /// The weights that became this, of magnitudes below 2^24; anything if there are none. `at` gives the element in a row and a
+    /// column, and is asked for those only that decide.
     #[inline(always)]
-    fn gather(block: &[[i32; N]; N]) -> [[i32; 3]; 3] {
-        let rows = block.map(Self::gather_across);
+    fn gather(at: impl Fn(usize, usize) -> i32) -> [[i32; 3]; 3] {
+        let [top, middle, bottom] = Self::gather_down(|row| Self::gather_across(|column| at(row, column)));
         // The scale's odd part is undone by its inverse modulo 2^32, and the other one by a shift.
-        let column = |column: [i32; N]| {
-            let shift = Self::SCALE.trailing_zeros();
-            Self::gather_down(column).map(|sum| sum.wrapping_mul(inverse(Self::SCALE >> shift)) >> shift)
-        };
-        let [a, d, g] = column(rows.map(|[left, _, _]| left));
-        let [b, e, h] = column(rows.map(|[_, middle, _]| middle));
-        let [c, f, i] = column(rows.map(|[_, _, right]| right));
-        [[a, b, c], [d, e, f], [g, h, i]]
+        let shift = Self::SCALE.trailing_zeros();
+        let weight = |sum: i32| sum.wrapping_mul(inverse(Self::SCALE >> shift)) >> shift;
+        let row = |[a, b, c]: [i32; 3]| [weight(a), weight(b), weight(c)];
+        [row(top), row(middle), row(bottom)]
     }
 
     /// The block of these weights.
@@ -148,41 +145,86 @@ pub trait Transform<const N: usize> {
         block
     }
 
-    /// The weights whose block this is, if it is one of int8 weights.
-    fn weights(block: &[[i32; N]; N]) -> [[i8; 3]; 3] {
-        let [[a, b, c], [d, e, f], [g, h, i]] = Self::gather(block);
+    /// The weights whose block this is, if it is one of int8 weights; `at` gives the element in a row and a column.
+    #[inline(always)]
+    fn weights(at: impl Fn(usize, usize) -> i32) -> [[i8; 3]; 3] {
+        let [[a, b, c], [d, e, f], [g, h, i]] = Self::gather(at);
         [[a as i8, b as i8, c as i8], [d as i8, e as i8, f as i8], [g as i8, h as i8, i as i8]]
     }
 
-    /// Proves that two blocks are those of int8 weights, and gives the sums of the absolute weights. Of each word the lower half
-    /// is an element of one block, and the upper half of the other one.
+    /// Proves that two blocks are those of int8 weights, and gives the sums of the absolute weights. Every `stride`th of the words
+    /// holds an element: its lower half that of one block, and the upper half that of the other one. What is missing counts as 0.
     ///
     /// Everything is done with the numbers `lower + 2^16 · upper`. Those of int8 weights become numbers of which both halves are
     /// below 2^15, so that a word that is such a number is one of the same halves.
     #[inline(always)]
-    fn magnitudes(words: impl Iterator<Item = u32>) -> Option<[u32; 2]> {
-        let mut words = words;
+    fn magnitudes(words: &[[u8; 4]], stride: usize) -> Option<[u32; 2]> {
         // A negative lower half takes one from the upper one.
-        let mut next = || (words.next().unwrap_or(0) ^ 0x8000).wrapping_sub(0x8000) as i32;
-        let block: [[i32; N]; N] = core::array::from_fn(|_| core::array::from_fn(|_| next()));
-        let weights = Self::gather(&block);
-        let [mut first, mut second] = [0_u32; 2];
-        for &both in weights.as_flattened() {
-            let lower = i32::from(both as i8);
-            let upper = both.wrapping_sub(lower) >> 16;
-            if both != (i32::from(upper as i8) << 16).plus(lower) {
-                return None;
-            }
-            first = first.plus(lower.unsigned_abs());
-            second = second.plus(upper.unsigned_abs());
-        }
+        let number = |words: &[[u8; 4]], element: usize| {
+            let word = words.get(element.times(stride)).map_or(0, |&bytes| u32::from_le_bytes(bytes));
+            (word ^ 0x8000).wrapping_sub(0x8000) as i32
+        };
+        let weights = Self::gather(|row, column| number(words, row.times(N).plus(column)));
+        let sums = sums_of_halves(weights)?;
         let [left, middle, right] = Self::columns(&weights);
-        let mut difference = 0;
-        for (&row, ((&a, &b), &c)) in block.iter().zip(left.iter().zip(&middle).zip(&right)) {
-            difference |= Self::difference(row, Self::across([a, b, c]));
+        let (mut difference, mut rest) = (0, words);
+        for ((&a, &b), &c) in left.iter().zip(&middle).zip(&right) {
+            difference |= Self::difference(Self::across([a, b, c]), |column| number(rest, column));
+            rest = rest.get(N.times(stride)..).unwrap_or_default();
         }
-        (difference == 0).then_some([first, second])
+        (difference == 0).then_some(sums)
     }
+}
+
+/// What is gathered: elements, or rows of them.
+pub trait Gathered: Copy {
+    /// The difference, which wraps.
+    fn less(self, other: Self) -> Self;
+    /// The product, which wraps.
+    fn scaled(self, factor: i32) -> Self;
+}
+
+impl Gathered for i32 {
+    #[inline(always)]
+    fn less(self, other: Self) -> Self {
+        self.wrapping_sub(other)
+    }
+
+    #[inline(always)]
+    fn scaled(self, factor: i32) -> Self {
+        self.wrapping_mul(factor)
+    }
+}
+
+impl Gathered for [i32; 3] {
+    #[inline(always)]
+    fn less(self, [d, e, f]: Self) -> Self {
+        let [a, b, c] = self;
+        [a.less(d), b.less(e), c.less(f)]
+    }
+
+    #[inline(always)]
+    fn scaled(self, factor: i32) -> Self {
+        let [a, b, c] = self;
+        [a.scaled(factor), b.scaled(factor), c.scaled(factor)]
+    }
+}
+
+/// The sums of the absolute halves of numbers `lower + 2^16 · upper`; `None` when a half is no int8.
+#[inline(always)]
+fn sums_of_halves([top, middle, bottom]: [[i32; 3]; 3]) -> Option<[u32; 2]> {
+    // All of the numbers with 128 more in both halves, by which int8 halves, and no others, become bytes; and the sums.
+    let add = |(bytes, sums): (u32, u32), both: i32| {
+        let more = (both as u32).wrapping_add(0x0080_0080);
+        let weights = more ^ 0x0080_0080;
+        let negative = weights >> 7 & 0x0001_0001;
+        // All bits of a negative byte are inverted, and 1 is added.
+        let magnitudes = (weights ^ (negative << 8).wrapping_sub(negative)).wrapping_add(negative);
+        (bytes | more, sums.wrapping_add(magnitudes))
+    };
+    let row = |sums, [a, b, c]: [i32; 3]| add(add(add(sums, a), b), c);
+    let (bytes, sums) = row(row(row((0, 0), top), middle), bottom);
+    (bytes & 0xFF00_FF00 == 0).then_some([sums & 0xFFFF, sums >> 16])
 }
 
 /// The inverse of an odd number modulo 2^32.
@@ -205,8 +247,8 @@ impl Transform<4> for F2x2 {
     const SCALE: i32 = 4;
 
     #[inline(always)]
-    fn difference([a, b, c, d]: [i32; 4], [e, f, g, h]: [i32; 4]) -> i32 {
-        (a ^ e) | (b ^ f) | (c ^ g) | (d ^ h)
+    fn difference([a, b, c, d]: [i32; 4], at: impl Fn(usize) -> i32) -> i32 {
+        (a ^ at(0)) | (b ^ at(1)) | (c ^ at(2)) | (d ^ at(3))
     }
 
     fn down([a, b, c]: [i32; 3]) -> [i32; 4] {
@@ -217,12 +259,14 @@ impl Transform<4> for F2x2 {
         [a.minus(b).plus(c), a.plus(b).plus(c), a.times(2), c.times(-2)]
     }
 
-    fn gather_down([p, q, r, s]: [i32; 4]) -> [i32; 3] {
-        [p, q.wrapping_sub(r), s]
+    #[inline(always)]
+    fn gather_down<T: Gathered>(at: impl Fn(usize) -> T) -> [T; 3] {
+        [at(0), at(1).less(at(2)), at(3)]
     }
 
-    fn gather_across([r, q, p, s]: [i32; 4]) -> [i32; 3] {
-        [p, q.wrapping_sub(r), s.wrapping_neg()]
+    #[inline(always)]
+    fn gather_across<T: Gathered>(at: impl Fn(usize) -> T) -> [T; 3] {
+        [at(2), at(1).less(at(0)), at(3).scaled(-1)]
     }
 }
 
@@ -234,8 +278,8 @@ impl Transform<6> for F4x4 {
     const SCALE: i32 = 144;
 
     #[inline(always)]
-    fn difference([a, b, c, d, e, f]: [i32; 6], [g, h, i, j, k, l]: [i32; 6]) -> i32 {
-        (a ^ g) | (b ^ h) | (c ^ i) | (d ^ j) | (e ^ k) | (f ^ l)
+    fn difference([a, b, c, d, e, f]: [i32; 6], at: impl Fn(usize) -> i32) -> i32 {
+        (a ^ at(0)) | (b ^ at(1)) | (c ^ at(2)) | (d ^ at(3)) | (e ^ at(4)) | (f ^ at(5))
     }
 
     fn down([a, b, c]: [i32; 3]) -> [i32; 6] {
@@ -247,12 +291,14 @@ impl Transform<6> for F4x4 {
         Self::down(row)
     }
 
-    fn gather_down([p, q, r, _, _, s]: [i32; 6]) -> [i32; 3] {
-        [p.wrapping_mul(2), r.wrapping_sub(q).wrapping_mul(6), s]
+    #[inline(always)]
+    fn gather_down<T: Gathered>(at: impl Fn(usize) -> T) -> [T; 3] {
+        [at(0).scaled(2), at(2).less(at(1)).scaled(6), at(5)]
     }
 
-    fn gather_across(row: [i32; 6]) -> [i32; 3] {
-        Self::gather_down(row)
+    #[inline(always)]
+    fn gather_across<T: Gathered>(at: impl Fn(usize) -> T) -> [T; 3] {
+        Self::gather_down(at)
     }
 }
 
@@ -264,8 +310,8 @@ impl Transform<5> for Stride2 {
     const SCALE: i32 = 1;
 
     #[inline(always)]
-    fn difference([a, b, c, d, e]: [i32; 5], [f, g, h, i, j]: [i32; 5]) -> i32 {
-        (a ^ f) | (b ^ g) | (c ^ h) | (d ^ i) | (e ^ j)
+    fn difference([a, b, c, d, e]: [i32; 5], at: impl Fn(usize) -> i32) -> i32 {
+        (a ^ at(0)) | (b ^ at(1)) | (c ^ at(2)) | (d ^ at(3)) | (e ^ at(4))
     }
 
     fn down([a, b, c]: [i32; 3]) -> [i32; 5] {
@@ -276,17 +322,21 @@ impl Transform<5> for Stride2 {
         Self::down(row)
     }
 
-    fn gather_down([_, a, b, c, _]: [i32; 5]) -> [i32; 3] {
-        [a, b, c]
+    #[inline(always)]
+    fn gather_down<T: Gathered>(at: impl Fn(usize) -> T) -> [T; 3] {
+        [at(1), at(2), at(3)]
     }
 
-    fn gather_across(row: [i32; 5]) -> [i32; 3] {
-        Self::gather_down(row)
+    #[inline(always)]
+    fn gather_across<T: Gathered>(at: impl Fn(usize) -> T) -> [T; 3] {
+        Self::gather_down(at)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::vec::Vec;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -294,7 +344,7 @@ mod tests {
     /// Recovers the weights, and finds a change of one element.
     fn is_exact<T: Transform<N>, const N: usize>(weights: [[i8; 3]; 3], at: usize, change: i16, largest: i16) {
         let mut block = T::block(&weights);
-        let gather = |block: &[[i16; N]; N]| T::weights(&block.map(|row| row.map(i32::from)));
+        let gather = |block: &[[i16; N]; N]| T::weights(|row, column| block[row][column].into());
         assert_eq!(gather(&block), weights);
         assert!(block.as_flattened().iter().all(|value| value.abs() <= largest), "{block:?}");
         let element = &mut block[at / N % N][at % N];
@@ -318,22 +368,31 @@ mod tests {
         }
         let magnitude =
             |weights: [[i8; 3]; 3]| weights.as_flattened().iter().map(|w| u32::from(w.unsigned_abs())).sum();
-        assert_eq!(T::magnitudes(words.as_flattened().iter().copied()), Some([magnitude(lower), magnitude(upper)]));
+        assert_eq!(
+            T::magnitudes(&words.as_flattened().iter().map(|word| word.to_le_bytes()).collect::<Vec<_>>(), 1),
+            Some([magnitude(lower), magnitude(upper)])
+        );
         let element = &mut words[at / N % N][at % N];
         *element = element.wrapping_add(change);
-        assert_eq!(T::magnitudes(words.as_flattened().iter().copied()).is_some(), change == 0);
+        assert_eq!(
+            T::magnitudes(&words.as_flattened().iter().map(|word| word.to_le_bytes()).collect::<Vec<_>>(), 1).is_some(),
+            change == 0
+        );
         // The halves of what weights of any size become are proved where those are int8, and nowhere else.
         let fits = |weights: [[i32; 3]; 3]| weights.as_flattened().iter().all(|&w| i8::try_from(w).is_ok());
         let spread = |weights: &[[i32; 3]; 3]| {
             let columns = T::columns(weights);
             let rows = (0..N).map(|row| T::across(columns.map(|column| column[row])));
-            rows.collect::<std::vec::Vec<_>>()
+            rows.collect::<Vec<_>>()
         };
         let (a, b) = (spread(&first), spread(&second));
         for (word, (&a, &b)) in words.as_flattened_mut().iter_mut().zip(a.as_flattened().iter().zip(b.as_flattened())) {
             *word = u32::from(a as u16) | u32::from(b as u16) << 16;
         }
-        assert_eq!(T::magnitudes(words.as_flattened().iter().copied()).is_some(), fits(first) && fits(second));
+        assert_eq!(
+            T::magnitudes(&words.as_flattened().iter().map(|word| word.to_le_bytes()).collect::<Vec<_>>(), 1).is_some(),
+            fits(first) && fits(second)
+        );
     }
 
     proptest! {

@@ -65,11 +65,11 @@ impl<'a> Winograd<'a> {
         Some(Self { form, quads, words, channels: Channels::find(section, op.weights.channels, outputs)? })
     }
 
-    /// The block of an output and an input channel.
-    fn block<const N: usize>(&self, output: usize, input: usize) -> [[i32; N]; N] {
+    /// The weights that became the block of an output and an input channel.
+    fn gather<T: Transform<N>, const N: usize>(&self, output: usize, input: usize) -> [[i8; 3]; 3] {
         let mut block = [[0; N]; N];
         self.read(output, input, block.as_flattened_mut());
-        block
+        T::weights(|row, column| block.get(row).and_then(|row| row.get(column)).copied().unwrap_or(0))
     }
 
     /// Reads a block; one function serves blocks of all sizes.
@@ -86,9 +86,9 @@ impl<'a> Winograd<'a> {
     #[must_use]
     pub fn weights(&self, output: usize, input: usize) -> [[i8; 3]; 3] {
         match self.form {
-            Form::F2x2 => F2x2::weights(&self.block(output, input)),
-            Form::F4x4 => F4x4::weights(&self.block(output, input)),
-            Form::Stride2 => Stride2::weights(&self.block(output, input)),
+            Form::F2x2 => self.gather::<F2x2, 4>(output, input),
+            Form::F4x4 => self.gather::<F4x4, 6>(output, input),
+            Form::Stride2 => self.gather::<Stride2, 5>(output, input),
         }
     }
 
@@ -96,8 +96,8 @@ impl<'a> Winograd<'a> {
     /// to be those of int8 weights, and gives the sums of the absolute weights.
     fn magnitudes<T: Transform<N>, const N: usize>(&self, output: usize, input: usize) -> Option<[u32; 2]> {
         let (start, stride) = position(self.quads, N * N, output, input);
-        let elements = self.words.as_chunks::<4>().0.get(start / 2..).unwrap_or_default().iter();
-        T::magnitudes(elements.step_by((stride / 2).max(1)).map(|&bytes| u32::from_le_bytes(bytes)))
+        let words = self.words.as_chunks::<4>().0.get(start / 2..).unwrap_or_default();
+        T::magnitudes(words, stride / 2)
     }
 }
 
