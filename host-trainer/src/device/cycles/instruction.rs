@@ -31,8 +31,6 @@ pub enum Kind {
     FloatMultiplyAdd,
     /// VDIV, VSQRT.
     FloatDivide,
-    /// VMOV of two registers.
-    MoveTwo,
 }
 
 /// An instruction as far as its cost depends on it. Sets of core registers have a bit for each.
@@ -104,7 +102,6 @@ impl Instruction {
             "bl" | "cbz" | "cbnz" => (Kind::Branch, 0),
             "tbb" | "tbh" => (Kind::TableBranch, 0),
             "vdiv" | "vsqrt" => (Kind::FloatDivide, 0),
-            "vmov" if operands.split(',').count() > 2 => (Kind::MoveTwo, 0),
             _ if condition => (Kind::Branch, 0),
             _ if is_if_then(name) => (Kind::IfThen(name.len() as u32 - 1), 0),
             _ if is_in(SILENT) => (Kind::Alu, 0),
@@ -236,9 +233,6 @@ mod tests {
             ("tbh [pc, r0, lsl #1]", Kind::TableBranch),
             ("itete eq", Kind::IfThen(4)),
             ("vfma.f32 s0, s1, s2", Kind::FloatMultiplyAdd),
-            ("vmov r8, s16", Kind::Alu),
-            ("vmov r8, r10, s16, s17", Kind::MoveTwo),
-            ("vmov d0, r8, r10", Kind::MoveTwo),
             ("nop", Kind::Alu),
         ] {
             assert_eq!(read(text).kind, kind, "{text}");

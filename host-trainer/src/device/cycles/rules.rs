@@ -112,8 +112,6 @@ const RULES: [Rules; 3] = [
 
 /// Cycles of VDIV and VSQRT.
 const FLOAT_DIVIDE: u64 = 14;
-/// Cycles of VMOV of two registers.
-const MOVE_TWO: u64 = 2;
 /// Cycles of VMLA and its kin.
 const FLOAT_MULTIPLY_ADD: u64 = 3;
 
@@ -176,7 +174,6 @@ impl Rules {
             }
             Kind::FloatDivide => FLOAT_DIVIDE,
             Kind::FloatMultiplyAdd => FLOAT_MULTIPLY_ADD,
-            Kind::MoveTwo => MOVE_TWO,
             Kind::Alu | Kind::Multiply | Kind::Branch | Kind::IndirectBranch => 1,
         }
     }
@@ -215,7 +212,6 @@ mod tests {
         assert_eq!(nominal(&["adds r2, r2, r5", "ldr r0, [r2]"]), 1 + 3);
         assert_eq!(nominal(&["cmp r5, #1", "it eq", "ldr r0, [r2]"]), 1 + 2);
         assert_eq!(nominal(&["smlad r0, r1, r2, r3", "ssat r0, #8, r1"]), 2);
-        assert_eq!(nominal(&["vmov r0, s0", "vmov s1, r1", "vmov r2, r3, s2, s3"]), 1 + 1 + 2);
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Instruction {
             Kind::Divide => Self { issue: 6, ..Self::PLAIN },
             Kind::TableBranch => Self { issue: 2, is_branch: true, ..Self::PLAIN },
             Kind::Branch | Kind::IndirectBranch => Self { is_branch: true, target: target(operands), ..Self::PLAIN },
-            Kind::Alu | Kind::IfThen(_) | Kind::FloatMultiplyAdd | Kind::FloatDivide | Kind::MoveTwo => Self::PLAIN,
+            Kind::Alu | Kind::IfThen(_) | Kind::FloatMultiplyAdd | Kind::FloatDivide => Self::PLAIN,
         };
         let written = u32::from(known.writes | known.written_back);
         Ok(Self {

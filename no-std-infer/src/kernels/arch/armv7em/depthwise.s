@@ -24,14 +24,6 @@
     ldr \register, [sp, #(4 * \constant)]
     .endif
     .endm
-    // Two of them that follow each other.
-    .macro nsi_get_two first, second, constant, next
-    .if nsi_fpu
-    vmov \first, \second, s\constant, s\next
-    .else
-    ldrd \first, \second, [sp, #(4 * \constant)]
-    .endif
-    .endm
     .macro nsi_put constant, register
     .if nsi_fpu
     vmov s\constant, \register
@@ -69,7 +61,8 @@
     // Requantises \sums. \floor is 1 where the output's zero point is the least value: then what differs from the rounding
     // of a negative tie is clamped. Otherwise r4 is free.
     .macro nsi_outputs floor, sums:vararg
-    nsi_get_two r11, r12, 1, 2
+    nsi_get r11, 1
+    nsi_get r12, 2
     .irp sum, \sums
     .if \floor
     smmlar \sum, \sum, r11, r12
@@ -85,11 +78,13 @@
     .irp sum, \sums
     ssat \sum, #8, \sum
     .endr
-    nsi_get_two r12, r11, 4, 5
+    nsi_get r12, 4
+    nsi_get r11, 5
     .endm
     // Goes on to the next \columns columns of the plane.
     .macro nsi_next columns
-    nsi_get_two r1, r0, 7, 8
+    nsi_get r1, 7
+    nsi_get r0, 8
     add lr, lr, #\columns
     add r12, r12, r1
     nsi_put 4, r12
@@ -370,7 +365,7 @@
     nsi_depthwise no_std_infer_depthwise_1, 1
     nsi_depthwise no_std_infer_depthwise_2, 2
 
-    .irp name, get, get_two, put, widen, row_1, first_row_1, load_1, outputs, next, block_1, load_2, row_2, block_2, gather_4
+    .irp name, get, put, widen, row_1, first_row_1, load_1, outputs, next, block_1, load_2, row_2, block_2, gather_4
     .purgem nsi_\name
     .endr
     .purgem nsi_rows_of_channel

@@ -57,14 +57,6 @@
     str \register, [sp, #(4 * \number)]
     .endif
     .endm
-    // Two of them that follow each other.
-    .macro nsi_get_two first, second, float, next, number
-    .if nsi_fpu
-    vmov \first, \second, \float, \next
-    .else
-    ldrd \first, \second, [sp, #(4 * \number)]
-    .endif
-    .endm
     // Before taps \from to 15.
     .macro nsi_round from
     .if nsi_fpu
@@ -154,10 +146,9 @@
     .endif
     nsi_products smlad
     .endr
+    nsi_get r10, s17, 1
     .if nsi_fpu
-    vmov r10, r8, s17, s18
-    .else
-    ldr r10, [sp, #4]
+    vmov r8, s18
     .endif
     cmp r9, r10
     bne 20b
@@ -178,7 +169,8 @@
     bfi r1, r5, #8, #8
     bfi r2, r6, #8, #8
     bfi r3, r7, #8, #8
-    nsi_get_two r4, r5, s21, s22, 5
+    nsi_get r4, s21, 5
+    nsi_get r5, s22, 6
     add r6, r5, r5, lsl #1
     strh r0, [r4]
     strh r1, [r4, r5]
@@ -205,17 +197,20 @@
     // The same for groups of four pixels whose panels follow each other, and up to 16 pairs: the weights of two output channels
     // stay in registers. Argument 4 is the end of the last
     // panel.
-    // s0 first weight; s1-s15 the others, the last in s15; s16-s23 parameters; s24 first panel, s25 end of the last one, s26 output
-    // of the group, s27 the tap after the first, s28 twice the bytes between pixels, and 1 more where argument 32 is 1, s29 words,
-    // s30 parameters, s31 output of all groups.
+    // s0 first weight; s1-s15 the others, the last in s15; s16-s23 parameters; s24 first panel, s25 end of the last one, s26 bytes
+    // between pixels, s27 the tap after the first, s28 output of the group, s29 words, s30 parameters, s31 output of all groups.
     // Frame: 0 the arguments, 4 the weight after the first; above 64 bytes of saved registers.
     .if nsi_fpu
     .macro nsi_both_results floor
-    vmov r8, r10, s16, s17
-    vmov r11, r12, s18, s19
+    vmov r8, s16
+    vmov r10, s17
+    vmov r11, s18
+    vmov r12, s19
     nsi_results \floor, "lsl #1", r0, r1, r2, r3
-    vmov r8, r10, s20, s21
-    vmov r11, r12, s22, s23
+    vmov r8, s20
+    vmov r10, s21
+    vmov r11, s22
+    vmov r12, s23
     nsi_results \floor, "asr #7", r4, r5, r6, r7
     .endm
     nsi_function no_std_infer_gemm_groups
@@ -229,9 +224,7 @@
     vmov s29, r3
     vmov s30, r4
     vmov s31, r6
-    ldr r12, [r0, #32]
-    add r7, r12, r7, lsl #1
-    vmov s28, r7
+    vmov s26, r7
     sub r8, r8, #1
     mov r7, #44
     adr r10, 12f
@@ -256,7 +249,7 @@
     vldmia r8!, {s16-s23}
     vmov s30, r8
     vmov r8, s31
-    vmov s26, r8
+    vmov s28, r8
     add r8, r8, #2
     vmov s31, r8
     vmov r9, s24
@@ -270,26 +263,29 @@
     vmov r8, s\tap
     nsi_products smlad
     .endr
-    vmov lr, s28
+    ldr r12, [sp, #64]
+    ldr r12, [r12, #32]
     sub r4, r4, r0
     sub r5, r5, r1
     sub r6, r6, r2
     sub r7, r7, r3
-    lsrs lr, lr, #1
-    bcc 4f
+    cmp r12, #0
+    beq 4f
     nsi_both_results 1
 3:  bfi r0, r4, #8, #8
     bfi r1, r5, #8, #8
     bfi r2, r6, #8, #8
     bfi r3, r7, #8, #8
-    vmov r10, r8, s25, s26
+    vmov r8, s28
+    vmov r10, s25
+    vmov r11, s26
     strh r0, [r8]
-    strh r1, [r8, lr]
-    add r8, r8, lr, lsl #1
+    strh r1, [r8, r11]
+    add r8, r8, r11, lsl #1
     strh r2, [r8]
-    strh r3, [r8, lr]
-    add r8, r8, lr, lsl #1
-    vmov s26, r8
+    strh r3, [r8, r11]
+    add r8, r8, r11, lsl #1
+    vmov s28, r8
     cmp r9, r10
     bne.w 2b
     ldr r8, [sp, #64]
@@ -364,6 +360,6 @@
     bne 1b
     nsi_leave 11, 20
     nsi_end no_std_infer_gemm_one
-    .irp name, one, product, products, round, get, get_two, put, results, pair_results
+    .irp name, one, product, products, round, get, put, results, pair_results
     .purgem nsi_\name
     .endr
