@@ -34,6 +34,12 @@ fn a_recipe_is_chosen_and_an_interrupted_choice_ends_with_the_same_bytes() {
     assert_eq!(names, ["frozen", "fine-tuned"]);
     let config = run.config().expect("the chosen configuration");
     assert_eq!(config.recipe, Recipe::Given, "the run's configuration says all");
+    let compared = RunDir::new(&run.file("candidates/fine-tuned")).config().expect("a candidate's configuration");
+    assert_eq!(
+        (compared.quantize.images, config.quantize.images),
+        (Some(64), None),
+        "what is kept is calibrated on more"
+    );
     let said = |text: &str| text.contains("The recipe was chosen for 16 pictures, 2 classes, in colour");
     let page = fs::read_to_string(run.file("report.html")).expect("a page");
     assert!(said(&page) && page.contains("Training run run"));

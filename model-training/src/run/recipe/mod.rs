@@ -13,7 +13,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Config, Normalization};
+use crate::config::{Config, Normalization, QuantizeConfig};
 use crate::data::dataset::{Dataset, Loaded};
 use crate::data::record::Record;
 use crate::measure::evaluate::{int8_classes, int8_outputs, parse, read_blob};
@@ -50,6 +50,8 @@ const L2: f64 = 6.0;
 const FEW: usize = 1500;
 /// Share of the photographs that are set aside for the choice where they are few.
 const ASIDE: f64 = 0.25;
+/// Images that a model is calibrated on which is only compared, where no number was given: those that quantisation compares by.
+const CALIBRATED: usize = 64;
 /// Share that is watched in the last run, where none was given to be.
 const WATCHED: f64 = 0.02;
 
@@ -182,7 +184,8 @@ impl Chooser {
         choice.flips = flips(best.as_ref());
         let recipes = self.recipes(&look, choice.flips, best.map(|best| (best.side, best.probe.l2)), caller)?;
         for (name, config) in &recipes {
-            let trained = self.train(name, config, pictures, caller)?;
+            let config = if refitted { only_compared(config) } else { config.clone() };
+            let trained = self.train(name, &config, pictures, caller)?;
             if !trained.run.file(PREDICTIONS_FILE).exists() {
                 caller.export(&trained)?;
             }
@@ -321,6 +324,13 @@ pub fn training_data(config: &Config, record: &Record, images: &Loaded) -> Train
         mean,
         std,
     }
+}
+
+/// A recipe whose model is only compared with others before the chosen one learns anew: calibration is most of what it takes to
+/// quantise one.
+fn only_compared(config: &Config) -> Config {
+    let images = config.quantize.images.or(Some(CALIBRATED));
+    Config { quantize: QuantizeConfig { images, ..config.quantize.clone() }, ..config.clone() }
 }
 
 /// Whether mirror images are of the same class by what an output layer says of them, or as far as is known.
