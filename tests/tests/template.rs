@@ -2,9 +2,10 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use host_trainer::device::{Core, Program, QEMU, TARGET, build as build_firmware, cargo, missing};
@@ -27,6 +28,8 @@ const CLASS: &str = "happy";
 const FRAMES: usize = 3;
 /// Length of an input that a host sends: more bytes than the link's queue holds, and no network's input.
 const INPUT_LEN: usize = 400;
+/// Tries to connect to the emulator, which starts meanwhile.
+const CONNECTING: usize = 12_000;
 /// Share by which a count that a page shows may differ from today's.
 const TOLERANCE: f64 = 0.02;
 
@@ -191,10 +194,12 @@ fn new_firmware_compiles_a_tflite_file() -> Result<()> {
 /// UART holds one byte.
 fn a_host_is_heard_while_the_network_runs() -> Result<()> {
     let mut firmware = build("camera-link", "mps2-an386")?;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    firmware.args(["-serial", &format!("tcp:{}", listener.local_addr()?)]);
+    let folder = tempfile::tempdir()?;
+    let socket = folder.path().join("link");
+    // The emulator starts once somebody has connected, so that the request is there early, however busy the machine is.
+    firmware.args(["-serial", &format!("unix:{},server=on,wait=on", socket.display())]);
     let host = std::thread::spawn(move || -> Result<Vec<u8>> {
-        let mut link = listener.accept()?.0;
+        let mut link = connect(&socket)?;
         let request = Message { id: 1, body: Request::Infer(Picture::Input(&[0xA5; INPUT_LEN])) };
         link.write_all(encode(&request, &mut [0; 2 * INPUT_LEN])?)?;
         let mut answers = Vec::new();
@@ -213,6 +218,17 @@ fn a_host_is_heard_while_the_network_runs() -> Result<()> {
     }
     ensure!(found == Some(true), "the request was not answered: {bytes:?}");
     Ok(())
+}
+
+/// Connects to a socket as soon as it is there.
+fn connect(socket: &Path) -> Result<UnixStream> {
+    for _ in 0..CONNECTING {
+        if let Ok(link) = UnixStream::connect(socket) {
+            return Ok(link);
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bail!("the emulator does not listen")
 }
 
 /// What the firmware answers to an input of this length.
