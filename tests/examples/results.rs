@@ -154,20 +154,27 @@ fn accuracy_row(name: &str, splits: &[Split]) -> Result<Vec<String>> {
     ])
 }
 
-/// What `eval` says of the demo's int8 models on the test images as they are, and as other cameras see them.
+/// What the int8 models of the demo, and those that learnt with `[augment.camera]` besides, have right of the test images as they are, and as
+/// other cameras see them.
 fn camera_rows(runs: &Path) -> Result<Vec<Vec<String>>> {
-    let demo = rows(runs, &DEMO[..1])?;
-    let [_, test] = &demo[..] else { bail!("the demo has no test images") };
-    let mut table = vec![vec!["none".to_owned(), test[3].clone()]];
+    let of = |sources: &[Source]| -> Result<String> {
+        let rows = rows(runs, sources)?;
+        Ok(rows.first().context("no test images")?[3].clone())
+    };
+    let [without, with] = ["demo-SEED/resnet8", "camera-SEED"].map(|run| of(&[("", run, &["test"])]));
+    let mut table = vec![vec!["none".to_owned(), without?, with?]];
     for shift in SHIFTS {
-        let split = |seed: u32| {
-            let evaluation: Comparison = read(&runs.join(format!("shift/{shift}-{seed}.json")))?;
-            evaluation.splits.into_iter().next().context("nothing was evaluated")
-        };
-        let splits = (1..=SEEDS).map(split).collect::<Result<Vec<_>>>()?;
-        // `eval` runs one engine, the int8 one.
-        let right = |split: &Split| Some(split.engines.first()?.accuracy.value);
-        table.push(vec![shift.to_owned(), over_seeds(&splits, 3, right)?]);
+        let mut row = vec![shift.to_owned()];
+        for trained in ["", "camera-"] {
+            let split = |seed: u32| {
+                let evaluation: Comparison = read(&runs.join(format!("shift/{shift}-{trained}{seed}.json")))?;
+                evaluation.splits.into_iter().next().context("nothing was evaluated")
+            };
+            let splits = (1..=SEEDS).map(split).collect::<Result<Vec<_>>>()?;
+            // `eval` runs one engine: int8.
+            row.push(over_seeds(&splits, 3, |split| Some(split.engines.first()?.accuracy.value))?);
+        }
+        table.push(row);
     }
     Ok(table)
 }

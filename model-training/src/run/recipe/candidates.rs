@@ -13,9 +13,6 @@ const MANY: usize = 1000;
 const SEEN: usize = 16_000;
 /// Pictures from which on none is seen at 128 x 128 pixels, which would take long.
 const LARGE: usize = 2000;
-/// Blocks of the pretrained network, from the first, that few photographs leave as they are: edges and colours. Learning them as
-/// well takes half as much time again.
-const STILL: usize = 6;
 /// Fewest and most epochs from scratch.
 const EPOCHS: [usize; 2] = [12, 30];
 
@@ -61,7 +58,6 @@ impl Common<'_> {
         let train = TrainConfig {
             epochs: if many { 8 } else { 6 },
             head_first: Some(l2),
-            frozen: (0..if many { 0 } else { STILL }).map(|block| format!("features.{block}")).collect(),
             optimizer: OptimizerKind::AdamW,
             schedule: Schedule::Cosine,
             learning_rate: if many { 1e-3 } else { 3e-4 },
@@ -164,15 +160,5 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn few_photographs_leave_the_first_blocks_as_they_are() {
-        let frozen = |photographs| {
-            let look = Look { images: 4000, photographs, classes: 4, side: 224, grey: false, drawn: false };
-            Common { base: &Config::default(), look: &look, flips: true }.fine_tuned(128, 6.0).train.frozen
-        };
-        assert_eq!(frozen(MANY), [""; 0]);
-        assert_eq!(frozen(MANY - 1), (0..6).map(|block| format!("features.{block}")).collect::<Vec<_>>());
     }
 }
