@@ -105,10 +105,10 @@ impl<'m> Prepared<'m> {
         }
     }
 
-    /// The model that was prepared.
+    /// How many operators there are.
     #[must_use]
-    pub fn model(&self) -> &Model<'m> {
-        &self.model
+    pub fn operators(&self) -> usize {
+        self.steps.len()
     }
 
     /// Memory to run it in, for one thread at a time.

@@ -51,7 +51,7 @@ impl Loaded<'_> {
     /// Runs the next operator.
     fn step(&mut self) -> Option<usize> {
         let operator = self.next;
-        if operator == self.model.ops().count() {
+        if operator == self.prepared.operators() {
             return None;
         }
         self.prepared.step(operator, self.arena, &mut self.scratch);
